@@ -1,0 +1,207 @@
+//! Storage and system view in memory, for tests of the layers above; storage can be told to fail.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::failure::READ_ONLY_TEXT;
+use super::storage::{Storage, StorageEntry, StorageError, page_of};
+use super::system_view::{Replication, SystemView, SystemViewError};
+
+/// Storage in memory.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryStorage {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: BTreeMap<String, StorageEntry>,
+    read_only: bool,
+    writes_until_failure: Option<usize>,
+}
+
+impl MemoryStorage {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes every write fail as a standby's does, or work again.
+    pub(crate) fn set_read_only(&self, read_only: bool) {
+        self.state().read_only = read_only;
+    }
+
+    /// Lets `writes` more writes pass and fails those after; [`None`] lets all pass.
+    pub(crate) fn fail_after(&self, writes: Option<usize>) {
+        self.state().writes_until_failure = writes;
+    }
+
+    /// All keys, sorted.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.state().entries.keys().cloned().collect()
+    }
+
+    /// Puts a value without asking whether writes may pass.
+    pub(crate) fn plant(&self, key: &str, value: &[u8]) {
+        let entry = StorageEntry {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            seal_wrap: false,
+        };
+        self.state().entries.insert(key.to_owned(), entry);
+    }
+}
+
+impl State {
+    fn write_may_pass(&mut self) -> Result<(), StorageError> {
+        if self.read_only {
+            return Err(StorageError::Refused(READ_ONLY_TEXT.to_owned()));
+        }
+        match &mut self.writes_until_failure {
+            Some(0) => Err(StorageError::Refused(
+                "storage failed as it was told to".to_owned(),
+            )),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for MemoryStorage {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        Ok(self.state().entries.get(key).cloned())
+    }
+
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        let mut state = self.state();
+        state.write_may_pass()?;
+        state.entries.insert(entry.key.clone(), entry);
+        Ok(())
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        let mut state = self.state();
+        state.write_may_pass()?;
+        state.entries.remove(key);
+        Ok(())
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        let state = self.state();
+        let below = state
+            .entries
+            .keys()
+            .filter_map(|key| key.strip_prefix(prefix));
+        let mut children: Vec<String> = below
+            .map(|rest| {
+                rest.split_inclusive('/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+            .collect();
+        children.dedup();
+        Ok(children)
+    }
+
+    async fn list_page(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError> {
+        Ok(page_of(self.list(prefix).await?, after, limit))
+    }
+}
+
+/// A system view whose answers a test sets.
+#[derive(Debug)]
+pub(crate) struct FixedSystemView {
+    answers: Mutex<Answers>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Answers {
+    default_ttl: Duration,
+    max_ttl: Duration,
+    tainted: bool,
+    replication: Replication,
+    local: bool,
+}
+
+impl Default for FixedSystemView {
+    /// The answers of an active node with the server's defaults: 768 hours for both TTLs.
+    fn default() -> Self {
+        let month = Duration::from_secs(768 * 3_600);
+        Self {
+            answers: Mutex::new(Answers {
+                default_ttl: month,
+                max_ttl: month,
+                tainted: false,
+                replication: Replication(8_224),
+                local: false,
+            }),
+        }
+    }
+}
+
+impl FixedSystemView {
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tunes the mount.
+    pub(crate) fn set_ttls(&self, default_ttl: Duration, max_ttl: Duration) {
+        let mut answers = self.answers();
+        answers.default_ttl = default_ttl;
+        answers.max_ttl = max_ttl;
+    }
+
+    /// Moves the node.
+    pub(crate) fn set_replication(&self, replication: Replication) {
+        self.answers().replication = replication;
+    }
+
+    /// Marks the mount as being disabled.
+    pub(crate) fn set_tainted(&self, tainted: bool) {
+        self.answers().tainted = tainted;
+    }
+
+    /// Makes the mount local.
+    pub(crate) fn set_local(&self, local: bool) {
+        self.answers().local = local;
+    }
+}
+
+#[async_trait]
+impl SystemView for FixedSystemView {
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(self.answers().default_ttl)
+    }
+
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(self.answers().max_ttl)
+    }
+
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Ok(self.answers().tainted)
+    }
+
+    async fn replication(&self) -> Result<Replication, SystemViewError> {
+        Ok(self.answers().replication)
+    }
+
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        Ok(self.answers().local)
+    }
+
+    async fn server_version(&self) -> Result<String, SystemViewError> {
+        Ok("2.7.2".to_owned())
+    }
+}
