@@ -1,0 +1,232 @@
+//! The main socket: where it lies, who may open it, and the authenticated connections on it.
+
+use std::{
+    io,
+    os::unix::fs::{PermissionsExt as _, chown},
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{Stream, StreamExt as _, stream};
+use nix::unistd::Group;
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{UnixListener, UnixStream},
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tonic::transport::server::Connected;
+
+use super::presence::{Attendance, Presence};
+use crate::base::{Entropy, base62};
+
+/// TLS handshakes going on at once; each waiting client takes one of these places.
+const MAX_HANDSHAKES: usize = 16;
+/// How long one client may take for its TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// Pause after a failed accept, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a new name is drawn when the one before is taken.
+const NAME_ATTEMPTS: usize = 8;
+
+/// Why the socket cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// It could not be made.
+    #[error(
+        "cannot make the socket {}; the directory must be writable and its path short (set \
+         PLUGIN_UNIX_SOCKET_DIR or TMPDIR)", path.display()
+    )]
+    Bind {
+        /// The last path that was tried.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The group is neither a number nor known.
+    #[error("PLUGIN_UNIX_SOCKET_GROUP names no group of this system: {0:?}")]
+    UnknownGroup(String),
+    /// The group exists and the file cannot be handed to it.
+    #[error("cannot hand the socket to the group in PLUGIN_UNIX_SOCKET_GROUP")]
+    Permissions(#[source] io::Error),
+}
+
+/// A listening socket, whose file is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: UnixListener,
+    file: SocketFile,
+}
+
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Nothing can be done about a file that somebody else removed or guards.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Listener {
+    /// Makes a socket of a new name in `directory` and listens on it.
+    ///
+    /// With `group`, a number or a name, the group may connect too. Source of the rules:
+    /// hashicorp/go-plugin v1.8.0, `server.go` (`serverListener_unix`).
+    pub(crate) fn bind(
+        directory: &Path,
+        group: Option<&str>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, SocketError> {
+        let (socket, file) = bind_new_name(directory, entropy)?;
+        if let Some(group) = group.filter(|group| !group.is_empty()) {
+            chown(&file.0, None, Some(group_id(group)?)).map_err(SocketError::Permissions)?;
+            let mode = std::fs::Permissions::from_mode(0o660);
+            std::fs::set_permissions(&file.0, mode).map_err(SocketError::Permissions)?;
+        }
+        Ok(Self { socket, file })
+    }
+
+    /// The socket's absolute path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.file.0
+    }
+
+    /// The connections of clients that TLS has let in; never ends and never fails.
+    ///
+    /// Handshakes go on side by side, so that a slow client does not keep others out.
+    pub(crate) fn connections(
+        self,
+        tls: Arc<ServerConfig>,
+        presence: Presence,
+    ) -> impl Stream<Item = io::Result<Connection>> {
+        let acceptor = TlsAcceptor::from(tls);
+        stream::unfold(self, |listener| async {
+            Some((listener.accept().await, listener))
+        })
+        .map(move |socket| handshake(acceptor.clone(), socket))
+        .buffer_unordered(MAX_HANDSHAKES)
+        .filter_map(move |stream| {
+            let connection = stream.map(|stream| {
+                Ok(Connection {
+                    stream,
+                    _attendance: presence.attend(),
+                })
+            });
+            async { connection }
+        })
+    }
+
+    async fn accept(&self) -> UnixStream {
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, _)) => return stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection; trying again");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn bind_new_name(
+    directory: &Path,
+    entropy: &dyn Entropy,
+) -> Result<(UnixListener, SocketFile), SocketError> {
+    let failed = |path: &Path, source| SocketError::Bind {
+        path: path.to_owned(),
+        source,
+    };
+    let directory = std::path::absolute(directory).map_err(|error| failed(directory, error))?;
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let path = directory.join(format!("plugin{}", base62(entropy, 12)));
+        match UnixListener::bind(&path) {
+            Ok(socket) => return Ok((socket, SocketFile(path))),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < NAME_ATTEMPTS => {}
+            Err(error) => return Err(failed(&path, error)),
+        }
+    }
+}
+
+fn group_id(group: &str) -> Result<u32, SocketError> {
+    if let Ok(id) = group.parse() {
+        return Ok(id);
+    }
+    match Group::from_name(group) {
+        Ok(Some(found)) => Ok(found.gid.as_raw()),
+        Ok(None) | Err(_) => Err(SocketError::UnknownGroup(group.to_owned())),
+    }
+}
+
+async fn handshake(acceptor: TlsAcceptor, socket: UnixStream) -> Option<TlsStream<UnixStream>> {
+    match timeout(HANDSHAKE_LIMIT, acceptor.accept(socket)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "refused a connection: TLS failed");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(limit = ?HANDSHAKE_LIMIT, "dropped a connection: TLS took too long");
+            None
+        }
+    }
+}
+
+/// An authenticated connection of the host.
+pub(crate) struct Connection {
+    stream: TlsStream<UnixStream>,
+    _attendance: Attendance,
+}
+
+impl Connected for Connection {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) -> Self::ConnectInfo {}
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

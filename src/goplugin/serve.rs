@@ -1,0 +1,181 @@
+//! The life of a plugin process, from the environment that a host gave it to its end.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
+
+use futures_util::future::{BoxFuture, Either, select};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic::{service::Routes, transport::Server};
+
+use super::{
+    broker::{Broker, CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES},
+    environment::Environment,
+    handshake::{Cookie, Handshake, HandshakeError},
+    listener::{Listener, SocketError},
+    presence::Presence,
+    process::{ProcessError, Signals, lock_memory_if_asked},
+    services,
+    tls::{self, Identity, TlsError},
+};
+use crate::base::{SystemClock, SystemEntropy};
+
+/// A host kills the process 2 s after it asked it to end. This much of it is the application's ...
+const CLOSE_LIMIT: Duration = Duration::from_millis(1200);
+/// ... and this much is for the answers that are still on their way.
+const DRAIN_LIMIT: Duration = Duration::from_millis(300);
+/// Requests at once on one connection. More than a host's mass revocation sends (200), and its streams.
+const MAX_STREAMS: u32 = 1024;
+/// Requests that a host may cancel at once before we have looked at them. The library's default of
+/// 20 guards against hostile clients; ours is authenticated.
+const MAX_RESET_STREAMS: usize = 1024;
+
+/// What a host must know of a plugin to start it.
+#[derive(Debug, Clone, Copy)]
+pub struct Plugin {
+    /// Says what kind of plugin this is.
+    pub cookie: Cookie,
+    /// The one version of the application's protocol that is spoken.
+    pub protocol_version: u32,
+}
+
+/// What the process offers to the application in it.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Dials numbered connections back to the host.
+    pub broker: Broker,
+    /// Cancelled when the process is about to end. Cancelling it does not end the process.
+    pub cancel: CancellationToken,
+    /// What the host started the process with.
+    pub environment: Environment,
+}
+
+/// What runs in the process.
+pub struct Application {
+    /// Its services. They set their own limits of message size.
+    pub routes: Routes,
+    /// Run once when the process ends, after `cancel`, for at most 1.2 s. Requests may be going on.
+    pub close: BoxFuture<'static, ()>,
+}
+
+/// Why the process could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The host and the plugin do not fit.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The operating system refused something.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is no socket to listen on.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The host does not read our side of the handshake.
+    #[error("cannot write the handshake line to stdout")]
+    Stdout(#[source] io::Error),
+    /// The server ended by itself.
+    #[error("the gRPC server failed")]
+    Server(#[from] tonic::transport::Error),
+}
+
+/// Serves `application` to the host that started this process, until the host or the system ends it.
+///
+/// Returns after an orderly end, in less than 2 s from the moment it was asked for, whatever the
+/// application's requests do. Nothing but the handshake's line is written to stdout.
+pub async fn serve(
+    environment: Environment,
+    plugin: Plugin,
+    application: impl FnOnce(Context) -> Application,
+) -> Result<(), ServeError> {
+    let handshake = Handshake::read(&environment, plugin.cookie, plugin.protocol_version)?;
+    lock_memory_if_asked(&environment)?;
+    let mut signals = Signals::install()?;
+    let host = tls::host_certificate(handshake.client_certificate)?;
+    let identity = Identity::generate(&SystemClock)?;
+    let broker = Broker::new(tls::client_config(&identity, &host)?);
+    let socket_group = environment.variable("PLUGIN_UNIX_SOCKET_GROUP");
+    let listener = Listener::bind(
+        &socket_directory(&environment),
+        socket_group,
+        &SystemEntropy,
+    )?;
+    let line = handshake.line(listener.path(), identity.certificate());
+    let presence = Presence::default();
+    let connections = listener.connections(tls::server_config(&identity, &host)?, presence.clone());
+
+    let stop = CancellationToken::new();
+    let application = application(Context {
+        broker: broker.clone(),
+        cancel: stop.child_token(),
+        environment,
+    });
+    let routes = services::add_to(application.routes, broker, &stop).await;
+    let mut server = pin!(
+        server()
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(connections, stop.clone().cancelled_owned())
+    );
+    print(&line).map_err(ServeError::Stdout)?;
+
+    let reason = tokio::select! {
+        () = stop.cancelled() => "the host asked for it",
+        () = signals.terminated() => "SIGTERM",
+        () = presence.ended() => "the host is gone",
+        result = &mut server => return Ok(result?),
+    };
+    tracing::debug!(reason, "the plugin process ends");
+    stop.cancel();
+    wind_down(server, application.close).await;
+    Ok(())
+}
+
+fn server() -> Server {
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
+}
+
+fn socket_directory(environment: &Environment) -> PathBuf {
+    let named = |variable| {
+        environment
+            .variable(variable)
+            .filter(|path| !path.is_empty())
+    };
+    let directory = named("PLUGIN_UNIX_SOCKET_DIR").or_else(|| named("TMPDIR"));
+    Path::new(directory.unwrap_or("/tmp")).to_owned()
+}
+
+fn print(line: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(line.as_bytes())?;
+    stdout.flush()
+}
+
+/// Closes the application while its last answers go out, and waits for neither longer than it may.
+async fn wind_down(
+    server: impl Future<Output = Result<(), tonic::transport::Error>> + Unpin,
+    close: BoxFuture<'static, ()>,
+) {
+    let closed = match select(Box::pin(timeout(CLOSE_LIMIT, close)), server).await {
+        Either::Left((closed, server)) => {
+            let drained = timeout(DRAIN_LIMIT, server).await;
+            if drained.is_err() {
+                tracing::warn!("requests were cut off by the end of the plugin process");
+            }
+            closed
+        }
+        Either::Right((_, closing)) => closing.await,
+    };
+    if closed.is_err() {
+        tracing::warn!(limit = ?CLOSE_LIMIT, "the plugin did not close in time");
+    }
+}

@@ -1,0 +1,1 @@
+//! A minimal host drives the plugin's process.
