@@ -1,16 +1,15 @@
 //! What a mount can be asked, and what it is made from.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::failure::Failure;
 use super::request::{Request, Response};
 use super::storage::Storage;
 use super::system_view::SystemView;
+use super::tasks::Tasks;
 
 /// One mount's backend.
 #[async_trait]
@@ -52,15 +51,13 @@ pub struct Mount {
     /// Stable over restarts and reloads; empty in probes.
     pub uuid: String,
     /// The mount's options, with `plugin_name`, `plugin_type` and `plugin_version`.
-    pub config: HashMap<String, String>,
+    pub config: BTreeMap<String, String>,
     /// The mount's storage; read-only until [`Backend::initialize`].
     pub storage: Arc<dyn Storage>,
     /// The host's view of the mount.
     pub system: Arc<dyn SystemView>,
     /// Owns every task of the mount; what is started here is waited for at Cleanup.
-    pub tasks: TaskTracker,
-    /// Cancelled at Cleanup and when the process ends.
-    pub cancel: CancellationToken,
+    pub tasks: Tasks,
 }
 
 /// Makes a backend for each mount.
