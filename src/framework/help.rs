@@ -1,0 +1,69 @@
+//! The texts of `vault path-help`: of the mount, and of each path.
+//! Source: the layout of the help templates of Vault's SDK framework.
+
+use super::path::Path;
+
+const PATHS: &str = "\
+This engine serves the paths below, each shown as the pattern that its requests match. There is
+help for every one of them: ask for it with any path that fits the pattern. What a token may do
+here is up to its policies.";
+
+/// Help of the mount: what it is for, and its paths sorted by pattern.
+pub(super) fn of_mount<E>(about: &str, paths: &[&Path<E>]) -> String {
+    let mut listed: Vec<(String, &str)> = paths
+        .iter()
+        .map(|path| (path.pattern.expression(), path.synopsis))
+        .collect();
+    listed.sort();
+    let listed: String = listed
+        .into_iter()
+        .map(|(pattern, synopsis)| format!("    {pattern}\n{}\n\n", indented(synopsis)))
+        .collect();
+    let about = about.trim();
+    let text = format!("## DESCRIPTION\n\n{about}\n\n## PATHS\n\n{PATHS}\n\n{listed}");
+    text.trim().to_owned()
+}
+
+/// Help of one path, asked for as `request`.
+pub(super) fn of_path<E>(path: &Path<E>, request: &str) -> String {
+    let pattern = path.pattern.expression();
+    let synopsis = or_else(path.synopsis, "<no synopsis>");
+    let description = or_else(path.description, "<no description>");
+    let parameters = parameters(path);
+    format!(
+        "Request:        {request}\nMatching Route: {pattern}\n\n{synopsis}\n\n{parameters}\
+         ## DESCRIPTION\n\n{description}"
+    )
+}
+
+fn parameters<E>(path: &Path<E>) -> String {
+    if path.fields.is_empty() {
+        return String::new();
+    }
+    let mut fields: Vec<_> = path.fields.iter().collect();
+    fields.sort_by_key(|field| field.name);
+    let fields: String = fields
+        .into_iter()
+        .map(|field| {
+            let deprecated = if field.deprecated {
+                "(DEPRECATED) "
+            } else {
+                ""
+            };
+            let about = or_else(field.description, "<no description>");
+            let about = indented(&format!("{deprecated}{about}"));
+            let (name, kind) = (field.name, field.kind.help_name());
+            format!("    {name} ({kind})\n\n{about}\n\n")
+        })
+        .collect();
+    format!("## PARAMETERS\n\n{fields}")
+}
+
+fn or_else<'a>(text: &'a str, instead: &'a str) -> &'a str {
+    if text.is_empty() { instead } else { text }
+}
+
+fn indented(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| format!("        {line}")).collect();
+    lines.join("\n")
+}
