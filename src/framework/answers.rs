@@ -74,14 +74,12 @@ impl Page {
         storage: &dyn Storage,
         prefix: &str,
     ) -> Result<Vec<String>, StorageError> {
-        match self.limit {
-            Some(limit) => storage.list_page(prefix, &self.after, limit).await,
-            None => {
-                let mut keys = storage.list(prefix).await?;
-                keys.retain(|key| *key > self.after);
-                Ok(keys)
-            }
+        if let Some(limit) = self.limit {
+            return storage.list_page(prefix, &self.after, limit).await;
         }
+        let mut keys = storage.list(prefix).await?;
+        keys.retain(|key| *key > self.after);
+        Ok(keys)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The texts of `vault path-help`: of the mount, and of each path.
 //! Source: the layout of the help templates of Vault's SDK framework.
 
+use super::field::Field;
 use super::path::Path;
 
 const PATHS: &str = "\
@@ -15,10 +16,11 @@ pub(super) fn of_mount<E>(about: &str, paths: &[&Path<E>]) -> String {
         .map(|path| (path.pattern.expression(), path.synopsis))
         .collect();
     listed.sort();
-    let listed: String = listed
+    let listed: Vec<String> = listed
         .into_iter()
-        .map(|(pattern, synopsis)| format!("    {pattern}\n{}\n\n", indented(synopsis)))
+        .map(|(pattern, synopsis)| format!("    {pattern}\n{}", indented(synopsis)))
         .collect();
+    let listed = listed.join("\n\n");
     let about = about.trim();
     let text = format!("## DESCRIPTION\n\n{about}\n\n## PATHS\n\n{PATHS}\n\n{listed}");
     text.trim().to_owned()
@@ -42,21 +44,20 @@ fn parameters<E>(path: &Path<E>) -> String {
     }
     let mut fields: Vec<_> = path.fields.iter().collect();
     fields.sort_by_key(|field| field.name);
-    let fields: String = fields
-        .into_iter()
-        .map(|field| {
-            let deprecated = if field.deprecated {
-                "(DEPRECATED) "
-            } else {
-                ""
-            };
-            let about = or_else(field.description, "<no description>");
-            let about = indented(&format!("{deprecated}{about}"));
-            let (name, kind) = (field.name, field.kind.help_name());
-            format!("    {name} ({kind})\n\n{about}\n\n")
-        })
-        .collect();
-    format!("## PARAMETERS\n\n{fields}")
+    let fields: Vec<String> = fields.into_iter().map(parameter).collect();
+    format!("## PARAMETERS\n\n{}\n\n", fields.join("\n\n"))
+}
+
+fn parameter(field: &Field) -> String {
+    let deprecated = if field.deprecated {
+        "(DEPRECATED) "
+    } else {
+        ""
+    };
+    let about = or_else(field.description, "<no description>");
+    let about = indented(&format!("{deprecated}{about}"));
+    let (name, kind) = (field.name, field.kind.help_name());
+    format!("    {name} ({kind})\n\n{about}")
 }
 
 fn or_else<'a>(text: &'a str, instead: &'a str) -> &'a str {

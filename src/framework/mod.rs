@@ -6,6 +6,7 @@
 //! to the outside.
 
 pub mod answers;
+pub mod builder;
 pub mod call;
 pub mod display;
 pub mod field;
@@ -13,7 +14,9 @@ mod help;
 mod openapi;
 pub mod path;
 pub mod pattern;
-pub mod router;
+mod router;
+mod row;
+mod schema;
 pub mod secret_type;
 pub mod tasks;
 #[cfg(test)]
@@ -21,10 +24,11 @@ mod toy;
 pub mod wal;
 
 pub use answers::{Page, list, list_with_info, merge_patch};
+pub use builder::Framework;
 pub use call::{Call, LeaseCall, RollbackCall};
 pub use display::Display;
 pub use field::{Faults, Field, Fields, Kind};
 pub use path::{Answer, Path, PathOperation};
-pub use router::Framework;
+
 pub use secret_type::{Lease, SecretType};
 pub use tasks::to_the_end;

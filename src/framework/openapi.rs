@@ -7,8 +7,9 @@
 use serde_json::{Map, Value, json};
 
 use super::display::Display;
-use super::field::{Field, Kind};
+use super::field::Field;
 use super::path::{Path, PathOperation};
+use super::schema::{object, object_schema, parameter};
 use crate::vault::{Operation, SpecialPaths};
 
 /// What a document depends on beside the paths.
@@ -91,7 +92,7 @@ impl Document<'_> {
                 served,
                 id: self.operation_id(path, relative, index, *operation, &served.display),
             };
-            item.insert(method.to_owned(), published.document(variant, schemas));
+            item.insert(method.to_owned(), published.document(schemas));
         }
         item.into()
     }
@@ -131,7 +132,7 @@ impl Document<'_> {
 }
 
 impl<E> Published<'_, E> {
-    fn document(&self, variant: &str, schemas: &mut Map<String, Value>) -> Value {
+    fn document(&self, schemas: &mut Map<String, Value>) -> Value {
         let free: Vec<&Field> = self
             .path
             .fields
@@ -156,7 +157,6 @@ impl<E> Published<'_, E> {
         if let Some(body) = self.request_body(body, schemas) {
             document.insert("requestBody".to_owned(), body);
         }
-        debug_assert!(variant.starts_with('/'));
         document.insert("responses".to_owned(), self.responses(schemas));
         document.into()
     }
@@ -204,10 +204,14 @@ impl<E> Published<'_, E> {
             };
         }
         let mut responses = Map::new();
-        for answer in &self.served.answers {
+        for (index, answer) in self.served.answers.iter().enumerate() {
             let mut response = object([("description", answer.description.into())]);
             if let Some(schema) = object_schema(answer.fields.iter()) {
-                let name = format!("{}Response", title_case(&self.id));
+                let first = format!("{}Response", title_case(&self.id));
+                let name = match index {
+                    0 => first,
+                    _ => format!("{first}{}", answer.status),
+                };
                 response.insert("content".to_owned(), content(&name, schema, schemas));
             }
             responses.insert(answer.status.to_string(), response.into());
@@ -252,98 +256,6 @@ fn content(name: &str, schema: Value, schemas: &mut Map<String, Value>) -> Value
     schemas.insert(name.to_owned(), schema);
     let reference = format!("#/components/schemas/{name}");
     json!({"application/json": {"schema": {"$ref": reference, "ref": reference}}})
-}
-
-fn object_schema<'f>(fields: impl Iterator<Item = &'f Field>) -> Option<Value> {
-    let mut required: Vec<&str> = Vec::new();
-    let mut properties = Map::new();
-    for field in fields {
-        if field.required {
-            required.push(field.name);
-        }
-        properties.insert(field.name.to_owned(), property(field));
-    }
-    let schema = object([
-        ("type", "object".into()),
-        ("required", required.into()),
-        ("properties", properties.clone().into()),
-    ]);
-    (!properties.is_empty()).then(|| schema.into())
-}
-
-fn property(field: &Field) -> Value {
-    let mut schema = schema_of(field.kind);
-    schema.extend(object([
-        ("description", field.description.into()),
-        ("enum", field.allowed.into()),
-        ("default", field.default.clone().into()),
-        ("deprecated", field.deprecated.into()),
-        ("x-vault-displayAttrs", field.display.document().into()),
-    ]));
-    schema.into()
-}
-
-fn parameter(field: &Field, place: &str, required: bool) -> Value {
-    let mut schema = schema_of(field.kind);
-    schema.extend(object([
-        ("enum", field.allowed.into()),
-        ("default", field.default.clone().into()),
-        ("x-vault-displayAttrs", field.display.document().into()),
-    ]));
-    object([
-        ("name", field.name.into()),
-        ("description", field.description.into()),
-        ("in", place.into()),
-        ("schema", schema.into()),
-        ("required", required.into()),
-        ("deprecated", field.deprecated.into()),
-    ])
-    .into()
-}
-
-fn schema_of(kind: Kind) -> Map<String, Value> {
-    let (base, format, items) = match kind {
-        Kind::Text | Kind::Header | Kind::NameText => ("string", "", ""),
-        Kind::LowercaseText => ("string", "lowercase", ""),
-        Kind::Int => ("integer", "", ""),
-        Kind::Int64 => ("integer", "int64", ""),
-        Kind::Float => ("number", "float", ""),
-        Kind::Bool => ("boolean", "", ""),
-        Kind::Seconds | Kind::SignedSeconds => ("integer", "seconds", ""),
-        Kind::Time => ("string", "date-time", ""),
-        Kind::Map | Kind::MapOfLists => ("object", "map", ""),
-        Kind::Pairs => ("object", "kvpairs", ""),
-        Kind::List => ("array", "", "object"),
-        Kind::Texts | Kind::CommaTexts => ("array", "", "string"),
-        Kind::CommaInts => ("array", "", "integer"),
-    };
-    let pattern = if kind == Kind::NameText {
-        r"\w([\w-.]*\w)?"
-    } else {
-        ""
-    };
-    let items = (!items.is_empty()).then(|| json!({"type": items}));
-    object([
-        ("type", base.into()),
-        ("format", format.into()),
-        ("pattern", pattern.into()),
-        ("items", items.into()),
-    ])
-}
-
-/// An object of those entries that say something.
-fn object<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
-    let says_something = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(values) => !values.is_empty(),
-        _ => true,
-    };
-    let entries = entries.into_iter();
-    let entries = entries.filter(|(_, value)| says_something(value));
-    entries
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
 }
 
 fn first<'a>(own: &'a str, general: &'a str) -> &'a str {

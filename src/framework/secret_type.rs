@@ -157,8 +157,8 @@ mod tests {
 
     async fn extend(_: Arc<Toy>, call: LeaseCall) -> Result<Option<Response>, Failure> {
         Ok(Some(call.renewed(
-            Duration::from_secs(60),
-            Duration::from_secs(600),
+            Duration::from_mins(1),
+            Duration::from_mins(10),
         )))
     }
 
@@ -192,8 +192,8 @@ mod tests {
         let answer = answer.expect("renews").expect("answers");
         let secret = answer.secret.expect("is a lease");
         assert_eq!(secret.internal_data, data(internal));
-        assert_eq!(secret.ttl, Duration::from_secs(60));
-        assert_eq!(secret.max_ttl, Duration::from_secs(600));
+        assert_eq!(secret.ttl, Duration::from_mins(1));
+        assert_eq!(secret.max_ttl, Duration::from_mins(10));
         assert!(secret.renewable);
         assert_eq!(answer.data, Some(data(json!({"private_key": "p"}))));
     }

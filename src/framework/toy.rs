@@ -77,7 +77,7 @@ pub(super) fn request(operation: Operation, path: &str, body: Value) -> Request 
         mount_accessor: String::new(),
         display_name: "token".to_owned(),
         entity_id: String::new(),
-        caller: Caller::waiting(Duration::from_secs(60)),
+        caller: Caller::waiting(Duration::from_mins(1)),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -23,7 +23,7 @@ use crate::vault::{Caller, Failure, Storage, StorageEntry, StorageError};
 pub const PREFIX: &str = "wal/";
 
 /// The age above which an entry counts as left behind.
-pub const MINIMUM_AGE: Duration = Duration::from_secs(600);
+pub const MINIMUM_AGE: Duration = Duration::from_mins(10);
 
 /// The most entries one tick looks at; the next one goes on behind them.
 const ENTRIES_PER_TICK: usize = 100;
@@ -143,20 +143,24 @@ impl<E> Log<E> {
     /// others. What succeeds is deleted; what fails, and what is not understood, stays.
     pub(super) async fn roll_back(&self, walk: &Walk<'_, E>) -> Result<(), Failure> {
         let mut failures = Vec::new();
-        for id in self.next_ids(walk.storage).await? {
+        let ids = self.next_ids(walk.storage).await?;
+        for id in &ids {
             if walk.caller.gone.is_cancelled() || Instant::now() >= walk.caller.deadline {
-                break;
+                return joined(failures);
             }
-            if let Err(failure) = self.undo(walk, &id).await {
+            if let Err(failure) = self.undo(walk, id).await {
                 tracing::warn!(entry = id, %failure, "write-ahead log entry could not be undone");
                 failures.push(failure);
             }
-            *self.cursor() = id;
+            self.cursor().clone_from(id);
+        }
+        if ids.len() < ENTRIES_PER_TICK {
+            self.cursor().clear();
         }
         joined(failures)
     }
 
-    fn cursor(&self) -> std::sync::MutexGuard<'_, String> {
+    fn cursor(&self) -> MutexGuard<'_, String> {
         self.resume_after
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -164,7 +168,7 @@ impl<E> Log<E> {
 
     /// The ids behind those of the last tick, or the first ones when all had their turn.
     async fn next_ids(&self, storage: &dyn Storage) -> Result<Vec<String>, StorageError> {
-        let after = std::mem::take(&mut *self.cursor());
+        let after = self.cursor().clone();
         let mut ids = storage.list_page(PREFIX, &after, ENTRIES_PER_TICK).await?;
         if ids.is_empty() && !after.is_empty() {
             ids = storage.list_page(PREFIX, "", ENTRIES_PER_TICK).await?;

@@ -182,10 +182,6 @@ fn signed_seconds(raw: &Value) -> Result<Option<i64>, Reason> {
     Ok(Some(if negative { -seconds } else { seconds }))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that map_err calls"
-)]
 fn reason_of(error: DurationError) -> Reason {
     error.to_string().into()
 }

@@ -31,7 +31,7 @@ struct Given {
     null: bool,
     /// Keys of an object whose value is `null`, which a patch removes.
     null_keys: BTreeSet<String>,
-    captured: bool,
+    from_path: bool,
 }
 
 impl fmt::Debug for Fields {
@@ -52,7 +52,7 @@ impl Fields {
         let mut captures: BTreeMap<_, _> = captures.into_iter().collect();
         let mut given = BTreeMap::new();
         for field in declared.iter() {
-            let (raw, captured) = match (captures.remove(field.name), data.remove(field.name)) {
+            let (raw, from_path) = match (captures.remove(field.name), data.remove(field.name)) {
                 (Some(text), _) => (Value::String(text), true),
                 (None, Some(raw)) => (raw, false),
                 (None, None) => continue,
@@ -64,7 +64,7 @@ impl Fields {
                         value,
                         null,
                         null_keys,
-                        captured,
+                        from_path,
                     };
                     given.insert(field.name, entry);
                 }
@@ -77,7 +77,6 @@ impl Fields {
         }
     }
 
-    /// The fields of a request of which nothing but captures is of interest.
     fn field(&self, name: &str) -> Option<&Field> {
         let field = self.declared.iter().find(|field| field.name == name);
         debug_assert!(field.is_some(), "the path declares no field {name:?}");
@@ -184,7 +183,7 @@ impl Fields {
     /// What the body (not the path) gives, each field as the JSON of its decoded value, with
     /// `null` where the body says `null`: the patch of RFC 7396.
     pub(crate) fn patch(&self) -> Data {
-        let from_body = self.given.iter().filter(|(_, given)| !given.captured);
+        let from_body = self.given.iter().filter(|(_, given)| !given.from_path);
         let each = from_body.map(|(name, given)| {
             let mut json = match &given.value {
                 Some(value) if !given.null => value.clone().into_json(),

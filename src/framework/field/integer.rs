@@ -30,10 +30,10 @@ fn radix_of(unsigned: &str) -> (u32, &str) {
         ("0o", 8),
         ("0O", 8),
     ];
-    let prefixed = prefixes
+    let marked = prefixes
         .iter()
         .find_map(|(prefix, radix)| Some((*radix, unsigned.strip_prefix(prefix)?)));
-    prefixed
+    marked
         .or_else(|| Some((8, unsigned.strip_prefix('0')?)))
         .unwrap_or((10, unsigned))
 }

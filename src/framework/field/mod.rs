@@ -12,5 +12,3 @@ pub use faults::Faults;
 pub use fields::Fields;
 pub use kind::{Field, Kind};
 pub use value::{FieldValue, FromField};
-
-pub(super) use decode::decode;
