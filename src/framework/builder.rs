@@ -105,14 +105,14 @@ impl<E: Send + Sync + 'static> Framework<E> {
 
     /// Paths and keys that the host treats in a special way.
     #[must_use]
-    pub fn special_paths(mut self, special: SpecialPaths) -> Self {
+    pub fn special(mut self, special: SpecialPaths) -> Self {
         self.special = special;
         self
     }
 
     /// Called by [`Backend::initialize`].
     #[must_use]
-    pub fn initialize<X, Work>(
+    pub fn on_initialize<X, Work>(
         mut self,
         function: impl Fn(Arc<E>) -> Work + Send + Sync + 'static,
     ) -> Self
@@ -140,7 +140,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
 
     /// Called by [`Backend::invalidate`] with the storage key that another node changed.
     #[must_use]
-    pub fn invalidate<Work>(
+    pub fn on_invalidate<Work>(
         mut self,
         function: impl Fn(Arc<E>, String) -> Work + Send + Sync + 'static,
     ) -> Self

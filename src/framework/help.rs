@@ -68,3 +68,84 @@ fn indented(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| format!("        {line}")).collect();
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framework::toy::Toy;
+
+    fn roles() -> Path<Toy> {
+        Path::new("roles/{name}")
+            .help("Manage roles.\nOf the toy.", "A role says what is issued.")
+            .field(Field::seconds("ttl").about("Lease time.\nZero: the mount's."))
+            .field(Field::lowercase("name").about("Name of the role."))
+            .field(
+                Field::comma_texts("old")
+                    .about("No longer heard.")
+                    .deprecated(),
+            )
+            .field(Field::boolean("bare"))
+    }
+
+    #[test]
+    fn the_mounts_help_lists_paths_by_pattern() {
+        let (roles, list) = (roles(), Path::<Toy>::new("roles/?").synopsis("List roles."));
+        let config = Path::<Toy>::new("config").synopsis("Configure.");
+        let text = of_mount("\nA toy.\n", &[&roles, &list, &config]);
+        let want = format!(
+            "## DESCRIPTION\n\nA toy.\n\n## PATHS\n\n{PATHS}\n\n{}",
+            r"    ^config$
+        Configure.
+
+    ^roles/(?P<name>\w(([\w-.]+)?\w)?)$
+        Manage roles.
+        Of the toy.
+
+    ^roles/?$
+        List roles."
+        );
+        assert_eq!(text, want);
+    }
+
+    #[test]
+    fn a_paths_help_tells_its_fields_by_name() {
+        let want = r"Request:        roles/a
+Matching Route: ^roles/(?P<name>\w(([\w-.]+)?\w)?)$
+
+Manage roles.
+Of the toy.
+
+## PARAMETERS
+
+    bare (bool)
+
+        <no description>
+
+    name (lowercase string)
+
+        Name of the role.
+
+    old (slice)
+
+        (DEPRECATED) No longer heard.
+
+    ttl (duration (sec))
+
+        Lease time.
+        Zero: the mount's.
+
+## DESCRIPTION
+
+A role says what is issued.";
+        assert_eq!(of_path(&roles(), "roles/a"), want);
+    }
+
+    #[test]
+    fn what_is_not_told_is_said_so() {
+        assert_eq!(
+            of_path(&Path::<Toy>::new("bare"), "bare"),
+            "Request:        bare\nMatching Route: ^bare$\n\n<no synopsis>\n\n\
+             ## DESCRIPTION\n\n<no description>"
+        );
+    }
+}

@@ -29,6 +29,5 @@ pub use call::{Call, LeaseCall, RollbackCall};
 pub use display::Display;
 pub use field::{Faults, Field, Fields, Kind};
 pub use path::{Answer, Path, PathOperation};
-
 pub use secret_type::{Lease, SecretType};
 pub use tasks::to_the_end;

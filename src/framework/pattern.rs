@@ -143,13 +143,7 @@ impl Pattern {
         let mut captures = Vec::new();
         let mut rest = Some(path);
         for segment in &self.segments {
-            let text = rest?;
-            let (head, tail) = match segment {
-                Segment::Capture(_, class) if class.takes_slashes() => (text, None),
-                _ => text
-                    .split_once('/')
-                    .map_or((text, None), |(head, tail)| (head, Some(tail))),
-            };
+            let (head, tail) = segment.split(rest?);
             match segment {
                 Segment::Literal(literal) if *literal == head => {}
                 Segment::Capture(name, class) if class.matches(head) => {
@@ -224,6 +218,15 @@ impl Pattern {
 }
 
 impl Segment {
+    /// What the segment has to take of a path, and what is left behind the slash, if there is one.
+    fn split<'p>(&self, path: &'p str) -> (&'p str, Option<&'p str>) {
+        match (self, path.split_once('/')) {
+            (Self::Capture(_, class), _) if class.takes_slashes() => (path, None),
+            (_, Some((head, tail))) => (head, Some(tail)),
+            (_, None) => (path, None),
+        }
+    }
+
     fn expression(&self) -> String {
         match self {
             Self::Literal(literal) => escaped(literal),

@@ -161,3 +161,196 @@ impl<E: Send + Sync + 'static> Backend for Framework<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::framework::toy::{
+        ToyMount, answer, ask, data, failure, framework, json_value, request,
+    };
+    use crate::vault::failure::READ_ONLY_TEXT;
+    use crate::vault::{Replication, Secret};
+
+    #[tokio::test]
+    async fn the_first_path_that_matches_is_asked() {
+        let toy = ToyMount::new();
+        let answer = ask(&toy, request(Operation::Read, "any/first", json!({"x": 1}))).await;
+        assert!(answer.expect("succeeds").is_none());
+        assert_eq!(toy.engine.noted(), ["read any/first"]);
+    }
+
+    #[tokio::test]
+    async fn unknown_paths_and_operations_are_told_apart() {
+        for (operation, path, want) in [
+            (Operation::Read, "nowhere", Failure::UnsupportedPath),
+            (Operation::Read, "", Failure::UnsupportedPath),
+            (Operation::ResolvePath, "nowhere", Failure::UnsupportedPath),
+            (Operation::Help, "nowhere", Failure::UnsupportedPath),
+            (Operation::Update, "creds/a", Failure::UnsupportedOperation),
+            (Operation::Patch, "roles/a", Failure::UnsupportedOperation),
+            (
+                Operation::Unsupported,
+                "roles/a",
+                Failure::UnsupportedOperation,
+            ),
+            (
+                Operation::Unsupported,
+                "nowhere",
+                Failure::UnsupportedOperation,
+            ),
+        ] {
+            assert_eq!(
+                failure(operation, path, json!({})).await,
+                want,
+                "{operation:?} {path}"
+            );
+        }
+    }
+
+    const FORWARDED: [(Operation, &str); 4] = [
+        (Operation::Read, "creds/a"),
+        (Operation::Create, "roles/a"),
+        (Operation::Delete, "roles/a"),
+        (Operation::Update, "mixed"),
+    ];
+
+    async fn is_forwarded(replication: i32, local: bool) -> Vec<bool> {
+        let toy = ToyMount::new();
+        toy.system.set_replication(Replication(replication));
+        toy.system.set_local(local);
+        let mut forwarded = Vec::new();
+        for (operation, path) in FORWARDED {
+            let answer = ask(&toy, request(operation, path, json!({"max_ttl": 5}))).await;
+            forwarded.push(answer.is_err_and(|failure| failure.to_string() == READ_ONLY_TEXT));
+        }
+        forwarded
+    }
+
+    #[tokio::test]
+    async fn only_the_node_that_may_act_acts() {
+        assert_eq!(is_forwarded(8_224, false).await, [false; 4], "active node");
+        assert_eq!(is_forwarded(24_576, false).await, [true; 4], "standby");
+        assert_eq!(
+            is_forwarded(24_576, true).await,
+            [true; 4],
+            "standby, local mount"
+        );
+        assert_eq!(is_forwarded(64, false).await, [true; 4], "secondary");
+        assert_eq!(
+            is_forwarded(64, true).await,
+            [false; 4],
+            "secondary, local mount"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_standby_answers_what_only_reads() {
+        let toy = ToyMount::new();
+        toy.system.set_replication(Replication(24_576));
+        for (operation, path) in [
+            (Operation::Read, "roles/a"),
+            (Operation::List, "roles/"),
+            (Operation::Read, "mixed"),
+            (Operation::Help, "creds/a"),
+        ] {
+            assert!(
+                ask(&toy, request(operation, path, json!({}))).await.is_ok(),
+                "{path}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_tick_works_where_the_node_may_act() {
+        let toy = ToyMount::new();
+        toy.storage
+            .plant("wal/a", b"{\"type\": \"key\", \"created_at\": 5}");
+        toy.system.set_replication(Replication(24_576));
+        let tick = || request(Operation::Rollback, "", json!({}));
+        assert!(ask(&toy, tick()).await.expect("does nothing").is_none());
+        assert!(toy.engine.noted().is_empty());
+        toy.system.set_replication(Replication(8_224));
+        assert_eq!(
+            ask(&toy, tick()).await.err(),
+            Some(Failure::Internal("atlas does not answer".to_owned()))
+        );
+        assert_eq!(toy.engine.noted(), ["ticked", "undone"]);
+        assert!(toy.storage.keys().is_empty());
+    }
+
+    #[tokio::test]
+    async fn canonical_paths_are_lower_case_where_names_are() {
+        for (path, want) in [
+            ("roles/PROD", "roles/prod"),
+            ("creds/PROD", "creds/PROD"),
+            ("roles/", "roles/"),
+            ("any/A/b", "any/A/b"),
+        ] {
+            let answer = answer(Operation::ResolvePath, path, json!({"x": 1})).await;
+            assert_eq!(answer.data, Some(data(json!({"path": want}))));
+            assert!(answer.warnings.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn help_is_there_for_the_mount_and_every_path() {
+        for path in [
+            "", "roles", "roles/", "roles/a", "roles/a/", "creds/a", "mixed/", "any/x",
+        ] {
+            let answer = answer(Operation::Help, path, json!({"requestResponsePrefix": "t"})).await;
+            let data = answer.data.expect("has data");
+            assert!(
+                data["help"].as_str().is_some_and(|text| !text.is_empty()),
+                "{path}"
+            );
+            assert_eq!(data["see_also"], Value::Null);
+            assert!(data["openapi"]["paths"].is_object(), "{path}");
+        }
+        let answer = answer(Operation::Help, "", json!({"requestResponsePrefix": "t"})).await;
+        let document = &answer.data.expect("has data")["openapi"];
+        assert_eq!(
+            document["paths"]["/mixed"]["get"]["operationId"],
+            "t-read-mixed"
+        );
+        assert_eq!(document["info"]["version"], "2.7.2");
+    }
+
+    #[tokio::test]
+    async fn leases_go_by_their_kind_wherever_they_are() {
+        let toy = ToyMount::new();
+        toy.system.set_replication(Replication(24_576));
+        let mut revoke = request(Operation::Revoke, "gone/path", json!({}));
+        revoke.secret = Some(Secret {
+            internal_data: data(json!({"secret_type": "key"})),
+            ..Secret::default()
+        });
+        assert!(ask(&toy, revoke).await.expect("revokes").is_none());
+        assert_eq!(toy.engine.noted(), ["revoked"]);
+    }
+
+    #[tokio::test]
+    async fn the_engine_hears_of_start_and_changes() {
+        let toy = ToyMount::new();
+        let framework = framework(&toy);
+        framework.initialize().await.expect("succeeds");
+        framework.invalidate("config").await;
+        assert_eq!(toy.engine.noted(), ["initialized", "config"]);
+        assert_eq!(framework.special_paths(), SpecialPaths::default());
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_and_body_is_answered(
+            path in "(roles|creds|any)?/?\\PC{0,12}",
+            body in json_value(),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("starts");
+            let body = json!({"ttl": body.clone(), "x": body});
+            for operation in [Operation::Read, Operation::Update, Operation::ResolvePath, Operation::Help] {
+                let _ = runtime.block_on(ask(&ToyMount::new(), request(operation, &path, body.clone())));
+            }
+        }
+    }
+}

@@ -88,3 +88,88 @@ fn names<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     names.sort_unstable();
     (!names.is_empty()).then(|| format!("[{}]", names.join(" ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::toy::{ToyMount, answer, data, failure, framework, request};
+    use crate::vault::Backend;
+
+    #[tokio::test]
+    async fn what_goes_unheard_is_warned_of() {
+        let body = json!({"name": "other", "zeta": 1, "alpha": null, "ttl": 0});
+        let answer = answer(Operation::Read, "roles/PROD", body).await;
+        assert_eq!(answer.data, Some(data(json!({"name": "prod"}))));
+        assert_eq!(
+            answer.warnings,
+            [
+                "Endpoint ignored these unrecognized parameters: [alpha zeta]",
+                "Endpoint replaced the value of these parameters with the values captured from \
+                 the endpoint's path: [name]",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_heard_is_not_warned_of() {
+        let answer = answer(
+            Operation::Read,
+            "roles/a",
+            json!({"name": null, "ttl": 1, "max_ttl": 2}),
+        )
+        .await;
+        assert!(answer.warnings.is_empty(), "{:?}", answer.warnings);
+    }
+
+    #[tokio::test]
+    async fn faults_of_kinds_and_of_the_check_are_one_answer() {
+        let body = json!({"ttl": "hidden"});
+        assert_eq!(
+            failure(Operation::Create, "roles/a", body).await,
+            Failure::BadRequest(
+                "Field validation failed: ttl: not a duration; give seconds, or a number with a \
+                 unit such as 90s, 30m, 2h or 1d; max_ttl: is required"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            failure(
+                Operation::Update,
+                "roles/a",
+                json!({"ttl": 9, "max_ttl": 5})
+            )
+            .await,
+            Failure::BadRequest(
+                "Field validation failed: ttl: must not be longer than max_ttl".to_owned()
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn checks_are_for_writes_alone() {
+        let answer = answer(Operation::Read, "roles/a", json!({"ttl": 9, "max_ttl": 5})).await;
+        assert!(answer.data.is_some());
+    }
+
+    #[tokio::test]
+    async fn existence_is_told_where_it_is_known() {
+        let framework = framework(&ToyMount::new());
+        for (path, want) in [
+            ("roles/known", Ok(Some(true))),
+            ("roles/KNOWN", Ok(Some(true))),
+            ("roles/new", Ok(Some(false))),
+            ("creds/a", Ok(None)),
+            ("nowhere", Err(Failure::UnsupportedPath)),
+        ] {
+            let asked = request(Operation::Update, path, json!({"ttl": 9}));
+            assert_eq!(framework.exists(asked).await, want, "{path}");
+        }
+        let wrong = request(Operation::Update, "roles/a", json!({"ttl": []}));
+        assert!(matches!(
+            framework.exists(wrong).await,
+            Err(Failure::BadRequest(_))
+        ));
+    }
+}

@@ -97,3 +97,63 @@ pub(super) fn object<const N: usize>(entries: [(&str, Value); N]) -> Map<String,
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_schema() {
+        for (kind, want) in [
+            (Kind::Text, json!({"type": "string"})),
+            (Kind::Header, json!({"type": "string"})),
+            (
+                Kind::LowercaseText,
+                json!({"type": "string", "format": "lowercase"}),
+            ),
+            (
+                Kind::NameText,
+                json!({"type": "string", "pattern": r"\w([\w-.]*\w)?"}),
+            ),
+            (Kind::Int, json!({"type": "integer"})),
+            (Kind::Int64, json!({"type": "integer", "format": "int64"})),
+            (Kind::Float, json!({"type": "number", "format": "float"})),
+            (Kind::Bool, json!({"type": "boolean"})),
+            (
+                Kind::Seconds,
+                json!({"type": "integer", "format": "seconds"}),
+            ),
+            (
+                Kind::SignedSeconds,
+                json!({"type": "integer", "format": "seconds"}),
+            ),
+            (Kind::Time, json!({"type": "string", "format": "date-time"})),
+            (Kind::Map, json!({"type": "object", "format": "map"})),
+            (Kind::MapOfLists, json!({"type": "object", "format": "map"})),
+            (Kind::Pairs, json!({"type": "object", "format": "kvpairs"})),
+            (
+                Kind::List,
+                json!({"type": "array", "items": {"type": "object"}}),
+            ),
+            (
+                Kind::Texts,
+                json!({"type": "array", "items": {"type": "string"}}),
+            ),
+            (
+                Kind::CommaTexts,
+                json!({"type": "array", "items": {"type": "string"}}),
+            ),
+            (
+                Kind::CommaInts,
+                json!({"type": "array", "items": {"type": "integer"}}),
+            ),
+        ] {
+            assert_eq!(Value::from(schema_of(kind)), want, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_without_properties_is_none() {
+        assert_eq!(object_schema([].into_iter()), None);
+    }
+}

@@ -156,10 +156,9 @@ mod tests {
     }
 
     async fn extend(_: Arc<Toy>, call: LeaseCall) -> Result<Option<Response>, Failure> {
-        Ok(Some(call.renewed(
-            Duration::from_mins(1),
-            Duration::from_mins(10),
-        )))
+        Ok(Some(
+            call.renewed(Duration::from_mins(1), Duration::from_mins(10)),
+        ))
     }
 
     fn types() -> Vec<SecretType<Toy>> {

@@ -4,13 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answers;
+use super::builder::Framework;
+use super::call::{Call, LeaseCall, RollbackCall};
 use super::field::{Faults, Field, Fields};
+use super::path::{Path, PathOperation};
+use super::secret_type::{Lease, SecretType};
 use crate::vault::memory::{FixedSystemView, MemoryStorage};
-use crate::vault::{Caller, Data, Mount, Operation, Request};
+use crate::vault::{Backend, Caller, Data, Failure, Mount, Operation, Request, Response};
 
 /// An engine that notes what it was asked to do.
 #[derive(Default)]
@@ -107,4 +112,117 @@ pub(super) fn json_value() -> impl Strategy<Value = Value> {
                 .prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into()),
         ]
     })
+}
+
+async fn note(toy: Arc<Toy>, call: Call) -> Result<Option<Response>, Failure> {
+    toy.note(format!(
+        "{} {}",
+        call.operation.word(),
+        call.fields.captured("name")
+    ));
+    Ok(Some(Response::data(data(
+        json!({"name": call.fields.captured("name")}),
+    ))))
+}
+
+async fn nothing(toy: Arc<Toy>, call: Call) -> Result<Option<Response>, Failure> {
+    toy.note(format!("{} {}", call.operation.word(), call.path));
+    Ok(None)
+}
+
+async fn is_known(_: Arc<Toy>, call: Call) -> Result<bool, Failure> {
+    Ok(call.fields.captured("name") == "known")
+}
+
+async fn names(_: Arc<Toy>, _: Call) -> Result<Option<Response>, Failure> {
+    Ok(Some(answers::list(vec!["known".to_owned()])))
+}
+
+async fn issue(_: Arc<Toy>, _: Call) -> Result<Option<Response>, Failure> {
+    Ok(Some(Lease::default().answer(
+        "key",
+        Data::new(),
+        Data::new(),
+    )))
+}
+
+async fn end_lease(toy: Arc<Toy>, _: LeaseCall) -> Result<(), Failure> {
+    toy.note("revoked");
+    Ok(())
+}
+
+async fn undo(toy: Arc<Toy>, _: RollbackCall) -> Result<(), Failure> {
+    toy.note("undone");
+    Ok(())
+}
+
+async fn periodic(toy: Arc<Toy>) -> Result<(), Failure> {
+    toy.note("ticked");
+    Err(Failure::Internal("atlas does not answer".to_owned()))
+}
+
+fn ttl_fits(operation: Operation, fields: &Fields, faults: &mut Faults) {
+    if fields.duration("ttl") > fields.duration("max_ttl") {
+        faults.add("ttl", "must not be longer than max_ttl");
+    }
+    if operation == Operation::Create && !fields.is_given("max_ttl") {
+        faults.add("max_ttl", "is required");
+    }
+}
+
+fn table() -> Vec<Path<Toy>> {
+    vec![
+        Path::new("roles/?").on(Operation::List, names),
+        Path::new("roles/{name}")
+            .field(Field::lowercase("name"))
+            .field(Field::seconds("ttl"))
+            .field(Field::seconds("max_ttl"))
+            .exists(is_known)
+            .check(ttl_fits)
+            .on(Operation::Read, note)
+            .on_write(note)
+            .on(Operation::Delete, nothing)
+            .writes_forwarded(),
+        Path::new("creds/{name}")
+            .on(Operation::Read, issue)
+            .forwarded(),
+        Path::new("mixed")
+            .on(Operation::Read, nothing)
+            .operation(Operation::Update, PathOperation::new(nothing).forwarded()),
+        Path::new("any/{rest:any}")
+            .takes_anything()
+            .on(Operation::Read, nothing),
+        Path::new("any/first").on(Operation::Read, note),
+    ]
+}
+
+async fn start(toy: Arc<Toy>) -> Result<(), Failure> {
+    toy.note("initialized");
+    Ok(())
+}
+
+pub(super) fn framework(toy: &ToyMount) -> Framework<Toy> {
+    Framework::new(Arc::clone(&toy.engine), toy.mount.clone())
+        .about("A toy.")
+        .paths(table())
+        .secret(SecretType::new("key", end_lease))
+        .wal("key", undo)
+        .wal_minimum_age(Duration::ZERO)
+        .periodic(periodic)
+        .on_initialize(start)
+        .on_invalidate(async |toy: Arc<Toy>, key: String| toy.note(key))
+}
+
+pub(super) async fn ask(toy: &ToyMount, request: Request) -> Result<Option<Response>, Failure> {
+    framework(toy).handle(request).await
+}
+
+pub(super) async fn failure(operation: Operation, path: &str, body: Value) -> Failure {
+    let answer = ask(&ToyMount::new(), request(operation, path, body)).await;
+    answer.expect_err("is refused")
+}
+
+pub(super) async fn answer(operation: Operation, path: &str, body: Value) -> Response {
+    let answer = ask(&ToyMount::new(), request(operation, path, body)).await;
+    answer.expect("succeeds").expect("answers")
 }

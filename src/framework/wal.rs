@@ -54,6 +54,19 @@ impl fmt::Debug for WalEntry {
     }
 }
 
+impl WalEntry {
+    /// Reads a stored entry; [`None`] if it is not in the shape of one.
+    fn read(id: &str, stored: &[u8]) -> Option<Self> {
+        let stored: Stored = serde_json::from_slice(stored).ok()?;
+        Some(Self {
+            id: id.to_owned(),
+            kind: stored.kind,
+            data: stored.data,
+            created_at: DateTime::from_timestamp(stored.created_at, 0)?,
+        })
+    }
+}
+
 /// The stored shape.
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -180,40 +193,33 @@ impl<E> Log<E> {
         let Some(stored) = walk.storage.get(&format!("{PREFIX}{id}")).await? else {
             return Ok(());
         };
-        let Ok(Stored {
-            kind,
-            data,
-            created_at,
-        }) = serde_json::from_slice(&stored.value)
-        else {
+        let Some(entry) = WalEntry::read(id, &stored.value) else {
             tracing::warn!(
                 entry = id,
-                "write-ahead log entry is not readable; it is left alone"
+                "write-ahead log entry is not readable and left alone"
             );
             return Ok(());
         };
-        let age = walk.clock.now().timestamp().saturating_sub(created_at);
-        let old = u64::try_from(age).is_ok_and(|age| age > self.minimum_age.as_secs());
-        if !old && !walk.immediate {
+        if !walk.immediate && !self.is_old(&entry, walk.clock) {
             return Ok(());
         }
-        let Some(undo) = self.handlers.get(kind.as_str()) else {
+        let Some(undo) = self.handlers.get(entry.kind.as_str()) else {
+            let kind = &entry.kind;
             tracing::warn!(
                 entry = id,
                 kind,
-                "write-ahead log entry is of an unknown kind; it is left alone"
+                "write-ahead log entry is of no known kind and left alone"
             );
             return Ok(());
-        };
-        let entry = WalEntry {
-            id: id.to_owned(),
-            kind,
-            data,
-            created_at: DateTime::from_timestamp(created_at, 0).unwrap_or_default(),
         };
         let caller = walk.caller.clone();
         undo(Arc::clone(walk.engine), RollbackCall { entry, caller }).await?;
         Ok(delete(walk.storage, id).await?)
+    }
+
+    fn is_old(&self, entry: &WalEntry, clock: &dyn Clock) -> bool {
+        let age = clock.now().timestamp() - entry.created_at.timestamp();
+        u64::try_from(age).is_ok_and(|age| age > self.minimum_age.as_secs())
     }
 }
 
@@ -229,4 +235,210 @@ pub(super) fn joined(mut failures: Vec<Failure>) -> Result<(), Failure> {
         told.collect::<Vec<_>>().join("; ")
     );
     Err(Failure::Internal(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::SystemEntropy;
+    use crate::framework::call::handler;
+    use crate::framework::toy::{Toy, ToyMount};
+
+    struct SetClock(Mutex<DateTime<Utc>>);
+
+    impl Clock for SetClock {
+        fn now(&self) -> DateTime<Utc> {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    struct Story {
+        toy: ToyMount,
+        clock: SetClock,
+        log: Log<Toy>,
+    }
+
+    async fn undo(toy: Arc<Toy>, call: RollbackCall) -> Result<(), Failure> {
+        let what = call.entry.data["Role"].as_str().unwrap_or_default();
+        toy.note(what);
+        match what {
+            "stubborn" => Err(Failure::Internal("atlas does not answer".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    impl Story {
+        fn new() -> Self {
+            let mut log = Log::default();
+            log.handlers.insert("key", handler(undo));
+            let start = DateTime::from_timestamp(1_900_000_000, 0).expect("is a time");
+            Self {
+                toy: ToyMount::new(),
+                clock: SetClock(Mutex::new(start)),
+                log,
+            }
+        }
+
+        async fn put(&self, kind: &str, role: &str) -> String {
+            let data = json!({"Role": role, "ProjectID": ""});
+            put(&*self.toy.storage, &self.clock, &SystemEntropy, kind, data)
+                .await
+                .expect("is written")
+        }
+
+        fn turn(&self, seconds: i64) {
+            *self.clock.0.lock().unwrap() += TimeDelta::seconds(seconds);
+        }
+
+        async fn tick(&self, immediate: bool) -> Result<(), Failure> {
+            let walk = Walk {
+                engine: &self.toy.engine,
+                storage: &*self.toy.storage,
+                clock: &self.clock,
+                caller: &Caller::waiting(Duration::from_secs(90)),
+                immediate,
+            };
+            self.log.roll_back(&walk).await
+        }
+    }
+
+    #[tokio::test]
+    async fn entries_have_the_sdks_key_and_shape() {
+        let story = Story::new();
+        let id = story.put("key", "a").await;
+        assert_eq!(id.len(), 36);
+        assert_eq!(id.as_bytes()[14], b'4', "version: {id}");
+        assert!(b"89ab".contains(&id.as_bytes()[19]), "variant: {id}");
+        let stored = story.toy.storage.get(&format!("wal/{id}")).await;
+        let stored = stored.expect("reads").expect("is there");
+        let stored: Value = serde_json::from_slice(&stored.value).expect("is JSON");
+        let want = json!({
+            "type": "key", "created_at": 1_900_000_000, "data": {"Role": "a", "ProjectID": ""},
+        });
+        assert_eq!(stored, want);
+    }
+
+    #[tokio::test]
+    async fn only_old_entries_are_undone() {
+        let story = Story::new();
+        story.put("key", "a").await;
+        story.turn(600);
+        story.tick(false).await.expect("nothing to do");
+        assert!(story.toy.engine.noted().is_empty());
+        story.turn(1);
+        story.tick(false).await.expect("undoes");
+        assert_eq!(story.toy.engine.noted(), ["a"]);
+        assert!(story.toy.storage.keys().is_empty());
+    }
+
+    #[tokio::test]
+    async fn age_is_ignored_when_asked_so() {
+        let story = Story::new();
+        story.put("key", "a").await;
+        story.tick(true).await.expect("undoes");
+        assert!(story.toy.storage.keys().is_empty());
+    }
+
+    #[tokio::test]
+    async fn deleted_entries_are_not_undone() {
+        let story = Story::new();
+        let id = story.put("key", "a").await;
+        delete(&*story.toy.storage, &id).await.expect("deletes");
+        story.tick(true).await.expect("nothing to do");
+        assert!(story.toy.engine.noted().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_failure_stays_and_keeps_no_other() {
+        let story = Story::new();
+        let stubborn = story.put("key", "stubborn").await;
+        for role in ["a", "b", "c"] {
+            story.put("key", role).await;
+        }
+        for _ in 0..2 {
+            let failure = story.tick(true).await;
+            assert_eq!(
+                failure,
+                Err(Failure::Internal("atlas does not answer".to_owned()))
+            );
+        }
+        let mut noted = story.toy.engine.noted();
+        noted.sort();
+        assert_eq!(noted, ["a", "b", "c", "stubborn", "stubborn"]);
+        assert_eq!(story.toy.storage.keys(), [format!("wal/{stubborn}")]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_understood_is_left_alone() {
+        let story = Story::new();
+        story.put("key", "a").await;
+        story.put("other", "b").await;
+        for (key, value) in [
+            ("wal/0", "not JSON"),
+            ("wal/1", "{}"),
+            ("wal/2", "{\"type\": 5, \"created_at\": 0}"),
+            ("wal/folder/x", "{}"),
+        ] {
+            story.toy.storage.plant(key, value.as_bytes());
+        }
+        story.tick(true).await.expect("is no failure");
+        assert_eq!(story.toy.engine.noted(), ["a"]);
+        assert_eq!(story.toy.storage.keys().len(), 5);
+    }
+
+    #[tokio::test]
+    async fn an_entry_without_data_is_understood() {
+        let story = Story::new();
+        let value = b"{\"type\": \"key\", \"created_at\": 5, \"later\": 1}";
+        story.toy.storage.plant("wal/a", value);
+        story.tick(false).await.expect("undoes");
+        assert_eq!(story.toy.engine.noted(), [""]);
+    }
+
+    #[tokio::test]
+    async fn a_tick_is_bounded_and_the_next_goes_on() {
+        let story = Story::new();
+        for _ in 0..=ENTRIES_PER_TICK {
+            story.put("key", "stubborn").await;
+        }
+        let failure = story.tick(true).await.expect_err("all fail");
+        assert!(failure.to_string().starts_with("100 steps"), "{failure}");
+        assert_eq!(story.toy.engine.noted().len(), ENTRIES_PER_TICK);
+        assert!(story.tick(true).await.is_err());
+        assert_eq!(story.toy.engine.noted().len(), ENTRIES_PER_TICK + 1);
+        assert!(story.tick(true).await.is_err());
+        assert_eq!(story.toy.engine.noted().len(), 2 * ENTRIES_PER_TICK + 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_once_nobody_waits() {
+        let story = Story::new();
+        story.put("key", "a").await;
+        let caller = Caller::waiting(Duration::from_secs(90));
+        caller.gone.cancel();
+        let walk = Walk {
+            engine: &story.toy.engine,
+            storage: &*story.toy.storage,
+            clock: &story.clock,
+            caller: &caller,
+            immediate: true,
+        };
+        story.log.roll_back(&walk).await.expect("does nothing");
+        assert!(story.toy.engine.noted().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_stored_bytes_are_left_or_undone(value: Vec<u8>, text in "[{}\":,a-z0-9]{0,40}") {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("starts");
+            let story = Story::new();
+            story.toy.storage.plant("wal/a", &value);
+            story.toy.storage.plant("wal/b", text.as_bytes());
+            prop_assert!(runtime.block_on(story.tick(true)).is_ok());
+        }
+    }
 }

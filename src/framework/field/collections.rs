@@ -194,3 +194,197 @@ fn canonical(name: &str) -> String {
     });
     each.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::field::Kind;
+    use crate::framework::field::decode::decode;
+    use crate::framework::field::value::FieldValue;
+
+    fn read(kind: Kind, raw: Value) -> Result<Value, Reason> {
+        Ok(decode(kind, raw)?.map_or(Value::Null, FieldValue::into_json))
+    }
+
+    fn takes(kind: Kind, rows: &[(Value, Value)]) {
+        for (raw, want) in rows {
+            assert_eq!(read(kind, raw.clone()), Ok(want.clone()), "{kind:?} {raw}");
+        }
+    }
+
+    fn refuses(kind: Kind, rows: &[Value]) {
+        for raw in rows {
+            let read = read(kind, raw.clone());
+            assert!(read.is_err(), "{kind:?} {raw} became {read:?}");
+        }
+    }
+
+    #[test]
+    fn maps_are_objects() {
+        let rows = [
+            (json!({"a": [1]}), json!({"a": [1]})),
+            (json!(null), json!({})),
+            (json!([]), json!({})),
+            (json!([{"a": 1, "b": 1}, {"b": 2}]), json!({"a": 1, "b": 2})),
+        ];
+        takes(Kind::Map, &rows);
+        refuses(
+            Kind::Map,
+            &[json!("a"), json!(""), json!(1), json!(true), json!([1])],
+        );
+    }
+
+    #[test]
+    fn pairs_are_objects_of_text_or_lines() {
+        let rows = [
+            (
+                json!({"a": 1, "b": true, "c": null}),
+                json!({"a": "1", "b": "1", "c": ""}),
+            ),
+            (json!(["a=b=c", "d="]), json!({"a": "b=c", "d": ""})),
+            (json!("a=b,c=d"), json!({"a": "b,c=d"})),
+            (json!(null), json!({})),
+            (json!([]), json!({})),
+        ];
+        takes(Kind::Pairs, &rows);
+        refuses(
+            Kind::Pairs,
+            &[
+                json!(""),
+                json!("a"),
+                json!(["=b"]),
+                json!({"a": []}),
+                json!(5),
+            ],
+        );
+    }
+
+    #[test]
+    fn lists_take_anything() {
+        let rows = [
+            (json!([1, "a", {}]), json!([1, "a", {}])),
+            (json!(""), json!([""])),
+            (json!(5), json!([5])),
+            (json!({"a": 1}), json!([{"a": 1}])),
+            (json!({}), json!([])),
+            (json!(null), json!([])),
+        ];
+        takes(Kind::List, &rows);
+    }
+
+    #[test]
+    fn lists_of_text_are_trimmed_and_not_split() {
+        let rows = [
+            (json!([" a ", 5, true, null]), json!(["a", "5", "1", ""])),
+            (json!("a,b"), json!(["a,b"])),
+            (json!(5), json!(["5"])),
+            (json!(true), json!(["1"])),
+            (json!(""), json!([])),
+            (json!(null), json!([])),
+        ];
+        takes(Kind::Texts, &rows);
+        refuses(
+            Kind::Texts,
+            &[json!([[]]), json!([{}]), json!({"a": 1}), json!({})],
+        );
+    }
+
+    #[test]
+    fn commas_split_one_text_but_no_elements() {
+        let rows = [
+            (json!("a, b ,,c"), json!(["a", "b", "", "c"])),
+            (json!(["a,b", " c"]), json!(["a,b", "c"])),
+            (json!(5), json!(["5"])),
+            (json!(""), json!([])),
+            (json!(null), json!([])),
+        ];
+        takes(Kind::CommaTexts, &rows);
+        refuses(Kind::CommaTexts, &[json!(true), json!({}), json!([["a"]])]);
+    }
+
+    #[test]
+    fn a_wrong_element_is_told_by_its_place() {
+        assert_eq!(
+            read(Kind::CommaTexts, json!(["a", {}])),
+            Err("element 2: must be text".into())
+        );
+    }
+
+    #[test]
+    fn lists_of_integers_are_split() {
+        let rows = [
+            (json!([1, "2", "0x3"]), json!([1, 2, 3])),
+            (json!("1, 2"), json!([1, 2])),
+            (json!(7), json!([7])),
+            (json!(""), json!([])),
+            (json!(null), json!([])),
+        ];
+        takes(Kind::CommaInts, &rows);
+        refuses(
+            Kind::CommaInts,
+            &[
+                json!("1,"),
+                json!(["a"]),
+                json!([null]),
+                json!(true),
+                json!({}),
+            ],
+        );
+    }
+
+    #[test]
+    fn headers_take_every_form() {
+        let rows = [
+            (
+                json!({"content-type": "a", "X-B": ["c", "d"]}),
+                json!({"Content-Type": ["a"], "X-B": ["c", "d"]}),
+            ),
+            (json!("{\"accept\": \"a\"}"), json!({"Accept": ["a"]})),
+            (
+                json!(BASE64_STANDARD.encode("{\"accept\": [\"a\"]}")),
+                json!({"Accept": ["a"]}),
+            ),
+            (
+                json!(["accept:a", "Accept:b:c"]),
+                json!({"Accept": ["a", "b:c"]}),
+            ),
+            (json!(null), json!({})),
+        ];
+        takes(Kind::Header, &rows);
+        refuses(
+            Kind::Header,
+            &[
+                json!("a"),
+                json!(["a"]),
+                json!([":a"]),
+                json!({"a": 5}),
+                json!(5),
+            ],
+        );
+    }
+
+    #[test]
+    fn maps_of_lists_take_their_own_text() {
+        let rows = [
+            (
+                json!({"p": ["a", "b"], "q": "c,d", "r": null}),
+                json!({"p": ["a", "b"], "q": ["c", "d"]}),
+            ),
+            (json!("{\"p\": [\"a\"]}"), json!({"p": ["a"]})),
+            (json!(""), json!({})),
+            (json!(null), json!({})),
+        ];
+        takes(Kind::MapOfLists, &rows);
+        refuses(
+            Kind::MapOfLists,
+            &[
+                json!("a"),
+                json!([]),
+                json!({"p": [[]]}),
+                json!({"p": true}),
+            ],
+        );
+    }
+}

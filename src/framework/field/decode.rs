@@ -208,3 +208,235 @@ fn rfc3339(text: &str) -> Option<DateTime<Utc>> {
 fn at_second(seconds: i64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(seconds, 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::toy::json_value;
+
+    fn read(kind: Kind, raw: Value) -> Result<Value, Reason> {
+        Ok(decode(kind, raw)?.map_or(Value::Null, FieldValue::into_json))
+    }
+
+    fn takes(kind: Kind, rows: &[(Value, Value)]) {
+        for (raw, want) in rows {
+            assert_eq!(read(kind, raw.clone()), Ok(want.clone()), "{kind:?} {raw}");
+        }
+    }
+
+    fn refuses(kind: Kind, rows: &[Value]) {
+        for raw in rows {
+            let read = read(kind, raw.clone());
+            assert!(read.is_err(), "{kind:?} {raw} became {read:?}");
+        }
+    }
+
+    #[test]
+    fn text_takes_single_values() {
+        let rows = [
+            (json!("A b"), json!("A b")),
+            (json!(5), json!("5")),
+            (json!(1.5), json!("1.5")),
+            (json!(1e3), json!("1000")),
+            (json!(1e-7), json!("0.0000001")),
+            (json!(true), json!("1")),
+            (json!(false), json!("0")),
+            (json!(null), json!("")),
+        ];
+        takes(Kind::Text, &rows);
+        takes(Kind::LowercaseText, &[(json!("PROD-a"), json!("prod-a"))]);
+        for kind in [Kind::Text, Kind::LowercaseText, Kind::NameText] {
+            refuses(kind, &[json!([]), json!(["a"]), json!({})]);
+        }
+    }
+
+    #[test]
+    fn names_keep_to_the_generic_form() {
+        takes(
+            Kind::NameText,
+            &[(json!("a.b-c"), json!("a.b-c")), (json!(5), json!("5"))],
+        );
+        refuses(
+            Kind::NameText,
+            &[json!("a b"), json!(""), json!(null), json!("-a")],
+        );
+    }
+
+    #[test]
+    fn integers_take_gos_forms() {
+        let rows = [
+            (json!(5), json!(5)),
+            (json!(-5.9), json!(-5)),
+            (json!("0x1f"), json!(31)),
+            (json!("1_000"), json!(1000)),
+            (json!(""), json!(0)),
+            (json!(true), json!(1)),
+            (json!(false), json!(0)),
+            (json!(null), json!(0)),
+        ];
+        let wrong = [
+            json!("1.5"),
+            json!("x"),
+            json!(1e19),
+            json!(u64::MAX),
+            json!([1]),
+            json!({}),
+        ];
+        for kind in [Kind::Int, Kind::Int64] {
+            takes(kind, &rows);
+            refuses(kind, &wrong);
+        }
+    }
+
+    #[test]
+    fn floats_are_finite() {
+        let rows = [
+            (json!(5), json!(5.0)),
+            (json!("1.5e2"), json!(150.0)),
+            (json!(true), json!(1.0)),
+            (json!(null), json!(0.0)),
+        ];
+        takes(Kind::Float, &rows);
+        refuses(
+            Kind::Float,
+            &[json!("inf"), json!("NaN"), json!("x"), json!([]), json!({})],
+        );
+    }
+
+    #[test]
+    fn booleans_take_gos_words() {
+        for text in ["1", "t", "T", "TRUE", "true", "True"] {
+            takes(Kind::Bool, &[(json!(text), json!(true))]);
+        }
+        for text in ["", "0", "f", "F", "FALSE", "false", "False"] {
+            takes(Kind::Bool, &[(json!(text), json!(false))]);
+        }
+        let rows = [
+            (json!(true), json!(true)),
+            (json!(2), json!(true)),
+            (json!(0.0), json!(false)),
+            (json!(null), json!(false)),
+        ];
+        takes(Kind::Bool, &rows);
+        refuses(
+            Kind::Bool,
+            &[json!("yes"), json!("tRUE"), json!([]), json!({})],
+        );
+    }
+
+    #[test]
+    fn durations_take_every_form() {
+        let rows = [
+            (json!(90), json!(90)),
+            (json!(1.9), json!(1)),
+            (json!("90"), json!(90)),
+            (json!("1d"), json!(86_400)),
+            (json!("1h30m"), json!(5_400)),
+            (json!(""), json!(0)),
+            (json!(null), json!(null)),
+        ];
+        let wrong = [
+            json!("x"),
+            json!(9_223_372_037_u64),
+            json!(1e300),
+            json!("9999999h"),
+            json!(true),
+            json!([5]),
+            json!({}),
+        ];
+        for kind in [Kind::Seconds, Kind::SignedSeconds] {
+            takes(kind, &rows);
+            refuses(kind, &wrong);
+        }
+        refuses(
+            Kind::Seconds,
+            &[json!(-5), json!("-5"), json!("-5s"), json!(-1e300)],
+        );
+    }
+
+    #[test]
+    fn signed_durations_may_be_negative() {
+        let rows = [
+            (json!(-5), json!(-5)),
+            (json!("-1h"), json!(-3_600)),
+            (json!("-1d"), json!(-86_400)),
+            (json!("-0"), json!(0)),
+        ];
+        takes(Kind::SignedSeconds, &rows);
+        refuses(
+            Kind::SignedSeconds,
+            &[
+                json!("-"),
+                json!("--5"),
+                json!("-+5"),
+                json!(-1e300),
+                json!(i64::MIN),
+            ],
+        );
+    }
+
+    #[test]
+    fn times_are_rfc_3339_or_seconds() {
+        let rows = [
+            (json!("2030-01-31T12:00:00Z"), json!("2030-01-31T12:00:00Z")),
+            (
+                json!("2030-01-31T12:00:00.5+02:00"),
+                json!("2030-01-31T10:00:00.500Z"),
+            ),
+            (json!("86400"), json!("1970-01-02T00:00:00Z")),
+            (json!(86_400), json!("1970-01-02T00:00:00Z")),
+            (json!(null), json!(null)),
+        ];
+        takes(Kind::Time, &rows);
+        let wrong = [
+            json!(""),
+            json!("2030-01-31"),
+            json!("2030-01-31 12:00:00Z"),
+            json!(i64::MAX),
+            json!(true),
+            json!([]),
+        ];
+        refuses(Kind::Time, &wrong);
+    }
+
+    /// Puts a value that must not be told somewhere into other JSON.
+    fn hiding(marker: &str) -> impl Strategy<Value = Value> {
+        let bare = Value::from(marker);
+        let inside = Value::from(format!("{marker}=1, {marker}:2"));
+        let (named, pair) = (marker.to_owned(), marker.to_owned());
+        (prop_oneof![Just(bare), Just(inside)], json_value()).prop_flat_map(
+            move |(value, other)| {
+                prop_oneof![
+                    Just(value.clone()),
+                    Just(json!([other, value])),
+                    Just(json!({"a": value, "b": other})),
+                    Just(json!({ named.clone(): other })),
+                    Just(json!([[{ pair.clone(): value }]])),
+                ]
+            },
+        )
+    }
+
+    const MARKER: &str = "QZ7Hidden9";
+
+    proptest! {
+        #[test]
+        fn any_json_is_answered(raw in json_value()) {
+            for kind in Kind::ALL {
+                let _ = decode(kind, raw.clone());
+            }
+        }
+
+        #[test]
+        fn reasons_never_repeat_the_value(raw in hiding(MARKER)) {
+            for kind in Kind::ALL {
+                if let Err(reason) = decode(kind, raw.clone()) {
+                    prop_assert!(!reason.contains(MARKER), "{:?}: {}", kind, reason);
+                }
+            }
+        }
+    }
+}

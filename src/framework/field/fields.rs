@@ -205,3 +205,119 @@ fn null_keys(raw: &Value) -> BTreeSet<String> {
     let nulls = map.iter().filter(|(_, value)| value.is_null());
     nulls.map(|(key, _)| key.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::toy::{data, fields_of};
+
+    fn declared() -> Vec<Field> {
+        vec![
+            Field::lowercase("name"),
+            Field::text("private_key").sensitive(),
+            Field::seconds("ttl").default("1h"),
+            Field::seconds("max_ttl"),
+            Field::comma_texts("roles"),
+            Field::boolean("force"),
+            Field::int("count").default(3),
+            Field::map_of_lists("assignments"),
+            Field::time("after"),
+        ]
+    }
+
+    #[test]
+    fn absent_null_and_zero_are_three_things() {
+        let fields = fields_of(
+            declared(),
+            json!({"ttl": null, "max_ttl": 0, "roles": null}),
+        );
+        assert_eq!(fields.duration("ttl"), None);
+        assert!(fields.is_null("ttl") && !fields.is_given("ttl"));
+        assert_eq!(fields.duration("max_ttl"), Some(Duration::ZERO));
+        assert!(!fields.is_null("max_ttl"));
+        assert_eq!(fields.list("roles"), Some(vec![]));
+        assert!(fields.is_null("roles") && fields.is_given("roles"));
+        assert_eq!(fields.boolean("force"), None);
+        assert!(!fields.is_null("force") && !fields.is_given("force"));
+    }
+
+    #[test]
+    fn absent_fields_read_as_default_or_zero() {
+        let fields = fields_of(declared(), json!({"ttl": null}));
+        assert_eq!(
+            fields.read_or_default::<Duration>("ttl"),
+            Duration::from_hours(1)
+        );
+        assert_eq!(
+            fields.read_or_default::<Duration>("max_ttl"),
+            Duration::ZERO
+        );
+        assert_eq!(fields.read_or_default::<i64>("count"), 3);
+        assert!(!fields.read_or_default::<bool>("force"));
+        assert_eq!(fields.read_or_default::<String>("name"), "");
+    }
+
+    #[test]
+    fn values_are_read_as_their_types() {
+        let body = json!({
+            "private_key": "k", "roles": "a,b", "force": "true", "count": 7,
+            "assignments": {"p": ["x"]}, "after": 0,
+        });
+        let fields = fields_of(declared(), body);
+        assert_eq!(
+            fields.sensitive("private_key").expect("is given").expose(),
+            "k"
+        );
+        assert_eq!(
+            fields.list("roles"),
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(fields.boolean("force"), Some(true));
+        assert_eq!(fields.int("count"), Some(7));
+        let assignments = fields.map_of_lists("assignments").expect("is given");
+        assert_eq!(assignments["p"], ["x"]);
+        assert_eq!(
+            fields.read("after"),
+            Some(chrono::DateTime::<chrono::Utc>::UNIX_EPOCH)
+        );
+        assert_eq!(fields.read::<bool>("count"), None, "of another kind");
+    }
+
+    #[test]
+    fn captures_win_and_are_decoded() {
+        let declared: Arc<[Field]> = declared().into();
+        let captures = vec![("name", "PROD".to_owned())];
+        let body = data(json!({"name": "other"}));
+        let mut faults = Faults::new();
+        let fields = Fields::decode(&declared, body, captures, &mut faults);
+        assert!(faults.is_empty());
+        assert_eq!(fields.captured("name"), "prod");
+        assert!(fields.patch().is_empty(), "the path is no part of a patch");
+    }
+
+    #[test]
+    fn all_faults_are_collected() {
+        let body = data(json!({"ttl": "-1s", "force": "maybe", "count": 1}));
+        let mut faults = Faults::new();
+        let fields = Fields::decode(&declared().into(), body, Vec::new(), &mut faults);
+        assert_eq!(
+            faults.to_string(),
+            "Field validation failed: ttl: a duration cannot be negative; \
+             force: must be true or false"
+        );
+        assert!(!fields.is_given("ttl"));
+        assert_eq!(fields.int("count"), Some(1));
+    }
+
+    #[test]
+    fn debug_shows_names_alone() {
+        let fields = fields_of(declared(), json!({"private_key": "hidden"}));
+        let shown = format!("{fields:?}");
+        assert!(
+            shown.contains("private_key") && !shown.contains("hidden"),
+            "{shown}"
+        );
+    }
+}
