@@ -1,0 +1,159 @@
+//! How an engine tells what it serves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::{Handler, RollbackCall, handler};
+use super::path::Path;
+use super::row::Row;
+use super::secret_type::SecretType;
+use super::wal;
+use crate::base::{Clock, SystemClock};
+use crate::vault::{Failure, Mount, SpecialPaths};
+
+/// An engine, described by what it serves. The order of calls that build it is of no matter, but
+/// that of paths: the first that matches is asked.
+pub struct Framework<E> {
+    pub(super) engine: Arc<E>,
+    pub(super) mount: Mount,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) about: &'static str,
+    pub(super) rows: Vec<Row<E>>,
+    pub(super) secrets: Vec<SecretType<E>>,
+    pub(super) log: wal::Log<E>,
+    pub(super) special: SpecialPaths,
+    pub(super) initialize: Option<Handler<E, (), ()>>,
+    pub(super) periodic: Option<Handler<E, (), ()>>,
+    pub(super) invalidate: Option<Handler<E, String, ()>>,
+}
+
+impl<E: Send + Sync + 'static> Framework<E> {
+    /// An engine on a mount; so far nothing is served.
+    #[must_use]
+    pub fn new(engine: Arc<E>, mount: Mount) -> Self {
+        Self {
+            engine,
+            mount,
+            clock: Arc::new(SystemClock),
+            about: "",
+            rows: Vec::new(),
+            secrets: Vec::new(),
+            log: wal::Log::default(),
+            special: SpecialPaths::default(),
+            initialize: None,
+            periodic: None,
+            invalidate: None,
+        }
+    }
+
+    /// The clock by which entries of the write-ahead log age.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// What the engine is for, told by the help of the mount itself.
+    #[must_use]
+    pub fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// Serves a path.
+    #[must_use]
+    pub fn path(mut self, path: Path<E>) -> Self {
+        self.rows.push(Row::new(path));
+        self
+    }
+
+    /// Serves paths.
+    #[must_use]
+    pub fn paths(self, paths: impl IntoIterator<Item = Path<E>>) -> Self {
+        paths.into_iter().fold(self, Self::path)
+    }
+
+    /// Renews and revokes leases of a kind.
+    #[must_use]
+    pub fn secret(mut self, kind: SecretType<E>) -> Self {
+        self.secrets.push(kind);
+        self
+    }
+
+    /// Undoes what write-ahead log entries of a kind tell. On success the entry is deleted; on an
+    /// error it stays for the next tick.
+    #[must_use]
+    pub fn wal<X, Work>(
+        mut self,
+        kind: &'static str,
+        undo: impl Fn(Arc<E>, RollbackCall) -> Work + Send + Sync + 'static,
+    ) -> Self
+    where
+        Work: Future<Output = Result<(), X>> + Send + 'static,
+        X: Into<Failure>,
+    {
+        self.log.handlers.insert(kind, handler(undo));
+        self
+    }
+
+    /// The age above which write-ahead log entries are undone, instead of [`wal::MINIMUM_AGE`].
+    #[must_use]
+    pub fn wal_minimum_age(mut self, age: Duration) -> Self {
+        self.log.minimum_age = age;
+        self
+    }
+
+    /// Paths and keys that the host treats in a special way.
+    #[must_use]
+    pub fn special(mut self, special: SpecialPaths) -> Self {
+        self.special = special;
+        self
+    }
+
+    /// Called by [`Backend::initialize`].
+    #[must_use]
+    pub fn on_initialize<X, Work>(
+        mut self,
+        function: impl Fn(Arc<E>) -> Work + Send + Sync + 'static,
+    ) -> Self
+    where
+        Work: Future<Output = Result<(), X>> + Send + 'static,
+        X: Into<Failure>,
+    {
+        self.initialize = Some(handler(move |engine, ()| function(engine)));
+        self
+    }
+
+    /// Called by the host's tick, about every minute, where this node may act for the mount.
+    #[must_use]
+    pub fn periodic<X, Work>(
+        mut self,
+        function: impl Fn(Arc<E>) -> Work + Send + Sync + 'static,
+    ) -> Self
+    where
+        Work: Future<Output = Result<(), X>> + Send + 'static,
+        X: Into<Failure>,
+    {
+        self.periodic = Some(handler(move |engine, ()| function(engine)));
+        self
+    }
+
+    /// Called by [`Backend::invalidate`] with the storage key that another node changed.
+    #[must_use]
+    pub fn on_invalidate<Work>(
+        mut self,
+        function: impl Fn(Arc<E>, String) -> Work + Send + Sync + 'static,
+    ) -> Self
+    where
+        Work: Future<Output = ()> + Send + 'static,
+    {
+        self.invalidate = Some(handler(move |engine, key| {
+            let work = function(engine, key);
+            async move {
+                work.await;
+                Ok::<(), Failure>(())
+            }
+        }));
+        self
+    }
+}

@@ -1,0 +1,113 @@
+//! What handlers are given, and how handlers of any shape of error are kept.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::field::Fields;
+use super::wal::WalEntry;
+use crate::vault::{Caller, Data, Failure, Operation, Response, Secret};
+
+/// A request to a path, its fields decoded.
+///
+/// `Debug` shows no value of a field.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// What is asked; one of the operations that the handler is registered for.
+    pub operation: Operation,
+    /// The path as it was asked, relative to the mount.
+    pub path: String,
+    /// The fields given by body and path.
+    pub fields: Fields,
+    /// Who waits for the answer, and until when.
+    pub caller: Caller,
+    /// The host's id of the request.
+    pub request_id: String,
+    /// Where the mount is, with a trailing `/`.
+    pub mount_point: String,
+    /// The mount's accessor; may be empty.
+    pub mount_accessor: String,
+    /// How the caller's token is shown to people.
+    pub display_name: String,
+    /// The caller's identity entity; empty for tokens without one.
+    pub entity_id: String,
+}
+
+/// A lease to be renewed or revoked.
+///
+/// `Debug` shows neither data nor internal data.
+#[derive(Clone)]
+pub struct LeaseCall {
+    /// The lease; its `internal_data` is all that may be relied on.
+    pub secret: Secret,
+    /// The data of the answer that made the lease, secrets included; empty if the host lost it.
+    pub data: Data,
+    /// The path that made the lease.
+    pub path: String,
+    /// Where the mount is, with a trailing `/`.
+    pub mount_point: String,
+    /// Who waits for the answer, and until when.
+    pub caller: Caller,
+}
+
+impl fmt::Debug for LeaseCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeaseCall")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LeaseCall {
+    /// The text under a key of the internal data.
+    #[must_use]
+    pub fn internal_text(&self, key: &str) -> Option<&str> {
+        self.secret.internal_data.get(key)?.as_str()
+    }
+
+    /// The answer that extends the lease: `ttl` from now, if the user asked for no other length,
+    /// and at most `max_ttl` from the first issue. Zero means the mount's.
+    ///
+    /// Data and internal data go back as they came: the host replaces what it holds by them.
+    #[must_use]
+    pub fn renewed(self, ttl: Duration, max_ttl: Duration) -> Response {
+        Response {
+            data: (!self.data.is_empty()).then_some(self.data),
+            secret: Some(Secret {
+                ttl,
+                max_ttl,
+                ..self.secret
+            }),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// A write-ahead log entry that is old enough to be undone.
+#[derive(Debug, Clone)]
+pub struct RollbackCall {
+    /// The entry.
+    pub entry: WalEntry,
+    /// Who waits for the answer, and until when.
+    pub caller: Caller,
+}
+
+/// A handler as the tables keep it.
+pub(super) type Handler<E, A, T> =
+    Arc<dyn Fn(Arc<E>, A) -> BoxFuture<'static, Result<T, Failure>> + Send + Sync>;
+
+/// Keeps an async function, whatever its type of error.
+pub(super) fn handler<E, A, T, X, Work>(
+    function: impl Fn(Arc<E>, A) -> Work + Send + Sync + 'static,
+) -> Handler<E, A, T>
+where
+    Work: Future<Output = Result<T, X>> + Send + 'static,
+    X: Into<Failure>,
+{
+    Arc::new(move |engine, argument| {
+        let work = function(engine, argument);
+        Box::pin(async move { work.await.map_err(Into::into) })
+    })
+}

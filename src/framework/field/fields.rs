@@ -1,0 +1,323 @@
+//! The fields of one request: which are given, and typed reads of their values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::decode::decode;
+use super::faults::Faults;
+use super::kind::Field;
+use super::value::{FieldValue, FromField};
+use crate::base::Sensitive;
+use crate::vault::Data;
+
+/// The decoded fields of one request. A field that is absent, one that is `null` and one that is
+/// zero are three different things: an update changes only what is given.
+///
+/// `Debug` shows names alone: values may be secret.
+#[derive(Clone)]
+pub struct Fields {
+    declared: Arc<[Field]>,
+    given: BTreeMap<&'static str, Given>,
+}
+
+#[derive(Clone)]
+struct Given {
+    /// [`None`]: the kind takes `null` as not given.
+    value: Option<FieldValue>,
+    null: bool,
+    /// Keys of an object whose value is `null`, which a patch removes.
+    null_keys: BTreeSet<String>,
+    from_path: bool,
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Fields").field(&self.given.keys()).finish()
+    }
+}
+
+impl Fields {
+    /// Decodes what `data` and `captures` give of the declared fields; captures win. What is
+    /// wrong goes to `faults` and counts as absent.
+    pub(crate) fn decode(
+        declared: &Arc<[Field]>,
+        mut data: Data,
+        captures: Vec<(&'static str, String)>,
+        faults: &mut Faults,
+    ) -> Self {
+        let mut captures: BTreeMap<_, _> = captures.into_iter().collect();
+        let mut given = BTreeMap::new();
+        for field in declared.iter() {
+            let (raw, from_path) = match (captures.remove(field.name), data.remove(field.name)) {
+                (Some(text), _) => (Value::String(text), true),
+                (None, Some(raw)) => (raw, false),
+                (None, None) => continue,
+            };
+            let (null, null_keys) = (raw.is_null(), null_keys(&raw));
+            match decode(field.kind, raw) {
+                Ok(value) => {
+                    let entry = Given {
+                        value,
+                        null,
+                        null_keys,
+                        from_path,
+                    };
+                    given.insert(field.name, entry);
+                }
+                Err(reason) => faults.add(field.name, reason),
+            }
+        }
+        Self {
+            declared: Arc::clone(declared),
+            given,
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<&Field> {
+        let field = self.declared.iter().find(|field| field.name == name);
+        debug_assert!(field.is_some(), "the path declares no field {name:?}");
+        field
+    }
+
+    fn present(&self, name: &str) -> Option<&FieldValue> {
+        self.field(name)?;
+        self.given.get(name)?.value.as_ref()
+    }
+
+    /// Whether the request holds the field with a value; `null` is the zero of most kinds, and
+    /// not given for durations and times.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.present(name).is_some()
+    }
+
+    /// Whether the request holds the field as `null`, which in a patch means: remove.
+    #[must_use]
+    pub fn is_null(&self, name: &str) -> bool {
+        self.given.get(name).is_some_and(|given| given.null)
+    }
+
+    /// The value as `T`, if it is given. A field of another kind reads as absent.
+    #[must_use]
+    pub fn read<T: FromField>(&self, name: &str) -> Option<T> {
+        self.present(name).and_then(T::from_field)
+    }
+
+    /// The value as `T`; if it is not given, the field's default, else the zero of its kind.
+    #[must_use]
+    pub fn read_or_default<T: FromField + Default>(&self, name: &str) -> T {
+        self.read(name)
+            .or_else(|| T::from_field(&self.fallback(name)?))
+            .unwrap_or_default()
+    }
+
+    fn fallback(&self, name: &str) -> Option<FieldValue> {
+        let field = self.field(name)?;
+        let default = field.default.clone();
+        default
+            .and_then(|default| decode(field.kind, default).ok().flatten())
+            .or_else(|| field.kind.zero())
+    }
+
+    /// The text of a field of any kind of text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.present(name)? {
+            FieldValue::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text of a field that is part of the path, or else empty.
+    #[must_use]
+    pub fn captured(&self, name: &str) -> &str {
+        self.text(name).unwrap_or_default()
+    }
+
+    /// The text of a field, redacted and wiped from now on.
+    #[must_use]
+    pub fn sensitive(&self, name: &str) -> Option<Sensitive> {
+        self.text(name).map(|text| Sensitive::new(text.to_owned()))
+    }
+
+    /// True or false.
+    #[must_use]
+    pub fn boolean(&self, name: &str) -> Option<bool> {
+        self.read(name)
+    }
+
+    /// An integer, or the seconds of a signed duration.
+    #[must_use]
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.read(name)
+    }
+
+    /// A duration of whole seconds.
+    #[must_use]
+    pub fn duration(&self, name: &str) -> Option<Duration> {
+        self.read(name)
+    }
+
+    /// A list of text.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Option<Vec<String>> {
+        self.read(name)
+    }
+
+    /// Pairs of text.
+    #[must_use]
+    pub fn pairs(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        self.read(name)
+    }
+
+    /// A map of lists of text, or headers.
+    #[must_use]
+    pub fn map_of_lists(&self, name: &str) -> Option<BTreeMap<String, Vec<String>>> {
+        self.read(name)
+    }
+
+    /// What the body (not the path) gives, each field as the JSON of its decoded value, with
+    /// `null` where the body says `null`: the patch of RFC 7396.
+    pub(crate) fn patch(&self) -> Data {
+        let from_body = self.given.iter().filter(|(_, given)| !given.from_path);
+        let each = from_body.map(|(name, given)| {
+            let mut json = match &given.value {
+                Some(value) if !given.null => value.clone().into_json(),
+                _ => Value::Null,
+            };
+            if let Value::Object(map) = &mut json {
+                map.extend(given.null_keys.iter().map(|key| (key.clone(), Value::Null)));
+            }
+            ((*name).to_owned(), json)
+        });
+        each.collect()
+    }
+}
+
+fn null_keys(raw: &Value) -> BTreeSet<String> {
+    let Value::Object(map) = raw else {
+        return BTreeSet::new();
+    };
+    let nulls = map.iter().filter(|(_, value)| value.is_null());
+    nulls.map(|(key, _)| key.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::toy::{data, fields_of};
+
+    fn declared() -> Vec<Field> {
+        vec![
+            Field::lowercase("name"),
+            Field::text("private_key").sensitive(),
+            Field::seconds("ttl").default("1h"),
+            Field::seconds("max_ttl"),
+            Field::comma_texts("roles"),
+            Field::boolean("force"),
+            Field::int("count").default(3),
+            Field::map_of_lists("assignments"),
+            Field::time("after"),
+        ]
+    }
+
+    #[test]
+    fn absent_null_and_zero_are_three_things() {
+        let fields = fields_of(
+            declared(),
+            json!({"ttl": null, "max_ttl": 0, "roles": null}),
+        );
+        assert_eq!(fields.duration("ttl"), None);
+        assert!(fields.is_null("ttl") && !fields.is_given("ttl"));
+        assert_eq!(fields.duration("max_ttl"), Some(Duration::ZERO));
+        assert!(!fields.is_null("max_ttl"));
+        assert_eq!(fields.list("roles"), Some(vec![]));
+        assert!(fields.is_null("roles") && fields.is_given("roles"));
+        assert_eq!(fields.boolean("force"), None);
+        assert!(!fields.is_null("force") && !fields.is_given("force"));
+    }
+
+    #[test]
+    fn absent_fields_read_as_default_or_zero() {
+        let fields = fields_of(declared(), json!({"ttl": null}));
+        assert_eq!(
+            fields.read_or_default::<Duration>("ttl"),
+            Duration::from_hours(1)
+        );
+        assert_eq!(
+            fields.read_or_default::<Duration>("max_ttl"),
+            Duration::ZERO
+        );
+        assert_eq!(fields.read_or_default::<i64>("count"), 3);
+        assert!(!fields.read_or_default::<bool>("force"));
+        assert_eq!(fields.read_or_default::<String>("name"), "");
+    }
+
+    #[test]
+    fn values_are_read_as_their_types() {
+        let body = json!({
+            "private_key": "k", "roles": "a,b", "force": "true", "count": 7,
+            "assignments": {"p": ["x"]}, "after": 0,
+        });
+        let fields = fields_of(declared(), body);
+        assert_eq!(
+            fields.sensitive("private_key").expect("is given").expose(),
+            "k"
+        );
+        assert_eq!(
+            fields.list("roles"),
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(fields.boolean("force"), Some(true));
+        assert_eq!(fields.int("count"), Some(7));
+        let assignments = fields.map_of_lists("assignments").expect("is given");
+        assert_eq!(assignments["p"], ["x"]);
+        assert_eq!(
+            fields.read("after"),
+            Some(chrono::DateTime::<chrono::Utc>::UNIX_EPOCH)
+        );
+        assert_eq!(fields.read::<bool>("count"), None, "of another kind");
+    }
+
+    #[test]
+    fn captures_win_and_are_decoded() {
+        let declared: Arc<[Field]> = declared().into();
+        let captures = vec![("name", "PROD".to_owned())];
+        let body = data(json!({"name": "other"}));
+        let mut faults = Faults::new();
+        let fields = Fields::decode(&declared, body, captures, &mut faults);
+        assert!(faults.is_empty());
+        assert_eq!(fields.captured("name"), "prod");
+        assert!(fields.patch().is_empty(), "the path is no part of a patch");
+    }
+
+    #[test]
+    fn all_faults_are_collected() {
+        let body = data(json!({"ttl": "-1s", "force": "maybe", "count": 1}));
+        let mut faults = Faults::new();
+        let fields = Fields::decode(&declared().into(), body, Vec::new(), &mut faults);
+        assert_eq!(
+            faults.to_string(),
+            "Field validation failed: ttl: a duration cannot be negative; \
+             force: must be true or false"
+        );
+        assert!(!fields.is_given("ttl"));
+        assert_eq!(fields.int("count"), Some(1));
+    }
+
+    #[test]
+    fn debug_shows_names_alone() {
+        let fields = fields_of(declared(), json!({"private_key": "hidden"}));
+        let shown = format!("{fields:?}");
+        assert!(
+            shown.contains("private_key") && !shown.contains("hidden"),
+            "{shown}"
+        );
+    }
+}

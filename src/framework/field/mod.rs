@@ -1,0 +1,14 @@
+//! Fields: their kinds, the input each kind takes, typed reads, and all faults at once.
+
+mod collections;
+mod decode;
+mod faults;
+mod fields;
+mod integer;
+mod kind;
+mod value;
+
+pub use faults::Faults;
+pub use fields::Fields;
+pub use kind::{Field, Kind};
+pub use value::{FieldValue, FromField};

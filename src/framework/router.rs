@@ -1,0 +1,356 @@
+//! From a request to its handler: an engine's table served as a [`Backend`].
+//!
+//! Leases go by their kind, the tick to periodic work and the write-ahead log, everything else by
+//! path: the first that matches is asked.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::builder::Framework;
+use super::path::Path;
+use super::pattern::Match;
+use super::row::Row;
+use super::{help, openapi, secret_type, wal};
+use crate::vault::system_view::may_act;
+use crate::vault::{Backend, Data, Failure, Operation, Request, Response, SpecialPaths};
+
+impl<E: Send + Sync + 'static> Framework<E> {
+    fn route(&self, path: &str) -> Result<(&Row<E>, Match), Failure> {
+        let mut found = self
+            .rows
+            .iter()
+            .filter_map(|row| Some((row, row.path.pattern.matches(path)?)));
+        found.next().ok_or(Failure::UnsupportedPath)
+    }
+
+    async fn serve(&self, request: Request) -> Result<Option<Response>, Failure> {
+        let (row, found) = self.route(&request.path)?;
+        let operation = request.operation;
+        let served = row.path.operations.get(&operation);
+        let served = served.ok_or(Failure::UnsupportedOperation)?;
+        if row.path.forwards(operation, served) && !may_act(&*self.mount.system).await? {
+            return Err(Failure::read_only());
+        }
+        let warnings = row.warnings(&request.data, &found);
+        let call = row.call(request, found, row.check_of(operation))?;
+        let answer = (served.handler)(Arc::clone(&self.engine), call).await?;
+        Ok(answer.map(|mut response| {
+            response.warnings.extend(warnings);
+            response
+        }))
+    }
+
+    /// The path with its lower-cased captures lower-cased, so that access rules for one spelling
+    /// hold for all. Looks at nothing but the path.
+    fn canonical_path(&self, path: &str) -> Result<Option<Response>, Failure> {
+        let (row, mut found) = self.route(path)?;
+        for (name, value) in &mut found.captures {
+            if row.lower_cases(name) {
+                *value = value.to_lowercase();
+            }
+        }
+        let mut data = Data::new();
+        data.insert("path".to_owned(), row.path.pattern.path_of(&found).into());
+        Ok(Some(Response::data(data)))
+    }
+
+    /// Periodic work and the write-ahead log; one's failure does not keep the other.
+    async fn tick(&self, request: &Request) -> Result<Option<Response>, Failure> {
+        if !may_act(&*self.mount.system).await? {
+            return Ok(None);
+        }
+        let mut failures = Vec::new();
+        if let Some(periodic) = &self.periodic {
+            let outcome = periodic(Arc::clone(&self.engine), ()).await;
+            failures.extend(
+                outcome
+                    .inspect_err(|failure| tracing::warn!(%failure, "periodic work failed"))
+                    .err(),
+            );
+        }
+        let walk = wal::Walk {
+            engine: &self.engine,
+            storage: &*self.mount.storage,
+            clock: &*self.clock,
+            caller: &request.caller,
+            immediate: request.data.contains_key("immediate"),
+        };
+        failures.extend(self.log.roll_back(&walk).await.err());
+        wal::joined(failures).map(|()| None)
+    }
+
+    async fn help(&self, request: &Request) -> Result<Option<Response>, Failure> {
+        let prefix = request.data.get("requestResponsePrefix");
+        // Help must not fail for want of a version.
+        let version = self.mount.system.server_version().await.unwrap_or_default();
+        let document = openapi::Document {
+            special: &self.special,
+            default_prefix: prefix.and_then(Value::as_str).unwrap_or_default(),
+            version: &version,
+        };
+        let paths = self.rows.iter().map(|row| &row.path);
+        let (text, document) = if request.path.is_empty() {
+            let paths: Vec<&Path<E>> = paths.collect();
+            (help::of_mount(self.about, &paths), document.of(&paths))
+        } else {
+            let path = &self.route_leniently(&request.path)?.path;
+            (help::of_path(path, &request.path), document.of(&[path]))
+        };
+        let answer = json!({"help": text, "see_also": null, "openapi": document});
+        Ok(answer.as_object().cloned().map(Response::data))
+    }
+
+    /// The row of a path, whether or not it ends as it should in a slash.
+    fn route_leniently(&self, path: &str) -> Result<&Row<E>, Failure> {
+        let other = match path.strip_suffix('/') {
+            Some(without) => without.to_owned(),
+            None => format!("{path}/"),
+        };
+        let (row, _) = self.route(path).or_else(|_| self.route(&other))?;
+        Ok(row)
+    }
+}
+
+#[async_trait]
+impl<E: Send + Sync + 'static> Backend for Framework<E> {
+    async fn initialize(&self) -> Result<(), Failure> {
+        match &self.initialize {
+            Some(initialize) => initialize(Arc::clone(&self.engine), ()).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn handle(&self, request: Request) -> Result<Option<Response>, Failure> {
+        let engine = Arc::clone(&self.engine);
+        match request.operation {
+            Operation::Renew => secret_type::renew(&self.secrets, engine, request).await,
+            Operation::Revoke => secret_type::revoke(&self.secrets, engine, request).await,
+            Operation::Rollback => self.tick(&request).await,
+            Operation::Help => self.help(&request).await,
+            Operation::ResolvePath => self.canonical_path(&request.path),
+            Operation::Unsupported => Err(Failure::UnsupportedOperation),
+            Operation::Create
+            | Operation::Update
+            | Operation::Read
+            | Operation::List
+            | Operation::Delete
+            | Operation::Patch => self.serve(request).await,
+        }
+    }
+
+    async fn exists(&self, request: Request) -> Result<Option<bool>, Failure> {
+        let (row, found) = self.route(&request.path)?;
+        let Some(exists) = &row.path.exists else {
+            return Ok(None);
+        };
+        // Checks wait for the write itself: only then is told whether it creates.
+        let call = row.call(request, found, None)?;
+        exists(Arc::clone(&self.engine), call).await.map(Some)
+    }
+
+    fn special_paths(&self) -> SpecialPaths {
+        self.special.clone()
+    }
+
+    async fn invalidate(&self, key: &str) {
+        if let Some(invalidate) = &self.invalidate {
+            // The handler has no way to fail.
+            let _ = invalidate(Arc::clone(&self.engine), key.to_owned()).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::framework::toy::{
+        ToyMount, answer, ask, data, failure, framework, json_value, request,
+    };
+    use crate::vault::failure::READ_ONLY_TEXT;
+    use crate::vault::{Replication, Secret};
+
+    #[tokio::test]
+    async fn the_first_path_that_matches_is_asked() {
+        let toy = ToyMount::new();
+        let answer = ask(&toy, request(Operation::Read, "any/first", json!({"x": 1}))).await;
+        assert!(answer.expect("succeeds").is_none());
+        assert_eq!(toy.engine.noted(), ["read any/first"]);
+    }
+
+    #[tokio::test]
+    async fn unknown_paths_and_operations_are_told_apart() {
+        for (operation, path, want) in [
+            (Operation::Read, "nowhere", Failure::UnsupportedPath),
+            (Operation::Read, "", Failure::UnsupportedPath),
+            (Operation::ResolvePath, "nowhere", Failure::UnsupportedPath),
+            (Operation::Help, "nowhere", Failure::UnsupportedPath),
+            (Operation::Update, "creds/a", Failure::UnsupportedOperation),
+            (Operation::Patch, "roles/a", Failure::UnsupportedOperation),
+            (
+                Operation::Unsupported,
+                "roles/a",
+                Failure::UnsupportedOperation,
+            ),
+            (
+                Operation::Unsupported,
+                "nowhere",
+                Failure::UnsupportedOperation,
+            ),
+        ] {
+            assert_eq!(
+                failure(operation, path, json!({})).await,
+                want,
+                "{operation:?} {path}"
+            );
+        }
+    }
+
+    const FORWARDED: [(Operation, &str); 4] = [
+        (Operation::Read, "creds/a"),
+        (Operation::Create, "roles/a"),
+        (Operation::Delete, "roles/a"),
+        (Operation::Update, "mixed"),
+    ];
+
+    async fn is_forwarded(replication: i32, local: bool) -> Vec<bool> {
+        let toy = ToyMount::new();
+        toy.system.set_replication(Replication(replication));
+        toy.system.set_local(local);
+        let mut forwarded = Vec::new();
+        for (operation, path) in FORWARDED {
+            let answer = ask(&toy, request(operation, path, json!({"max_ttl": 5}))).await;
+            forwarded.push(answer.is_err_and(|failure| failure.to_string() == READ_ONLY_TEXT));
+        }
+        forwarded
+    }
+
+    #[tokio::test]
+    async fn only_the_node_that_may_act_acts() {
+        assert_eq!(is_forwarded(8_224, false).await, [false; 4], "active node");
+        assert_eq!(is_forwarded(24_576, false).await, [true; 4], "standby");
+        assert_eq!(
+            is_forwarded(24_576, true).await,
+            [true; 4],
+            "standby, local mount"
+        );
+        assert_eq!(is_forwarded(64, false).await, [true; 4], "secondary");
+        assert_eq!(
+            is_forwarded(64, true).await,
+            [false; 4],
+            "secondary, local mount"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_standby_answers_what_only_reads() {
+        let toy = ToyMount::new();
+        toy.system.set_replication(Replication(24_576));
+        for (operation, path) in [
+            (Operation::Read, "roles/a"),
+            (Operation::List, "roles/"),
+            (Operation::Read, "mixed"),
+            (Operation::Help, "creds/a"),
+        ] {
+            assert!(
+                ask(&toy, request(operation, path, json!({}))).await.is_ok(),
+                "{path}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_tick_works_where_the_node_may_act() {
+        let toy = ToyMount::new();
+        toy.storage
+            .plant("wal/a", b"{\"type\": \"key\", \"created_at\": 5}");
+        toy.system.set_replication(Replication(24_576));
+        let tick = || request(Operation::Rollback, "", json!({}));
+        assert!(ask(&toy, tick()).await.expect("does nothing").is_none());
+        assert!(toy.engine.noted().is_empty());
+        toy.system.set_replication(Replication(8_224));
+        assert_eq!(
+            ask(&toy, tick()).await.err(),
+            Some(Failure::Internal("atlas does not answer".to_owned()))
+        );
+        assert_eq!(toy.engine.noted(), ["ticked", "undone"]);
+        assert!(toy.storage.keys().is_empty());
+    }
+
+    #[tokio::test]
+    async fn canonical_paths_are_lower_case_where_names_are() {
+        for (path, want) in [
+            ("roles/PROD", "roles/prod"),
+            ("creds/PROD", "creds/PROD"),
+            ("roles/", "roles/"),
+            ("any/A/b", "any/A/b"),
+        ] {
+            let answer = answer(Operation::ResolvePath, path, json!({"x": 1})).await;
+            assert_eq!(answer.data, Some(data(json!({"path": want}))));
+            assert!(answer.warnings.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn help_is_there_for_the_mount_and_every_path() {
+        for path in [
+            "", "roles", "roles/", "roles/a", "roles/a/", "creds/a", "mixed/", "any/x",
+        ] {
+            let answer = answer(Operation::Help, path, json!({"requestResponsePrefix": "t"})).await;
+            let data = answer.data.expect("has data");
+            assert!(
+                data["help"].as_str().is_some_and(|text| !text.is_empty()),
+                "{path}"
+            );
+            assert_eq!(data["see_also"], Value::Null);
+            assert!(data["openapi"]["paths"].is_object(), "{path}");
+        }
+        let answer = answer(Operation::Help, "", json!({"requestResponsePrefix": "t"})).await;
+        let document = &answer.data.expect("has data")["openapi"];
+        assert_eq!(
+            document["paths"]["/mixed"]["get"]["operationId"],
+            "t-read-mixed"
+        );
+        assert_eq!(document["info"]["version"], "2.7.2");
+    }
+
+    #[tokio::test]
+    async fn leases_go_by_their_kind_wherever_they_are() {
+        let toy = ToyMount::new();
+        toy.system.set_replication(Replication(24_576));
+        let mut revoke = request(Operation::Revoke, "gone/path", json!({}));
+        revoke.secret = Some(Secret {
+            internal_data: data(json!({"secret_type": "key"})),
+            ..Secret::default()
+        });
+        assert!(ask(&toy, revoke).await.expect("revokes").is_none());
+        assert_eq!(toy.engine.noted(), ["revoked"]);
+    }
+
+    #[tokio::test]
+    async fn the_engine_hears_of_start_and_changes() {
+        let toy = ToyMount::new();
+        let framework = framework(&toy);
+        framework.initialize().await.expect("succeeds");
+        framework.invalidate("config").await;
+        assert_eq!(toy.engine.noted(), ["initialized", "config"]);
+        assert_eq!(framework.special_paths(), SpecialPaths::default());
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_and_body_is_answered(
+            path in "(roles|creds|any)?/?\\PC{0,12}",
+            body in json_value(),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("starts");
+            let body = json!({"ttl": body.clone(), "x": body});
+            for operation in [Operation::Read, Operation::Update, Operation::ResolvePath, Operation::Help] {
+                let _ = runtime.block_on(ask(&ToyMount::new(), request(operation, &path, body.clone())));
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One path of the table at work: a request's fields decoded, checked and commented on.
+
+use std::sync::Arc;
+
+use super::call::Call;
+use super::field::{Faults, Field, Fields, Kind};
+use super::path::{Check, Path};
+use super::pattern::Match;
+use crate::vault::{Data, Failure, Operation, Request};
+
+/// A path and the fields that its requests share.
+pub(super) struct Row<E> {
+    pub(super) path: Path<E>,
+    declared: Arc<[Field]>,
+}
+
+impl<E: Send + Sync + 'static> Row<E> {
+    pub(super) fn new(path: Path<E>) -> Self {
+        let declared = path.fields.clone().into();
+        Self { path, declared }
+    }
+
+    /// The check that belongs to a request of this operation: writes alone have one.
+    pub(super) fn check_of(&self, operation: Operation) -> Option<Check> {
+        let writes = [Operation::Create, Operation::Update, Operation::Patch];
+        self.path.check.filter(|_| writes.contains(&operation))
+    }
+
+    /// Whether a field is of the kind that is lower-cased.
+    pub(super) fn lower_cases(&self, name: &str) -> bool {
+        let lower = Kind::LowercaseText;
+        self.declared
+            .iter()
+            .any(|field| field.name == name && field.kind == lower)
+    }
+
+    /// Decodes the fields and checks them; all that is wrong with them is one failure.
+    pub(super) fn call(
+        &self,
+        request: Request,
+        found: Match,
+        check: Option<Check>,
+    ) -> Result<Call, Failure> {
+        let mut faults = Faults::new();
+        let fields = Fields::decode(&self.declared, request.data, found.captures, &mut faults);
+        let operation = request.operation;
+        if let Some(check) = check {
+            check(operation, &fields, &mut faults);
+        }
+        faults.into_result()?;
+        Ok(Call {
+            operation,
+            path: request.path,
+            fields,
+            caller: request.caller,
+            request_id: request.id,
+            mount_point: request.mount_point,
+            mount_accessor: request.mount_accessor,
+            display_name: request.display_name,
+            entity_id: request.entity_id,
+        })
+    }
+
+    /// What of the body goes unheard. The texts are those of Vault's SDK.
+    pub(super) fn warnings(&self, body: &Data, found: &Match) -> Vec<String> {
+        let declared = |name: &str| self.declared.iter().any(|field| field.name == name);
+        let unknown = body.keys().filter(|name| !declared(name));
+        let unknown = names(unknown.map(String::as_str));
+        let replaced = found.captures.iter().map(|(name, _)| *name);
+        let given = |name: &&str| body.get(*name).is_some_and(|value| !value.is_null());
+        let replaced = names(replaced.filter(given));
+        let ignored = unknown
+            .filter(|_| !self.path.takes_anything)
+            .map(|names| format!("Endpoint ignored these unrecognized parameters: {names}"));
+        let replaced = replaced.map(|names| {
+            format!(
+                "Endpoint replaced the value of these parameters with the values captured from \
+                 the endpoint's path: {names}"
+            )
+        });
+        ignored.into_iter().chain(replaced).collect()
+    }
+}
+
+/// Names, sorted, as Go prints a list; [`None`] if there are none.
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    (!names.is_empty()).then(|| format!("[{}]", names.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::framework::toy::{ToyMount, answer, data, failure, framework, request};
+    use crate::vault::Backend;
+
+    #[tokio::test]
+    async fn what_goes_unheard_is_warned_of() {
+        let body = json!({"name": "other", "zeta": 1, "alpha": null, "ttl": 0});
+        let answer = answer(Operation::Read, "roles/PROD", body).await;
+        assert_eq!(answer.data, Some(data(json!({"name": "prod"}))));
+        assert_eq!(
+            answer.warnings,
+            [
+                "Endpoint ignored these unrecognized parameters: [alpha zeta]",
+                "Endpoint replaced the value of these parameters with the values captured from \
+                 the endpoint's path: [name]",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_heard_is_not_warned_of() {
+        let answer = answer(
+            Operation::Read,
+            "roles/a",
+            json!({"name": null, "ttl": 1, "max_ttl": 2}),
+        )
+        .await;
+        assert!(answer.warnings.is_empty(), "{:?}", answer.warnings);
+    }
+
+    #[tokio::test]
+    async fn faults_of_kinds_and_of_the_check_are_one_answer() {
+        let body = json!({"ttl": "hidden"});
+        assert_eq!(
+            failure(Operation::Create, "roles/a", body).await,
+            Failure::BadRequest(
+                "Field validation failed: ttl: not a duration; give seconds, or a number with a \
+                 unit such as 90s, 30m, 2h or 1d; max_ttl: is required"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            failure(
+                Operation::Update,
+                "roles/a",
+                json!({"ttl": 9, "max_ttl": 5})
+            )
+            .await,
+            Failure::BadRequest(
+                "Field validation failed: ttl: must not be longer than max_ttl".to_owned()
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn checks_are_for_writes_alone() {
+        let answer = answer(Operation::Read, "roles/a", json!({"ttl": 9, "max_ttl": 5})).await;
+        assert!(answer.data.is_some());
+    }
+
+    #[tokio::test]
+    async fn existence_is_told_where_it_is_known() {
+        let framework = framework(&ToyMount::new());
+        for (path, want) in [
+            ("roles/known", Ok(Some(true))),
+            ("roles/KNOWN", Ok(Some(true))),
+            ("roles/new", Ok(Some(false))),
+            ("creds/a", Ok(None)),
+            ("nowhere", Err(Failure::UnsupportedPath)),
+        ] {
+            let asked = request(Operation::Update, path, json!({"ttl": 9}));
+            assert_eq!(framework.exists(asked).await, want, "{path}");
+        }
+        let wrong = request(Operation::Update, "roles/a", json!({"ttl": []}));
+        assert!(matches!(
+            framework.exists(wrong).await,
+            Err(Failure::BadRequest(_))
+        ));
+    }
+}
