@@ -1,1 +1,10 @@
-//! A minimal host drives the plugin's process.
+//! A minimal host drives the plugin's process: handshake, TLS, go-plugin's services, the end.
+#![expect(clippy::expect_used, reason = "what fails here fails the test")]
+
+mod connection;
+mod ending;
+mod handshake;
+mod host;
+mod identity;
+mod logging;
+mod services;
