@@ -17,8 +17,9 @@ use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{
-    host::{Launch, Line, channel, connect},
+    host::{Line, channel, connect},
     identity::{BOTH_VERSIONS, Identity, anonymous},
+    launch::Launch,
 };
 
 async fn is_served(channel: Channel) -> bool {

@@ -7,8 +7,8 @@ use tokio::time::sleep;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{
-    host::{Exit, Launch},
     identity::BOTH_VERSIONS,
+    launch::{Exit, Launch},
 };
 
 /// A host kills the process after this.

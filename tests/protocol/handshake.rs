@@ -1,8 +1,9 @@
 //! The start of the process: who may start it, what it answers, and what it refuses.
 
 use crate::{
-    host::{COOKIE, Exit, Launch, Line},
+    host::{Line, connect},
     identity::{BOTH_VERSIONS, Identity},
+    launch::{COOKIE, Exit, Launch},
 };
 
 async fn refused(launch: Launch) -> Exit {
@@ -89,7 +90,7 @@ async fn the_line_holds_the_certificate_that_is_served() {
     );
     let told = plugin.line.certificate();
     let tls = plugin.process.identity.client_config(&told, BOTH_VERSIONS);
-    let stream = crate::host::connect(plugin.line.socket(), tls.into()).await;
+    let stream = connect(plugin.line.socket(), tls.into()).await;
     let stream = stream.expect("the name, the time and the key's uses are right for a server");
     let served = stream
         .get_ref()

@@ -4,10 +4,7 @@ use std::fs;
 
 use serde_json::{Map, Value};
 
-use crate::{
-    host::{Launch, channel},
-    identity::anonymous,
-};
+use crate::{host::channel, identity::anonymous, launch::Launch};
 
 /// Reads log lines as strictly as the host must have them.
 fn lines(stderr: &str) -> Vec<Map<String, Value>> {

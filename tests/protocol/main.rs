@@ -6,5 +6,6 @@ mod ending;
 mod handshake;
 mod host;
 mod identity;
+mod launch;
 mod logging;
 mod services;

@@ -15,7 +15,7 @@ use tonic_health::{
 };
 use tonic_prost::ProstCodec;
 
-use crate::host::Launch;
+use crate::launch::Launch;
 
 async fn health(channel: &Channel, service: &str) -> Result<i32, Code> {
     let request = HealthCheckRequest {
