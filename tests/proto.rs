@@ -118,11 +118,11 @@ impl Module {
     }
 
     fn source(&self) -> String {
-        let children = self.children.iter();
-        let children: String = children
-            .map(|(name, module)| format!("pub mod {name} {{ {} }}\n", module.source()))
-            .collect();
         // The code opens with a line comment, so it starts and ends on lines of its own.
-        format!("\n{}\n{children}", self.code)
+        let mut source = format!("\n{}\n", self.code);
+        for (name, module) in &self.children {
+            source.extend(["pub mod ", name, " {", &module.source(), "}\n"]);
+        }
+        source
     }
 }

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long connecting to the host's listener may take, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Numbers open at once; a host has one a mount, for the moments of its set-up.
-const MAX_PENDING: usize = 4096;
+const MAX_PENDING: usize = 1024;
 /// Longest address kept; a Unix socket's path has at most 107 bytes.
 const MAX_ADDRESS_BYTES: usize = 256;
 /// Flow control: how much of one message, and of all, may be on its way unread.
@@ -198,4 +198,232 @@ async fn connect(path: PathBuf, connector: TlsConnector) -> io::Result<TlsStream
     let name = ServerName::try_from(tls::NAME).map_err(io::Error::other)?;
     let socket = UnixStream::connect(path).await?;
     connector.connect(name, socket).await
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+    use tokio::{task::JoinSet, time::sleep};
+    use tokio_util::sync::CancellationToken;
+    use tonic::{service::Routes, transport::Server};
+    use tonic_health::{
+        pb::{HealthCheckRequest, health_client::HealthClient},
+        server::health_reporter,
+    };
+
+    use super::*;
+    use crate::{
+        base::SystemEntropy,
+        goplugin::{listener::Listener, presence::Presence, tls::Identity},
+    };
+
+    /// A host with its listeners, and the broker of its plugin.
+    struct Host {
+        identity: Identity,
+        plugin: Identity,
+        folder: TempDir,
+        servers: JoinSet<()>,
+        stop: CancellationToken,
+        broker: Broker,
+    }
+
+    impl Host {
+        fn new() -> Self {
+            let (identity, plugin) = (Identity::of_host(), Identity::of_plugin());
+            let broker = Broker::new(tls::client_config(&plugin, &identity.told()).unwrap());
+            let folder = tempfile::tempdir().unwrap();
+            Self {
+                identity,
+                plugin,
+                folder,
+                servers: JoinSet::new(),
+                stop: CancellationToken::new(),
+                broker,
+            }
+        }
+
+        /// Serves health on a new socket; answers what the host would send.
+        fn listen(&mut self, id: u32) -> ConnInfo {
+            let listener = Listener::bind(self.folder.path(), None, &SystemEntropy).unwrap();
+            let info = info(id, "unix", listener.path().to_str().unwrap());
+            let tls = tls::server_config(&self.identity, &self.plugin.told()).unwrap();
+            let connections = listener.connections(tls, Presence::default());
+            let stop = self.stop.clone().cancelled_owned();
+            self.servers.spawn(async {
+                let routes = Routes::new(health_reporter().1);
+                let server = Server::builder().add_routes(routes);
+                server
+                    .serve_with_incoming_shutdown(connections, stop)
+                    .await
+                    .unwrap();
+            });
+            info
+        }
+
+        /// Closes all listeners and connections.
+        async fn hang_up(&mut self) {
+            std::mem::take(&mut self.stop).cancel();
+            std::mem::take(&mut self.servers).join_all().await;
+        }
+    }
+
+    fn info(service_id: u32, network: &str, address: &str) -> ConnInfo {
+        ConnInfo {
+            service_id,
+            network: network.into(),
+            address: address.into(),
+            knock: None,
+        }
+    }
+
+    async fn works(channel: Channel) -> bool {
+        HealthClient::new(channel)
+            .check(HealthCheckRequest::default())
+            .await
+            .is_ok()
+    }
+
+    /// A broker whose numbers are never connected.
+    fn unconnected() -> Broker {
+        Host::new().broker
+    }
+
+    #[tokio::test]
+    async fn an_address_may_come_before_or_after_it_is_asked_for() {
+        let mut host = Host::new();
+        let first = host.listen(1);
+        host.broker.told(first);
+        assert!(works(host.broker.dial(1).await.unwrap()).await);
+
+        let (second, third) = (host.listen(2), host.listen(3));
+        let broker = host.broker.clone();
+        let tell_later = async {
+            broker.told(third);
+            broker.told(second);
+        };
+        let (second, third, ()) = tokio::join!(broker.dial(2), broker.dial(3), tell_later);
+        assert!(works(second.unwrap()).await && works(third.unwrap()).await);
+        assert!(host.broker.pending().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_broken_connection_is_made_anew_at_the_same_address() {
+        let mut host = Host::new();
+        let first = host.listen(1);
+        host.broker.told(first.clone());
+        let channel = host.broker.dial(1).await.unwrap();
+        assert!(works(channel.clone()).await);
+        host.hang_up().await;
+        assert!(!works(channel.clone()).await);
+        let second = host.listen(2);
+        std::fs::rename(second.address, first.address).unwrap();
+        assert!(works(channel).await);
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_is_not_the_host_is_not_talked_to() {
+        let mut host = Host::new();
+        host.identity = Identity::of_host();
+        let stranger = host.listen(1);
+        host.broker.told(stranger);
+        assert!(!works(host.broker.dial(1).await.unwrap()).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_never_comes_is_waited_for_five_seconds() {
+        let broker = unconnected();
+        let start = Instant::now();
+        let error = broker.dial(7).await.unwrap_err();
+        assert_eq!(start.elapsed(), PATIENCE);
+        assert!(
+            error
+                .to_string()
+                .starts_with("timeout waiting for connection info"),
+            "{error}"
+        );
+        assert!(broker.pending().is_empty(), "nothing is left behind");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unclaimed_address_is_dropped_after_five_seconds() {
+        let broker = unconnected();
+        broker.told(info(7, "unix", "/socket"));
+        sleep(PATIENCE).await;
+        assert!(matches!(
+            broker.dial(7).await,
+            Err(DialError::NoAddress { id: 7 })
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_given_up_leaves_its_number_free() {
+        let broker = unconnected();
+        timeout(Duration::from_secs(1), broker.dial(7))
+            .await
+            .unwrap_err();
+        broker.told(info(7, "unix", "/socket"));
+        broker.dial(7).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_number_cannot_be_asked_for_twice_at_once() {
+        let broker = unconnected();
+        let (first, second) = tokio::join!(broker.dial(7), broker.dial(7));
+        assert!(matches!(first, Err(DialError::NoAddress { id: 7 })));
+        assert!(matches!(second, Err(DialError::AskedTwice { id: 7 })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_table_does_not_grow_without_end() {
+        let broker = unconnected();
+        for id in 0..3_000 {
+            broker.told(info(id, "unix", "/socket"));
+        }
+        assert_eq!(broker.pending().len(), MAX_PENDING);
+        assert!(matches!(
+            broker.dial(u32::MAX).await,
+            Err(DialError::TooMany)
+        ));
+        broker.dial(0).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn other_networks_and_relative_paths_are_refused() {
+        let broker = unconnected();
+        for (network, address) in [("tcp", "127.0.0.1:1"), ("", "/socket"), ("unix", "socket")] {
+            broker.told(info(7, network, address));
+            assert!(
+                matches!(broker.dial(7).await, Err(DialError::Address { id: 7 })),
+                "{network}"
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_address_is_answered_without_panic(
+            id in any::<u32>(), network in "unix|tcp|\\PC{0,8}", address in any::<String>(),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .start_paused(true)
+                .build()?;
+            runtime.block_on(async {
+                let broker = Broker::new(some_tls());
+                broker.told(info(id, &network, &address));
+                if let Ok(channel) = broker.dial(id).await {
+                    assert!(!works(channel).await);
+                }
+            });
+        }
+    }
+
+    fn some_tls() -> Arc<ClientConfig> {
+        static TLS: std::sync::OnceLock<Arc<ClientConfig>> = std::sync::OnceLock::new();
+        let make = || tls::client_config(&Identity::of_plugin(), &Identity::of_host().told());
+        Arc::clone(TLS.get_or_init(|| make().unwrap()))
+    }
 }

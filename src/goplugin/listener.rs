@@ -230,3 +230,61 @@ impl AsyncWrite for Connection {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::*;
+
+    /// Draws each name twice before it comes to the next.
+    struct Stuttering(AtomicU8);
+
+    impl Entropy for Stuttering {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0.fetch_add(1, Ordering::Relaxed) / 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_taken_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = Stuttering(AtomicU8::new(0));
+        let first = Listener::bind(folder.path(), None, &entropy).unwrap();
+        let second = Listener::bind(folder.path(), None, &entropy).unwrap();
+        assert_eq!(first.path(), folder.path().join("plugin000000000000"));
+        assert_eq!(second.path(), folder.path().join("plugin111111111111"));
+    }
+
+    #[tokio::test]
+    async fn the_file_is_gone_when_listening_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = Listener::bind(folder.path(), None, &crate::base::SystemEntropy).unwrap();
+        let path = listener.path().to_owned();
+        assert!(path.exists());
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_cannot_hold_a_socket_is_named() {
+        let missing = Path::new("/nowhere/at/all");
+        let error = Listener::bind(missing, None, &crate::base::SystemEntropy).unwrap_err();
+        assert!(
+            error.to_string().contains("/nowhere/at/all/plugin"),
+            "{error}"
+        );
+        let long = Path::new("/tmp").join("x".repeat(120));
+        Listener::bind(&long, None, &crate::base::SystemEntropy).unwrap_err();
+    }
+
+    #[test]
+    fn a_group_is_a_number_or_a_known_name() {
+        assert_eq!(group_id("4711").unwrap(), 4711);
+        assert_eq!(group_id("root").unwrap(), 0);
+        assert!(matches!(
+            group_id("no such group"),
+            Err(SocketError::UnknownGroup(_))
+        ));
+    }
+}

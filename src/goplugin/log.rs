@@ -1,20 +1,10 @@
 //! Log lines on stderr, where the host reads them and puts them into its own log.
 //!
-//! A host that is slow to read makes writes to stderr block. So lines are handed to a thread over a
-//! bounded queue: a request never waits for its log lines, and when the queue is full, lines are
-//! dropped and counted. Nothing is filtered by content here: what must not be seen is not logged.
+//! Lines are handed to a thread over a bounded queue: a request never waits for its log lines, and
+//! when the queue is full, lines are dropped and counted. Nothing is filtered by content here: what
+//! must not be seen is not logged.
 
-use std::{
-    io::{self, Write},
-    panic::PanicHookInfo,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
-    },
-    thread,
-    time::Duration,
-};
+use std::{io, panic::PanicHookInfo};
 
 use tracing::{Event, Level, Metadata, Subscriber, level_filters::LevelFilter, span};
 use tracing_subscriber::{
@@ -23,13 +13,12 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::line::{Fields, render};
-use crate::base::{Clock, SystemClock};
+use super::{
+    line::{Fields, render},
+    queue::Queue,
+};
+use crate::base::{Clock as _, SystemClock};
 
-/// Lines waiting to be written; at the longest line that is some 32 MiB, at a usual one 200 KiB.
-const QUEUE_LINES: usize = 1024;
-/// How long the end of the process waits for the last lines.
-const FLUSH_LIMIT: Duration = Duration::from_millis(200);
 /// Other people's code may log headers and bodies below this.
 const FOREIGN_LEVEL: LevelFilter = LevelFilter::WARN;
 
@@ -85,72 +74,6 @@ fn panic_line(info: &PanicHookInfo<'_>) -> Vec<u8> {
         fields.set("location", location.to_string().into());
     }
     render(SystemClock.now(), Level::ERROR, "panic", fields)
-}
-
-/// The way from any thread to stderr.
-#[derive(Debug, Clone)]
-struct Queue {
-    orders: SyncSender<Order>,
-    dropped: Arc<AtomicU64>,
-}
-
-enum Order {
-    Write(Vec<u8>),
-    Flush(SyncSender<()>),
-}
-
-impl Queue {
-    fn start(output: Box<dyn Write + Send>) -> Self {
-        let (orders, inbox) = sync_channel(QUEUE_LINES);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&dropped);
-        // Without the thread, lines are dropped; the process itself can do without.
-        let _ = thread::Builder::new()
-            .name("log".to_owned())
-            .stack_size(128 * 1024)
-            .spawn(move || write_all(&inbox, output, &counter));
-        Self { orders, dropped }
-    }
-
-    fn push(&self, line: Vec<u8>) {
-        if self.orders.try_send(Order::Write(line)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Waits until what was pushed before is written, or for as long as the end may take.
-    fn flush(&self) {
-        let (done, written) = sync_channel(1);
-        let mut order = Order::Flush(done);
-        let steps = 20;
-        for _ in 0..steps {
-            match self.orders.try_send(order) {
-                Ok(()) => break,
-                Err(TrySendError::Disconnected(_)) => return,
-                Err(TrySendError::Full(back)) => order = back,
-            }
-            thread::sleep(FLUSH_LIMIT / steps);
-        }
-        let _: Result<(), RecvTimeoutError> = written.recv_timeout(FLUSH_LIMIT);
-    }
-}
-
-/// Writes each line in one piece, until the last sender is gone.
-fn write_all(inbox: &Receiver<Order>, mut output: Box<dyn Write + Send>, dropped: &AtomicU64) {
-    for order in inbox {
-        // A host that closed its end does not want the lines; there is nobody else to tell.
-        match order {
-            Order::Write(line) => drop(output.write_all(&line)),
-            Order::Flush(done) => drop(done.try_send(())),
-        }
-        let lost = dropped.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            let mut fields = Fields::message("log lines were dropped: the host reads too slowly");
-            fields.set("dropped", lost.into());
-            let line = render(SystemClock.now(), Level::WARN, "log", fields);
-            drop(output.write_all(&line));
-        }
-    }
 }
 
 /// Turns events into lines, with the fields of the spans around them.
@@ -218,5 +141,82 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for HostLayer {
             metadata.target(),
             fields,
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::goplugin::queue::tests::Output;
+
+    /// The lines that `events` makes.
+    fn logged(level: LevelFilter, events: impl FnOnce()) -> Vec<Value> {
+        let output = Output::default();
+        let queue = Queue::start(Box::new(output.clone()));
+        let layer = HostLayer {
+            crates: &["mongodbatlas"],
+            level,
+            queue: queue.clone(),
+        };
+        tracing::subscriber::with_default(Registry::default().with(layer), events);
+        queue.flush();
+        output.lines()
+    }
+
+    #[test]
+    fn an_event_carries_the_fields_of_its_spans() {
+        let lines = logged(LevelFilter::DEBUG, || {
+            let _mount = tracing::info_span!("mount", mount = "a1", count = 1).entered();
+            tracing::info!(count = 2, "rotated {}", "it");
+        });
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["@message"], "rotated it");
+        assert_eq!(lines[0]["@level"], "info");
+        assert_eq!(lines[0]["mount"], "a1");
+        assert_eq!(lines[0]["count"], 2, "the nearest wins");
+    }
+
+    #[test]
+    fn other_peoples_code_is_heard_from_warn_up() {
+        let lines = logged(LevelFilter::TRACE, || {
+            tracing::debug!(target: "h2::codec", "authorization: secret");
+            tracing::info!(target: "mongodbatlas_like", "no crate of ours");
+            tracing::warn!(target: "h2::codec", "trouble");
+            tracing::trace!("ours");
+        });
+        let messages: Vec<_> = lines.iter().map(|line| &line["@message"]).collect();
+        assert_eq!(messages, ["trouble", "ours"]);
+    }
+
+    #[test]
+    fn the_level_is_debug_unless_another_is_named() {
+        assert_eq!(level(None), LevelFilter::DEBUG);
+        assert_eq!(level(Some("loud")), LevelFilter::DEBUG);
+        assert_eq!(level(Some("WARN")), LevelFilter::WARN);
+        assert_eq!(level(Some("off")), LevelFilter::OFF);
+        let lines = logged(LevelFilter::ERROR, || {
+            tracing::warn!("ours");
+            tracing::warn!(target: "h2", "theirs");
+        });
+        assert!(lines.is_empty(), "{lines:?}");
+    }
+
+    #[test]
+    fn a_panic_is_told_by_its_place_alone() {
+        let (lines, told) = mpsc::channel();
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| drop(lines.send(panic_line(info)))));
+        let caught = std::panic::catch_unwind(|| panic!("private key 9f2c"));
+        std::panic::set_hook(before);
+        assert!(caught.is_err());
+        let mut lines = told.iter().map(|line| String::from_utf8(line).unwrap());
+        let line = lines.find(|line| line.contains("log.rs")).unwrap();
+        assert!(!line.contains("9f2c"), "{line}");
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["@level"], "error");
     }
 }

@@ -2,12 +2,14 @@
 
 use std::{
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
 use futures_util::future::{BoxFuture, Either, select};
+use rustls::ServerConfig;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
@@ -97,34 +99,30 @@ pub async fn serve(
     let handshake = Handshake::read(&environment, plugin.cookie, plugin.protocol_version)?;
     lock_memory_if_asked(&environment)?;
     let mut signals = Signals::install()?;
-    let host = tls::host_certificate(handshake.client_certificate)?;
-    let identity = Identity::generate(&SystemClock)?;
-    let broker = Broker::new(tls::client_config(&identity, &host)?);
-    let socket_group = environment.variable("PLUGIN_UNIX_SOCKET_GROUP");
-    let listener = Listener::bind(
-        &socket_directory(&environment),
-        socket_group,
-        &SystemEntropy,
-    )?;
-    let line = handshake.line(listener.path(), identity.certificate());
+    let ends = Ends::make(&environment, &handshake)?;
+    let line = handshake.line(ends.listener.path(), &ends.certificate);
     let presence = Presence::default();
-    let connections = listener.connections(tls::server_config(&identity, &host)?, presence.clone());
+    let connections = ends.listener.connections(ends.tls, presence.clone());
 
     let stop = CancellationToken::new();
     let application = application(Context {
-        broker: broker.clone(),
+        broker: ends.broker.clone(),
         cancel: stop.child_token(),
         environment,
     });
-    let routes = services::add_to(application.routes, broker, &stop).await;
+    let routes = services::add_to(application.routes, ends.broker, &stop).await;
     let mut server = pin!(
         server()
             .add_routes(routes)
             .serve_with_incoming_shutdown(connections, stop.clone().cancelled_owned())
     );
     print(&line).map_err(ServeError::Stdout)?;
+    tracing::debug!("the plugin process serves");
 
     let reason = tokio::select! {
+        // In this order: the server may end as soon as `stop` is cancelled, and the application
+        // must be closed all the same.
+        biased;
         () = stop.cancelled() => "the host asked for it",
         () = signals.terminated() => "SIGTERM",
         () = presence.ended() => "the host is gone",
@@ -136,6 +134,29 @@ pub async fn serve(
     Ok(())
 }
 
+/// Our ends of the connections in both directions.
+struct Ends {
+    listener: Listener,
+    tls: Arc<ServerConfig>,
+    certificate: Vec<u8>,
+    broker: Broker,
+}
+
+impl Ends {
+    fn make(environment: &Environment, handshake: &Handshake<'_>) -> Result<Self, ServeError> {
+        let host = tls::host_certificate(handshake.client_certificate)?;
+        let identity = Identity::generate(&SystemClock)?;
+        let directory = socket_directory(environment);
+        let group = environment.variable("PLUGIN_UNIX_SOCKET_GROUP");
+        Ok(Self {
+            listener: Listener::bind(directory, group, &SystemEntropy)?,
+            tls: tls::server_config(&identity, &host)?,
+            broker: Broker::new(tls::client_config(&identity, &host)?),
+            certificate: identity.certificate().to_vec(),
+        })
+    }
+}
+
 fn server() -> Server {
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -144,14 +165,10 @@ fn server() -> Server {
         .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
 }
 
-fn socket_directory(environment: &Environment) -> PathBuf {
-    let named = |variable| {
-        environment
-            .variable(variable)
-            .filter(|path| !path.is_empty())
-    };
+fn socket_directory(environment: &Environment) -> &Path {
+    let named = |name| environment.variable(name).filter(|path| !path.is_empty());
     let directory = named("PLUGIN_UNIX_SOCKET_DIR").or_else(|| named("TMPDIR"));
-    Path::new(directory.unwrap_or("/tmp")).to_owned()
+    Path::new(directory.unwrap_or("/tmp"))
 }
 
 fn print(line: &str) -> io::Result<()> {
@@ -177,5 +194,61 @@ async fn wind_down(
     };
     if closed.is_err() {
         tracing::warn!(limit = ?CLOSE_LIMIT, "the plugin did not close in time");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{pending, ready},
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_does_not_wait_for_ever() {
+        let start = Instant::now();
+        wind_down(pending(), Box::pin(pending())).await;
+        assert_eq!(start.elapsed(), CLOSE_LIMIT + DRAIN_LIMIT);
+        assert!(
+            start.elapsed() < Duration::from_millis(1800),
+            "the host kills after 2 s"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_in_flight_do_not_hold_up_an_application_that_is_closed() {
+        let start = Instant::now();
+        wind_down(pending(), Box::pin(ready(()))).await;
+        assert_eq!(start.elapsed(), DRAIN_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_application_is_closed_even_when_the_last_connection_is_gone() {
+        let closed = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&closed);
+        let close = async move {
+            sleep(Duration::from_secs(1)).await;
+            flag.store(true, Ordering::Relaxed);
+        };
+        wind_down(ready(Ok(())), Box::pin(close)).await;
+        assert!(closed.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn the_hosts_directory_comes_before_the_systems() {
+        let directory = |variables: &[(&'static str, &'static str)]| {
+            let environment = variables.iter().copied().collect();
+            socket_directory(&environment).to_owned()
+        };
+        assert_eq!(directory(&[]), Path::new("/tmp"));
+        assert_eq!(directory(&[("TMPDIR", "/t")]), Path::new("/t"));
+        let both = [("TMPDIR", "/t"), ("PLUGIN_UNIX_SOCKET_DIR", "/s")];
+        assert_eq!(directory(&both), Path::new("/s"));
+        let empty = [("TMPDIR", "/t"), ("PLUGIN_UNIX_SOCKET_DIR", "")];
+        assert_eq!(directory(&empty), Path::new("/t"));
     }
 }

@@ -1,35 +1,22 @@
 //! Mutual TLS between two parties that know each other's one certificate.
 //!
 //! Each side makes a certificate for the life of the process and tells it to the other. There is no
-//! root store: the library's usual verifiers refuse the host's certificate as the end of a chain,
-//! because it is marked as an authority. Instead it must equal the pinned one byte for byte, and the
-//! peer must prove that it holds the key. Source: hashicorp/go-plugin v1.8.0, `mtls.go`.
+//! root store; see [`Pinned`]. Source: hashicorp/go-plugin v1.8.0, `mtls.go`.
 
 use std::{sync::Arc, time::SystemTime};
 
 use chrono::TimeDelta;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
-    SignatureScheme,
-    client::{
-        Resumption,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{
-        CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
-        verify_tls13_signature,
-    },
-    pki_types::{
-        CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime, pem::PemObject,
-    },
-    server::{
-        NoServerSessionStorage, ParsedCertificate,
-        danger::{ClientCertVerified, ClientCertVerifier},
-    },
+    ClientConfig, Error, ServerConfig,
+    client::Resumption,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+    server::{NoServerSessionStorage, ParsedCertificate},
     version::{TLS12, TLS13},
 };
 
+use super::pinned::Pinned;
 use crate::base::Clock;
 
 /// The name that both sides put in their certificate and expect in the other's.
@@ -136,107 +123,104 @@ pub(crate) fn client_config(
     Ok(Arc::new(config))
 }
 
-/// Accepts exactly one certificate, in either role.
-#[derive(Debug)]
-struct Pinned {
-    certificate: CertificateDer<'static>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
+#[cfg(test)]
+mod tests {
+    use std::io;
 
-impl Pinned {
-    fn new(certificate: CertificateDer<'static>, provider: &CryptoProvider) -> Self {
-        Self {
-            certificate,
-            algorithms: provider.signature_verification_algorithms,
+    use rcgen::{BasicConstraints, IsCa};
+    use rustls::{
+        pki_types::ServerName,
+        sign::{CertifiedKey, SingleCertAndKey},
+    };
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+    use super::*;
+    use crate::base::SystemClock;
+
+    impl Identity {
+        /// The certificate of a Go host: P-521, and marked as an authority.
+        pub(crate) fn of_host() -> Self {
+            let mut parameters = CertificateParams::new([NAME.to_owned()]).unwrap();
+            parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+            let certificate = parameters.self_signed(&key).unwrap().der().clone();
+            let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+            Self { certificate, key }
+        }
+
+        /// As each process makes it.
+        pub(crate) fn of_plugin() -> Self {
+            Self::generate(&SystemClock).unwrap()
+        }
+
+        /// The certificate, as the other side is told it.
+        pub(crate) fn told(&self) -> CertificateDer<'static> {
+            self.certificate.clone()
         }
     }
 
-    /// Whether the peer showed the pinned certificate alone. That it holds the key too is checked
-    /// by the signature functions below, which TLS always calls next.
-    fn is_shown(
-        &self,
-        shown: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-    ) -> Result<(), Error> {
-        if *shown == self.certificate && intermediates.is_empty() {
-            Ok(())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
+    /// Both sides' view of one handshake in memory.
+    async fn shake(server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> io::Result<()> {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (acceptor, connector) = (TlsAcceptor::from(server), TlsConnector::from(client));
+        let name = ServerName::try_from(NAME).unwrap();
+        let (accepted, connected) =
+            tokio::join!(acceptor.accept(near), connector.connect(name, far));
+        let (accepted, connected) = (accepted?, connected?);
+        assert_eq!(accepted.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        assert_eq!(connected.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn two_that_know_each_other_agree_in_both_roles() {
+        let (host, plugin) = (Identity::of_host(), Identity::of_plugin());
+        let main = server_config(&plugin, &host.told()).unwrap();
+        shake(main, client_config(&host, &plugin.told()).unwrap())
+            .await
+            .unwrap();
+        let brokered = server_config(&host, &plugin.told()).unwrap();
+        shake(brokered, client_config(&plugin, &host.told()).unwrap())
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_refused_in_both_roles() {
+        let (host, plugin) = (Identity::of_host(), Identity::of_plugin());
+        let stranger = Identity::of_host();
+        let main = server_config(&plugin, &host.told()).unwrap();
+        shake(main, client_config(&stranger, &plugin.told()).unwrap())
+            .await
+            .unwrap_err();
+        let brokered = server_config(&stranger, &plugin.told()).unwrap();
+        shake(brokered, client_config(&plugin, &host.told()).unwrap())
+            .await
+            .unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn a_server_with_the_pinned_certificate_and_another_key_is_refused() {
+        let (host, plugin) = (Identity::of_host(), Identity::of_plugin());
+        for (key, agrees) in [(&host, true), (&Identity::of_host(), false)] {
+            let mut server = (*server_config(&host, &plugin.told()).unwrap()).clone();
+            let key = aws_lc_rs::default_provider()
+                .key_provider
+                .load_private_key(key.key.clone_key());
+            let shown = CertifiedKey::new(vec![host.told()], key.unwrap());
+            server.cert_resolver = Arc::new(SingleCertAndKey::from(shown));
+            let client = client_config(&plugin, &host.told()).unwrap();
+            assert_eq!(shake(Arc::new(server), client).await.is_ok(), agrees);
         }
     }
-}
 
-impl ClientCertVerifier for Pinned {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        shown: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        self.is_shown(shown, intermediates)?;
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        shown: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        // The name needs no check: the pinned certificate says `localhost` or it does not.
-        self.is_shown(shown, intermediates)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+    #[test]
+    fn a_host_certificate_that_is_none_is_refused_without_repeating_it() {
+        let hollow = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for text in ["", "hvs.secret", hollow, "-----BEGIN CERTIFICATE-----\n!"] {
+            let error = host_certificate(text).unwrap_err().to_string();
+            assert!(error.starts_with("PLUGIN_CLIENT_CERT"), "{error}");
+            assert!(!error.contains("hvs"), "{error}");
+        }
     }
 }
