@@ -1,1 +1,42 @@
-//! Placeholder, filled below.
+//! Client of the `MongoDB` Atlas Administration API, version 2.
+//!
+//! [`Atlas`] holds one credential and one set of connections; every call says in a [`Patience`] how
+//! long its caller waits. Pace, retries, sign-in and limits on answers are decided in here, what to
+//! do about a failure is decided by the caller from an [`AtlasError`].
+
+mod access_list;
+mod api_keys;
+mod call;
+mod client;
+mod digest;
+mod endpoints;
+mod error;
+mod error_body;
+#[cfg(test)]
+mod fake;
+mod ids;
+mod lesson;
+mod limiter;
+mod nonces;
+mod oauth;
+mod organizations;
+mod paging;
+mod retry;
+mod service_accounts;
+mod settings;
+mod token_cache;
+mod transport;
+
+pub use access_list::{AccessEntry, AccessEntryError, AccessList};
+pub use api_keys::{ApiKey, CreatedApiKey, Deletion, NewApiKey, RoleGrant};
+pub use call::Patience;
+pub use client::Atlas;
+pub use error::{AnswerFault, AtlasError, BoxError, TransportFault};
+pub use ids::{ApiKeyId, ClientId, Hours, IdError, Level, OrgId, ProjectId, SecretId};
+pub use limiter::Priority;
+pub use oauth::AccessToken;
+pub use organizations::{Caller, CallerKey, Organization, OrganizationSettings, Project};
+pub use service_accounts::{
+    CreatedSecret, CreatedServiceAccount, NewServiceAccount, SecretState, ServiceAccount,
+};
+pub use settings::{ApiVersion, Credential, Pem, Settings, SettingsError};

@@ -1,0 +1,470 @@
+//! Programmatic API keys: create, assign to projects, find, delete.
+//!
+//! A key made at project level belongs to the project's organization all the same, and only the
+//! organization's delete removes it. Rotation in place does not exist in Atlas.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+
+use crate::base::Sensitive;
+
+use super::call::{Call, Patience};
+use super::client::Atlas;
+use super::endpoints::{EndpointSet, Scope};
+use super::error::{AnswerFault, AtlasError};
+use super::ids::{ApiKeyId, Level, OrgId, ProjectId};
+
+/// An API key to be made.
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    /// 1 to 250 characters; need not be unique for Atlas, but finds the key again if it is.
+    pub description: String,
+    /// At least one role, of the level at which the key is made.
+    pub roles: Vec<String>,
+}
+
+/// An API key as it is shown once, when it is made.
+#[derive(Debug)]
+pub struct CreatedApiKey {
+    /// For all later calls.
+    pub id: ApiKeyId,
+    /// The user name.
+    pub public_key: String,
+    /// The password; Atlas never shows it again.
+    pub private_key: Sensitive,
+    /// The organization the key belongs to, where the answer's roles tell it.
+    pub org_id: Option<OrgId>,
+}
+
+/// A role that a key has in an organization or a project.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleGrant {
+    /// Set for a role in an organization.
+    #[serde(default)]
+    pub org_id: Option<OrgId>,
+    /// Set for a role in a project.
+    #[serde(default, rename = "groupId")]
+    pub project_id: Option<ProjectId>,
+    /// Such as `ORG_MEMBER` or `GROUP_OWNER`.
+    pub role_name: String,
+}
+
+/// An API key as Atlas lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKey {
+    /// For all later calls.
+    pub id: ApiKeyId,
+    /// The user name.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub public_key: String,
+    /// What the key is for.
+    #[serde(default, rename = "desc", deserialize_with = "null_as_default")]
+    pub description: String,
+    /// All roles, in the organization and in its projects.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub roles: Vec<RoleGrant>,
+}
+
+/// What a delete found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// It was there and is deleted.
+    Deleted,
+    /// Atlas does not know it any more.
+    AlreadyGone,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CreateReply {
+    id: ApiKeyId,
+    public_key: String,
+    private_key: Sensitive,
+    #[serde(default, deserialize_with = "null_as_default")]
+    roles: Vec<RoleGrant>,
+}
+
+/// For fields that Atlas leaves out or sends as `null`.
+pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl Atlas {
+    /// Makes an API key. One request; never sent twice unless the first certainly had no effect.
+    ///
+    /// After a failure whose [`AtlasError::outcome_unknown`] is true, look for the description.
+    /// Source: Atlas API `createOrgApiKey`, `createGroupApiKey`.
+    pub async fn create_api_key(
+        &self,
+        level: &Level,
+        key: &NewApiKey,
+        patience: Patience,
+    ) -> Result<CreatedApiKey, AtlasError> {
+        let operation = match level {
+            Level::Org(_) => "createOrgApiKey",
+            Level::Project(_) => "createGroupApiKey",
+        };
+        let path = format!("{}/apiKeys", level.path());
+        let content = json!({ "desc": key.description, "roles": key.roles });
+        let call = Call::create(operation, &path, EndpointSet::ApiKeys, level, &content);
+        let reply: CreateReply = self.fetch(&call, patience).await?;
+        if reply.private_key.is_empty() {
+            return Err(AtlasError::MalformedAnswer {
+                operation,
+                source: AnswerFault::Missing {
+                    field: "privateKey",
+                },
+            });
+        }
+        let org_id = match level {
+            Level::Org(id) => Some(id.clone()),
+            Level::Project(_) => reply.roles.into_iter().find_map(|role| role.org_id),
+        };
+        Ok(CreatedApiKey {
+            id: reply.id,
+            public_key: reply.public_key,
+            private_key: reply.private_key,
+            org_id,
+        })
+    }
+
+    /// Gives a key of the organization these roles in one of its projects. One request.
+    ///
+    /// Whether Atlas takes the assignment twice is not documented, so when the outcome is unknown the
+    /// roles are set by a PATCH instead, which can be repeated.
+    /// Source: Atlas API `addGroupApiKey`, `updateApiKeyRoles`.
+    pub async fn assign_api_key_to_project(
+        &self,
+        project: &ProjectId,
+        key: &ApiKeyId,
+        roles: &[String],
+        patience: Patience,
+    ) -> Result<(), AtlasError> {
+        let path = format!("/groups/{project}/apiKeys/{key}");
+        let set = EndpointSet::ApiKeys;
+        let scope = Scope::Project(project.clone());
+        let content = json!([{ "roles": roles }]);
+        let call = Call::create("addGroupApiKey", &path, set, scope.clone(), &content);
+        match self.send(&call, patience).await {
+            Err(unknown) if unknown.outcome_unknown() => {
+                let content = json!({ "roles": roles });
+                let call = Call::patch("updateApiKeyRoles", &path, set, scope, &content);
+                self.send(&call, patience)
+                    .await
+                    .map(drop)
+                    .map_err(|_| unknown)
+            }
+            outcome => outcome.map(drop),
+        }
+    }
+
+    /// Takes a key out of a project; it lives on in the organization.
+    ///
+    /// Source: Atlas API `removeGroupApiKey`.
+    pub async fn unassign_api_key_from_project(
+        &self,
+        project: &ProjectId,
+        key: &ApiKeyId,
+        patience: Patience,
+    ) -> Result<Deletion, AtlasError> {
+        let path = format!("/groups/{project}/apiKeys/{key}");
+        let scope = Scope::Project(project.clone());
+        let call = Call::delete("removeGroupApiKey", &path, EndpointSet::ApiKeys, scope);
+        let outcome = self.send(&call, patience).await;
+        gone_is_fine(outcome.map(drop), AtlasError::says_api_key_is_gone)
+    }
+
+    /// Deletes a key, out of all projects too. Source: Atlas API `deleteOrgApiKey`.
+    ///
+    /// Only Atlas's own word counts as [`Deletion::AlreadyGone`]: the code `API_KEY_NOT_FOUND`, or
+    /// a 404 with a general code whose truth the list of keys then confirms.
+    pub async fn delete_api_key(
+        &self,
+        org: &OrgId,
+        key: &ApiKeyId,
+        patience: Patience,
+    ) -> Result<Deletion, AtlasError> {
+        let path = format!("/orgs/{org}/apiKeys/{key}");
+        let scope = Scope::Org(org.clone());
+        let call = Call::delete("deleteOrgApiKey", &path, EndpointSet::ApiKeys, scope);
+        let outcome = self.send(&call, patience).await;
+        match gone_is_fine(outcome.map(drop), AtlasError::says_api_key_is_gone) {
+            Err(error) if error.code() == Some("RESOURCE_NOT_FOUND") => {
+                let same = |listed: ApiKey| (listed.id == *key).then_some(());
+                let listed = self.walk_org_api_keys(org, patience, same).await?;
+                if listed.is_empty() {
+                    Ok(Deletion::AlreadyGone)
+                } else {
+                    Err(error)
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The keys of an organization whose description is exactly this one.
+    ///
+    /// Costs one request for each 500 keys. The list may lag behind a create: finding nothing right
+    /// after a timeout proves nothing. Source: Atlas API `listOrgApiKeys`.
+    pub async fn find_org_api_keys_by_description(
+        &self,
+        org: &OrgId,
+        description: &str,
+        patience: Patience,
+    ) -> Result<Vec<ApiKey>, AtlasError> {
+        let matching = |key: ApiKey| (key.description == description).then_some(key);
+        self.walk_org_api_keys(org, patience, matching).await
+    }
+
+    /// All keys of an organization. Source: Atlas API `listOrgApiKeys`.
+    pub async fn list_org_api_keys(
+        &self,
+        org: &OrgId,
+        patience: Patience,
+    ) -> Result<Vec<ApiKey>, AtlasError> {
+        self.walk_org_api_keys(org, patience, Some).await
+    }
+
+    /// One key with its roles. Source: Atlas API `getOrgApiKey`.
+    pub async fn api_key(
+        &self,
+        org: &OrgId,
+        key: &ApiKeyId,
+        patience: Patience,
+    ) -> Result<ApiKey, AtlasError> {
+        let path = format!("/orgs/{org}/apiKeys/{key}");
+        let scope = Scope::Org(org.clone());
+        let call = Call::get("getOrgApiKey", &path, EndpointSet::ApiKeys, scope);
+        self.fetch(&call, patience).await
+    }
+
+    async fn walk_org_api_keys<U>(
+        &self,
+        org: &OrgId,
+        patience: Patience,
+        keep: impl FnMut(ApiKey) -> Option<U>,
+    ) -> Result<Vec<U>, AtlasError> {
+        let path = format!("/orgs/{org}/apiKeys");
+        let scope = Scope::Org(org.clone());
+        let call = Call::get("listOrgApiKeys", &path, EndpointSet::ApiKeys, scope);
+        self.walk(call, patience, keep).await
+    }
+}
+
+/// Counts a refusal that says "not there" as done.
+pub(super) fn gone_is_fine(
+    outcome: Result<(), AtlasError>,
+    says_gone: impl FnOnce(&AtlasError) -> bool,
+) -> Result<Deletion, AtlasError> {
+    match outcome {
+        Ok(()) => Ok(Deletion::Deleted),
+        Err(error) if says_gone(&error) => Ok(Deletion::AlreadyGone),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::atlas::fake::{Fake, HEX, Reply, api_key_id, org_id, patience, project_id};
+
+    const KEYS: &str = "/api/atlas/v2/orgs/32b6e34b3d91647abb20e7b8/apiKeys";
+
+    /// A client with a warm token, so that only the calls under test are counted.
+    async fn start(handler: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Fake, Atlas) {
+        let fake = Fake::start(move |received| match received.target.as_str() {
+            "/api/oauth/token" => Reply::token("t"),
+            _ => handler(&received.line()),
+        })
+        .await;
+        let atlas = fake.bearer_client();
+        (fake, atlas)
+    }
+
+    fn new_key() -> NewApiKey {
+        NewApiKey {
+            description: "vault-reader-1".to_owned(),
+            roles: vec!["ORG_MEMBER".to_owned()],
+        }
+    }
+
+    fn created() -> String {
+        format!(
+            r#"{{"id":"{HEX}","publicKey":"abcdefgh","privateKey":"p-r-i-v","desc":"d","new":1,
+            "roles":[{{"groupId":"{HEX}","roleName":"GROUP_OWNER"}},{{"orgId":"{HEX}","roleName":"ORG_MEMBER"}}]}}"#
+        )
+    }
+
+    #[tokio::test]
+    async fn a_created_project_key_tells_its_organization() {
+        let (fake, atlas) = start(|_| Reply::new(200, &created())).await;
+        let level = Level::Project(project_id());
+        let key = atlas
+            .create_api_key(&level, &new_key(), patience(5))
+            .await
+            .expect("a key");
+        assert_eq!(key.org_id, Some(org_id()));
+        assert_eq!(key.private_key.expose(), "p-r-i-v");
+        let request = fake.requests().pop().expect("a request");
+        assert_eq!(
+            request.line(),
+            format!("POST /api/atlas/v2/groups/{HEX}/apiKeys")
+        );
+        assert_eq!(
+            request.body,
+            r#"{"desc":"vault-reader-1","roles":["ORG_MEMBER"]}"#
+        );
+        let media_type = Some("application/vnd.atlas.2025-03-12+json");
+        assert_eq!(request.header("accept"), media_type);
+        assert_eq!(request.header("content-type"), media_type);
+    }
+
+    #[tokio::test]
+    async fn a_create_with_an_unreadable_answer_is_unknown_and_not_repeated() {
+        for reply in [
+            Reply::new(200, &created()[..60]),
+            Reply::new(200, &created()).cut(),
+            Reply::new(200, r#"{"privateKey":"p-r-i-v"}"#),
+            Reply::new(200, &created().replace("p-r-i-v", "")),
+            Reply::error(500, "UNEXPECTED_ERROR"),
+        ] {
+            let (fake, atlas) = start(move |_| reply.clone()).await;
+            let level = Level::Org(org_id());
+            let outcome = atlas.create_api_key(&level, &new_key(), patience(5)).await;
+            let error = outcome.expect_err("no key");
+            assert!(error.outcome_unknown(), "{error:?}");
+            assert!(!format!("{error:?}").contains("p-r-i-v"), "{error:?}");
+            assert_eq!(fake.count("POST", KEYS), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_already_gone_is_as_good_as_deleted() {
+        for (reply, listed, want) in [
+            (Reply::new(204, ""), false, Some(Deletion::Deleted)),
+            (
+                Reply::error(400, "API_KEY_NOT_FOUND"),
+                false,
+                Some(Deletion::AlreadyGone),
+            ),
+            (
+                Reply::error(404, "API_KEY_NOT_FOUND"),
+                false,
+                Some(Deletion::AlreadyGone),
+            ),
+            (
+                Reply::error(404, "RESOURCE_NOT_FOUND"),
+                false,
+                Some(Deletion::AlreadyGone),
+            ),
+            (Reply::error(404, "RESOURCE_NOT_FOUND"), true, None),
+            (Reply::error(404, "ORG_NOT_FOUND"), false, None),
+            (Reply::error(400, "BAD_REQUEST"), false, None),
+            (Reply::new(404, ""), false, None),
+        ] {
+            let list = if listed {
+                format!(r#"{{"id":"{HEX}"}}"#)
+            } else {
+                String::new()
+            };
+            let (_fake, atlas) = start(move |line| {
+                if line.starts_with("GET") {
+                    Reply::new(200, &format!(r#"{{"results":[{list}]}}"#))
+                } else {
+                    reply.clone()
+                }
+            })
+            .await;
+            let outcome = atlas
+                .delete_api_key(&org_id(), &api_key_id(), patience(5))
+                .await;
+            assert_eq!(outcome.as_ref().ok(), want.as_ref(), "{outcome:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_is_found_on_the_third_page() {
+        let (fake, atlas) = start(|line| {
+            let page: usize = line
+                .rsplit('=')
+                .next()
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(0);
+            let item = |index: usize| {
+                let desc = if page == 3 && index == 1 {
+                    "wanted"
+                } else {
+                    "wanted-not"
+                };
+                format!(
+                    r#"{{"id":"{:024x}","desc":"{desc}","roles":null}}"#,
+                    page * 1000 + index
+                )
+            };
+            let items = if page < 3 { 500 } else { 2 };
+            let items: Vec<_> = (0..items).map(item).collect();
+            Reply::new(
+                200,
+                &format!(r#"{{"results":[{}],"totalCount":9}}"#, items.join(",")),
+            )
+        })
+        .await;
+        let found = atlas
+            .find_org_api_keys_by_description(&org_id(), "wanted", patience(5))
+            .await;
+        let ids: Vec<_> = found
+            .expect("a list")
+            .into_iter()
+            .map(|key| key.id)
+            .collect();
+        assert_eq!(ids, [format!("{:024x}", 3001).parse().expect("an id")]);
+        let target = format!("{KEYS}?itemsPerPage=500&pageNum=");
+        assert_eq!(fake.count("GET", &target), 3);
+    }
+
+    #[tokio::test]
+    async fn an_assignment_of_unknown_outcome_is_set_by_patch() {
+        let (fake, atlas) = start(|line| match line {
+            line if line.starts_with("POST") => Reply::new(503, ""),
+            _ => Reply::new(200, "{}"),
+        })
+        .await;
+        let roles = ["GROUP_OWNER".to_owned()];
+        let outcome = atlas
+            .assign_api_key_to_project(&project_id(), &api_key_id(), &roles, patience(5))
+            .await;
+        outcome.expect("assigned");
+        let requests = fake.requests();
+        let sent: Vec<_> = requests
+            .iter()
+            .map(|r| (r.method.as_str(), r.body.as_str()))
+            .collect();
+        let assign = ("POST", r#"[{"roles":["GROUP_OWNER"]}]"#);
+        let patched = ("PATCH", r#"{"roles":["GROUP_OWNER"]}"#);
+        assert_eq!(sent[1..], [assign, patched]);
+    }
+
+    #[tokio::test]
+    async fn reads_and_deletes_are_repeated() {
+        let tries = AtomicUsize::new(0);
+        let (fake, atlas) = start(move |_| match tries.fetch_add(1, Ordering::Relaxed) {
+            0 => Reply::new(503, ""),
+            1 => Reply::new(200, "{").cut(),
+            _ => Reply::error(400, "API_KEY_NOT_FOUND"),
+        })
+        .await;
+        let outcome = atlas
+            .delete_api_key(&org_id(), &api_key_id(), patience(10))
+            .await;
+        assert_eq!(outcome.expect("done"), Deletion::AlreadyGone);
+        assert_eq!(fake.count("DELETE", KEYS), 3);
+    }
+}

@@ -1,0 +1,158 @@
+//! One call to Atlas before it is sent: what is asked, how it is counted, how long it may take.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Method};
+use serde_json::Value;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::endpoints::{BucketKey, EndpointSet, Scope};
+use super::limiter::Priority;
+use super::retry::Repeat;
+
+/// How long a caller waits, and how urgent it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// When the caller gives up: waiting, retries and answers all end by then.
+    pub deadline: Instant,
+    /// Who goes first when requests have to wait.
+    pub priority: Priority,
+}
+
+impl Patience {
+    /// Waits for `duration` from now.
+    #[must_use]
+    pub fn within(duration: Duration, priority: Priority) -> Self {
+        let now = Instant::now();
+        // A duration that leaves the calendar counts as a day.
+        let deadline = now.checked_add(duration);
+        let deadline = deadline.unwrap_or_else(|| now + Duration::from_hours(24));
+        Self { deadline, priority }
+    }
+
+    /// The time left.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// The media types of a call and how it signs in.
+#[derive(Debug, Clone)]
+pub(super) enum Manner {
+    /// JSON in Atlas's versioned media type, signed with the client's credential.
+    Resource,
+    /// A form sent to the token endpoint with this `Authorization`.
+    Token(HeaderValue),
+}
+
+/// A call that can be sent any number of times.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The API's name of the operation.
+    pub(super) operation: &'static str,
+    pub(super) method: Method,
+    /// Path and query, percent-encoded.
+    pub(super) target: String,
+    /// Wiped when dropped: it may hold a token.
+    pub(super) content: Option<Zeroizing<Vec<u8>>>,
+    pub(super) bucket: BucketKey,
+    pub(super) repeat: Repeat,
+    pub(super) manner: Manner,
+}
+
+const RESOURCES: &str = "/api/atlas/v2";
+
+impl Call {
+    fn new(
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        set: EndpointSet,
+        scope: Scope,
+    ) -> Self {
+        Self {
+            operation,
+            method,
+            target: format!("{RESOURCES}{path}"),
+            content: None,
+            bucket: BucketKey { set, scope },
+            repeat: Repeat::Safe,
+            manner: Manner::Resource,
+        }
+    }
+
+    /// Reads.
+    pub(super) fn get(
+        operation: &'static str,
+        path: &str,
+        set: EndpointSet,
+        scope: impl Into<Scope>,
+    ) -> Self {
+        Self::new(operation, Method::GET, path, set, scope.into())
+    }
+
+    /// Removes; removing what is gone does no harm.
+    pub(super) fn delete(
+        operation: &'static str,
+        path: &str,
+        set: EndpointSet,
+        scope: impl Into<Scope>,
+    ) -> Self {
+        Self::new(operation, Method::DELETE, path, set, scope.into())
+    }
+
+    /// Sends something new; a second one would make a second thing.
+    pub(super) fn create(
+        operation: &'static str,
+        path: &str,
+        set: EndpointSet,
+        scope: impl Into<Scope>,
+        content: &Value,
+    ) -> Self {
+        Self {
+            content: Some(Zeroizing::new(content.to_string().into_bytes())),
+            repeat: Repeat::Unsafe,
+            ..Self::new(operation, Method::POST, path, set, scope.into())
+        }
+    }
+
+    /// Sets values; setting them twice does no harm.
+    pub(super) fn patch(
+        operation: &'static str,
+        path: &str,
+        set: EndpointSet,
+        scope: impl Into<Scope>,
+        content: &Value,
+    ) -> Self {
+        let method = Method::PATCH;
+        Self {
+            method,
+            ..Self::create(operation, path, set, scope, content).repeatable()
+        }
+    }
+
+    /// Declares that sending it twice has the effect of sending it once.
+    pub(super) fn repeatable(self) -> Self {
+        Self {
+            repeat: Repeat::Safe,
+            ..self
+        }
+    }
+
+    /// A form for the token endpoint; neither minting nor revoking harms when done twice.
+    pub(super) fn token(
+        operation: &'static str,
+        target: &str,
+        scope: Scope,
+        authorization: HeaderValue,
+        form: Zeroizing<Vec<u8>>,
+    ) -> Self {
+        Self {
+            target: target.to_owned(),
+            content: Some(form),
+            manner: Manner::Token(authorization),
+            ..Self::new(operation, Method::POST, "", EndpointSet::Tokens, scope)
+        }
+    }
+}

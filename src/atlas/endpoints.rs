@@ -1,0 +1,95 @@
+//! Which calls share a rate limit, and the limits Atlas starts from.
+//!
+//! Atlas counts per endpoint set and scope. The numbers are no part of the API's contract, so they
+//! only seed the limiter, which then follows what Atlas says.
+//! Source: Atlas documentation, "Atlas Administration API Rate Limits", 2026-04-10.
+
+use super::ids::{ClientId, Level, OrgId, ProjectId};
+
+/// Calls that are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum EndpointSet {
+    /// API keys and their access lists.
+    ApiKeys,
+    /// Service accounts, their secrets and access lists.
+    ServiceAccounts,
+    /// Settings of an organization.
+    OrganizationSettings,
+    /// The list of organizations.
+    OrganizationList,
+    /// One project.
+    Projects,
+    /// The root of the API.
+    Root,
+    /// The token endpoint, counted per client and address.
+    Tokens,
+}
+
+/// Whose requests are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Scope {
+    Org(OrgId),
+    Project(ProjectId),
+    /// The credential of this client.
+    User,
+    /// A service account at the token endpoint.
+    Client(ClientId),
+}
+
+impl From<&Level> for Scope {
+    fn from(level: &Level) -> Self {
+        match level {
+            Level::Org(id) => Self::Org(id.clone()),
+            Level::Project(id) => Self::Project(id.clone()),
+        }
+    }
+}
+
+/// One counter of Atlas's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct BucketKey {
+    pub(super) set: EndpointSet,
+    pub(super) scope: Scope,
+}
+
+/// The size of a token bucket and how it fills.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rate {
+    /// The most tokens it holds.
+    pub(super) capacity: u32,
+    /// Tokens that are added ...
+    pub(super) refill: u32,
+    /// ... in so many seconds.
+    pub(super) seconds: u32,
+}
+
+impl Rate {
+    const fn per_minute(capacity: u32, refill: u32) -> Self {
+        Self {
+            capacity,
+            refill,
+            seconds: 60,
+        }
+    }
+}
+
+impl BucketKey {
+    /// The limit in Atlas's documentation.
+    pub(super) fn documented_rate(&self) -> Rate {
+        match (self.set, &self.scope) {
+            (EndpointSet::OrganizationSettings, _) => Rate::per_minute(10, 5),
+            (EndpointSet::OrganizationList | EndpointSet::Root, _) => Rate::per_minute(300, 100),
+            (EndpointSet::Tokens, _) => Rate::per_minute(10, 10),
+            (EndpointSet::Projects, _) | (_, Scope::Project(_)) => Rate::per_minute(1200, 500),
+            _ => Rate::per_minute(500, 250),
+        }
+    }
+
+    /// Whether revocations draw on it, so that some of it is kept for them.
+    pub(super) fn serves_revocations(&self) -> bool {
+        matches!(
+            self.set,
+            EndpointSet::ApiKeys | EndpointSet::ServiceAccounts | EndpointSet::Tokens
+        )
+    }
+}

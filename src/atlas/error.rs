@@ -1,0 +1,300 @@
+//! What a call to Atlas can end in, and what follows from it for the caller.
+//!
+//! Decisions are taken from Atlas's error codes and the kind of failure, never from a text. No error
+//! holds a request body, a credential or more of an answer than its code and detail.
+
+use std::time::Duration;
+
+use super::oauth::MINT_TOKEN;
+
+/// A cause of any kind.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How a call to Atlas failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AtlasError {
+    /// Atlas (or something in between) answered that it does not do this. Nothing was changed.
+    #[error("atlas refused {operation} (HTTP {status}){}", said(code, detail))]
+    Refused {
+        /// The API's name of the operation.
+        operation: &'static str,
+        /// The HTTP status, never 5xx and never 429.
+        status: u16,
+        /// Atlas's error code; empty if the answer had none.
+        code: String,
+        /// Atlas's explanation, cut and on one line; may be empty.
+        detail: String,
+    },
+    /// The credential the call signed in with is unknown, expired or wrong.
+    #[error(
+        "atlas does not accept the credential, at {operation}{}",
+        said(code, detail)
+    )]
+    Unauthenticated {
+        /// The API's name of the operation.
+        operation: &'static str,
+        /// Atlas's error code; may be empty.
+        code: String,
+        /// Atlas's explanation; may be empty.
+        detail: String,
+    },
+    /// Too many requests, and the caller does not wait as long as is needed. Nothing was changed.
+    #[error(
+        "atlas limits requests; {operation} is possible in {} s",
+        retry_after.as_secs().max(1)
+    )]
+    RateLimited {
+        /// The API's name of the operation.
+        operation: &'static str,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// Atlas failed on its own side. Whether it changed anything is unknown.
+    #[error(
+        "atlas failed at {operation} (HTTP {status}, {attempts} attempts){}",
+        said(code, detail)
+    )]
+    ServerFault {
+        /// The API's name of the operation.
+        operation: &'static str,
+        /// The HTTP status, 500 or more.
+        status: u16,
+        /// Atlas's error code; often empty.
+        code: String,
+        /// Atlas's explanation; often empty.
+        detail: String,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// No whole answer came. `source` tells whether Atlas may have seen the request.
+    #[error("no answer from atlas to {operation} in {attempts} attempts")]
+    NoAnswer {
+        /// The API's name of the operation.
+        operation: &'static str,
+        /// How often it was tried.
+        attempts: u32,
+        /// Why the last attempt failed.
+        source: TransportFault,
+    },
+    /// Atlas did it, but its answer cannot be read.
+    #[error("atlas's answer to {operation} cannot be used")]
+    MalformedAnswer {
+        /// The API's name of the operation.
+        operation: &'static str,
+        /// What is wrong with it.
+        source: AnswerFault,
+    },
+}
+
+/// Why no whole answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportFault {
+    /// The caller's deadline had passed before anything was sent.
+    #[error("no time was left to send the request")]
+    NoTimeLeft,
+    /// No connection could be made: name, network, TLS. Nothing was sent.
+    #[error("cannot connect")]
+    Connect(#[source] BoxError),
+    /// The time for the request was over.
+    #[error("no whole answer within {} s", after.as_secs_f32())]
+    Timeout {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The connection broke after the request was (perhaps in part) sent.
+    #[error("the connection broke")]
+    Broken(#[source] BoxError),
+    /// The answer is longer than any that Atlas gives.
+    #[error("the answer is longer than {max_bytes} bytes")]
+    TooLong {
+        /// The limit.
+        max_bytes: usize,
+    },
+}
+
+/// Why a complete answer cannot be used. The values in it are not repeated: they may be secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerFault {
+    /// Not JSON, or not of the documented shape.
+    #[error("not the JSON that was expected, at line {line}, column {column}")]
+    Json {
+        /// Where reading stopped.
+        line: usize,
+        /// Where reading stopped.
+        column: usize,
+    },
+    /// A part is missing without which the answer is of no use.
+    #[error("{field} is missing")]
+    Missing {
+        /// The API's name of the part.
+        field: &'static str,
+    },
+    /// A list that does not end.
+    #[error("more than {max_pages} pages")]
+    Endless {
+        /// The limit.
+        max_pages: u32,
+    },
+    /// A sign-in challenge of a kind this client does not know.
+    #[error("no Digest challenge with MD5 and qop=auth")]
+    Challenge,
+}
+
+impl From<serde_json::Error> for AnswerFault {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json {
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}
+
+fn said(code: &str, detail: &str) -> String {
+    match (code, detail) {
+        ("", "") => String::new(),
+        ("", text) | (text, "") => format!(": {text}"),
+        (code, detail) => format!(": {code}: {detail}"),
+    }
+}
+
+impl TransportFault {
+    /// Whether Atlas may have seen the request.
+    #[must_use]
+    pub fn maybe_sent(&self) -> bool {
+        !matches!(self, Self::NoTimeLeft | Self::Connect(_))
+    }
+}
+
+impl AtlasError {
+    /// Whether a write may have taken effect all the same. Whoever made it must look.
+    ///
+    /// A failure to get an access token comes before the write and leaves nothing behind.
+    #[must_use]
+    pub fn outcome_unknown(&self) -> bool {
+        match self {
+            Self::NoAnswer {
+                operation, source, ..
+            } => *operation != MINT_TOKEN && source.maybe_sent(),
+            Self::MalformedAnswer { operation, source } => {
+                *operation != MINT_TOKEN && !matches!(source, AnswerFault::Challenge)
+            }
+            Self::ServerFault { operation, .. } => *operation != MINT_TOKEN,
+            Self::Refused { .. } | Self::Unauthenticated { .. } | Self::RateLimited { .. } => false,
+        }
+    }
+
+    /// Atlas's error code, if it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. }
+            | Self::Unauthenticated { code, .. }
+            | Self::ServerFault { code, .. } => Some(code.as_str()).filter(|code| !code.is_empty()),
+            Self::RateLimited { .. } | Self::NoAnswer { .. } | Self::MalformedAnswer { .. } => None,
+        }
+    }
+
+    /// Whether Atlas says that the API key does not exist.
+    ///
+    /// Told by the code `API_KEY_NOT_FOUND` alone, which Atlas sends with status 400 as well as 404.
+    /// A bare 404 may as well be a wrong path or an unknown organization.
+    #[must_use]
+    pub fn says_api_key_is_gone(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == "API_KEY_NOT_FOUND")
+    }
+
+    /// Whether Atlas says that the service account or its secret does not exist.
+    ///
+    /// A 404 with a code of Atlas, unless the code names the organization or the project (group).
+    #[must_use]
+    pub fn says_account_or_secret_is_gone(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, code, .. }
+            if !code.is_empty() && !code.split('_').any(|word| matches!(word, "ORG" | "GROUP")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: &str) -> AtlasError {
+        AtlasError::Refused {
+            operation: "deleteOrgApiKey",
+            status,
+            code: code.to_owned(),
+            detail: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_api_key_is_gone_only_by_its_own_code() {
+        assert!(refused(400, "API_KEY_NOT_FOUND").says_api_key_is_gone());
+        assert!(refused(404, "API_KEY_NOT_FOUND").says_api_key_is_gone());
+        for other in ["", "ORG_NOT_FOUND", "RESOURCE_NOT_FOUND"] {
+            assert!(!refused(404, other).says_api_key_is_gone(), "{other}");
+        }
+        assert!(!refused(400, "BAD_REQUEST").says_api_key_is_gone());
+    }
+
+    #[test]
+    fn an_account_is_gone_unless_the_code_names_its_parent() {
+        assert!(refused(404, "RESOURCE_NOT_FOUND").says_account_or_secret_is_gone());
+        assert!(refused(404, "SERVICE_ACCOUNT_NOT_FOUND").says_account_or_secret_is_gone());
+        for parent in [
+            "",
+            "ORG_NOT_FOUND",
+            "INVALID_ORG_ID",
+            "GROUP_NOT_FOUND",
+            "INVALID_GROUP_ID",
+        ] {
+            assert!(
+                !refused(404, parent).says_account_or_secret_is_gone(),
+                "{parent}"
+            );
+        }
+        assert!(!refused(400, "RESOURCE_NOT_FOUND").says_account_or_secret_is_gone());
+    }
+
+    #[test]
+    fn only_what_may_have_reached_atlas_leaves_the_outcome_open() {
+        let no_answer = |source| AtlasError::NoAnswer {
+            operation: "createOrgApiKey",
+            attempts: 1,
+            source,
+        };
+        let after = Duration::from_secs(30);
+        assert!(no_answer(TransportFault::Timeout { after }).outcome_unknown());
+        assert!(!no_answer(TransportFault::Connect("refused".into())).outcome_unknown());
+        assert!(!no_answer(TransportFault::NoTimeLeft).outcome_unknown());
+        assert!(!refused(409, "DATA_CONCURRENCY_ERROR").outcome_unknown());
+        let minting = AtlasError::NoAnswer {
+            operation: MINT_TOKEN,
+            attempts: 1,
+            source: TransportFault::Timeout { after },
+        };
+        assert!(!minting.outcome_unknown());
+        let cut = AtlasError::MalformedAnswer {
+            operation: "createOrgApiKey",
+            source: AnswerFault::Json { line: 1, column: 9 },
+        };
+        assert!(cut.outcome_unknown());
+    }
+
+    #[test]
+    fn the_text_names_operation_status_code_and_detail() {
+        let error = AtlasError::Refused {
+            operation: "createOrgApiKey",
+            status: 400,
+            code: "MAX_API_KEYS_PER_ORG_EXCEEDED".to_owned(),
+            detail: "No more than 500.".to_owned(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "atlas refused createOrgApiKey (HTTP 400): MAX_API_KEYS_PER_ORG_EXCEEDED: No more than 500."
+        );
+        assert_eq!(
+            refused(404, "").to_string(),
+            "atlas refused deleteOrgApiKey (HTTP 404)"
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! What an answer tells about the rate limit it was counted under.
+//!
+//! Sources: Atlas documentation on rate limits; the two shapes of 429 that its endpoints send.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, StatusCode};
+
+use crate::base::Entropy;
+
+use super::endpoints::Rate;
+use super::error_body::ErrorBody;
+use super::retry::{limited_delay, retry_after};
+use super::transport::Answer;
+
+/// What the limiter can learn.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub(super) struct Lesson {
+    /// `RateLimit-Limit`: the capacity.
+    pub(super) limit: Option<u32>,
+    /// `RateLimit-Remaining`: the tokens left.
+    pub(super) remaining: Option<u32>,
+    /// The rate in the parameters of a 429.
+    pub(super) rate: Option<Rate>,
+    /// How long a 429 asks to stay away.
+    pub(super) wait: Option<Duration>,
+}
+
+impl Lesson {
+    /// Reads an answer; `attempts` tells how often the request was sent, this time included.
+    pub(super) fn of(
+        answer: &Answer,
+        attempts: u32,
+        now: DateTime<Utc>,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        let mut lesson = Self {
+            limit: number(&answer.headers, "ratelimit-limit"),
+            remaining: number(&answer.headers, "ratelimit-remaining"),
+            ..Self::default()
+        };
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            let (wait, rate) = parameters(&ErrorBody::parse(&answer.body).parameters);
+            let wait = retry_after(&answer.headers, now).or(wait);
+            lesson.rate = rate;
+            lesson.wait = Some(wait.unwrap_or_else(|| limited_delay(attempts, entropy)));
+        }
+        lesson
+    }
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u32> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Reads `[path, seconds to wait, capacity, refill, refill seconds]` (`RATE_LIMITED_TOKEN_BUCKET`)
+/// and the older `[resource, count, minutes]` (`RATE_LIMITED`).
+fn parameters(parameters: &[String]) -> (Option<Duration>, Option<Rate>) {
+    let number = |index: usize| -> Option<u32> { parameters.get(index)?.trim().parse().ok() };
+    let rate = |capacity: Option<u32>, refill: Option<u32>, seconds: Option<u32>| {
+        Some(Rate {
+            capacity: capacity.filter(|number| *number > 0)?,
+            refill: refill.filter(|number| *number > 0)?,
+            seconds: seconds.filter(|number| *number > 0)?,
+        })
+    };
+    match parameters.len() {
+        5 => {
+            let wait = number(1).map(|seconds| Duration::from_secs(seconds.into()));
+            (wait, rate(number(2), number(3), number(4)))
+        }
+        3 => {
+            let seconds = number(2).and_then(|minutes| minutes.checked_mul(60));
+            (None, rate(number(1), number(1), seconds))
+        }
+        _ => (None, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::base::{Clock, SystemClock, SystemEntropy};
+
+    fn lesson(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Lesson {
+        let headers = headers.iter().map(|(name, value)| {
+            let name = http::HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        });
+        let answer = Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: headers.collect(),
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        };
+        Lesson::of(&answer, 1, SystemClock.now(), &SystemEntropy)
+    }
+
+    #[test]
+    fn headers_of_a_success_tell_size_and_rest() {
+        let read = lesson(
+            200,
+            &[("ratelimit-limit", "500"), ("ratelimit-remaining", "499")],
+            "",
+        );
+        assert_eq!(
+            (read.limit, read.remaining, read.wait),
+            (Some(500), Some(499), None)
+        );
+        let odd = lesson(
+            200,
+            &[("ratelimit-limit", "many"), ("ratelimit-remaining", "-1")],
+            "",
+        );
+        assert_eq!(odd, Lesson::default());
+    }
+
+    #[test]
+    fn the_parameters_of_a_429_tell_wait_and_rate() {
+        let body = r#"{"parameters":["api/atlas/v2/orgs",7,600,300,60]}"#;
+        let read = lesson(429, &[], body);
+        assert_eq!(read.wait, Some(Duration::from_secs(7)));
+        let rate = Rate {
+            capacity: 600,
+            refill: 300,
+            seconds: 60,
+        };
+        assert_eq!(read.rate, Some(rate));
+        let read = lesson(429, &[("retry-after", "9")], body);
+        assert_eq!(read.wait, Some(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn a_429_of_the_token_endpoint_backs_off_by_itself() {
+        let body =
+            r#"{"error":429,"errorCode":"RATE_LIMITED","parameters":["/api/oauth/token",10,1]}"#;
+        let read = lesson(429, &[], body);
+        let rate = Rate {
+            capacity: 10,
+            refill: 10,
+            seconds: 60,
+        };
+        assert_eq!(read.rate, Some(rate));
+        let wait = read.wait.expect("a wait");
+        assert!((5..=10).contains(&wait.as_secs()), "{wait:?}");
+        let oauth = r#"{"error":"rate_limited","error_description":"Resource is limited."}"#;
+        assert!(lesson(429, &[], oauth).wait.is_some());
+    }
+
+    #[test]
+    fn rates_of_nothing_are_not_believed() {
+        assert_eq!(
+            lesson(429, &[], r#"{"parameters":["p",1,0,0,0]}"#).rate,
+            None
+        );
+    }
+}

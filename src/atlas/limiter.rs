@@ -1,0 +1,242 @@
+//! Keeps the pace that Atlas allows: one token bucket per endpoint set and scope.
+//!
+//! Pure arithmetic over a time that is passed in; who waits, and how long at most, is the client's
+//! business. Requests that must wait stand in a queue by priority, so that a revocation goes before
+//! a new credential; the last tokens of a bucket are kept for revocations alone. What other clients
+//! of the same organization take is learnt from the headers of Atlas's answers.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::endpoints::{BucketKey, Rate};
+use super::lesson::Lesson;
+
+/// The most buckets remembered; beyond it those without requests are forgotten.
+const MAX_BUCKETS: usize = 1_024;
+/// The most requests that wait for one bucket.
+const MAX_WAITING: usize = 512;
+/// The longest debt a bucket can be put in, in seconds.
+const MAX_DEBT_SECONDS: f64 = 3_600.0;
+
+/// What a request is for; earlier ones go first when tokens are short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Takes something away: leases end on time even under load.
+    Revoke,
+    /// Somebody waits for a new credential.
+    Issue,
+    /// Nobody waits: reconciliation, checks, inventory.
+    Background,
+}
+
+/// Whether a request may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It may; a token is taken for it.
+    Go,
+    /// Ask again after this long.
+    Wait(Duration),
+    /// Too many wait already; a place may be free after this long.
+    Full(Duration),
+}
+
+/// A place in the queue of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    priority: Priority,
+    number: u64,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    rate: Rate,
+    tokens: f64,
+    counted_at: DateTime<Utc>,
+    /// Requests sent whose answer has not come: Atlas may not have counted them yet.
+    in_flight: u32,
+    waiting: BTreeSet<Place>,
+    keeps_reserve: bool,
+}
+
+impl Bucket {
+    fn new(key: &BucketKey, now: DateTime<Utc>) -> Self {
+        let rate = key.documented_rate();
+        Self {
+            rate,
+            tokens: f64::from(rate.capacity),
+            counted_at: now,
+            in_flight: 0,
+            waiting: BTreeSet::new(),
+            keeps_reserve: key.serves_revocations(),
+        }
+    }
+
+    fn per_second(&self) -> f64 {
+        f64::from(self.rate.refill.max(1)) / f64::from(self.rate.seconds.max(1))
+    }
+
+    /// Adds what has flowed in since the last look. A clock that was set back adds nothing.
+    fn refill(&mut self, now: DateTime<Utc>) {
+        let elapsed = (now - self.counted_at).to_std().unwrap_or_default();
+        let tokens = self.tokens + elapsed.as_secs_f64() * self.per_second();
+        self.tokens = tokens.min(f64::from(self.rate.capacity));
+        self.counted_at = now;
+    }
+
+    /// Tokens that must be left after a request of this priority: a fiftieth of the bucket is for
+    /// revocations alone, a tenth is not for background work.
+    fn reserve(&self, priority: Priority) -> f64 {
+        let capacity = f64::from(self.rate.capacity);
+        match priority {
+            Priority::Issue if self.keeps_reserve => (capacity / 50.0).max(1.0).min(capacity / 2.0),
+            Priority::Background => (capacity / 10.0).max(1.0).min(capacity / 2.0),
+            Priority::Revoke | Priority::Issue => 0.0,
+        }
+    }
+
+    fn ask(&mut self, place: Place, now: DateTime<Utc>) -> Turn {
+        self.refill(now);
+        let ahead = self.waiting.range(..place).count();
+        let ahead = f64::from(u32::try_from(ahead).unwrap_or(u32::MAX));
+        let needed = 1.0 + ahead + self.reserve(place.priority);
+        if self.tokens >= needed {
+            self.waiting.remove(&place);
+            self.tokens -= 1.0;
+            self.in_flight = self.in_flight.saturating_add(1);
+            return Turn::Go;
+        }
+        let wait = seconds((needed - self.tokens) / self.per_second());
+        if self.waiting.contains(&place) || self.waiting.len() < MAX_WAITING {
+            self.waiting.insert(place);
+            Turn::Wait(wait)
+        } else {
+            Turn::Full(wait)
+        }
+    }
+
+    fn learn(&mut self, lesson: Lesson, now: DateTime<Utc>) {
+        self.refill(now);
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(rate) = lesson.rate {
+            self.rate = rate;
+        }
+        if let Some(limit) = lesson.limit.filter(|limit| *limit > 0) {
+            self.rate.capacity = limit;
+        }
+        if let Some(remaining) = lesson.remaining {
+            self.tokens = f64::from(remaining) - f64::from(self.in_flight);
+        }
+        if let Some(wait) = lesson.wait {
+            // The next token is there when the wait is over.
+            let debt = wait.as_secs_f64().min(MAX_DEBT_SECONDS) * self.per_second();
+            self.tokens = self.tokens.min(1.0 - debt);
+        }
+        self.tokens = self.tokens.min(f64::from(self.rate.capacity));
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.in_flight > 0 || !self.waiting.is_empty()
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.is_in_use() && self.tokens >= f64::from(self.rate.capacity)
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    // Rounded up to a millisecond: a token that is short by a hair would be asked for in a circle.
+    let rounded = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    rounded.saturating_add(Duration::from_millis(1))
+}
+
+#[derive(Default)]
+struct State {
+    buckets: HashMap<BucketKey, Bucket>,
+    next_number: u64,
+}
+
+/// All buckets of one client.
+#[derive(Default)]
+pub(super) struct Limiter {
+    state: Mutex<State>,
+}
+
+impl Limiter {
+    /// A request that wants to be sent. It takes part once it asks.
+    pub(super) fn request(&self, key: BucketKey, priority: Priority) -> Ticket<'_> {
+        let mut state = self.locked();
+        let number = state.next_number;
+        state.next_number = number.wrapping_add(1);
+        Ticket {
+            limiter: self,
+            key,
+            place: Place { priority, number },
+            sent: false,
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn bucket(&mut self, key: &BucketKey, now: DateTime<Utc>) -> &mut Bucket {
+        if self.buckets.len() >= MAX_BUCKETS && !self.buckets.contains_key(key) {
+            self.buckets.retain(|_, bucket| {
+                bucket.refill(now);
+                !bucket.is_idle()
+            });
+            if self.buckets.len() >= MAX_BUCKETS {
+                self.buckets.retain(|_, bucket| bucket.is_in_use());
+            }
+        }
+        self.buckets
+            .entry(key.clone())
+            .or_insert_with(|| Bucket::new(key, now))
+    }
+}
+
+/// One request's stand at its bucket: dropped, it leaves the queue.
+pub(super) struct Ticket<'a> {
+    limiter: &'a Limiter,
+    key: BucketKey,
+    place: Place,
+    sent: bool,
+}
+
+impl Ticket<'_> {
+    /// Asks for a token.
+    pub(super) fn ask(&mut self, now: DateTime<Utc>) -> Turn {
+        let turn = self
+            .limiter
+            .locked()
+            .bucket(&self.key, now)
+            .ask(self.place, now);
+        self.sent = turn == Turn::Go;
+        turn
+    }
+
+    /// Ends the request, with what its answer told.
+    pub(super) fn settle(mut self, lesson: Lesson, now: DateTime<Utc>) {
+        self.sent = false;
+        self.limiter
+            .locked()
+            .bucket(&self.key, now)
+            .learn(lesson, now);
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if let Some(bucket) = self.limiter.locked().buckets.get_mut(&self.key) {
+            bucket.waiting.remove(&self.place);
+            if self.sent {
+                bucket.in_flight = bucket.in_flight.saturating_sub(1);
+            }
+        }
+    }
+}

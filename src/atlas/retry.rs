@@ -1,0 +1,350 @@
+//! What an answer means, whether its request is sent again, and when.
+//!
+//! The delays are computed here and not by a retry crate: each attempt has to pass the limiter and be
+//! signed anew, `Retry-After` overrules the schedule, and chance comes from [`Entropy`]; what such a
+//! crate would add is the one line of arithmetic in [`backoff`].
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+
+use crate::base::Entropy;
+
+use super::error::{AtlasError, TransportFault};
+use super::error_body::ErrorBody;
+use super::transport::Answer;
+
+/// The most attempts of one call.
+pub(super) const MAX_ATTEMPTS: u32 = 5;
+/// The longest wait that is believed of an answer.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+const FIRST_DELAY: Duration = Duration::from_millis(400);
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+/// First delay after a 429 that names none. Source: Atlas documentation on rate limits.
+const FIRST_LIMITED_DELAY: Duration = Duration::from_secs(10);
+const LONGEST_LIMITED_DELAY: Duration = Duration::from_secs(40);
+
+/// Whether a request may be sent again when its outcome is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// Sending it twice has the effect of sending it once.
+    Safe,
+    /// A second one makes a second thing: only sent again when the first had certainly no effect.
+    Unsafe,
+}
+
+/// A failed attempt.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: AtlasError,
+    again: Again,
+    /// How long Atlas asks to wait.
+    wait: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// The answer is final.
+    Never,
+    /// It may have had an effect.
+    IfSafe,
+    /// It certainly had none.
+    Always,
+}
+
+impl Failure {
+    /// No whole answer came.
+    pub(super) fn no_answer(
+        operation: &'static str,
+        attempts: u32,
+        source: TransportFault,
+    ) -> Self {
+        let again = match &source {
+            TransportFault::NoTimeLeft | TransportFault::TooLong { .. } => Again::Never,
+            TransportFault::Connect(_) => Again::Always,
+            TransportFault::Timeout { .. } | TransportFault::Broken(_) => Again::IfSafe,
+        };
+        let error = AtlasError::NoAnswer {
+            operation,
+            attempts,
+            source,
+        };
+        Self {
+            error,
+            again,
+            wait: None,
+        }
+    }
+
+    /// How long to wait before the next attempt; `None` if there is to be none.
+    pub(super) fn delay(
+        &self,
+        repeat: Repeat,
+        attempts: u32,
+        entropy: &dyn Entropy,
+    ) -> Option<Duration> {
+        let again = match self.again {
+            Again::Never => false,
+            Again::IfSafe => repeat == Repeat::Safe,
+            Again::Always => true,
+        };
+        (again && attempts < MAX_ATTEMPTS).then_some(())?;
+        if matches!(self.error, AtlasError::RateLimited { .. }) {
+            // The limiter has learnt of it and makes the next attempt wait.
+            return Some(Duration::ZERO);
+        }
+        let delay = backoff(attempts, FIRST_DELAY, LONGEST_DELAY, entropy);
+        Some(self.wait.unwrap_or_default().max(delay))
+    }
+}
+
+impl From<AtlasError> for Failure {
+    fn from(error: AtlasError) -> Self {
+        Self {
+            error,
+            again: Again::Never,
+            wait: None,
+        }
+    }
+}
+
+/// Doubles the delay with each attempt and takes a random part between half and all of it.
+fn backoff(attempts: u32, first: Duration, longest: Duration, entropy: &dyn Entropy) -> Duration {
+    let doubled = first.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+    let mut random = [0_u8; 1];
+    entropy.fill(&mut random);
+    let [byte] = random;
+    doubled.min(longest).mul_f64(0.5 + f64::from(byte) / 512.0)
+}
+
+/// How long to stay away after a 429 that does not say.
+pub(super) fn limited_delay(attempts: u32, entropy: &dyn Entropy) -> Duration {
+    backoff(
+        attempts,
+        FIRST_LIMITED_DELAY,
+        LONGEST_LIMITED_DELAY,
+        entropy,
+    )
+}
+
+/// Whether the answer is a 401 that is about the credential and not about its roles.
+pub(super) fn refuses_credential(answer: &Answer) -> bool {
+    answer.status == StatusCode::UNAUTHORIZED
+        && !names_missing_role(&ErrorBody::parse(&answer.body).code)
+}
+
+/// Atlas also answers 401 when the credential is good but lacks a role, and tells by the code.
+///
+/// Source: Atlas documentation, "Atlas Administration API Error Codes", those filed under 401.
+fn names_missing_role(code: &str) -> bool {
+    matches!(
+        code,
+        "USER_UNAUTHORIZED" | "API_KEY_WHITELIST_ACCESS_DENIED"
+    ) || code.starts_with("NOT_")
+        || code.starts_with("USER_CANNOT_")
+}
+
+/// Sorts an answer: a success is given back, all else is a failure and what may follow from it.
+///
+/// `attempts` counts this one; `wait` is what the answer asks for.
+pub(super) fn judge(
+    operation: &'static str,
+    attempts: u32,
+    answer: Answer,
+    wait: Option<Duration>,
+) -> Result<Answer, Failure> {
+    if answer.status.is_success() {
+        return Ok(answer);
+    }
+    let status = answer.status.as_u16();
+    let ErrorBody { code, detail, .. } = ErrorBody::parse(&answer.body);
+    let (error, again) = match status {
+        429 => {
+            let error = AtlasError::RateLimited {
+                operation,
+                retry_after: wait.unwrap_or_default(),
+            };
+            (error, Again::Always)
+        }
+        401 if !names_missing_role(&code) => {
+            let error = AtlasError::Unauthenticated {
+                operation,
+                code,
+                detail,
+            };
+            (error, Again::Never)
+        }
+        500.. => {
+            let error = AtlasError::ServerFault {
+                operation,
+                status,
+                code,
+                detail,
+                attempts,
+            };
+            (error, Again::IfSafe)
+        }
+        _ => refused(operation, status, code, detail),
+    };
+    Err(Failure { error, again, wait })
+}
+
+fn refused(
+    operation: &'static str,
+    status: u16,
+    code: String,
+    detail: String,
+) -> (AtlasError, Again) {
+    let detail = if (300..400).contains(&status) && detail.is_empty() {
+        "a redirect, which is not followed; check base_url".to_owned()
+    } else {
+        detail
+    };
+    // Atlas refuses writes for the short time of its own upgrades.
+    let again = if code == "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES" {
+        Again::Always
+    } else {
+        Again::Never
+    };
+    let error = AtlasError::Refused {
+        operation,
+        status,
+        code,
+        detail,
+    };
+    (error, again)
+}
+
+/// The wait that a `Retry-After` header asks for, in seconds or as a date; at most an hour.
+pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = DateTime::parse_from_rfc2822(text).ok()?;
+        (date.with_timezone(&Utc) - now)
+            .to_std()
+            .unwrap_or_default()
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    struct Same(u8);
+
+    impl Entropy for Same {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0);
+        }
+    }
+
+    fn failure(status: u16, body: &str) -> Failure {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: HeaderMap::new(),
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        };
+        judge("op", 1, answer, None).err().expect("a failure")
+    }
+
+    fn now() -> DateTime<Utc> {
+        "2026-08-10T03:02:57Z".parse().expect("a time")
+    }
+
+    fn wait(text: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_str(text).ok()?);
+        retry_after(&headers, now())
+    }
+
+    fn repeats(failure: &Failure, repeat: Repeat) -> bool {
+        failure.delay(repeat, 1, &Same(0)).is_some()
+    }
+
+    #[test]
+    fn a_create_is_only_repeated_when_it_had_no_effect() {
+        let connect = Failure::no_answer("op", 1, TransportFault::Connect("refused".into()));
+        let after = Duration::from_secs(1);
+        let timeout = Failure::no_answer("op", 1, TransportFault::Timeout { after });
+        for (failure, unsafe_too) in [
+            (connect, true),
+            (failure(429, ""), true),
+            (
+                failure(
+                    405,
+                    r#"{"errorCode":"WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"}"#,
+                ),
+                true,
+            ),
+            (timeout, false),
+            (failure(500, ""), false),
+            (failure(503, "<html>"), false),
+        ] {
+            assert!(repeats(&failure, Repeat::Safe), "{failure:?}");
+            assert_eq!(repeats(&failure, Repeat::Unsafe), unsafe_too, "{failure:?}");
+        }
+        for status in [302, 400, 401, 403, 404, 405, 409] {
+            assert!(!repeats(&failure(status, ""), Repeat::Safe), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_missing_role_is_no_bad_credential() {
+        let role = failure(401, r#"{"errorCode":"USER_UNAUTHORIZED"}"#).error;
+        assert!(
+            matches!(role, AtlasError::Refused { status: 401, .. }),
+            "{role:?}"
+        );
+        for body in ["", r#"{"errorCode":"UNEXPECTED_ERROR"}"#] {
+            let bad = failure(401, body).error;
+            assert!(matches!(bad, AtlasError::Unauthenticated { .. }), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn delays_double_up_to_the_longest_and_attempts_end() {
+        let fault = failure(500, "");
+        let delay = |attempts, byte| fault.delay(Repeat::Safe, attempts, &Same(byte));
+        assert_eq!(delay(1, 0), Some(FIRST_DELAY / 2));
+        assert_eq!(delay(2, 0), Some(FIRST_DELAY));
+        assert!(delay(4, 255).expect("one more") <= LONGEST_DELAY);
+        assert_eq!(delay(MAX_ATTEMPTS, 0), None);
+        assert!(backoff(u32::MAX, FIRST_DELAY, LONGEST_DELAY, &Same(255)) <= LONGEST_DELAY);
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(
+            wait("Mon, 10 Aug 2026 03:03:07 GMT"),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(wait("Mon, 10 Aug 2020 03:03:07 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("99999999999"), Some(MAX_RETRY_AFTER));
+        for wrong in ["", "-1", "soon", "1.5", "99999999999999999999999"] {
+            assert_eq!(wait(wrong), None, "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_retry_after_is_answered_and_bounded(text in "[ -~]{0,40}") {
+            prop_assert!(wait(&text).unwrap_or_default() <= MAX_RETRY_AFTER);
+        }
+
+        #[test]
+        fn dates_far_away_are_answered(year in 0_i32..9999, day in 1_u32..29) {
+            let _ = wait(&format!("{day:02} Aug {year:04} 03:03:07 GMT"));
+        }
+    }
+}

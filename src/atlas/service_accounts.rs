@@ -1,0 +1,336 @@
+//! Service accounts and their secrets.
+//!
+//! An account made at project level belongs to the project's organization all the same, and only the
+//! organization's delete removes it. An account holds two secrets at most, expired ones included.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::base::Sensitive;
+
+use super::api_keys::{Deletion, gone_is_fine, null_as_default};
+use super::call::{Call, Patience};
+use super::client::Atlas;
+use super::endpoints::{EndpointSet, Scope};
+use super::error::{AnswerFault, AtlasError};
+use super::ids::{ClientId, Hours, Level, OrgId, ProjectId, SecretId};
+
+/// A service account to be made.
+#[derive(Debug, Clone)]
+pub struct NewServiceAccount {
+    /// 1 to 64 characters: letters, digits, blank and `-_.,'`; need not be unique for Atlas, but
+    /// finds the account again if it is.
+    pub name: String,
+    /// 1 to 250 characters of the same kind.
+    pub description: String,
+    /// At least one role, of the level at which the account is made.
+    pub roles: Vec<String>,
+    /// How long its first secret lives.
+    pub secret_lifetime: Hours,
+}
+
+/// A service account as it is shown once, when it is made.
+#[derive(Debug)]
+pub struct CreatedServiceAccount {
+    /// For all later calls.
+    pub client_id: ClientId,
+    /// Its first secret.
+    pub secret: CreatedSecret,
+}
+
+/// A secret as it is shown once, when it is made.
+#[derive(Debug)]
+pub struct CreatedSecret {
+    /// For deleting it.
+    pub id: SecretId,
+    /// Atlas never shows it again.
+    pub client_secret: Sensitive,
+    /// When Atlas stops taking it.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A service account as Atlas lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceAccount {
+    /// For all later calls.
+    pub client_id: ClientId,
+    /// For people; changeable and not unique.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub name: String,
+    /// What it is for.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub description: String,
+    /// Its roles at the level that was asked.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub roles: Vec<String>,
+    /// Its secrets without their values, expired ones included.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub secrets: Vec<SecretState>,
+}
+
+/// What Atlas tells of a secret after it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretState {
+    /// For deleting it.
+    pub id: SecretId,
+    /// When it was made.
+    #[serde(default, deserialize_with = "time_if_readable")]
+    pub created_at: Option<DateTime<Utc>>,
+    /// When Atlas stops taking it; a newer secret brings this forward to seven days at most.
+    #[serde(default, deserialize_with = "time_if_readable")]
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was last used, with some delay; `None` until then.
+    #[serde(default, deserialize_with = "time_if_readable")]
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AccountReply {
+    client_id: ClientId,
+    #[serde(default, deserialize_with = "null_as_default")]
+    secrets: Vec<SecretReply>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SecretReply {
+    id: SecretId,
+    #[serde(default)]
+    secret: Option<Sensitive>,
+    #[serde(default, deserialize_with = "time_if_readable")]
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl SecretReply {
+    /// `None` if the answer lacks the value. An expiry it lacks is what was asked for.
+    fn created(self, asked_at: DateTime<Utc>, lifetime: Hours) -> Option<CreatedSecret> {
+        Some(CreatedSecret {
+            id: self.id,
+            client_secret: self.secret.filter(|secret| !secret.is_empty())?,
+            expires_at: self.expires_at.unwrap_or(asked_at + lifetime.duration()),
+        })
+    }
+}
+
+/// A time that cannot be read must not make an answer useless that holds a new secret.
+fn time_if_readable<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_str().and_then(|text| text.parse().ok()))
+}
+
+/// The API's names of the same call at either level.
+fn named(level: &Level, org: &'static str, project: &'static str) -> &'static str {
+    match level {
+        Level::Org(_) => org,
+        Level::Project(_) => project,
+    }
+}
+
+fn account_path(level: &Level, account: &ClientId) -> String {
+    format!("{}/serviceAccounts/{account}", level.path())
+}
+
+const SET: EndpointSet = EndpointSet::ServiceAccounts;
+
+impl Atlas {
+    /// Makes a service account with its first secret. One request; never sent twice unless the first
+    /// certainly had no effect.
+    ///
+    /// After a failure whose [`AtlasError::outcome_unknown`] is true, look for the name.
+    /// Source: Atlas API `createOrgServiceAccount`, `createGroupServiceAccount`.
+    pub async fn create_service_account(
+        &self,
+        level: &Level,
+        account: &NewServiceAccount,
+        patience: Patience,
+    ) -> Result<CreatedServiceAccount, AtlasError> {
+        let operation = named(
+            level,
+            "createOrgServiceAccount",
+            "createGroupServiceAccount",
+        );
+        let path = format!("{}/serviceAccounts", level.path());
+        let content = json!({
+            "name": account.name,
+            "description": account.description,
+            "roles": account.roles,
+            "secretExpiresAfterHours": account.secret_lifetime.get(),
+        });
+        let asked_at = self.clock().now();
+        let call = Call::create(operation, &path, SET, level, &content);
+        let reply: AccountReply = self.fetch(&call, patience).await?;
+        let mut secrets = reply.secrets.into_iter();
+        let secret = secrets.find_map(|secret| secret.created(asked_at, account.secret_lifetime));
+        Ok(CreatedServiceAccount {
+            client_id: reply.client_id,
+            secret: secret.ok_or_else(|| no_secret(operation))?,
+        })
+    }
+
+    /// Adds an account of the organization to one of its projects. One request.
+    ///
+    /// Whether Atlas takes the invitation twice is not documented, so when the outcome is unknown the
+    /// project is asked instead. Source: Atlas API `inviteGroupServiceAccount`.
+    pub async fn invite_service_account_to_project(
+        &self,
+        project: &ProjectId,
+        account: &ClientId,
+        roles: &[String],
+        patience: Patience,
+    ) -> Result<(), AtlasError> {
+        let path = format!("/groups/{project}/serviceAccounts/{account}:invite");
+        let content = json!({ "roles": roles });
+        let scope = Scope::Project(project.clone());
+        let call = Call::create("inviteGroupServiceAccount", &path, SET, scope, &content);
+        match self.send(&call, patience).await {
+            Err(unknown) if unknown.outcome_unknown() => {
+                let level = Level::Project(project.clone());
+                match self.service_account(&level, account, patience).await {
+                    Ok(found) if roles.iter().all(|role| found.roles.contains(role)) => Ok(()),
+                    _ => Err(unknown),
+                }
+            }
+            outcome => outcome.map(drop),
+        }
+    }
+
+    /// Deletes an account, out of all projects too. Source: Atlas API `deleteOrgServiceAccount`.
+    pub async fn delete_service_account(
+        &self,
+        org: &OrgId,
+        account: &ClientId,
+        patience: Patience,
+    ) -> Result<Deletion, AtlasError> {
+        let level = Level::Org(org.clone());
+        let path = account_path(&level, account);
+        let call = Call::delete("deleteOrgServiceAccount", &path, SET, &level);
+        let outcome = self.send(&call, patience).await;
+        gone_is_fine(
+            outcome.map(drop),
+            AtlasError::says_account_or_secret_is_gone,
+        )
+    }
+
+    /// Takes an account out of a project; it lives on in the organization.
+    ///
+    /// Source: Atlas API `deleteGroupServiceAccount`.
+    pub async fn remove_service_account_from_project(
+        &self,
+        project: &ProjectId,
+        account: &ClientId,
+        patience: Patience,
+    ) -> Result<Deletion, AtlasError> {
+        let level = Level::Project(project.clone());
+        let path = account_path(&level, account);
+        let call = Call::delete("deleteGroupServiceAccount", &path, SET, &level);
+        let outcome = self.send(&call, patience).await;
+        gone_is_fine(
+            outcome.map(drop),
+            AtlasError::says_account_or_secret_is_gone,
+        )
+    }
+
+    /// The accounts whose name is exactly this one.
+    ///
+    /// The list may lag behind a create: finding nothing right after a timeout proves nothing.
+    pub async fn find_service_accounts_by_name(
+        &self,
+        level: &Level,
+        name: &str,
+        patience: Patience,
+    ) -> Result<Vec<ServiceAccount>, AtlasError> {
+        let matching = |account: ServiceAccount| (account.name == name).then_some(account);
+        self.walk_service_accounts(level, patience, matching).await
+    }
+
+    /// All accounts, but for those that Atlas itself owns.
+    pub async fn list_service_accounts(
+        &self,
+        level: &Level,
+        patience: Patience,
+    ) -> Result<Vec<ServiceAccount>, AtlasError> {
+        self.walk_service_accounts(level, patience, Some).await
+    }
+
+    /// One account with its secrets.
+    ///
+    /// Source: Atlas API `getOrgServiceAccount`, `getGroupServiceAccount`.
+    pub async fn service_account(
+        &self,
+        level: &Level,
+        account: &ClientId,
+        patience: Patience,
+    ) -> Result<ServiceAccount, AtlasError> {
+        let operation = named(level, "getOrgServiceAccount", "getGroupServiceAccount");
+        let call = Call::get(operation, &account_path(level, account), SET, level);
+        self.fetch(&call, patience).await
+    }
+
+    /// Adds a secret to an account; Atlas shows it only in this answer.
+    ///
+    /// A secret that is there already then lives seven days at most, and a third one is refused. Two
+    /// at once on one account are refused with status 409: let one run at a time.
+    /// Source: Atlas API `createOrgSecret`, `createGroupSecret`.
+    pub async fn create_secret(
+        &self,
+        level: &Level,
+        account: &ClientId,
+        lifetime: Hours,
+        patience: Patience,
+    ) -> Result<CreatedSecret, AtlasError> {
+        let operation = named(level, "createOrgSecret", "createGroupSecret");
+        let path = format!("{}/secrets", account_path(level, account));
+        let content = json!({ "secretExpiresAfterHours": lifetime.get() });
+        let asked_at = self.clock().now();
+        let call = Call::create(operation, &path, SET, level, &content);
+        let reply: SecretReply = self.fetch(&call, patience).await?;
+        reply
+            .created(asked_at, lifetime)
+            .ok_or_else(|| no_secret(operation))
+    }
+
+    /// Deletes a secret; access tokens minted with it die at once.
+    ///
+    /// Source: Atlas API `deleteOrgSecret`, `deleteGroupSecret`.
+    pub async fn delete_secret(
+        &self,
+        level: &Level,
+        account: &ClientId,
+        secret: &SecretId,
+        patience: Patience,
+    ) -> Result<Deletion, AtlasError> {
+        let operation = named(level, "deleteOrgSecret", "deleteGroupSecret");
+        let path = format!("{}/secrets/{secret}", account_path(level, account));
+        let call = Call::delete(operation, &path, SET, level);
+        let outcome = self.send(&call, patience).await;
+        gone_is_fine(
+            outcome.map(drop),
+            AtlasError::says_account_or_secret_is_gone,
+        )
+    }
+
+    async fn walk_service_accounts<U>(
+        &self,
+        level: &Level,
+        patience: Patience,
+        keep: impl FnMut(ServiceAccount) -> Option<U>,
+    ) -> Result<Vec<U>, AtlasError> {
+        let operation = named(level, "listOrgServiceAccounts", "listGroupServiceAccounts");
+        let path = format!("{}/serviceAccounts", level.path());
+        let call = Call::get(operation, &path, SET, level);
+        self.walk(call, patience, keep).await
+    }
+}
+
+fn no_secret(operation: &'static str) -> AtlasError {
+    AtlasError::MalformedAnswer {
+        operation,
+        source: AnswerFault::Missing { field: "secret" },
+    }
+}
