@@ -203,6 +203,13 @@ impl AtlasError {
         matches!(self, Self::Refused { code, .. } if code == "API_KEY_NOT_FOUND")
     }
 
+    /// Whether Atlas says that the project does not exist.
+    #[must_use]
+    pub fn says_project_is_gone(&self) -> bool {
+        matches!(self, Self::Refused { code, .. }
+            if matches!(code.as_str(), "GROUP_NOT_FOUND" | "INVALID_GROUP_ID"))
+    }
+
     /// Whether Atlas says that the service account or its secret does not exist.
     ///
     /// A 404 with a code of Atlas, unless the code names the organization or the project (group).

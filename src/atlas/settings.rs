@@ -19,16 +19,16 @@ use super::ids::ClientId;
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The base address is no address, or not one that credentials may be sent to.
-    #[error("base_url: {0}")]
+    #[error("{0}")]
     BaseUrl(&'static str),
     /// The version is no date.
-    #[error("api_version: give a date such as 2025-03-12")]
+    #[error("give a date such as 2025-03-12")]
     ApiVersion,
     /// The PEM text holds no certificate that can be read.
-    #[error("ca_certificate: no readable certificate in PEM form")]
+    #[error("no readable certificate in PEM form")]
     CaCertificate,
     /// The credential cannot be put into a header.
-    #[error("{field}: empty, or has characters that no such credential has")]
+    #[error("is empty, or has characters that no such credential has")]
     Credential {
         /// Which part of the credential.
         field: &'static str,
@@ -39,6 +39,20 @@ pub enum SettingsError {
     /// The HTTP client could not be made, for instance for want of any trusted certificate.
     #[error("cannot set up TLS; if the platform has no trusted certificates, give ca_certificate")]
     Tls(#[source] BoxError),
+}
+
+impl SettingsError {
+    /// The setting that is at fault.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::BaseUrl(_) => "base_url",
+            Self::ApiVersion => "api_version",
+            Self::CaCertificate | Self::Tls(_) => "ca_certificate",
+            Self::Credential { field } => field,
+            Self::UserAgent => "user agent",
+        }
+    }
 }
 
 /// The version of the API that requests ask for, a date.
@@ -113,6 +127,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Reads a base address and checks that credentials may be sent there.
+    pub fn base_url(text: &str) -> Result<Url, SettingsError> {
+        let malformed = "give an address such as https://cloud.mongodb.com";
+        let url = Url::parse(text).map_err(|_| SettingsError::BaseUrl(malformed))?;
+        check_base_url(&url).map_err(SettingsError::BaseUrl)?;
+        Ok(url)
+    }
+
     /// Checks what the types leave open.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         check_base_url(&self.base_url).map_err(SettingsError::BaseUrl)?;
@@ -247,6 +269,6 @@ mod tests {
         assert!(key("", "x").check().is_err());
         assert!(key("a\"b", "x").check().is_err());
         let error = key("abcdefgh", "line\nbreak").check().expect_err("refused");
-        assert!(error.to_string().starts_with("private_key:"), "{error}");
+        assert_eq!(error.field(), "private_key");
     }
 }

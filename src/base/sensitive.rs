@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 ///
 /// There is no `Display`, no `Serialize` and no `PartialEq`; `Debug` prints `Sensitive(..)`. The
 /// memory is overwritten when the value is dropped.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Sensitive(Zeroizing<String>);
 
 impl Sensitive {

@@ -18,7 +18,6 @@ mod router;
 mod row;
 mod schema;
 pub mod secret_type;
-pub mod tasks;
 #[cfg(test)]
 mod toy;
 pub mod wal;
@@ -30,4 +29,3 @@ pub use display::Display;
 pub use field::{Faults, Field, Fields, Kind};
 pub use path::{Answer, Path, PathOperation};
 pub use secret_type::{Lease, SecretType};
-pub use tasks::to_the_end;

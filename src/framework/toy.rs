@@ -6,7 +6,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::answers;
 use super::builder::Framework;
@@ -15,7 +14,7 @@ use super::field::{Faults, Field, Fields};
 use super::path::{Path, PathOperation};
 use super::secret_type::{Lease, SecretType};
 use crate::vault::memory::{FixedSystemView, MemoryStorage};
-use crate::vault::{Backend, Caller, Data, Failure, Mount, Operation, Request, Response};
+use crate::vault::{Backend, Caller, Data, Failure, Mount, Operation, Request, Response, Tasks};
 
 /// An engine that notes what it was asked to do.
 #[derive(Default)]
@@ -52,8 +51,7 @@ impl ToyMount {
             config: [].into(),
             storage: Arc::<MemoryStorage>::clone(&storage),
             system: Arc::<FixedSystemView>::clone(&system),
-            tasks: TaskTracker::new(),
-            cancel: CancellationToken::new(),
+            tasks: Tasks::new(&CancellationToken::new()),
         };
         Self {
             engine: Arc::default(),

@@ -138,7 +138,7 @@ struct Answers {
 impl Default for FixedSystemView {
     /// The answers of an active node with the server's defaults: 768 hours for both TTLs.
     fn default() -> Self {
-        let month = Duration::from_secs(768 * 3_600);
+        let month = Duration::from_hours(768);
         Self {
             answers: Mutex::new(Answers {
                 default_ttl: month,
@@ -166,11 +166,6 @@ impl FixedSystemView {
     /// Moves the node.
     pub(crate) fn set_replication(&self, replication: Replication) {
         self.answers().replication = replication;
-    }
-
-    /// Marks the mount as being disabled.
-    pub(crate) fn set_tainted(&self, tainted: bool) {
-        self.answers().tainted = tainted;
     }
 
     /// Makes the mount local.

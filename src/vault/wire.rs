@@ -289,8 +289,8 @@ mod tests {
     async fn a_lease_survives_the_way_there_and_back() {
         let lease = Secret {
             internal_data: Data::from_iter([("role".to_owned(), json!("r"))]),
-            ttl: Duration::from_secs(3_600),
-            max_ttl: Duration::from_secs(7_200),
+            ttl: Duration::from_hours(1),
+            max_ttl: Duration::from_hours(2),
             renewable: true,
             increment: Duration::from_secs(5),
             issue_time: DateTime::from_timestamp(1_700_000_000, 5),
@@ -311,7 +311,7 @@ mod tests {
             grpc_timeout("89999999u"),
             Some(Duration::from_micros(89_999_999))
         );
-        assert_eq!(grpc_timeout("2H"), Some(Duration::from_secs(7_200)));
+        assert_eq!(grpc_timeout("2H"), Some(Duration::from_hours(2)));
         for text in ["", "S", "5", "-5S", "123456789S", "5\u{b5}"] {
             assert_eq!(grpc_timeout(text), None, "{text}");
         }
