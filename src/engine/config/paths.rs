@@ -1,0 +1,315 @@
+//! `config`: write, read, delete.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::entry::{self, ConfigEntry};
+use crate::atlas::{ApiVersion, AtlasError, OrgId, Patience, Priority, Settings};
+use crate::base::Sensitive;
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
+use crate::framework::{Call, Display, Faults, Field, Fields, Path, PathOperation};
+use crate::vault::{Data, Operation, Response};
+
+/// Longest `request_timeout`; the server gives up on a whole request after 90 s.
+const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(80);
+
+/// The path of the configuration.
+pub(crate) fn paths() -> Vec<Path<Engine>> {
+    vec![
+        Path::new("config")
+            .help(
+                "Configure the credential with which this mount acts in Atlas.",
+                "Give either a programmatic API key (public_key, private_key) or a service account \
+                 (client_id, client_secret); giving one replaces the other. It needs the Atlas role \
+                 Organization Owner to issue credentials of the organization. Atlas is asked who \
+                 the credential is before anything is stored, unless verify_connection is false.",
+            )
+            .display(Display::operation(OPERATION_PREFIX, "", ""))
+            .fields(fields())
+            .exists(exists)
+            .operation(
+                Operation::Read,
+                PathOperation::new(read).display(Display::operation("", "", "configuration")),
+            )
+            .operation(Operation::Create, configure())
+            .operation(Operation::Update, configure())
+            .operation(
+                Operation::Delete,
+                PathOperation::new(delete).display(Display::operation("", "", "configuration")),
+            )
+            .writes_forwarded(),
+    ]
+}
+
+fn configure() -> PathOperation<Engine> {
+    PathOperation::new(write).display(Display::operation("", "configure", ""))
+}
+
+fn fields() -> Vec<Field> {
+    vec![
+        Field::text("public_key").about("Public key of a programmatic API key."),
+        Field::text("private_key")
+            .about("Private key of a programmatic API key.")
+            .sensitive(),
+        Field::text("client_id").about("Client id of a service account, instead of an API key."),
+        Field::text("client_secret")
+            .about("Secret of the service account.")
+            .sensitive(),
+        Field::text("organization_id").about(
+            "Organization of the credential. Found out from Atlas when the credential sees exactly \
+             one.",
+        ),
+        Field::text("base_url")
+            .about("Address of Atlas.")
+            .default(entry::DEFAULT_BASE_URL),
+        Field::text("api_version")
+            .about("Version of the Atlas Administration API, a date.")
+            .default(entry::DEFAULT_API_VERSION),
+        Field::text("ca_certificate").about("PEM certificates to trust beside the system's."),
+        Field::seconds("request_timeout")
+            .about("Time for one HTTP request to Atlas.")
+            .default(entry::DEFAULT_REQUEST_TIMEOUT.as_secs()),
+        Field::boolean("verify_connection")
+            .about("Whether to ask Atlas who the credential is before storing it. Not stored.")
+            .default(true),
+        Field::boolean("force")
+            .about("On delete: also while credentials issued here are live.")
+            .default(false)
+            .query(),
+    ]
+}
+
+async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
+    stored::load(&*engine.storage, keys::CONFIG).await
+}
+
+async fn exists(engine: Arc<Engine>, _: Call) -> Result<bool, EngineError> {
+    Ok(load(&engine).await?.is_some())
+}
+
+async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineError> {
+    Ok(load(&engine)
+        .await?
+        .map(|entry| Response::data(shown(&entry))))
+}
+
+async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let mut entry = load(&engine).await?.unwrap_or_default();
+    let mut faults = Faults::new();
+    apply(&mut entry, &call.fields, &mut faults);
+    if !faults.is_empty() {
+        return Err(EngineError::BadInput(faults.to_string()));
+    }
+    let mut linked = engine.connection.link(&entry)?;
+    let mut warnings = Vec::new();
+    if call.fields.boolean("verify_connection").unwrap_or(true) {
+        let patience = Patience {
+            deadline: call.caller.deadline,
+            priority: Priority::Issue,
+        };
+        entry.organization_id = verify(&linked, entry.organization_id.as_ref(), patience).await?;
+        if entry.organization_id.is_none() {
+            warnings.push(
+                "the credential sees more than one organization: give organization_id".to_owned(),
+            );
+        }
+        linked.organization_id.clone_from(&entry.organization_id);
+    }
+    stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
+    engine.connection.replace(linked);
+    Ok((!warnings.is_empty()).then(|| Response {
+        warnings,
+        ..Response::default()
+    }))
+}
+
+/// Asks Atlas which organizations the credential sees: nothing is stored that does not work.
+async fn verify(
+    linked: &Linked,
+    given: Option<&OrgId>,
+    patience: Patience,
+) -> Result<Option<OrgId>, EngineError> {
+    let seen = linked
+        .atlas
+        .organizations(patience)
+        .await
+        .map_err(not_verified)?;
+    match (given, seen.as_slice()) {
+        (Some(given), _) if seen.iter().any(|org| org.id == *given) => Ok(Some(given.clone())),
+        (Some(_), _) => Err(EngineError::BadInput(
+            "organization_id: the credential does not see this organization; nothing was stored"
+                .to_owned(),
+        )),
+        (None, [only]) => Ok(Some(only.id.clone())),
+        (None, []) => Err(EngineError::BadInput(
+            "the credential sees no organization; nothing was stored".to_owned(),
+        )),
+        (None, _) => Ok(None),
+    }
+}
+
+fn not_verified(error: AtlasError) -> EngineError {
+    let doing = "asking Atlas who the credential is (nothing was stored; verify_connection=false \
+                 stores it unseen)";
+    match error {
+        // Here the credential is the user's input, not the mount's state.
+        AtlasError::Unauthenticated { .. } => EngineError::BadInput(format!(
+            "Atlas refused the credential; nothing was stored: {error}"
+        )),
+        error => EngineError::atlas(doing, error),
+    }
+}
+
+async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    if !call.fields.boolean("force").unwrap_or(false) {
+        let live = engine.journal.live().await?;
+        if live > 0 {
+            return Err(EngineError::BadInput(format!(
+                "{live} credentials issued here are live and could not be revoked without a \
+                 configuration: revoke their leases first, or give force=true"
+            )));
+        }
+    }
+    engine.storage.delete(keys::CONFIG).await?;
+    engine.connection.reset();
+    Ok(None)
+}
+
+/// Takes over what is given.
+fn apply(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
+    apply_credential(entry, fields, faults);
+    if let Some(text) = fields.text("organization_id") {
+        entry.organization_id = parsed("organization_id", text, faults);
+    }
+    for (name, target) in [
+        ("base_url", &mut entry.base_url),
+        ("api_version", &mut entry.api_version),
+        ("ca_certificate", &mut entry.ca_certificate),
+    ] {
+        if let Some(text) = fields.text(name) {
+            text.trim().clone_into(target);
+        }
+    }
+    if let Some(timeout) = fields.duration("request_timeout") {
+        if timeout > MAX_REQUEST_TIMEOUT {
+            let reason = format!("must be at most {} s", MAX_REQUEST_TIMEOUT.as_secs());
+            faults.add("request_timeout", reason);
+        }
+        entry.request_timeout = timeout;
+    }
+    let settings = [
+        Settings::base_url(entry.base_url()).err(),
+        entry.api_version().parse::<ApiVersion>().err(),
+        entry.trusted().err(),
+    ];
+    for error in settings.into_iter().flatten() {
+        faults.add(error.field(), error.to_string());
+    }
+}
+
+/// Exactly one of the two pairs is held; giving one replaces the other.
+fn apply_credential(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
+    let given = |name: &str| {
+        fields
+            .text(name)
+            .is_some_and(|text| !text.trim().is_empty())
+    };
+    let key = given("public_key") || given("private_key");
+    let account = given("client_id") || given("client_secret");
+    let secret = |name: &str| Sensitive::new(fields.captured(name).trim().to_owned());
+    if key && account {
+        faults.add(
+            "client_id",
+            "give an API key or a service account, not both",
+        );
+        return;
+    }
+    if key {
+        entry.client_id = None;
+        entry.client_secret = Sensitive::default();
+        entry.client_secret_expires_at = None;
+        if given("public_key") {
+            fields
+                .captured("public_key")
+                .trim()
+                .clone_into(&mut entry.public_key);
+        }
+        if given("private_key") {
+            entry.private_key = secret("private_key");
+        }
+    }
+    if account {
+        entry.public_key = String::new();
+        entry.private_key = Sensitive::default();
+        entry.client_secret_expires_at = None;
+        if given("client_id") {
+            entry.client_id = parsed("client_id", fields.captured("client_id"), faults);
+        }
+        if given("client_secret") {
+            entry.client_secret = secret("client_secret");
+        }
+    }
+    require_a_pair(entry, account, faults);
+}
+
+fn require_a_pair(entry: &ConfigEntry, account: bool, faults: &mut Faults) {
+    let missing = "is missing: a credential has two parts";
+    if account || entry.client_id.is_some() {
+        if entry.client_id.is_none() {
+            faults.add("client_id", missing);
+        }
+        if entry.client_secret.is_empty() {
+            faults.add("client_secret", missing);
+        }
+        return;
+    }
+    if entry.public_key.is_empty() {
+        faults.add("public_key", missing);
+    }
+    if entry.private_key.is_empty() {
+        faults.add("private_key", missing);
+    }
+}
+
+fn parsed<T>(field: &'static str, text: &str, faults: &mut Faults) -> Option<T>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    if text.trim().is_empty() {
+        return None;
+    }
+    text.trim()
+        .parse()
+        .map_err(|error: T::Err| faults.add(field, error.to_string()))
+        .ok()
+}
+
+/// Everything but secrets.
+fn shown(entry: &ConfigEntry) -> Data {
+    let value = json!({
+        "credential_type": entry.credential_type().name(),
+        "organization_id": entry.organization_id.as_ref().map_or("", OrgId::as_str),
+        "base_url": entry.base_url(),
+        "api_version": entry.api_version(),
+        "ca_certificate": entry.ca_certificate,
+        "request_timeout": entry.request_timeout().as_secs(),
+    });
+    let mut data = match value {
+        Value::Object(data) => data,
+        _ => Data::new(),
+    };
+    if let Some(client_id) = &entry.client_id {
+        data.insert("client_id".to_owned(), json!(client_id));
+        if let Some(expires_at) = entry.client_secret_expires_at {
+            data.insert("client_secret_expires_at".to_owned(), json!(expires_at));
+        }
+    } else {
+        data.insert("public_key".to_owned(), json!(entry.public_key));
+    }
+    data
+}

@@ -1,0 +1,141 @@
+//! The Atlas client in use: made from the configuration, replaced whole when that changes.
+//!
+//! Requests under way finish on the client they began with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::config::ConfigEntry;
+use super::error::EngineError;
+use super::{keys, stored};
+use crate::atlas::{Atlas, AtlasError, Level, OrgId, Patience, ProjectId};
+use crate::base::{Clock, Entropy};
+use crate::vault::Storage;
+
+/// Most projects whose organization is remembered; Atlas allows 250 in one organization.
+const MAX_REMEMBERED_PROJECTS: usize = 1_000;
+
+/// A client and what is known of its credential.
+pub(crate) struct Linked {
+    /// The client.
+    pub(crate) atlas: Atlas,
+    /// The organization of the credential, if the configuration knows it.
+    pub(crate) organization_id: Option<OrgId>,
+    org_of_project: Mutex<HashMap<ProjectId, OrgId>>,
+}
+
+impl Linked {
+    pub(crate) fn new(atlas: Atlas, organization_id: Option<OrgId>) -> Self {
+        Self {
+            atlas,
+            organization_id,
+            org_of_project: Mutex::default(),
+        }
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, HashMap<ProjectId, OrgId>> {
+        self.org_of_project
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The organization in which something made at `level` is managed: asked of Atlas once for each
+    /// project, since a configuration may have changed to another organization meanwhile.
+    pub(crate) async fn organization_of(
+        &self,
+        level: &Level,
+        patience: Patience,
+    ) -> Result<OrgId, AtlasError> {
+        let project = match level {
+            Level::Org(org) => return Ok(org.clone()),
+            Level::Project(project) => project,
+        };
+        if let Some(org) = self.remembered().get(project) {
+            return Ok(org.clone());
+        }
+        let org = self.atlas.project(project, patience).await?.org_id;
+        let mut remembered = self.remembered();
+        if remembered.len() < MAX_REMEMBERED_PROJECTS {
+            remembered.insert(project.clone(), org.clone());
+        }
+        Ok(org)
+    }
+}
+
+/// Gives the client in use, making it when it is first needed.
+pub(crate) struct Connection {
+    storage: Arc<dyn Storage>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Counts changes, so that a client made from what was read before one is not kept after it.
+    generation: u64,
+    linked: Option<Arc<Linked>>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self {
+            storage,
+            clock,
+            entropy,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client of the stored configuration.
+    pub(crate) async fn linked(&self) -> Result<Arc<Linked>, EngineError> {
+        let generation = {
+            let state = self.state();
+            if let Some(linked) = &state.linked {
+                return Ok(Arc::clone(linked));
+            }
+            state.generation
+        };
+        let entry: Option<ConfigEntry> = stored::load(&*self.storage, keys::CONFIG).await?;
+        let linked = Arc::new(self.link(&entry.ok_or(EngineError::NotConfigured)?)?);
+        let mut state = self.state();
+        if state.generation == generation {
+            // Two requests may have come here at once: the first one's client serves both.
+            return Ok(Arc::clone(state.linked.get_or_insert(linked)));
+        }
+        Ok(linked)
+    }
+
+    /// A client of a configuration that need not be stored.
+    pub(crate) fn link(&self, entry: &ConfigEntry) -> Result<Linked, EngineError> {
+        let atlas = Atlas::new(
+            &entry.settings()?,
+            entry.credential()?,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        )?;
+        Ok(Linked::new(atlas, entry.organization_id.clone()))
+    }
+
+    /// Forgets the client: the next request makes one from what is stored then.
+    pub(crate) fn reset(&self) {
+        let mut state = self.state();
+        state.generation += 1;
+        state.linked = None;
+    }
+
+    /// Replaces the client by one whose configuration has just been stored.
+    pub(crate) fn replace(&self, linked: Linked) {
+        let mut state = self.state();
+        state.generation += 1;
+        state.linked = Some(Arc::new(linked));
+    }
+}

@@ -1,0 +1,179 @@
+//! What the engine's work can end in, and the one mapping to the host's kinds of error.
+
+use crate::atlas::{AtlasError, SettingsError};
+use crate::vault::failure::Failure;
+use crate::vault::{StorageError, SystemViewError};
+
+/// Why the engine did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EngineError {
+    /// What the user gave is wrong; every fault with its field.
+    #[error("{0}")]
+    BadInput(String),
+    /// There is no configuration.
+    #[error("this mount is not configured: write a credential to its config path first")]
+    NotConfigured,
+    /// There is no such role.
+    #[error("there is no role {0:?}: write it under roles/ first")]
+    NoSuchRole(String),
+    /// The role of a lease is gone, so nobody says how long the lease may live on.
+    #[error("role {0:?} was deleted: the lease cannot be extended and ends when it is due")]
+    RoleOfLeaseGone(String),
+    /// The lease does not hold what its end needs.
+    #[error("the lease's internal data has no usable {field}: {reason}")]
+    BrokenLease {
+        /// The key of the internal data.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A stored entry is not in a shape that this version knows.
+    #[error(
+        "the stored entry {key:?} cannot be read (line {line}, column {column}); write it anew or \
+         restore it"
+    )]
+    Unreadable {
+        /// The storage key.
+        key: String,
+        /// Where reading stopped.
+        line: usize,
+        /// Where reading stopped.
+        column: usize,
+    },
+    /// The configuration cannot be used.
+    #[error("{}: {reason}", .0.field(), reason = .0)]
+    Settings(#[from] SettingsError),
+    /// Atlas refused the configured credential.
+    #[error(
+        "Atlas refused the configured credential: write a valid one to this mount's config path"
+    )]
+    CredentialRefused(#[source] AtlasError),
+    /// Atlas did not do as asked.
+    #[error("{advice}")]
+    Atlas {
+        /// What was being done, and for a refusal what to check.
+        advice: String,
+        /// What Atlas said.
+        source: AtlasError,
+    },
+    /// A credential was made but could not be completed, and is removed.
+    #[error("the credential was not completed and {undone}")]
+    NotCompleted {
+        /// What became of the half-made credential.
+        undone: &'static str,
+        /// Why it was not completed.
+        #[source]
+        source: Box<EngineError>,
+    },
+    /// Nobody knows in which organization to look.
+    #[error(
+        "the organization of the credential is not known: write organization_id to this mount's \
+         config path"
+    )]
+    OrganizationUnknown,
+    /// A create may have taken effect, but Atlas does not list what it made, or not yet.
+    #[error("Atlas does not list it (yet)")]
+    NotListedYet,
+    /// The caller went away before the answer was ready.
+    #[error("the caller went away before the credential was complete; it was removed")]
+    CallerGone,
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The host did not tell what it must tell.
+    #[error(transparent)]
+    SystemView(#[from] SystemViewError),
+}
+
+impl EngineError {
+    /// An entry that is no JSON of its shape. The text itself may be secret and is not repeated.
+    pub(crate) fn unreadable(key: &str, error: &serde_json::Error) -> Self {
+        Self::Unreadable {
+            key: key.to_owned(),
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+
+    /// A failed call to Atlas, told with what it was for.
+    pub(crate) fn atlas(doing: &str, source: AtlasError) -> Self {
+        match &source {
+            AtlasError::Unauthenticated { .. } => Self::CredentialRefused(source),
+            AtlasError::Refused {
+                status: 401 | 403, ..
+            } => Self::Atlas {
+                advice: format!(
+                    "{doing}: check that the configured credential has the role it needs and that \
+                     its access list admits this server's address"
+                ),
+                source,
+            },
+            AtlasError::Refused { .. }
+            | AtlasError::RateLimited { .. }
+            | AtlasError::ServerFault { .. }
+            | AtlasError::NoAnswer { .. }
+            | AtlasError::MalformedAnswer { .. } => Self::Atlas {
+                advice: doing.to_owned(),
+                source,
+            },
+        }
+    }
+
+    /// Whether what was asked of Atlas may have been done all the same.
+    pub(crate) fn outcome_unknown(&self) -> bool {
+        match self {
+            Self::Atlas { source, .. } | Self::CredentialRefused(source) => {
+                source.outcome_unknown()
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match &error {
+            EngineError::BadInput(_)
+            | EngineError::NotConfigured
+            | EngineError::NoSuchRole(_)
+            | EngineError::RoleOfLeaseGone(_)
+            | EngineError::Settings(_)
+            | EngineError::OrganizationUnknown
+            | EngineError::Atlas {
+                source: AtlasError::Refused { .. },
+                ..
+            } => Self::bad_request(&error),
+            EngineError::Atlas {
+                source: AtlasError::RateLimited { .. },
+                ..
+            } => Self::coded(429, &error),
+            EngineError::NotCompleted { .. } => not_completed(error),
+            // The host knows its own words: the read-only text makes it forward the request.
+            EngineError::Storage(StorageError::Refused(text)) => Self::HostText(text.clone()),
+            EngineError::BrokenLease { .. }
+            | EngineError::Unreadable { .. }
+            | EngineError::CredentialRefused(_)
+            | EngineError::Atlas { .. }
+            | EngineError::NotListedYet
+            | EngineError::CallerGone
+            | EngineError::Storage(_)
+            | EngineError::SystemView(_) => Self::internal(&error),
+        }
+    }
+}
+
+/// The kind of the cause, with the text of the whole.
+fn not_completed(error: EngineError) -> Failure {
+    let text = crate::vault::failure::chain(&error);
+    let EngineError::NotCompleted { source, .. } = error else {
+        return Failure::Internal(text);
+    };
+    match Failure::from(*source) {
+        Failure::BadRequest(_) => Failure::BadRequest(text),
+        Failure::Coded { status, .. } => Failure::Coded { status, text },
+        // A text of the host must reach it unchanged.
+        kept
+        @ (Failure::HostText(_) | Failure::UnsupportedOperation | Failure::UnsupportedPath) => kept,
+        Failure::Internal(_) => Failure::Internal(text),
+    }
+}

@@ -1,0 +1,23 @@
+//! Every storage key of the engine, made here only. See docs/storage.md for the shapes.
+
+use super::journal::JournalId;
+use super::roles::RoleName;
+
+/// The configuration; also the Go engine's key.
+pub(super) const CONFIG: &str = "config";
+
+/// The roles' folder; also the Go engine's.
+pub(super) const ROLES: &str = "roles/";
+
+/// The journal's folder.
+pub(super) const ISSUED: &str = "issued/";
+
+/// A role.
+pub(super) fn role(name: &RoleName) -> String {
+    format!("{ROLES}{name}")
+}
+
+/// A journal entry.
+pub(super) fn issued(id: &JournalId) -> String {
+    format!("{ISSUED}{id}")
+}

@@ -1,0 +1,118 @@
+//! The stored role: the Go engine's shape and what came later, all of it optional.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::time::serde_go_nanos;
+use crate::engine::stored::null_as_default;
+
+/// What a role issues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CredentialType {
+    /// A programmatic API key, deleted when its lease ends.
+    #[default]
+    ProgrammaticApiKey,
+    /// A service account with one secret, deleted when its lease ends.
+    ServiceAccount,
+}
+
+impl CredentialType {
+    /// Every type, in the order in which it is told to users.
+    pub(crate) const ALL: [Self; 2] = [Self::ProgrammaticApiKey, Self::ServiceAccount];
+
+    /// The name users give; also the `secret_type` of the leases.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ProgrammaticApiKey => "programmatic_api_key",
+            Self::ServiceAccount => "service_account",
+        }
+    }
+
+    /// The type of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it with a reference"
+    )]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is stored at `roles/<name>`. The keys that are always written are the Go engine's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct RoleEntry {
+    /// The project; empty for none.
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) project_id: String,
+    /// Kept for the Go engine, which stores it and does nothing with it.
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) database_name: String,
+    /// Atlas roles at the level at which the credential is made.
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) roles: Vec<String>,
+    /// The organization; empty for none.
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) organization_id: String,
+    /// The access list's networks.
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) cidr_blocks: Vec<String>,
+    /// The access list's addresses.
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) ip_addresses: Vec<String>,
+    /// Atlas roles in the project, when both ids are given.
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) project_roles: Vec<String>,
+    /// Lease length; zero means the mount's.
+    #[serde(with = "serde_go_nanos")]
+    pub(crate) ttl: Duration,
+    /// The most that renewals may add up to; zero means the mount's.
+    #[serde(with = "serde_go_nanos")]
+    pub(crate) max_ttl: Duration,
+    /// What is issued.
+    #[serde(skip_serializing_if = "CredentialType::is_default")]
+    pub(crate) credential_type: CredentialType,
+    /// Further projects of the organization and the Atlas roles there.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub(crate) project_assignments: BTreeMap<String, Vec<String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GO_ROLE: &str = r#"{"project_id":"","database_name":"","roles":["ORG_MEMBER"],
+        "organization_id":"5cf5a45a9ccf6400e60981b7","cidr_blocks":null,"ip_addresses":null,
+        "project_roles":null,"ttl":3600000000000,"max_ttl":0}"#;
+
+    #[test]
+    fn a_role_of_the_go_engine_is_read_and_written_back_in_its_keys() {
+        let entry: RoleEntry = serde_json::from_str(GO_ROLE).unwrap();
+        assert_eq!(entry.ttl, Duration::from_hours(1));
+        assert_eq!(entry.credential_type, CredentialType::ProgrammaticApiKey);
+        assert_eq!(entry.cidr_blocks, Vec::<String>::new());
+        let written: serde_json::Value = serde_json::to_value(&entry).unwrap();
+        let read: serde_json::Value = serde_json::from_str(GO_ROLE).unwrap();
+        let keys = |value: &serde_json::Value| -> Vec<String> {
+            value.as_object().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(keys(&written), keys(&read));
+        assert_eq!(written["ttl"], read["ttl"]);
+    }
+
+    #[test]
+    fn later_keys_are_let_pass() {
+        let entry: RoleEntry = serde_json::from_str(r#"{"later": {"x": 1}}"#).unwrap();
+        assert_eq!(entry, RoleEntry::default());
+    }
+}

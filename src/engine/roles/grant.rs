@@ -1,0 +1,250 @@
+//! A role's reach in checked types: nothing else is ever sent to Atlas.
+
+use std::str::FromStr;
+
+use super::entry::RoleEntry;
+use crate::atlas::{AccessEntry, AccessEntryError, AccessList, Level, OrgId, ProjectId};
+use crate::framework::Faults;
+
+/// Most entries of one access list. Source: Atlas API, `createOrgAccessList`, `maxItems`.
+const MAX_ACCESS_LIST: usize = 200;
+
+/// Where a credential is made, with which Atlas roles, where else it reaches, and from where it
+/// may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// Where it is made.
+    pub(crate) level: Level,
+    /// Atlas roles at that level; at least one.
+    pub(crate) roles: Vec<String>,
+    /// The role's own project, at which it is made or to which it is assigned.
+    pub(crate) project: Option<ProjectId>,
+    /// Projects it is then assigned to, each with at least one Atlas role.
+    pub(crate) assignments: Vec<(ProjectId, Vec<String>)>,
+    /// From where it may be used; empty: from everywhere.
+    pub(crate) access_list: AccessList,
+}
+
+/// The prefix of Atlas roles at a level. Source: Atlas's "User Roles"; the names themselves grow
+/// over time, so only Atlas judges them.
+const ORG_PREFIX: &str = "ORG_";
+const PROJECT_PREFIX: &str = "GROUP_";
+
+impl Grant {
+    /// Checks a role; every fault is told with the field it is in.
+    pub(crate) fn of(role: &RoleEntry, faults: &mut Faults) -> Option<Self> {
+        let org: Option<OrgId> = id(&role.organization_id, "organization_id", faults);
+        let project: Option<ProjectId> = id(&role.project_id, "project_id", faults);
+        let has_org = !role.organization_id.is_empty();
+        let has_project = !role.project_id.is_empty();
+        if !has_org && !has_project {
+            faults.add(
+                "organization_id",
+                "give organization_id, project_id or both",
+            );
+        }
+        let prefix = if has_org { ORG_PREFIX } else { PROJECT_PREFIX };
+        check_roles(&role.roles, prefix, "roles", faults);
+
+        let mut assignments = Vec::new();
+        if has_org && has_project {
+            check_roles(&role.project_roles, PROJECT_PREFIX, "project_roles", faults);
+            assignments.extend(project.clone().map(|id| (id, role.project_roles.clone())));
+        }
+        for (text, roles) in &role.project_assignments {
+            check_roles(roles, PROJECT_PREFIX, "project_assignments", faults);
+            if *text == role.project_id {
+                faults.add(
+                    "project_assignments",
+                    "a project is named here and in project_id",
+                );
+            }
+            let further = id(text, "project_assignments", faults);
+            assignments.extend(further.map(|id| (id, roles.clone())));
+        }
+        let access_list = access_list(role, faults);
+        let level = match (org, &project) {
+            (Some(org), _) => Level::Org(org),
+            (None, Some(project)) if !has_org => Level::Project(project.clone()),
+            _ => return None,
+        };
+        let roles = role.roles.clone();
+        faults.is_empty().then_some(Self {
+            level,
+            roles,
+            project,
+            assignments,
+            access_list,
+        })
+    }
+
+    /// The reach of a stored role. The Go engine stored networks as they were written: bits beyond
+    /// the prefix are let pass and cut off here.
+    pub(crate) fn of_stored(role: &RoleEntry) -> Result<Self, Faults> {
+        let mut role = role.clone();
+        for network in &mut role.cidr_blocks {
+            if let Err(AccessEntryError::HostBits { network: cut }) = AccessEntry::network(network)
+            {
+                *network = cut.to_string();
+            }
+        }
+        let mut faults = Faults::new();
+        Self::of(&role, &mut faults).ok_or(faults)
+    }
+}
+
+fn id<T: FromStr>(text: &str, field: &'static str, faults: &mut Faults) -> Option<T>
+where
+    T::Err: std::fmt::Display,
+{
+    if text.is_empty() {
+        return None;
+    }
+    match text.parse() {
+        Ok(id) => Some(id),
+        Err(error) => {
+            faults.add(field, error.to_string());
+            None
+        }
+    }
+}
+
+fn check_roles(roles: &[String], prefix: &str, field: &'static str, faults: &mut Faults) {
+    if roles.is_empty() {
+        faults.add(field, format!("give at least one Atlas role ({prefix}…)"));
+    }
+    let shaped = |role: &String| {
+        role.len() > prefix.len()
+            && role.starts_with(prefix)
+            && role
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    if !roles.iter().all(shaped) {
+        let level = if prefix == ORG_PREFIX {
+            "organization"
+        } else {
+            "project"
+        };
+        faults.add(
+            field,
+            format!("only Atlas roles of the {level} fit here: {prefix}…"),
+        );
+    }
+}
+
+fn access_list(role: &RoleEntry, faults: &mut Faults) -> AccessList {
+    let mut list = Vec::new();
+    let lists: [(&str, &[String], Parse); 2] = [
+        ("ip_addresses", &role.ip_addresses, AccessEntry::address),
+        ("cidr_blocks", &role.cidr_blocks, AccessEntry::network),
+    ];
+    for (field, texts, parse) in lists {
+        for (index, text) in texts.iter().enumerate() {
+            match parse(text) {
+                Ok(entry) => list.push(entry),
+                Err(error) => faults.add(field, format!("entry {}: {error}", index + 1)),
+            }
+        }
+    }
+    if list.len() > MAX_ACCESS_LIST {
+        let reason = format!("Atlas takes at most {MAX_ACCESS_LIST} addresses and networks");
+        faults.add("ip_addresses", reason);
+    }
+    list.into_iter().collect()
+}
+
+type Parse = fn(&str) -> Result<AccessEntry, AccessEntryError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORG: &str = "5cf5a45a9ccf6400e60981b7";
+    const PROJECT: &str = "5cf5a45a9ccf6400e60981b6";
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    fn org_role() -> RoleEntry {
+        RoleEntry {
+            organization_id: ORG.to_owned(),
+            roles: texts(&["ORG_MEMBER"]),
+            ..RoleEntry::default()
+        }
+    }
+
+    fn faults(role: &RoleEntry) -> String {
+        let mut faults = Faults::new();
+        assert!(Grant::of(role, &mut faults).is_none());
+        faults.to_string()
+    }
+
+    #[test]
+    fn a_role_of_both_levels_is_made_in_the_organization_and_assigned() {
+        let role = RoleEntry {
+            project_id: PROJECT.to_owned(),
+            project_roles: texts(&["GROUP_READ_ONLY"]),
+            ..org_role()
+        };
+        let grant = Grant::of_stored(&role).unwrap();
+        assert_eq!(grant.level, Level::Org(ORG.parse().unwrap()));
+        let want = vec![(PROJECT.parse().unwrap(), texts(&["GROUP_READ_ONLY"]))];
+        assert_eq!(grant.assignments, want);
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_field() {
+        let role = RoleEntry {
+            project_id: "x".to_owned(),
+            roles: texts(&["GROUP_OWNER"]),
+            ip_addresses: texts(&["10.0.0.1", "10.0.0.0/8"]),
+            cidr_blocks: texts(&["10.0.0.1/8"]),
+            ..org_role()
+        };
+        let told = faults(&role);
+        for part in [
+            "project_id: ",
+            "roles: ",
+            "project_roles: ",
+            "ip_addresses: entry 2",
+            "10.0.0.0/8",
+        ] {
+            assert!(told.contains(part), "{part} is missing in {told}");
+        }
+    }
+
+    #[test]
+    fn a_role_without_reach_or_roles_is_refused() {
+        let told = faults(&RoleEntry::default());
+        assert!(told.contains("organization_id: give"), "{told}");
+        assert!(told.contains("roles: give at least one"), "{told}");
+    }
+
+    #[test]
+    fn project_roles_do_not_fit_an_organization_nor_the_other_way_round() {
+        let role = RoleEntry {
+            roles: texts(&["GROUP_OWNER"]),
+            ..org_role()
+        };
+        assert!(faults(&role).contains("roles: only Atlas roles of the organization"));
+        let role = RoleEntry {
+            project_id: PROJECT.to_owned(),
+            roles: texts(&["ORG_OWNER"]),
+            ..RoleEntry::default()
+        };
+        assert!(faults(&role).contains("roles: only Atlas roles of the project"));
+    }
+
+    #[test]
+    fn networks_stored_by_the_go_engine_with_host_bits_are_cut() {
+        let role = RoleEntry {
+            cidr_blocks: texts(&["10.1.2.3/8"]),
+            ..org_role()
+        };
+        let grant = Grant::of_stored(&role).unwrap();
+        assert_eq!(grant.access_list.entries()[0].to_string(), "10.0.0.0/8");
+        assert!(faults(&role).contains("cidr_blocks: entry 1"));
+    }
+}

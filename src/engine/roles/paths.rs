@@ -1,0 +1,230 @@
+//! `roles/` and `roles/<name>`: create, update, patch, read, delete, list.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::entry::{CredentialType, RoleEntry};
+use super::grant::Grant;
+use super::name::RoleName;
+use crate::atlas::AccessEntry;
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
+use crate::framework::{Call, Display, Faults, Field, Fields, Page, Path, list};
+use crate::vault::{Data, Operation, Response};
+
+const TYPES: &[&str] = &["programmatic_api_key", "service_account"];
+
+/// The paths of roles.
+pub(crate) fn paths() -> Vec<Path<Engine>> {
+    vec![
+        Path::new("roles/?")
+            .help("List the roles.", "Names of all roles of this mount.")
+            .display(Display::operation(OPERATION_PREFIX, "list", "roles"))
+            .fields(Page::fields())
+            .on(Operation::List, list_roles),
+        Path::new("roles/{name}")
+            .help(
+                "Manage the roles that credentials are issued from.",
+                "A role says what is issued, at which organization or project, with which Atlas \
+                 roles, from where it may be used, and for how long. Absent fields keep their \
+                 values.",
+            )
+            .display(Display::operation(OPERATION_PREFIX, "", "role"))
+            .fields(fields())
+            .exists(exists)
+            .on(Operation::Read, read)
+            .on_write(write)
+            .on(Operation::Patch, write)
+            .on(Operation::Delete, delete)
+            .writes_forwarded(),
+    ]
+}
+
+fn fields() -> Vec<Field> {
+    vec![
+        Field::lowercase("name")
+            .about("Name of the role; case does not matter.")
+            .required(),
+        Field::text("credential_type")
+            .about("What is issued.")
+            .one_of(TYPES)
+            .default(TYPES[0]),
+        Field::text("organization_id")
+            .about("Organization in which the credential is made, with the Atlas roles in roles."),
+        Field::text("project_id").about(
+            "Project in which the credential is made; with organization_id, the project to which \
+             it is assigned with project_roles.",
+        ),
+        Field::comma_texts("roles")
+            .about("Atlas roles: ORG_… with organization_id, GROUP_… with project_id alone.")
+            .required(),
+        Field::comma_texts("project_roles")
+            .about("Atlas roles (GROUP_…) in project_id, when organization_id is given too."),
+        Field::map_of_lists("project_assignments")
+            .about("Further projects of the organization: project id to list of Atlas roles."),
+        Field::comma_texts("ip_addresses")
+            .about("Addresses from which the credential may be used, IPv4 or IPv6."),
+        Field::comma_texts("cidr_blocks")
+            .about("Networks from which the credential may be used, in CIDR notation."),
+        Field::text("database_name")
+            .about("Not used; kept for compatibility.")
+            .deprecated(),
+        Field::seconds("ttl").about("Lease time; 0 means the mount's default."),
+        Field::seconds("max_ttl")
+            .about("The most that renewals may add up to; 0 means the mount's maximum."),
+    ]
+}
+
+fn name(call: &Call) -> RoleName {
+    RoleName::new(call.fields.captured("name"))
+}
+
+async fn exists(engine: Arc<Engine>, call: Call) -> Result<bool, EngineError> {
+    Ok(engine.role(&name(&call)).await?.is_some())
+}
+
+async fn list_roles(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let names = Page::of(&call.fields)
+        .keys(&*engine.storage, keys::ROLES)
+        .await?;
+    Ok(Some(list(names)))
+}
+
+async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let role = engine.role(&name(&call)).await?;
+    Ok(role.map(|role| Response::data(shown(&role))))
+}
+
+async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    engine.storage.delete(&keys::role(&name(&call))).await?;
+    Ok(None)
+}
+
+async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let name = name(&call);
+    let stored_role = engine.role(&name).await?;
+    if stored_role.is_none() && call.operation == Operation::Patch {
+        return Err(EngineError::NoSuchRole(name.to_string()));
+    }
+    let mut role = stored_role.unwrap_or_default();
+    let mut faults = Faults::new();
+    apply(&mut role, &call.fields, &mut faults);
+    check(&role, &mut faults);
+    if !faults.is_empty() {
+        return Err(EngineError::BadInput(faults.to_string()));
+    }
+    canonicalize(&mut role);
+    stored::save(&*engine.storage, keys::role(&name), &role, false).await?;
+    let warnings = warnings(&role);
+    Ok((!warnings.is_empty()).then(|| Response {
+        warnings,
+        ..Response::default()
+    }))
+}
+
+/// Takes over what is given; in a patch, `null` takes a value away.
+fn apply(role: &mut RoleEntry, fields: &Fields, faults: &mut Faults) {
+    let text = |name: &str| fields.text(name).map(|text| text.trim().to_owned());
+    let texts = |name: &str| fields.list(name);
+    let set = |value: Option<String>, target: &mut String| {
+        if let Some(value) = value {
+            *target = value;
+        }
+    };
+    set(text("organization_id"), &mut role.organization_id);
+    set(text("project_id"), &mut role.project_id);
+    set(text("database_name"), &mut role.database_name);
+    for (name, target) in [
+        ("roles", &mut role.roles),
+        ("project_roles", &mut role.project_roles),
+        ("ip_addresses", &mut role.ip_addresses),
+        ("cidr_blocks", &mut role.cidr_blocks),
+    ] {
+        if let Some(list) = texts(name) {
+            *target = list;
+        }
+    }
+    if let Some(assignments) = fields.map_of_lists("project_assignments") {
+        role.project_assignments = assignments;
+    }
+    for (name, target) in [("ttl", &mut role.ttl), ("max_ttl", &mut role.max_ttl)] {
+        if let Some(duration) = fields.duration(name) {
+            *target = duration;
+        } else if fields.is_null(name) {
+            *target = std::time::Duration::ZERO;
+        }
+    }
+    match fields.text("credential_type").map(CredentialType::named) {
+        Some(Some(kind)) => role.credential_type = kind,
+        Some(None) if fields.is_null("credential_type") => {
+            role.credential_type = CredentialType::default();
+        }
+        Some(None) => faults.add(
+            "credential_type",
+            format!("give one of {}", TYPES.join(", ")),
+        ),
+        None => {}
+    }
+}
+
+fn check(role: &RoleEntry, faults: &mut Faults) {
+    Grant::of(role, faults);
+    if !role.ttl.is_zero() && !role.max_ttl.is_zero() && role.ttl > role.max_ttl {
+        faults.add("ttl", "must not be longer than max_ttl");
+    }
+}
+
+/// Addresses and networks in their canonical form, each once.
+fn canonicalize(role: &mut RoleEntry) {
+    canonical_list(&mut role.ip_addresses, |text| {
+        AccessEntry::address(text)
+            .map(|entry| entry.to_string())
+            .ok()
+    });
+    canonical_list(&mut role.cidr_blocks, |text| {
+        AccessEntry::network(text).map(|entry| entry.cidr()).ok()
+    });
+}
+
+fn canonical_list(list: &mut Vec<String>, canonical: impl Fn(&str) -> Option<String>) {
+    let mut seen = Vec::with_capacity(list.len());
+    for text in list.drain(..) {
+        let text = canonical(&text).unwrap_or(text);
+        if !seen.contains(&text) {
+            seen.push(text);
+        }
+    }
+    *list = seen;
+}
+
+fn warnings(role: &RoleEntry) -> Vec<String> {
+    let both = !role.organization_id.is_empty() && !role.project_id.is_empty();
+    let mut warnings = Vec::new();
+    if !role.project_roles.is_empty() && !both {
+        warnings.push(
+            "project_roles has no effect without both organization_id and project_id".to_owned(),
+        );
+    }
+    warnings
+}
+
+fn shown(role: &RoleEntry) -> Data {
+    let value = json!({
+        "credential_type": role.credential_type.name(),
+        "organization_id": role.organization_id,
+        "project_id": role.project_id,
+        "roles": role.roles,
+        "project_roles": role.project_roles,
+        "project_assignments": role.project_assignments,
+        "ip_addresses": role.ip_addresses,
+        "cidr_blocks": role.cidr_blocks,
+        "database_name": role.database_name,
+        "ttl": role.ttl.as_secs(),
+        "max_ttl": role.max_ttl.as_secs(),
+    });
+    match value {
+        Value::Object(data) => data,
+        _ => Data::new(),
+    }
+}
