@@ -1,1 +1,125 @@
-//! Placeholder, filled below.
+//! The secrets engine: what a mount holds, the table of its paths, and how it is made.
+
+mod config;
+mod connection;
+mod creds;
+mod error;
+mod journal;
+mod keys;
+mod roles;
+mod stored;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use self::connection::Connection;
+use self::error::EngineError;
+use self::journal::Journal;
+use self::roles::{RoleEntry, RoleName};
+use crate::base::{Clock, Entropy};
+use crate::framework::{Framework, wal};
+use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, SystemView};
+
+/// What the help of the mount itself says.
+const ABOUT: &str = "The MongoDB Atlas secrets engine issues programmatic API keys and service \
+    accounts of MongoDB Atlas. Each lives as long as its lease, with the access list and the Atlas \
+    roles of its role, and is deleted in Atlas when the lease ends. Write a credential to config, a \
+    role to roles/<name>, and read creds/<name>.";
+
+/// First part of every operation id, as in the Go engine.
+const OPERATION_PREFIX: &str = "mongo-db-atlas";
+
+/// One mount's engine.
+pub(crate) struct Engine {
+    storage: Arc<dyn Storage>,
+    system: Arc<dyn SystemView>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    connection: Connection,
+    journal: Journal,
+}
+
+impl Engine {
+    fn new(mount: &Mount, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        let storage = Arc::clone(&mount.storage);
+        Self {
+            system: Arc::clone(&mount.system),
+            connection: Connection::new(
+                Arc::clone(&storage),
+                Arc::clone(&clock),
+                Arc::clone(&entropy),
+            ),
+            journal: Journal::new(Arc::clone(&storage)),
+            storage,
+            clock,
+            entropy,
+        }
+    }
+
+    /// A stored role.
+    async fn role(&self, name: &RoleName) -> Result<Option<RoleEntry>, EngineError> {
+        stored::load(&*self.storage, &keys::role(name)).await
+    }
+
+    /// Another node changed this key.
+    fn invalidate(&self, key: &str) {
+        if key == keys::CONFIG {
+            self.connection.reset();
+        }
+    }
+
+    /// Serves this engine on its mount.
+    fn serve(self, mount: Mount) -> Framework<Self> {
+        let clock = Arc::clone(&self.clock);
+        let framework = Framework::new(Arc::new(self), mount)
+            .clock(clock)
+            .about(ABOUT)
+            .paths(config::paths::paths())
+            .paths(roles::paths::paths())
+            .paths(creds::paths::paths());
+        let kinds = creds::paths::secret_types();
+        kinds
+            .into_iter()
+            .fold(framework, Framework::secret)
+            .wal(journal::GO_WAL_KIND, journal::finish_go_entry)
+            .periodic(|engine| async move { journal::roll_back(&engine).await })
+            .on_invalidate(|engine, key| async move { engine.invalidate(&key) })
+            .special(SpecialPaths {
+                local_storage: vec![wal::PREFIX.to_owned()],
+                seal_wrap_storage: vec![keys::CONFIG.to_owned()],
+                ..SpecialPaths::default()
+            })
+    }
+}
+
+/// Makes an engine for each mount.
+pub struct EngineFactory {
+    version: String,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl EngineFactory {
+    /// Engines that report `version`, `vX.Y.Z` or nothing, and live by this clock.
+    #[must_use]
+    pub fn new(version: String, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            version,
+            clock,
+            entropy,
+        }
+    }
+}
+
+#[async_trait]
+impl Factory for EngineFactory {
+    async fn create(&self, mount: Mount) -> Result<Arc<dyn Backend>, Failure> {
+        let engine = Engine::new(&mount, Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        Ok(Arc::new(engine.serve(mount)))
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+}

@@ -1,0 +1,222 @@
+//! The way of a new credential: journal, Atlas, journal, answer. Whatever fails on the way, what was
+//! made is removed, at once or by the next tick.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::life::Life;
+use super::{api_key, find, remove, service_account};
+use crate::atlas::{Level, OrgId, Patience, Priority};
+use crate::engine::Engine;
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::journal::{JournalEntry, JournalId, Stage};
+use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName};
+use crate::framework::Call;
+use crate::vault::Response;
+
+/// How long the removal of a half-made credential may take. Its caller may be gone by then.
+const UNDO_PATIENCE: Duration = Duration::from_secs(30);
+
+/// One credential on its way.
+pub(super) struct Draft {
+    pub(super) engine: Arc<Engine>,
+    pub(super) linked: Arc<Linked>,
+    pub(super) grant: Grant,
+    pub(super) life: Life,
+    pub(super) id: JournalId,
+    pub(super) entry: JournalEntry,
+    pub(super) patience: Patience,
+    /// Whether the create was sent: from then on Atlas may hold something.
+    pub(super) sent: bool,
+}
+
+/// Issues a credential of a role.
+pub(super) async fn issue(
+    engine: Arc<Engine>,
+    call: Call,
+) -> Result<Option<Response>, EngineError> {
+    let name = RoleName::new(call.fields.captured("name"));
+    let role = engine
+        .role(&name)
+        .await?
+        .ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
+    let gone = call.caller.gone.clone();
+    let mut draft = Draft::begin(engine, &name, &role, call).await?;
+    let made = match role.credential_type {
+        CredentialType::ProgrammaticApiKey => api_key::make(&mut draft).await,
+        CredentialType::ServiceAccount => service_account::make(&mut draft).await,
+    };
+    let answer = match made {
+        Ok(_) if gone.is_cancelled() => Err(EngineError::CallerGone),
+        Ok(answer) => draft.record(Stage::Live).await.map(|()| answer),
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) => Err(draft.undo(error).await),
+    }
+}
+
+impl Draft {
+    /// Checks everything that can be checked without Atlas, and writes the journal entry.
+    async fn begin(
+        engine: Arc<Engine>,
+        name: &RoleName,
+        role: &RoleEntry,
+        call: Call,
+    ) -> Result<Self, EngineError> {
+        let grant = Grant::of_stored(role).map_err(|faults| {
+            EngineError::BadInput(format!("role {name} cannot be used: {faults}"))
+        })?;
+        let linked = engine.connection.linked().await?;
+        let life = Life::of(role, &*engine.system).await?;
+        let id = JournalId::draw(&*engine.entropy);
+        let now = engine.clock.now();
+        let entry = JournalEntry {
+            stage: Stage::Making,
+            role: name.to_string(),
+            credential_type: role.credential_type,
+            description: description(role.credential_type, name, &id),
+            organization_id: match &grant.level {
+                Level::Org(org) => Some(org.clone()),
+                Level::Project(_) => None,
+            },
+            project_id: match &grant.level {
+                Level::Org(_) => None,
+                Level::Project(project) => Some(project.clone()),
+            },
+            programmatic_api_key_id: None,
+            public_key: None,
+            client_id: None,
+            display_name: call.display_name,
+            entity_id: call.entity_id,
+            issued_at: now,
+            dies_by: now + life.max_ttl,
+        };
+        let patience = Patience {
+            deadline: call.caller.deadline,
+            priority: Priority::Issue,
+        };
+        engine.journal.write(&id, &entry).await?;
+        Ok(Self {
+            engine,
+            linked,
+            grant,
+            life,
+            id,
+            entry,
+            patience,
+            sent: false,
+        })
+    }
+
+    /// Writes the entry as it is now.
+    pub(super) async fn record(&mut self, stage: Stage) -> Result<(), EngineError> {
+        self.entry.stage = stage;
+        self.engine.journal.write(&self.id, &self.entry).await
+    }
+
+    /// Whether calls follow after which a half-made credential would be left behind by a crash.
+    pub(super) fn has_further_steps(&self) -> bool {
+        !self.grant.access_list.is_empty() || !self.grant.assignments.is_empty()
+    }
+
+    /// The organization in which the credential is managed.
+    pub(super) async fn organization(&self) -> Result<OrgId, EngineError> {
+        self.linked
+            .organization_of(&self.grant.level, self.patience)
+            .await
+            .map_err(|error| EngineError::atlas("looking up the project's organization", error))
+    }
+
+    /// Removes what was made. The error tells what became of it, and why it came to this.
+    async fn undo(self, error: EngineError) -> EngineError {
+        let maybe_made = self.sent && error.outcome_unknown();
+        let nothing_made = !self.entry.is_known() && !maybe_made;
+        let undone = if nothing_made {
+            Ok(())
+        } else {
+            self.remove().await
+        };
+        let forgotten = match undone {
+            Ok(()) => self.engine.journal.remove(&self.id).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &forgotten {
+            tracing::warn!(
+                journal_id = %self.id,
+                error = %crate::vault::failure::chain(failure),
+                "a half-made credential could not be removed yet; the next tick tries again"
+            );
+            self.engine.journal.abandon(&self.id);
+        }
+        match (nothing_made, forgotten) {
+            (true, _) => error,
+            (false, Ok(())) => not_completed("was removed from Atlas again", error),
+            (false, Err(_)) => not_completed(
+                "could not be removed yet; this is tried again every minute",
+                error,
+            ),
+        }
+    }
+
+    /// Deletes what was made, looking for it first where its id never arrived.
+    async fn remove(&self) -> Result<(), EngineError> {
+        let patience = Patience::within(UNDO_PATIENCE, Priority::Revoke);
+        let found = find(&self.linked, &self.entry, patience).await?;
+        for made in &found {
+            remove(&self.linked, made, patience).await?;
+        }
+        // A list may not yet hold what was made a moment ago.
+        if found.is_empty() {
+            Err(EngineError::NotListedYet)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn not_completed(undone: &'static str, source: EngineError) -> EngineError {
+    EngineError::NotCompleted {
+        undone,
+        source: Box::new(source),
+    }
+}
+
+/// A text that is unique in Atlas and tells where it comes from: `vault-<role>-<journal id>`.
+///
+/// An API key's description keeps the Go engine's form and alphabet. A service account has it as its
+/// name, of at most 64 characters from a narrower alphabet (Atlas API, `createOrgServiceAccount`).
+fn description(kind: CredentialType, role: &RoleName, id: &JournalId) -> String {
+    let role = match kind {
+        CredentialType::ProgrammaticApiKey => {
+            role.fitted(200, |c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c))
+        }
+        CredentialType::ServiceAccount => {
+            role.fitted(37, |c| c.is_ascii_alphanumeric() || "-_.,".contains(c))
+        }
+    };
+    format!("vault-{role}-{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::SystemEntropy;
+
+    #[test]
+    fn descriptions_fit_into_atlas_and_keep_the_go_engines_form() {
+        let id = JournalId::draw(&SystemEntropy);
+        let role = RoleName::new("Team@a:b");
+        let key = description(CredentialType::ProgrammaticApiKey, &role, &id);
+        assert_eq!(key, format!("vault-team@a_b-{id}"));
+        let account = description(CredentialType::ServiceAccount, &role, &id);
+        assert_eq!(account, format!("vault-team_a_b-{id}"));
+        let long = RoleName::new(&"r".repeat(500));
+        let account = description(CredentialType::ServiceAccount, &long, &id);
+        assert_eq!(account.len(), 64);
+        assert!(account.ends_with(&id.to_string()));
+        assert!(description(CredentialType::ProgrammaticApiKey, &long, &id).len() <= 250);
+    }
+}

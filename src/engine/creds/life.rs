@@ -1,0 +1,75 @@
+//! How long a credential may live.
+
+use std::time::Duration;
+
+use crate::engine::error::EngineError;
+use crate::engine::roles::RoleEntry;
+use crate::vault::SystemView;
+
+/// Lease times of a role on its mount, as the host will apply them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Life {
+    /// The lease's length; zero means the mount's default.
+    pub(super) ttl: Duration,
+    /// The most that renewals may add up to, from the first issue; never zero.
+    pub(super) max_ttl: Duration,
+}
+
+impl Life {
+    /// The role's times, bounded by the mount's as it is tuned now.
+    pub(super) async fn of(role: &RoleEntry, system: &dyn SystemView) -> Result<Self, EngineError> {
+        let mount = system.max_lease_ttl().await?;
+        let max_ttl = if role.max_ttl.is_zero() {
+            mount
+        } else {
+            role.max_ttl.min(mount)
+        };
+        Ok(Self {
+            ttl: role.ttl.min(max_ttl),
+            max_ttl,
+        })
+    }
+
+    /// The same, ending no later than `limit` from the first issue.
+    pub(super) fn within(self, limit: Duration) -> Self {
+        let max_ttl = self.max_ttl.min(limit);
+        Self {
+            ttl: self.ttl.min(max_ttl),
+            max_ttl,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::memory::FixedSystemView;
+
+    async fn life(ttl: u64, max_ttl: u64) -> Life {
+        let role = RoleEntry {
+            ttl: Duration::from_secs(ttl),
+            max_ttl: Duration::from_secs(max_ttl),
+            ..RoleEntry::default()
+        };
+        let mount = FixedSystemView::default();
+        mount.set_ttls(Duration::from_secs(100), Duration::from_secs(1_000));
+        Life::of(&role, &mount).await.unwrap()
+    }
+
+    fn seconds(life: Life) -> (u64, u64) {
+        (life.ttl.as_secs(), life.max_ttl.as_secs())
+    }
+
+    #[tokio::test]
+    async fn the_mount_bounds_the_role() {
+        assert_eq!(seconds(life(0, 0).await), (0, 1_000));
+        assert_eq!(seconds(life(60, 600).await), (60, 600));
+        assert_eq!(seconds(life(2_000, 5_000).await), (1_000, 1_000));
+    }
+
+    #[tokio::test]
+    async fn a_limit_shortens_both() {
+        let short = life(60, 600).await.within(Duration::from_secs(30));
+        assert_eq!(seconds(short), (30, 30));
+    }
+}

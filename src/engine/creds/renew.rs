@@ -1,0 +1,84 @@
+//! Renewal of a lease: nothing changes in Atlas, but never past what was made there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::life::Life;
+use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::engine::journal::JournalId;
+use crate::engine::roles::RoleName;
+use crate::framework::LeaseCall;
+use crate::vault::Response;
+
+/// Extends the lease of an API key: by the role's `ttl`, up to its `max_ttl`.
+pub(super) async fn renew_api_key(
+    engine: Arc<Engine>,
+    call: LeaseCall,
+) -> Result<Option<Response>, EngineError> {
+    renew(&engine, call, Duration::MAX).await
+}
+
+/// Extends the lease of a service account, never past the end of its secret, which Atlas set when it
+/// was made.
+pub(super) async fn renew_service_account(
+    engine: Arc<Engine>,
+    call: LeaseCall,
+) -> Result<Option<Response>, EngineError> {
+    const FIELD: &str = "client_secret_expires_at";
+    let broken = |reason: String| EngineError::BrokenLease {
+        field: FIELD,
+        reason,
+    };
+    let text = call
+        .internal_text(FIELD)
+        .ok_or_else(|| broken("it is missing".to_owned()))?;
+    let expires_at: DateTime<Utc> = text
+        .parse()
+        .map_err(|error: chrono::ParseError| broken(error.to_string()))?;
+    let limit = (expires_at - issued_at(&engine, &call))
+        .to_std()
+        .unwrap_or_default();
+    renew(&engine, call, limit).await
+}
+
+fn issued_at(engine: &Engine, call: &LeaseCall) -> DateTime<Utc> {
+    call.secret.issue_time.unwrap_or_else(|| engine.clock.now())
+}
+
+async fn renew(
+    engine: &Engine,
+    call: LeaseCall,
+    limit: Duration,
+) -> Result<Option<Response>, EngineError> {
+    let missing = || EngineError::BrokenLease {
+        field: "role",
+        reason: "it is missing".to_owned(),
+    };
+    let name = RoleName::new(call.internal_text("role").ok_or_else(missing)?);
+    let role = engine.role(&name).await?;
+    let role = role.ok_or_else(|| EngineError::RoleOfLeaseGone(name.to_string()))?;
+    let life = Life::of(&role, &*engine.system).await?.within(limit);
+    let dies_by = issued_at(engine, &call) + life.max_ttl;
+    if let Some(id) = call.internal_text("journal_id").and_then(JournalId::parse) {
+        extend_entry(engine, &id, dies_by).await?;
+    }
+    Ok(Some(call.renewed(life.ttl, life.max_ttl)))
+}
+
+/// Before the lease may outlive it, the journal's last possible moment is moved.
+async fn extend_entry(
+    engine: &Engine,
+    id: &JournalId,
+    dies_by: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    if let Some(mut entry) = engine.journal.entry(id).await?
+        && entry.dies_by < dies_by
+    {
+        entry.dies_by = dies_by;
+        engine.journal.write(id, &entry).await?;
+    }
+    Ok(())
+}

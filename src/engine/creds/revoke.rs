@@ -1,0 +1,103 @@
+//! The end of a lease: the credential is deleted in Atlas, and only then its journal entry.
+//!
+//! Everything needed is in the lease's internal data, in our shape or the Go engine's. Without a
+//! configuration, or where Atlas does not do it, the revocation fails and the host tries again: a
+//! credential that may still be alive is never taken for revoked.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::remove;
+use crate::atlas::{Level, OrgId, Patience, Priority, ProjectId};
+use crate::engine::Engine;
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::journal::{JournalId, Made};
+use crate::framework::LeaseCall;
+
+/// Revokes an API key.
+pub(super) async fn revoke_api_key(
+    engine: Arc<Engine>,
+    call: LeaseCall,
+) -> Result<(), EngineError> {
+    let id = internal(&call, "programmatic_api_key_id")?;
+    let id = id.ok_or_else(|| missing("programmatic_api_key_id"))?;
+    revoke(&engine, &call, |org| Made::ApiKey(org, id)).await
+}
+
+/// Revokes a service account.
+pub(super) async fn revoke_service_account(
+    engine: Arc<Engine>,
+    call: LeaseCall,
+) -> Result<(), EngineError> {
+    let id = internal(&call, "client_id")?.ok_or_else(|| missing("client_id"))?;
+    revoke(&engine, &call, |org| Made::ServiceAccount(org, id)).await
+}
+
+async fn revoke(
+    engine: &Engine,
+    call: &LeaseCall,
+    made: impl FnOnce(OrgId) -> Made,
+) -> Result<(), EngineError> {
+    let linked = engine.connection.linked().await?;
+    let patience = Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Revoke,
+    };
+    let made = made(organization(&linked, call, patience).await?);
+    let deletion = remove(&linked, &made, patience).await?;
+    tracing::debug!(?made, ?deletion, "revoked");
+    match call.internal_text("journal_id").and_then(JournalId::parse) {
+        Some(id) => engine.journal.remove(&id).await,
+        None => Ok(()),
+    }
+}
+
+/// The organization of the credential. The Go engine's leases of project keys do not name it.
+async fn organization(
+    linked: &Linked,
+    call: &LeaseCall,
+    patience: Patience,
+) -> Result<OrgId, EngineError> {
+    if let Some(org) = internal(call, "organization_id")? {
+        return Ok(org);
+    }
+    let project: ProjectId =
+        internal(call, "project_id")?.ok_or_else(|| missing("organization_id"))?;
+    let found = linked
+        .organization_of(&Level::Project(project), patience)
+        .await;
+    match (found, &linked.organization_id) {
+        (Ok(org), _) => Ok(org),
+        // The project is gone, the key is not: it belongs to the organization.
+        (Err(error), Some(org)) if error.says_project_is_gone() => Ok(org.clone()),
+        (Err(error), _) => Err(EngineError::atlas(
+            "looking up the organization of the lease's project",
+            error,
+        )),
+    }
+}
+
+/// A value of the internal data; the Go engine stores an absent one as an empty text.
+fn internal<T: FromStr>(call: &LeaseCall, field: &'static str) -> Result<Option<T>, EngineError>
+where
+    T::Err: std::fmt::Display,
+{
+    match call.internal_text(field) {
+        None | Some("") => Ok(None),
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|error: T::Err| EngineError::BrokenLease {
+                field,
+                reason: error.to_string(),
+            }),
+    }
+}
+
+fn missing(field: &'static str) -> EngineError {
+    EngineError::BrokenLease {
+        field,
+        reason: "it is missing".to_owned(),
+    }
+}

@@ -1,0 +1,125 @@
+//! Credentials of the type `service_account`: an account with its first secret.
+
+use serde_json::json;
+
+use super::issue::Draft;
+use super::life::Life;
+use crate::atlas::{CreatedServiceAccount, Hours, NewServiceAccount, OrgId};
+use crate::engine::error::EngineError;
+use crate::engine::journal::{Made, Stage};
+use crate::engine::roles::CredentialType;
+use crate::framework::Lease;
+use crate::vault::{Data, Response};
+
+/// What an operator reads beside the account in Atlas.
+const ABOUT: &str = "Issued by Vault or OpenBao, deleted when its lease ends";
+
+/// Makes the account, bounds it to its access list, then invites it to its projects.
+pub(super) async fn make(draft: &mut Draft) -> Result<Response, EngineError> {
+    let hours = secret_lifetime(draft.life);
+    draft.life = draft.life.within(hours.duration());
+    // The answer to the create does not tell the organization, and only there the account can be
+    // deleted: so it must be known before.
+    let org = draft.organization().await?;
+    let account = create(draft, hours, &org).await?;
+    let (atlas, patience) = (&draft.linked.atlas, draft.patience);
+    let (level, id) = (&draft.grant.level, &account.client_id);
+    if !draft.grant.access_list.is_empty() {
+        atlas
+            .add_service_account_access_list(level, id, &draft.grant.access_list, patience)
+            .await
+            .map_err(|error| {
+                EngineError::atlas("setting the new service account's access list", error)
+            })?;
+    }
+    for (project, roles) in &draft.grant.assignments {
+        let invited = atlas
+            .invite_service_account_to_project(project, id, roles, patience)
+            .await;
+        invited.map_err(|error| {
+            let doing = format!("inviting the new service account to project {project}");
+            EngineError::atlas(&doing, error)
+        })?;
+    }
+    Ok(answer(draft, &account, &org))
+}
+
+/// The shortest lifetime that Atlas allows and that covers the longest possible lease, so that the
+/// secret dies by itself even where nobody comes back.
+fn secret_lifetime(life: Life) -> Hours {
+    Hours::covering(life.max_ttl).clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
+}
+
+async fn create(
+    draft: &mut Draft,
+    hours: Hours,
+    org: &OrgId,
+) -> Result<CreatedServiceAccount, EngineError> {
+    draft.entry.organization_id = Some(org.clone());
+    draft.sent = true;
+    let new = NewServiceAccount {
+        name: draft.entry.description.clone(),
+        description: ABOUT.to_owned(),
+        roles: draft.grant.roles.clone(),
+        secret_lifetime: hours,
+    };
+    let account = draft
+        .linked
+        .atlas
+        .create_service_account(&draft.grant.level, &new, draft.patience)
+        .await
+        .map_err(|error| {
+            let doing = format!(
+                "creating the service account with a secret of {} h (if Atlas finds that too \
+                 long, give the role a shorter max_ttl)",
+                hours.get()
+            );
+            EngineError::atlas(&doing, error)
+        })?;
+    draft.entry.note(&Made::ServiceAccount(
+        org.clone(),
+        account.client_id.clone(),
+    ));
+    let left = account.secret.expires_at - draft.engine.clock.now();
+    draft.life = draft.life.within(left.to_std().unwrap_or_default());
+    draft.entry.dies_by = draft.entry.issued_at + draft.life.max_ttl;
+    if draft.has_further_steps() {
+        draft.record(Stage::Making).await?;
+    }
+    Ok(account)
+}
+
+fn answer(draft: &Draft, account: &CreatedServiceAccount, org: &OrgId) -> Response {
+    let project = draft.grant.project.clone();
+    let expires_at = json!(account.secret.expires_at);
+    let mut data = Data::from_iter([
+        ("client_id".to_owned(), json!(account.client_id)),
+        (
+            "client_secret".to_owned(),
+            json!(account.secret.client_secret.expose()),
+        ),
+        ("client_secret_expires_at".to_owned(), expires_at.clone()),
+        ("name".to_owned(), json!(draft.entry.description)),
+        ("organization_id".to_owned(), json!(org)),
+    ]);
+    if let Some(project) = &project {
+        data.insert("project_id".to_owned(), json!(project));
+    }
+    let internal = Data::from_iter([
+        ("client_id".to_owned(), json!(account.client_id)),
+        ("client_secret_expires_at".to_owned(), expires_at),
+        ("organization_id".to_owned(), json!(org)),
+        (
+            "project_id".to_owned(),
+            json!(project.map_or_else(String::new, String::from)),
+        ),
+        ("role".to_owned(), json!(draft.entry.role)),
+        ("journal_id".to_owned(), json!(draft.id)),
+    ]);
+    let lease = Lease {
+        ttl: draft.life.ttl,
+        max_ttl: draft.life.max_ttl,
+        renewable: true,
+    };
+    lease.answer(CredentialType::ServiceAccount.name(), data, internal)
+}
