@@ -4,24 +4,25 @@ use std::{
     error::Error,
     io::{self, Write as _},
     process::ExitCode,
+    sync::Arc,
     thread,
     time::Duration,
 };
 
-use mongodbatlas::goplugin::{
-    Application, Context, Cookie, Environment, Plugin, log, process, serve,
-};
+use mongodbatlas::base::{SystemClock, SystemEntropy};
+use mongodbatlas::engine::EngineFactory;
+use mongodbatlas::goplugin::{Application, Context, Environment, log, process, serve};
+use mongodbatlas::vault::Server;
+use mongodbatlas::vault::server::PLUGIN;
 use tonic::service::Routes;
 
 const NAME: &str = "vault-plugin-secrets-mongodbatlas";
-const PLUGIN: Plugin = Plugin {
-    cookie: Cookie {
-        name: "VAULT_BACKEND_PLUGIN",
-        value: "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
-    },
-    protocol_version: 5,
-};
+/// Registered with this argument, the plugin reports no version: a mount without one takes it up at
+/// its next reload.
+const UNVERSIONED: &str = "--unversioned";
 const CRATES: &[&str] = &["mongodbatlas", "vault_plugin_secrets_mongodbatlas"];
+/// How long work under way may go on once the process is asked to end.
+const CLOSE_GRACE: Duration = Duration::from_millis(1_100);
 /// What is still running after the orderly end is not waited for longer than this.
 const LEFTOVERS_LIMIT: Duration = Duration::from_millis(50);
 
@@ -63,11 +64,24 @@ fn run(environment: Environment) -> Result<(), Box<dyn Error>> {
     Ok(outcome?)
 }
 
-fn application(_: Context) -> Application {
+fn application(context: Context) -> Application {
+    let unversioned = std::env::args().any(|argument| argument == UNVERSIONED);
+    let version = if unversioned {
+        String::new()
+    } else {
+        version()
+    };
+    let factory = EngineFactory::new(version, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let server = Server::new(Arc::new(factory), context.broker, context.cancel);
+    let routes = server.add_to(Routes::default());
     Application {
-        routes: Routes::default(),
-        close: Box::pin(async {}),
+        routes,
+        close: Box::pin(async move { server.close(CLOSE_GRACE).await }),
     }
+}
+
+fn version() -> String {
+    format!("v{}", env!("CARGO_PKG_VERSION"))
 }
 
 /// The error and its causes in one line.
@@ -119,8 +133,10 @@ To use it (with `bao` in place of `vault` for OpenBao):
        vault secrets enable mongodbatlas
 
 Options:
-  --version   print the version
-  --help      print this text
+  --version       print the version
+  --help          print this text
+  --unversioned   (argument at registration) report no version to the server, so that a mount
+                  without one takes this file up at its next reload
 
 Environment (of the server, or `-env` at registration):
   MONGODBATLAS_LOG_LEVEL   trace, debug, info, warn, error or off; default debug, which the
