@@ -1,0 +1,77 @@
+//! Child processes that never outlive the test run.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A process that ends when this value is dropped, and also when the whole test run dies: a shell
+/// beside it waits for the end of its standard input, which only we hold open.
+pub struct Guarded {
+    child: Child,
+    /// The process proper, not the shell beside it.
+    pub pid: i32,
+}
+
+const WATCH: &str = r#""$@" 3>&- & pid=$!; echo "$pid" >&3; exec 3>&-; cat >/dev/null; kill "$pid" 2>/dev/null; wait "$pid""#;
+
+impl Guarded {
+    /// Starts `program`; its output goes to `log`, except for standard output if `first_line` asks
+    /// for the first line of it.
+    pub fn start(program: &Path, arguments: &[&str], log: &Path) -> Self {
+        let pid_file = log.with_extension("pid");
+        let script = format!("exec 3>'{}'; {WATCH}", pid_file.display());
+        let output = File::options().create(true).append(true).open(log).expect("log file");
+        let mut child = Command::new("sh")
+            .args(["-c", &script, "sh"])
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone().expect("log file"))
+            .stderr(output)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
+        let pid = wait_for(|| std::fs::read_to_string(&pid_file).ok()?.trim().parse().ok());
+        let Some(pid) = pid else {
+            let _ = child.kill();
+            panic!("{} did not start", program.display());
+        };
+        Self { child, pid }
+    }
+
+    /// Sends a signal to the process proper.
+    pub fn signal(&self, name: &str) {
+        let _ = Command::new("kill").args([&format!("-{name}"), &self.pid.to_string()]).status();
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // Closing standard input ends the shell, which ends the process.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again every 20 ms, for at most 30 s, until there is an answer.
+pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..1_500 {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    None
+}
+
+/// The first line that a process wrote to its log.
+pub fn first_line(log: &Path) -> Option<String> {
+    let line = BufReader::new(File::open(log).ok()?).lines().next()?.ok()?;
+    (!line.is_empty()).then_some(line)
+}
+
+/// The folder in which cargo put the binaries of this workspace.
+pub fn binaries() -> PathBuf {
+    let plugin = PathBuf::from(env!("CARGO_BIN_EXE_vault-plugin-secrets-mongodbatlas"));
+    plugin.parent().expect("a binary lies in a folder").to_owned()
+}
