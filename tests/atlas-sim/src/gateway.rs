@@ -1,0 +1,253 @@
+//! The API port: reads a request, lets faults have their way, sends the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use futures_util::stream;
+
+use crate::auth;
+use crate::dispatch;
+use crate::errors::ApiError;
+use crate::faults::{Action, error_body};
+use crate::http::{Incoming, Reply};
+use crate::log::{Entry, kept_body};
+use crate::operations::{self, Route};
+use crate::server::Sim;
+use crate::wire::Peer;
+
+/// Largest request body.
+const MAX_REQUEST_BYTES: usize = 1 << 20;
+/// How long a hanging request is held at most, so that a forgotten one ends.
+const HANG: Duration = Duration::from_secs(3_600);
+/// Between the half of a cut body and the end of the connection, so that the half arrives.
+const CUT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Serves one request.
+pub(crate) async fn serve(
+    State(sim): State<Arc<Sim>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_REQUEST_BYTES).await else {
+        return response(Reply::refused(&ApiError::new(
+            413,
+            "REQUEST_TOO_LARGE",
+            "The request is too large.",
+        )));
+    };
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let incoming = Incoming {
+        method: parts.method,
+        target: target.to_owned(),
+        headers: parts.headers,
+        body,
+        socket: peer.address,
+    };
+    let operation = operation_id(&incoming);
+    let fault = sim.lock().faults.take(&incoming, operation);
+    let exchange = Exchange {
+        sim: &sim,
+        peer: &peer,
+        incoming: &incoming,
+        operation,
+        fault: fault.as_ref().map(|(id, _)| *id),
+    };
+    exchange.play(fault.map(|(_, action)| action)).await
+}
+
+fn operation_id(incoming: &Incoming) -> Option<&'static str> {
+    auth::token_operation(incoming.path()).or_else(|| {
+        match operations::find(incoming.method.as_str(), incoming.path()) {
+            Route::Operation(operation, _) => Some(operation.id),
+            Route::OtherMethod | Route::Unknown => None,
+        }
+    })
+}
+
+/// One request on its way through.
+struct Exchange<'a> {
+    sim: &'a Sim,
+    peer: &'a Peer,
+    incoming: &'a Incoming,
+    operation: Option<&'static str>,
+    fault: Option<u64>,
+}
+
+impl Exchange<'_> {
+    async fn play(&self, action: Option<Action>) -> Response {
+        match action {
+            None => self.usual().await,
+            Some(Action::Delay {
+                seconds,
+                after_effect: false,
+            }) => {
+                tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+                self.usual().await
+            }
+            Some(Action::Delay {
+                seconds,
+                after_effect: true,
+            }) => {
+                let reply = self.effect(true);
+                tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+                response(reply)
+            }
+            Some(Action::Hang { after_effect }) => {
+                if after_effect {
+                    drop(self.effect(false))
+                } else {
+                    self.record(&Reply::default(), None, false, false)
+                }
+                tokio::time::sleep(HANG).await;
+                self.close()
+            }
+            Some(Action::Close) => {
+                self.record(&Reply::default(), None, false, false);
+                self.close()
+            }
+            Some(Action::LoseAnswer) => {
+                drop(self.effect(false));
+                self.close()
+            }
+            Some(Action::CutJson) => cut(self.effect(true)),
+            Some(action @ (Action::Answer { .. } | Action::MalformedJson | Action::NotJson)) => {
+                self.changed(action)
+            }
+        }
+    }
+
+    async fn usual(&self) -> Response {
+        let reply = self.effect(true);
+        if reply.hold_millis > 0 {
+            tokio::time::sleep(Duration::from_millis(reply.hold_millis)).await;
+        }
+        response(reply)
+    }
+
+    /// An answer other than the true one.
+    fn changed(&self, action: Action) -> Response {
+        let mut reply = match action {
+            Action::Answer { .. } => Reply::default(),
+            _ => self.effect(true),
+        };
+        match action {
+            Action::Answer {
+                status,
+                code,
+                body,
+                text,
+                headers,
+            } => {
+                let body = body.or_else(|| code.as_deref().map(|code| error_body(status, code)));
+                if text.is_none() && body.is_some() {
+                    reply.header("Content-Type", "application/json");
+                }
+                if let Some(code) = &code {
+                    reply.header("X-Error-Code", code.clone());
+                }
+                for (name, value) in headers {
+                    reply
+                        .headers
+                        .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+                    reply.header(&name, value);
+                }
+                reply.status = status;
+                reply.error_code = code;
+                reply.body = text
+                    .or_else(|| body.map(|body| body.to_string()))
+                    .unwrap_or_default()
+                    .into_bytes();
+                self.record(&reply, None, true, false);
+            }
+            Action::MalformedJson => reply.body = b"{\"id\": \"broken\", ".to_vec(),
+            _ => {
+                reply.headers.retain(|(name, _)| name != "Content-Type");
+                reply.header("Content-Type", "text/html");
+                reply.body = b"<html><body>upstream connect error</body></html>".to_vec();
+            }
+        }
+        response(reply)
+    }
+
+    /// Does what was asked and logs it; `sent` is false if the answer will not be sent.
+    fn effect(&self, sent: bool) -> Reply {
+        let outcome = {
+            let mut core = self.sim.lock();
+            let now = self.sim.clock.now();
+            dispatch::answer(&mut core, self.incoming, now)
+        };
+        self.record(&outcome.reply, outcome.principal, sent, true);
+        outcome.reply
+    }
+
+    fn record(&self, reply: &Reply, principal: Option<String>, sent: bool, handled: bool) {
+        let auth = auth::scheme(self.incoming);
+        let form = auth::token_operation(self.incoming.path()).is_some();
+        let entry = Entry {
+            number: 0,
+            at: crate::clock::text(self.sim.clock.now()),
+            method: self.incoming.method.to_string(),
+            path: self.incoming.target.clone(),
+            operation_id: self.operation,
+            auth,
+            principal,
+            status: sent.then_some(reply.status),
+            error_code: reply.error_code.clone(),
+            challenge: reply.challenge && auth == "none",
+            handled,
+            fault: self.fault,
+            body: kept_body(self.incoming, form),
+        };
+        if let Some(exchanges) = &self.sim.exchanges {
+            exchanges.write(self.incoming, reply, &self.sim.base, &entry);
+        }
+        self.sim.lock().log.add(entry);
+    }
+
+    fn close(&self) -> Response {
+        self.peer.cut();
+        Response::new(Body::empty())
+    }
+}
+
+/// Announces the whole body, sends half of it, then ends the connection.
+fn cut(reply: Reply) -> Response {
+    let length = reply.body.len();
+    let half = Bytes::copy_from_slice(&reply.body[..length / 2]);
+    let mut response = response(Reply {
+        body: Vec::new(),
+        ..reply
+    });
+    response
+        .headers_mut()
+        .insert("content-length", HeaderValue::from(length));
+    *response.body_mut() = Body::from_stream(stream::unfold(Some(half), |half| async move {
+        if let Some(half) = half {
+            return Some((Ok::<Bytes, std::io::Error>(half), None));
+        }
+        tokio::time::sleep(CUT_PAUSE).await;
+        Some((Err(std::io::ErrorKind::ConnectionAborted.into()), None))
+    }));
+    response
+}
+
+fn response(reply: Reply) -> Response {
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in reply.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}

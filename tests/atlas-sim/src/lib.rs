@@ -1,0 +1,39 @@
+//! A strict stand-in of the `MongoDB` Atlas Administration API, for tests and the demo.
+//!
+//! It serves the resources a secrets engine touches (API keys, service accounts, access lists,
+//! organizations, projects, the token endpoints, Azure access and encryption at rest) on one port
+//! and is steered through a second one. It refuses what Atlas refuses; where Atlas's behaviour is
+//! not known for certain, a named setting holds each possible answer ([`settings::Settings`]).
+//! It shares no code with the engine, so that the two can disagree.
+//!
+//! Left out: clusters, users, billing, and everything else of Atlas. Nothing is stored.
+
+mod access;
+mod auth;
+mod body;
+mod clock;
+mod control;
+mod control_objects;
+mod core;
+mod dispatch;
+mod errors;
+mod faults;
+mod gateway;
+mod http;
+mod ids;
+mod limits;
+mod log;
+mod operations;
+mod page;
+mod resources;
+mod roles;
+mod seed;
+mod server;
+pub mod settings;
+mod state;
+mod versions;
+mod view;
+mod wire;
+
+pub use seed::{Seed, SeedAccount, SeedKey};
+pub use server::{Options, Running, start};

@@ -1,0 +1,406 @@
+//! What the stand-in Atlas holds: organizations, projects, keys, accounts, tokens.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use ipnet::IpNet;
+use serde_json::{Map, Value};
+
+use crate::clock::after;
+use crate::settings::Settings;
+
+/// Everything that exists.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    pub(crate) orgs: BTreeMap<String, Org>,
+    pub(crate) projects: BTreeMap<String, Project>,
+    pub(crate) keys: BTreeMap<String, ApiKey>,
+    /// Public key to id.
+    pub(crate) public_keys: HashMap<String, String>,
+    pub(crate) accounts: BTreeMap<String, Account>,
+    pub(crate) tokens: HashMap<String, Token>,
+    /// Keys and accounts that are deleted but may still be seen.
+    pub(crate) fading: usize,
+}
+
+/// An organization.
+#[derive(Debug, Clone)]
+pub(crate) struct Org {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) settings: Map<String, Value>,
+    pub(crate) skip_default_alerts: bool,
+}
+
+impl Org {
+    /// Whether every credential needs an access list.
+    pub(crate) fn access_list_required(&self) -> bool {
+        self.settings
+            .get("apiAccessListRequired")
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
+    }
+
+    /// Longest lifetime of a secret in hours. Source: Atlas API `OrganizationSettings`.
+    pub(crate) fn max_secret_hours(&self) -> i64 {
+        self.settings
+            .get("maxServiceAccountSecretValidityInHours")
+            .and_then(Value::as_i64)
+            .unwrap_or(8_760)
+    }
+}
+
+/// A project and what is configured in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    pub(crate) id: String,
+    pub(crate) org_id: String,
+    pub(crate) name: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) tags: Value,
+    pub(crate) default_alerts: bool,
+    pub(crate) azure_principals: BTreeMap<String, AzurePrincipal>,
+    pub(crate) key_vault: Map<String, Value>,
+    pub(crate) search_nodes: bool,
+    pub(crate) model_keys: BTreeMap<String, ModelKey>,
+}
+
+/// A registered Azure service principal.
+#[derive(Debug, Clone)]
+pub(crate) struct AzurePrincipal {
+    pub(crate) id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) principal_id: String,
+    pub(crate) app_id: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+/// An AI model API key.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelKey {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) secret: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) created_by: String,
+}
+
+/// What keys and accounts have in common: where they belong, what they may, from where.
+#[derive(Debug, Clone)]
+pub(crate) struct Holder {
+    pub(crate) org_id: String,
+    pub(crate) org_roles: Vec<String>,
+    pub(crate) project_roles: BTreeMap<String, Vec<String>>,
+    pub(crate) access_list: Vec<AccessEntry>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) deleted_at: Option<DateTime<Utc>>,
+    /// The project it was made in, if it was made at project level.
+    pub(crate) home_project: Option<String>,
+}
+
+impl Holder {
+    pub(crate) fn new(org_id: &str, now: DateTime<Utc>) -> Self {
+        Self {
+            org_id: org_id.to_owned(),
+            org_roles: Vec::new(),
+            project_roles: BTreeMap::new(),
+            access_list: Vec::new(),
+            created_at: now,
+            deleted_at: None,
+            home_project: None,
+        }
+    }
+
+    /// Whether reads show it, lag included.
+    pub(crate) fn readable(&self, now: DateTime<Utc>, settings: &Settings) -> bool {
+        let shown = now >= after(self.created_at, settings.read_lag_after_create_seconds);
+        let fading = self
+            .deleted_at
+            .is_none_or(|gone| now < after(gone, settings.read_lag_after_delete_seconds));
+        shown && fading
+    }
+
+    /// Whether it really exists.
+    pub(crate) fn exists(&self) -> bool {
+        self.deleted_at.is_none()
+    }
+}
+
+/// A programmatic API key.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiKey {
+    pub(crate) id: String,
+    pub(crate) public_key: String,
+    pub(crate) private_key: String,
+    pub(crate) description: String,
+    pub(crate) holder: Holder,
+}
+
+/// A service account.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) client_id: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) secrets: Vec<Secret>,
+    /// Its tokens, oldest first; dead ones are dropped at the next mint.
+    pub(crate) tokens: Vec<String>,
+    pub(crate) creating_secret_until: Option<DateTime<Utc>>,
+    pub(crate) holder: Holder,
+}
+
+/// A secret of a service account.
+#[derive(Debug, Clone)]
+pub(crate) struct Secret {
+    pub(crate) id: String,
+    pub(crate) value: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) last_used: LastUsed,
+}
+
+/// An access token.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    pub(crate) client_id: String,
+    pub(crate) secret_id: String,
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// One entry of an access list.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessEntry {
+    pub(crate) net: IpNet,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) effective_at: DateTime<Utc>,
+    pub(crate) count: u32,
+    pub(crate) last_used: LastUsed,
+    pub(crate) last_address: Option<IpAddr>,
+}
+
+/// A time of last use that is shown only after a lag.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastUsed {
+    shown: Option<DateTime<Utc>>,
+    latest: Option<DateTime<Utc>>,
+    pending_since: Option<DateTime<Utc>>,
+}
+
+impl LastUsed {
+    pub(crate) fn touch(&mut self, now: DateTime<Utc>, lag_seconds: u64) {
+        self.settle(now, lag_seconds);
+        self.latest = Some(now);
+        self.pending_since.get_or_insert(now);
+        self.settle(now, lag_seconds);
+    }
+
+    /// The time as a reader sees it.
+    pub(crate) fn seen(&self, now: DateTime<Utc>, lag_seconds: u64) -> Option<DateTime<Utc>> {
+        match self.pending_since {
+            Some(since) if now >= after(since, lag_seconds) => self.latest,
+            _ => self.shown,
+        }
+    }
+
+    fn settle(&mut self, now: DateTime<Utc>, lag_seconds: u64) {
+        if self
+            .pending_since
+            .is_some_and(|since| now >= after(since, lag_seconds))
+        {
+            self.shown = self.latest;
+            self.pending_since = None;
+        }
+    }
+}
+
+impl World {
+    /// An existing key.
+    pub(crate) fn key(&self, id: &str) -> Option<&ApiKey> {
+        self.keys.get(id).filter(|key| key.holder.exists())
+    }
+
+    /// An existing key, to change it.
+    pub(crate) fn key_mut(&mut self, id: &str) -> Option<&mut ApiKey> {
+        self.keys.get_mut(id).filter(|key| key.holder.exists())
+    }
+
+    /// An existing account.
+    pub(crate) fn account(&self, client_id: &str) -> Option<&Account> {
+        self.accounts
+            .get(client_id)
+            .filter(|account| account.holder.exists())
+    }
+
+    /// An existing account, to change it.
+    pub(crate) fn account_mut(&mut self, client_id: &str) -> Option<&mut Account> {
+        self.accounts
+            .get_mut(client_id)
+            .filter(|account| account.holder.exists())
+    }
+
+    /// Adds a key; its id and public key are new.
+    pub(crate) fn add_key(&mut self, key: ApiKey) {
+        self.public_keys
+            .insert(key.public_key.clone(), key.id.clone());
+        self.keys.insert(key.id.clone(), key);
+    }
+
+    /// Deletes a key from its organization and every project.
+    pub(crate) fn delete_key(&mut self, id: &str, now: DateTime<Utc>) {
+        if let Some(key) = self.key_mut(id) {
+            key.holder.deleted_at = Some(now);
+            self.fading += 1;
+        }
+    }
+
+    /// Deletes an account with its secrets, and its tokens if they die with it.
+    pub(crate) fn delete_account(&mut self, client_id: &str, now: DateTime<Utc>, tokens: bool) {
+        if let Some(account) = self.account_mut(client_id) {
+            account.holder.deleted_at = Some(now);
+            let dead = std::mem::take(&mut account.tokens);
+            self.fading += 1;
+            if tokens {
+                for token in dead {
+                    self.tokens.remove(&token);
+                }
+            }
+        }
+    }
+
+    /// Forgets what was deleted so long ago that no read and no sign-in can meet it.
+    pub(crate) fn sweep(&mut self, now: DateTime<Utc>, settings: &Settings) {
+        if self.fading == 0 {
+            return;
+        }
+        let keep = settings
+            .read_lag_after_delete_seconds
+            .max(settings.deleted_key_lives_seconds)
+            .max(if settings.tokens_die_with_account {
+                0
+            } else {
+                settings.token_seconds
+            });
+        let stays = |holder: &Holder| holder.deleted_at.is_none_or(|gone| now < after(gone, keep));
+        let (keys, accounts) = (self.keys.len(), self.accounts.len());
+        let public_keys = &mut self.public_keys;
+        self.keys.retain(|_, key| {
+            let stays = stays(&key.holder);
+            if !stays {
+                public_keys.remove(&key.public_key);
+            }
+            stays
+        });
+        self.accounts.retain(|_, account| stays(&account.holder));
+        self.fading -= (keys - self.keys.len()) + (accounts - self.accounts.len());
+        self.tokens.retain(|_, token| now < token.expires_at);
+    }
+
+    /// Keys that count against the organization's limit.
+    pub(crate) fn count_keys(&self, org_id: &str) -> usize {
+        let of_org = |key: &&ApiKey| key.holder.exists() && key.holder.org_id == org_id;
+        self.keys.values().filter(of_org).count()
+    }
+
+    /// Accounts that count against the organization's limit.
+    pub(crate) fn count_accounts(&self, org_id: &str) -> usize {
+        let of_org =
+            |account: &&Account| account.holder.exists() && account.holder.org_id == org_id;
+        self.accounts.values().filter(of_org).count()
+    }
+
+    /// Deletes an organization with its keys, accounts and tokens.
+    pub(crate) fn remove_org(&mut self, id: &str) {
+        self.orgs.remove(id);
+        let public_keys = &mut self.public_keys;
+        self.keys.retain(|_, key| {
+            let stays = key.holder.org_id != id;
+            if !stays {
+                public_keys.remove(&key.public_key);
+            }
+            stays
+        });
+        self.accounts
+            .retain(|_, account| account.holder.org_id != id);
+        let accounts = &self.accounts;
+        self.tokens
+            .retain(|_, token| accounts.contains_key(&token.client_id));
+    }
+
+    /// Deletes a project; its assignments go with it.
+    pub(crate) fn delete_project(&mut self, id: &str) {
+        self.projects.remove(id);
+        let keys = self.keys.values_mut().map(|key| &mut key.holder);
+        let accounts = self
+            .accounts
+            .values_mut()
+            .map(|account| &mut account.holder);
+        for holder in keys.chain(accounts) {
+            holder.project_roles.remove(id);
+        }
+    }
+}
+
+impl Account {
+    /// A secret of this account.
+    pub(crate) fn secret(&self, id: &str) -> Option<&Secret> {
+        self.secrets.iter().find(|secret| secret.id == id)
+    }
+
+    /// Adds a secret and cuts the older ones' lives, as Atlas does.
+    pub(crate) fn add_secret(&mut self, secret: Secret, older_seconds: u64) {
+        let latest = after(secret.created_at, older_seconds);
+        for older in &mut self.secrets {
+            older.expires_at = older.expires_at.min(latest);
+        }
+        self.secrets.push(secret);
+    }
+}
+
+impl Secret {
+    /// A new secret that lives for `hours`.
+    pub(crate) fn new(now: DateTime<Utc>, hours: i64) -> Self {
+        let lifetime = TimeDelta::try_hours(hours).unwrap_or_default();
+        Self {
+            id: crate::ids::object_id(now),
+            value: crate::ids::client_secret(),
+            created_at: now,
+            expires_at: now.checked_add_signed(lifetime).unwrap_or(now),
+            last_used: LastUsed::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_use_is_seen_after_its_lag() {
+        let start = DateTime::<Utc>::UNIX_EPOCH;
+        let mut used = LastUsed::default();
+        used.touch(start, 300);
+        assert_eq!(used.seen(start, 300), None);
+        assert_eq!(used.seen(after(start, 300), 300), Some(start));
+        used.touch(after(start, 10), 0);
+        assert_eq!(used.seen(after(start, 10), 0), Some(after(start, 10)));
+    }
+
+    #[test]
+    fn a_new_secret_cuts_the_life_of_the_older() {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let mut account = Account {
+            client_id: crate::ids::client_id(now),
+            name: String::new(),
+            description: String::new(),
+            secrets: vec![Secret::new(now, 8_760)],
+            tokens: Vec::new(),
+            creating_secret_until: None,
+            holder: Holder::new("org", now),
+        };
+        account.add_secret(Secret::new(now, 8), 3_600);
+        assert_eq!(account.secrets[0].expires_at, after(now, 3_600));
+        assert_eq!(account.secrets[1].expires_at, after(now, 8 * 3_600));
+    }
+}
