@@ -24,6 +24,36 @@ impl Clock for SystemClock {
     }
 }
 
+/// A clock that stands still until it is turned.
+#[cfg(test)]
+pub(crate) struct TurnedClock(std::sync::Mutex<DateTime<Utc>>);
+
+#[cfg(test)]
+impl TurnedClock {
+    /// Stands at the machine's present moment.
+    pub(crate) fn new() -> Self {
+        Self(std::sync::Mutex::new(SystemClock.now()))
+    }
+
+    /// Turns the clock forward.
+    pub(crate) fn turn(&self, by: Duration) {
+        *self
+            .0
+            .lock()
+            .expect("no test panics while it turns the clock") += by;
+    }
+}
+
+#[cfg(test)]
+impl Clock for TurnedClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self
+            .0
+            .lock()
+            .expect("no test panics while it turns the clock")
+    }
+}
+
 /// Why a text is no duration. The text itself is not repeated: it may be a misplaced secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {

@@ -8,6 +8,8 @@ mod journal;
 mod keys;
 mod roles;
 mod stored;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 

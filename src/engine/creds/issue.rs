@@ -202,8 +202,96 @@ fn description(kind: CredentialType, role: &RoleName, id: &JournalId) -> String 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::base::SystemEntropy;
+    use crate::engine::testing::TestMount;
+    use crate::vault::Failure;
+
+    async fn mount_with_role() -> TestMount {
+        let mount = TestMount::configured().await;
+        let role = json!({
+            "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER", "ip_addresses": "192.0.2.1",
+        });
+        mount.write("roles/reader", role).await.expect("a role");
+        mount
+    }
+
+    /// Storage that fails at any write of an issue leaves nothing behind.
+    #[tokio::test]
+    async fn storage_that_fails_at_any_write_leaves_no_key_behind() {
+        for writes in 0..3 {
+            let mount = mount_with_role().await;
+            mount.storage.fail_after(Some(writes));
+            let refused = mount.read("creds/reader").await;
+            assert!(
+                matches!(refused, Err(Failure::HostText(_))),
+                "{writes}: {refused:?}"
+            );
+            assert_eq!(
+                mount.atlas.credentials().await,
+                Vec::<String>::new(),
+                "{writes}"
+            );
+            mount.storage.fail_after(None);
+            mount.turn(Duration::from_secs(600)).await;
+            mount.tick().await.expect("a tick");
+            assert_eq!(mount.storage.keys(), ["config", "roles/reader"], "{writes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_whose_answer_was_lost_is_found_by_its_description_and_removed() {
+        let mount = mount_with_role().await;
+        mount
+            .atlas
+            .fault(json!({
+                "operation": "createOrgApiKey", "action": {"kind": "lose_answer"},
+            }))
+            .await;
+        let failed = mount.read("creds/reader").await.expect_err("no answer");
+        assert!(
+            failed.to_string().contains("was removed from Atlas again"),
+            "{failed}"
+        );
+        assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+        assert_eq!(mount.storage.keys(), ["config", "roles/reader"]);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_removed_at_once_is_removed_by_a_tick() {
+        let mut mount = mount_with_role().await;
+        for operation in ["createOrgAccessEntry", "deleteOrgApiKey"] {
+            mount
+                .atlas
+                .fault(json!({
+                    "operation": operation, "count": 0,
+                    "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+                }))
+                .await;
+        }
+        let failed = mount
+            .read("creds/reader")
+            .await
+            .expect_err("no access list");
+        assert!(
+            failed.to_string().contains("tried again every minute"),
+            "{failed}"
+        );
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
+        mount.atlas.no_more_faults().await;
+        mount.restart().await;
+        mount
+            .tick()
+            .await
+            .expect("too early for another process's work");
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
+        mount.turn(Duration::from_secs(181)).await;
+        mount.tick().await.expect("a tick");
+        assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+        assert_eq!(mount.storage.keys(), ["config", "roles/reader"]);
+    }
 
     #[test]
     fn descriptions_fit_into_atlas_and_keep_the_go_engines_form() {

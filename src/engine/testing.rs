@@ -1,0 +1,263 @@
+//! A mount for tests: this engine on storage in memory, and a stand-in of Atlas in the same process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::EngineFactory;
+use crate::base::SystemEntropy;
+use crate::base::time::TurnedClock;
+use crate::vault::memory::{FixedSystemView, MemoryStorage};
+use crate::vault::{
+    Backend, Caller, Data, Factory as _, Failure, Mount, Operation, Request, Response, Secret,
+    Tasks,
+};
+
+/// An answer to a request of a test.
+pub(crate) type Outcome = Result<Option<Response>, Failure>;
+
+/// One mount, its storage, its host's view, its clock, and Atlas.
+pub(crate) struct TestMount {
+    pub(crate) storage: Arc<MemoryStorage>,
+    pub(crate) system: Arc<FixedSystemView>,
+    pub(crate) clock: Arc<TurnedClock>,
+    pub(crate) atlas: Atlas,
+    backend: Arc<dyn Backend>,
+    tasks: Tasks,
+}
+
+impl TestMount {
+    /// A mount without configuration.
+    pub(crate) async fn new() -> Self {
+        let storage = Arc::new(MemoryStorage::default());
+        let system = Arc::new(FixedSystemView::default());
+        let clock = Arc::new(TurnedClock::new());
+        let (backend, tasks) = backend(&storage, &system, &clock).await;
+        Self {
+            storage,
+            system,
+            clock,
+            atlas: Atlas::start().await,
+            backend,
+            tasks,
+        }
+    }
+
+    /// A mount with the stand-in's Organization Owner key.
+    pub(crate) async fn configured() -> Self {
+        let mount = Self::new().await;
+        let written = mount.write("config", mount.atlas.key_config()).await;
+        assert!(written.is_ok(), "{written:?}");
+        mount
+    }
+
+    /// The process dies and another takes its place: memory is gone, storage and Atlas are not.
+    pub(crate) async fn restart(&mut self) {
+        self.tasks.close(Duration::ZERO).await;
+        let (backend, tasks) = backend(&self.storage, &self.system, &self.clock).await;
+        (self.backend, self.tasks) = (backend, tasks);
+    }
+
+    /// Asks anything.
+    pub(crate) async fn ask(&self, operation: Operation, path: &str, data: Value) -> Outcome {
+        self.backend.handle(request(operation, path, data)).await
+    }
+
+    pub(crate) async fn read(&self, path: &str) -> Outcome {
+        self.ask(Operation::Read, path, json!({})).await
+    }
+
+    pub(crate) async fn write(&self, path: &str, data: Value) -> Outcome {
+        self.ask(Operation::Update, path, data).await
+    }
+
+    pub(crate) async fn list(&self, path: &str) -> Outcome {
+        self.ask(Operation::List, path, json!({})).await
+    }
+
+    /// A read that must succeed: its data.
+    #[track_caller]
+    pub(crate) fn data(outcome: Outcome) -> Data {
+        let response = outcome
+            .expect("the request succeeds")
+            .expect("there is an answer");
+        response.data.expect("the answer has data")
+    }
+
+    /// A credential that must be issued: its data and lease.
+    pub(crate) async fn issue(&self, role: &str) -> (Data, Secret) {
+        let answer = self.read(&format!("creds/{role}")).await;
+        let answer = answer.expect("a credential").expect("an answer");
+        (answer.data.expect("data"), answer.secret.expect("a lease"))
+    }
+
+    pub(crate) async fn revoke(&self, secret: &Secret) -> Outcome {
+        self.about(Operation::Revoke, secret).await
+    }
+
+    pub(crate) async fn renew(&self, secret: &Secret) -> Outcome {
+        self.about(Operation::Renew, secret).await
+    }
+
+    async fn about(&self, operation: Operation, secret: &Secret) -> Outcome {
+        let mut request = request(operation, "creds/role", json!({}));
+        request.secret = Some(secret.clone());
+        self.backend.handle(request).await
+    }
+
+    /// The host's tick.
+    pub(crate) async fn tick(&self) -> Outcome {
+        self.ask(Operation::Rollback, "", json!({})).await
+    }
+
+    /// Another node changed a key.
+    pub(crate) async fn invalidate(&self, key: &str) {
+        self.backend.invalidate(key).await;
+    }
+
+    /// Turns our clock and Atlas's.
+    pub(crate) async fn turn(&self, by: Duration) {
+        self.clock.turn(by);
+        self.atlas
+            .control("POST", "/clock", json!({ "advance_seconds": by.as_secs() }))
+            .await;
+    }
+}
+
+async fn backend(
+    storage: &Arc<MemoryStorage>,
+    system: &Arc<FixedSystemView>,
+    clock: &Arc<TurnedClock>,
+) -> (Arc<dyn Backend>, Tasks) {
+    let tasks = Tasks::new(&tokio_util::sync::CancellationToken::new());
+    let mount = Mount {
+        uuid: "a-mount".to_owned(),
+        config: std::collections::BTreeMap::new(),
+        storage: Arc::clone(storage) as _,
+        system: Arc::clone(system) as _,
+        tasks: tasks.clone(),
+    };
+    let factory = EngineFactory::new(
+        "v0.0.0".to_owned(),
+        Arc::clone(clock) as _,
+        Arc::new(SystemEntropy),
+    );
+    let backend = factory.create(mount).await.expect("a backend");
+    backend.initialize().await.expect("initialized");
+    (backend, tasks)
+}
+
+fn request(operation: Operation, path: &str, data: Value) -> Request {
+    Request {
+        id: "a-request".to_owned(),
+        operation,
+        path: path.to_owned(),
+        data: data.as_object().cloned().unwrap_or_default(),
+        secret: None,
+        mount_point: "mongodbatlas/".to_owned(),
+        mount_accessor: "mongodbatlas_1".to_owned(),
+        display_name: "token".to_owned(),
+        entity_id: String::new(),
+        caller: Caller::waiting(Duration::from_secs(30)),
+    }
+}
+
+/// The stand-in, with its control port.
+pub(crate) struct Atlas {
+    running: atlas_sim::Running,
+    http: reqwest::Client,
+}
+
+impl Atlas {
+    async fn start() -> Self {
+        let running = atlas_sim::start(atlas_sim::Options::default())
+            .await
+            .expect("a stand-in");
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client");
+        Self { running, http }
+    }
+
+    /// What to write to `config` for the seed's key.
+    pub(crate) fn key_config(&self) -> Value {
+        let key = &self.running.seed().api_key;
+        json!({
+            "public_key": key.public_key,
+            "private_key": key.private_key,
+            "base_url": self.running.api(),
+        })
+    }
+
+    /// What to write to `config` for the seed's service account.
+    pub(crate) fn account_config(&self) -> Value {
+        let account = &self.running.seed().service_account;
+        json!({
+            "client_id": account.client_id,
+            "client_secret": account.client_secret,
+            "base_url": self.running.api(),
+        })
+    }
+
+    pub(crate) fn org(&self) -> &str {
+        &self.running.seed().org_id
+    }
+
+    pub(crate) fn project(&self, number: usize) -> &str {
+        &self.running.seed().project_ids[number]
+    }
+
+    /// A call of the control port that must succeed.
+    pub(crate) async fn control(&self, method: &str, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.running.control());
+        let request = self.http.request(method.parse().expect("a method"), url);
+        let request = if body.is_null() {
+            request
+        } else {
+            request
+                .header("Content-Type", "application/json")
+                .body(body.to_string())
+        };
+        let answer = request.send().await.expect("an answer");
+        assert!(
+            answer.status().is_success(),
+            "{method} {path}: {}",
+            answer.status()
+        );
+        serde_json::from_str(&answer.text().await.expect("a text")).unwrap_or(Value::Null)
+    }
+
+    pub(crate) async fn fault(&self, fault: Value) {
+        self.control("POST", "/faults", fault).await;
+    }
+
+    pub(crate) async fn no_more_faults(&self) {
+        self.control("DELETE", "/faults", Value::Null).await;
+    }
+
+    /// Descriptions of the keys and names of the accounts beside the seed's.
+    pub(crate) async fn credentials(&self) -> Vec<String> {
+        let state = self.control("GET", "/state", Value::Null).await;
+        let texts = |list: &str, text: &str| -> Vec<String> {
+            let list = state[list].as_array().cloned().unwrap_or_default();
+            list.iter()
+                .filter_map(|each| each[text].as_str().map(ToOwned::to_owned))
+                .collect()
+        };
+        let mut all = texts("keys", "desc");
+        all.extend(texts("accounts", "name"));
+        all.retain(|text| text != "seed");
+        all
+    }
+
+    /// How often each operation was asked since the last `forget_requests`, challenges left out.
+    pub(crate) async fn operations(&self) -> Value {
+        self.control("GET", "/requests", Value::Null).await["operations"].clone()
+    }
+
+    pub(crate) async fn forget_requests(&self) {
+        self.control("DELETE", "/requests", Value::Null).await;
+    }
+}
