@@ -86,13 +86,14 @@ impl Bucket {
         self.counted_at = now;
     }
 
-    /// Tokens that must be left after a request of this priority: a fiftieth of the bucket is for
+    /// Tokens that must be left after a request of this priority: a hundredth of the bucket is for
     /// revocations alone, a tenth is not for background work.
     fn reserve(&self, priority: Priority) -> f64 {
         let capacity = f64::from(self.rate.capacity);
+        let share = |part: f64| (capacity / part).max(1.0).min(capacity / 2.0);
         match priority {
-            Priority::Issue if self.keeps_reserve => (capacity / 50.0).max(1.0).min(capacity / 2.0),
-            Priority::Background => (capacity / 10.0).max(1.0).min(capacity / 2.0),
+            Priority::Issue if self.keeps_reserve => share(100.0),
+            Priority::Background => share(10.0),
             Priority::Revoke | Priority::Issue => 0.0,
         }
     }
@@ -238,5 +239,181 @@ impl Drop for Ticket<'_> {
                 bucket.in_flight = bucket.in_flight.saturating_sub(1);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::atlas::endpoints::{EndpointSet, Scope};
+    use crate::atlas::fake::org_id;
+    use crate::base::{Clock, SystemClock};
+
+    fn key() -> BucketKey {
+        BucketKey {
+            set: EndpointSet::ApiKeys,
+            scope: Scope::Org(org_id()),
+        }
+    }
+
+    fn start() -> DateTime<Utc> {
+        SystemClock.now()
+    }
+
+    /// Takes tokens until none is left for this priority, and says how many there were.
+    fn drain(limiter: &Limiter, priority: Priority, now: DateTime<Utc>) -> usize {
+        let mut taken = 0;
+        loop {
+            let mut ticket = limiter.request(key(), priority);
+            if ticket.ask(now) != Turn::Go {
+                return taken;
+            }
+            ticket.settle(Lesson::default(), now);
+            taken += 1;
+        }
+    }
+
+    fn wait(turn: Turn) -> f64 {
+        match turn {
+            Turn::Wait(wait) => wait.as_secs_f64(),
+            other => panic!("no wait: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_last_tokens_are_kept_for_revocations() {
+        let (limiter, now) = (Limiter::default(), start());
+        assert_eq!(drain(&limiter, Priority::Background, now), 450);
+        assert_eq!(drain(&limiter, Priority::Issue, now), 45);
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 5);
+    }
+
+    #[test]
+    fn tokens_flow_back_with_time_up_to_the_capacity() {
+        let (limiter, now) = (Limiter::default(), start());
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 500);
+        assert_eq!(
+            drain(&limiter, Priority::Revoke, now + TimeDelta::seconds(60)),
+            250
+        );
+        assert_eq!(
+            drain(&limiter, Priority::Revoke, now + TimeDelta::hours(9)),
+            500
+        );
+    }
+
+    #[test]
+    fn a_clock_set_back_does_no_harm() {
+        let (limiter, now) = (Limiter::default(), start());
+        drain(&limiter, Priority::Revoke, now);
+        let earlier = now - TimeDelta::hours(2);
+        assert_eq!(drain(&limiter, Priority::Revoke, earlier), 0);
+        assert_eq!(
+            drain(&limiter, Priority::Revoke, earlier + TimeDelta::seconds(60)),
+            250
+        );
+    }
+
+    #[test]
+    fn revocations_overtake_those_who_wait_longer() {
+        let (limiter, now) = (Limiter::default(), start());
+        drain(&limiter, Priority::Revoke, now);
+        let mut issue = limiter.request(key(), Priority::Issue);
+        let mut second = limiter.request(key(), Priority::Issue);
+        let first_wait = wait(issue.ask(now));
+        assert!(wait(second.ask(now)) > first_wait);
+        let mut revoke = limiter.request(key(), Priority::Revoke);
+        assert!(wait(revoke.ask(now)) < first_wait);
+        // With the reserve filled up, one token is free: it goes by the order.
+        let later = now + TimeDelta::milliseconds(1_450);
+        assert!(matches!(issue.ask(later), Turn::Wait(_)));
+        assert_eq!(revoke.ask(later), Turn::Go);
+        let later = now + TimeDelta::milliseconds(1_700);
+        assert!(matches!(second.ask(later), Turn::Wait(_)));
+        assert_eq!(issue.ask(later), Turn::Go);
+    }
+
+    #[test]
+    fn who_gives_up_leaves_the_queue() {
+        let (limiter, now) = (Limiter::default(), start());
+        drain(&limiter, Priority::Revoke, now);
+        let mut first = limiter.request(key(), Priority::Revoke);
+        let alone = wait(first.ask(now));
+        drop(first);
+        let mut second = limiter.request(key(), Priority::Revoke);
+        assert!((wait(second.ask(now)) - alone).abs() < 0.001);
+    }
+
+    #[test]
+    fn the_queue_has_an_end() {
+        let (limiter, now) = (Limiter::default(), start());
+        drain(&limiter, Priority::Revoke, now);
+        let mut tickets: Vec<_> = (0..=MAX_WAITING)
+            .map(|_| limiter.request(key(), Priority::Revoke))
+            .collect();
+        let turns: Vec<_> = tickets.iter_mut().map(|ticket| ticket.ask(now)).collect();
+        assert!(
+            turns[..MAX_WAITING]
+                .iter()
+                .all(|turn| matches!(turn, Turn::Wait(_)))
+        );
+        assert!(matches!(turns[MAX_WAITING], Turn::Full(_)));
+    }
+
+    #[test]
+    fn headers_correct_the_count_less_what_is_under_way() {
+        let (limiter, now) = (Limiter::default(), start());
+        let mut first = limiter.request(key(), Priority::Revoke);
+        let mut second = limiter.request(key(), Priority::Revoke);
+        assert_eq!((first.ask(now), second.ask(now)), (Turn::Go, Turn::Go));
+        let lesson = Lesson {
+            limit: Some(20),
+            remaining: Some(4),
+            ..Lesson::default()
+        };
+        first.settle(lesson, now);
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 3);
+        drop(second);
+        assert_eq!(
+            drain(&limiter, Priority::Revoke, now + TimeDelta::hours(1)),
+            20
+        );
+    }
+
+    #[test]
+    fn a_429_keeps_everybody_away_as_long_as_it_says() {
+        let (limiter, now) = (Limiter::default(), start());
+        let mut ticket = limiter.request(key(), Priority::Revoke);
+        assert_eq!(ticket.ask(now), Turn::Go);
+        let lesson = Lesson {
+            wait: Some(Duration::from_secs(7)),
+            rate: Some(Rate {
+                capacity: 10,
+                refill: 1,
+                seconds: 1,
+            }),
+            ..Lesson::default()
+        };
+        ticket.settle(lesson, now);
+        let mut next = limiter.request(key(), Priority::Revoke);
+        let left = wait(next.ask(now));
+        assert!((7.0..7.01).contains(&left), "{left}");
+        assert_eq!(next.ask(now + TimeDelta::milliseconds(7_001)), Turn::Go);
+    }
+
+    #[test]
+    fn buckets_without_requests_are_forgotten_in_the_end() {
+        let (limiter, now) = (Limiter::default(), start());
+        for number in 0..MAX_BUCKETS * 2 {
+            let org = format!("{number:024x}").parse().expect("an id");
+            let scope = Scope::Org(org);
+            let set = EndpointSet::ApiKeys;
+            let mut ticket = limiter.request(BucketKey { set, scope }, Priority::Issue);
+            assert_eq!(ticket.ask(now), Turn::Go);
+            ticket.settle(Lesson::default(), now);
+        }
+        assert!(limiter.locked().buckets.len() <= MAX_BUCKETS);
     }
 }
