@@ -24,7 +24,7 @@ const MAX_DEBT_SECONDS: f64 = 3_600.0;
 /// What a request is for; earlier ones go first when tokens are short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Takes something away: leases end on time even under load.
+    /// Takes something away: what is to end ends on time even under load.
     Revoke,
     /// Somebody waits for a new credential.
     Issue,

@@ -353,8 +353,8 @@ mod tests {
 
     fn new_account() -> NewServiceAccount {
         NewServiceAccount {
-            name: "vault-reader".to_owned(),
-            description: "made by Vault".to_owned(),
+            name: "reader".to_owned(),
+            description: "made by a test".to_owned(),
             roles: vec!["ORG_MEMBER".to_owned()],
             secret_lifetime: Hours::SHORTEST_SECRET,
         }
@@ -389,7 +389,7 @@ mod tests {
         let request = fake.requests().pop().expect("a request");
         assert_eq!(
             request.body,
-            r#"{"description":"made by Vault","name":"vault-reader","roles":["ORG_MEMBER"],"secretExpiresAfterHours":8}"#
+            r#"{"description":"made by a test","name":"reader","roles":["ORG_MEMBER"],"secretExpiresAfterHours":8}"#
         );
     }
 

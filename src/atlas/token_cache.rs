@@ -239,7 +239,7 @@ impl Atlas {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
     use futures_util::future::join_all;
 
@@ -250,7 +250,7 @@ mod tests {
 
     /// Mints t1, t2, ... and takes those that `accepts` says.
     async fn minting(accepts: impl Fn(&str) -> bool + Send + Sync + 'static) -> Fake {
-        let minted = AtomicUsize::new(0);
+        let (minted, refused) = (AtomicUsize::new(0), AtomicU32::new(0));
         Fake::start(move |received| {
             if received.target == TOKEN {
                 let number = minted.fetch_add(1, Ordering::Relaxed) + 1;
@@ -259,7 +259,10 @@ mod tests {
             let bearer = received.header("authorization").unwrap_or_default();
             match bearer.strip_prefix("Bearer ") {
                 Some(token) if accepts(token) => Reply::new(200, "{}"),
-                _ => Reply::error(401, "UNEXPECTED_ERROR").with("www-authenticate", "Bearer"),
+                // Each refusal takes longer, so that late ones come when a new token is there.
+                _ => Reply::error(401, "UNEXPECTED_ERROR")
+                    .with("www-authenticate", "Bearer")
+                    .after(Duration::from_millis(10) * refused.fetch_add(1, Ordering::Relaxed)),
             }
         })
         .await
