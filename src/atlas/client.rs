@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::header::HeaderMap;
 use http::{HeaderValue, StatusCode};
@@ -21,6 +22,8 @@ use super::retry::{self, Failure, refuses_credential};
 use super::settings::{Credential, Settings, SettingsError};
 use super::token_cache::TokenCache;
 use super::transport::{Answer, Request, Transport};
+
+const LONGEST_NAP: Duration = Duration::from_secs(1);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -158,7 +161,8 @@ impl Atlas {
                     retry_after: wait,
                 });
             }
-            sleep(wait).await;
+            // Asked again before long: an answer may have shown that there are more tokens.
+            sleep(wait.min(LONGEST_NAP)).await;
         }
     }
 
@@ -286,7 +290,6 @@ impl Atlas {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
-    use std::time::Duration;
 
     use crate::atlas::fake::{Fake, Reply, api_key_id, org_id, patience};
     use crate::atlas::{AccessList, Level, NewApiKey, Priority};

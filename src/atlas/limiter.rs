@@ -50,6 +50,15 @@ struct Place {
     number: u64,
 }
 
+/// Where a request stands among those sent to its bucket.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// How many had been sent, itself included.
+    number: u64,
+    /// So many others were under way when it was sent.
+    beside: u32,
+}
+
 #[derive(Debug)]
 struct Bucket {
     rate: Rate,
@@ -57,6 +66,11 @@ struct Bucket {
     counted_at: DateTime<Utc>,
     /// Requests sent whose answer has not come: Atlas may not have counted them yet.
     in_flight: u32,
+    /// Requests sent ever.
+    sent: u64,
+    /// How many had been sent when Atlas last refused one: what their answers say of tokens left
+    /// is older news than that refusal.
+    sent_before_refusal: u64,
     waiting: BTreeSet<Place>,
     keeps_reserve: bool,
 }
@@ -69,6 +83,8 @@ impl Bucket {
             tokens: f64::from(rate.capacity),
             counted_at: now,
             in_flight: 0,
+            sent: 0,
+            sent_before_refusal: 0,
             waiting: BTreeSet::new(),
             keeps_reserve: key.serves_revocations(),
         }
@@ -107,6 +123,7 @@ impl Bucket {
             self.waiting.remove(&place);
             self.tokens -= 1.0;
             self.in_flight = self.in_flight.saturating_add(1);
+            self.sent = self.sent.saturating_add(1);
             return Turn::Go;
         }
         let wait = seconds((needed - self.tokens) / self.per_second());
@@ -118,7 +135,7 @@ impl Bucket {
         }
     }
 
-    fn learn(&mut self, lesson: Lesson, now: DateTime<Utc>) {
+    fn learn(&mut self, mark: Mark, lesson: Lesson, now: DateTime<Utc>) {
         self.refill(now);
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(rate) = lesson.rate {
@@ -128,14 +145,29 @@ impl Bucket {
             self.rate.capacity = limit;
         }
         if let Some(remaining) = lesson.remaining {
-            self.tokens = f64::from(remaining) - f64::from(self.in_flight);
+            self.correct(mark, remaining);
         }
         if let Some(wait) = lesson.wait {
             // The next token is there when the wait is over.
             let debt = wait.as_secs_f64().min(MAX_DEBT_SECONDS) * self.per_second();
             self.tokens = self.tokens.min(1.0 - debt);
+            self.sent_before_refusal = self.sent;
         }
         self.tokens = self.tokens.min(f64::from(self.rate.capacity));
+    }
+
+    /// Brings the count in line with what Atlas had left when it answered.
+    ///
+    /// Answers overtake each other, so that is no more than two bounds: Atlas has not more than it
+    /// said, and not less than it said without all that was under way beside this request.
+    fn correct(&mut self, mark: Mark, remaining: u32) {
+        let remaining = f64::from(remaining);
+        if mark.number > self.sent_before_refusal {
+            let later = u32::try_from(self.sent.saturating_sub(mark.number)).unwrap_or(u32::MAX);
+            let beside = f64::from(later) + f64::from(mark.beside);
+            self.tokens = self.tokens.max(remaining - beside);
+        }
+        self.tokens = self.tokens.min(remaining);
     }
 
     fn is_in_use(&self) -> bool {
@@ -175,7 +207,7 @@ impl Limiter {
             limiter: self,
             key,
             place: Place { priority, number },
-            sent: false,
+            mark: None,
         }
     }
 
@@ -206,28 +238,34 @@ pub(super) struct Ticket<'a> {
     limiter: &'a Limiter,
     key: BucketKey,
     place: Place,
-    sent: bool,
+    /// Set while the request is under way.
+    mark: Option<Mark>,
 }
 
 impl Ticket<'_> {
     /// Asks for a token.
     pub(super) fn ask(&mut self, now: DateTime<Utc>) -> Turn {
-        let turn = self
-            .limiter
-            .locked()
-            .bucket(&self.key, now)
-            .ask(self.place, now);
-        self.sent = turn == Turn::Go;
+        let mut state = self.limiter.locked();
+        let bucket = state.bucket(&self.key, now);
+        let turn = bucket.ask(self.place, now);
+        if turn == Turn::Go {
+            self.mark = Some(Mark {
+                number: bucket.sent,
+                beside: bucket.in_flight.saturating_sub(1),
+            });
+        }
         turn
     }
 
     /// Ends the request, with what its answer told.
     pub(super) fn settle(mut self, lesson: Lesson, now: DateTime<Utc>) {
-        self.sent = false;
+        let Some(mark) = self.mark.take() else {
+            return;
+        };
         self.limiter
             .locked()
             .bucket(&self.key, now)
-            .learn(lesson, now);
+            .learn(mark, lesson, now);
     }
 }
 
@@ -235,7 +273,7 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         if let Some(bucket) = self.limiter.locked().buckets.get_mut(&self.key) {
             bucket.waiting.remove(&self.place);
-            if self.sent {
+            if self.mark.is_some() {
                 bucket.in_flight = bucket.in_flight.saturating_sub(1);
             }
         }
@@ -272,6 +310,23 @@ mod tests {
             }
             ticket.settle(Lesson::default(), now);
             taken += 1;
+        }
+    }
+
+    /// Sends requests that are all under way at once.
+    fn send<const N: usize>(limiter: &Limiter, now: DateTime<Utc>) -> [Ticket<'_>; N] {
+        std::array::from_fn(|_| {
+            let mut ticket = limiter.request(key(), Priority::Revoke);
+            assert_eq!(ticket.ask(now), Turn::Go);
+            ticket
+        })
+    }
+
+    fn left(limit: u32, remaining: u32) -> Lesson {
+        Lesson {
+            limit: Some(limit),
+            remaining: Some(remaining),
+            ..Lesson::default()
         }
     }
 
@@ -363,23 +418,51 @@ mod tests {
     }
 
     #[test]
-    fn headers_correct_the_count_less_what_is_under_way() {
+    fn headers_correct_the_count() {
         let (limiter, now) = (Limiter::default(), start());
-        let mut first = limiter.request(key(), Priority::Revoke);
-        let mut second = limiter.request(key(), Priority::Revoke);
-        assert_eq!((first.ask(now), second.ask(now)), (Turn::Go, Turn::Go));
-        let lesson = Lesson {
-            limit: Some(20),
-            remaining: Some(4),
-            ..Lesson::default()
-        };
-        first.settle(lesson, now);
-        assert_eq!(drain(&limiter, Priority::Revoke, now), 3);
+        let [first, second] = send(&limiter, now);
+        first.settle(left(20, 4), now);
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 4);
         drop(second);
         assert_eq!(
             drain(&limiter, Priority::Revoke, now + TimeDelta::hours(1)),
             20
         );
+    }
+
+    #[test]
+    fn answers_that_overtake_each_other_do_not_raise_the_count() {
+        let (limiter, now) = (Limiter::default(), start());
+        let [first, second, third] = send(&limiter, now);
+        third.settle(left(100, 97), now);
+        first.settle(left(100, 99), now);
+        second.settle(left(100, 98), now);
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 97);
+    }
+
+    #[test]
+    fn a_bucket_that_filled_faster_than_thought_is_noticed() {
+        let (limiter, now) = (Limiter::default(), start());
+        let [first, second] = send(&limiter, now);
+        first.settle(left(500, 1), now);
+        second.settle(left(500, 0), now);
+        let later = now + TimeDelta::seconds(1);
+        let [third] = send(&limiter, later);
+        third.settle(left(500, 249), later);
+        assert_eq!(drain(&limiter, Priority::Revoke, later), 249);
+    }
+
+    #[test]
+    fn an_answer_older_than_a_429_does_not_undo_it() {
+        let (limiter, now) = (Limiter::default(), start());
+        let [first, second] = send(&limiter, now);
+        let refusal = Lesson {
+            wait: Some(Duration::from_secs(7)),
+            ..left(500, 0)
+        };
+        second.settle(refusal, now);
+        first.settle(left(500, 40), now);
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 0);
     }
 
     #[test]
