@@ -291,7 +291,7 @@ mod tests {
 
     fn new_key() -> NewApiKey {
         NewApiKey {
-            description: "vault-reader-1".to_owned(),
+            description: "reader-1".to_owned(),
             roles: vec!["ORG_MEMBER".to_owned()],
         }
     }
@@ -320,7 +320,7 @@ mod tests {
         );
         assert_eq!(
             request.body,
-            r#"{"desc":"vault-reader-1","roles":["ORG_MEMBER"]}"#
+            r#"{"desc":"reader-1","roles":["ORG_MEMBER"]}"#
         );
         let media_type = Some("application/vnd.atlas.2025-03-12+json");
         assert_eq!(request.header("accept"), media_type);

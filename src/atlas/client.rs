@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::header::HeaderMap;
 use http::{HeaderValue, StatusCode};
@@ -13,7 +14,7 @@ use crate::base::{Clock, Entropy};
 
 use super::call::{Call, Manner, Patience};
 use super::digest::DigestKey;
-use super::error::{AnswerFault, AtlasError};
+use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::lesson::Lesson;
 use super::limiter::{Limiter, Ticket, Turn};
 use super::nonces::{DigestFault, DigestSignIn};
@@ -21,6 +22,8 @@ use super::retry::{self, Failure, refuses_credential};
 use super::settings::{Credential, Settings, SettingsError};
 use super::token_cache::TokenCache;
 use super::transport::{Answer, Request, Transport};
+
+const LONGEST_NAP: Duration = Duration::from_secs(1);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -49,6 +52,28 @@ enum SignIn {
     Bearer(TokenCache),
 }
 
+impl SignIn {
+    fn new(credential: Credential, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Self {
+        match credential {
+            Credential::ApiKey {
+                public_key,
+                private_key,
+            } => {
+                let key = DigestKey {
+                    public_key,
+                    private_key,
+                };
+                let (clock, entropy) = (Arc::clone(clock), Arc::clone(entropy));
+                Self::Digest(DigestSignIn::new(key, clock, entropy))
+            }
+            Credential::ServiceAccount {
+                client_id,
+                client_secret,
+            } => Self::Bearer(TokenCache::new(client_id, client_secret)),
+        }
+    }
+}
+
 impl Atlas {
     /// Makes a client; nothing is sent yet.
     pub fn new(
@@ -61,23 +86,7 @@ impl Atlas {
         credential.check()?;
         let media_type = HeaderValue::try_from(settings.api_version.media_type())
             .map_err(|_| SettingsError::ApiVersion)?;
-        let sign_in = match credential {
-            Credential::ApiKey {
-                public_key,
-                private_key,
-            } => {
-                let key = DigestKey {
-                    public_key,
-                    private_key,
-                };
-                let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
-                SignIn::Digest(DigestSignIn::new(key, clock, entropy))
-            }
-            Credential::ServiceAccount {
-                client_id,
-                client_secret,
-            } => SignIn::Bearer(TokenCache::new(client_id, client_secret)),
-        };
+        let sign_in = SignIn::new(credential, &clock, &entropy);
         let inner = Inner {
             transport: Transport::new(settings)?,
             media_type,
@@ -152,7 +161,8 @@ impl Atlas {
                     retry_after: wait,
                 });
             }
-            sleep(wait).await;
+            // Asked again before long: an answer may have shown that there are more tokens.
+            sleep(wait.min(LONGEST_NAP)).await;
         }
     }
 
@@ -199,17 +209,16 @@ impl Atlas {
         attempts: u32,
         patience: Patience,
     ) -> Result<Answer, Failure> {
-        let Inner {
-            transport, sign_in, ..
-        } = &*self.inner;
+        let transport = &self.inner.transport;
         let request = self.request(call);
         let deadline = patience.deadline;
         let no_answer = |fault| Failure::no_answer(call.operation, attempts, fault);
-        match (&call.manner, sign_in) {
-            (Manner::Token(authorization), _) => transport
-                .exchange(&request, Some(authorization.clone()), deadline)
-                .await
-                .map_err(no_answer),
+        match (&call.manner, &self.inner.sign_in) {
+            (Manner::Token(authorization), _) => {
+                let authorization = Some(authorization.clone());
+                let outcome = transport.exchange(&request, authorization, deadline).await;
+                outcome.map_err(no_answer)
+            }
             (Manner::Resource, SignIn::Digest(digest)) => {
                 let outcome = digest.exchange(transport, &request, deadline).await;
                 outcome.map_err(|fault| match fault {
@@ -221,22 +230,36 @@ impl Atlas {
                 })
             }
             (Manner::Resource, SignIn::Bearer(cache)) => {
-                let token = self.own_token(cache, patience).await?;
-                let first = transport
-                    .exchange(&request, Some(token.header()), deadline)
-                    .await;
-                let first = first.map_err(no_answer)?;
-                if !refuses_credential(&first) {
-                    return Ok(first);
-                }
-                cache.discard(&token);
-                let token = self.own_token(cache, patience).await?;
-                let second = transport
-                    .exchange(&request, Some(token.header()), deadline)
-                    .await;
-                second.map_err(no_answer)
+                self.exchange_with_token(cache, &request, patience, no_answer)
+                    .await
             }
         }
+    }
+
+    /// A token that Atlas refuses is replaced once: it may have been revoked before its end.
+    async fn exchange_with_token(
+        &self,
+        cache: &TokenCache,
+        request: &Request<'_>,
+        patience: Patience,
+        no_answer: impl Fn(TransportFault) -> Failure,
+    ) -> Result<Answer, Failure> {
+        let Patience { deadline, .. } = patience;
+        let transport = &self.inner.transport;
+        let token = self.own_token(cache, patience).await?;
+        let answer = transport
+            .exchange(request, Some(token.header()), deadline)
+            .await;
+        let answer = answer.map_err(&no_answer)?;
+        if !refuses_credential(&answer) {
+            return Ok(answer);
+        }
+        cache.discard(&token);
+        let token = self.own_token(cache, patience).await?;
+        let answer = transport
+            .exchange(request, Some(token.header()), deadline)
+            .await;
+        answer.map_err(no_answer)
     }
 
     fn request<'a>(&self, call: &'a Call) -> Request<'a> {
@@ -260,6 +283,160 @@ impl Atlas {
             && !self.inner.sunset_told.swap(true, Ordering::Relaxed)
         {
             warn!(operation, sunset, "atlas will drop this version of its API");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use crate::atlas::fake::{Fake, Reply, api_key_id, org_id, patience};
+    use crate::atlas::{AccessList, Level, NewApiKey, Priority};
+
+    use super::*;
+
+    fn new_key() -> NewApiKey {
+        NewApiKey {
+            description: "d".to_owned(),
+            roles: vec!["ORG_MEMBER".to_owned()],
+        }
+    }
+
+    async fn create(atlas: &Atlas, patience: Patience) -> Result<(), AtlasError> {
+        let level = Level::Org(org_id());
+        atlas
+            .create_api_key(&level, &new_key(), patience)
+            .await
+            .map(drop)
+    }
+
+    const CREATED: &str = r#"{"id":"32b6e34b3d91647abb20e7b8","publicKey":"p","privateKey":"k"}"#;
+
+    #[tokio::test]
+    async fn a_warm_client_pays_one_request_for_each_step() {
+        let fake = Fake::start(
+            |received| match (received.signed("Digest"), &*received.method) {
+                (false, _) => Reply::challenge("n", false),
+                (true, "POST") => Reply::new(200, CREATED),
+                (true, "DELETE") => Reply::new(204, ""),
+                (true, _) => Reply::new(200, "{}"),
+            },
+        )
+        .await;
+        let atlas = fake.digest_client();
+        atlas.who_am_i(patience(5)).await.expect("warm");
+        let before = fake.requests().len();
+        create(&atlas, patience(5)).await.expect("a key");
+        let entry = "203.0.113.0/24";
+        let list: AccessList = crate::atlas::AccessEntry::network(entry)
+            .into_iter()
+            .collect();
+        let (org, key) = (org_id(), api_key_id());
+        atlas
+            .add_api_key_access_list(&org, &key, &list, patience(5))
+            .await
+            .expect("listed");
+        atlas
+            .delete_api_key(&org, &key, patience(5))
+            .await
+            .expect("deleted");
+        assert_eq!(fake.requests().len() - before, 3);
+    }
+
+    #[tokio::test]
+    async fn a_429_is_waited_for_even_by_a_create() {
+        let tries = AtomicUsize::new(0);
+        let fake = Fake::start(move |received| {
+            if received.target == "/api/oauth/token" {
+                Reply::token("t")
+            } else if tries.fetch_add(1, Ordering::Relaxed) == 0 {
+                Reply::error(429, "RATE_LIMITED_TOKEN_BUCKET").with("retry-after", "1")
+            } else {
+                Reply::new(200, CREATED)
+            }
+        })
+        .await;
+        let started = Instant::now();
+        let urgent = Patience {
+            priority: Priority::Revoke,
+            ..patience(10)
+        };
+        create(&fake.bearer_client(), urgent).await.expect("a key");
+        assert!(started.elapsed() >= Duration::from_secs(1));
+        assert_eq!(fake.requests().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_wait_past_the_deadline_fails_at_once_and_sends_nothing() {
+        let fake = Fake::start(|received| match received.target.as_str() {
+            "/api/oauth/token" => Reply::token("t"),
+            _ => Reply::error(429, "RATE_LIMITED_TOKEN_BUCKET").with("retry-after", "60"),
+        })
+        .await;
+        let atlas = fake.bearer_client();
+        let started = Instant::now();
+        for _ in 0..3 {
+            let error = create(&atlas, patience(20)).await.expect_err("limited");
+            let AtlasError::RateLimited { retry_after, .. } = error else {
+                panic!("{error:?}");
+            };
+            assert!((55..65).contains(&retry_after.as_secs()), "{retry_after:?}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(5));
+        assert_eq!(fake.requests().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_is_given_up_at_the_deadline() {
+        let fake = Fake::start(|_| Reply::new(200, "{}").after(Duration::from_mins(1))).await;
+        let started = Instant::now();
+        let impatient = Patience::within(Duration::from_millis(100), Priority::Issue);
+        let error = create(&fake.digest_client(), impatient)
+            .await
+            .expect_err("no answer");
+        assert!(error.outcome_unknown(), "{error:?}");
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn a_deadline_already_over_sends_nothing() {
+        let fake = Fake::start(|_| Reply::new(200, "{}")).await;
+        let over = Patience::within(Duration::ZERO, Priority::Issue);
+        let error = create(&fake.digest_client(), over)
+            .await
+            .expect_err("no time");
+        assert!(!error.outcome_unknown(), "{error:?}");
+        assert_eq!(fake.requests().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_a_refusal() {
+        let fake = Fake::start(|_| Reply::new(301, "").with("location", "/")).await;
+        let error = fake
+            .digest_client()
+            .who_am_i(patience(5))
+            .await
+            .expect_err("refused");
+        assert!(
+            matches!(error, AtlasError::Refused { status: 301, .. }),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("base_url"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn no_error_shows_the_credential() {
+        for status in [400, 401, 403, 500] {
+            let fake = Fake::start(move |_| Reply::error(status, "NO")).await;
+            let error = create(&fake.digest_client(), patience(1))
+                .await
+                .expect_err("refused");
+            let text = format!("{error} {error:?}");
+            assert!(
+                !text.contains("9f2c-private") && !text.contains("Digest "),
+                "{text}"
+            );
         }
     }
 }

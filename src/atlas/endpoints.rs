@@ -89,7 +89,7 @@ impl BucketKey {
     pub(super) fn serves_revocations(&self) -> bool {
         matches!(
             self.set,
-            EndpointSet::ApiKeys | EndpointSet::ServiceAccounts | EndpointSet::Tokens
+            EndpointSet::ApiKeys | EndpointSet::ServiceAccounts
         )
     }
 }

@@ -41,7 +41,7 @@ pub enum AtlasError {
     /// Too many requests, and the caller does not wait as long as is needed. Nothing was changed.
     #[error(
         "atlas limits requests; {operation} is possible in {} s",
-        retry_after.as_secs().max(1)
+        retry_after.as_secs().saturating_add(1)
     )]
     RateLimited {
         /// The API's name of the operation.

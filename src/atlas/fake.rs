@@ -4,12 +4,13 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::base::{Sensitive, SystemClock, SystemEntropy};
+use crate::base::{Clock, Sensitive, SystemClock, SystemEntropy};
 
 use super::call::Patience;
 use super::client::Atlas;
@@ -157,28 +158,55 @@ impl Fake {
 
     /// A client with an API key.
     pub(super) fn digest_client(&self) -> Atlas {
-        self.client(Credential::ApiKey {
+        self.digest_client_at(Arc::new(SystemClock))
+    }
+
+    /// A client with an API key and a time of its own.
+    pub(super) fn digest_client_at(&self, clock: Arc<dyn Clock>) -> Atlas {
+        let credential = Credential::ApiKey {
             public_key: "abcdefgh".to_owned(),
             private_key: Sensitive::new("9f2c-private".to_owned()),
-        })
+        };
+        self.client(credential, clock)
     }
 
     /// A client with a service account.
     pub(super) fn bearer_client(&self) -> Atlas {
-        self.client(Credential::ServiceAccount {
-            client_id: client_id(),
-            client_secret: Sensitive::new("mdb_sa_sk_x".to_owned()),
-        })
+        self.bearer_client_at(Arc::new(SystemClock))
     }
 
-    fn client(&self, credential: Credential) -> Atlas {
-        Atlas::new(
-            &settings(&self.base_url()),
-            credential,
-            Arc::new(SystemClock),
-            Arc::new(SystemEntropy),
-        )
-        .expect("a client")
+    /// A client with a service account and a time of its own.
+    pub(super) fn bearer_client_at(&self, clock: Arc<dyn Clock>) -> Atlas {
+        let credential = Credential::ServiceAccount {
+            client_id: client_id(),
+            client_secret: Sensitive::new("mdb_sa_sk_x".to_owned()),
+        };
+        self.client(credential, clock)
+    }
+
+    fn client(&self, credential: Credential, clock: Arc<dyn Clock>) -> Atlas {
+        let settings = settings(&self.base_url());
+        Atlas::new(&settings, credential, clock, Arc::new(SystemEntropy)).expect("a client")
+    }
+}
+
+/// A clock that stands still until it is turned.
+pub(super) struct TestClock(Mutex<DateTime<Utc>>);
+
+impl TestClock {
+    pub(super) fn new() -> Arc<Self> {
+        let start = "2026-08-10T03:02:57Z".parse().expect("a time");
+        Arc::new(Self(Mutex::new(start)))
+    }
+
+    pub(super) fn turn(&self, by: TimeDelta) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -24,7 +24,7 @@ const MAX_DEBT_SECONDS: f64 = 3_600.0;
 /// What a request is for; earlier ones go first when tokens are short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Takes something away: leases end on time even under load.
+    /// Takes something away: what is to end ends on time even under load.
     Revoke,
     /// Somebody waits for a new credential.
     Issue,
@@ -50,6 +50,15 @@ struct Place {
     number: u64,
 }
 
+/// Where a request stands among those sent to its bucket.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// How many had been sent, itself included.
+    number: u64,
+    /// So many others were under way when it was sent.
+    beside: u32,
+}
+
 #[derive(Debug)]
 struct Bucket {
     rate: Rate,
@@ -57,6 +66,11 @@ struct Bucket {
     counted_at: DateTime<Utc>,
     /// Requests sent whose answer has not come: Atlas may not have counted them yet.
     in_flight: u32,
+    /// Requests sent ever.
+    sent: u64,
+    /// How many had been sent when Atlas last refused one: what their answers say of tokens left
+    /// is older news than that refusal.
+    sent_before_refusal: u64,
     waiting: BTreeSet<Place>,
     keeps_reserve: bool,
 }
@@ -69,6 +83,8 @@ impl Bucket {
             tokens: f64::from(rate.capacity),
             counted_at: now,
             in_flight: 0,
+            sent: 0,
+            sent_before_refusal: 0,
             waiting: BTreeSet::new(),
             keeps_reserve: key.serves_revocations(),
         }
@@ -86,13 +102,14 @@ impl Bucket {
         self.counted_at = now;
     }
 
-    /// Tokens that must be left after a request of this priority: a fiftieth of the bucket is for
+    /// Tokens that must be left after a request of this priority: a hundredth of the bucket is for
     /// revocations alone, a tenth is not for background work.
     fn reserve(&self, priority: Priority) -> f64 {
         let capacity = f64::from(self.rate.capacity);
+        let share = |part: f64| (capacity / part).max(1.0).min(capacity / 2.0);
         match priority {
-            Priority::Issue if self.keeps_reserve => (capacity / 50.0).max(1.0).min(capacity / 2.0),
-            Priority::Background => (capacity / 10.0).max(1.0).min(capacity / 2.0),
+            Priority::Issue if self.keeps_reserve => share(100.0),
+            Priority::Background => share(10.0),
             Priority::Revoke | Priority::Issue => 0.0,
         }
     }
@@ -106,6 +123,7 @@ impl Bucket {
             self.waiting.remove(&place);
             self.tokens -= 1.0;
             self.in_flight = self.in_flight.saturating_add(1);
+            self.sent = self.sent.saturating_add(1);
             return Turn::Go;
         }
         let wait = seconds((needed - self.tokens) / self.per_second());
@@ -117,7 +135,7 @@ impl Bucket {
         }
     }
 
-    fn learn(&mut self, lesson: Lesson, now: DateTime<Utc>) {
+    fn learn(&mut self, mark: Mark, lesson: Lesson, now: DateTime<Utc>) {
         self.refill(now);
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(rate) = lesson.rate {
@@ -127,14 +145,29 @@ impl Bucket {
             self.rate.capacity = limit;
         }
         if let Some(remaining) = lesson.remaining {
-            self.tokens = f64::from(remaining) - f64::from(self.in_flight);
+            self.correct(mark, remaining);
         }
         if let Some(wait) = lesson.wait {
             // The next token is there when the wait is over.
             let debt = wait.as_secs_f64().min(MAX_DEBT_SECONDS) * self.per_second();
             self.tokens = self.tokens.min(1.0 - debt);
+            self.sent_before_refusal = self.sent;
         }
         self.tokens = self.tokens.min(f64::from(self.rate.capacity));
+    }
+
+    /// Brings the count in line with what Atlas had left when it answered.
+    ///
+    /// Answers overtake each other, so that is no more than two bounds: Atlas has not more than it
+    /// said, and not less than it said without all that was under way beside this request.
+    fn correct(&mut self, mark: Mark, remaining: u32) {
+        let remaining = f64::from(remaining);
+        if mark.number > self.sent_before_refusal {
+            let later = u32::try_from(self.sent.saturating_sub(mark.number)).unwrap_or(u32::MAX);
+            let beside = f64::from(later) + f64::from(mark.beside);
+            self.tokens = self.tokens.max(remaining - beside);
+        }
+        self.tokens = self.tokens.min(remaining);
     }
 
     fn is_in_use(&self) -> bool {
@@ -174,7 +207,7 @@ impl Limiter {
             limiter: self,
             key,
             place: Place { priority, number },
-            sent: false,
+            mark: None,
         }
     }
 
@@ -205,28 +238,34 @@ pub(super) struct Ticket<'a> {
     limiter: &'a Limiter,
     key: BucketKey,
     place: Place,
-    sent: bool,
+    /// Set while the request is under way.
+    mark: Option<Mark>,
 }
 
 impl Ticket<'_> {
     /// Asks for a token.
     pub(super) fn ask(&mut self, now: DateTime<Utc>) -> Turn {
-        let turn = self
-            .limiter
-            .locked()
-            .bucket(&self.key, now)
-            .ask(self.place, now);
-        self.sent = turn == Turn::Go;
+        let mut state = self.limiter.locked();
+        let bucket = state.bucket(&self.key, now);
+        let turn = bucket.ask(self.place, now);
+        if turn == Turn::Go {
+            self.mark = Some(Mark {
+                number: bucket.sent,
+                beside: bucket.in_flight.saturating_sub(1),
+            });
+        }
         turn
     }
 
     /// Ends the request, with what its answer told.
     pub(super) fn settle(mut self, lesson: Lesson, now: DateTime<Utc>) {
-        self.sent = false;
+        let Some(mark) = self.mark.take() else {
+            return;
+        };
         self.limiter
             .locked()
             .bucket(&self.key, now)
-            .learn(lesson, now);
+            .learn(mark, lesson, now);
     }
 }
 
@@ -234,9 +273,230 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         if let Some(bucket) = self.limiter.locked().buckets.get_mut(&self.key) {
             bucket.waiting.remove(&self.place);
-            if self.sent {
+            if self.mark.is_some() {
                 bucket.in_flight = bucket.in_flight.saturating_sub(1);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::atlas::endpoints::{EndpointSet, Scope};
+    use crate::atlas::fake::org_id;
+    use crate::base::{Clock, SystemClock};
+
+    fn key() -> BucketKey {
+        BucketKey {
+            set: EndpointSet::ApiKeys,
+            scope: Scope::Org(org_id()),
+        }
+    }
+
+    fn start() -> DateTime<Utc> {
+        SystemClock.now()
+    }
+
+    /// Takes tokens until none is left for this priority, and says how many there were.
+    fn drain(limiter: &Limiter, priority: Priority, now: DateTime<Utc>) -> usize {
+        let mut taken = 0;
+        loop {
+            let mut ticket = limiter.request(key(), priority);
+            if ticket.ask(now) != Turn::Go {
+                return taken;
+            }
+            ticket.settle(Lesson::default(), now);
+            taken += 1;
+        }
+    }
+
+    /// Sends requests that are all under way at once.
+    fn send<const N: usize>(limiter: &Limiter, now: DateTime<Utc>) -> [Ticket<'_>; N] {
+        std::array::from_fn(|_| {
+            let mut ticket = limiter.request(key(), Priority::Revoke);
+            assert_eq!(ticket.ask(now), Turn::Go);
+            ticket
+        })
+    }
+
+    fn left(limit: u32, remaining: u32) -> Lesson {
+        Lesson {
+            limit: Some(limit),
+            remaining: Some(remaining),
+            ..Lesson::default()
+        }
+    }
+
+    fn wait(turn: Turn) -> f64 {
+        match turn {
+            Turn::Wait(wait) => wait.as_secs_f64(),
+            other => panic!("no wait: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_last_tokens_are_kept_for_revocations() {
+        let (limiter, now) = (Limiter::default(), start());
+        assert_eq!(drain(&limiter, Priority::Background, now), 450);
+        assert_eq!(drain(&limiter, Priority::Issue, now), 45);
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 5);
+    }
+
+    #[test]
+    fn tokens_flow_back_with_time_up_to_the_capacity() {
+        let (limiter, now) = (Limiter::default(), start());
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 500);
+        assert_eq!(
+            drain(&limiter, Priority::Revoke, now + TimeDelta::seconds(60)),
+            250
+        );
+        assert_eq!(
+            drain(&limiter, Priority::Revoke, now + TimeDelta::hours(9)),
+            500
+        );
+    }
+
+    #[test]
+    fn a_clock_set_back_does_no_harm() {
+        let (limiter, now) = (Limiter::default(), start());
+        drain(&limiter, Priority::Revoke, now);
+        let earlier = now - TimeDelta::hours(2);
+        assert_eq!(drain(&limiter, Priority::Revoke, earlier), 0);
+        assert_eq!(
+            drain(&limiter, Priority::Revoke, earlier + TimeDelta::seconds(60)),
+            250
+        );
+    }
+
+    #[test]
+    fn revocations_overtake_those_who_wait_longer() {
+        let (limiter, now) = (Limiter::default(), start());
+        drain(&limiter, Priority::Revoke, now);
+        let mut issue = limiter.request(key(), Priority::Issue);
+        let mut second = limiter.request(key(), Priority::Issue);
+        let first_wait = wait(issue.ask(now));
+        assert!(wait(second.ask(now)) > first_wait);
+        let mut revoke = limiter.request(key(), Priority::Revoke);
+        assert!(wait(revoke.ask(now)) < first_wait);
+        // With the reserve filled up, one token is free: it goes by the order.
+        let later = now + TimeDelta::milliseconds(1_450);
+        assert!(matches!(issue.ask(later), Turn::Wait(_)));
+        assert_eq!(revoke.ask(later), Turn::Go);
+        let later = now + TimeDelta::milliseconds(1_700);
+        assert!(matches!(second.ask(later), Turn::Wait(_)));
+        assert_eq!(issue.ask(later), Turn::Go);
+    }
+
+    #[test]
+    fn who_gives_up_leaves_the_queue() {
+        let (limiter, now) = (Limiter::default(), start());
+        drain(&limiter, Priority::Revoke, now);
+        let mut first = limiter.request(key(), Priority::Revoke);
+        let alone = wait(first.ask(now));
+        drop(first);
+        let mut second = limiter.request(key(), Priority::Revoke);
+        assert!((wait(second.ask(now)) - alone).abs() < 0.001);
+    }
+
+    #[test]
+    fn the_queue_has_an_end() {
+        let (limiter, now) = (Limiter::default(), start());
+        drain(&limiter, Priority::Revoke, now);
+        let mut tickets: Vec<_> = (0..=MAX_WAITING)
+            .map(|_| limiter.request(key(), Priority::Revoke))
+            .collect();
+        let turns: Vec<_> = tickets.iter_mut().map(|ticket| ticket.ask(now)).collect();
+        assert!(
+            turns[..MAX_WAITING]
+                .iter()
+                .all(|turn| matches!(turn, Turn::Wait(_)))
+        );
+        assert!(matches!(turns[MAX_WAITING], Turn::Full(_)));
+    }
+
+    #[test]
+    fn headers_correct_the_count() {
+        let (limiter, now) = (Limiter::default(), start());
+        let [first, second] = send(&limiter, now);
+        first.settle(left(20, 4), now);
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 4);
+        drop(second);
+        assert_eq!(
+            drain(&limiter, Priority::Revoke, now + TimeDelta::hours(1)),
+            20
+        );
+    }
+
+    #[test]
+    fn answers_that_overtake_each_other_do_not_raise_the_count() {
+        let (limiter, now) = (Limiter::default(), start());
+        let [first, second, third] = send(&limiter, now);
+        third.settle(left(100, 97), now);
+        first.settle(left(100, 99), now);
+        second.settle(left(100, 98), now);
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 97);
+    }
+
+    #[test]
+    fn a_bucket_that_filled_faster_than_thought_is_noticed() {
+        let (limiter, now) = (Limiter::default(), start());
+        let [first, second] = send(&limiter, now);
+        first.settle(left(500, 1), now);
+        second.settle(left(500, 0), now);
+        let later = now + TimeDelta::seconds(1);
+        let [third] = send(&limiter, later);
+        third.settle(left(500, 249), later);
+        assert_eq!(drain(&limiter, Priority::Revoke, later), 249);
+    }
+
+    #[test]
+    fn an_answer_older_than_a_429_does_not_undo_it() {
+        let (limiter, now) = (Limiter::default(), start());
+        let [first, second] = send(&limiter, now);
+        let refusal = Lesson {
+            wait: Some(Duration::from_secs(7)),
+            ..left(500, 0)
+        };
+        second.settle(refusal, now);
+        first.settle(left(500, 40), now);
+        assert_eq!(drain(&limiter, Priority::Revoke, now), 0);
+    }
+
+    #[test]
+    fn a_429_keeps_everybody_away_as_long_as_it_says() {
+        let (limiter, now) = (Limiter::default(), start());
+        let mut ticket = limiter.request(key(), Priority::Revoke);
+        assert_eq!(ticket.ask(now), Turn::Go);
+        let lesson = Lesson {
+            wait: Some(Duration::from_secs(7)),
+            rate: Some(Rate {
+                capacity: 10,
+                refill: 1,
+                seconds: 1,
+            }),
+            ..Lesson::default()
+        };
+        ticket.settle(lesson, now);
+        let mut next = limiter.request(key(), Priority::Revoke);
+        let left = wait(next.ask(now));
+        assert!((7.0..7.01).contains(&left), "{left}");
+        assert_eq!(next.ask(now + TimeDelta::milliseconds(7_001)), Turn::Go);
+    }
+
+    #[test]
+    fn buckets_without_requests_are_forgotten_in_the_end() {
+        let (limiter, now) = (Limiter::default(), start());
+        for number in 0..MAX_BUCKETS * 2 {
+            let org = format!("{number:024x}").parse().expect("an id");
+            let scope = Scope::Org(org);
+            let set = EndpointSet::ApiKeys;
+            let mut ticket = limiter.request(BucketKey { set, scope }, Priority::Issue);
+            assert_eq!(ticket.ask(now), Turn::Go);
+            ticket.settle(Lesson::default(), now);
+        }
+        assert!(limiter.locked().buckets.len() <= MAX_BUCKETS);
     }
 }

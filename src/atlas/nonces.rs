@@ -192,3 +192,191 @@ impl DigestSignIn {
             .ok_or(DigestFault::Challenge)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::atlas::error::AtlasError;
+    use crate::atlas::fake::{Fake, Received, Reply, TestClock, patience};
+
+    /// A server that counts as RFC 7616 asks: a count must be higher than the last one.
+    #[derive(Default)]
+    struct Counting {
+        /// The last count of each nonce.
+        nonces: Mutex<HashMap<String, u32>>,
+        /// How often a nonce is taken; zero means always.
+        uses: u32,
+        stale: bool,
+    }
+
+    impl Counting {
+        fn answer(&self, received: &Received) -> Reply {
+            let mut nonces = self.nonces.lock().expect("a lock");
+            if let Some((nonce, count)) = signed_with(received) {
+                let last = nonces.get_mut(&nonce).expect("a nonce of this server");
+                if count == *last + 1 && (self.uses == 0 || count <= self.uses) {
+                    *last = count;
+                    return Reply::new(200, "{}");
+                }
+            }
+            let nonce = format!("n{}", nonces.len());
+            nonces.insert(nonce.clone(), 0);
+            Reply::challenge(&nonce, self.stale)
+        }
+    }
+
+    /// The nonce and its count, if the request is signed.
+    fn signed_with(received: &Received) -> Option<(String, u32)> {
+        let header = received.header("authorization")?;
+        let nonce = header.split("nonce=\"").nth(1)?.split('"').next()?;
+        let count = header.split("nc=").nth(1)?.get(..8)?;
+        Some((nonce.to_owned(), u32::from_str_radix(count, 16).ok()?))
+    }
+
+    async fn counting(uses: u32, stale: bool) -> Fake {
+        let server = Counting {
+            uses,
+            stale,
+            ..Counting::default()
+        };
+        Fake::start(move |received| server.answer(received)).await
+    }
+
+    async fn ask(atlas: &crate::atlas::Atlas) {
+        atlas.who_am_i(patience(10)).await.expect("an answer");
+    }
+
+    #[tokio::test]
+    async fn a_nonce_is_paid_for_once() {
+        let fake = counting(0, false).await;
+        let atlas = fake.digest_client();
+        for _ in 0..5 {
+            ask(&atlas).await;
+        }
+        let counts: Vec<_> = fake.requests().iter().map(signed_with).collect();
+        let nonce = |count| Some(("n0".to_owned(), count));
+        assert_eq!(
+            counts,
+            [None, nonce(1), nonce(2), nonce(3), nonce(4), nonce(5)]
+        );
+    }
+
+    #[tokio::test]
+    async fn calls_at_once_keep_each_count_in_order() {
+        let fake = counting(0, false).await;
+        let atlas = fake.digest_client();
+        for _ in 0..3 {
+            join_all((0..20).map(|_| ask(&atlas))).await;
+        }
+        // A challenge for each of the first twenty, and no refused count ever after.
+        let requests = fake.requests();
+        assert_eq!(requests.len(), 60 + 20);
+        assert_eq!(requests.iter().filter(|r| !r.signed("Digest")).count(), 20);
+    }
+
+    #[tokio::test]
+    async fn a_nonce_grown_old_is_replaced() {
+        let fake = counting(2, true).await;
+        let atlas = fake.digest_client();
+        for _ in 0..4 {
+            ask(&atlas).await;
+        }
+        // Challenge, two uses, a refused third that brings the next challenge, and two uses.
+        assert_eq!(fake.requests().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn where_a_nonce_serves_once_reuse_pauses_for_an_hour() {
+        let fake = counting(1, true).await;
+        let clock = TestClock::new();
+        let atlas = fake.digest_client_at(clock.clone());
+        let reuses = || {
+            let requests = fake.requests();
+            let second_use = |r: &&Received| signed_with(r).is_some_and(|(_, count)| count > 1);
+            requests.iter().filter(second_use).count()
+        };
+        for _ in 0..10 {
+            ask(&atlas).await;
+        }
+        assert_eq!(reuses(), 3);
+        assert_eq!(fake.requests().len(), 20);
+        clock.turn(TimeDelta::minutes(61));
+        ask(&atlas).await;
+        ask(&atlas).await;
+        assert_eq!(reuses(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_refused_credential_is_not_tried_again() {
+        let fake = Fake::start(|_| Reply::challenge("n", false)).await;
+        let error = fake
+            .digest_client()
+            .who_am_i(patience(5))
+            .await
+            .expect_err("refused");
+        assert!(
+            matches!(error, AtlasError::Unauthenticated { .. }),
+            "{error:?}"
+        );
+        assert_eq!(fake.requests().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_calls_every_nonce_stale_is_given_up() {
+        let fake = Fake::start(|_| Reply::challenge("n", true)).await;
+        let error = fake
+            .digest_client()
+            .who_am_i(patience(5))
+            .await
+            .expect_err("refused");
+        assert!(
+            matches!(error, AtlasError::Unauthenticated { .. }),
+            "{error:?}"
+        );
+        assert_eq!(
+            fake.requests().len(),
+            usize::try_from(MAX_EXCHANGES).expect("small")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_role_keeps_the_nonce() {
+        let fake = Fake::start(|received| {
+            if received.signed("Digest") {
+                Reply::error(401, "USER_UNAUTHORIZED").with("www-authenticate", "Digest")
+            } else {
+                Reply::challenge("n", false)
+            }
+        })
+        .await;
+        let atlas = fake.digest_client();
+        for _ in 0..2 {
+            let error = atlas.who_am_i(patience(5)).await.expect_err("refused");
+            assert_eq!(error.code(), Some("USER_UNAUTHORIZED"));
+            assert!(
+                matches!(error, AtlasError::Refused { status: 401, .. }),
+                "{error:?}"
+            );
+        }
+        assert_eq!(fake.requests().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_kind_of_sign_in_is_named() {
+        let fake = Fake::start(|_| Reply::new(401, "").with("www-authenticate", "Basic")).await;
+        let error = fake
+            .digest_client()
+            .who_am_i(patience(5))
+            .await
+            .expect_err("no challenge");
+        assert!(
+            matches!(error, AtlasError::MalformedAnswer { .. }),
+            "{error:?}"
+        );
+        assert!(!error.outcome_unknown());
+    }
+}

@@ -130,3 +130,85 @@ pub(super) fn unusable_token() -> AtlasError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::atlas::fake::{Fake, Reply, client_id, patience};
+
+    fn secret() -> Sensitive {
+        Sensitive::new("mdb_sa_sk_other".to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_token_is_minted_and_revoked_for_any_account() {
+        let fake = Fake::start(|_| Reply::token("a.b-c+d")).await;
+        let atlas = fake.digest_client();
+        let minted = atlas.mint_token(&client_id(), &secret(), patience(5)).await;
+        let token = minted.expect("a token").value;
+        let revoked = atlas
+            .revoke_token(&client_id(), &secret(), &token, patience(5))
+            .await;
+        revoked.expect("revoked");
+        let [mint, revoke] = &fake.requests()[..] else {
+            panic!("two requests");
+        };
+        assert_eq!(mint.line(), "POST /api/oauth/token");
+        assert_eq!(mint.body, "grant_type=client_credentials");
+        assert_eq!(mint.header("accept"), Some("application/json"));
+        let form = Some("application/x-www-form-urlencoded");
+        assert_eq!(mint.header("content-type"), form);
+        assert_eq!(revoke.line(), "POST /api/oauth/revoke");
+        assert_eq!(revoke.body, "token=a.b-c%2Bd&token_type_hint=access_token");
+        let pair = STANDARD.encode(format!("{}:mdb_sa_sk_other", client_id()));
+        let basic = format!("Basic {pair}");
+        for request in [mint, revoke] {
+            assert_eq!(request.header("authorization"), Some(basic.as_str()));
+        }
+    }
+
+    #[tokio::test]
+    async fn both_shapes_of_429_are_told_apart_from_failures() {
+        for body in [
+            r#"{"error":429,"errorCode":"RATE_LIMITED","parameters":["/api/oauth/token",10,1]}"#,
+            r#"{"error":"rate_limited","error_description":"Resource is limited to 10 requests."}"#,
+        ] {
+            let fake = Fake::start(|_| Reply::new(429, body)).await;
+            let atlas = fake.digest_client();
+            let outcome = atlas.mint_token(&client_id(), &secret(), patience(2)).await;
+            let error = outcome.expect_err("limited");
+            assert!(matches!(error, AtlasError::RateLimited { .. }), "{error:?}");
+            assert_eq!(fake.requests().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn signing_out_revokes_the_own_token_once() {
+        let fake = Fake::start(|_| Reply::token("t")).await;
+        let atlas = fake.bearer_client();
+        atlas.sign_out(patience(5)).await.expect("nothing to do");
+        assert_eq!(fake.requests().len(), 0);
+        atlas.who_am_i(patience(5)).await.expect("an answer");
+        for _ in 0..2 {
+            atlas.sign_out(patience(5)).await.expect("revoked");
+        }
+        assert_eq!(fake.count("POST", REVOKE_TARGET), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_token_is_of_no_use() {
+        for body in ["{}", r#"{"access_token":""}"#, r#"{"access_token":"a\nb"}"#] {
+            let fake = Fake::start(move |_| Reply::new(200, body)).await;
+            let error = fake
+                .bearer_client()
+                .who_am_i(patience(2))
+                .await
+                .expect_err("no token");
+            assert!(
+                matches!(error, AtlasError::MalformedAnswer { .. }),
+                "{error:?}"
+            );
+            assert!(!error.outcome_unknown());
+        }
+    }
+}

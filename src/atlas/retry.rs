@@ -163,20 +163,23 @@ pub(super) fn judge(
     let ErrorBody { code, detail, .. } = ErrorBody::parse(&answer.body);
     let (error, again) = match status {
         429 => {
-            let error = AtlasError::RateLimited {
-                operation,
-                retry_after: wait.unwrap_or_default(),
-            };
-            (error, Again::Always)
+            let retry_after = wait.unwrap_or_default();
+            (
+                AtlasError::RateLimited {
+                    operation,
+                    retry_after,
+                },
+                Again::Always,
+            )
         }
-        401 if !names_missing_role(&code) => {
-            let error = AtlasError::Unauthenticated {
+        401 if !names_missing_role(&code) => (
+            AtlasError::Unauthenticated {
                 operation,
                 code,
                 detail,
-            };
-            (error, Again::Never)
-        }
+            },
+            Again::Never,
+        ),
         500.. => {
             let error = AtlasError::ServerFault {
                 operation,

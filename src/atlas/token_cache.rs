@@ -236,3 +236,122 @@ impl Atlas {
             .ok_or_else(super::oauth::unusable_token)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::atlas::fake::{Fake, Reply, TestClock, patience};
+
+    const TOKEN: &str = "/api/oauth/token";
+
+    /// Mints t1, t2, ... and takes those that `accepts` says.
+    async fn minting(accepts: impl Fn(&str) -> bool + Send + Sync + 'static) -> Fake {
+        let (minted, refused) = (AtomicUsize::new(0), AtomicU32::new(0));
+        Fake::start(move |received| {
+            if received.target == TOKEN {
+                let number = minted.fetch_add(1, Ordering::Relaxed) + 1;
+                return Reply::token(&format!("t{number}")).after(Duration::from_millis(20));
+            }
+            let bearer = received.header("authorization").unwrap_or_default();
+            match bearer.strip_prefix("Bearer ") {
+                Some(token) if accepts(token) => Reply::new(200, "{}"),
+                // Each refusal takes longer, so that late ones come when a new token is there.
+                _ => Reply::error(401, "UNEXPECTED_ERROR")
+                    .with("www-authenticate", "Bearer")
+                    .after(Duration::from_millis(10) * refused.fetch_add(1, Ordering::Relaxed)),
+            }
+        })
+        .await
+    }
+
+    async fn ask(atlas: &Atlas) {
+        atlas.who_am_i(patience(10)).await.expect("an answer");
+    }
+
+    #[tokio::test]
+    async fn fifty_calls_at_once_mint_one_token() {
+        let fake = minting(|_| true).await;
+        let atlas = fake.bearer_client();
+        join_all((0..50).map(|_| ask(&atlas))).await;
+        assert_eq!(fake.count("POST", TOKEN), 1);
+        assert_eq!(fake.requests().len(), 51);
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_is_replaced_once_for_all() {
+        let fake = minting(|token| token != "t1").await;
+        let atlas = fake.bearer_client();
+        join_all((0..20).map(|_| ask(&atlas))).await;
+        assert_eq!(fake.count("POST", TOKEN), 2);
+        ask(&atlas).await;
+        assert_eq!(fake.count("POST", TOKEN), 2);
+    }
+
+    #[tokio::test]
+    async fn a_second_refusal_ends_it() {
+        let fake = minting(|_| false).await;
+        let error = fake
+            .bearer_client()
+            .who_am_i(patience(5))
+            .await
+            .expect_err("refused");
+        assert!(
+            matches!(error, AtlasError::Unauthenticated { .. }),
+            "{error:?}"
+        );
+        assert_eq!(fake.requests().len(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_renewed_before_it_ends() {
+        let fake = minting(|_| true).await;
+        let clock = TestClock::new();
+        let atlas = fake.bearer_client_at(clock.clone());
+        for (turned, minted) in [(0, 1), (54, 1), (2, 2), (54, 2), (2, 3)] {
+            clock.turn(TimeDelta::minutes(turned));
+            ask(&atlas).await;
+            assert_eq!(fake.count("POST", TOKEN), minted, "after {turned} minutes");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_early_renewal_leaves_the_old_token_in_use() {
+        let minted = AtomicUsize::new(0);
+        let fake = Fake::start(move |received| match received.target.as_str() {
+            TOKEN if minted.fetch_add(1, Ordering::Relaxed) == 0 => Reply::token("t1"),
+            TOKEN => Reply::new(400, r#"{"error":"invalid_grant"}"#),
+            _ => Reply::new(200, "{}"),
+        })
+        .await;
+        let clock = TestClock::new();
+        let atlas = fake.bearer_client_at(clock.clone());
+        ask(&atlas).await;
+        clock.turn(TimeDelta::minutes(56));
+        ask(&atlas).await;
+        ask(&atlas).await;
+        assert_eq!(fake.count("POST", TOKEN), 2);
+        clock.turn(TimeDelta::minutes(4));
+        let error = atlas.who_am_i(patience(5)).await.expect_err("no token");
+        assert_eq!(error.code(), Some("invalid_grant"));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_secret_is_tried_once_for_all_who_wait() {
+        let fake = Fake::start(|_| {
+            let body = r#"{"error":"invalid_client","error_description":"Invalid credentials"}"#;
+            Reply::new(401, body).after(Duration::from_millis(50))
+        })
+        .await;
+        let atlas = fake.bearer_client();
+        let outcomes = join_all((0..20).map(|_| atlas.who_am_i(patience(5)))).await;
+        for outcome in outcomes {
+            let error = outcome.expect_err("refused");
+            assert_eq!(error.code(), Some("invalid_client"), "{error:?}");
+        }
+        assert_eq!(fake.requests().len(), 1);
+    }
+}

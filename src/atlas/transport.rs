@@ -18,6 +18,9 @@ use super::settings::{Settings, SettingsError};
 pub(super) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that died unnoticed is found out while a request waits on it, not by its timeout.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_CONNECTION: Duration = Duration::from_mins(1);
 
 /// A request, ready but for the sign-in; it can be sent again.
@@ -60,6 +63,8 @@ impl Transport {
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT.min(settings.request_timeout))
             .pool_idle_timeout(IDLE_CONNECTION)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
             .tls_version_min(reqwest::tls::Version::TLS_1_2);
         if settings.base_url.scheme() == "http" {
             // Loopback without TLS: the platform's certificates are not needed, nor need they exist.
@@ -160,8 +165,17 @@ fn fault(error: reqwest::Error) -> TransportFault {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+    use tokio_rustls::TlsAcceptor;
+
     use super::*;
     use crate::atlas::fake::{Fake, Reply, settings};
+    use crate::atlas::settings::Pem;
 
     async fn exchange(fake: &Fake, deadline: Duration) -> Result<Answer, TransportFault> {
         let transport = Transport::new(&settings(&fake.base_url())).expect("a transport");
@@ -243,5 +257,62 @@ mod tests {
             .err()
             .expect("a fault");
         assert!(!fault.maybe_sent(), "{fault:?}");
+    }
+
+    /// Answers TLS connections with a certificate that is nobody's but this test's.
+    async fn tls_server() -> (JoinSet<()>, String, Pem) {
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("one");
+        let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).expect("a key");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![signed.cert.der().clone()], key)
+            .expect("a server");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(mut stream) = acceptor.accept(stream).await {
+                    let mut request = [0; 4_096];
+                    let _ = stream.read(&mut request).await;
+                    let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+                    let _ = stream.write_all(reply).await;
+                    let _ = stream.shutdown().await;
+                }
+            }
+        });
+        let pem = signed.cert.pem().parse().expect("a certificate");
+        (tasks, format!("https://localhost:{port}"), pem)
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_trusted_only_if_it_is_given() {
+        let (_tasks, address, pem) = tls_server().await;
+        let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("one");
+        let other: Pem = other.cert.pem().parse().expect("a certificate");
+        for (pem, trusted) in [(pem, true), (other, false)] {
+            let settings = Settings {
+                ca_certificate: Some(pem),
+                ..settings(&address)
+            };
+            let transport = Transport::new(&settings).expect("a transport");
+            let request = Request {
+                method: Method::GET,
+                url: transport.url("/"),
+                accept: HeaderValue::from_static("application/json"),
+                body: None,
+            };
+            let outcome = transport
+                .exchange(&request, None, Instant::now() + PATIENT)
+                .await;
+            match outcome {
+                Ok(answer) => assert!(trusted && answer.status == 200),
+                Err(fault) => assert!(!trusted && !fault.maybe_sent(), "{fault:?}"),
+            }
+        }
     }
 }
