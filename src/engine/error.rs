@@ -1,5 +1,6 @@
 //! What the engine's work can end in, and the one mapping to the host's kinds of error.
 
+use super::renewal::RenewalError;
 use crate::atlas::{AtlasError, SettingsError};
 use crate::vault::failure::Failure;
 use crate::vault::{StorageError, SystemViewError};
@@ -16,6 +17,20 @@ pub(crate) enum EngineError {
     /// There is no such role.
     #[error("there is no role {0:?}: write it under roles/ first")]
     NoSuchRole(String),
+    /// There is no such static role.
+    #[error("there is no static role {0:?}: write it under static-roles/ first")]
+    NoSuchStaticRole(String),
+    /// A static role's first rotation has not succeeded yet.
+    #[error("static role {name:?} has no secret yet: its first rotation {state}")]
+    NoSecretYet {
+        /// The static role.
+        name: String,
+        /// How far it is, or why it fails.
+        state: String,
+    },
+    /// A secret could not be renewed.
+    #[error(transparent)]
+    Renewal(#[from] RenewalError),
     /// The role of a lease is gone, so nobody says how long the lease may live on.
     #[error("role {0:?} was deleted: the lease cannot be extended and ends when it is due")]
     RoleOfLeaseGone(String),
@@ -136,6 +151,9 @@ impl From<EngineError> for Failure {
             EngineError::BadInput(_)
             | EngineError::NotConfigured
             | EngineError::NoSuchRole(_)
+            | EngineError::NoSuchStaticRole(_)
+            | EngineError::NoSecretYet { .. }
+            | EngineError::Renewal(_)
             | EngineError::RoleOfLeaseGone(_)
             | EngineError::Settings(_)
             | EngineError::OrganizationUnknown

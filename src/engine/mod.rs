@@ -6,19 +6,26 @@ mod creds;
 mod error;
 mod journal;
 mod keys;
+mod renewal;
 mod roles;
+mod schedule;
+mod static_roles;
 mod stored;
 #[cfg(test)]
 mod testing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
 use self::error::EngineError;
 use self::journal::Journal;
+use self::renewal::LongestSecrets;
 use self::roles::{RoleEntry, RoleName};
+use self::static_roles::StaticRoles;
 use crate::base::{Clock, Entropy};
 use crate::framework::{Framework, wal};
 use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, SystemView};
@@ -40,7 +47,21 @@ pub(crate) struct Engine {
     entropy: Arc<dyn Entropy>,
     connection: Connection,
     journal: Journal,
+    static_roles: StaticRoles,
+    longest_secrets: LongestSecrets,
+    /// How long to wait between tries to use what Atlas made a moment ago.
+    naps: &'static [Duration],
+    /// Cancelled once the mount is about to end.
+    closing: CancellationToken,
 }
+
+/// What is new in Atlas may not be known everywhere for a few seconds.
+const NAPS: &[Duration] = &[
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
 
 impl Engine {
     fn new(mount: &Mount, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
@@ -53,6 +74,10 @@ impl Engine {
                 Arc::clone(&entropy),
             ),
             journal: Journal::new(Arc::clone(&storage)),
+            static_roles: StaticRoles::default(),
+            longest_secrets: LongestSecrets::default(),
+            naps: NAPS,
+            closing: mount.tasks.cancelled().clone(),
             storage,
             clock,
             entropy,
@@ -69,6 +94,9 @@ impl Engine {
         if key == keys::CONFIG {
             self.connection.reset();
         }
+        if key.starts_with(keys::STATIC_ROLES) || key.starts_with(keys::STATIC_LEAVING) {
+            self.static_roles.forget();
+        }
     }
 
     /// Serves this engine on its mount.
@@ -79,20 +107,32 @@ impl Engine {
             .about(ABOUT)
             .paths(config::paths::paths())
             .paths(roles::paths::paths())
-            .paths(creds::paths::paths());
+            .paths(creds::paths::paths())
+            .paths(static_roles::paths::paths());
         let kinds = creds::paths::secret_types();
         kinds
             .into_iter()
             .fold(framework, Framework::secret)
             .wal(journal::GO_WAL_KIND, journal::finish_go_entry)
-            .periodic(|engine| async move { journal::roll_back(&engine).await })
+            .periodic(tick)
             .on_invalidate(|engine, key| async move { engine.invalidate(&key) })
             .special(SpecialPaths {
                 local_storage: vec![wal::PREFIX.to_owned()],
-                seal_wrap_storage: vec![keys::CONFIG.to_owned()],
+                seal_wrap_storage: vec![
+                    keys::CONFIG.to_owned(),
+                    keys::STATIC_ROLES.to_owned(),
+                    keys::STATIC_LEAVING.to_owned(),
+                ],
                 ..SpecialPaths::default()
             })
     }
+}
+
+/// The minute's work. One part's failure does not keep the others from their turn.
+async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
+    let (rolled_back, rotated) =
+        tokio::join!(journal::roll_back(&engine), static_roles::run_due(&engine));
+    rolled_back.and(rotated)
 }
 
 /// Makes an engine for each mount.
