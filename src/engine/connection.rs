@@ -132,10 +132,11 @@ impl Connection {
         state.linked = None;
     }
 
-    /// Replaces the client by one whose configuration has just been stored.
-    pub(crate) fn replace(&self, linked: Linked) {
+    /// Replaces the client by one whose configuration has just been stored, and gives back the one
+    /// that was in use: requests under way may still hold it.
+    pub(crate) fn replace(&self, linked: Linked) -> Option<Arc<Linked>> {
         let mut state = self.state();
         state.generation += 1;
-        state.linked = Some(Arc::new(linked));
+        state.linked.replace(Arc::new(linked))
     }
 }

@@ -47,6 +47,7 @@ pub(crate) struct Engine {
     entropy: Arc<dyn Entropy>,
     connection: Connection,
     journal: Journal,
+    root: config::Root,
     static_roles: StaticRoles,
     longest_secrets: LongestSecrets,
     /// How long to wait between tries to use what Atlas made a moment ago.
@@ -74,6 +75,7 @@ impl Engine {
                 Arc::clone(&entropy),
             ),
             journal: Journal::new(Arc::clone(&storage)),
+            root: config::Root::default(),
             static_roles: StaticRoles::default(),
             longest_secrets: LongestSecrets::default(),
             naps: NAPS,
@@ -130,9 +132,12 @@ impl Engine {
 
 /// The minute's work. One part's failure does not keep the others from their turn.
 async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
-    let (rolled_back, rotated) =
-        tokio::join!(journal::roll_back(&engine), static_roles::run_due(&engine));
-    rolled_back.and(rotated)
+    let (rolled_back, root, rotated) = tokio::join!(
+        journal::roll_back(&engine),
+        config::run_due(&engine),
+        static_roles::run_due(&engine)
+    );
+    rolled_back.and(root).and(rotated)
 }
 
 /// Makes an engine for each mount.
@@ -140,6 +145,7 @@ pub struct EngineFactory {
     version: String,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    naps: &'static [Duration],
 }
 
 impl EngineFactory {
@@ -150,14 +156,22 @@ impl EngineFactory {
             version,
             clock,
             entropy,
+            naps: NAPS,
         }
+    }
+
+    /// Engines that do not wait between tries to use what is new: a test turns the clock instead.
+    #[cfg(test)]
+    pub(crate) fn without_naps(self) -> Self {
+        Self { naps: &[], ..self }
     }
 }
 
 #[async_trait]
 impl Factory for EngineFactory {
     async fn create(&self, mount: Mount) -> Result<Arc<dyn Backend>, Failure> {
-        let engine = Engine::new(&mount, Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let mut engine = Engine::new(&mount, Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        engine.naps = self.naps;
         Ok(Arc::new(engine.serve(mount)))
     }
 

@@ -142,7 +142,8 @@ async fn backend(
         "v0.0.0".to_owned(),
         Arc::clone(clock) as _,
         Arc::new(SystemEntropy),
-    );
+    )
+    .without_naps();
     let backend = factory.create(mount).await.expect("a backend");
     backend.initialize().await.expect("initialized");
     (backend, tasks)
@@ -161,6 +162,13 @@ fn request(operation: Operation, path: &str, data: Value) -> Request {
         entity_id: String::new(),
         caller: Caller::waiting(Duration::from_secs(30)),
     }
+}
+
+/// A service account and a secret of it.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) client_id: String,
+    pub(crate) secret: String,
 }
 
 /// The stand-in, with its control port.
@@ -189,6 +197,63 @@ impl Atlas {
             "private_key": key.private_key,
             "base_url": self.running.api(),
         })
+    }
+
+    /// The seed's service account and its secret.
+    pub(crate) fn seed_account(&self) -> Account {
+        let account = &self.running.seed().service_account;
+        Account {
+            client_id: account.client_id.clone(),
+            secret: account.client_secret.clone(),
+        }
+    }
+
+    /// A service account of the seed's organization beside the seed's own.
+    pub(crate) async fn account(&self, roles: Value) -> Account {
+        let wanted = json!({"org_id": self.org(), "name": "app", "org_roles": roles});
+        let made = self.control("POST", "/accounts", wanted).await;
+        let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+        Account {
+            client_id: text("client_id"),
+            secret: text("client_secret"),
+        }
+    }
+
+    /// What Atlas holds of an account; null if there is none.
+    pub(crate) async fn account_state(&self, client_id: &str) -> Value {
+        let state = self.control("GET", "/state", Value::Null).await;
+        let accounts = state["accounts"].as_array().cloned().unwrap_or_default();
+        let found = accounts
+            .into_iter()
+            .find(|account| account["client_id"] == client_id);
+        found.unwrap_or(Value::Null)
+    }
+
+    /// Ids of an account's secrets.
+    pub(crate) async fn secrets(&self, client_id: &str) -> Vec<String> {
+        let state = self.account_state(client_id).await;
+        let secrets = state["secrets"].as_array().cloned().unwrap_or_default();
+        secrets
+            .iter()
+            .filter_map(|secret| secret["id"].as_str().map(ToOwned::to_owned))
+            .collect()
+    }
+
+    /// Whether a secret mints an access token.
+    pub(crate) async fn mints(&self, client_id: &str, secret: &str) -> bool {
+        let url = format!("{}/api/oauth/token", self.running.api());
+        let request = self.http.post(url).basic_auth(client_id, Some(secret));
+        let request = request
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .header("Accept", "application/json")
+            .body("grant_type=client_credentials");
+        let answer = request.send().await.expect("an answer");
+        answer.status().is_success()
+    }
+
+    /// Sets switches of the stand-in.
+    pub(crate) async fn set(&self, settings: Value) {
+        self.control("POST", "/settings", settings).await;
     }
 
     /// What to write to `config` for the seed's service account.

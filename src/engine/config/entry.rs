@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::rotate_entry::RootRotation;
 use crate::atlas::{ClientId, Credential, OrgId, Pem, Settings, SettingsError};
 use crate::base::Sensitive;
 use crate::base::time::serde_go_nanos;
@@ -56,6 +57,9 @@ pub(crate) struct ConfigEntry {
     /// Time for one HTTP request, if not the default.
     #[serde(with = "serde_go_nanos", skip_serializing_if = "Duration::is_zero")]
     pub(crate) request_timeout: Duration,
+    /// Rotation of the credential.
+    #[serde(skip_serializing_if = "RootRotation::is_default")]
+    pub(crate) rotation: RootRotation,
 }
 
 impl ConfigEntry {

@@ -2,5 +2,15 @@
 
 mod entry;
 pub(crate) mod paths;
+mod rotate;
+mod rotate_entry;
+mod rotate_record;
+mod rotate_removal;
+mod rotate_successor;
+#[cfg(test)]
+mod rotate_tests;
+mod rotate_tick;
 
 pub(crate) use entry::ConfigEntry;
+pub(crate) use rotate_record::Root;
+pub(crate) use rotate_tick::run_due;

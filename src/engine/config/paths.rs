@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::{self, ConfigEntry};
-use crate::atlas::{ApiVersion, AtlasError, OrgId, Patience, Priority, Settings};
+use super::{rotate, rotate_tick};
+use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::Sensitive;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
+use crate::engine::schedule::Timing;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Call, Display, Faults, Field, Fields, Path, PathOperation};
 use crate::vault::{Data, Operation, Response};
@@ -42,6 +45,7 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
                 PathOperation::new(delete).display(Display::operation("", "", "configuration")),
             )
             .writes_forwarded(),
+        rotate::path(),
     ]
 }
 
@@ -50,7 +54,7 @@ fn configure() -> PathOperation<Engine> {
 }
 
 fn fields() -> Vec<Field> {
-    vec![
+    let mut fields = vec![
         Field::text("public_key").about("Public key of a programmatic API key."),
         Field::text("private_key")
             .about("Private key of a programmatic API key.")
@@ -80,7 +84,14 @@ fn fields() -> Vec<Field> {
             .about("On delete: also while credentials issued here are live.")
             .default(false)
             .query(),
-    ]
+        Field::boolean("disable_automated_rotation")
+            .about(
+                "Whether this credential is rotated by hand only, whatever its period or schedule.",
+            )
+            .default(false),
+    ];
+    fields.extend(Timing::fields());
+    fields
 }
 
 async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
@@ -92,18 +103,30 @@ async fn exists(engine: Arc<Engine>, _: Call) -> Result<bool, EngineError> {
 }
 
 async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineError> {
-    Ok(load(&engine)
-        .await?
-        .map(|entry| Response::data(shown(&entry))))
+    let now = engine.clock.now();
+    Ok(load(&engine).await?.map(|entry| Response {
+        warnings: rotate_tick::warnings(&entry, now),
+        ..Response::data(shown(&entry))
+    }))
 }
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let _turn = engine.root.turn(call.caller.deadline).await?;
     let mut entry = load(&engine).await?.unwrap_or_default();
+    let before = entry.clone();
     let mut faults = Faults::new();
     apply(&mut entry, &call.fields, &mut faults);
+    apply_rotation(
+        &mut entry,
+        &before,
+        &call.fields,
+        engine.clock.now(),
+        &mut faults,
+    );
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
+    rotate::refuse_static_account(&engine, entry.client_id.as_ref()).await?;
     let mut linked = engine.connection.link(&entry)?;
     let mut warnings = Vec::new();
     if call.fields.boolean("verify_connection").unwrap_or(true) {
@@ -118,9 +141,10 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
             );
         }
         linked.organization_id.clone_from(&entry.organization_id);
+        rotate::learn(&engine, &linked.atlas, &mut entry, patience).await;
     }
     stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
-    engine.connection.replace(linked);
+    engine.root.replaced(engine.connection.replace(linked));
     Ok((!warnings.is_empty()).then(|| Response {
         warnings,
         ..Response::default()
@@ -165,6 +189,7 @@ fn not_verified(error: AtlasError) -> EngineError {
 }
 
 async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let _turn = engine.root.turn(call.caller.deadline).await?;
     if !call.fields.boolean("force").unwrap_or(false) {
         let live = engine.journal.live().await?;
         if live > 0 {
@@ -208,6 +233,40 @@ fn apply(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
     ];
     for error in settings.into_iter().flatten() {
         faults.add(error.field(), error.to_string());
+    }
+}
+
+/// Takes over when to rotate. A credential that was given by hand begins anew.
+fn apply_rotation(
+    entry: &mut ConfigEntry,
+    before: &ConfigEntry,
+    fields: &Fields,
+    now: DateTime<Utc>,
+    faults: &mut Faults,
+) {
+    let rotation = &mut entry.rotation;
+    rotation.timing.apply(fields, faults);
+    if let Some(disable) = fields.boolean("disable_automated_rotation") {
+        rotation.disable_automated_rotation = disable;
+    }
+    let plan = rotation.timing.check(now, faults);
+    let longest = Hours::LONGEST_SECRET.duration();
+    if entry.client_id.is_some() && plan.gaps(now).is_some_and(|gaps| gaps.longest >= longest) {
+        let reason = "must be shorter than 365 days, the longest lifetime of a secret";
+        faults.add("rotation_period", reason);
+    }
+    let same_timing = rotation.timing == before.rotation.timing
+        && rotation.disable_automated_rotation == before.rotation.disable_automated_rotation;
+    let credential = |entry: &ConfigEntry| (entry.public_key.clone(), entry.client_id.clone());
+    let new_secret = ["private_key", "client_secret"]
+        .iter()
+        .any(|name| fields.is_given(name));
+    if new_secret || credential(entry) != credential(before) {
+        entry.rotation.begin_anew(now);
+    } else if !same_timing {
+        entry.rotation.trouble = None;
+        entry.rotation.missed_window = None;
+        entry.rotation.plan_next(now);
     }
 }
 
@@ -311,5 +370,6 @@ fn shown(entry: &ConfigEntry) -> Data {
     } else {
         data.insert("public_key".to_owned(), json!(entry.public_key));
     }
+    rotate_tick::show(entry, &mut data);
     data
 }

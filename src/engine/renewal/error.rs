@@ -76,8 +76,14 @@ pub(crate) enum RenewalError {
         /// When it may be rotated again.
         until: DateTime<Utc>,
     },
+    /// Earlier rotations have left too much behind.
+    #[error(
+        "earlier rotations left credentials in Atlas that could not be removed yet; see this \
+         mount's config for the reason, and try again once they are gone"
+    )]
+    TooManyRemovals,
     /// Another rotation of the same account holds it for longer than the caller waits.
-    #[error("another rotation of this account is under way; try again")]
+    #[error("another rotation of this credential is under way; try again")]
     Busy,
     /// The account's own credential cannot be used.
     #[error("client_secret: {0}")]

@@ -2,13 +2,12 @@
 //!
 //! Minting needs no place on the account's access list, so it proves the secret and nothing else.
 
-use crate::atlas::{Atlas, AtlasError, ClientId, Patience};
-use crate::base::Sensitive;
 use tokio::time::{Instant, sleep};
 
 use super::record::{Record, Tools};
+use crate::atlas::{Atlas, AtlasError, ClientId, Patience};
+use crate::base::Sensitive;
 use crate::engine::Engine;
-use crate::engine::error::EngineError;
 
 /// Mints a token with a secret and revokes it.
 pub(crate) async fn prove(
@@ -33,9 +32,12 @@ pub(super) async fn prove_new(
     secret: &Sensitive,
     tools: &Tools<'_>,
 ) -> Result<(), AtlasError> {
-    patiently(tools.engine, tools.patience, AtlasError::is_unauthenticated, || {
-        prove(tools.atlas, record.client_id(), secret, tools.patience)
-    })
+    patiently(
+        tools.engine,
+        tools.patience,
+        AtlasError::is_unauthenticated,
+        || prove(tools.atlas, record.client_id(), secret, tools.patience),
+    )
     .await
 }
 
@@ -58,9 +60,4 @@ where
         }
     }
     attempt().await
-}
-
-/// A failed call on the account's behalf, told apart by what it says about the account itself.
-pub(super) fn told(record: &dyn Record, doing: &str, error: AtlasError) -> EngineError {
-    super::slots::account_error(&record.level(), record.client_id(), doing, error)
 }

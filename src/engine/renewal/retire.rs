@@ -16,10 +16,7 @@ const LOOK_AGAIN: std::ops::RangeInclusive<Duration> =
 const LONGEST_DELAY: Duration = Duration::from_hours(1);
 
 /// Removes replaced secrets whose time has come.
-pub(crate) async fn retire(
-    record: &mut dyn Record,
-    tools: &Tools<'_>,
-) -> Result<(), EngineError> {
+pub(crate) async fn retire(record: &mut dyn Record, tools: &Tools<'_>) -> Result<(), EngineError> {
     let now = tools.engine.clock.now();
     let is_due = |each: &Retiring| each.look_at <= now;
     if !record.renewal().retiring.iter().any(is_due) {

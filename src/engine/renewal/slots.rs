@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 
 use super::error::RenewalError;
-use super::proof::told;
 use super::record::{Record, Retiring, Tools};
 use crate::atlas::{AtlasError, ClientId, Level, SecretId, SecretState};
 use crate::engine::error::EngineError;
@@ -217,6 +216,10 @@ pub(super) async fn remove(
 
 fn forget(record: &mut dyn Record, id: &SecretId) {
     record.renewal_mut().retiring.retain(|each| each.id != *id);
+}
+
+pub(super) fn told(record: &dyn Record, doing: &str, error: AtlasError) -> EngineError {
+    account_error(&record.level(), record.client_id(), doing, error)
 }
 
 /// A failed call about an account, told by what it says of the account itself.

@@ -3,9 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::RenewalError;
-use super::proof::{prove_new, told};
+use super::proof::prove_new;
 use super::record::{Held, Pending, Record, Retiring, Tools};
-use super::slots::{look, make_room, remove};
+use super::slots::{look, make_room, remove, told};
 use crate::atlas::{AtlasError, CreatedSecret};
 use crate::engine::error::EngineError;
 
@@ -40,11 +40,7 @@ pub(crate) async fn renew(
 
 /// Asks Atlas for a secret. Stored first: which secrets there were, so that one whose answer is lost
 /// is known for what it is.
-async fn make(
-    record: &mut dyn Record,
-    tools: &Tools<'_>,
-    force: bool,
-) -> Result<(), EngineError> {
+async fn make(record: &mut dyn Record, tools: &Tools<'_>, force: bool) -> Result<(), EngineError> {
     let (secrets, _) = look(record, tools).await?;
     let present = make_room(record, tools, secrets, force).await?;
     let before = record.renewal().pending.clone();
@@ -134,7 +130,11 @@ async fn not_proved(
     if !error.is_unauthenticated() {
         return EngineError::atlas("proving the new secret by minting a token", error);
     }
-    let since = record.renewal().pending.as_ref().map(|pending| pending.since);
+    let since = record
+        .renewal()
+        .pending
+        .as_ref()
+        .map(|pending| pending.since);
     let now = tools.engine.clock.now();
     if since.is_none_or(|since| now - since < GIVE_UP_AFTER) {
         return RenewalError::NotProved(error).into();

@@ -143,12 +143,22 @@ mod tests {
         let next = plan("30 3 * * SUN", 0).next(time("2025-06-04T12:00:00Z"), "a");
         let next = next.expect("a moment");
         let moment = time("2025-06-08T03:30:00Z");
-        assert!(next >= moment && next < moment + TimeDelta::minutes(10), "{next}");
+        assert!(
+            next >= moment && next < moment + TimeDelta::minutes(10),
+            "{next}"
+        );
     }
 
     #[test]
     fn broken_lines_are_refused() {
-        for line in ["", "x", "* * * *", "0 0 3 * * *", "61 * * * *", "0 0 31 2 *"] {
+        for line in [
+            "",
+            "x",
+            "* * * *",
+            "0 0 3 * * *",
+            "61 * * * *",
+            "0 0 31 2 *",
+        ] {
             assert!(Plan::at(line, Duration::ZERO).is_none(), "{line:?}");
         }
     }

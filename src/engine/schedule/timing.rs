@@ -132,10 +132,7 @@ impl Timing {
     pub(crate) fn show(&self, data: &mut Data) {
         let values = [
             ("rotation_period", self.rotation_period.as_secs().into()),
-            (
-                "rotation_schedule",
-                self.rotation_schedule.as_str().into(),
-            ),
+            ("rotation_schedule", self.rotation_schedule.as_str().into()),
             ("rotation_window", self.rotation_window.as_secs().into()),
         ];
         data.extend(values.map(|(name, value)| (name.to_owned(), value)));

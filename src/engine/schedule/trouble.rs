@@ -39,7 +39,9 @@ impl Trouble {
         now: DateTime<Utc>,
         entropy: &dyn Entropy,
     ) -> Self {
-        let failures = previous.map_or(0, |previous| previous.failures).saturating_add(1);
+        let failures = previous
+            .map_or(0, |previous| previous.failures)
+            .saturating_add(1);
         let asked = match error {
             EngineError::Atlas {
                 source: AtlasError::RateLimited { retry_after, .. },
@@ -75,7 +77,9 @@ fn backoff(failures: u32, entropy: &dyn Entropy) -> Duration {
     let mut random = [0_u8; 1];
     entropy.fill(&mut random);
     let [byte] = random;
-    doubled.min(LONGEST_DELAY).mul_f64(0.5 + f64::from(byte) / 512.0)
+    doubled
+        .min(LONGEST_DELAY)
+        .mul_f64(0.5 + f64::from(byte) / 512.0)
 }
 
 #[cfg(test)]
@@ -89,7 +93,10 @@ mod tests {
         for failures in 1..100 {
             let delay = backoff(failures, &SystemEntropy);
             let whole = Duration::from_mins(1 << (failures - 1).min(10)).min(LONGEST_DELAY);
-            assert!(delay >= whole / 2 && delay <= whole, "{failures}: {delay:?}");
+            assert!(
+                delay >= whole / 2 && delay <= whole,
+                "{failures}: {delay:?}"
+            );
             seen.insert(delay);
         }
         assert!(seen.len() > 10);

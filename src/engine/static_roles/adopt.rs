@@ -67,7 +67,9 @@ async fn first_rotation_failed(
     error: EngineError,
 ) -> Result<Vec<String>, EngineError> {
     if record.entry.renewal.pending.is_none() {
-        record.erase().await?;
+        if record.erase().await.is_err() {
+            record.note();
+        }
         return Err(error);
     }
     record.note();
@@ -153,7 +155,9 @@ async fn ask(
         Level::Org(org) => org.clone(),
         Level::Project(project) => {
             let found = manager.atlas.project(project, patience).await;
-            found.map_err(|error| explained("project_id: reading the project", error))?.org_id
+            found
+                .map_err(|error| explained("project_id: reading the project", error))?
+                .org_id
         }
     };
     let ours = manager.linked.organization_id.as_ref();
@@ -197,11 +201,7 @@ pub(super) async fn check_lifetime(
     refuse_too_long(engine, options, longest)
 }
 
-fn refuse_too_long(
-    engine: &Engine,
-    options: &Options,
-    longest: Hours,
-) -> Result<(), EngineError> {
+fn refuse_too_long(engine: &Engine, options: &Options, longest: Hours) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let limit = longest.duration();
     if options.secret_ttl > limit {

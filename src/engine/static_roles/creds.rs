@@ -23,7 +23,12 @@ pub(super) async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Respo
     let data = credential(&entry, now).ok_or_else(|| EngineError::NoSecretYet {
         state: entry.trouble.as_ref().map_or_else(
             || "is under way".to_owned(),
-            |trouble| format!("failed and is tried again at {}: {}", trouble.next_try, trouble.error),
+            |trouble| {
+                format!(
+                    "failed and is tried again at {}: {}",
+                    trouble.next_try, trouble.error
+                )
+            },
         ),
         name,
     })?;

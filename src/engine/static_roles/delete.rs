@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::record::RoleRecord;
 use super::write::{load, name};
-use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::Record as _;
+use crate::engine::{Engine, keys};
 use crate::framework::Call;
 use crate::vault::Response;
 
@@ -36,6 +36,9 @@ pub(super) async fn delete(
         "the service account {client_id} and its present secret were left as they are"
     )];
     if record.entry.renewal.is_done() {
+        // What an earlier attempt put aside is older than this entry.
+        let aside = keys::static_leaving(&client_id);
+        engine.storage.delete(&aside).await?;
         record.erase().await?;
         engine.static_roles.drop(&client_id);
     } else {

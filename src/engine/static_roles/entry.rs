@@ -106,7 +106,7 @@ pub(crate) struct StaticRoleEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<Held>,
     /// Other secrets of the account.
-    #[serde(flatten)]
+    #[serde(default)]
     pub(crate) renewal: Renewal,
     /// When the present secret was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]

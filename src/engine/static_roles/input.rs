@@ -127,11 +127,7 @@ fn client_id(
     }
 }
 
-fn level(
-    fields: &Fields,
-    stored: Option<&StaticRoleEntry>,
-    faults: &mut Faults,
-) -> Option<Level> {
+fn level(fields: &Fields, stored: Option<&StaticRoleEntry>, faults: &mut Faults) -> Option<Level> {
     match (
         id("organization_id", fields, faults),
         id("project_id", fields, faults),
@@ -208,7 +204,9 @@ fn check(options: &Options, now: DateTime<Utc>, faults: &mut Faults) {
                       secrets at most";
         faults.add("overlap", reason);
     }
-    let covered = gaps.map_or(Duration::ZERO, |gaps| gaps.longest).saturating_add(*overlap);
+    let covered = gaps
+        .map_or(Duration::ZERO, |gaps| gaps.longest)
+        .saturating_add(*overlap);
     if covered > Hours::LONGEST_SECRET.duration() {
         let reason = "the time between two rotations plus overlap must not be longer than 365 \
                       days, the longest lifetime of a secret";
@@ -222,7 +220,8 @@ fn check(options: &Options, now: DateTime<Utc>, faults: &mut Faults) {
     if secret_ttl.is_zero() {
         return;
     }
-    if *secret_ttl < Hours::SHORTEST_SECRET.duration() || *secret_ttl > Hours::LONGEST_SECRET.duration()
+    if *secret_ttl < Hours::SHORTEST_SECRET.duration()
+        || *secret_ttl > Hours::LONGEST_SECRET.duration()
     {
         faults.add("secret_ttl", "must be 8 hours to 365 days, as Atlas allows");
     } else if *secret_ttl <= covered {

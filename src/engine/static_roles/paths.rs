@@ -13,7 +13,10 @@ use crate::vault::{Operation, Response};
 pub(crate) fn paths() -> Vec<Path<Engine>> {
     vec![
         Path::new("static-roles/?")
-            .help("List the static roles.", "Names of all static roles of this mount.")
+            .help(
+                "List the static roles.",
+                "Names of all static roles of this mount.",
+            )
             .display(Display::operation(OPERATION_PREFIX, "list", "static-roles"))
             .fields(Page::fields())
             .on(Operation::List, list_roles),
@@ -48,7 +51,11 @@ fn static_creds() -> Path<Engine> {
             "The secret works now and until ttl seconds have passed; after a rotation it lives on \
              for the role's overlap. There is no lease.",
         )
-        .display(Display::operation(OPERATION_PREFIX, "read", "static-role-credentials"))
+        .display(Display::operation(
+            OPERATION_PREFIX,
+            "read",
+            "static-role-credentials",
+        ))
         .field(Field::lowercase("name").about("Name of the static role."))
         .operation(
             Operation::Read,
@@ -59,7 +66,9 @@ fn static_creds() -> Path<Engine> {
                     "The present credential.",
                     [
                         Field::text("client_id").about("Client id of the service account."),
-                        Field::text("client_secret").about("Its present secret.").sensitive(),
+                        Field::text("client_secret")
+                            .about("Its present secret.")
+                            .sensitive(),
                         Field::text("organization_id").about("The organization it belongs to."),
                         Field::time("last_rotated").about("When the secret was published."),
                         Field::time("next_rotation").about("When it is replaced, if by itself."),

@@ -164,9 +164,7 @@ impl Manager {
             tracing::debug!(%error, "an access token was not revoked; it ends in an hour");
         }
         outcome.map_err(|error| match error {
-            EngineError::CredentialRefused(source) => {
-                RenewalError::OwnSecretRefused(source).into()
-            }
+            EngineError::CredentialRefused(source) => RenewalError::OwnSecretRefused(source).into(),
             error => error,
         })
     }

@@ -93,8 +93,13 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
         let (failures, error) = brief.failing.as_ref()?;
         Some(json!({"name": brief.name, "failures": failures, "last_error": error}))
     });
-    let ending = roles.clone().filter(|brief| brief.outlook.mark(now).is_some());
-    let next = roles.clone().filter_map(|brief| brief.outlook.next_rotation).min();
+    let ending = roles
+        .clone()
+        .filter(|brief| brief.outlook.mark(now).is_some());
+    let next = roles
+        .clone()
+        .filter_map(|brief| brief.outlook.next_rotation)
+        .min();
     Ok(json!({
         "roles": roles.count(),
         "being_removed": briefs.values().filter(|brief| brief.leaving).count(),

@@ -80,10 +80,7 @@ async fn attend(
 
 /// A rotation that could not begin within its window waits for the next, unless its secret would
 /// not live to see that.
-async fn pass_over_missed(
-    record: &mut RoleRecord,
-    now: DateTime<Utc>,
-) -> Result<(), EngineError> {
+async fn pass_over_missed(record: &mut RoleRecord, now: DateTime<Utc>) -> Result<(), EngineError> {
     let entry = &record.entry;
     let (Some(due), Some(plan)) = (entry.next_rotation, entry.options.timing.plan()) else {
         return Ok(());

@@ -28,7 +28,10 @@ pub(super) async fn load(
 }
 
 /// Creates or changes a static role.
-pub(super) async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+pub(super) async fn write(
+    engine: Arc<Engine>,
+    call: Call,
+) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
     let now = engine.clock.now();
     let mut faults = Faults::new();
@@ -106,7 +109,10 @@ async fn change(
     patience: Patience,
 ) -> Result<(), EngineError> {
     let now = record.engine.clock.now();
-    let new_account = input.level.as_ref().is_some_and(|level| *level != record.entry.level())
+    let new_account = input
+        .level
+        .as_ref()
+        .is_some_and(|level| *level != record.entry.level())
         || input.client_secret.is_some()
         || input.options.rotation_mode != record.entry.options.rotation_mode;
     let new_timing = input.options.timing != record.entry.options.timing;
@@ -139,7 +145,11 @@ fn replace_by_hand(
     now: chrono::DateTime<chrono::Utc>,
 ) {
     let replaced = record.entry.current.replace(given);
-    let id = record.entry.current.as_ref().and_then(|held| held.id.clone());
+    let id = record
+        .entry
+        .current
+        .as_ref()
+        .and_then(|held| held.id.clone());
     let look_at = now + record.overlap();
     let retiring = &mut record.entry.renewal.retiring;
     retiring.retain(|each| Some(&each.id) != id.as_ref());
