@@ -16,8 +16,9 @@ use crate::control::{Input, Outcome, Refused};
 use crate::ids;
 use crate::seed;
 use crate::server::Sim;
-use crate::state::{AccessEntry, Account, ApiKey, Holder, LastUsed, Secret, World};
+use crate::state::{AccessEntry, Account, ApiKey, Holder, LastUsed, Secret};
 use crate::view;
+use crate::world::World;
 
 /// Everything that exists, without any secret in clear.
 pub(crate) fn describe(world: &World, now: DateTime<Utc>) -> Value {

@@ -8,7 +8,8 @@ use serde_json::{Map, json};
 
 use crate::clock::Clock;
 use crate::ids;
-use crate::state::{Account, ApiKey, Holder, Org, Project, Secret, World};
+use crate::state::{Account, ApiKey, Holder, Org, Project, Secret};
+use crate::world::World;
 
 /// Lifetime of the seed's client secret: a year, Atlas's longest.
 const SECRET_HOURS: i64 = 8_760;

@@ -150,7 +150,6 @@ macro_rules! settings {
         /// The switches; see each field.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
-        #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
         pub struct Settings { $($(#[$doc])* pub $name: $kind),+ }
 
         impl Default for Settings {

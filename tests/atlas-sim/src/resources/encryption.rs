@@ -33,6 +33,12 @@ const NEEDED: [&str; 5] = [
     "keyVaultName",
     "keyIdentifier",
 ];
+const PROVIDERS: [&str; 4] = [
+    "azureKeyVault",
+    "awsKms",
+    "googleCloudKms",
+    "enabledForSearchNodes",
+];
 const STATIC: [&str; 3] = ["tenantID", "clientID", "secret"];
 const ENVIRONMENTS: [&str; 3] = ["AZURE", "AZURE_CHINA", "AZURE_US_GOVERNMENT"];
 
@@ -59,12 +65,6 @@ fn show(project: &Project, valid: bool) -> Value {
 
 pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let body = call.take_body();
-    const PROVIDERS: [&str; 4] = [
-        "azureKeyVault",
-        "awsKms",
-        "googleCloudKms",
-        "enabledForSearchNodes",
-    ];
     let fields = Fields::new(&body, &PROVIDERS)?;
     let search_nodes = fields.flag("enabledForSearchNodes")?;
     for other in ["awsKms", "googleCloudKms"] {
@@ -172,7 +172,9 @@ fn changed(
     let mut vault = project.key_vault.clone();
     // One kind of credentials takes the place of the other.
     if change.contains_key("roleId") {
-        STATIC.iter().for_each(|name| drop(vault.remove(*name)));
+        for name in STATIC {
+            vault.remove(name);
+        }
     }
     if STATIC.iter().any(|name| change.contains_key(*name)) {
         vault.remove("roleId");
