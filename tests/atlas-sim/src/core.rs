@@ -28,7 +28,7 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) faults: Faults,
     pub(crate) log: RequestLog,
-    /// Counts answers; turns the order of role arrays.
+    /// Counts signed-in requests; turns the order of role arrays.
     pub(crate) turn: usize,
 }
 

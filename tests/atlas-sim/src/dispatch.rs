@@ -47,7 +47,6 @@ pub(crate) struct Outcome {
 
 /// Answers one request.
 pub(crate) fn answer(core: &mut Core, incoming: &Incoming, now: DateTime<Utc>) -> Outcome {
-    core.turn = core.turn.wrapping_add(1);
     let style = Style::of(&core.settings);
     let address = caller_address(incoming, &core.settings);
     if auth::token_operation(incoming.path()).is_some() {
@@ -64,6 +63,7 @@ pub(crate) fn answer(core: &mut Core, incoming: &Incoming, now: DateTime<Utc>) -
             };
         }
     };
+    core.turn = core.turn.wrapping_add(1);
     let mut level = None;
     let reply = match route(core, incoming, &principal, address, now, &mut level) {
         Ok((answer, operation, version)) => {
