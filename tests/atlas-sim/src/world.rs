@@ -55,24 +55,35 @@ impl World {
     }
 
     /// Deletes a key from its organization and every project.
-    pub(crate) fn delete_key(&mut self, id: &str, now: DateTime<Utc>) {
-        if let Some(key) = self.key_mut(id) {
+    pub(crate) fn delete_key(&mut self, id: &str, now: DateTime<Utc>, settings: &Settings) {
+        let lag = settings.read_lag_after_delete_seconds;
+        if lag.max(settings.deleted_key_lives_seconds) == 0 {
+            if let Some(key) = self.keys.remove(id) {
+                self.public_keys.remove(&key.public_key);
+            }
+        } else if let Some(key) = self.key_mut(id) {
             key.holder.deleted_at = Some(now);
             self.fading += 1;
         }
     }
 
     /// Deletes an account with its secrets, and its tokens if they die with it.
-    pub(crate) fn delete_account(&mut self, client_id: &str, now: DateTime<Utc>, tokens: bool) {
-        if let Some(account) = self.account_mut(client_id) {
-            account.holder.deleted_at = Some(now);
-            let dead = std::mem::take(&mut account.tokens);
-            self.fading += 1;
-            if tokens {
-                for token in dead {
-                    self.tokens.remove(&token);
-                }
-            }
+    pub(crate) fn delete_account(&mut self, id: &str, now: DateTime<Utc>, settings: &Settings) {
+        let Some(account) = self.account_mut(id) else {
+            return;
+        };
+        account.holder.deleted_at = Some(now);
+        let tokens = std::mem::take(&mut account.tokens);
+        self.fading += 1;
+        if !settings.tokens_die_with_account {
+            return;
+        }
+        for token in tokens {
+            self.tokens.remove(&token);
+        }
+        if settings.read_lag_after_delete_seconds == 0 {
+            self.accounts.remove(id);
+            self.fading -= 1;
         }
     }
 

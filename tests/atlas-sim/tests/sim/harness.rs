@@ -110,10 +110,9 @@ impl Challenge {
 }
 
 fn md5(text: &str) -> String {
-    Md5::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let bytes = Md5::digest(text.as_bytes());
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 /// The file for the exchanges of a test.
@@ -133,10 +132,19 @@ fn exchanges(test: &str) -> PathBuf {
 impl Atlas {
     /// Starts with Atlas's limits and defaults; `test` names the file of exchanges.
     pub(crate) async fn start(test: &str) -> Self {
-        let options = Options {
+        Self::with(Options {
             exchanges: Some(exchanges(test)),
             ..Options::default()
-        };
+        })
+        .await
+    }
+
+    /// Starts without a file of exchanges, for what the description cannot allow.
+    pub(crate) async fn unrecorded() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    async fn with(options: Options) -> Self {
         Self {
             sim: atlas_sim::start(options).await.unwrap(),
             http: Client::builder().no_proxy().build().unwrap(),
