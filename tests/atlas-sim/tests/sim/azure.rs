@@ -138,6 +138,39 @@ async fn static_credentials_give_way_to_a_role() {
 }
 
 #[tokio::test]
+async fn the_way_back_to_static_credentials_and_both_at_once_are_as_set() {
+    let atlas = Atlas::start("azure_back").await;
+    let statics = json!({"tenantID": TENANT, "clientID": TENANT, "secret": "hush"});
+    let id = register(&atlas).await;
+    configure(&atlas, vault(json!({"roleId": id}))).await.ok();
+    atlas
+        .settings(json!({"static_credentials_after_role": "refuse"}))
+        .await;
+    let answer = configure(&atlas, statics.clone()).await;
+    assert_eq!(
+        answer.refusal(),
+        (400, "ENCRYPTION_AT_REST_SETTINGS_INVALID")
+    );
+    atlas
+        .settings(json!({"static_credentials_after_role": "accept"}))
+        .await;
+    let body = configure(&atlas, statics.clone()).await.ok();
+    assert!(body["azureKeyVault"].get("roleId").is_none());
+    let mut both = statics;
+    both["roleId"] = json!(id);
+    assert_eq!(
+        configure(&atlas, both.clone()).await.refusal(),
+        (400, "BAD_REQUEST")
+    );
+    atlas
+        .settings(json!({"both_azure_credentials": "accept"}))
+        .await;
+    let body = configure(&atlas, both).await.ok();
+    assert_eq!(body["azureKeyVault"]["roleId"], json!(id));
+    assert!(body["azureKeyVault"].get("clientID").is_none());
+}
+
+#[tokio::test]
 async fn a_failed_check_leaves_what_was() {
     let atlas = Atlas::start("azure_check").await;
     let id = register(&atlas).await;

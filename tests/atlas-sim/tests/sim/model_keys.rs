@@ -44,3 +44,16 @@ async fn a_model_key_shows_its_secret_once() {
         (404, "RESOURCE_NOT_FOUND")
     );
 }
+
+#[tokio::test]
+async fn names_are_unique_only_if_set_so() {
+    let atlas = Atlas::start("model_keys_names").await;
+    let path = format!("{}/aiModelApiKeys", atlas.project());
+    let body = json!({"name": "n", "cloud": "ANY", "geography": "ANY"});
+    for (unique, status) in [(false, 201), (false, 201), (true, 400)] {
+        atlas
+            .settings(json!({"model_key_names_unique": unique}))
+            .await;
+        assert_eq!(atlas.post(&path, body.clone()).await.status, status);
+    }
+}

@@ -320,3 +320,22 @@ async fn unpleasant_but_legal_answers_can_be_had() {
         "the order changes between calls"
     );
 }
+
+#[tokio::test]
+async fn http2_is_spoken() {
+    let atlas = Atlas::start("request_http2").await;
+    let client = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
+    let token = atlas.mint(atlas.client()).await.text("access_token");
+    let request = client.get(format!("{}/api/atlas/v2/orgs", atlas.api()));
+    let request = request
+        .header("accept", NEWEST)
+        .header("authorization", format!("Bearer {token}"));
+    let response = request.send().await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), response.version()),
+        (200, reqwest::Version::HTTP_2)
+    );
+}
