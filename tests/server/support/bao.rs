@@ -105,7 +105,7 @@ impl Client {
         let mut request = self
             .http
             .request(method, url)
-            .timeout(Duration::from_secs(120))
+            .timeout(Duration::from_mins(2))
             .header("X-Vault-Token", &self.token);
         if let Some(body) = body {
             request = request.header("Content-Type", kind).body(body.to_string());
