@@ -52,6 +52,66 @@ impl TestMount {
         mount
     }
 
+    /// A configured mount with the role `reader`: an organization key with one address, and what
+    /// `fields` adds or changes.
+    pub(crate) async fn with_role(fields: Value) -> Self {
+        let mount = Self::configured().await;
+        mount.write_reader(fields).await;
+        mount
+    }
+
+    /// Another mount, with a storage of its own, on the same Atlas; the role `reader` as well.
+    pub(crate) async fn beside(other: &Self) -> Self {
+        let storage = Arc::new(MemoryStorage::default());
+        let system = Arc::new(FixedSystemView::default());
+        let clock = Arc::clone(&other.clock);
+        let (backend, tasks) = backend(&storage, &system, &clock).await;
+        let mount = Self {
+            storage,
+            system,
+            clock,
+            atlas: other.atlas.clone(),
+            backend,
+            tasks,
+        };
+        let written = mount.write("config", mount.atlas.key_config()).await;
+        assert!(written.is_ok(), "{written:?}");
+        mount.write_reader(json!({})).await;
+        mount
+    }
+
+    pub(crate) async fn write_reader(&self, fields: Value) {
+        let mut role = json!({
+            "organization_id": self.atlas.org(), "roles": "ORG_MEMBER", "ip_addresses": "192.0.2.1",
+        });
+        for (key, value) in fields.as_object().into_iter().flatten() {
+            role[key] = value.clone();
+        }
+        let written = self.write("roles/reader", role).await;
+        assert!(written.is_ok(), "{written:?}");
+    }
+
+    /// The keys of the journal and of write-ahead log entries.
+    pub(crate) fn journal_keys(&self) -> Vec<String> {
+        let mut keys = self.storage.keys();
+        keys.retain(|key| key.starts_with("issued/") || key.starts_with("wal/"));
+        keys
+    }
+
+    /// A number of `status`, by its place in the journal's part.
+    pub(crate) async fn figure(&self, part: &str, name: &str) -> u64 {
+        let status = Self::data(self.read("status").await);
+        status["journal"][part][name].as_u64().unwrap_or_default()
+    }
+
+    /// Ticks as the host does, a minute apart.
+    pub(crate) async fn tick_for(&self, minutes: u64) {
+        for _ in 0..minutes {
+            self.turn(Duration::from_mins(1)).await;
+            self.tick().await.expect("a tick");
+        }
+    }
+
     /// The process dies and another takes its place: memory is gone, storage and Atlas are not.
     pub(crate) async fn restart(&mut self) {
         self.tasks.close(Duration::ZERO).await;
@@ -163,9 +223,10 @@ fn request(operation: Operation, path: &str, data: Value) -> Request {
     }
 }
 
-/// The stand-in, with its control port.
+/// The stand-in, with its control port. Clones share it.
+#[derive(Clone)]
 pub(crate) struct Atlas {
-    running: atlas_sim::Running,
+    running: Arc<atlas_sim::Running>,
     http: reqwest::Client,
 }
 
@@ -178,7 +239,10 @@ impl Atlas {
             .no_proxy()
             .build()
             .expect("a client");
-        Self { running, http }
+        Self {
+            running: Arc::new(running),
+            http,
+        }
     }
 
     /// What to write to `config` for the seed's key.

@@ -1,84 +1,78 @@
-//! The minute's look at what was left half-made: by us, and by the Go engine before us.
+//! Removal of what was left half-made: by us, and by the Go engine before us.
+//!
+//! An entry is written before the create is sent, and again with Atlas's id after. So whatever moment
+//! a process ends at, the entry is there, and what Atlas made is found by its id or, where the answer
+//! was lost, by its description, which no other key or account has. "Not found" is no proof while
+//! Atlas's lists may lag, or while an older active node may still be at work: an entry goes without a
+//! deletion only when it is old and Atlas had nothing of it twice.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::entry::{JournalEntry, JournalId, Stage};
-use crate::atlas::{ApiKeyId, OrgId, Patience, Priority, ProjectId};
+use crate::atlas::{ApiKeyId, Deletion, OrgId, Patience, ProjectId};
 use crate::engine::Engine;
 use crate::engine::creds::{find, remove};
 use crate::engine::error::EngineError;
 use crate::engine::roles::CredentialType;
 use crate::framework::RollbackCall;
 
-/// A request gives up within 85 s and cleans up for 30 s at most. What is still half-made after
-/// this belongs to a process, or an active node, that is no more.
-const LEFT_BEHIND_AFTER: TimeDelta = TimeDelta::minutes(3);
+/// From when on "not found" counts. The create is sent within 85 s, Atlas's lists lag by up to two
+/// minutes; the rest is for clocks that differ.
+const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(10);
+/// Lists are no snapshot: while others are deleted, an item may slip from one page to the one before.
+const VAIN_LOOKS: u32 = 2;
 
-/// Atlas's lists may lag behind a create. What is not listed this long after was never made.
-const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
-
-/// Work of one tick: the next comes in a minute.
-const MAX_ENTRIES: usize = 25;
-const TICK_PATIENCE: Duration = Duration::from_secs(45);
-
-/// Removes what was left half-made. One failure does not keep the others from their turn.
-pub(crate) async fn roll_back(engine: &Engine) -> Result<(), EngineError> {
-    let now = engine.clock.now();
-    let due = engine.journal.half_made(now - LEFT_BEHIND_AFTER).await?;
-    if due.is_empty() {
-        return Ok(());
-    }
-    let patience = Patience::within(TICK_PATIENCE, Priority::Background);
-    let mut first_failure = None;
-    for id in due.into_iter().take(MAX_ENTRIES) {
-        if let Err(error) = finish(engine, &id, patience, now).await {
-            tracing::warn!(
-                journal_id = %id,
-                error = %crate::vault::failure::chain(&error),
-                "a half-made credential is still to be removed"
-            );
-            first_failure.get_or_insert(error);
-        }
-    }
-    first_failure.map_or(Ok(()), Err)
-}
-
-async fn finish(
+/// Removes one half-made credential, or its entry where nothing was ever made.
+pub(super) async fn finish(
     engine: &Engine,
     id: &JournalId,
     patience: Patience,
-    now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
-    let Some(entry) = engine.journal.entry(id).await? else {
-        return engine.journal.remove(id).await;
+    let journal = &engine.journal;
+    let Some(entry) = journal.entry(id).await? else {
+        return journal.remove(id).await;
     };
-    if entry.stage == Stage::Live {
+    // A request that failed at its very last write may have stored a live entry all the same; its
+    // caller was told of the failure, so that the credential is in nobody's hands.
+    if entry.stage == Stage::Live && !journal.index().is_left(id) {
+        journal.learn(id, &entry);
         return Ok(());
     }
-    if take_away(engine, &entry, patience, now).await? {
+    if delete(engine, &entry, patience).await? {
+        journal.remove(id).await?;
+        journal.tally().rolled_back += 1;
         tracing::info!(journal_id = %id, role = entry.role, "a half-made credential was removed");
-        engine.journal.remove(id).await?;
+        return Ok(());
+    }
+    let is_old = engine.clock.now() - entry.issued_at > LISTED_WITHIN;
+    let looks = journal.index().looked_in_vain(id);
+    if is_old && looks >= VAIN_LOOKS {
+        journal.remove(id).await?;
+        journal.tally().never_made += 1;
+        tracing::info!(
+            journal_id = %id,
+            role = entry.role,
+            "of a half-made credential there is nothing in Atlas"
+        );
     }
     Ok(())
 }
 
-/// False: nothing is listed, which does not prove anything yet.
-async fn take_away(
+/// False: Atlas had nothing to delete.
+async fn delete(
     engine: &Engine,
     entry: &JournalEntry,
     patience: Patience,
-    now: DateTime<Utc>,
 ) -> Result<bool, EngineError> {
     let linked = engine.connection.linked().await?;
-    let found = find(&linked, entry, patience).await?;
-    for made in &found {
-        remove(&linked, made, patience).await?;
+    let mut deleted = false;
+    for made in find(&linked, entry, patience).await? {
+        deleted |= remove(&linked, &made, patience).await? == Deletion::Deleted;
     }
-    Ok(!found.is_empty() || now - entry.issued_at > LISTED_WITHIN)
+    Ok(deleted)
 }
 
 /// The kind of the Go engine's write-ahead log entries.
@@ -97,9 +91,11 @@ struct GoEntry {
     api_key_id: String,
 }
 
-/// Finishes an entry that the Go engine left in its write-ahead log: the key it may have made is
-/// removed.
-pub(crate) async fn finish_go_entry(
+/// Takes an entry that the Go engine left in its write-ahead log over into the journal, from where it
+/// is rolled back like any other: with pauses, shown in `status`, and held when deletions are.
+///
+/// The Go engine removed such an entry before it answered, so that no lease belongs to it.
+pub(crate) async fn take_over_go_entry(
     engine: Arc<Engine>,
     call: RollbackCall,
 ) -> Result<(), EngineError> {
@@ -120,20 +116,15 @@ pub(crate) async fn finish_go_entry(
         issued_at: call.entry.created_at,
         dies_by: call.entry.created_at,
     };
-    if entry.description.is_empty() && !entry.is_known() {
+    // A description of another form is none that the Go engine drew: a key of a person could have it.
+    if JournalId::of_description(&entry.description).is_none() && entry.made().is_none() {
         tracing::warn!(
             id = call.entry.id,
-            "a write-ahead log entry names nothing; it is dropped"
+            description = entry.description,
+            "a write-ahead log entry names no key that could be found for certain; it is dropped"
         );
         return Ok(());
     }
-    let patience = Patience {
-        deadline: call.caller.deadline,
-        priority: Priority::Background,
-    };
-    if take_away(&engine, &entry, patience, engine.clock.now()).await? {
-        Ok(())
-    } else {
-        Err(EngineError::NotListedYet)
-    }
+    let id = JournalId::of_go_entry(&call.entry.id);
+    engine.journal.write(&id, &entry).await
 }
