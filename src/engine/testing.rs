@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::EngineFactory;
-use crate::base::SystemEntropy;
 use crate::base::time::TurnedClock;
+use crate::base::{Clock as _, SystemEntropy};
 use crate::vault::memory::{FixedSystemView, MemoryStorage};
 use crate::vault::{
     Backend, Caller, Data, Factory as _, Failure, Mount, Operation, Request, Response, Secret,
@@ -96,6 +97,10 @@ impl TestMount {
         let mut keys = self.storage.keys();
         keys.retain(|key| key.starts_with("issued/") || key.starts_with("wal/"));
         keys
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// A number of `status`, by its place in the journal's part.
@@ -291,6 +296,29 @@ impl Atlas {
             answer.status()
         );
         serde_json::from_str(&answer.text().await.expect("a text")).unwrap_or(Value::Null)
+    }
+
+    /// A key made by somebody else; its id.
+    pub(crate) async fn plant_key(&self, description: &str) -> String {
+        let key = json!({
+            "org_id": self.org(), "desc": description, "org_roles": ["ORG_MEMBER"],
+        });
+        let made = self.control("POST", "/keys", key).await;
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Somebody deletes every key and account beside the seed's.
+    pub(crate) async fn forget_credentials(&self) {
+        let state = self.control("GET", "/state", Value::Null).await;
+        for (list, id, name) in [("keys", "id", "desc"), ("accounts", "client_id", "name")] {
+            for each in state[list].as_array().into_iter().flatten() {
+                if each[name] != "seed" {
+                    let id = each[id].as_str().expect("an id");
+                    let path = format!("/{list}/{id}");
+                    self.control("DELETE", &path, Value::Null).await;
+                }
+            }
+        }
     }
 
     pub(crate) async fn fault(&self, fault: Value) {

@@ -302,6 +302,58 @@ mod tests {
         assert_eq!(mount.journal_keys(), Vec::<String>::new());
     }
 
+    #[tokio::test]
+    async fn max_live_holds_for_requests_at_the_same_time() {
+        let mut mount = TestMount::with_role(json!({ "max_live": 5 })).await;
+        let asked = (0..20).map(|_| mount.read("creds/reader"));
+        let answers = futures_util::future::join_all(asked).await;
+        let (given, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        assert_eq!((given.len(), refused.len()), (5, 15));
+        for refusal in refused {
+            let Err(Failure::Coded { status: 429, text }) = refusal else {
+                panic!("{refusal:?}");
+            };
+            assert!(text.contains("has 5 credentials alive"), "{text}");
+        }
+        assert_eq!(mount.atlas.credentials().await.len(), 5);
+        mount.restart().await;
+        assert!(mount.read("creds/reader").await.is_err());
+        let lease = given.into_iter().flatten().flatten().next();
+        let lease = lease.and_then(|answer| answer.secret).expect("a lease");
+        mount.revoke(&lease).await.expect("revoked");
+        mount.issue("reader").await;
+        assert!(mount.read("creds/reader").await.is_err());
+        mount.write_reader(json!({ "max_live": 0 })).await;
+        mount.issue("reader").await;
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_was_not_completed_gives_its_place_back() {
+        let mount = TestMount::with_role(json!({ "max_live": 1 })).await;
+        let refusal = json!({
+            "operation": "createOrgAccessEntry",
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        });
+        mount.atlas.fault(refusal).await;
+        mount
+            .read("creds/reader")
+            .await
+            .expect_err("no access list");
+        mount.storage.fail_after(Some(0));
+        mount.read("creds/reader").await.expect_err("no storage");
+        mount.storage.fail_after(None);
+        mount.issue("reader").await;
+    }
+
+    #[tokio::test]
+    async fn a_role_with_a_wrong_max_live_is_refused() {
+        let mount = TestMount::with_role(json!({ "max_live": 3 })).await;
+        let role = TestMount::data(mount.read("roles/reader").await);
+        assert_eq!(role["max_live"], 3);
+        let refused = mount.write("roles/reader", json!({ "max_live": -1 })).await;
+        assert!(matches!(refused, Err(Failure::BadRequest(text)) if text.contains("max_live")));
+    }
+
     #[test]
     fn descriptions_fit_into_atlas_and_keep_the_go_engines_form() {
         let id = JournalId::draw(&SystemEntropy, &Mark::random());

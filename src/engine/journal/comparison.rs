@@ -68,14 +68,13 @@ impl Comparison<'_> {
     ) -> Result<(), EngineError> {
         let journal = &self.engine.journal;
         let mark = journal.mark(&*self.engine.entropy).await?;
-        let index = journal.index();
+        let known = journal
+            .known(listed.iter().filter_map(Found::journal_id))
+            .await?;
         for found in listed {
-            let Some(id) = JournalId::of_description(&found.description) else {
+            let Some(id) = found.journal_id().filter(|id| !known.contains(id)) else {
                 continue;
             };
-            if index.contains(&id) {
-                continue;
-            }
             if !id.carries(mark) {
                 report.unmarked.push(found.clone());
             } else if found.made_at().is_some_and(|at| at < before) {
@@ -95,10 +94,7 @@ impl Comparison<'_> {
         listed: &[Found],
         report: &mut Report,
     ) -> Result<(), EngineError> {
-        let ids = listed.iter();
-        let present: HashSet<JournalId> = ids
-            .filter_map(|found| JournalId::of_description(&found.description))
-            .collect();
+        let present: HashSet<JournalId> = listed.iter().filter_map(Found::journal_id).collect();
         for id in begun.iter().filter(|id| !present.contains(id)) {
             let Some(entry) = self.engine.journal.entry(id).await? else {
                 continue;

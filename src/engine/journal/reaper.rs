@@ -59,3 +59,125 @@ pub(super) async fn finish(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use crate::engine::testing::TestMount;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    async fn is_alive(mount: &TestMount) -> bool {
+        let alive = !mount.atlas.credentials().await.is_empty();
+        assert_eq!(alive, !mount.journal_keys().is_empty());
+        alive
+    }
+
+    /// The lease is lost or was force-revoked: nobody revokes it.
+    #[tokio::test]
+    async fn what_outlives_its_lease_is_deleted_an_hour_later_and_not_before() {
+        for kind in ["programmatic_api_key", "service_account"] {
+            let role = json!({ "credential_type": kind, "max_ttl": "8h" });
+            let mount = TestMount::with_role(role).await;
+            mount.issue("reader").await;
+            mount.turn(HOUR * 9 - Duration::from_mins(2)).await;
+            mount.tick_for(1).await;
+            assert!(is_alive(&mount).await, "{kind}");
+            assert_eq!(mount.figure("entries", "due").await, 0);
+            mount.tick_for(2).await;
+            assert!(!is_alive(&mount).await, "{kind}");
+            assert_eq!(mount.figure("reaper", "deleted").await, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_renewal_puts_the_end_off() {
+        let mount = TestMount::with_role(json!({ "max_ttl": "2h" })).await;
+        let (_, mut lease) = mount.issue("reader").await;
+        lease.issue_time = Some(mount.now());
+        mount.write_reader(json!({ "max_ttl": "4h" })).await;
+        mount.renew(&lease).await.expect("renewed");
+        mount.turn(HOUR * 5 - Duration::from_mins(1)).await;
+        mount.tick().await.expect("a tick");
+        assert!(is_alive(&mount).await);
+        mount.tick_for(2).await;
+        assert!(!is_alive(&mount).await);
+    }
+
+    #[tokio::test]
+    async fn storage_knows_better_than_memory() {
+        let mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
+        mount.issue("reader").await;
+        mount.turn(HOUR * 3).await;
+        let [key] = mount.journal_keys().try_into().expect("one entry");
+        let stored = mount.storage.value(&key);
+        let mut entry: serde_json::Value = serde_json::from_slice(&stored).expect("JSON");
+        entry["dies_by"] = json!(mount.now() + HOUR);
+        mount.storage.plant(&key, entry.to_string().as_bytes());
+        mount.tick().await.expect("a tick");
+        assert!(is_alive(&mount).await);
+        assert_eq!(mount.figure("entries", "due").await, 0);
+    }
+
+    #[tokio::test]
+    async fn the_host_goes_first_after_a_start() {
+        let mut mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
+        mount.issue("reader").await;
+        mount.turn(HOUR * 9).await;
+        mount.restart().await;
+        mount.tick_for(14).await;
+        assert!(is_alive(&mount).await);
+        assert_eq!(mount.figure("entries", "due").await, 1);
+        mount.tick_for(1).await;
+        assert!(!is_alive(&mount).await);
+    }
+
+    #[tokio::test]
+    async fn held_deletions_hold_the_reaper() {
+        let mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
+        mount.issue("reader").await;
+        let hold = json!({ "hold_deletions": true });
+        mount.write("config", hold).await.expect("held");
+        mount.turn(HOUR * 9).await;
+        mount.tick_for(2).await;
+        assert!(is_alive(&mount).await);
+    }
+
+    #[tokio::test]
+    async fn an_outage_is_waited_out_with_pauses() {
+        let mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
+        for _ in 0..2 {
+            mount.issue("reader").await;
+        }
+        mount.turn(HOUR * 3).await;
+        let refusal = json!({
+            "operation": "deleteOrgApiKey", "count": 0,
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        });
+        mount.atlas.fault(refusal).await;
+        mount.atlas.forget_requests().await;
+        mount.tick_for(8).await;
+        // Tried after 0, 1, 3 and 7 minutes.
+        let operations = mount.atlas.operations().await;
+        assert_eq!(operations["deleteOrgApiKey"], 8);
+        assert_eq!(mount.figure("entries", "most_failures").await, 4);
+        mount.atlas.no_more_faults().await;
+        mount.tick_for(8).await;
+        assert!(!is_alive(&mount).await);
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_is_gone_leaves_the_journal() {
+        let mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
+        mount.issue("reader").await;
+        mount.atlas.forget_credentials().await;
+        mount.turn(HOUR * 3).await;
+        mount.tick().await.expect("a tick");
+        assert!(!is_alive(&mount).await);
+        assert_eq!(mount.figure("reaper", "found_gone").await, 1);
+        assert_eq!(mount.figure("reaper", "deleted").await, 0);
+    }
+}

@@ -5,6 +5,7 @@
 //! node makes a new instance, and only the active node writes entries, so memory stays true; where a
 //! write failed, its effect is unknown, and storage is read anew.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -105,10 +106,14 @@ impl Journal {
         entry: &JournalEntry,
         max_live: u32,
     ) -> Result<Hold, EngineError> {
-        if max_live > 0 {
-            self.fill().await?;
-        }
-        let hold = self.reserve(id, entry, max_live)?;
+        let hold = loop {
+            if max_live > 0 {
+                self.fill().await?;
+            }
+            if let Some(hold) = self.reserve(id, entry, max_live)? {
+                break hold;
+            }
+        };
         if let Err(error) = stored::save(&*self.storage, keys::issued(id), entry, false).await {
             // Nothing was sent to Atlas. Should the entry be stored all the same, it is found when
             // storage is read anew.
@@ -120,13 +125,17 @@ impl Journal {
         Ok(hold)
     }
 
+    /// [`None`]: memory must be filled first.
     fn reserve(
         &self,
         id: &JournalId,
         entry: &JournalEntry,
         max_live: u32,
-    ) -> Result<Hold, EngineError> {
+    ) -> Result<Option<Hold>, EngineError> {
         let mut index = self.index();
+        if max_live > 0 && !index.filled {
+            return Ok(None);
+        }
         let live = index.alive(&entry.role);
         if max_live > 0 && live >= usize::try_from(max_live).unwrap_or(usize::MAX) {
             return Err(EngineError::TooManyLive {
@@ -136,10 +145,10 @@ impl Journal {
             });
         }
         index.put(id, entry, Hands::Busy);
-        Ok(Hold {
+        Ok(Some(Hold {
             index: Arc::clone(&self.index),
             id: id.clone(),
-        })
+        }))
     }
 
     /// Writes an entry, new or changed.
@@ -191,6 +200,21 @@ impl Journal {
     /// Another node wrote entries: what was derived from them is dropped.
     pub(crate) fn forget(&self) {
         self.index().forget();
+    }
+
+    /// Which of these have an entry.
+    pub(super) async fn known(
+        &self,
+        ids: impl Iterator<Item = JournalId> + Clone,
+    ) -> Result<HashSet<JournalId>, EngineError> {
+        loop {
+            self.fill().await?;
+            let index = self.index();
+            // Memory that was just forgotten knows nothing: then everything would be a stray.
+            if index.filled {
+                return Ok(ids.filter(|id| index.contains(id)).collect());
+            }
+        }
     }
 
     /// How many credentials are live.
@@ -262,5 +286,77 @@ impl Journal {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::engine::testing::TestMount;
+
+    fn entry(number: usize, stage: &str) -> (String, Vec<u8>) {
+        let id = format!("{number:020}");
+        let entry = json!({
+            "stage": stage, "role": "reader", "credential_type": "programmatic_api_key",
+            "description": format!("vault-reader-{id}"),
+            "organization_id": "0123456789abcdef01234567",
+            "programmatic_api_key_id": "0123456789abcdef01234567",
+            "display_name": "", "entity_id": "",
+            "issued_at": "2026-01-01T00:00:00Z", "dies_by": "9999-01-01T00:00:00Z",
+        });
+        (format!("issued/{id}"), entry.to_string().into_bytes())
+    }
+
+    fn plant(mount: &TestMount, numbers: std::ops::Range<usize>) {
+        for number in numbers {
+            let (key, value) = entry(number, "live");
+            mount.storage.plant(&key, &value);
+        }
+    }
+
+    #[tokio::test]
+    async fn every_page_of_storage_is_read() {
+        let mount = TestMount::with_role(json!({ "max_live": 1_200 })).await;
+        plant(&mount, 0..1_200);
+        mount.storage.plant("issued/no-journal-id", b"{}");
+        mount.storage.plant("issued/0123456789abcdefghij", b"{");
+        let refused = mount.read("creds/reader").await.expect_err("too many");
+        assert!(refused.to_string().contains("1200"), "{refused}");
+        assert_eq!(mount.figure("entries", "live").await, 1_200);
+        assert_eq!(mount.figure("entries", "unreadable").await, 2);
+    }
+
+    #[tokio::test]
+    async fn storage_is_read_anew_after_a_failed_write() {
+        let mount = TestMount::with_role(json!({})).await;
+        mount.issue("reader").await;
+        assert_eq!(mount.figure("entries", "live").await, 1);
+        mount.storage.fail_after(Some(0));
+        mount.read("creds/reader").await.expect_err("no storage");
+        mount.storage.fail_after(None);
+        plant(&mount, 0..1);
+        assert_eq!(mount.figure("entries", "live").await, 2);
+    }
+
+    #[tokio::test]
+    async fn what_another_node_wrote_is_read() {
+        let mount = TestMount::configured().await;
+        assert_eq!(mount.figure("entries", "live").await, 0);
+        plant(&mount, 0..3);
+        mount.invalidate("roles/reader").await;
+        assert_eq!(mount.figure("entries", "live").await, 0);
+        mount.invalidate("issued/00000000000000000000").await;
+        assert_eq!(mount.figure("entries", "live").await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_renewal_does_not_bring_back_what_was_removed() {
+        let mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
+        let (_, lease) = mount.issue("reader").await;
+        mount.write_reader(json!({ "max_ttl": "4h" })).await;
+        mount.revoke(&lease).await.expect("revoked");
+        mount.renew(&lease).await.expect("an answer");
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
     }
 }

@@ -147,3 +147,153 @@ async fn forget_missing(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::base::{SystemEntropy, base62};
+    use crate::engine::testing::TestMount;
+    use crate::vault::{Data, Failure};
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    async fn tidied(mount: &TestMount, dry_run: bool) -> Data {
+        TestMount::data(mount.write("tidy", json!({ "dry_run": dry_run })).await)
+    }
+
+    /// As after a restore of a snapshot from before the credentials were issued.
+    fn forget_journal(mount: &TestMount) {
+        for key in mount.journal_keys() {
+            mount.storage.unplant(&key);
+        }
+    }
+
+    #[tokio::test]
+    async fn strays_are_reported_then_removed() {
+        for kind in ["programmatic_api_key", "service_account"] {
+            let mut mount = TestMount::with_role(json!({ "credential_type": kind })).await;
+            for _ in 0..2 {
+                mount.issue("reader").await;
+            }
+            forget_journal(&mount);
+            mount.restart().await;
+            let young = tidied(&mount, false).await;
+            assert_eq!(
+                (&young["young_count"], &young["stray_count"]),
+                (&json!(2), &json!(0))
+            );
+            mount.turn(Duration::from_hours(2)).await;
+            let (known, _) = mount.issue("reader").await;
+            let dry = tidied(&mount, true).await;
+            assert_eq!(
+                (&dry["stray_count"], &dry["removed_count"]),
+                (&json!(2), &json!(0))
+            );
+            assert_eq!(dry["strays"].as_array().map(Vec::len), Some(2));
+            assert_eq!(mount.atlas.credentials().await.len(), 3);
+            let wet = tidied(&mount, false).await;
+            assert_eq!(wet["removed_count"], 2, "{wet:?}");
+            let name = known.get("description").or_else(|| known.get("name"));
+            let left = mount.atlas.credentials().await;
+            assert_eq!(json!(left), json!([name]));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_others_made_is_never_touched() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        let beside = TestMount::beside(&mount).await;
+        mount.issue("reader").await;
+        beside.issue("reader").await;
+        let go = format!("vault-reader-{}", base62(&SystemEntropy, 20));
+        let marked = mount.atlas.credentials().await.remove(0);
+        for other in [go.as_str(), "vault-reader", "mine", &format!("{marked}x")] {
+            mount.atlas.plant_key(other).await;
+        }
+        mount.turn(DAY).await;
+        let report = tidied(&mount, false).await;
+        assert_eq!(report["stray_count"], 0);
+        assert_eq!(
+            report["unmarked_count"], 2,
+            "the other mount's and the Go engine's"
+        );
+        forget_journal(&mount);
+        mount.restart().await;
+        let report = tidied(&mount, false).await;
+        assert_eq!(report["removed_count"], 1, "{report:?}");
+        let left = mount.atlas.credentials().await;
+        assert_eq!(left.len(), 5);
+        assert!(left.contains(&go) && !left.contains(&marked));
+        let report = tidied(&beside, false).await;
+        assert_eq!(
+            (&report["stray_count"], &report["missing_count"]),
+            (&json!(0), &json!(0))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_entry_whose_credential_is_gone_is_kept_while_its_lease_may_live() {
+        let mount = TestMount::with_role(json!({ "max_ttl": "3h" })).await;
+        let (_, lease) = mount.issue("reader").await;
+        let (_, kept) = mount.issue("reader").await;
+        mount.revoke(&kept).await.expect("revoked");
+        mount.atlas.forget_credentials().await;
+        mount.turn(Duration::from_hours(2)).await;
+        let report = tidied(&mount, false).await;
+        assert_eq!(
+            (&report["missing_count"], &report["forgotten_count"]),
+            (&json!(1), &json!(0))
+        );
+        assert_eq!(
+            report["missing"][0]["id"],
+            lease.internal_data["journal_id"]
+        );
+        assert_eq!(mount.journal_keys().len(), 1);
+        mount.turn(Duration::from_hours(3)).await;
+        assert_eq!(tidied(&mount, true).await["missing_count"], 1);
+        assert_eq!(mount.journal_keys().len(), 1);
+        assert_eq!(tidied(&mount, false).await["forgotten_count"], 1);
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_failure_does_not_keep_the_others() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        for _ in 0..3 {
+            mount.issue("reader").await;
+        }
+        forget_journal(&mount);
+        mount.restart().await;
+        mount.turn(DAY).await;
+        mount
+            .atlas
+            .fault(json!({
+                "operation": "deleteOrgApiKey",
+                "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+            }))
+            .await;
+        let report = tidied(&mount, false).await;
+        assert_eq!(
+            (&report["removed_count"], &report["failed_count"]),
+            (&json!(2), &json!(1))
+        );
+        let error = report["failed"][0]["error"].as_str().unwrap_or_default();
+        assert!(error.contains("ACCESS_FORBIDDEN"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn held_deletions_let_tidy_only_look() {
+        let mount = TestMount::with_role(json!({})).await;
+        let hold = json!({ "hold_deletions": true });
+        mount.write("config", hold).await.expect("held");
+        let refused = mount.write("tidy", json!({ "dry_run": false })).await;
+        assert!(
+            matches!(refused, Err(Failure::BadRequest(_))),
+            "{refused:?}"
+        );
+        let looked = mount.write("tidy", Value::Null).await;
+        assert_eq!(TestMount::data(looked)["dry_run"], true);
+    }
+}

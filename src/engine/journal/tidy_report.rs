@@ -20,6 +20,11 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// The id at the end of its description, if it has the form of issued ones.
+    pub(super) fn journal_id(&self) -> Option<JournalId> {
+        JournalId::of_description(&self.description)
+    }
+
     /// When it was made, as its id tells.
     pub(super) fn made_at(&self) -> Option<DateTime<Utc>> {
         match &self.made {
