@@ -139,12 +139,14 @@ mod tests {
     #[tokio::test]
     async fn a_standby_tells_what_is_stored() {
         let mount = TestMount::configured().await;
+        let account = mount.atlas.account_config();
+        mount.write("config", account).await.expect("written");
         mount.system.set_replication(Replication(24_576));
         let status = TestMount::data(mount.read("status").await);
         assert_eq!(status["node"], "standby");
         assert_eq!(
             status["configuration"]["credential_type"],
-            "programmatic_api_key"
+            "service_account"
         );
         assert!(!status.contains_key("journal"));
     }

@@ -83,7 +83,7 @@ mod tests {
             let role = json!({ "credential_type": kind, "max_ttl": "8h" });
             let mount = TestMount::with_role(role).await;
             mount.issue("reader").await;
-            mount.turn(HOUR * 9 - Duration::from_mins(2)).await;
+            mount.turn(Duration::from_mins(9 * 60 - 2)).await;
             mount.tick_for(1).await;
             assert!(is_alive(&mount).await, "{kind}");
             assert_eq!(mount.figure("entries", "due").await, 0);
@@ -100,7 +100,7 @@ mod tests {
         lease.issue_time = Some(mount.now());
         mount.write_reader(json!({ "max_ttl": "4h" })).await;
         mount.renew(&lease).await.expect("renewed");
-        mount.turn(HOUR * 5 - Duration::from_mins(1)).await;
+        mount.turn(Duration::from_mins(5 * 60 - 1)).await;
         mount.tick().await.expect("a tick");
         assert!(is_alive(&mount).await);
         mount.tick_for(2).await;

@@ -212,11 +212,13 @@ mod tests {
         let mut mount = TestMount::with_role(json!({})).await;
         crash_after(&mut mount, 3).await;
         mount.system.set_replication(Replication(24_576));
+        mount.storage.set_read_only(true);
         mount.atlas.forget_requests().await;
         mount.tick_for(20).await;
         assert_eq!(mount.atlas.operations().await, json!({}));
         assert_eq!(mount.atlas.credentials().await.len(), 1);
         mount.system.set_replication(Replication(8_224));
+        mount.storage.set_read_only(false);
         mount.tick_for(1).await;
         assert_eq!(mount.atlas.credentials().await, NOTHING);
     }
@@ -255,7 +257,7 @@ mod tests {
         assert!(error["error"].as_str().is_some_and(|text| !text.is_empty()));
     }
 
-    async fn plant_wal(mount: &TestMount, id: &str, data: Value) {
+    fn plant_wal(mount: &TestMount, id: &str, data: Value) {
         let created_at = mount.now().timestamp();
         let entry = json!({"type": "programmatic_api_key", "data": data, "created_at": created_at});
         let key = format!("wal/{id}");
@@ -281,12 +283,12 @@ mod tests {
         for person in ["", "reader", "vault-b"] {
             mount.atlas.plant_key(person).await;
         }
-        plant_wal(&mount, "1", go_data(&by_id, mount.atlas.org(), &key)).await;
-        plant_wal(&mount, "2", go_data(&by_role, "", "")).await;
-        plant_wal(&mount, "3", go_data(&never, "", "")).await;
-        plant_wal(&mount, "4", go_data("", "", "")).await;
-        plant_wal(&mount, "5", go_data("", "", &key)).await;
-        plant_wal(&mount, "6", go_data("reader", "", "")).await;
+        plant_wal(&mount, "1", go_data(&by_id, mount.atlas.org(), &key));
+        plant_wal(&mount, "2", go_data(&by_role, "", ""));
+        plant_wal(&mount, "3", go_data(&never, "", ""));
+        plant_wal(&mount, "4", go_data("", "", ""));
+        plant_wal(&mount, "5", go_data("", "", &key));
+        plant_wal(&mount, "6", go_data("reader", "", ""));
         mount.tick_for(5).await;
         assert_eq!(mount.journal_keys().len(), 6, "too young");
         mount.tick_for(10).await;
