@@ -218,7 +218,10 @@ fn request(operation: Operation, path: &str, data: Value) -> Request {
         id: "a-request".to_owned(),
         operation,
         path: path.to_owned(),
-        data: data.as_object().cloned().unwrap_or_default(),
+        data: match data {
+            Value::Object(data) => data,
+            _ => Data::new(),
+        },
         secret: None,
         mount_point: "mongodbatlas/".to_owned(),
         mount_accessor: "mongodbatlas_1".to_owned(),

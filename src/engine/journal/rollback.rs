@@ -257,7 +257,7 @@ mod tests {
         assert!(error["error"].as_str().is_some_and(|text| !text.is_empty()));
     }
 
-    fn plant_wal(mount: &TestMount, id: &str, data: Value) {
+    fn plant_wal(mount: &TestMount, id: &str, data: &Value) {
         let created_at = mount.now().timestamp();
         let entry = json!({"type": "programmatic_api_key", "data": data, "created_at": created_at});
         let key = format!("wal/{id}");
@@ -283,12 +283,12 @@ mod tests {
         for person in ["", "reader", "vault-b"] {
             mount.atlas.plant_key(person).await;
         }
-        plant_wal(&mount, "1", go_data(&by_id, mount.atlas.org(), &key));
-        plant_wal(&mount, "2", go_data(&by_role, "", ""));
-        plant_wal(&mount, "3", go_data(&never, "", ""));
-        plant_wal(&mount, "4", go_data("", "", ""));
-        plant_wal(&mount, "5", go_data("", "", &key));
-        plant_wal(&mount, "6", go_data("reader", "", ""));
+        plant_wal(&mount, "1", &go_data(&by_id, mount.atlas.org(), &key));
+        plant_wal(&mount, "2", &go_data(&by_role, "", ""));
+        plant_wal(&mount, "3", &go_data(&never, "", ""));
+        plant_wal(&mount, "4", &go_data("", "", ""));
+        plant_wal(&mount, "5", &go_data("", "", &key));
+        plant_wal(&mount, "6", &go_data("reader", "", ""));
         mount.tick_for(5).await;
         assert_eq!(mount.journal_keys().len(), 6, "too young");
         mount.tick_for(10).await;
