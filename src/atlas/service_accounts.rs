@@ -85,16 +85,20 @@ pub struct SecretState {
     /// When it was last used, with some delay; `None` until then.
     #[serde(default, deserialize_with = "time_if_readable")]
     pub last_used_at: Option<DateTime<Utc>>,
-    /// The value but for its last four characters; empty if Atlas does not tell.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub masked_secret_value: String,
+    /// The end of its value, behind dots; empty if Atlas does not tell.
+    #[serde(
+        default,
+        rename = "maskedSecretValue",
+        deserialize_with = "null_as_default"
+    )]
+    pub masked: String,
 }
 
 impl SecretState {
     /// Whether what is shown of the value does not rule out that it is this one.
     #[must_use]
     pub fn may_be(&self, client_secret: &Sensitive) -> bool {
-        let shown = self.masked_secret_value.as_str();
+        let shown = self.masked.as_str();
         let tail = shown.rsplit(['.', '*']).next().unwrap_or_default();
         client_secret.expose().ends_with(tail)
     }

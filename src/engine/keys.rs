@@ -19,6 +19,9 @@ pub(super) const STATIC_ROLES: &str = "static-roles/";
 /// Deleted static roles of which something is still to be removed in Atlas, by client id.
 pub(super) const STATIC_LEAVING: &str = "static-leaving/";
 
+/// The key of the mark by which this mount knows its own credentials in Atlas.
+pub(super) const MARK: &str = "mark";
+
 /// A role.
 pub(super) fn role(name: &RoleName) -> String {
     format!("{ROLES}{name}")

@@ -1,5 +1,6 @@
 //! The secrets engine: what a mount holds, the table of its paths, and how it is made.
 
+mod background;
 mod config;
 mod connection;
 mod creds;
@@ -10,6 +11,7 @@ mod renewal;
 mod roles;
 mod schedule;
 mod static_roles;
+mod status;
 mod stored;
 #[cfg(test)]
 mod testing;
@@ -41,6 +43,7 @@ const OPERATION_PREFIX: &str = "mongo-db-atlas";
 
 /// One mount's engine.
 pub(crate) struct Engine {
+    version: String,
     storage: Arc<dyn Storage>,
     system: Arc<dyn SystemView>,
     clock: Arc<dyn Clock>,
@@ -65,16 +68,22 @@ const NAPS: &[Duration] = &[
 ];
 
 impl Engine {
-    fn new(mount: &Mount, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+    fn new(
+        version: String,
+        mount: &Mount,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
         let storage = Arc::clone(&mount.storage);
         Self {
+            version,
             system: Arc::clone(&mount.system),
             connection: Connection::new(
                 Arc::clone(&storage),
                 Arc::clone(&clock),
                 Arc::clone(&entropy),
             ),
-            journal: Journal::new(Arc::clone(&storage)),
+            journal: Journal::new(Arc::clone(&storage), clock.now()),
             root: config::Root::default(),
             static_roles: StaticRoles::default(),
             longest_secrets: LongestSecrets::default(),
@@ -95,6 +104,8 @@ impl Engine {
     fn invalidate(&self, key: &str) {
         if key == keys::CONFIG {
             self.connection.reset();
+        } else if key.starts_with(keys::ISSUED) {
+            self.journal.forget();
         }
         if key.starts_with(keys::STATIC_ROLES) || key.starts_with(keys::STATIC_LEAVING) {
             self.static_roles.forget();
@@ -110,13 +121,15 @@ impl Engine {
             .paths(config::paths::paths())
             .paths(roles::paths::paths())
             .paths(creds::paths::paths())
+            .paths(journal::paths::paths())
+            .paths(status::paths())
             .paths(static_roles::paths::paths());
         let kinds = creds::paths::secret_types();
         kinds
             .into_iter()
             .fold(framework, Framework::secret)
-            .wal(journal::GO_WAL_KIND, journal::finish_go_entry)
-            .periodic(tick)
+            .wal(journal::GO_WAL_KIND, journal::take_over_go_entry)
+            .periodic(background::tick)
             .on_invalidate(|engine, key| async move { engine.invalidate(&key) })
             .special(SpecialPaths {
                 local_storage: vec![wal::PREFIX.to_owned()],
@@ -128,16 +141,6 @@ impl Engine {
                 ..SpecialPaths::default()
             })
     }
-}
-
-/// The minute's work. One part's failure does not keep the others from their turn.
-async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
-    let (rolled_back, root, rotated) = tokio::join!(
-        journal::roll_back(&engine),
-        config::run_due(&engine),
-        static_roles::run_due(&engine)
-    );
-    rolled_back.and(root).and(rotated)
 }
 
 /// Makes an engine for each mount.
@@ -170,7 +173,12 @@ impl EngineFactory {
 #[async_trait]
 impl Factory for EngineFactory {
     async fn create(&self, mount: Mount) -> Result<Arc<dyn Backend>, Failure> {
-        let mut engine = Engine::new(&mount, Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let mut engine = Engine::new(
+            self.version.clone(),
+            &mount,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        );
         engine.naps = self.naps;
         Ok(Arc::new(engine.serve(mount)))
     }

@@ -12,5 +12,6 @@ mod rotate_tests;
 mod rotate_tick;
 
 pub(crate) use entry::ConfigEntry;
+pub(crate) use paths::deletions_held;
 pub(crate) use rotate_record::Root;
-pub(crate) use rotate_tick::run_due;
+pub(crate) use rotate_tick::{rotation, run_due};

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde_json::json;
 
+use super::rotate_entry::RootType;
 use super::rotate_record::RootRecord;
 use super::rotate_removal::settle;
 use super::{rotate_successor, rotate_tick};
 use crate::atlas::{Atlas, AtlasError, Patience, Priority};
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{Record as _, RenewalError, Tools, renew, retire};
-use crate::engine::roles::CredentialType;
 use crate::engine::schedule::Trouble;
-use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
+use crate::engine::{Engine, OPERATION_PREFIX};
 use crate::framework::{Call, Display, Field, Path, PathOperation};
 use crate::vault::failure::chain;
 use crate::vault::{Data, Operation, Response};
@@ -40,7 +40,7 @@ pub(super) fn path() -> Path<Engine> {
                     "What the new credential is: service_account leaves an API key behind for \
                      good. By default it is of the present one's type.",
                 )
-                .one_of(&["programmatic_api_key", "service_account"]),
+                .one_of(RootType::NAMES),
         )
         .field(
             Field::boolean("force")
@@ -62,7 +62,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     let _turn = engine.root.turn(patience.deadline).await?;
     let record = RootRecord::load(&engine).await?;
     let mut record = record.ok_or(EngineError::NotConfigured)?;
-    let to = wanted(&call, record.entry.credential_type())?;
+    let to = wanted(&call, record.entry.root_type())?;
     let now = engine.clock.now();
     let last = record.entry.rotation.last_rotated;
     if let Some(last) = last
@@ -82,14 +82,14 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     }))
 }
 
-fn wanted(call: &Call, present: CredentialType) -> Result<CredentialType, EngineError> {
+fn wanted(call: &Call, present: RootType) -> Result<RootType, EngineError> {
     let bad = |reason: &str| Err(EngineError::BadInput(format!("credential_type: {reason}")));
     match call.fields.text("credential_type").map(str::trim) {
         None | Some("") => Ok(present),
-        Some(name) => match (CredentialType::named(name), present) {
+        Some(name) => match (RootType::named(name), present) {
             (Some(to), present) if to == present => Ok(to),
-            (Some(CredentialType::ServiceAccount), _) => Ok(CredentialType::ServiceAccount),
-            (Some(CredentialType::ProgrammaticApiKey), _) => bad(
+            (Some(RootType::ServiceAccount), _) => Ok(RootType::ServiceAccount),
+            (Some(RootType::ProgrammaticApiKey), _) => bad(
                 "a service account is not replaced by an API key; write the key to config instead",
             ),
             _ => bad("give programmatic_api_key or service_account"),
@@ -102,7 +102,7 @@ fn told(record: &RootRecord) -> Data {
     let mut data = Data::from_iter([
         (
             "credential_type".to_owned(),
-            json!(entry.credential_type().name()),
+            json!(entry.root_type().name()),
         ),
         (
             "last_rotated".to_owned(),
@@ -124,7 +124,7 @@ fn told(record: &RootRecord) -> Data {
 /// does that. A failure is noted with the configuration.
 pub(super) async fn rotate(
     record: &mut RootRecord,
-    to: CredentialType,
+    to: RootType,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let outcome = replace(record, to, patience).await;
@@ -143,16 +143,11 @@ pub(super) async fn rotate(
 
 async fn replace(
     record: &mut RootRecord,
-    to: CredentialType,
+    to: RootType,
     patience: Patience,
 ) -> Result<(), EngineError> {
-    let present = record.entry.credential_type();
-    if (present, to)
-        == (
-            CredentialType::ServiceAccount,
-            CredentialType::ServiceAccount,
-        )
-    {
+    let present = record.entry.root_type();
+    if (present, to) == (RootType::ServiceAccount, RootType::ServiceAccount) {
         return renew_secret(record, patience).await;
     }
     // What an earlier attempt may have left is looked at before anything new is made.
@@ -295,14 +290,4 @@ pub(super) async fn learn(
         entry.client_secret_expires_at = state.expires_at;
         entry.rotation.client_secret_id = Some(state.id);
     }
-}
-
-/// The stored configuration's state of rotation, for the mount's status.
-pub(crate) async fn summary(engine: &Engine) -> Result<Data, EngineError> {
-    let entry: Option<super::ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
-    Ok(entry.map_or_else(Data::new, |entry| {
-        let mut data = Data::new();
-        rotate_tick::show(&entry, &mut data);
-        data
-    }))
 }

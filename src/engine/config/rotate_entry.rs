@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::entry::ConfigEntry;
 use crate::atlas::{ApiKeyId, ClientId, Hours, OrgId, SecretId};
 use crate::engine::renewal::Renewal;
-use crate::engine::roles::CredentialType;
 use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
 
 /// The name by which the configuration's credential has its place on a schedule.
@@ -16,11 +15,39 @@ pub(super) const NAME: &str = "config";
 /// Added to what a new secret has to cover, so that a missed rotation is no outage yet.
 const SPARE: Duration = Duration::from_hours(24);
 
+/// What a mount can sign in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RootType {
+    /// A programmatic API key.
+    ProgrammaticApiKey,
+    /// A service account with its secret.
+    ServiceAccount,
+}
+
+impl RootType {
+    /// The names users give.
+    pub(super) const NAMES: &'static [&'static str] = &["programmatic_api_key", "service_account"];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ProgrammaticApiKey => "programmatic_api_key",
+            Self::ServiceAccount => "service_account",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::ProgrammaticApiKey, Self::ServiceAccount]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
+
 /// A credential in Atlas that this mount made or used and still has to delete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Removal {
     /// What it is.
-    pub(crate) credential_type: CredentialType,
+    pub(crate) credential_type: RootType,
     /// Where it is managed.
     pub(crate) organization_id: OrgId,
     /// Unique description or name of one that was being made: finds it if its answer was lost.
@@ -134,6 +161,15 @@ impl Removal {
 }
 
 impl ConfigEntry {
+    /// What this mount signs in with.
+    pub(super) fn root_type(&self) -> RootType {
+        if self.client_id.is_some() {
+            RootType::ServiceAccount
+        } else {
+            RootType::ProgrammaticApiKey
+        }
+    }
+
     /// What is to be expected of the present secret; an API key has no end.
     pub(super) fn outlook(&self) -> Outlook {
         Outlook {

@@ -3,13 +3,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::rotate_entry::Removal;
+use super::rotate_entry::{Removal, RootType};
 use super::rotate_record::RootRecord;
 use crate::atlas::{AtlasError, Level, Patience};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Made;
-use crate::engine::roles::CredentialType;
 use crate::engine::schedule::Trouble;
 
 /// Atlas's lists may lag behind a create. What is not listed this long after was never made.
@@ -18,7 +17,7 @@ const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
 impl Removal {
     /// One that is about to be made.
     pub(super) fn of_new(
-        credential_type: CredentialType,
+        credential_type: RootType,
         organization_id: crate::atlas::OrgId,
         description: String,
         since: DateTime<Utc>,
@@ -39,8 +38,8 @@ impl Removal {
     /// One that was replaced.
     pub(super) fn of_old(made: Made, public_key: String, since: DateTime<Utc>) -> Self {
         let (kind, org) = match &made {
-            Made::ApiKey(org, _) => (CredentialType::ProgrammaticApiKey, org.clone()),
-            Made::ServiceAccount(org, _) => (CredentialType::ServiceAccount, org.clone()),
+            Made::ApiKey(org, _) => (RootType::ProgrammaticApiKey, org.clone()),
+            Made::ServiceAccount(org, _) => (RootType::ServiceAccount, org.clone()),
         };
         let mut removal = Self::of_new(kind, org, String::new(), since);
         removal.replaced = true;
@@ -146,7 +145,7 @@ async fn find(
     let description = &removal.description;
     let atlas = &linked.atlas;
     match removal.credential_type {
-        CredentialType::ProgrammaticApiKey => {
+        RootType::ProgrammaticApiKey => {
             let keys = atlas
                 .find_org_api_keys_by_description(org, description, patience)
                 .await?;
@@ -155,7 +154,7 @@ async fn find(
                 .map(|key| Made::ApiKey(org.clone(), key.id));
             Ok(made.collect())
         }
-        CredentialType::ServiceAccount => {
+        RootType::ServiceAccount => {
             let level = Level::Org(org.clone());
             let accounts = atlas
                 .find_service_accounts_by_name(&level, description, patience)

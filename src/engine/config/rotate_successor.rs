@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::entry::ConfigEntry;
-use super::rotate_entry::Removal;
+use super::rotate_entry::{Removal, RootType};
 use super::rotate_record::RootRecord;
 use super::rotate_removal::settle;
 use crate::atlas::{
@@ -20,7 +20,6 @@ use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Made;
 use crate::engine::renewal::patiently;
-use crate::engine::roles::CredentialType;
 
 /// What an operator reads beside the account in Atlas.
 const ABOUT: &str = "The credential of a Vault or OpenBao mount, made by its config rotate-root";
@@ -46,7 +45,7 @@ enum Successor {
 /// Makes a credential of that type, proves it, stores it, and leaves the old key to be removed.
 pub(super) async fn succeed(
     record: &mut RootRecord,
-    to: CredentialType,
+    to: RootType,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let linked = record.engine.connection.linked().await?;
@@ -119,7 +118,7 @@ async fn prepare(
     linked: &Linked,
     reach: &Reach,
     name: &str,
-    to: CredentialType,
+    to: RootType,
     patience: Patience,
 ) -> Result<Successor, EngineError> {
     let (made, successor) = create(record, linked, reach, name, to, patience).await?;
@@ -155,12 +154,12 @@ async fn create(
     linked: &Linked,
     reach: &Reach,
     name: &str,
-    to: CredentialType,
+    to: RootType,
     patience: Patience,
 ) -> Result<(Made, Successor), EngineError> {
     let level = Level::Org(reach.org.clone());
     match to {
-        CredentialType::ProgrammaticApiKey => {
+        RootType::ProgrammaticApiKey => {
             let new = NewApiKey {
                 description: name.to_owned(),
                 roles: reach.roles.clone(),
@@ -173,7 +172,7 @@ async fn create(
             };
             Ok((Made::ApiKey(reach.org.clone(), key.id), successor))
         }
-        CredentialType::ServiceAccount => {
+        RootType::ServiceAccount => {
             let new = NewServiceAccount {
                 name: name.to_owned(),
                 description: ABOUT.to_owned(),

@@ -35,6 +35,10 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let mark = log_marks(&record.entry.outlook(), WHAT, engine.root.told(), now);
     engine.root.tell(mark);
+    // A rotation deletes what it replaces, so it waits as well.
+    if record.entry.hold_deletions {
+        return Ok(());
+    }
     pass_over_missed(&mut record, now).await?;
     let patience = Patience::within(PATIENCE, Priority::Background);
     if leaves_work(&record.entry) {
@@ -42,7 +46,7 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
         let _ = rotate::tidy_up(&mut record, patience).await;
     }
     if is_due(&record.entry, now) {
-        let to = record.entry.credential_type();
+        let to = record.entry.root_type();
         // Noted with the configuration, for the next try.
         let _ = rotate::rotate(&mut record, to, patience).await;
     } else if record.entry.client_id.is_some() && engine.root.is_time_to_look(now, LOOK_EVERY) {
@@ -87,6 +91,15 @@ async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result
     record.entry.rotation.missed_window = Some(due);
     record.entry.rotation.next_rotation = next;
     record.store().await
+}
+
+/// How rotation stands, for the mount's status.
+pub(crate) fn rotation(entry: &ConfigEntry) -> Data {
+    let mut data = Data::new();
+    show(entry, &mut data);
+    let expires_at = json!(entry.client_secret_expires_at);
+    data.insert("client_secret_expires_at".to_owned(), expires_at);
+    data
 }
 
 /// Shows how rotation stands.

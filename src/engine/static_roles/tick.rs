@@ -11,6 +11,7 @@ use super::index::Brief;
 use super::work::work;
 use crate::atlas::ClientId;
 use crate::engine::Engine;
+use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
 use crate::engine::schedule::log_marks;
 
@@ -30,6 +31,10 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
         if mark != brief.told {
             engine.static_roles.told(client_id, mark);
         }
+    }
+    // A rotation deletes what it replaces, so it waits as well.
+    if deletions_held(engine).await? {
+        return Ok(());
     }
     let mut due: Vec<(DateTime<Utc>, ClientId, Brief)> = briefs
         .into_iter()
