@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::timeout_at;
 
 use crate::atlas::{Atlas, Hours, OrgId, Patience};
 
@@ -15,6 +16,8 @@ const MAX_REMEMBERED: usize = 100;
 #[derive(Default)]
 pub(crate) struct LongestSecrets {
     by_org: Mutex<HashMap<OrgId, (DateTime<Utc>, Hours)>>,
+    /// Held while Atlas is asked, so that many who need the answer ask once.
+    asking: tokio::sync::Mutex<()>,
 }
 
 impl LongestSecrets {
@@ -26,6 +29,9 @@ impl LongestSecrets {
         now: DateTime<Utc>,
         patience: Patience,
     ) -> Hours {
+        let Ok(_asking) = timeout_at(patience.deadline, self.asking.lock()).await else {
+            return Hours::LONGEST_SECRET;
+        };
         let remembered = self.locked().get(org).copied();
         if let Some((_, hours)) = remembered.filter(|(at, _)| now - *at < REMEMBERED_FOR) {
             return hours;

@@ -175,7 +175,8 @@ fn stray_may_go(record: &dyn Record, state: &SecretState, now: DateTime<Utc>, fo
     record.current().is_some() && (force || !is_in_use(record, state, now))
 }
 
-/// Whether a replaced secret may go: its time is over and nobody uses it, or twice its time is over.
+/// Whether a replaced secret may go: it has expired, or its time is over and nobody uses it, or twice
+/// its time is over.
 pub(super) fn kept_may_go(
     record: &dyn Record,
     state: &SecretState,
@@ -183,7 +184,9 @@ pub(super) fn kept_may_go(
     now: DateTime<Utc>,
 ) -> bool {
     let overlap = record.overlap();
-    now >= since + overlap * 2 || (now >= since + overlap && !is_in_use(record, state, now))
+    state.is_expired(now)
+        || now >= since + overlap * 2
+        || (now >= since + overlap && !is_in_use(record, state, now))
 }
 
 /// Whether readers would be left without a secret before the kept one has to go.

@@ -105,11 +105,15 @@ fn cut_current(record: &mut dyn Record, now: DateTime<Utc>) {
 }
 
 fn publish(record: &mut dyn Record, made: Held, now: DateTime<Utc>) {
-    let replaced = record.current().and_then(|held| held.id);
-    let look_at = now + record.overlap();
+    let replaced = record.current();
+    let expired = replaced
+        .as_ref()
+        .and_then(|held| held.expires_at)
+        .is_some_and(|end| end <= now);
+    let look_at = if expired { now } else { now + record.overlap() };
     record.renewal_mut().pending = None;
     record.publish(made, now);
-    if let Some(id) = replaced {
+    if let Some(id) = replaced.and_then(|held| held.id) {
         record.renewal_mut().retiring.push(Retiring {
             id,
             since: now,

@@ -56,6 +56,7 @@ pub(super) async fn adopt(
         return first_rotation_failed(record, error).await;
     }
     engine.storage.delete(&left).await?;
+    work::end_at_once(&mut record, patience).await;
     record.note();
     Ok(super::summary::warnings(&record.entry, now))
 }

@@ -113,11 +113,16 @@ pub(super) async fn rotate(
         return outcome;
     }
     tracing::info!(role = record.name, client_id = %record.entry.client_id, "rotated");
-    if record.entry.options.overlap.is_zero() {
-        // The new secret is out: a failure here is logged, and the tick tries again.
+    end_at_once(record, patience).await;
+    Ok(())
+}
+
+/// Where there is no overlap, the old secret goes with the rotation. The new one is out by now: a
+/// failure is logged, and the tick tries again.
+pub(super) async fn end_at_once(record: &mut RoleRecord, patience: Patience) {
+    if record.entry.options.overlap.is_zero() && !record.entry.renewal.retiring.is_empty() {
         let _ = end_replaced(record, patience).await;
     }
-    Ok(())
 }
 
 /// Rotates now; what to do about a failure is the caller's.

@@ -114,7 +114,7 @@ async fn a_secret_that_never_works_is_given_up_and_another_is_made() {
     let first = app.secret().await;
     app.mount
         .atlas
-        .set(json!({"new_credential_delay_seconds": 100_000}))
+        .set(json!({"new_credential_delay_seconds": 3_000}))
         .await;
     app.mount
         .write("rotate-role/app", json!({}))

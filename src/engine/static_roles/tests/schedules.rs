@@ -170,11 +170,12 @@ async fn people_are_warned_before_a_secret_ends() {
         .write("rotate-role/app", json!({}))
         .await
         .expect("rotated");
+    app.tick().await;
     assert!(app.works().await);
     assert_eq!(
         app.secrets_at_atlas().await,
         1,
-        "the expired one held a slot until then"
+        "the expired one is of no use to anybody"
     );
 }
 
@@ -183,7 +184,14 @@ async fn the_time_to_live_ends_with_the_next_rotation_or_the_secret() {
     let app = Rotated::every_day().await;
     app.mount.turn(Duration::from_secs(1_000)).await;
     assert_eq!(app.creds().await["ttl"], json!(DAY - 1_000));
-    let by_hand = Rotated::with(json!({"secret_ttl": "8h"})).await;
+    let mount = TestMount::configured().await;
+    let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+    let by_hand = Rotated { mount, account };
+    let told = by_hand
+        .write(json!({"secret_ttl": "8h"}))
+        .await
+        .expect("a role");
+    assert!(told[0].contains("not rotated before by itself"), "{told:?}");
     let ttl = by_hand.creds().await["ttl"].as_u64().expect("seconds");
     assert!((8 * HOUR - 5..=8 * HOUR).contains(&ttl), "{ttl}");
     by_hand.mount.turn(Duration::from_secs(9 * HOUR)).await;
