@@ -4,6 +4,8 @@ mod entry;
 pub(crate) mod paths;
 mod rotate;
 mod rotate_entry;
+#[cfg(test)]
+mod rotate_fault_tests;
 mod rotate_record;
 mod rotate_removal;
 mod rotate_successor;

@@ -164,7 +164,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         );
     }
     stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
-    engine.root.replaced(engine.connection.replace(linked));
+    let old = engine.connection.replace(linked);
+    engine.root.replaced(old.as_ref());
     Ok((!warnings.is_empty()).then(|| Response {
         warnings,
         ..Response::default()

@@ -43,10 +43,10 @@ impl Root {
     }
 
     /// A client was replaced; requests under way may hold it.
-    pub(super) fn replaced(&self, linked: Option<Arc<Linked>>) {
+    pub(super) fn replaced(&self, linked: Option<&Arc<Linked>>) {
         let mut state = self.state();
         state.replaced.retain(|each| each.strong_count() > 0);
-        state.replaced.extend(linked.as_ref().map(Arc::downgrade));
+        state.replaced.extend(linked.map(Arc::downgrade));
     }
 
     /// Whether a request still works with a credential that was replaced.
@@ -121,7 +121,7 @@ impl RootRecord {
     pub(super) fn take_up(&mut self) -> Result<(), EngineError> {
         let linked = self.engine.connection.link(&self.entry)?;
         let old = self.engine.connection.replace(linked);
-        self.engine.root.replaced(old);
+        self.engine.root.replaced(old.as_ref());
         self.account = (self.entry.client_id.clone()).zip(self.entry.organization_id.clone());
         Ok(())
     }

@@ -11,21 +11,29 @@ use crate::framework::{Faults, Field, Fields};
 use crate::vault::Data;
 
 /// The engine looks for what is due once in this time, at the host's tick.
-pub(super) const TICK: Duration = Duration::from_secs(60);
+pub(super) const TICK: Duration = Duration::from_mins(1);
 
 /// `rotation_period`, `rotation_schedule` and `rotation_window`; empty and zero mean "not given".
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Timing {
     /// Time from one rotation to the next.
-    #[serde(with = "serde_go_nanos", skip_serializing_if = "Duration::is_zero")]
-    pub(crate) rotation_period: Duration,
+    #[serde(
+        rename = "rotation_period",
+        with = "serde_go_nanos",
+        skip_serializing_if = "Duration::is_zero"
+    )]
+    pub(crate) period: Duration,
     /// Five cron fields, in UTC.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(crate) rotation_schedule: String,
+    #[serde(rename = "rotation_schedule", skip_serializing_if = "String::is_empty")]
+    pub(crate) schedule: String,
     /// How long after a scheduled moment the rotation may still begin.
-    #[serde(with = "serde_go_nanos", skip_serializing_if = "Duration::is_zero")]
-    pub(crate) rotation_window: Duration,
+    #[serde(
+        rename = "rotation_window",
+        with = "serde_go_nanos",
+        skip_serializing_if = "Duration::is_zero"
+    )]
+    pub(crate) window: Duration,
 }
 
 impl Timing {
@@ -60,29 +68,29 @@ impl Timing {
             );
         }
         if let Some(period) = period {
-            self.rotation_period = period;
+            self.period = period;
         }
         if let Some(schedule) = schedule {
-            schedule.clone_into(&mut self.rotation_schedule);
+            schedule.clone_into(&mut self.schedule);
             if !by_schedule {
-                self.rotation_window = Duration::ZERO;
+                self.window = Duration::ZERO;
             }
         }
         if by_schedule {
-            self.rotation_period = Duration::ZERO;
+            self.period = Duration::ZERO;
         } else if by_period {
-            self.rotation_schedule.clear();
-            self.rotation_window = Duration::ZERO;
+            self.schedule.clear();
+            self.window = Duration::ZERO;
         }
         if let Some(window) = fields.duration("rotation_window") {
-            self.rotation_window = window;
+            self.window = window;
         }
     }
 
     /// The plan, with everything that is wrong told.
     pub(crate) fn check(&self, now: DateTime<Utc>, faults: &mut Faults) -> Plan {
         let at_least = |duration: Duration| duration.is_zero() || duration >= TICK;
-        if !at_least(self.rotation_period) {
+        if !at_least(self.period) {
             let reason = "must be at least 60 s: the engine looks once a minute (0: by hand only)";
             faults.add("rotation_period", reason);
         }
@@ -94,8 +102,8 @@ impl Timing {
                  day of week, such as \"0 3 * * SUN\"",
             );
         }
-        let window = self.rotation_window;
-        if !window.is_zero() && self.rotation_schedule.is_empty() {
+        let window = self.window;
+        if !window.is_zero() && self.schedule.is_empty() {
             faults.add(
                 "rotation_window",
                 "has no meaning without rotation_schedule",
@@ -118,22 +126,22 @@ impl Timing {
 
     /// The plan of what is stored; [`None`] if its schedule cannot be read.
     pub(crate) fn plan(&self) -> Option<Plan> {
-        if !self.rotation_schedule.is_empty() {
-            return Plan::at(&self.rotation_schedule, self.rotation_window);
+        if !self.schedule.is_empty() {
+            return Plan::at(&self.schedule, self.window);
         }
-        Some(if self.rotation_period.is_zero() {
+        Some(if self.period.is_zero() {
             Plan::ByHand
         } else {
-            Plan::Every(self.rotation_period)
+            Plan::Every(self.period)
         })
     }
 
     /// Shows the fields in an answer.
     pub(crate) fn show(&self, data: &mut Data) {
         let values = [
-            ("rotation_period", self.rotation_period.as_secs().into()),
-            ("rotation_schedule", self.rotation_schedule.as_str().into()),
-            ("rotation_window", self.rotation_window.as_secs().into()),
+            ("rotation_period", self.period.as_secs().into()),
+            ("rotation_schedule", self.schedule.as_str().into()),
+            ("rotation_window", self.window.as_secs().into()),
         ];
         data.extend(values.map(|(name, value)| (name.to_owned(), value)));
     }

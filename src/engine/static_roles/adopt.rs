@@ -214,7 +214,7 @@ fn refuse_too_long(engine: &Engine, options: &Options, longest: Hours) -> Result
     }
     let gaps = options.timing.plan().and_then(|plan| plan.gaps(now));
     if gaps.is_some_and(|gaps| gaps.longest.saturating_add(options.overlap) > limit) {
-        let field = if options.timing.rotation_schedule.is_empty() {
+        let field = if options.timing.schedule.is_empty() {
             "rotation_period"
         } else {
             "rotation_schedule"

@@ -197,7 +197,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let now = DateTime::UNIX_EPOCH;
         let mut written = entry();
-        written.options.timing.rotation_period = Duration::from_hours(24);
+        written.options.timing.period = Duration::from_hours(24);
         written.options.rotation_mode = Mode::Own;
         written.next_rotation = Some(now);
         let text = serde_json::to_string(&written).expect("JSON");
@@ -225,9 +225,9 @@ mod tests {
         let now = DateTime::UNIX_EPOCH;
         let mut options = Options::default();
         assert_eq!(options.lifetime(now), Hours::LONGEST_SECRET);
-        options.timing.rotation_period = Duration::from_hours(23);
+        options.timing.period = Duration::from_hours(23);
         assert_eq!(options.lifetime(now), Hours::new(48));
-        options.timing.rotation_period = Duration::from_hours(1);
+        options.timing.period = Duration::from_hours(1);
         assert_eq!(options.lifetime(now), Hours::SHORTEST_SECRET);
         options.secret_ttl = Duration::from_secs(36_001);
         assert_eq!(options.lifetime(now), Hours::new(11));

@@ -210,7 +210,7 @@ fn check(options: &Options, now: DateTime<Utc>, faults: &mut Faults) {
     if covered > Hours::LONGEST_SECRET.duration() {
         let reason = "the time between two rotations plus overlap must not be longer than 365 \
                       days, the longest lifetime of a secret";
-        let field = if options.timing.rotation_schedule.is_empty() {
+        let field = if options.timing.schedule.is_empty() {
             "rotation_period"
         } else {
             "rotation_schedule"

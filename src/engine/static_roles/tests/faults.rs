@@ -228,7 +228,7 @@ async fn a_replaced_secret_in_use_is_kept_for_twice_the_overlap_at_most() {
         read.warnings
     );
     for _ in 0..5 {
-        app.mount.turn(Duration::from_secs(600)).await;
+        app.mount.turn(Duration::from_mins(10)).await;
         assert!(app.mints(&app.account.secret).await);
         app.tick().await;
     }
