@@ -238,8 +238,9 @@ impl Backend for Server {
 impl PluginVersion for Server {
     async fn version(
         &self,
-        _: Request<logical::Empty>,
+        request: Request<logical::Empty>,
     ) -> Result<Response<logical::VersionReply>, Status> {
+        self.shared.instances.of(request.metadata())?;
         let plugin_version = self.shared.factory.version().to_owned();
         Ok(Response::new(logical::VersionReply { plugin_version }))
     }
