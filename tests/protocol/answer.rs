@@ -47,13 +47,6 @@ impl std::fmt::Debug for Lease {
 }
 
 impl Lease {
-    /// The lease as the host would send it back, with other internal data.
-    pub(crate) fn holding(mut self, internal: &Value) -> Self {
-        self.internal = internal.as_object().cloned().expect("an object");
-        self.secret.internal_data = internal.to_string();
-        self
-    }
-
     /// Nanoseconds until it ends, and until it must.
     pub(crate) fn times(&self) -> (i64, i64) {
         let options = self.secret.lease_options.as_ref();

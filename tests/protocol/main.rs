@@ -15,6 +15,7 @@ mod host;
 mod identity;
 mod instances;
 mod launch;
+mod leases;
 mod logging;
 mod messages;
 mod mount;

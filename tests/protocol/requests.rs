@@ -14,11 +14,30 @@ use crate::{
     view::{Presence, state},
 };
 
-/// Numbers of `ProtoError`'s kinds.
+/// The kind of `ProtoError` whose text the host looks at.
 pub(crate) const UNKNOWN: u32 = 0;
+/// A user's error.
 pub(crate) const USER: u32 = 1;
+/// HTTP 405.
 pub(crate) const UNSUPPORTED_OPERATION: u32 = 5;
+/// HTTP 404.
 pub(crate) const UNSUPPORTED_PATH: u32 = 6;
+
+/// Kinds of failure after which a host tries a revocation again; after any other the lease stays
+/// for ever.
+pub(crate) const RETRIED: [u32; 3] = [UNKNOWN, 2, 3];
+
+/// Go's durations.
+pub(crate) trait Nanoseconds {
+    /// So many minutes.
+    fn minutes(self) -> i64;
+}
+
+impl Nanoseconds for i64 {
+    fn minutes(self) -> i64 {
+        self * 60_000_000_000
+    }
+}
 
 /// Operations of hosts that this engine has no use for.
 const OTHER_OPERATIONS: [&str; 6] = [

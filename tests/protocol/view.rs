@@ -48,6 +48,7 @@ struct Answers {
     max_ttl: Duration,
     replication: i32,
     local: bool,
+    tainted: bool,
     presence: Presence,
 }
 
@@ -60,6 +61,7 @@ impl View {
             max_ttl: month,
             replication: state::ACTIVE,
             local: false,
+            tainted: false,
             presence: Presence::Answers,
         })))
     }
@@ -80,6 +82,11 @@ impl View {
         let mut answers = self.answers();
         answers.replication = replication;
         answers.local = local;
+    }
+
+    /// The mount is being disabled.
+    pub(crate) fn taint(&self) {
+        self.answers().tainted = true;
     }
 
     /// Changes whether questions are answered.
@@ -124,7 +131,10 @@ impl SystemView for View {
     }
 
     async fn tainted(&self, _: Request<Empty>) -> Result<Response<TaintedReply>, Status> {
-        self.answer(|_| TaintedReply { tainted: false }).await
+        self.answer(|answers| TaintedReply {
+            tainted: answers.tainted,
+        })
+        .await
     }
 
     async fn caching_disabled(
