@@ -37,19 +37,7 @@ async fn bare() -> (Plugin, Mount) {
 }
 
 #[tokio::test]
-async fn twenty_mebibytes_pass_in_a_request_and_in_storage() {
-    let (_plugin, mount) = bare().await;
-    let mut role = org_role("5f0000000000000000000001");
-    role["of_tomorrow"] = "x".repeat(20 * MEBIBYTE).into();
-    let answer = mount.write("roles/a", role.clone()).await;
-    assert!(answer.is_success(), "{answer:?}");
-    mount.host.store.plant("roles/big", role.to_string());
-    let answer = mount.read("roles/big").await;
-    assert!(answer.is_success(), "{answer:?}");
-}
-
-#[tokio::test]
-async fn twenty_mebibytes_can_be_stored() {
+async fn twenty_mebibytes_pass_in_requests_answers_and_storage() {
     let (_plugin, mount) = bare().await;
     let mut role = org_role("5f0000000000000000000001");
     role["database_name"] = "x".repeat(20 * MEBIBYTE).into();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tonic::Code;
@@ -382,6 +383,21 @@ async fn a_request_that_is_given_up_leaves_nothing() {
         let ended = mount.revoke(&answer.lease()).await;
         assert!(ended.is_success(), "{ended:?}");
     }
+}
+
+/// A server that sheds its load cancels many requests in one moment; the connection is for all mounts.
+#[tokio::test]
+async fn hundreds_of_cancelled_requests_do_not_cost_the_connection() {
+    let (_plugin, mount) = bare().await;
+    mount.host.store.set(Mood::Hanging);
+    for _ in 0..3 {
+        let requests = (0..300).map(|_| mount.read("config"));
+        timeout(Duration::from_millis(300), join_all(requests))
+            .await
+            .expect_err("storage hangs");
+    }
+    mount.host.store.set(Mood::Works);
+    assert!(mount.read("config").await.is_nothing());
 }
 
 /// `HashiCorp` Vault has no pages, no transactions and no canonical paths.

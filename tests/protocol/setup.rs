@@ -179,6 +179,37 @@ async fn an_id_in_use_is_not_set_up_twice() {
 }
 
 #[tokio::test]
+async fn of_two_setups_of_an_id_at_once_one_wins() {
+    let mut plugin = Launch::new().start().await;
+    let mount = plugin.unmounted(&HostSide::new());
+    plugin.listen(7, mount.host.routes()).await;
+    plugin.listen(8, mount.host.routes()).await;
+    let (one, other) = tokio::join!(mount.set_up(7), mount.set_up(8));
+    let failed: Vec<_> = [one, other].into_iter().filter(|t| !t.is_empty()).collect();
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert!(failed[0].contains("in use"), "{failed:?}");
+    let mut open = plugin.open.subscribe();
+    let one_left = timeout(Duration::from_secs(20), open.wait_for(|open| *open == 1)).await;
+    one_left
+        .expect("the other is closed")
+        .expect("the host lives");
+    assert!(mount.read("config").await.is_nothing());
+}
+
+#[tokio::test]
+async fn a_setup_that_the_host_gives_up_leaves_nothing() {
+    let mut plugin = Launch::new().start().await;
+    let mount = plugin.unmounted(&HostSide::new());
+    timeout(Duration::from_millis(300), mount.set_up(77))
+        .await
+        .expect_err("it waits for the address");
+    assert!(is_unknown(&mount).await);
+    assert_eq!(plugin.set_up(&mount).await, "", "a good one follows");
+    plugin.listen(77, mount.host.routes()).await;
+    assert!(mount.read("config").await.is_nothing());
+}
+
+#[tokio::test]
 async fn the_host_is_told_what_is_local_and_what_is_sealed() {
     let mut plugin = Launch::new().start().await;
     let mount = plugin.mount(&HostSide::new()).await;

@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
 };
 
 use mongodbatlas::vault::pb::pb::{
@@ -30,8 +29,6 @@ pub(crate) enum Mood {
     Refusing(&'static str),
     /// Its calls fail as calls.
     Failing(Code, &'static str),
-    /// It answers after this time.
-    Slow(Duration),
     /// It never answers.
     Hanging,
 }
@@ -145,7 +142,6 @@ impl Store {
             Mood::Works | Mood::ReadOnly(_) => {}
             Mood::Refusing(text) => return Ok(text.to_owned()),
             Mood::Failing(code, text) => return Err(Status::new(code, text)),
-            Mood::Slow(time) => tokio::time::sleep(time).await,
             Mood::Hanging => std::future::pending().await,
         }
         if key.split('/').any(|part| part == "..") {
