@@ -207,19 +207,25 @@ async fn statuses_are_what_users_expect() {
 #[tokio::test]
 async fn atlas_decides_the_status_of_its_refusals() {
     let (_plugin, mount, atlas) = configured().await;
-    let fault = |status: u16, code: &str, count: u32| {
-        json!({"operation": "createOrgApiKey", "count": count,
-               "action": {"kind": "answer", "status": status, "code": code}})
+    let refusing = async |status: u16, code: &str| {
+        let action = json!({"kind": "answer", "status": status, "code": code,
+                            "headers": {"Retry-After": "3600"}});
+        let fault = json!({"operation": "createOrgApiKey", "count": 0, "action": action});
+        atlas.fault(fault).await;
+        let answer = mount.read("creds/role").await;
+        atlas.no_more_faults().await;
+        answer
     };
-    atlas.fault(fault(403, "ORG_REQUIRES_ACCESS_LIST", 0)).await;
-    let answer = mount.read("creds/role").await;
-    assert!(
-        answer.refusal().contains("ORG_REQUIRES_ACCESS_LIST"),
-        "{answer:?}"
-    );
-    atlas.no_more_faults().await;
+    let code = "ORG_REQUIRES_ACCESS_LIST";
+    let answer = refusing(403, code).await;
+    assert!(answer.refusal().contains(code), "400: {answer:?}");
+    let answer = refusing(401, "UNAUTHORIZED").await;
+    assert_eq!(answer.failure().kind, 2, "500: {answer:?}");
     assert!(mount.read("creds/role").await.is_success());
-    assert_eq!(mount.host.store.issued().len(), 1, "and leave no record");
+    let answer = refusing(429, "RATE_LIMITED").await;
+    let failure = answer.failure();
+    assert_eq!((failure.kind, failure.status), (3, 429), "{failure:?}");
+    assert_eq!(mount.host.store.issued().len(), 1, "only of the good one");
 }
 
 #[tokio::test]
