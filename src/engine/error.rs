@@ -16,6 +16,9 @@ pub(crate) enum EngineError {
     /// There is no such role.
     #[error("there is no role {0:?}: write it under roles/ first")]
     NoSuchRole(String),
+    /// A patch needs something to change.
+    #[error("there is no role {0:?} to patch: write it first")]
+    NothingToPatch(String),
     /// The role of a lease is gone, so nobody says how long the lease may live on.
     #[error("role {0:?} was deleted: the lease cannot be extended and ends when it is due")]
     RoleOfLeaseGone(String),
@@ -147,6 +150,7 @@ impl From<EngineError> for Failure {
                 source: AtlasError::RateLimited { .. },
                 ..
             } => Self::coded(429, &error),
+            EngineError::NothingToPatch(_) => Self::coded(404, &error),
             EngineError::NotCompleted { .. } => not_completed(error),
             // The host knows its own words: the read-only text makes it forward the request.
             EngineError::Storage(StorageError::Refused(text)) => Self::HostText(text.clone()),
