@@ -272,7 +272,11 @@ async fn any_key_may_be_invalidated_at_once() {
     ] {
         mount.invalidate(key).await;
     }
-    assert!(start.elapsed() < Duration::from_secs(2), "the host's limit");
+    let took = start.elapsed();
+    assert!(
+        took < Duration::from_secs(5),
+        "a host waits 2 s for each: {took:?}"
+    );
     mount.host.store.set(MISSING);
     mount.invalidate("config").await;
     mount.host.store.set(Mood::Works);
