@@ -77,6 +77,19 @@ pub(crate) enum EngineError {
     /// A create may have taken effect, but Atlas does not list what it made, or not yet.
     #[error("Atlas does not list it (yet)")]
     NotListedYet,
+    /// A role has as many credentials as it may.
+    #[error(
+        "role {role:?} has {live} credentials alive, of at most {max_live}: revoke some, wait until \
+         leases end, or raise the role's max_live"
+    )]
+    TooManyLive {
+        /// The role.
+        role: String,
+        /// How many there are, half-made ones included.
+        live: usize,
+        /// How many there may be.
+        max_live: u32,
+    },
     /// The caller went away before the answer was ready.
     #[error("the caller went away before the credential was complete; it was removed")]
     CallerGone,
@@ -149,7 +162,8 @@ impl From<EngineError> for Failure {
             EngineError::Atlas {
                 source: AtlasError::RateLimited { .. },
                 ..
-            } => Self::coded(429, &error),
+            }
+            | EngineError::TooManyLive { .. } => Self::coded(429, &error),
             EngineError::NothingToPatch(_) => Self::coded(404, &error),
             EngineError::NotCompleted { .. } => not_completed(error),
             // The host knows its own words: the read-only text makes it forward the request.

@@ -12,6 +12,9 @@ pub(super) const ROLES: &str = "roles/";
 /// The journal's folder.
 pub(super) const ISSUED: &str = "issued/";
 
+/// The key of the mark by which this mount knows its own credentials in Atlas.
+pub(super) const MARK: &str = "mark";
+
 /// A role.
 pub(super) fn role(name: &RoleName) -> String {
     format!("{ROLES}{name}")

@@ -76,6 +76,13 @@ fn fields() -> Vec<Field> {
         Field::boolean("verify_connection")
             .about("Whether to ask Atlas who the credential is before storing it. Not stored.")
             .default(true),
+        Field::boolean("hold_deletions").about(
+            "Hold every deletion in Atlas that the engine would do by itself: of half-made \
+             credentials, of those that outlived their leases, and by tidy. For the time after a \
+             restore from a snapshot, when the journal may not know what was issued or renewed since: \
+             look with tidy (dry_run) first. Revocations of leases are not held: the server orders \
+             them, and a revoked credential must be gone.",
+        ),
         Field::boolean("force")
             .about("On delete: also while credentials issued here are live.")
             .default(false)
@@ -85,6 +92,13 @@ fn fields() -> Vec<Field> {
 
 async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
     stored::load(&*engine.storage, keys::CONFIG).await
+}
+
+/// Whether the operator holds the deletions that nobody ordered.
+pub(crate) async fn deletions_held(engine: &Engine) -> Result<bool, EngineError> {
+    Ok(load(engine)
+        .await?
+        .is_some_and(|entry| entry.hold_deletions))
 }
 
 async fn exists(engine: Arc<Engine>, _: Call) -> Result<bool, EngineError> {
@@ -118,6 +132,12 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
             );
         }
         linked.organization_id.clone_from(&entry.organization_id);
+    }
+    if entry.hold_deletions {
+        warnings.push(
+            "hold_deletions is on: what is left half-made or outlives its lease stays in Atlas"
+                .to_owned(),
+        );
     }
     stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
     engine.connection.replace(linked);
@@ -193,6 +213,9 @@ fn apply(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
         if let Some(text) = fields.text(name) {
             text.trim().clone_into(target);
         }
+    }
+    if let Some(hold) = fields.boolean("hold_deletions") {
+        entry.hold_deletions = hold;
     }
     if let Some(timeout) = fields.duration("request_timeout") {
         if timeout > MAX_REQUEST_TIMEOUT {
@@ -303,6 +326,9 @@ fn shown(entry: &ConfigEntry) -> Data {
         Value::Object(data) => data,
         _ => Data::new(),
     };
+    if entry.hold_deletions {
+        data.insert("hold_deletions".to_owned(), json!(true));
+    }
     if let Some(client_id) = &entry.client_id {
         data.insert("client_id".to_owned(), json!(client_id));
         if let Some(expires_at) = entry.client_secret_expires_at {

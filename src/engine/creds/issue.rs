@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::life::Life;
 use super::{api_key, find, remove, service_account};
-use crate::atlas::{Level, OrgId, Patience, Priority};
+use crate::atlas::{Deletion, Level, OrgId, Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, JournalId, Stage};
+use crate::engine::journal::{Hold, JournalEntry, JournalId, Stage};
 use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName};
 use crate::framework::Call;
 use crate::vault::Response;
@@ -29,6 +29,8 @@ pub(super) struct Draft {
     pub(super) patience: Patience,
     /// Whether the create was sent: from then on Atlas may hold something.
     pub(super) sent: bool,
+    /// Keeps the tick's hands off the entry until this draft is gone.
+    _hold: Hold,
 }
 
 /// Issues a credential of a role.
@@ -71,7 +73,7 @@ impl Draft {
         })?;
         let linked = engine.connection.linked().await?;
         let life = Life::of(role, &*engine.system).await?;
-        let id = JournalId::draw(&*engine.entropy);
+        let id = engine.journal.draw(&*engine.entropy).await?;
         let now = engine.clock.now();
         let entry = JournalEntry {
             stage: Stage::Making,
@@ -98,7 +100,7 @@ impl Draft {
             deadline: call.caller.deadline,
             priority: Priority::Issue,
         };
-        engine.journal.write(&id, &entry).await?;
+        let hold = engine.journal.begin(&id, &entry, role.max_live).await?;
         Ok(Self {
             engine,
             linked,
@@ -108,6 +110,7 @@ impl Draft {
             entry,
             patience,
             sent: false,
+            _hold: hold,
         })
     }
 
@@ -131,7 +134,7 @@ impl Draft {
     }
 
     /// Removes what was made. The error tells what became of it, and why it came to this.
-    async fn undo(self, error: EngineError) -> EngineError {
+    async fn undo(mut self, error: EngineError) -> EngineError {
         let maybe_made = self.sent && error.outcome_unknown();
         let nothing_made = !self.entry.is_known() && !maybe_made;
         let undone = if nothing_made {
@@ -149,7 +152,9 @@ impl Draft {
                 error = %crate::vault::failure::chain(failure),
                 "a half-made credential could not be removed yet; the next tick tries again"
             );
-            self.engine.journal.abandon(&self.id);
+            // The entry may be stored as live, or without what is known by now. Should this fail as
+            // well, the tick goes by memory, and after a restart by the description.
+            let _ = self.record(Stage::Making).await;
         }
         match (nothing_made, forgotten) {
             (true, _) => error,
@@ -165,14 +170,15 @@ impl Draft {
     async fn remove(&self) -> Result<(), EngineError> {
         let patience = Patience::within(UNDO_PATIENCE, Priority::Revoke);
         let found = find(&self.linked, &self.entry, patience).await?;
+        let mut deleted = false;
         for made in &found {
-            remove(&self.linked, made, patience).await?;
+            deleted |= remove(&self.linked, made, patience).await? == Deletion::Deleted;
         }
-        // A list may not yet hold what was made a moment ago.
-        if found.is_empty() {
-            Err(EngineError::NotListedYet)
-        } else {
+        // Atlas may not yet know everywhere of what was made a moment ago.
+        if deleted {
             Ok(())
+        } else {
+            Err(EngineError::NotListedYet)
         }
     }
 }
@@ -206,6 +212,7 @@ mod tests {
 
     use super::*;
     use crate::base::SystemEntropy;
+    use crate::engine::journal::Mark;
     use crate::engine::testing::TestMount;
     use crate::vault::Failure;
 
@@ -221,7 +228,7 @@ mod tests {
     /// Storage that fails at any write of an issue leaves nothing behind.
     #[tokio::test]
     async fn storage_that_fails_at_any_write_leaves_no_key_behind() {
-        for writes in 0..3 {
+        for writes in 0..4 {
             let mount = mount_with_role().await;
             mount.storage.fail_after(Some(writes));
             let refused = mount.read("creds/reader").await;
@@ -235,9 +242,11 @@ mod tests {
                 "{writes}"
             );
             mount.storage.fail_after(None);
-            mount.turn(Duration::from_secs(600)).await;
-            mount.tick().await.expect("a tick");
-            assert_eq!(mount.storage.keys(), ["config", "roles/reader"], "{writes}");
+            mount.turn(Duration::from_secs(601)).await;
+            for _ in 0..2 {
+                mount.tick().await.expect("a tick");
+            }
+            assert_eq!(mount.journal_keys(), Vec::<String>::new(), "{writes}");
         }
     }
 
@@ -256,7 +265,7 @@ mod tests {
             "{failed}"
         );
         assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
-        assert_eq!(mount.storage.keys(), ["config", "roles/reader"]);
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
     }
 
     #[tokio::test]
@@ -290,12 +299,64 @@ mod tests {
         mount.turn(Duration::from_secs(181)).await;
         mount.tick().await.expect("a tick");
         assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
-        assert_eq!(mount.storage.keys(), ["config", "roles/reader"]);
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn max_live_holds_for_requests_at_the_same_time() {
+        let mut mount = TestMount::with_role(json!({ "max_live": 5 })).await;
+        let asked = (0..20).map(|_| mount.read("creds/reader"));
+        let answers = futures_util::future::join_all(asked).await;
+        let (given, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        assert_eq!((given.len(), refused.len()), (5, 15));
+        for refusal in refused {
+            let Err(Failure::Coded { status: 429, text }) = refusal else {
+                panic!("{refusal:?}");
+            };
+            assert!(text.contains("has 5 credentials alive"), "{text}");
+        }
+        assert_eq!(mount.atlas.credentials().await.len(), 5);
+        mount.restart().await;
+        assert!(mount.read("creds/reader").await.is_err());
+        let lease = given.into_iter().flatten().flatten().next();
+        let lease = lease.and_then(|answer| answer.secret).expect("a lease");
+        mount.revoke(&lease).await.expect("revoked");
+        mount.issue("reader").await;
+        assert!(mount.read("creds/reader").await.is_err());
+        mount.write_reader(json!({ "max_live": 0 })).await;
+        mount.issue("reader").await;
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_was_not_completed_gives_its_place_back() {
+        let mount = TestMount::with_role(json!({ "max_live": 1 })).await;
+        let refusal = json!({
+            "operation": "createOrgAccessEntry",
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        });
+        mount.atlas.fault(refusal).await;
+        mount
+            .read("creds/reader")
+            .await
+            .expect_err("no access list");
+        mount.storage.fail_after(Some(0));
+        mount.read("creds/reader").await.expect_err("no storage");
+        mount.storage.fail_after(None);
+        mount.issue("reader").await;
+    }
+
+    #[tokio::test]
+    async fn a_role_with_a_wrong_max_live_is_refused() {
+        let mount = TestMount::with_role(json!({ "max_live": 3 })).await;
+        let role = TestMount::data(mount.read("roles/reader").await);
+        assert_eq!(role["max_live"], 3);
+        let refused = mount.write("roles/reader", json!({ "max_live": -1 })).await;
+        assert!(matches!(refused, Err(Failure::BadRequest(text)) if text.contains("max_live")));
     }
 
     #[test]
     fn descriptions_fit_into_atlas_and_keep_the_go_engines_form() {
-        let id = JournalId::draw(&SystemEntropy);
+        let id = JournalId::draw(&SystemEntropy, &Mark::random());
         let role = RoleName::new("Team@a:b");
         let key = description(CredentialType::ProgrammaticApiKey, &role, &id);
         assert_eq!(key, format!("vault-team@a_b-{id}"));

@@ -3,7 +3,7 @@
 use crate::atlas::{AtlasError, Deletion, Level, Patience};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, Made};
+use crate::engine::journal::{JournalEntry, JournalId, Made};
 use crate::engine::roles::CredentialType;
 
 /// Deletes what was made; what is gone already counts as deleted.
@@ -39,25 +39,23 @@ pub(crate) async fn find(
     if let Some(made) = entry.made() {
         return Ok(vec![made]);
     }
+    // Any other text could be that of a key which somebody else made.
+    if JournalId::of_description(&entry.description).is_none() {
+        return Ok(Vec::new());
+    }
     let looking = |error: AtlasError| {
         EngineError::atlas(
             &format!("looking for {:?} in Atlas", entry.description),
             error,
         )
     };
-    let org = match (&entry.organization_id, &entry.project_id) {
-        (Some(org), _) => org.clone(),
-        (None, Some(project)) => {
-            let level = Level::Project(project.clone());
+    let org = match &entry.organization_id {
+        Some(org) => org.clone(),
+        None => {
             linked
-                .organization_of(&level, patience)
-                .await
-                .map_err(looking)?
+                .managing_organization(entry.project_id.as_ref(), patience)
+                .await?
         }
-        (None, None) => linked
-            .organization_id
-            .clone()
-            .ok_or(EngineError::OrganizationUnknown)?,
     };
     match entry.credential_type {
         CredentialType::ProgrammaticApiKey => {

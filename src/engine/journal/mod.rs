@@ -1,9 +1,23 @@
 //! The journal: what this mount has made in Atlas, written before it is made.
 
+mod comparison;
 mod entry;
+mod index;
+mod mark;
+pub(crate) mod paths;
+mod reaper;
 mod rollback;
+mod state;
 mod store;
+mod sweep;
+mod tally;
+mod tidy;
+mod tidy_report;
 
 pub(crate) use entry::{JournalEntry, JournalId, Made, Stage};
-pub(crate) use rollback::{GO_WAL_KIND, finish_go_entry, roll_back};
-pub(crate) use store::Journal;
+#[cfg(test)]
+pub(crate) use mark::Mark;
+pub(crate) use rollback::{GO_WAL_KIND, take_over_go_entry};
+pub(crate) use state::state;
+pub(crate) use store::{Hold, Journal};
+pub(crate) use sweep::tick;

@@ -85,6 +85,17 @@ pub(crate) struct RoleEntry {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub(crate) project_assignments: BTreeMap<String, Vec<String>>,
+    /// The most credentials alive at once; zero is no limit.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) max_live: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

@@ -83,13 +83,10 @@ impl Mount {
     }
 
     /// A credential that must be issued.
-    #[track_caller]
-    pub(crate) fn issue<'a>(&'a self, role: &'a str) -> impl Future<Output = Answer> + 'a {
-        async move {
-            let answer = self.read(&format!("creds/{role}")).await;
-            assert!(answer.ok(), "{answer:?}");
-            answer
-        }
+    pub(crate) async fn issue(&self, role: &str) -> Answer {
+        let answer = self.read(&format!("creds/{role}")).await;
+        assert!(answer.ok(), "{answer:?}");
+        answer
     }
 
     pub(crate) async fn revoke(&self, lease_id: &str) -> Answer {
