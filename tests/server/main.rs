@@ -11,6 +11,7 @@
 mod support;
 
 mod bad_input;
+mod journal;
 mod leases;
 mod lifecycle;
 mod outages;

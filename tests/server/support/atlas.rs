@@ -166,3 +166,11 @@ impl Atlas {
             .expect("a count")
     }
 }
+
+impl Atlas {
+    /// Turns Atlas's clock forward.
+    pub(crate) async fn turn_clock(&self, by: Duration) {
+        self.control("POST", "/clock", json!({ "advance_seconds": by.as_secs() }))
+            .await;
+    }
+}

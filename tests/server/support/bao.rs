@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::clock::PluginClock;
 use super::process::{Guarded, binaries, wait_for};
 
 /// Command of the server: `BAO` names it, else PATH is searched.
@@ -145,6 +146,8 @@ pub(crate) struct Bao {
     pub(crate) root_token: String,
     pub(crate) log: PathBuf,
     pub(crate) plugin_folder: PathBuf,
+    /// Turns the clock of the plugin, not of the server; only of servers started for it.
+    pub(crate) clock: Option<PluginClock>,
     unseal_key: String,
     config_file: Option<PathBuf>,
     /// Removed with the server.
@@ -158,22 +161,37 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("its address").port()
 }
 
+/// The plugin under test: the one of this build, or the one that `PLUGIN_BINARY` names.
+pub(crate) fn plugin_binary() -> PathBuf {
+    let built = || binaries().join("vault-plugin-secrets-mongodbatlas");
+    std::env::var_os("PLUGIN_BINARY").map_or_else(built, PathBuf::from)
+}
+
 /// Puts the plugin into `folder` under the name by which mounts find it.
 fn place_plugin(folder: &std::path::Path) {
     std::fs::create_dir_all(folder).expect("the plugin folder");
-    let plugin = binaries().join("vault-plugin-secrets-mongodbatlas");
-    std::fs::copy(plugin, folder.join("mongodbatlas")).expect("the plugin's binary");
+    std::fs::copy(plugin_binary(), folder.join("mongodbatlas")).expect("the plugin's binary");
 }
 
 impl Bao {
     /// A development server with our binary in its plugin folder under the name `mongodbatlas`.
     pub(crate) fn dev() -> Self {
+        Self::start_dev(false)
+    }
+
+    /// The same, with a clock of the plugin that can be turned.
+    pub(crate) fn dev_with_clock() -> Self {
+        Self::start_dev(true)
+    }
+
+    fn start_dev(turnable: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let plugin_folder = folder.path().join("plugins");
         place_plugin(&plugin_folder);
         let log = folder.path().join("bao.log");
         let port = free_port();
         let address = format!("http://127.0.0.1:{port}");
+        let clock = turnable.then(|| PluginClock::new(folder.path()));
         let process = Guarded::start(
             &command(),
             &[
@@ -184,6 +202,10 @@ impl Bao {
                 &format!("-dev-listen-address=127.0.0.1:{port}"),
                 &format!("-dev-plugin-dir={}", plugin_folder.display()),
             ],
+            &clock
+                .as_ref()
+                .map(PluginClock::variables)
+                .unwrap_or_default(),
             &log,
         );
         let bao = Self {
@@ -191,6 +213,7 @@ impl Bao {
             root_token: "root".to_owned(),
             log,
             plugin_folder,
+            clock,
             unseal_key: String::new(),
             config_file: None,
             _folder: folder,
@@ -288,6 +311,7 @@ impl Bao {
             root_token: String::new(),
             log,
             plugin_folder,
+            clock: None,
             unseal_key: String::new(),
             config_file: Some(file),
             _folder: folder,
@@ -366,7 +390,7 @@ impl Bao {
 
 fn start_on_disk(config: &std::path::Path, log: &std::path::Path) -> Guarded {
     let config = format!("-config={}", config.display());
-    Guarded::start(&command(), &["server", &config], log)
+    Guarded::start(&command(), &["server", &config], &[], log)
 }
 
 fn sha256(bytes: &[u8]) -> String {

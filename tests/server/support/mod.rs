@@ -2,6 +2,7 @@
 
 pub(crate) mod atlas;
 pub(crate) mod bao;
+pub(crate) mod clock;
 pub(crate) mod mount;
 pub(crate) mod process;
 

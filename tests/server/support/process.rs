@@ -15,9 +15,13 @@ pub(crate) struct Guarded {
 const WATCH: &str = r#""$@" 3>&- & pid=$!; echo "$pid" >&3; exec 3>&-; cat >/dev/null; kill "$pid" 2>/dev/null; wait "$pid""#;
 
 impl Guarded {
-    /// Starts `program`; its output goes to `log`, except for standard output if `first_line` asks
-    /// for the first line of it.
-    pub(crate) fn start(program: &Path, arguments: &[&str], log: &Path) -> Self {
+    /// Starts `program` with these variables beside our own; its output goes to `log`.
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[&str],
+        variables: &[(String, String)],
+        log: &Path,
+    ) -> Self {
         let pid_file = log.with_extension("pid");
         let _ = std::fs::remove_file(&pid_file);
         let script = format!("exec 3>'{}'; {WATCH}", pid_file.display());
@@ -30,6 +34,7 @@ impl Guarded {
             .args(["-c", &script, "sh"])
             .arg(program)
             .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(output.try_clone().expect("log file"))
             .stderr(output)

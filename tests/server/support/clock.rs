@@ -1,0 +1,71 @@
+//! A clock of the plugin's process that a test can turn, by the library `libfaketime`.
+//!
+//! The server is written in Go and asks the kernel itself, so that only the plugin, which it starts
+//! with its own variables, sees another time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Shifts the plugin's wall clock; the monotonic one, by which it waits, runs as ever.
+pub(crate) struct PluginClock {
+    file: PathBuf,
+    offset: Mutex<Duration>,
+}
+
+/// Where Debian and its relatives put the library; `FAKETIME_LIBRARY` names another place.
+fn library() -> PathBuf {
+    if let Some(named) = std::env::var_os("FAKETIME_LIBRARY") {
+        return PathBuf::from(named);
+    }
+    let usual = [
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+        "/usr/lib",
+    ];
+    let mut places = usual
+        .iter()
+        .map(|folder| Path::new(folder).join("faketime/libfaketimeMT.so.1"));
+    places.find(|place| place.exists()).expect(
+        "libfaketime is missing: install the package faketime, or name the library in \
+         FAKETIME_LIBRARY",
+    )
+}
+
+impl PluginClock {
+    pub(crate) fn new(folder: &Path) -> Self {
+        let clock = Self {
+            file: folder.join("clock"),
+            offset: Mutex::default(),
+        };
+        clock.turn(Duration::ZERO);
+        clock
+    }
+
+    /// What the server must be started with.
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        let text = |path: &Path| path.to_str().expect("a path of text").to_owned();
+        [
+            ("LD_PRELOAD", text(&library())),
+            ("FAKETIME_TIMESTAMP_FILE", text(&self.file)),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// Turns the clock forward.
+    pub(crate) fn turn(&self, by: Duration) {
+        let mut offset = self
+            .offset
+            .lock()
+            .expect("no test panics while it turns the clock");
+        *offset += by;
+        // Written beside and moved, so that nobody reads half of it.
+        let beside = self.file.with_extension("new");
+        std::fs::write(&beside, format!("+{}\n", offset.as_secs())).expect("the clock's file");
+        std::fs::rename(&beside, &self.file).expect("the clock's file");
+    }
+}
