@@ -260,6 +260,14 @@ fn apply(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
     }
 }
 
+/// Whether two configurations sign in with the same credential: writing it again changes nothing.
+fn same_credential(one: &ConfigEntry, other: &ConfigEntry) -> bool {
+    let parts = |entry: &ConfigEntry| (entry.public_key.clone(), entry.client_id.clone());
+    parts(one) == parts(other)
+        && one.private_key.expose() == other.private_key.expose()
+        && one.client_secret.expose() == other.client_secret.expose()
+}
+
 /// Takes over when to rotate. A credential that was given by hand begins anew.
 fn apply_rotation(
     entry: &mut ConfigEntry,
@@ -281,11 +289,7 @@ fn apply_rotation(
     }
     let same_timing = rotation.timing == before.rotation.timing
         && rotation.disable_automated_rotation == before.rotation.disable_automated_rotation;
-    let credential = |entry: &ConfigEntry| (entry.public_key.clone(), entry.client_id.clone());
-    let new_secret = ["private_key", "client_secret"]
-        .iter()
-        .any(|name| fields.is_given(name));
-    if new_secret || credential(entry) != credential(before) {
+    if !same_credential(entry, before) {
         entry.rotation.begin_anew(now);
     } else if !same_timing {
         entry.rotation.trouble = None;

@@ -292,3 +292,15 @@ async fn held_deletions_hold_rotations_that_come_by_themselves() {
     mount.tick().await.expect("a tick");
     assert!(!mount.config().await["last_rotated"].is_null());
 }
+
+#[tokio::test]
+async fn writing_the_same_credential_again_changes_nothing() {
+    let mount = TestMount::configured().await;
+    mount.rotate_root(json!({})).await.expect("rotated");
+    let stored = mount.stored().await;
+    let again = json!({
+        "public_key": stored["public_key"], "private_key": stored["private_key"],
+    });
+    mount.write("config", again).await.expect("written again");
+    assert_eq!(mount.stored().await, stored);
+}
