@@ -1,6 +1,9 @@
 //! What the engine's work can end in, and the one mapping to the host's kinds of error.
 
-use crate::atlas::{AtlasError, SettingsError};
+use chrono::{DateTime, Utc};
+
+use super::creds::MOST_SECRETS;
+use crate::atlas::{AtlasError, ClientId, SettingsError};
 use crate::vault::failure::Failure;
 use crate::vault::{StorageError, SystemViewError};
 
@@ -74,6 +77,63 @@ pub(crate) enum EngineError {
     /// A create may have taken effect, but Atlas does not list what it made, or not yet.
     #[error("Atlas does not list it (yet)")]
     NotListedYet,
+    /// The configured credential could make something that it could never delete.
+    #[error(
+        "the configured credential is not an Organization Owner, so it could not delete what it \
+         makes for this role: give it that Atlas role, then write to this mount's config path (no \
+         field is needed) to have it looked at again"
+    )]
+    CannotRemove,
+    /// Others work on the same thing, and the caller's time was over first.
+    #[error("other requests work on {what}: try again")]
+    Busy {
+        /// What is worked on.
+        what: String,
+    },
+    /// The account of a role is not there.
+    #[error(
+        "there is no service account {0} where the role says: check client_id and organization_id \
+         or project_id of the role"
+    )]
+    NoSuchAccount(ClientId),
+    /// A service account holds as many secrets as Atlas allows.
+    #[error("{}", no_free_slot(client_id, *taken, frees_at.as_ref()))]
+    NoFreeSlot {
+        /// The account.
+        client_id: ClientId,
+        /// How many it holds.
+        taken: usize,
+        /// When the next one issued here ends, at the latest; [`None`]: none was issued here.
+        frees_at: Option<DateTime<Utc>>,
+    },
+    /// Whether an earlier attempt made a secret is not known yet.
+    #[error(
+        "an earlier attempt to add a secret to service account {0} is not settled yet: try again \
+         in a minute"
+    )]
+    Unsettled(ClientId),
+    /// An attempt's secret cannot be told from one that somebody else made.
+    #[error(
+        "service account {0} got two secrets at once and one of them is in nobody's hands: delete \
+         that one in Atlas"
+    )]
+    Undecidable(ClientId),
+    /// The secret of a lease is gone in Atlas.
+    #[error("the lease's secret of service account {0} is gone in Atlas: read a new one")]
+    SecretGone(ClientId),
+    /// An account has as many live access tokens as Atlas allows.
+    #[error(
+        "role {role:?} has {alive} live access tokens, Atlas's limit: the next one ends at \
+         {next_end}; revoke leases that are not needed"
+    )]
+    TooManyTokens {
+        /// The role.
+        role: String,
+        /// How many live.
+        alive: usize,
+        /// When the next one ends.
+        next_end: DateTime<Utc>,
+    },
     /// The caller went away before the answer was ready.
     #[error("the caller went away before the credential was complete; it was removed")]
     CallerGone,
@@ -139,6 +199,11 @@ impl From<EngineError> for Failure {
             | EngineError::RoleOfLeaseGone(_)
             | EngineError::Settings(_)
             | EngineError::OrganizationUnknown
+            | EngineError::CannotRemove
+            | EngineError::NoSuchAccount(_)
+            | EngineError::NoFreeSlot { frees_at: None, .. }
+            | EngineError::Undecidable(_)
+            | EngineError::SecretGone(_)
             | EngineError::Atlas {
                 source: AtlasError::Refused { .. },
                 ..
@@ -146,7 +211,10 @@ impl From<EngineError> for Failure {
             EngineError::Atlas {
                 source: AtlasError::RateLimited { .. },
                 ..
-            } => Self::coded(429, &error),
+            }
+            | EngineError::NoFreeSlot { .. }
+            | EngineError::TooManyTokens { .. } => Self::coded(429, &error),
+            EngineError::Busy { .. } | EngineError::Unsettled(_) => Self::coded(503, &error),
             EngineError::NotCompleted { .. } => not_completed(error),
             // The host knows its own words: the read-only text makes it forward the request.
             EngineError::Storage(StorageError::Refused(text)) => Self::HostText(text.clone()),
@@ -159,6 +227,17 @@ impl From<EngineError> for Failure {
             | EngineError::Storage(_)
             | EngineError::SystemView(_) => Self::internal(&error),
         }
+    }
+}
+
+fn no_free_slot(client_id: &ClientId, taken: usize, frees_at: Option<&DateTime<Utc>>) -> String {
+    let held = format!(
+        "service account {client_id} holds {taken} secrets and Atlas allows {MOST_SECRETS}, \
+         expired ones included"
+    );
+    match frees_at {
+        Some(end) => format!("{held}: the next place is free at {end}, or when a lease is revoked"),
+        None => format!("{held}: none was issued here, so delete one in Atlas to make room"),
     }
 }
 

@@ -12,9 +12,17 @@ pub(super) const ROLES: &str = "roles/";
 /// The journal's folder.
 pub(super) const ISSUED: &str = "issued/";
 
+/// The accounts kept for access tokens, one entry a role. Seal-wrapped: they hold secrets.
+pub(super) const TOKEN_ACCOUNTS: &str = "token-accounts/";
+
 /// A role.
 pub(super) fn role(name: &RoleName) -> String {
     format!("{ROLES}{name}")
+}
+
+/// The accounts kept for a role's access tokens.
+pub(super) fn token_accounts(role: &RoleName) -> String {
+    format!("{TOKEN_ACCOUNTS}{role}")
 }
 
 /// A journal entry.

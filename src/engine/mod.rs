@@ -10,6 +10,7 @@ mod roles;
 mod stored;
 #[cfg(test)]
 mod testing;
+mod turns;
 
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use self::connection::Connection;
 use self::error::EngineError;
 use self::journal::Journal;
 use self::roles::{RoleEntry, RoleName};
+use self::turns::Turns;
+use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
 use crate::framework::{Framework, wal};
 use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, SystemView};
@@ -40,6 +43,10 @@ pub(crate) struct Engine {
     entropy: Arc<dyn Entropy>,
     connection: Connection,
     journal: Journal,
+    /// Who adds secrets to which service account.
+    account_turns: Turns<ClientId>,
+    /// Who works on the account kept for which role.
+    role_turns: Turns<RoleName>,
 }
 
 impl Engine {
@@ -53,6 +60,8 @@ impl Engine {
                 Arc::clone(&entropy),
             ),
             journal: Journal::new(Arc::clone(&storage)),
+            account_turns: Turns::default(),
+            role_turns: Turns::default(),
             storage,
             clock,
             entropy,
@@ -71,6 +80,13 @@ impl Engine {
         }
     }
 
+    /// The host's minute: each part has its turn, whatever became of the one before.
+    async fn tick(&self) -> Result<(), EngineError> {
+        let rolled_back = journal::roll_back(self).await;
+        let tended = creds::tend(self).await;
+        rolled_back.and(tended)
+    }
+
     /// Serves this engine on its mount.
     fn serve(self, mount: Mount) -> Framework<Self> {
         let clock = Arc::clone(&self.clock);
@@ -85,11 +101,11 @@ impl Engine {
             .into_iter()
             .fold(framework, Framework::secret)
             .wal(journal::GO_WAL_KIND, journal::finish_go_entry)
-            .periodic(|engine| async move { journal::roll_back(&engine).await })
+            .periodic(|engine| async move { engine.tick().await })
             .on_invalidate(|engine, key| async move { engine.invalidate(&key) })
             .special(SpecialPaths {
                 local_storage: vec![wal::PREFIX.to_owned()],
-                seal_wrap_storage: vec![keys::CONFIG.to_owned()],
+                seal_wrap_storage: vec![keys::CONFIG.to_owned(), keys::TOKEN_ACCOUNTS.to_owned()],
                 ..SpecialPaths::default()
             })
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::account_secret::unreadable;
 use super::life::Life;
+use super::revoke::{account_secret, level};
+use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::journal::JournalId;
@@ -44,6 +47,35 @@ pub(super) async fn renew_service_account(
     renew(&engine, call, limit).await
 }
 
+/// Extends the lease of one secret of an account. The secret's end is asked of Atlas: whoever adds
+/// another secret to the account brings it forward.
+pub(super) async fn renew_account_secret(
+    engine: Arc<Engine>,
+    call: LeaseCall,
+) -> Result<Option<Response>, EngineError> {
+    let (account, secret) = account_secret(&call)?;
+    let level = level(&call)?;
+    let linked = engine.connection.linked().await?;
+    let patience = Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Issue,
+    };
+    let seen = linked
+        .atlas
+        .service_account(&level, &account, patience)
+        .await
+        .map_err(|error| unreadable(&account, error))?;
+    let mut secrets = seen.secrets.into_iter();
+    let held = secrets.find(|held| held.id == secret);
+    let held = held.ok_or_else(|| EngineError::SecretGone(account))?;
+    let limit = held.expires_at.map_or(Duration::MAX, |end| {
+        (end - issued_at(&engine, &call))
+            .to_std()
+            .unwrap_or_default()
+    });
+    renew(&engine, call, limit).await
+}
+
 fn issued_at(engine: &Engine, call: &LeaseCall) -> DateTime<Utc> {
     call.secret.issue_time.unwrap_or_else(|| engine.clock.now())
 }
@@ -69,7 +101,7 @@ async fn renew(
 }
 
 /// Before the lease may outlive it, the journal's last possible moment is moved.
-async fn extend_entry(
+pub(super) async fn extend_entry(
     engine: &Engine,
     id: &JournalId,
     dies_by: DateTime<Utc>,

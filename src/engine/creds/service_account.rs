@@ -18,10 +18,20 @@ const ABOUT: &str = "Issued by Vault or OpenBao, deleted when its lease ends";
 pub(super) async fn make(draft: &mut Draft) -> Result<Response, EngineError> {
     let hours = secret_lifetime(draft.life);
     draft.life = draft.life.within(hours.duration());
+    let (account, org) = build(draft, hours, ABOUT).await?;
+    Ok(answer(draft, &account, &org))
+}
+
+/// Makes an account with a secret of so many hours, its access list and its projects.
+pub(super) async fn build(
+    draft: &mut Draft,
+    hours: Hours,
+    about: &str,
+) -> Result<(CreatedServiceAccount, OrgId), EngineError> {
     // The answer to the create does not tell the organization, and only there the account can be
     // deleted: so it must be known before.
     let org = draft.organization().await?;
-    let account = create(draft, hours, &org).await?;
+    let account = create(draft, hours, about, &org).await?;
     let (atlas, patience) = (&draft.linked.atlas, draft.patience);
     let (level, id) = (&draft.grant.level, &account.client_id);
     if !draft.grant.access_list.is_empty() {
@@ -41,25 +51,26 @@ pub(super) async fn make(draft: &mut Draft) -> Result<Response, EngineError> {
             EngineError::atlas(&doing, error)
         })?;
     }
-    Ok(answer(draft, &account, &org))
+    Ok((account, org))
 }
 
 /// The shortest lifetime that Atlas allows and that covers the longest possible lease, so that the
 /// secret dies by itself even where nobody comes back.
-fn secret_lifetime(life: Life) -> Hours {
+pub(super) fn secret_lifetime(life: Life) -> Hours {
     Hours::covering(life.max_ttl).clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
 }
 
 async fn create(
     draft: &mut Draft,
     hours: Hours,
+    about: &str,
     org: &OrgId,
 ) -> Result<CreatedServiceAccount, EngineError> {
     draft.entry.organization_id = Some(org.clone());
     draft.sent = true;
     let new = NewServiceAccount {
         name: draft.entry.description.clone(),
-        description: ABOUT.to_owned(),
+        description: about.to_owned(),
         roles: draft.grant.roles.clone(),
         secret_lifetime: hours,
     };

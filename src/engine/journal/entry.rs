@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::atlas::{ApiKeyId, ClientId, OrgId, ProjectId};
+use crate::atlas::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
 use crate::base::{Entropy, base62};
 use crate::engine::roles::CredentialType;
 
@@ -45,6 +45,32 @@ pub(crate) enum Stage {
     Making,
     /// Complete, and handed out with a lease.
     Live,
+    /// Complete, in nobody's hands and without a lease: kept for as long as its role needs it.
+    Kept,
+}
+
+/// A credential that is no thing of its own in Atlas but a part of a service account. The account
+/// goes on when the credential ends, so its client id stands here and not in the entry itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Part {
+    /// A secret of an account that exists.
+    Secret {
+        /// The account.
+        client_id: ClientId,
+        /// The account's secrets before this one was asked for: any other is this one.
+        known_secret_ids: Vec<SecretId>,
+        /// Once made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secret_id: Option<SecretId>,
+    },
+    /// An access token, which dies by itself when the entry does.
+    Token {
+        /// The account that is kept for the role.
+        client_id: ClientId,
+        /// The secret it is minted with; it dies with that too.
+        secret_id: SecretId,
+    },
 }
 
 /// What Atlas made: enough to remove it for good.
@@ -54,6 +80,10 @@ pub(crate) enum Made {
     ApiKey(OrgId, ApiKeyId),
     /// A service account with all its secrets.
     ServiceAccount(OrgId, ClientId),
+    /// One secret of an account, which itself stays.
+    Secret(Level, ClientId, SecretId),
+    /// An access token. It ends by itself; only who holds its text can end it earlier.
+    Token(ClientId),
 }
 
 /// What is stored at `issued/<id>`. Never a secret.
@@ -82,6 +112,9 @@ pub(crate) struct JournalEntry {
     /// Of a service account, once made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<ClientId>,
+    /// Of a credential that is part of an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) part: Option<Part>,
     /// How the caller's token is shown to people.
     pub(crate) display_name: String,
     /// The caller's identity entity; empty for none.
@@ -95,17 +128,40 @@ pub(crate) struct JournalEntry {
 impl JournalEntry {
     /// Whether Atlas is known to have made it, be it that its organization is yet to be found.
     pub(crate) fn is_known(&self) -> bool {
-        self.programmatic_api_key_id.is_some() || self.client_id.is_some()
+        let part = match &self.part {
+            Some(Part::Secret { secret_id, .. }) => secret_id.is_some(),
+            Some(Part::Token { .. }) => true,
+            None => false,
+        };
+        part || self.programmatic_api_key_id.is_some() || self.client_id.is_some()
     }
 
     /// What Atlas made, if it is known by id.
     pub(crate) fn made(&self) -> Option<Made> {
+        match &self.part {
+            Some(Part::Secret {
+                client_id,
+                secret_id,
+                ..
+            }) => {
+                let (level, secret) = (self.level()?, secret_id.clone()?);
+                return Some(Made::Secret(level, client_id.clone(), secret));
+            }
+            Some(Part::Token { client_id, .. }) => return Some(Made::Token(client_id.clone())),
+            None => {}
+        }
         let org = self.organization_id.clone()?;
         match (&self.programmatic_api_key_id, &self.client_id) {
             (Some(id), _) => Some(Made::ApiKey(org, id.clone())),
             (None, Some(id)) => Some(Made::ServiceAccount(org, id.clone())),
             (None, None) => None,
         }
+    }
+
+    /// Where it is managed: in its organization, else in its project.
+    pub(crate) fn level(&self) -> Option<Level> {
+        let org = self.organization_id.clone().map(Level::Org);
+        org.or_else(|| self.project_id.clone().map(Level::Project))
     }
 
     /// Notes what Atlas made.
@@ -119,6 +175,12 @@ impl JournalEntry {
                 self.organization_id = Some(org.clone());
                 self.client_id = Some(id.clone());
             }
+            Made::Secret(_, _, id) => {
+                if let Some(Part::Secret { secret_id, .. }) = &mut self.part {
+                    *secret_id = Some(id.clone());
+                }
+            }
+            Made::Token(_) => {}
         }
     }
 }

@@ -4,6 +4,6 @@ mod entry;
 mod rollback;
 mod store;
 
-pub(crate) use entry::{JournalEntry, JournalId, Made, Stage};
-pub(crate) use rollback::{GO_WAL_KIND, finish_go_entry, roll_back};
-pub(crate) use store::Journal;
+pub(crate) use entry::{JournalEntry, JournalId, Made, Part, Stage};
+pub(crate) use rollback::{GO_WAL_KIND, finish, finish_go_entry, roll_back};
+pub(crate) use store::{Journal, LiveToken};

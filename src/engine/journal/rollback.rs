@@ -6,10 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use super::entry::{JournalEntry, JournalId, Stage};
+use super::entry::{JournalEntry, JournalId, Part, Stage};
 use crate::atlas::{ApiKeyId, OrgId, Patience, Priority, ProjectId};
 use crate::engine::Engine;
-use crate::engine::creds::{find, remove};
+use crate::engine::creds::{find, is_kept, remove};
 use crate::engine::error::EngineError;
 use crate::engine::roles::CredentialType;
 use crate::framework::RollbackCall;
@@ -47,23 +47,31 @@ pub(crate) async fn roll_back(engine: &Engine) -> Result<(), EngineError> {
     first_failure.map_or(Ok(()), Err)
 }
 
-async fn finish(
+/// Takes away what a half-made entry tells of. False: it may be there but is not listed yet.
+pub(crate) async fn finish(
     engine: &Engine,
     id: &JournalId,
     patience: Patience,
     now: DateTime<Utc>,
-) -> Result<(), EngineError> {
-    let Some(entry) = engine.journal.entry(id).await? else {
-        return engine.journal.remove(id).await;
+) -> Result<bool, EngineError> {
+    let Some(mut entry) = engine.journal.entry(id).await? else {
+        engine.journal.remove(id).await?;
+        return Ok(true);
     };
-    if entry.stage == Stage::Live {
-        return Ok(());
+    if entry.stage != Stage::Making {
+        return Ok(true);
     }
-    if take_away(engine, &entry, patience, now).await? {
+    if is_kept(engine, id, &entry).await? {
+        entry.stage = Stage::Kept;
+        engine.journal.write(id, &entry).await?;
+        return Ok(true);
+    }
+    let settled = take_away(engine, &entry, patience, now).await?;
+    if settled {
         tracing::info!(journal_id = %id, role = entry.role, "a half-made credential was removed");
         engine.journal.remove(id).await?;
     }
-    Ok(())
+    Ok(settled)
 }
 
 /// False: nothing is listed, which does not prove anything yet.
@@ -73,6 +81,9 @@ async fn take_away(
     patience: Patience,
     now: DateTime<Utc>,
 ) -> Result<bool, EngineError> {
+    if let Some(Part::Token { .. }) = entry.part {
+        return Ok(now >= entry.dies_by);
+    }
     let linked = engine.connection.linked().await?;
     let found = find(&linked, entry, patience).await?;
     for made in &found {
@@ -115,6 +126,7 @@ pub(crate) async fn finish_go_entry(
         programmatic_api_key_id: go.api_key_id.parse::<ApiKeyId>().ok(),
         public_key: None,
         client_id: None,
+        part: None,
         display_name: String::new(),
         entity_id: String::new(),
         issued_at: call.entry.created_at,

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{JournalEntry, JournalId, Stage};
+use super::entry::{JournalEntry, JournalId, Part, Stage};
+use crate::atlas::{ClientId, SecretId};
 use crate::engine::error::EngineError;
 use crate::engine::{keys, stored};
 use crate::vault::Storage;
@@ -23,6 +24,29 @@ pub(crate) struct Brief {
     since: DateTime<Utc>,
     /// The request that made it has ended without completing it: nobody works on it any more.
     abandoned: bool,
+    dies_by: DateTime<Utc>,
+    part: Option<Part>,
+}
+
+impl Brief {
+    fn of(entry: &JournalEntry) -> Self {
+        Self {
+            stage: entry.stage,
+            since: entry.issued_at,
+            abandoned: false,
+            dies_by: entry.dies_by,
+            part: entry.part.clone(),
+        }
+    }
+}
+
+/// An access token that may be alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LiveToken {
+    /// The secret it was minted with.
+    pub(crate) secret_id: SecretId,
+    /// When it is dead.
+    pub(crate) dies_by: DateTime<Utc>,
 }
 
 /// The journal of one mount.
@@ -62,11 +86,7 @@ impl Journal {
         entry: &JournalEntry,
     ) -> Result<(), EngineError> {
         stored::save(&*self.storage, keys::issued(id), entry, false).await?;
-        let brief = Brief {
-            stage: entry.stage,
-            since: entry.issued_at,
-            abandoned: false,
-        };
+        let brief = Brief::of(entry);
         self.index().entries.insert(id.clone(), brief);
         Ok(())
     }
@@ -123,6 +143,61 @@ impl Journal {
             .count())
     }
 
+    /// How many accounts are kept for roles.
+    pub(crate) async fn kept(&self) -> Result<usize, EngineError> {
+        self.fill().await?;
+        let index = self.index();
+        let kept = |brief: &&Brief| brief.stage == Stage::Kept;
+        Ok(index.entries.values().filter(kept).count())
+    }
+
+    /// The secrets issued of an account that exists, and of those begun the entries of which the
+    /// outcome is not known.
+    pub(crate) async fn secrets_of(
+        &self,
+        account: &ClientId,
+    ) -> Result<(Vec<SecretId>, Vec<JournalId>), EngineError> {
+        self.fill().await?;
+        let (mut known, mut unsettled) = (Vec::new(), Vec::new());
+        for (id, brief) in &self.index().entries {
+            if let Some(Part::Secret {
+                client_id,
+                secret_id,
+                ..
+            }) = &brief.part
+                && client_id == account
+            {
+                known.extend(secret_id.clone());
+                if brief.stage == Stage::Making {
+                    unsettled.push(id.clone());
+                }
+            }
+        }
+        Ok((known, unsettled))
+    }
+
+    /// The access tokens of an account that may be alive, those being minted included.
+    pub(crate) async fn tokens_of(
+        &self,
+        account: &ClientId,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<LiveToken>, EngineError> {
+        self.fill().await?;
+        let index = self.index();
+        let alive = index.entries.values().filter(|brief| brief.dies_by > now);
+        let tokens = alive.filter_map(|brief| match &brief.part {
+            Some(Part::Token {
+                client_id,
+                secret_id,
+            }) if client_id == account => Some(LiveToken {
+                secret_id: secret_id.clone(),
+                dies_by: brief.dies_by,
+            }),
+            _ => None,
+        });
+        Ok(tokens.collect())
+    }
+
     /// Reads every entry into memory, the first time it is asked for.
     async fn fill(&self) -> Result<(), EngineError> {
         let _filling = self.filling.lock().await;
@@ -168,12 +243,7 @@ impl Journal {
         };
         let mut index = self.index();
         if !index.removed_meanwhile.contains(&id) {
-            let brief = Brief {
-                stage: entry.stage,
-                since: entry.issued_at,
-                abandoned: false,
-            };
-            index.entries.entry(id).or_insert(brief);
+            index.entries.entry(id).or_insert_with(|| Brief::of(&entry));
         }
         Ok(())
     }

@@ -15,19 +15,27 @@ pub(crate) enum CredentialType {
     /// A programmatic API key, deleted when its lease ends.
     #[default]
     ProgrammaticApiKey,
-    /// A service account with one secret, deleted when its lease ends.
+    /// A service account with one secret, deleted when its lease ends; or one secret of an account
+    /// that exists.
     ServiceAccount,
+    /// An access token of an account that is kept for the role, revoked when its lease ends.
+    AccessToken,
 }
 
 impl CredentialType {
     /// Every type, in the order in which it is told to users.
-    pub(crate) const ALL: [Self; 2] = [Self::ProgrammaticApiKey, Self::ServiceAccount];
+    pub(crate) const ALL: [Self; 3] = [
+        Self::ProgrammaticApiKey,
+        Self::ServiceAccount,
+        Self::AccessToken,
+    ];
 
     /// The name users give; also the `secret_type` of the leases.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ProgrammaticApiKey => "programmatic_api_key",
             Self::ServiceAccount => "service_account",
+            Self::AccessToken => "access_token",
         }
     }
 
@@ -85,6 +93,12 @@ pub(crate) struct RoleEntry {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub(crate) project_assignments: BTreeMap<String, Vec<String>>,
+    /// The account that exists and gets a secret for each lease; empty for none.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) client_id: String,
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use super::entry::{CredentialType, RoleEntry};
 use super::grant::Grant;
 use super::name::RoleName;
 use crate::atlas::AccessEntry;
+use crate::engine::creds::retire_account;
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Call, Display, Faults, Field, Fields, Page, Path, list};
 use crate::vault::{Data, Operation, Response};
 
-const TYPES: &[&str] = &["programmatic_api_key", "service_account"];
+const TYPES: &[&str] = &["programmatic_api_key", "service_account", "access_token"];
 
 /// The paths of roles.
 pub(crate) fn paths() -> Vec<Path<Engine>> {
@@ -56,9 +57,10 @@ fn fields() -> Vec<Field> {
             "Project in which the credential is made; with organization_id, the project to which \
              it is assigned with project_roles.",
         ),
-        Field::comma_texts("roles")
-            .about("Atlas roles: ORG_… with organization_id, GROUP_… with project_id alone.")
-            .required(),
+        Field::comma_texts("roles").about(
+            "Atlas roles: ORG_… with organization_id, GROUP_… with project_id alone. Required, \
+                 but with client_id.",
+        ),
         Field::comma_texts("project_roles")
             .about("Atlas roles (GROUP_…) in project_id, when organization_id is given too."),
         Field::map_of_lists("project_assignments")
@@ -67,6 +69,12 @@ fn fields() -> Vec<Field> {
             .about("Addresses from which the credential may be used, IPv4 or IPv6."),
         Field::comma_texts("cidr_blocks")
             .about("Networks from which the credential may be used, in CIDR notation."),
+        Field::text("client_id").about(
+            "Service account that exists in Atlas, for credential_type service_account: each lease \
+             is a secret of this account, two at once at most, instead of an account of its own. \
+             organization_id, or project_id alone, says where the account is managed; its roles, \
+             projects and access list are not changed.",
+        ),
         Field::text("database_name")
             .about("Not used; kept for compatibility.")
             .deprecated(),
@@ -97,7 +105,9 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
 }
 
 async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
-    engine.storage.delete(&keys::role(&name(&call))).await?;
+    let name = name(&call);
+    retire_account(&engine, &name, call.caller.deadline).await?;
+    engine.storage.delete(&keys::role(&name)).await?;
     Ok(None)
 }
 
@@ -135,6 +145,7 @@ fn apply(role: &mut RoleEntry, fields: &Fields, faults: &mut Faults) {
     set(text("organization_id"), &mut role.organization_id);
     set(text("project_id"), &mut role.project_id);
     set(text("database_name"), &mut role.database_name);
+    set(text("client_id"), &mut role.client_id);
     for (name, target) in [
         ("roles", &mut role.roles),
         ("project_roles", &mut role.project_roles),
@@ -219,6 +230,7 @@ fn shown(role: &RoleEntry) -> Data {
         "project_assignments": role.project_assignments,
         "ip_addresses": role.ip_addresses,
         "cidr_blocks": role.cidr_blocks,
+        "client_id": role.client_id,
         "database_name": role.database_name,
         "ttl": role.ttl.as_secs(),
         "max_ttl": role.max_ttl.as_secs(),
