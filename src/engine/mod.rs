@@ -1,5 +1,6 @@
 //! The secrets engine: what a mount holds, the table of its paths, and how it is made.
 
+mod check;
 mod config;
 mod connection;
 mod creds;
@@ -28,7 +29,7 @@ use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, Syst
 
 /// What the help of the mount itself says.
 const ABOUT: &str = "The MongoDB Atlas secrets engine issues programmatic API keys and service \
-    accounts of MongoDB Atlas. Each lives as long as its lease, with the access list and the Atlas \
+    accounts of MongoDB Atlas, and access tokens of these. Each lives as long as its lease, with the access list and the Atlas \
     roles of its role, and is deleted in Atlas when the lease ends. Write a credential to config, a \
     role to roles/<name>, and read creds/<name>.";
 
@@ -95,7 +96,8 @@ impl Engine {
             .about(ABOUT)
             .paths(config::paths::paths())
             .paths(roles::paths::paths())
-            .paths(creds::paths::paths());
+            .paths(creds::paths::paths())
+            .paths(check::paths::paths());
         let kinds = creds::paths::secret_types();
         kinds
             .into_iter()

@@ -8,16 +8,16 @@ use crate::vault::SystemView;
 
 /// Lease times of a role on its mount, as the host will apply them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Life {
+pub(crate) struct Life {
     /// The lease's length; zero means the mount's default.
-    pub(super) ttl: Duration,
+    pub(crate) ttl: Duration,
     /// The most that renewals may add up to, from the first issue; never zero.
-    pub(super) max_ttl: Duration,
+    pub(crate) max_ttl: Duration,
 }
 
 impl Life {
     /// The role's times, bounded by the mount's as it is tuned now.
-    pub(super) async fn of(role: &RoleEntry, system: &dyn SystemView) -> Result<Self, EngineError> {
+    pub(crate) async fn of(role: &RoleEntry, system: &dyn SystemView) -> Result<Self, EngineError> {
         let mount = system.max_lease_ttl().await?;
         let max_ttl = if role.max_ttl.is_zero() {
             mount

@@ -1,6 +1,8 @@
 //! Credentials: issue, renew, revoke, and the removal that all of them share.
 
 mod access_token;
+#[cfg(test)]
+mod access_token_tests;
 mod account_secret;
 mod api_key;
 mod issue;
@@ -12,6 +14,8 @@ mod revoke;
 mod service_account;
 mod token_account;
 
-pub(crate) use account_secret::MOST_SECRETS;
+pub(crate) use account_secret::{MOST_SECRETS, frees_at};
+pub(crate) use life::Life;
 pub(crate) use removal::{find, remove};
+pub(crate) use service_account::secret_lifetime;
 pub(crate) use token_account::{is_kept, retire_account, tend};

@@ -56,7 +56,7 @@ pub(super) async fn build(
 
 /// The shortest lifetime that Atlas allows and that covers the longest possible lease, so that the
 /// secret dies by itself even where nobody comes back.
-pub(super) fn secret_lifetime(life: Life) -> Hours {
+pub(crate) fn secret_lifetime(life: Life) -> Hours {
     Hours::covering(life.max_ttl).clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
 }
 

@@ -1,0 +1,8 @@
+//! Whether the configured credential can do what is asked of it, found out by reads alone.
+
+mod identity;
+pub(crate) mod paths;
+mod report;
+mod role;
+
+pub(crate) use identity::identify;
