@@ -208,6 +208,11 @@ impl Atlas {
         })
     }
 
+    /// The id of the seed's key.
+    pub(crate) fn key_id(&self) -> &str {
+        &self.running.seed().api_key.id
+    }
+
     pub(crate) fn org(&self) -> &str {
         &self.running.seed().org_id
     }

@@ -4,5 +4,7 @@ mod identity;
 pub(crate) mod paths;
 mod report;
 mod role;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use identity::identify;
