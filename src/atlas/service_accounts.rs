@@ -16,6 +16,10 @@ use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::{ClientId, Hours, Level, OrgId, ProjectId, SecretId};
 
+/// Most secrets of one account, expired ones included.
+/// Source: Atlas documentation, "MongoDB Limits and Thresholds".
+pub const MOST_SECRETS: usize = 2;
+
 /// A service account to be made.
 #[derive(Debug, Clone)]
 pub struct NewServiceAccount {

@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::creds::MOST_SECRETS;
-use crate::atlas::{AtlasError, ClientId, SettingsError};
+use crate::atlas::{AtlasError, ClientId, MOST_SECRETS, SettingsError};
 use crate::vault::failure::Failure;
 use crate::vault::{StorageError, SystemViewError};
 
@@ -19,6 +18,9 @@ pub(crate) enum EngineError {
     /// There is no such role.
     #[error("there is no role {0:?}: write it under roles/ first")]
     NoSuchRole(String),
+    /// A patch needs something to change.
+    #[error("there is no role {0:?} to patch: write it first")]
+    NothingToPatch(String),
     /// The role of a lease is gone, so nobody says how long the lease may live on.
     #[error("role {0:?} was deleted: the lease cannot be extended and ends when it is due")]
     RoleOfLeaseGone(String),
@@ -121,6 +123,12 @@ pub(crate) enum EngineError {
     /// The secret of a lease is gone in Atlas.
     #[error("the lease's secret of service account {0} is gone in Atlas: read a new one")]
     SecretGone(ClientId),
+    /// Nothing signs in as the account of a token any more.
+    #[error(
+        "no secret of service account {0} works any more, so its access token cannot be revoked; \
+         it dies within the hour"
+    )]
+    NoWorkingSecret(ClientId),
     /// An account has as many live access tokens as Atlas allows.
     #[error(
         "role {role:?} has {alive} live access tokens, Atlas's limit: the next one ends at \
@@ -215,6 +223,7 @@ impl From<EngineError> for Failure {
             | EngineError::NoFreeSlot { .. }
             | EngineError::TooManyTokens { .. } => Self::coded(429, &error),
             EngineError::Busy { .. } | EngineError::Unsettled(_) => Self::coded(503, &error),
+            EngineError::NothingToPatch(_) => Self::coded(404, &error),
             EngineError::NotCompleted { .. } => not_completed(error),
             // The host knows its own words: the read-only text makes it forward the request.
             EngineError::Storage(StorageError::Refused(text)) => Self::HostText(text.clone()),
@@ -223,6 +232,7 @@ impl From<EngineError> for Failure {
             | EngineError::CredentialRefused(_)
             | EngineError::Atlas { .. }
             | EngineError::NotListedYet
+            | EngineError::NoWorkingSecret(_)
             | EngineError::CallerGone
             | EngineError::Storage(_)
             | EngineError::SystemView(_) => Self::internal(&error),

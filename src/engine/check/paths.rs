@@ -96,6 +96,14 @@ pub(super) struct Ground<'a> {
     pub(super) patience: Patience,
 }
 
+impl Ground<'_> {
+    /// Whether the organization is known to refuse credentials without an access list.
+    pub(super) fn requires_access_lists(&self) -> bool {
+        let settings = self.settings.as_ref();
+        settings.is_some_and(|settings| settings.api_access_list_required)
+    }
+}
+
 async fn check(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let name = call.path.strip_prefix("check/").map(RoleName::new);
     let role = match &name {

@@ -2,8 +2,8 @@
 
 use super::paths::Ground;
 use super::report::Report;
-use crate::atlas::{ClientId, Hours, Level, OrgId, ProjectId};
-use crate::engine::creds::{Life, MOST_SECRETS, frees_at, secret_lifetime};
+use crate::atlas::{ClientId, Hours, Level, MOST_SECRETS, OrgId, ProjectId};
+use crate::engine::creds::{Life, frees_at, secret_lifetime};
 use crate::engine::error::EngineError;
 use crate::engine::roles::{CredentialType, Grant, RoleEntry};
 
@@ -34,22 +34,16 @@ pub(super) async fn check_role(
         check_project(ground, project, report).await?;
     }
     check_lifetime(ground, role, report).await?;
-    match &grant.account {
-        Some(account) => check_account(ground, &grant.level, account, report).await,
-        None => {
-            let required = ground
-                .settings
-                .as_ref()
-                .is_some_and(|settings| settings.api_access_list_required);
-            if required && grant.access_list.is_empty() {
-                report.problem(
-                    "the organization requires access lists and the role has none: give it \
-                     ip_addresses or cidr_blocks",
-                );
-            }
-            Ok(())
-        }
+    if let Some(account) = &grant.account {
+        return check_account(ground, &grant.level, account, report).await;
     }
+    if ground.requires_access_lists() && grant.access_list.is_empty() {
+        report.problem(
+            "the organization requires access lists and the role has none: give it ip_addresses \
+             or cidr_blocks",
+        );
+    }
+    Ok(())
 }
 
 fn check_organization(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
@@ -84,22 +78,18 @@ fn check_rights(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
             let owns = roles.map(|roles| roles.iter().any(|role| role == PROJECT_OWNER));
             match owns {
                 Some(true) => {}
-                Some(false) => report.problem(not_project_owner(project)),
                 // A service account that may not read itself does not tell its projects.
                 None if ground.identity.client_id.is_some() => report.warning(format!(
                     "Atlas does not tell whether the credential is a Project Owner of {project}, \
                      which it must be"
                 )),
-                None => report.problem(not_project_owner(project)),
+                Some(false) | None => report.problem(format!(
+                    "the credential is not a Project Owner of {project}: give it that Atlas role \
+                     (GROUP_OWNER)"
+                )),
             }
         }
     }
-}
-
-fn not_project_owner(project: &ProjectId) -> String {
-    format!(
-        "the credential is not a Project Owner of {project}: give it that Atlas role (GROUP_OWNER)"
-    )
 }
 
 async fn check_project(
@@ -179,11 +169,10 @@ async fn check_account(
     report.fact("free_secrets", MOST_SECRETS.saturating_sub(taken));
     let (ours, _) = ground.engine.journal.secrets_of(account).await?;
     let now = ground.engine.clock.now();
-    let clearable = |end: Option<chrono::DateTime<chrono::Utc>>| end.is_some_and(|end| end <= now);
     let over = seen
         .secrets
         .iter()
-        .any(|secret| ours.contains(&secret.id) && clearable(secret.expires_at));
+        .any(|secret| ours.contains(&secret.id) && secret.expires_at.is_some_and(|end| end <= now));
     if taken >= MOST_SECRETS && !over {
         let full = EngineError::NoFreeSlot {
             client_id: account.clone(),
@@ -206,11 +195,7 @@ async fn check_account_list(
     account: &ClientId,
     report: &mut Report,
 ) -> Result<(), EngineError> {
-    let required = ground
-        .settings
-        .as_ref()
-        .is_some_and(|settings| settings.api_access_list_required);
-    if !required {
+    if !ground.requires_access_lists() {
         return Ok(());
     }
     let atlas = &ground.linked.atlas;

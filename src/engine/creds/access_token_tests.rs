@@ -9,8 +9,8 @@ use crate::base::Clock as _;
 use crate::engine::testing::TestMount;
 use crate::vault::{Data, Failure, Secret};
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3_600);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 async fn mount() -> TestMount {
     let mount = TestMount::configured().await;

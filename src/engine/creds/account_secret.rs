@@ -14,7 +14,8 @@ use super::issue::Draft;
 use super::remove;
 use super::service_account::secret_lifetime;
 use crate::atlas::{
-    AtlasError, ClientId, CreatedSecret, Hours, Level, OrgId, SecretId, SecretState, ServiceAccount,
+    AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, SecretId, SecretState,
+    ServiceAccount,
 };
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Made, Part, Stage, finish};
@@ -24,9 +25,6 @@ use crate::vault::{Data, Response};
 /// The `secret_type` of such a lease. Not that of whole accounts, so that no version of the engine
 /// takes the one for the other and deletes the account.
 pub(crate) const LEASE_TYPE: &str = "service_account_secret";
-
-/// Most secrets of one account. Source: Atlas documentation, "MongoDB Limits and Thresholds".
-pub(crate) const MOST_SECRETS: usize = 2;
 
 /// How often a secret is asked for while others change the account, and the pause between.
 const MOST_ATTEMPTS: u32 = 4;
@@ -385,7 +383,7 @@ mod tests {
             let left = mount.atlas.secrets(&account).await;
             assert_eq!(left, Vec::<String>::new(), "{writes}");
             mount.storage.fail_after(None);
-            mount.turn(Duration::from_secs(600)).await;
+            mount.turn(Duration::from_mins(10)).await;
             mount.tick().await.expect("a tick");
             assert_eq!(journal_keys(&mount), Vec::<String>::new(), "{writes}");
         }

@@ -11,10 +11,11 @@ pub(crate) mod paths;
 mod removal;
 mod renew;
 mod revoke;
+mod revoke_token;
 mod service_account;
 mod token_account;
 
-pub(crate) use account_secret::{MOST_SECRETS, frees_at};
+pub(crate) use account_secret::frees_at;
 pub(crate) use life::Life;
 pub(crate) use removal::{find, remove};
 pub(crate) use service_account::secret_lifetime;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::issue::issue;
-use super::{account_secret, renew, revoke};
+use super::{account_secret, renew, revoke, revoke_token};
 use crate::engine::error::EngineError;
 use crate::engine::roles::CredentialType;
 use crate::engine::{Engine, OPERATION_PREFIX};
@@ -87,7 +87,7 @@ pub(crate) fn secret_types() -> Vec<SecretType<Engine>> {
             .renew(renew::renew_account_secret),
         SecretType::new(
             CredentialType::AccessToken.name(),
-            revoke::revoke_access_token,
+            revoke_token::revoke_access_token,
         ),
     ]
 }

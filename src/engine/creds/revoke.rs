@@ -7,17 +7,12 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use super::remove;
-use super::token_account::TokenAccounts;
-use crate::atlas::{AtlasError, ClientId, Level, OrgId, Patience, Priority, ProjectId, SecretId};
-use crate::base::Sensitive;
+use crate::atlas::{ClientId, Level, OrgId, Patience, Priority, ProjectId, SecretId};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalId, Made};
-use crate::engine::roles::RoleName;
 use crate::framework::LeaseCall;
 
 /// Revokes an API key.
@@ -52,7 +47,7 @@ async fn revoke(
     forget(engine, call).await
 }
 
-fn patience(call: &LeaseCall) -> Patience {
+pub(super) fn patience(call: &LeaseCall) -> Patience {
     Patience {
         deadline: call.caller.deadline,
         priority: Priority::Revoke,
@@ -60,7 +55,7 @@ fn patience(call: &LeaseCall) -> Patience {
 }
 
 /// The credential is gone, so its journal entry goes too.
-async fn forget(engine: &Engine, call: &LeaseCall) -> Result<(), EngineError> {
+pub(super) async fn forget(engine: &Engine, call: &LeaseCall) -> Result<(), EngineError> {
     match call.internal_text("journal_id").and_then(JournalId::parse) {
         Some(id) => engine.journal.remove(&id).await,
         None => Ok(()),
@@ -98,82 +93,6 @@ pub(super) fn level(call: &LeaseCall) -> Result<Level, EngineError> {
         .ok_or_else(|| missing("organization_id"))
 }
 
-/// Revokes an access token, with a secret of the account it belongs to. What is dead already, by
-/// itself or with its account or secret, counts as revoked.
-pub(super) async fn revoke_access_token(
-    engine: Arc<Engine>,
-    call: LeaseCall,
-) -> Result<(), EngineError> {
-    let (client_id, secret_id) = account_secret(&call)?;
-    let token = call.internal_text("access_token");
-    let token = token.ok_or_else(|| missing("access_token"))?;
-    let token = Sensitive::new(token.to_owned());
-    let ends: DateTime<Utc> =
-        internal(&call, "expires_at")?.ok_or_else(|| missing("expires_at"))?;
-    let role = call.internal_text("role").ok_or_else(|| missing("role"))?;
-    let now = engine.clock.now();
-    let accounts = TokenAccounts::load(&engine, &RoleName::new(role)).await?;
-    let account = accounts
-        .accounts()
-        .find(|account| account.client_id == client_id);
-    let (Some(account), true) = (account, ends > now) else {
-        return forget(&engine, &call).await;
-    };
-    let linked = engine.connection.linked().await?;
-    let patience = patience(&call);
-    let doing = format!("revoking an access token of service account {client_id}");
-    let outcome = match account.working_secret(now) {
-        Some(secret) => {
-            let secret = &secret.client_secret;
-            let outcome = linked
-                .atlas
-                .revoke_token(&client_id, secret, &token, patience);
-            outcome.await.map_err(Some)
-        }
-        None => Err(None),
-    };
-    match outcome {
-        Ok(()) => {}
-        Err(Some(error @ AtlasError::Unauthenticated { .. })) => {
-            let level = account.level();
-            if is_alive(&linked, &level, &client_id, &secret_id, patience).await? {
-                return Err(EngineError::Atlas {
-                    advice: doing,
-                    source: error,
-                });
-            }
-        }
-        Err(Some(error)) => {
-            return Err(EngineError::Atlas {
-                advice: doing,
-                source: error,
-            });
-        }
-        Err(None) => return Err(EngineError::SecretGone(client_id)),
-    }
-    forget(&engine, &call).await
-}
-
-/// Whether the secret that minted a token is still there: with it, and with its account, the token
-/// died. Source: Terraform's guide on the rotation of service accounts.
-async fn is_alive(
-    linked: &Linked,
-    level: &Level,
-    account: &ClientId,
-    secret: &SecretId,
-    patience: Patience,
-) -> Result<bool, EngineError> {
-    let seen = linked.atlas.service_account(level, account, patience).await;
-    match seen {
-        Ok(seen) => Ok(seen.secrets.iter().any(|each| each.id == *secret)),
-        Err(error) if error.says_account_or_secret_is_gone() => Ok(false),
-        Err(error) => {
-            let doing = format!("reading service account {account}");
-            Err(EngineError::atlas(&doing, error))
-        }
-    }
-}
-
 /// The organization of the credential. The Go engine's leases of project keys do not name it.
 async fn organization(
     linked: &Linked,
@@ -200,7 +119,10 @@ async fn organization(
 }
 
 /// A value of the internal data; the Go engine stores an absent one as an empty text.
-fn internal<T: FromStr>(call: &LeaseCall, field: &'static str) -> Result<Option<T>, EngineError>
+pub(super) fn internal<T: FromStr>(
+    call: &LeaseCall,
+    field: &'static str,
+) -> Result<Option<T>, EngineError>
 where
     T::Err: std::fmt::Display,
 {
@@ -216,7 +138,7 @@ where
     }
 }
 
-fn missing(field: &'static str) -> EngineError {
+pub(super) fn missing(field: &'static str) -> EngineError {
     EngineError::BrokenLease {
         field,
         reason: "it is missing".to_owned(),

@@ -115,7 +115,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let name = name(&call);
     let stored_role = engine.role(&name).await?;
     if stored_role.is_none() && call.operation == Operation::Patch {
-        return Err(EngineError::NoSuchRole(name.to_string()));
+        return Err(EngineError::NothingToPatch(name.to_string()));
     }
     let mut role = stored_role.unwrap_or_default();
     let mut faults = Faults::new();

@@ -23,28 +23,28 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
+    pub(crate) fn value(self, name: &str) -> Option<&'a Value> {
         self.0.get(name)
     }
 
-    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, ApiError> {
+    pub(crate) fn text(self, name: &str) -> Result<Option<&'a str>, ApiError> {
         self.read(name, Value::as_str)
     }
 
-    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+    pub(crate) fn flag(self, name: &str) -> Result<Option<bool>, ApiError> {
         self.read(name, Value::as_bool)
     }
 
     /// A whole number that fits 32 bits, as the description declares them.
-    pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
+    pub(crate) fn integer(self, name: &str) -> Result<Option<i64>, ApiError> {
         self.read(name, |value| {
             value
                 .as_i64()
@@ -53,7 +53,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of texts.
-    pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
+    pub(crate) fn texts(self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
         self.read(name, |value| {
             let items = value.as_array()?.iter();
             items.map(|item| item.as_str().map(str::to_owned)).collect()
@@ -61,7 +61,7 @@ impl<'a> Fields<'a> {
     }
 
     fn read<T>(
-        &self,
+        self,
         name: &str,
         parse: impl FnOnce(&'a Value) -> Option<T>,
     ) -> Result<Option<T>, ApiError> {
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn unknown_missing_and_mistyped_fields_are_told_apart() {
         let body = json!({"desc": 1});
-        let code = |error: ApiError| error.code;
+        let code = |error: ApiError| error.code.clone();
         assert_eq!(
             Fields::new(&body, &[]).map_err(code).unwrap_err(),
             "INVALID_ATTRIBUTE"

@@ -16,8 +16,9 @@ use crate::control::{Input, Outcome, Refused};
 use crate::ids;
 use crate::seed;
 use crate::server::Sim;
-use crate::state::{AccessEntry, Account, ApiKey, Holder, LastUsed, Secret, World};
+use crate::state::{AccessEntry, Account, ApiKey, Holder, LastUsed, Secret};
 use crate::view;
+use crate::world::World;
 
 /// Everything that exists, without any secret in clear.
 pub(crate) fn describe(world: &World, now: DateTime<Utc>) -> Value {
@@ -245,9 +246,11 @@ pub(crate) async fn delete_key(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refused> {
     let now = sim.clock.now();
-    let world = &mut sim.lock().world;
-    world.key(&id).ok_or_else(|| Refused::missing("key", &id))?;
-    world.delete_key(&id, now);
+    let core = &mut *sim.lock();
+    core.world
+        .key(&id)
+        .ok_or_else(|| Refused::missing("key", &id))?;
+    core.world.delete_key(&id, now, &core.settings);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -302,12 +305,10 @@ pub(crate) async fn delete_account(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refused> {
     let now = sim.clock.now();
-    let mut core = sim.lock();
-    let tokens_die = core.settings.tokens_die_with_account;
-    core.world
-        .account(&id)
-        .ok_or_else(|| Refused::missing("account", &id))?;
-    core.world.delete_account(&id, now, tokens_die);
+    let core = &mut *sim.lock();
+    let account = core.world.account(&id);
+    account.ok_or_else(|| Refused::missing("account", &id))?;
+    core.world.delete_account(&id, now, &core.settings);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -16,7 +16,8 @@ use crate::operations::Params;
 use crate::page::Page;
 use crate::roles::{self, Level};
 use crate::settings::Settings;
-use crate::state::{Holder, World};
+use crate::state::Holder;
+use crate::world::World;
 
 /// Everything that changes, behind one lock that is never held across a wait.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) faults: Faults,
     pub(crate) log: RequestLog,
-    /// Counts answers; turns the order of role arrays.
+    /// Counts signed-in requests; turns the order of role arrays.
     pub(crate) turn: usize,
 }
 

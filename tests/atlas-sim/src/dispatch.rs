@@ -5,17 +5,18 @@ use std::net::IpAddr;
 
 use axum::http::HeaderName;
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::access::{self, Need};
 use crate::auth;
 use crate::core::{Call, Core, Principal};
+use crate::endpoint_sets::{ENDPOINT_SETS, Scope};
 use crate::errors::ApiError;
+use crate::finish::{Style, finish, finish_error};
 use crate::http::{Answer, Incoming, Query, Reply, bad_parameter};
 use crate::ids;
-use crate::limits::{ENDPOINT_SETS, Level, Scope};
+use crate::limits::Level;
 use crate::operations::{self, Operation, Params, Route};
-use crate::page::envelope;
 use crate::settings::{MalformedId, Settings, Verdict};
 use crate::versions::{self, Version};
 
@@ -46,8 +47,7 @@ pub(crate) struct Outcome {
 
 /// Answers one request.
 pub(crate) fn answer(core: &mut Core, incoming: &Incoming, now: DateTime<Utc>) -> Outcome {
-    core.turn = core.turn.wrapping_add(1);
-    let settings = core.settings.clone_small();
+    let style = Style::of(&core.settings);
     let address = caller_address(incoming, &core.settings);
     if auth::token_operation(incoming.path()).is_some() {
         let (mut reply, principal) = auth::token_endpoint(core, incoming, address, now);
@@ -63,10 +63,11 @@ pub(crate) fn answer(core: &mut Core, incoming: &Incoming, now: DateTime<Utc>) -
             };
         }
     };
+    core.turn = core.turn.wrapping_add(1);
     let mut level = None;
     let reply = match route(core, incoming, &principal, address, now, &mut level) {
         Ok((answer, operation, version)) => {
-            finish(answer, operation, version, level, incoming, settings)
+            finish(answer, operation, version, level, incoming, &style)
         }
         Err(error) => finish_error(&error, level, incoming),
     };
@@ -330,90 +331,4 @@ fn read_body(
     versions::check_content_type(incoming, settings)?;
     serde_json::from_slice(&incoming.body)
         .map_err(|_| ApiError::new(400, "MALFORMED_JSON", "Received JSON is malformed."))
-}
-
-/// What forming an answer needs of the settings.
-#[derive(Debug)]
-struct Finish {
-    extra_fields: bool,
-    deprecated: Vec<String>,
-}
-
-impl Settings {
-    fn clone_small(&self) -> Finish {
-        Finish {
-            extra_fields: self.extra_fields,
-            deprecated: self.deprecated_operations.clone(),
-        }
-    }
-}
-
-fn finish(
-    answer: Answer,
-    operation: &Operation,
-    version: Version,
-    level: Option<Level>,
-    incoming: &Incoming,
-    settings: Finish,
-) -> Reply {
-    let query = incoming.query();
-    let mut reply = Reply {
-        status: answer.status,
-        hold_millis: answer.hold_millis,
-        ..Reply::default()
-    };
-    common_headers(&mut reply, level);
-    for (name, value) in answer.headers {
-        reply.header(name, value);
-    }
-    if settings.deprecated.iter().any(|id| id == operation.id) {
-        reply.header("Deprecation", "Wed, 01 Jan 2025 00:00:00 GMT");
-        reply.header("Sunset", "Fri, 01 Jan 2027 00:00:00 GMT");
-    }
-    reply.header("Content-Type", versions::content_type(version));
-    let mut body = answer.body;
-    if settings.extra_fields
-        && let Some(Value::Object(object)) = &mut body
-    {
-        object.insert("simUnknownField".to_owned(), json!({"added": "later"}));
-    }
-    let wanted = |name| query.flag(name, false).unwrap_or(false);
-    if wanted("envelope") && reply.status != 204 {
-        body = Some(envelope(body, reply.status));
-    }
-    reply.body = body.map_or_else(Vec::new, |body| text(&body, wanted("pretty")));
-    reply
-}
-
-fn finish_error(error: &ApiError, level: Option<Level>, incoming: &Incoming) -> Reply {
-    let mut reply = Reply::refused(error);
-    common_headers(&mut reply, level);
-    let query = incoming.query();
-    let wanted = |name| query.flag(name, false).unwrap_or(false);
-    if !error.without_body && (wanted("envelope") || wanted("pretty")) {
-        let body = error.body();
-        let body = if wanted("envelope") {
-            envelope(Some(body), error.status)
-        } else {
-            body
-        };
-        reply.body = text(&body, wanted("pretty"));
-    }
-    reply
-}
-
-fn text(body: &Value, pretty: bool) -> Vec<u8> {
-    if pretty {
-        format!("{body:#}").into_bytes()
-    } else {
-        body.to_string().into_bytes()
-    }
-}
-
-fn common_headers(reply: &mut Reply, level: Option<Level>) {
-    reply.header("Server", "mdbws");
-    if let Some(level) = level {
-        reply.header("RateLimit-Limit", level.limit.to_string());
-        reply.header("RateLimit-Remaining", level.remaining.to_string());
-    }
 }

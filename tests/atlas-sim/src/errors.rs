@@ -1,12 +1,18 @@
 //! Atlas's error object, and the refusals that several resources share.
 
+use std::ops::{Deref, DerefMut};
+
 use serde_json::{Map, Value, json};
 
 use crate::settings::Refusal;
 
-/// A refused request.
+/// A refused request; boxed, so that results stay small.
 #[derive(Debug, Clone)]
-pub(crate) struct ApiError {
+pub(crate) struct ApiError(Box<Details>);
+
+/// What a refusal tells.
+#[derive(Debug, Clone)]
+pub(crate) struct Details {
     pub(crate) status: u16,
     pub(crate) code: String,
     pub(crate) detail: String,
@@ -17,9 +23,23 @@ pub(crate) struct ApiError {
     pub(crate) without_body: bool,
 }
 
+impl Deref for ApiError {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl DerefMut for ApiError {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
+    }
+}
+
 impl ApiError {
     pub(crate) fn new(status: u16, code: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             status,
             code: code.into(),
             detail: detail.into(),
@@ -27,7 +47,7 @@ impl ApiError {
             fields: Vec::new(),
             headers: Vec::new(),
             without_body: false,
-        }
+        }))
     }
 
     /// The refusal a setting names.

@@ -22,7 +22,7 @@ use crate::wire::Peer;
 /// Largest request body.
 const MAX_REQUEST_BYTES: usize = 1 << 20;
 /// How long a hanging request is held at most, so that a forgotten one ends.
-const HANG: Duration = Duration::from_secs(3_600);
+const HANG: Duration = Duration::from_hours(1);
 /// Between the half of a cut body and the end of the connection, so that the half arrives.
 const CUT_PAUSE: Duration = Duration::from_millis(20);
 
@@ -102,9 +102,9 @@ impl Exchange<'_> {
             }
             Some(Action::Hang { after_effect }) => {
                 if after_effect {
-                    drop(self.effect(false))
+                    drop(self.effect(false));
                 } else {
-                    self.record(&Reply::default(), None, false, false)
+                    self.record(&Reply::default(), None, false, false);
                 }
                 tokio::time::sleep(HANG).await;
                 self.close()

@@ -16,8 +16,10 @@ mod control;
 mod control_objects;
 mod core;
 mod dispatch;
+mod endpoint_sets;
 mod errors;
 mod faults;
+mod finish;
 mod gateway;
 mod http;
 mod ids;
@@ -34,6 +36,7 @@ mod state;
 mod versions;
 mod view;
 mod wire;
+mod world;
 
 pub use seed::{Seed, SeedAccount, SeedKey};
 pub use server::{Options, Running, start};

@@ -6,9 +6,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::access::Need;
 use crate::core::Call;
+use crate::endpoint_sets::{Scope, Set};
 use crate::errors::ApiError;
 use crate::http::Answer;
-use crate::limits::{Scope, Set};
 use crate::resources::{
     account_lists, accounts, api_keys, cloud_access, encryption, groups, key_lists, model_keys,
     org_settings, orgs, project_keys, rate_limits, root, secrets,

@@ -155,7 +155,7 @@ mod tests {
             settings,
         )
         .map(|granted| granted.len())
-        .map_err(|error| error.code)
+        .map_err(|error| error.code.clone())
     }
 
     #[test]

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Map, json};
 
 use crate::clock::Clock;
 use crate::ids;
-use crate::state::{Account, ApiKey, Holder, Org, Project, Secret, World};
+use crate::state::{Account, ApiKey, Holder, Org, Project, Secret};
+use crate::world::World;
 
 /// Lifetime of the seed's client secret: a year, Atlas's longest.
 const SECRET_HOURS: i64 = 8_760;
+/// Age of the seed's credentials, so that no setting about new ones applies to them.
+const AGE: TimeDelta = TimeDelta::days(30);
 
 /// Ids and credentials of the start.
 #[derive(Debug, Clone, Serialize)]
@@ -79,7 +82,8 @@ impl Seed {
                 .projects
                 .insert(id.clone(), project(id, &self.org_id, name, now));
         }
-        let mut holder = Holder::new(&self.org_id, now);
+        let made = now.checked_sub_signed(AGE).unwrap_or(now);
+        let mut holder = Holder::new(&self.org_id, made);
         holder.org_roles = vec!["ORG_OWNER".to_owned()];
         world.add_key(ApiKey {
             id: self.api_key.id.clone(),
@@ -91,6 +95,7 @@ impl Seed {
         let secret = Secret {
             id: self.service_account.secret_id.clone(),
             value: self.service_account.client_secret.clone(),
+            created_at: made,
             ..Secret::new(now, SECRET_HOURS)
         };
         let account = Account {

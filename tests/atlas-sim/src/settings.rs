@@ -150,7 +150,6 @@ macro_rules! settings {
         /// The switches; see each field.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
-        #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
         pub struct Settings { $($(#[$doc])* pub $name: $kind),+ }
 
         impl Default for Settings {
@@ -357,6 +356,10 @@ settings! {
     /// Other sizes, by endpoint set id.
     buckets: BTreeMap<String, BucketSize> = BTreeMap::new();
 
+    // AI model keys
+    /// Two AI model keys of a project cannot have the same name.
+    model_key_names_unique: bool = false;
+
     // Azure
     /// Principals, by object id, that Azure does not know: creating access for one is refused.
     invalid_service_principals: Vec<String> = Vec::new();
@@ -364,6 +367,10 @@ settings! {
     azure_principal_unique_everywhere: bool = true;
     /// Static Azure credentials at encryption at rest.
     static_azure_credentials: Verdict = Verdict::Accept;
+    /// Going back from a role to static credentials.
+    static_credentials_after_role: Verdict = Verdict::Accept;
+    /// A role and static credentials in one request; if accepted, the role counts.
+    both_azure_credentials: Verdict = Verdict::Refuse;
     /// Error code with which the key vault check fails, if it does.
     key_vault_error: Option<String> = None;
     /// What `valid` says of an enabled configuration.

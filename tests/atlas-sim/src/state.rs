@@ -1,6 +1,6 @@
-//! What the stand-in Atlas holds: organizations, projects, keys, accounts, tokens.
+//! The things Atlas holds: organizations, projects, keys, accounts, tokens.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,20 +9,6 @@ use serde_json::{Map, Value};
 
 use crate::clock::after;
 use crate::settings::Settings;
-
-/// Everything that exists.
-#[derive(Debug, Default)]
-pub(crate) struct World {
-    pub(crate) orgs: BTreeMap<String, Org>,
-    pub(crate) projects: BTreeMap<String, Project>,
-    pub(crate) keys: BTreeMap<String, ApiKey>,
-    /// Public key to id.
-    pub(crate) public_keys: HashMap<String, String>,
-    pub(crate) accounts: BTreeMap<String, Account>,
-    pub(crate) tokens: HashMap<String, Token>,
-    /// Keys and accounts that are deleted but may still be seen.
-    pub(crate) fading: usize,
-}
 
 /// An organization.
 #[derive(Debug, Clone)]
@@ -211,133 +197,6 @@ impl LastUsed {
         {
             self.shown = self.latest;
             self.pending_since = None;
-        }
-    }
-}
-
-impl World {
-    /// An existing key.
-    pub(crate) fn key(&self, id: &str) -> Option<&ApiKey> {
-        self.keys.get(id).filter(|key| key.holder.exists())
-    }
-
-    /// An existing key, to change it.
-    pub(crate) fn key_mut(&mut self, id: &str) -> Option<&mut ApiKey> {
-        self.keys.get_mut(id).filter(|key| key.holder.exists())
-    }
-
-    /// An existing account.
-    pub(crate) fn account(&self, client_id: &str) -> Option<&Account> {
-        self.accounts
-            .get(client_id)
-            .filter(|account| account.holder.exists())
-    }
-
-    /// An existing account, to change it.
-    pub(crate) fn account_mut(&mut self, client_id: &str) -> Option<&mut Account> {
-        self.accounts
-            .get_mut(client_id)
-            .filter(|account| account.holder.exists())
-    }
-
-    /// Adds a key; its id and public key are new.
-    pub(crate) fn add_key(&mut self, key: ApiKey) {
-        self.public_keys
-            .insert(key.public_key.clone(), key.id.clone());
-        self.keys.insert(key.id.clone(), key);
-    }
-
-    /// Deletes a key from its organization and every project.
-    pub(crate) fn delete_key(&mut self, id: &str, now: DateTime<Utc>) {
-        if let Some(key) = self.key_mut(id) {
-            key.holder.deleted_at = Some(now);
-            self.fading += 1;
-        }
-    }
-
-    /// Deletes an account with its secrets, and its tokens if they die with it.
-    pub(crate) fn delete_account(&mut self, client_id: &str, now: DateTime<Utc>, tokens: bool) {
-        if let Some(account) = self.account_mut(client_id) {
-            account.holder.deleted_at = Some(now);
-            let dead = std::mem::take(&mut account.tokens);
-            self.fading += 1;
-            if tokens {
-                for token in dead {
-                    self.tokens.remove(&token);
-                }
-            }
-        }
-    }
-
-    /// Forgets what was deleted so long ago that no read and no sign-in can meet it.
-    pub(crate) fn sweep(&mut self, now: DateTime<Utc>, settings: &Settings) {
-        if self.fading == 0 {
-            return;
-        }
-        let keep = settings
-            .read_lag_after_delete_seconds
-            .max(settings.deleted_key_lives_seconds)
-            .max(if settings.tokens_die_with_account {
-                0
-            } else {
-                settings.token_seconds
-            });
-        let stays = |holder: &Holder| holder.deleted_at.is_none_or(|gone| now < after(gone, keep));
-        let (keys, accounts) = (self.keys.len(), self.accounts.len());
-        let public_keys = &mut self.public_keys;
-        self.keys.retain(|_, key| {
-            let stays = stays(&key.holder);
-            if !stays {
-                public_keys.remove(&key.public_key);
-            }
-            stays
-        });
-        self.accounts.retain(|_, account| stays(&account.holder));
-        self.fading -= (keys - self.keys.len()) + (accounts - self.accounts.len());
-        self.tokens.retain(|_, token| now < token.expires_at);
-    }
-
-    /// Keys that count against the organization's limit.
-    pub(crate) fn count_keys(&self, org_id: &str) -> usize {
-        let of_org = |key: &&ApiKey| key.holder.exists() && key.holder.org_id == org_id;
-        self.keys.values().filter(of_org).count()
-    }
-
-    /// Accounts that count against the organization's limit.
-    pub(crate) fn count_accounts(&self, org_id: &str) -> usize {
-        let of_org =
-            |account: &&Account| account.holder.exists() && account.holder.org_id == org_id;
-        self.accounts.values().filter(of_org).count()
-    }
-
-    /// Deletes an organization with its keys, accounts and tokens.
-    pub(crate) fn remove_org(&mut self, id: &str) {
-        self.orgs.remove(id);
-        let public_keys = &mut self.public_keys;
-        self.keys.retain(|_, key| {
-            let stays = key.holder.org_id != id;
-            if !stays {
-                public_keys.remove(&key.public_key);
-            }
-            stays
-        });
-        self.accounts
-            .retain(|_, account| account.holder.org_id != id);
-        let accounts = &self.accounts;
-        self.tokens
-            .retain(|_, token| accounts.contains_key(&token.client_id));
-    }
-
-    /// Deletes a project; its assignments go with it.
-    pub(crate) fn delete_project(&mut self, id: &str) {
-        self.projects.remove(id);
-        let keys = self.keys.values_mut().map(|key| &mut key.holder);
-        let accounts = self
-            .accounts
-            .values_mut()
-            .map(|account| &mut account.holder);
-        for holder in keys.chain(accounts) {
-            holder.project_roles.remove(id);
         }
     }
 }

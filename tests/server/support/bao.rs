@@ -16,65 +16,85 @@ fn command() -> PathBuf {
 
 /// An answer of the server's API.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: u16,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 impl Answer {
     /// The answer's data, of a request that must succeed.
     #[track_caller]
-    pub fn data(&self) -> &Value {
+    pub(crate) fn data(&self) -> &Value {
         assert!(self.ok(), "the request failed: {self:?}");
         &self.body["data"]
     }
 
-    pub fn ok(&self) -> bool {
+    pub(crate) fn ok(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
     /// All error texts in one.
-    pub fn errors(&self) -> String {
+    pub(crate) fn errors(&self) -> String {
         let texts = self.body["errors"].as_array().cloned().unwrap_or_default();
-        texts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
+        texts
+            .iter()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     /// All warnings in one.
-    pub fn warnings(&self) -> String {
-        let texts = self.body["warnings"].as_array().cloned().unwrap_or_default();
-        texts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
+    pub(crate) fn warnings(&self) -> String {
+        let texts = self.body["warnings"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        texts
+            .iter()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     #[track_caller]
-    pub fn lease_id(&self) -> String {
+    pub(crate) fn lease_id(&self) -> String {
         assert!(self.ok(), "the request failed: {self:?}");
-        self.body["lease_id"].as_str().expect("a lease id").to_owned()
+        self.body["lease_id"]
+            .as_str()
+            .expect("a lease id")
+            .to_owned()
     }
 }
 
 /// Makes calls with one token.
 #[derive(Clone)]
-pub struct Client {
-    pub address: String,
-    pub token: String,
+pub(crate) struct Client {
+    pub(crate) address: String,
+    pub(crate) token: String,
     http: reqwest::Client,
 }
 
 impl Client {
-    pub fn new(address: &str, token: &str) -> Self {
+    pub(crate) fn new(address: &str, token: &str) -> Self {
         Self {
             address: address.to_owned(),
             token: token.to_owned(),
-            http: reqwest::Client::builder().no_proxy().build().expect("an HTTP client"),
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .build()
+                .expect("an HTTP client"),
         }
     }
 
     /// The same server with another token.
-    pub fn with_token(&self, token: &str) -> Self {
-        Self { token: token.to_owned(), ..self.clone() }
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            ..self.clone()
+        }
     }
 
-    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
         let method: reqwest::Method = method.parse().expect("a method");
         let url = format!("{}/v1/{path}", self.address);
         let kind = if method == "PATCH" {
@@ -85,53 +105,55 @@ impl Client {
         let mut request = self
             .http
             .request(method, url)
-            .timeout(Duration::from_secs(120))
+            .timeout(Duration::from_mins(2))
             .header("X-Vault-Token", &self.token);
         if let Some(body) = body {
             request = request.header("Content-Type", kind).body(body.to_string());
         }
-        let answer = request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let answer = request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
         let status = answer.status().as_u16();
         let text = answer.text().await.unwrap_or_default();
-        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        Answer {
+            status,
+            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        }
     }
 
-    pub async fn read(&self, path: &str) -> Answer {
+    pub(crate) async fn read(&self, path: &str) -> Answer {
         self.call("GET", path, None).await
     }
 
-    pub async fn write(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn write(&self, path: &str, body: Value) -> Answer {
         self.call("POST", path, Some(body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.call("DELETE", path, None).await
     }
 
-    pub async fn list(&self, path: &str) -> Answer {
+    pub(crate) async fn list(&self, path: &str) -> Answer {
         self.call("LIST", path, None).await
-    }
-
-    /// A request that must succeed.
-    #[track_caller]
-    pub fn must(answer: Answer) -> Answer {
-        assert!(answer.ok(), "the request failed: {answer:?}");
-        answer
     }
 }
 
 /// A running server.
-pub struct Bao {
-    pub address: String,
-    pub root_token: String,
-    pub log: PathBuf,
-    pub plugin_folder: PathBuf,
+pub(crate) struct Bao {
+    pub(crate) address: String,
+    pub(crate) root_token: String,
+    pub(crate) log: PathBuf,
+    pub(crate) plugin_folder: PathBuf,
+    unseal_key: String,
+    config_file: Option<PathBuf>,
+    /// Removed with the server.
     _folder: TempDir,
     process: Guarded,
 }
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
@@ -145,7 +167,7 @@ fn place_plugin(folder: &std::path::Path) {
 
 impl Bao {
     /// A development server with our binary in its plugin folder under the name `mongodbatlas`.
-    pub fn dev() -> Self {
+    pub(crate) fn dev() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let plugin_folder = folder.path().join("plugins");
         place_plugin(&plugin_folder);
@@ -169,6 +191,8 @@ impl Bao {
             root_token: "root".to_owned(),
             log,
             plugin_folder,
+            unseal_key: String::new(),
+            config_file: None,
             _folder: folder,
             process,
         };
@@ -184,45 +208,180 @@ impl Bao {
                 .then_some(())?;
             std::net::TcpStream::connect(format!("127.0.0.1:{port}")).ok()
         });
-        assert!(up.is_some(), "the server did not start:\n{}", self.log_text());
+        assert!(
+            up.is_some(),
+            "the server did not start:\n{}",
+            self.log_text()
+        );
     }
 
     /// The one server that most tests share; each has its own mount.
-    pub fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Bao> = OnceLock::new();
         SHARED.get_or_init(Self::dev)
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(&self.address, &self.root_token)
     }
 
-    pub fn log_text(&self) -> String {
+    pub(crate) fn log_text(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Pids of the plugin processes that this server started.
-    pub fn plugin_pids(&self) -> Vec<i32> {
+    pub(crate) fn plugin_pids(&self) -> Vec<i32> {
         let listing = std::process::Command::new("pgrep")
             .args(["-P", &self.process.pid.to_string(), "-f", "mongodbatlas"])
             .output()
             .expect("pgrep");
-        String::from_utf8_lossy(&listing.stdout).lines().filter_map(|pid| pid.parse().ok()).collect()
+        String::from_utf8_lossy(&listing.stdout)
+            .lines()
+            .filter_map(|pid| pid.parse().ok())
+            .collect()
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         self.process.signal(name);
     }
 
-    /// Kills the plugin processes as the kernel would.
-    pub fn kill_plugins(&self) {
+    /// Kills the plugin processes as the kernel would, and waits until the server has noticed.
+    pub(crate) async fn kill_plugins(&self) {
         for pid in self.plugin_pids() {
-            let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            let _ = std::process::Command::new("kill")
+                .args(["-KILL", &pid.to_string()])
+                .status();
+        }
+        while !self.plugin_pids().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }
 
-/// A secrets engine's mount body.
-pub fn mount_body() -> Value {
-    json!({ "type": "mongodbatlas" })
+impl Bao {
+    /// A server with raft storage, initialized and unsealed, without any plugin registered.
+    pub(crate) async fn on_disk() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plugin_folder = folder.path().join("plugins");
+        place_plugin(&plugin_folder);
+        let data = folder.path().join("data");
+        std::fs::create_dir_all(&data).expect("the data folder");
+        let port = free_port();
+        let address = format!("http://127.0.0.1:{port}");
+        let storage = format!(
+            "storage \"raft\" {{ path = \"{}\" node_id = \"one\" }}",
+            data.display()
+        );
+        let config = format!(
+            "{storage}\nlistener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true }}\n\
+             api_addr = \"{address}\"\ncluster_addr = \"http://127.0.0.1:{}\"\n\
+             plugin_directory = \"{}\"\nlog_level = \"trace\"\n",
+            free_port(),
+            plugin_folder.display()
+        );
+        let file = folder.path().join("bao.hcl");
+        std::fs::write(&file, config).expect("the configuration");
+        let log = folder.path().join("bao.log");
+        let process = start_on_disk(&file, &log);
+        let mut bao = Self {
+            address,
+            root_token: String::new(),
+            log,
+            plugin_folder,
+            unseal_key: String::new(),
+            config_file: Some(file),
+            _folder: folder,
+            process,
+        };
+        bao.wait_until_it_listens();
+        let body = json!({ "secret_shares": 1, "secret_threshold": 1 });
+        let answer = bao.client().call("PUT", "sys/init", Some(body)).await;
+        bao.root_token = answer.body["root_token"]
+            .as_str()
+            .expect("a root token")
+            .to_owned();
+        bao.unseal_key = answer.body["keys"][0].as_str().expect("a key").to_owned();
+        bao.unseal().await;
+        bao
+    }
+
+    fn wait_until_it_listens(&self) {
+        let address = self.address.trim_start_matches("http://").to_owned();
+        let up = wait_for(|| std::net::TcpStream::connect(&address).ok());
+        assert!(
+            up.is_some(),
+            "the server did not start:\n{}",
+            self.log_text()
+        );
+    }
+
+    /// Unseals, and waits until the server is active.
+    pub(crate) async fn unseal(&self) {
+        let client = self.client();
+        let unsealed = client
+            .call("PUT", "sys/unseal", Some(json!({ "key": self.unseal_key })))
+            .await;
+        assert!(unsealed.ok(), "{unsealed:?}");
+        for _ in 0..600 {
+            if client.read("sys/health").await.status == 200 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the server did not become active:\n{}", self.log_text());
+    }
+
+    /// Ends the server as the kernel would, and starts it anew on the same storage.
+    pub(crate) async fn crash_and_restart(&mut self) {
+        self.process.signal("KILL");
+        self.start_again().await;
+    }
+
+    /// Ends the server in an orderly way, and starts it anew on the same storage.
+    pub(crate) async fn restart(&mut self) {
+        self.process.signal("TERM");
+        self.process.wait();
+        self.start_again().await;
+    }
+
+    async fn start_again(&mut self) {
+        self.process.wait();
+        let file = self.config_file.clone().expect("a server on disk");
+        self.process = start_on_disk(&file, &self.log);
+        self.wait_until_it_listens();
+        self.unseal().await;
+    }
+
+    /// Registers the plugin in the catalog under the name `mongodbatlas`.
+    pub(crate) async fn register(&self, arguments: &[&str]) -> Answer {
+        let file = std::fs::read(self.plugin_folder.join("mongodbatlas")).expect("the plugin");
+        let body = json!({
+            "sha256": sha256(&file), "command": "mongodbatlas", "args": arguments,
+        });
+        self.client()
+            .write("sys/plugins/catalog/secret/mongodbatlas", body)
+            .await
+    }
+}
+
+fn start_on_disk(config: &std::path::Path, log: &std::path::Path) -> Guarded {
+    let config = format!("-config={}", config.display());
+    Guarded::start(&command(), &["server", &config], log)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let mut child = std::process::Command::new("sha256sum")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("sha256sum");
+    let mut input = child.stdin.take().expect("standard input");
+    std::io::Write::write_all(&mut input, bytes).expect("the bytes");
+    drop(input);
+    let output = child.wait_with_output().expect("a sum");
+    String::from_utf8_lossy(&output.stdout)
+        .split(' ')
+        .next()
+        .expect("a sum")
+        .to_owned()
 }

@@ -1,16 +1,15 @@
 //! Child processes that never outlive the test run.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A process that ends when this value is dropped, and also when the whole test run dies: a shell
 /// beside it waits for the end of its standard input, which only we hold open.
-pub struct Guarded {
+pub(crate) struct Guarded {
     child: Child,
     /// The process proper, not the shell beside it.
-    pub pid: i32,
+    pub(crate) pid: i32,
 }
 
 const WATCH: &str = r#""$@" 3>&- & pid=$!; echo "$pid" >&3; exec 3>&-; cat >/dev/null; kill "$pid" 2>/dev/null; wait "$pid""#;
@@ -18,10 +17,15 @@ const WATCH: &str = r#""$@" 3>&- & pid=$!; echo "$pid" >&3; exec 3>&-; cat >/dev
 impl Guarded {
     /// Starts `program`; its output goes to `log`, except for standard output if `first_line` asks
     /// for the first line of it.
-    pub fn start(program: &Path, arguments: &[&str], log: &Path) -> Self {
+    pub(crate) fn start(program: &Path, arguments: &[&str], log: &Path) -> Self {
         let pid_file = log.with_extension("pid");
+        let _ = std::fs::remove_file(&pid_file);
         let script = format!("exec 3>'{}'; {WATCH}", pid_file.display());
-        let output = File::options().create(true).append(true).open(log).expect("log file");
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("log file");
         let mut child = Command::new("sh")
             .args(["-c", &script, "sh"])
             .arg(program)
@@ -40,9 +44,31 @@ impl Guarded {
     }
 
     /// Sends a signal to the process proper.
-    pub fn signal(&self, name: &str) {
-        let _ = Command::new("kill").args([&format!("-{name}"), &self.pid.to_string()]).status();
+    pub(crate) fn signal(&self, name: &str) {
+        let _ = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid.to_string()])
+            .status();
     }
+}
+
+impl Guarded {
+    /// Waits until the process and the shell beside it have ended.
+    pub(crate) fn wait(&mut self) {
+        let pid = self.pid.to_string();
+        let gone = || (!alive(&pid)).then_some(());
+        assert!(wait_for(gone).is_some(), "process {pid} does not end");
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn alive(pid: &str) -> bool {
+    // A zombie has ended, although nobody has asked for its exit code yet.
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    state
+        .rsplit(')')
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
 
 impl Drop for Guarded {
@@ -54,7 +80,7 @@ impl Drop for Guarded {
 }
 
 /// Asks again every 20 ms, for at most 30 s, until there is an answer.
-pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     for _ in 0..1_500 {
         if let Some(answer) = ask() {
             return Some(answer);
@@ -64,14 +90,11 @@ pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     None
 }
 
-/// The first line that a process wrote to its log.
-pub fn first_line(log: &Path) -> Option<String> {
-    let line = BufReader::new(File::open(log).ok()?).lines().next()?.ok()?;
-    (!line.is_empty()).then_some(line)
-}
-
 /// The folder in which cargo put the binaries of this workspace.
-pub fn binaries() -> PathBuf {
+pub(crate) fn binaries() -> PathBuf {
     let plugin = PathBuf::from(env!("CARGO_BIN_EXE_vault-plugin-secrets-mongodbatlas"));
-    plugin.parent().expect("a binary lies in a folder").to_owned()
+    plugin
+        .parent()
+        .expect("a binary lies in a folder")
+        .to_owned()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
-use super::refresh::{Found, lifetime, look, renew_secret};
+use super::refresh::{lifetime, look, renew_secret};
 use crate::atlas::{Level, Patience};
 use crate::engine::Engine;
 use crate::engine::creds::issue::{Draft, usable_grant};
@@ -39,7 +39,7 @@ pub(in crate::engine::creds) async fn ready(
         if current.minting_secret(now).is_some() {
             return Ok(current.clone());
         }
-        if let Found::There(account) = renew_secret(engine, name, &mut accounts, patience).await? {
+        if let Some(account) = renew_secret(engine, name, &mut accounts, patience).await? {
             return Ok(account);
         }
     }

@@ -1,10 +1,11 @@
 //! New secrets for kept accounts, before the old ones end.
 
 use super::entry::{KeptAccount, KeptSecret, TokenAccounts};
-use crate::atlas::{AtlasError, ClientId, Hours, Level, OrgId, Patience, SecretId, ServiceAccount};
+use crate::atlas::{
+    AtlasError, ClientId, Hours, Level, MOST_SECRETS, OrgId, Patience, SecretId, ServiceAccount,
+};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
-use crate::engine::creds::MOST_SECRETS;
 use crate::engine::creds::renew::extend_entry;
 use crate::engine::error::EngineError;
 use crate::engine::roles::RoleName;
@@ -12,14 +13,6 @@ use crate::engine::roles::RoleName;
 /// How long a secret lives that never leaves the server: short, and no shorter than the week to which
 /// Atlas cuts it when the next one is made.
 const WANTED: Hours = Hours::new(7 * 24);
-
-/// What a look at an account ended in.
-pub(super) enum Found {
-    /// With a secret fit for minting.
-    There(KeptAccount),
-    /// Gone in Atlas, and no longer stored.
-    Gone,
-}
 
 /// The lifetime to ask for: the organization may allow less than is wanted.
 pub(super) async fn lifetime(
@@ -59,7 +52,8 @@ fn failed(doing: &str, account: &ClientId, error: AtlasError) -> EngineError {
     )
 }
 
-/// Gives the current account another secret. The old one stays until its tokens have ended.
+/// Gives the current account another secret. The old one stays until its tokens have ended. [`None`]:
+/// the account is gone in Atlas, and no longer stored.
 ///
 /// The account is ours alone, so a secret that is not stored here is one whose answer was lost.
 pub(super) async fn renew_secret(
@@ -67,9 +61,9 @@ pub(super) async fn renew_secret(
     name: &RoleName,
     accounts: &mut TokenAccounts,
     patience: Patience,
-) -> Result<Found, EngineError> {
+) -> Result<Option<KeptAccount>, EngineError> {
     let Some(mut account) = accounts.current.clone() else {
-        return Ok(Found::Gone);
+        return Ok(None);
     };
     let linked = engine.connection.linked().await?;
     let level = account.level();
@@ -77,7 +71,7 @@ pub(super) async fn renew_secret(
         engine.journal.remove(&account.journal_id).await?;
         accounts.current = None;
         accounts.save(engine, name).await?;
-        return Ok(Found::Gone);
+        return Ok(None);
     };
     let is_there = |kept: &KeptSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
     account.secrets.retain(is_there);
@@ -105,7 +99,7 @@ pub(super) async fn renew_secret(
         let _ = delete(&linked, &account, &id, patience).await;
         return Err(error);
     }
-    Ok(Found::There(account))
+    Ok(Some(account))
 }
 
 /// Deletes the older of two secrets, if nobody holds a token of it.

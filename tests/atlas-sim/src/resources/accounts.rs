@@ -115,7 +115,7 @@ pub(super) fn from_body(call: &Call<'_>, body: &Value, org_id: &str) -> Result<A
 
 fn check_room(call: &Call<'_>, org_id: &str) -> Result<(), ApiError> {
     let limit = call.settings.max_service_accounts_per_org;
-    if call.world.count_accounts(org_id) < limit {
+    if call.world.accounts.len() < limit || call.world.count_accounts(org_id) < limit {
         return Ok(());
     }
     let detail =
@@ -193,8 +193,7 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Result<Answer, ApiError> {
             "A service account cannot delete itself.",
         ));
     }
-    call.world
-        .delete_account(&id, call.now, call.settings.tokens_die_with_account);
+    call.world.delete_account(&id, call.now, call.settings);
     Ok(Answer::no_content())
 }
 

@@ -9,7 +9,7 @@ use crate::errors::ApiError;
 use crate::http::Answer;
 use crate::ids;
 use crate::resources::cloud_access::uuid;
-use crate::settings::Verdict;
+use crate::settings::{Settings, Verdict};
 use crate::state::Project;
 
 const FIELDS: [&str; 11] = [
@@ -32,6 +32,12 @@ const NEEDED: [&str; 5] = [
     "resourceGroupName",
     "keyVaultName",
     "keyIdentifier",
+];
+const PROVIDERS: [&str; 4] = [
+    "azureKeyVault",
+    "awsKms",
+    "googleCloudKms",
+    "enabledForSearchNodes",
 ];
 const STATIC: [&str; 3] = ["tenantID", "clientID", "secret"];
 const ENVIRONMENTS: [&str; 3] = ["AZURE", "AZURE_CHINA", "AZURE_US_GOVERNMENT"];
@@ -59,12 +65,6 @@ fn show(project: &Project, valid: bool) -> Value {
 
 pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let body = call.take_body();
-    const PROVIDERS: [&str; 4] = [
-        "azureKeyVault",
-        "awsKms",
-        "googleCloudKms",
-        "enabledForSearchNodes",
-    ];
     let fields = Fields::new(&body, &PROVIDERS)?;
     let search_nodes = fields.flag("enabledForSearchNodes")?;
     for other in ["awsKms", "googleCloudKms"] {
@@ -72,7 +72,7 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     }
     let id = call.param("groupId").to_owned();
     if let Some(change) = fields.value("azureKeyVault") {
-        let change = checked(change)?;
+        let change = checked(change, call.settings)?;
         let vault = changed(call, &id, change)?;
         if let Some(project) = call.world.projects.get_mut(&id) {
             project.key_vault = vault;
@@ -103,7 +103,7 @@ fn check_off(fields: Fields<'_>, name: &str) -> Result<(), ApiError> {
     }
 }
 
-fn checked(change: &Value) -> Result<Map<String, Value>, ApiError> {
+fn checked(change: &Value, settings: &Settings) -> Result<Map<String, Value>, ApiError> {
     let fields = Fields::new(change, &FIELDS)?;
     for flag in ["enabled", "requirePrivateNetworking"] {
         fields.flag(flag)?;
@@ -142,13 +142,21 @@ fn checked(change: &Value) -> Result<Map<String, Value>, ApiError> {
             detail,
         ));
     }
-    if fields.has("roleId") && STATIC.iter().any(|name| fields.has(name)) {
-        return Err(ApiError::bad_field(
-            "roleId",
-            "cannot be given with static credentials",
-        ));
+    let mut change = change.as_object().cloned().unwrap_or_default();
+    if change.contains_key("roleId") && has_static(&change) {
+        if settings.both_azure_credentials == Verdict::Refuse {
+            return Err(ApiError::bad_field(
+                "roleId",
+                "cannot be given with static credentials",
+            ));
+        }
+        change.retain(|name, _| !STATIC.contains(&name.as_str()));
     }
-    Ok(change.as_object().cloned().unwrap_or_default())
+    Ok(change)
+}
+
+fn has_static(change: &Map<String, Value>) -> bool {
+    STATIC.iter().any(|name| change.contains_key(*name))
 }
 
 /// `https://{vault}/keys/{name}/{version}`
@@ -172,10 +180,20 @@ fn changed(
     let mut vault = project.key_vault.clone();
     // One kind of credentials takes the place of the other.
     if change.contains_key("roleId") {
-        STATIC.iter().for_each(|name| drop(vault.remove(*name)));
+        for name in STATIC {
+            vault.remove(name);
+        }
     }
-    if STATIC.iter().any(|name| change.contains_key(*name)) {
-        vault.remove("roleId");
+    if has_static(&change)
+        && vault.remove("roleId").is_some()
+        && call.settings.static_credentials_after_role == Verdict::Refuse
+    {
+        let detail = "The project uses a cloud provider access role.";
+        return Err(ApiError::new(
+            400,
+            "ENCRYPTION_AT_REST_SETTINGS_INVALID",
+            detail,
+        ));
     }
     vault.extend(change);
     let whole = Value::Object(vault.clone());
@@ -239,7 +257,8 @@ mod tests {
     #[test]
     fn both_kinds_of_credentials_are_refused() {
         let both = json!({"roleId": "507f1f77bcf86cd799439011", "secret": "x"});
-        assert!(checked(&both).is_err());
-        assert!(checked(&json!({"valid": true})).is_err());
+        let settings = Settings::default();
+        assert!(checked(&both, &settings).is_err());
+        assert!(checked(&json!({"valid": true}), &settings).is_err());
     }
 }

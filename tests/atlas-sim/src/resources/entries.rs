@@ -170,7 +170,7 @@ mod tests {
     fn parsed(body: &Value) -> Result<usize, String> {
         parse(body, &Settings::default())
             .map(|nets| nets.len())
-            .map_err(|error| error.code)
+            .map_err(|error| error.code.clone())
     }
 
     #[test]

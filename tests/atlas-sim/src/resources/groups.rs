@@ -168,6 +168,7 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     read(call)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of every handler")]
 pub(crate) fn delete(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let id = call.param("groupId").to_owned();
     call.world.delete_project(&id);

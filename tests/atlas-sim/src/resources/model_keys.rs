@@ -59,7 +59,15 @@ pub(crate) fn create(call: &mut Call<'_>) -> Result<Answer, ApiError> {
         created_at: call.now,
         created_by: call.principal.id().to_owned(),
     };
+    let unique = call.settings.model_key_names_unique;
     let project = project(call)?;
+    let taken = project
+        .model_keys
+        .values()
+        .any(|other| other.name == key.name);
+    if unique && taken {
+        return Err(ApiError::bad_field("name", "is in use already"));
+    }
     let answer = show(&key, &project.id, Shown::Clear);
     project.model_keys.insert(key.id.clone(), key);
     Ok(Answer::created(answer))

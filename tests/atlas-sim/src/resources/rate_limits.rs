@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::access::{self, Need};
 use crate::core::Call;
+use crate::endpoint_sets::{ENDPOINT_SETS, Endpoints, Scope};
 use crate::errors::ApiError;
 use crate::http::{Answer, bad_parameter};
 use crate::ids;
-use crate::limits::{ENDPOINT_SETS, Endpoints, Scope};
 use crate::operations::{BASE, OPERATIONS};
 use crate::settings::Settings;
 

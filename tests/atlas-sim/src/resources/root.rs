@@ -16,6 +16,7 @@ use crate::view;
 /// What stands for the commit of Atlas's build.
 const BUILD: &str = "0000000000000000000000000000000000000000";
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of every handler")]
 pub(crate) fn read(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let mut body = json!({
         "appName": "MongoDB Atlas", "build": BUILD, "throttling": false,

@@ -1,0 +1,228 @@
+//! However a lease ends, the credential is gone in Atlas.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Client, Mount};
+
+#[tokio::test]
+async fn a_lease_that_expires_by_itself_takes_its_key_along() {
+    let mount = Mount::configured().await;
+    mount.org_role("short", 1, 2).await;
+    mount.issue("short").await;
+    assert_eq!(mount.atlas.credentials().await.len(), 1);
+    mount.atlas.empties(Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_takes_its_leases_keys_along() {
+    let mount = Mount::configured().await;
+    mount.org_role("r", 600, 0).await;
+    let policy = format!(
+        "path \"{}/creds/*\" {{ capabilities = [\"read\"] }}",
+        mount.path
+    );
+    let policies = format!("sys/policies/acl/{}", mount.path);
+    assert!(
+        mount
+            .client
+            .write(&policies, json!({ "policy": policy }))
+            .await
+            .ok()
+    );
+    let body = json!({ "policies": [mount.path], "ttl": "1h" });
+    let token = mount.client.write("auth/token/create", body).await;
+    let token = token.body["auth"]["client_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let application = mount.client.with_token(&token);
+    for _ in 0..3 {
+        let answer = application.read(&format!("{}/creds/r", mount.path)).await;
+        assert!(answer.ok(), "{answer:?}");
+    }
+    assert_eq!(mount.atlas.credentials().await.len(), 3);
+    let revoked = mount
+        .client
+        .write("auth/token/revoke", json!({ "token": token }))
+        .await;
+    assert!(revoked.ok());
+    mount.atlas.empties(Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn a_revoked_prefix_takes_its_leases_keys_along() {
+    let mount = Mount::configured().await;
+    mount.org_role("kept", 600, 0).await;
+    mount.org_role("ended", 600, 0).await;
+    let kept = mount.issue("kept").await;
+    for _ in 0..5 {
+        mount.issue("ended").await;
+    }
+    let prefix = format!("sys/leases/revoke-prefix/{}/creds/ended", mount.path);
+    assert!(
+        mount
+            .client
+            .write(&prefix, json!({ "sync": false }))
+            .await
+            .ok()
+    );
+    mount.atlas.holds(1, Duration::from_secs(20)).await;
+    let known = mount
+        .atlas
+        .known(kept.data()["public_key"].as_str().unwrap())
+        .await;
+    assert_eq!(known["desc"], kept.data()["description"]);
+}
+
+#[tokio::test]
+async fn disabling_a_mount_with_live_leases_revokes_them_all() {
+    let mount = Mount::configured().await;
+    mount.org_role("r", 600, 0).await;
+    for _ in 0..5 {
+        mount.issue("r").await;
+    }
+    let disabled = mount
+        .client
+        .delete(&format!("sys/mounts/{}", mount.path))
+        .await;
+    assert!(disabled.ok(), "{disabled:?}");
+    assert!(mount.atlas.credentials().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_key_deleted_by_hand_counts_as_revoked() {
+    let mount = Mount::configured().await;
+    for (kind, list) in [
+        ("programmatic_api_key", "keys"),
+        ("service_account", "accounts"),
+    ] {
+        let role = json!({
+            "credential_type": kind, "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER",
+        });
+        mount.role("r", role).await;
+        let lease = mount.issue("r").await.lease_id();
+        let id = mount.atlas.credentials().await.remove(0);
+        mount
+            .atlas
+            .control("DELETE", &format!("/{list}/{id}"), serde_json::Value::Null)
+            .await;
+        let revoked = mount.revoke(&lease).await;
+        assert!(revoked.ok(), "{kind}: {revoked:?}");
+        assert_eq!(mount.leases("r").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn without_configuration_a_revocation_fails_and_the_lease_stays() {
+    let mount = Mount::configured().await;
+    mount.org_role("r", 600, 0).await;
+    let lease = mount.issue("r").await.lease_id();
+    let refused = mount.delete("config").await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.errors().contains("force=true"), "{refused:?}");
+    assert!(mount.delete("config?force=true").await.ok());
+    let failed = mount.revoke(&lease).await;
+    assert_eq!(failed.status, 400);
+    assert!(failed.errors().contains("not configured"), "{failed:?}");
+    assert_eq!(mount.leases("r").await, 1);
+    assert_eq!(mount.atlas.credentials().await.len(), 1);
+    mount.configure().await;
+    assert!(mount.revoke(&lease).await.ok());
+    assert!(mount.atlas.credentials().await.is_empty());
+}
+
+#[tokio::test]
+async fn another_organizations_credential_does_not_take_a_lease_for_revoked() {
+    let mount = Mount::configured().await;
+    mount.org_role("r", 600, 0).await;
+    let lease = mount.issue("r").await.lease_id();
+    let other = mount
+        .atlas
+        .control("POST", "/orgs", json!({ "name": "other" }))
+        .await;
+    let body = json!({ "org_id": other["id"], "org_roles": ["ORG_OWNER"], "desc": "seed" });
+    let key = mount.atlas.control("POST", "/keys", body).await;
+    let body = json!({
+        "public_key": key["public_key"], "private_key": key["private_key"], "organization_id": "",
+    });
+    let written = mount.write("config", body).await;
+    assert!(written.ok(), "{written:?}");
+    assert_eq!(
+        mount.read("config").await.data()["organization_id"],
+        other["id"]
+    );
+    let failed = mount.revoke(&lease).await;
+    assert_eq!(failed.status, 400, "{failed:?}");
+    assert_eq!(mount.leases("r").await, 1);
+    mount
+        .write("config", json!({ "organization_id": "" }))
+        .await;
+    let mut config = mount.atlas.key_config();
+    config["organization_id"] = json!(mount.atlas.org());
+    let written = mount.write("config", config).await;
+    assert!(written.ok(), "{written:?}");
+    assert!(mount.revoke(&lease).await.ok());
+    mount.atlas.empties(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_lease_outlives_its_role_but_is_not_extended() {
+    let mount = Mount::configured().await;
+    mount.org_role("r", 600, 0).await;
+    let lease = mount.issue("r").await.lease_id();
+    assert!(mount.delete("roles/r").await.ok());
+    let refused = mount.renew(&lease, 0).await;
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.errors().contains("role \"r\" was deleted"),
+        "{refused:?}"
+    );
+    assert!(mount.revoke(&lease).await.ok());
+    assert!(mount.atlas.credentials().await.is_empty());
+}
+
+#[tokio::test]
+async fn access_rules_for_one_spelling_of_a_role_hold_for_all() {
+    let mount = Mount::configured().await;
+    mount.org_role("prod", 600, 0).await;
+    mount.org_role("test", 600, 0).await;
+    let policy = format!(
+        "path \"{}/creds/test\" {{ capabilities = [\"read\"] }}",
+        mount.path
+    );
+    let policies = format!("sys/policies/acl/{}", mount.path);
+    assert!(
+        mount
+            .client
+            .write(&policies, json!({ "policy": policy }))
+            .await
+            .ok()
+    );
+    let body = json!({ "policies": [mount.path] });
+    let token = mount.client.write("auth/token/create", body).await;
+    let client: Client = mount
+        .client
+        .with_token(token.body["auth"]["client_token"].as_str().unwrap());
+    assert!(
+        client
+            .read(&format!("{}/creds/TEST", mount.path))
+            .await
+            .ok()
+    );
+    assert_eq!(
+        client
+            .read(&format!("{}/creds/PROD", mount.path))
+            .await
+            .status,
+        403
+    );
+    assert_eq!(
+        client
+            .read(&format!("{}/creds/prod", mount.path))
+            .await
+            .status,
+        403
+    );
+}

@@ -1,0 +1,18 @@
+//! What a user does, step by step, on a real server with the real plugin; Atlas is the stand-in.
+//!
+//! `BAO` names the server's command (`scripts/test` sets it); else PATH is searched.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails here fails the test"
+)]
+
+mod support;
+
+mod bad_input;
+mod leases;
+mod lifecycle;
+mod outages;
+mod requests;
+mod tour;

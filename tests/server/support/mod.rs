@@ -1,0 +1,10 @@
+//! Servers, mounts and Atlas for the tests.
+
+pub(crate) mod atlas;
+pub(crate) mod bao;
+pub(crate) mod mount;
+pub(crate) mod process;
+
+pub(crate) use atlas::Atlas;
+pub(crate) use bao::{Answer, Bao, Client};
+pub(crate) use mount::Mount;

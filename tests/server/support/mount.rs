@@ -1,0 +1,112 @@
+//! A mount of this engine with an Atlas of its own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use super::{Answer, Atlas, Bao, Client};
+
+/// One mount on some server.
+pub(crate) struct Mount {
+    pub(crate) client: Client,
+    pub(crate) path: String,
+    pub(crate) atlas: Atlas,
+}
+
+impl Mount {
+    /// A mount on the shared server, without configuration.
+    pub(crate) async fn new() -> Self {
+        Self::on(&Bao::shared().client()).await
+    }
+
+    /// A mount on the shared server with Atlas's Organization Owner key.
+    pub(crate) async fn configured() -> Self {
+        let mount = Self::new().await;
+        mount.configure().await;
+        mount
+    }
+
+    /// A mount on another server, without configuration.
+    pub(crate) async fn on(client: &Client) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let path = format!("atlas-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let enabled = client
+            .write(
+                &format!("sys/mounts/{path}"),
+                json!({ "type": "mongodbatlas" }),
+            )
+            .await;
+        assert!(enabled.ok(), "{enabled:?}");
+        Self {
+            client: client.clone(),
+            path,
+            atlas: Atlas::start().await,
+        }
+    }
+
+    pub(crate) async fn configure(&self) {
+        let written = self.write("config", self.atlas.key_config()).await;
+        assert!(written.ok(), "{written:?}");
+    }
+
+    pub(crate) async fn read(&self, path: &str) -> Answer {
+        self.client.read(&format!("{}/{path}", self.path)).await
+    }
+
+    pub(crate) async fn write(&self, path: &str, body: Value) -> Answer {
+        self.client
+            .write(&format!("{}/{path}", self.path), body)
+            .await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.client.delete(&format!("{}/{path}", self.path)).await
+    }
+
+    pub(crate) async fn list(&self, path: &str) -> Answer {
+        self.client.list(&format!("{}/{path}", self.path)).await
+    }
+
+    /// A role that must be taken.
+    pub(crate) async fn role(&self, name: &str, body: Value) {
+        let written = self.write(&format!("roles/{name}"), body).await;
+        assert!(written.ok(), "{written:?}");
+    }
+
+    /// A role of the organization without further reach, with these lease times in seconds.
+    pub(crate) async fn org_role(&self, name: &str, ttl: u64, max_ttl: u64) {
+        let body = json!({
+            "organization_id": self.atlas.org(), "roles": "ORG_MEMBER",
+            "ttl": ttl, "max_ttl": max_ttl,
+        });
+        self.role(name, body).await;
+    }
+
+    /// A credential that must be issued.
+    pub(crate) async fn issue(&self, role: &str) -> Answer {
+        let answer = self.read(&format!("creds/{role}")).await;
+        assert!(answer.ok(), "{answer:?}");
+        answer
+    }
+
+    pub(crate) async fn revoke(&self, lease_id: &str) -> Answer {
+        self.client
+            .write(
+                "sys/leases/revoke",
+                json!({ "lease_id": lease_id, "sync": true }),
+            )
+            .await
+    }
+
+    pub(crate) async fn renew(&self, lease_id: &str, increment: u64) -> Answer {
+        let body = json!({ "lease_id": lease_id, "increment": increment });
+        self.client.write("sys/leases/renew", body).await
+    }
+
+    /// How many leases the server keeps below this mount's `creds/`.
+    pub(crate) async fn leases(&self, role: &str) -> usize {
+        let listing = format!("sys/leases/lookup/{}/creds/{role}", self.path);
+        let answer = self.client.list(&listing).await;
+        answer.body["data"]["keys"].as_array().map_or(0, Vec::len)
+    }
+}
