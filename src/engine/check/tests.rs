@@ -287,3 +287,35 @@ async fn the_credential_is_looked_at_anew_by_every_write_of_config() {
     mount.write("config", seed).await.expect("configured");
     mount.issue("r").await;
 }
+
+#[tokio::test]
+async fn a_service_account_that_may_not_read_itself_is_no_owner() {
+    let mount = TestMount::new().await;
+    let project = mount.atlas.project(0).to_owned();
+    let holder = json!({"project_roles": {project.clone(): ["GROUP_OWNER"]}});
+    let account = json!({
+        "org_id": mount.atlas.org(), "org_roles": ["ORG_MEMBER"],
+        "project_roles": holder["project_roles"],
+    });
+    let account = mount.atlas.control("POST", "/accounts", account).await;
+    let mut config = mount.atlas.account_config();
+    config["client_id"] = account["client_id"].clone();
+    config["client_secret"] = account["client_secret"].clone();
+    let written = mount.write("config", config).await.expect("configured");
+    let warnings = written.expect("an answer").warnings;
+    assert!(warnings[0].contains("Organization Owner"), "{warnings:?}");
+    assert_eq!(check(&mount, "").await["organization_owner"], false);
+    let served = mount.atlas.make_account(0, holder).await;
+    let shared = json!({
+        "credential_type": "service_account", "client_id": served, "project_id": project,
+        "max_ttl": "8h",
+    });
+    mount.write("roles/r", shared).await.expect("a role");
+    let found = check(&mount, "r").await;
+    assert!(is_ok(&found), "{found:?}");
+    assert_warning(
+        &found,
+        "does not tell whether the credential is a Project Owner",
+    );
+    mount.issue("r").await;
+}

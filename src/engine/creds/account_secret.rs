@@ -247,6 +247,8 @@ mod tests {
         }
         assert_eq!(mount.atlas.secrets(&account).await.len(), 2);
         assert_eq!(journal_keys(&mount).len(), 2);
+        let asked = mount.atlas.operations().await;
+        assert_eq!(asked["createOrgSecret"], 2, "one at a time");
     }
 
     #[tokio::test]
@@ -421,6 +423,21 @@ mod tests {
         mount.atlas.control("DELETE", &path, Value::Null).await;
         let failure = mount.renew(&lease).await.expect_err("gone");
         assert!(failure.to_string().contains("gone in Atlas"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_role_that_would_change_the_account_is_not_stored() {
+        let (mount, account) = mount_with_account(0).await;
+        let stored = TestMount::data(mount.read("roles/shared").await);
+        assert_eq!(stored["client_id"], account.as_str());
+        let change = json!({"roles": "ORG_OWNER", "ip_addresses": "192.0.2.1"});
+        let refused = mount.write("roles/shared", change).await;
+        assert!(
+            matches!(&refused, Err(Failure::BadRequest(text))
+                if text.contains("roles: must be empty") && text.contains("ip_addresses: ")),
+            "{refused:?}"
+        );
+        assert_eq!(TestMount::data(mount.read("roles/shared").await), stored);
     }
 
     #[tokio::test]
