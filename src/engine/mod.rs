@@ -28,10 +28,10 @@ use crate::framework::{Framework, wal};
 use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, SystemView};
 
 /// What the help of the mount itself says.
-const ABOUT: &str = "The MongoDB Atlas secrets engine issues programmatic API keys and service \
-    accounts of MongoDB Atlas, and access tokens of these. Each lives as long as its lease, with the access list and the Atlas \
-    roles of its role, and is deleted in Atlas when the lease ends. Write a credential to config, a \
-    role to roles/<name>, and read creds/<name>.";
+const ABOUT: &str = "The MongoDB Atlas secrets engine issues programmatic API keys, service \
+    accounts and access tokens of MongoDB Atlas. Each lives as long as its lease, with the access \
+    list and the Atlas roles of its role, and is deleted in Atlas when the lease ends. Write a \
+    credential to config, a role to roles/<name>, and read creds/<name>.";
 
 /// First part of every operation id, as in the Go engine.
 const OPERATION_PREFIX: &str = "mongo-db-atlas";

@@ -423,3 +423,21 @@ async fn a_configuration_with_kept_accounts_is_not_deleted_by_accident() {
     assert!(refused.to_string().contains("kept in Atlas"), "{refused}");
     delete(json!({"force": true})).await.expect("deleted");
 }
+
+#[tokio::test]
+async fn a_token_whose_answer_was_lost_counts_until_it_is_dead() {
+    let mount = mount().await;
+    mount.issue("ci").await;
+    let lost = json!({"operation": "oauthToken", "count": 0, "action": {"kind": "malformed_json"}});
+    mount.atlas.fault(lost).await;
+    mount.read("creds/ci").await.expect_err("no token");
+    mount.atlas.no_more_faults().await;
+    ticks(&mount, 2, 20 * MINUTE).await;
+    assert_eq!(keys_below(&mount, "issued/"), 3);
+    ticks(&mount, 1, 30 * MINUTE).await;
+    assert_eq!(
+        keys_below(&mount, "issued/"),
+        2,
+        "the account's and the lease's"
+    );
+}

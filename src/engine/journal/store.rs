@@ -38,6 +38,15 @@ impl Brief {
             part: entry.part.clone(),
         }
     }
+
+    /// Whether a half-made one begun before `before` may be looked at. A token is none to look for:
+    /// it counts until it is dead by itself.
+    fn is_due(&self, before: DateTime<Utc>) -> bool {
+        match self.part {
+            Some(Part::Token { .. }) => self.dies_by < before,
+            _ => self.abandoned || self.since < before,
+        }
+    }
 }
 
 /// An access token that may be alive.
@@ -125,7 +134,7 @@ impl Journal {
             .entries
             .iter()
             .filter(|(_, brief)| brief.stage == Stage::Making)
-            .filter(|(_, brief)| brief.abandoned || brief.since < before)
+            .filter(|(_, brief)| brief.is_due(before))
             .map(|(id, brief)| (brief.since, id.clone()))
             .collect();
         due.sort_unstable();
