@@ -16,7 +16,7 @@ use super::call::{Call, Manner, Patience};
 use super::digest::DigestKey;
 use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::lesson::Lesson;
-use super::limiter::{Limiter, Ticket, Turn};
+use super::limiter::{Limiter, Queue, Ticket, Turn};
 use super::nonces::{DigestFault, DigestSignIn};
 use super::retry::{self, Failure, refuses_credential};
 use super::settings::{Credential, Settings, SettingsError};
@@ -111,6 +111,12 @@ impl Atlas {
 
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.inner.clock
+    }
+
+    /// How Atlas's counters of requests stand, those that are not at rest.
+    #[must_use]
+    pub fn queues(&self) -> Vec<Queue> {
+        self.inner.limiter.queues(self.inner.clock.now())
     }
 
     /// Sends a call and reads its answer as JSON.

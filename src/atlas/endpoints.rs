@@ -27,6 +27,22 @@ pub(super) enum EndpointSet {
     TokenRevocations,
 }
 
+impl EndpointSet {
+    /// What an operator calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ApiKeys => "API keys",
+            Self::ServiceAccounts => "service accounts",
+            Self::OrganizationSettings => "organization settings",
+            Self::OrganizationList => "organizations",
+            Self::Projects => "projects",
+            Self::Root => "root",
+            Self::Tokens => "access tokens",
+            Self::TokenRevocations => "revocations of access tokens",
+        }
+    }
+}
+
 /// Whose requests are counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Scope {
@@ -36,6 +52,18 @@ pub(super) enum Scope {
     User,
     /// A service account at the token endpoint.
     Client(ClientId),
+}
+
+impl Scope {
+    /// Whose requests these are; empty for the client's own credential.
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Org(id) => id.as_str(),
+            Self::Project(id) => id.as_str(),
+            Self::User => "",
+            Self::Client(id) => id.as_str(),
+        }
+    }
 }
 
 impl From<&Level> for Scope {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Why a text is no identifier. The text itself is not repeated: it may be a misplaced secret.
@@ -106,6 +107,27 @@ fn is_client_id(text: &str) -> bool {
         .is_some_and(|digits| digits.len() == 24 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
+impl ApiKeyId {
+    /// When the key was made, in whole seconds. Atlas does not tell otherwise.
+    ///
+    /// An object id begins with the time of its making. Source: BSON specification, type `ObjectId`.
+    /// That Atlas's ids are object ids is not promised, so nothing may rest on this alone.
+    #[must_use]
+    pub fn made_at(&self) -> Option<DateTime<Utc>> {
+        let seconds = i64::from_str_radix(self.0.get(..8)?, 16).ok()?;
+        DateTime::from_timestamp(seconds, 0)
+    }
+}
+
+impl ClientId {
+    /// When the account was made, as for [`ApiKeyId::made_at`].
+    #[must_use]
+    pub fn made_at(&self) -> Option<DateTime<Utc>> {
+        let digits = self.0.strip_prefix("mdb_sa_id_")?.get(..8)?;
+        DateTime::from_timestamp(i64::from_str_radix(digits, 16).ok()?, 0)
+    }
+}
+
 /// Where a key or service account is made and managed: in an organization or in one project.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Level {
@@ -192,6 +214,15 @@ mod tests {
         assert!(format!("mdb_sa_id_{HEX}").parse::<ClientId>().is_ok());
         assert!(HEX.parse::<ClientId>().is_err());
         assert!("mdb_sa_id_xyz".parse::<ClientId>().is_err());
+    }
+
+    #[test]
+    fn ids_tell_when_they_were_made() {
+        let at = Some("1996-12-17T18:15:39Z".parse().expect("a time"));
+        let key: ApiKeyId = HEX.parse().expect("an id");
+        assert_eq!(key.made_at(), at);
+        let account: ClientId = format!("mdb_sa_id_{HEX}").parse().expect("an id");
+        assert_eq!(account.made_at(), at);
     }
 
     #[test]

@@ -185,6 +185,23 @@ fn seconds(seconds: f64) -> Duration {
     rounded.saturating_add(Duration::from_millis(1))
 }
 
+/// How one of Atlas's counters stands, as far as is known here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queue {
+    /// Which calls it counts.
+    pub calls: &'static str,
+    /// The organization, project or client id whose calls it counts; empty for the credential.
+    pub scope: String,
+    /// Calls that could be sent at once; below zero when Atlas asked to wait.
+    pub tokens: f64,
+    /// The most of them.
+    pub capacity: u32,
+    /// Requests that wait for their turn.
+    pub waiting: usize,
+    /// Requests sent and not answered.
+    pub in_flight: u32,
+}
+
 #[derive(Default)]
 struct State {
     buckets: HashMap<BucketKey, Bucket>,
@@ -209,6 +226,28 @@ impl Limiter {
             place: Place { priority, number },
             mark: None,
         }
+    }
+
+    /// The counters that are not at rest.
+    pub(super) fn queues(&self, now: DateTime<Utc>) -> Vec<Queue> {
+        let mut state = self.locked();
+        let mut queues: Vec<_> = state
+            .buckets
+            .iter_mut()
+            .filter_map(|(key, bucket)| {
+                bucket.refill(now);
+                (!bucket.is_idle()).then(|| Queue {
+                    calls: key.set.name(),
+                    scope: key.scope.id().to_owned(),
+                    tokens: bucket.tokens,
+                    capacity: bucket.rate.capacity,
+                    waiting: bucket.waiting.len(),
+                    in_flight: bucket.in_flight,
+                })
+            })
+            .collect();
+        queues.sort_unstable_by(|a, b| (a.calls, &a.scope).cmp(&(b.calls, &b.scope)));
+        queues
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {
@@ -357,6 +396,18 @@ mod tests {
             drain(&limiter, Priority::Revoke, now + TimeDelta::hours(9)),
             500
         );
+    }
+
+    #[test]
+    fn counters_are_shown_until_they_are_at_rest() {
+        let (limiter, now) = (Limiter::default(), start());
+        assert_eq!(limiter.queues(now), []);
+        let [ticket] = send(&limiter, now);
+        let [queue] = limiter.queues(now).try_into().expect("one");
+        assert_eq!((queue.calls, queue.in_flight), ("API keys", 1));
+        assert_eq!((queue.capacity, queue.scope), (500, org_id().to_string()));
+        ticket.settle(Lesson::default(), now);
+        assert_eq!(limiter.queues(now + TimeDelta::seconds(60)), []);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use call::Patience;
 pub use client::Atlas;
 pub use error::{AnswerFault, AtlasError, BoxError, TransportFault};
 pub use ids::{ApiKeyId, ClientId, Hours, IdError, Level, OrgId, ProjectId, SecretId};
-pub use limiter::Priority;
+pub use limiter::{Priority, Queue};
 pub use oauth::AccessToken;
 pub use organizations::{Caller, CallerKey, Organization, OrganizationSettings, Project};
 pub use service_accounts::{

@@ -39,9 +39,30 @@ pub fn base62(entropy: &dyn Entropy, length: usize) -> String {
     text
 }
 
+/// Writes the first 16 of `bytes` in base62, as so many last digits of the number they are.
+#[must_use]
+pub fn to_base62(bytes: &[u8], length: usize) -> String {
+    let taken = bytes.iter().take(16);
+    let mut number = taken.fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    let mut digit = || {
+        let rest = usize::try_from(number % 62).unwrap_or_default();
+        number /= 62;
+        char::from(BASE62[rest])
+    };
+    (0..length).map(|_| digit()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_written_in_base62() {
+        assert_eq!(to_base62(&[], 3), "000");
+        assert_eq!(to_base62(&[63], 3), "110");
+        assert_eq!(to_base62(&[1, 0], 3), "840");
+        assert_eq!(to_base62(&[255; 40], 20).len(), 20);
+    }
 
     #[test]
     fn base62_has_the_length_and_the_alphabet() {

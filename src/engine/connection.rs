@@ -104,6 +104,43 @@ impl Linked {
     ) -> MutexGuard<'_, HashMap<OrgId, (DateTime<Utc>, OrganizationSettings)>> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The organization in which a credential is managed that was made in `project`, or nobody
+    /// knows where. A project may be gone while what was made in it is not: that belongs to the
+    /// organization.
+    pub(crate) async fn managing_organization(
+        &self,
+        project: Option<&ProjectId>,
+        patience: Patience,
+    ) -> Result<OrgId, EngineError> {
+        if let Some(project) = project {
+            let level = Level::Project(project.clone());
+            match self.organization_of(&level, patience).await {
+                Err(error) if error.says_project_is_gone() => {}
+                outcome => {
+                    let doing = format!("looking up the organization of project {project}");
+                    return outcome.map_err(|error| EngineError::atlas(&doing, error));
+                }
+            }
+        }
+        self.own_organization(patience).await
+    }
+
+    /// The organization of the credential itself. A configuration that the Go engine wrote does not
+    /// name it; then Atlas is asked.
+    pub(crate) async fn own_organization(&self, patience: Patience) -> Result<OrgId, EngineError> {
+        if let Some(org) = &self.organization_id {
+            return Ok(org.clone());
+        }
+        let seen = self.atlas.organizations(patience).await;
+        let seen = seen.map_err(|error| {
+            EngineError::atlas("asking Atlas for the credential's organization", error)
+        })?;
+        match seen.as_slice() {
+            [only] => Ok(only.id.clone()),
+            _ => Err(EngineError::OrganizationUnknown),
+        }
+    }
 }
 
 /// Gives the client in use, making it when it is first needed.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::atlas::{AtlasError, ClientId, MOST_SECRETS, SettingsError};
+use crate::atlas::{AtlasError, ClientId, MOST_SECRETS, SecretId, SettingsError};
 use crate::vault::failure::Failure;
 use crate::vault::{StorageError, SystemViewError};
 
@@ -114,12 +114,29 @@ pub(crate) enum EngineError {
          in a minute"
     )]
     Unsettled(ClientId),
-    /// An attempt's secret cannot be told from one that somebody else made.
+    /// An attempt's secret cannot be told from one that somebody else made, so none is deleted.
     #[error(
-        "service account {0} got two secrets at once and one of them is in nobody's hands: delete \
-         that one in Atlas"
+        "service account {client_id} got several secrets at once, {}, and one of them is in nobody's \
+         hands: none was deleted, as which one cannot be told; delete that one in Atlas",
+        listed(candidates)
     )]
-    Undecidable(ClientId),
+    Undecidable {
+        /// The account.
+        client_id: ClientId,
+        /// The secrets among which it is.
+        candidates: Vec<SecretId>,
+    },
+    /// The secret of a lease has ended.
+    #[error(
+        "the lease's secret has expired, so the lease cannot be extended: read a new credential"
+    )]
+    SecretExpired,
+    /// A new secret ends before it can be used.
+    #[error(
+        "Atlas made a credential that ends at once by this server's clock: check the clock of this \
+         server"
+    )]
+    EndsAtOnce,
     /// The secret of a lease is gone in Atlas.
     #[error("the lease's secret of service account {0} is gone in Atlas: read a new one")]
     SecretGone(ClientId),
@@ -141,6 +158,22 @@ pub(crate) enum EngineError {
         alive: usize,
         /// When the next one ends.
         next_end: DateTime<Utc>,
+    },
+    /// The mount is about to end.
+    #[error("this mount is being disabled or moved: nothing new is made in Atlas for it")]
+    BeingDisabled,
+    /// A role has as many credentials as it may.
+    #[error(
+        "role {role:?} has {live} credentials alive, of at most {max_live}: revoke some, wait until \
+         leases end, or raise the role's max_live"
+    )]
+    TooManyLive {
+        /// The role.
+        role: String,
+        /// How many there are, half-made ones included.
+        live: usize,
+        /// How many there may be.
+        max_live: u32,
     },
     /// The caller went away before the answer was ready.
     #[error("the caller went away before the credential was complete; it was removed")]
@@ -210,7 +243,8 @@ impl From<EngineError> for Failure {
             | EngineError::CannotRemove
             | EngineError::NoSuchAccount(_)
             | EngineError::NoFreeSlot { frees_at: None, .. }
-            | EngineError::Undecidable(_)
+            | EngineError::Undecidable { .. }
+            | EngineError::SecretExpired
             | EngineError::SecretGone(_)
             | EngineError::Atlas {
                 source: AtlasError::Refused { .. },
@@ -220,9 +254,12 @@ impl From<EngineError> for Failure {
                 source: AtlasError::RateLimited { .. },
                 ..
             }
+            | EngineError::TooManyLive { .. }
             | EngineError::NoFreeSlot { .. }
             | EngineError::TooManyTokens { .. } => Self::coded(429, &error),
-            EngineError::Busy { .. } | EngineError::Unsettled(_) => Self::coded(503, &error),
+            EngineError::Busy { .. } | EngineError::Unsettled(_) | EngineError::BeingDisabled => {
+                Self::coded(503, &error)
+            }
             EngineError::NothingToPatch(_) => Self::coded(404, &error),
             EngineError::NotCompleted { .. } => not_completed(error),
             // The host knows its own words: the read-only text makes it forward the request.
@@ -233,11 +270,17 @@ impl From<EngineError> for Failure {
             | EngineError::Atlas { .. }
             | EngineError::NotListedYet
             | EngineError::NoWorkingSecret(_)
+            | EngineError::EndsAtOnce
             | EngineError::CallerGone
             | EngineError::Storage(_)
             | EngineError::SystemView(_) => Self::internal(&error),
         }
     }
+}
+
+fn listed(secrets: &[SecretId]) -> String {
+    let ids: Vec<_> = secrets.iter().map(ToString::to_string).collect();
+    ids.join(" and ")
 }
 
 fn no_free_slot(client_id: &ClientId, taken: usize, frees_at: Option<&DateTime<Utc>>) -> String {

@@ -15,6 +15,9 @@ pub(super) const ISSUED: &str = "issued/";
 /// The accounts kept for access tokens, one entry a role. Seal-wrapped: they hold secrets.
 pub(super) const TOKEN_ACCOUNTS: &str = "token-accounts/";
 
+/// The key of the mark by which this mount knows its own credentials in Atlas.
+pub(super) const MARK: &str = "mark";
+
 /// A role.
 pub(super) fn role(name: &RoleName) -> String {
     format!("{ROLES}{name}")

@@ -1,5 +1,6 @@
 //! The secrets engine: what a mount holds, the table of its paths, and how it is made.
 
+mod background;
 mod check;
 mod config;
 mod connection;
@@ -8,6 +9,7 @@ mod error;
 mod journal;
 mod keys;
 mod roles;
+mod status;
 mod stored;
 #[cfg(test)]
 mod testing;
@@ -38,6 +40,7 @@ const OPERATION_PREFIX: &str = "mongo-db-atlas";
 
 /// One mount's engine.
 pub(crate) struct Engine {
+    version: String,
     storage: Arc<dyn Storage>,
     system: Arc<dyn SystemView>,
     clock: Arc<dyn Clock>,
@@ -51,16 +54,22 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    fn new(mount: &Mount, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+    fn new(
+        version: String,
+        mount: &Mount,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
         let storage = Arc::clone(&mount.storage);
         Self {
+            version,
             system: Arc::clone(&mount.system),
             connection: Connection::new(
                 Arc::clone(&storage),
                 Arc::clone(&clock),
                 Arc::clone(&entropy),
             ),
-            journal: Journal::new(Arc::clone(&storage)),
+            journal: Journal::new(Arc::clone(&storage), clock.now()),
             account_turns: Turns::default(),
             role_turns: Turns::default(),
             storage,
@@ -78,14 +87,9 @@ impl Engine {
     fn invalidate(&self, key: &str) {
         if key == keys::CONFIG {
             self.connection.reset();
+        } else if key.starts_with(keys::ISSUED) {
+            self.journal.forget();
         }
-    }
-
-    /// The host's minute: each part has its turn, whatever became of the one before.
-    async fn tick(&self) -> Result<(), EngineError> {
-        let rolled_back = journal::roll_back(self).await;
-        let tended = creds::tend(self).await;
-        rolled_back.and(tended)
     }
 
     /// Serves this engine on its mount.
@@ -97,13 +101,15 @@ impl Engine {
             .paths(config::paths::paths())
             .paths(roles::paths::paths())
             .paths(creds::paths::paths())
-            .paths(check::paths::paths());
+            .paths(check::paths::paths())
+            .paths(journal::paths::paths())
+            .paths(status::paths());
         let kinds = creds::paths::secret_types();
         kinds
             .into_iter()
             .fold(framework, Framework::secret)
-            .wal(journal::GO_WAL_KIND, journal::finish_go_entry)
-            .periodic(|engine| async move { engine.tick().await })
+            .wal(journal::GO_WAL_KIND, journal::take_over_go_entry)
+            .periodic(background::tick)
             .on_invalidate(|engine, key| async move { engine.invalidate(&key) })
             .special(SpecialPaths {
                 local_storage: vec![wal::PREFIX.to_owned()],
@@ -135,7 +141,12 @@ impl EngineFactory {
 #[async_trait]
 impl Factory for EngineFactory {
     async fn create(&self, mount: Mount) -> Result<Arc<dyn Backend>, Failure> {
-        let engine = Engine::new(&mount, Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let engine = Engine::new(
+            self.version.clone(),
+            &mount,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        );
         Ok(Arc::new(engine.serve(mount)))
     }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::EngineFactory;
-use crate::base::SystemEntropy;
 use crate::base::time::TurnedClock;
+use crate::base::{Clock as _, SystemEntropy};
 use crate::vault::memory::{FixedSystemView, MemoryStorage};
 use crate::vault::{
     Backend, Caller, Data, Factory as _, Failure, Mount, Operation, Request, Response, Secret,
@@ -50,6 +51,70 @@ impl TestMount {
         let written = mount.write("config", mount.atlas.key_config()).await;
         assert!(written.is_ok(), "{written:?}");
         mount
+    }
+
+    /// A configured mount with the role `reader`: an organization key with one address, and what
+    /// `fields` adds or changes.
+    pub(crate) async fn with_role(fields: Value) -> Self {
+        let mount = Self::configured().await;
+        mount.write_reader(fields).await;
+        mount
+    }
+
+    /// Another mount, with a storage of its own, on the same Atlas; the role `reader` as well.
+    pub(crate) async fn beside(other: &Self) -> Self {
+        let storage = Arc::new(MemoryStorage::default());
+        let system = Arc::new(FixedSystemView::default());
+        let clock = Arc::clone(&other.clock);
+        let (backend, tasks) = backend(&storage, &system, &clock).await;
+        let mount = Self {
+            storage,
+            system,
+            clock,
+            atlas: other.atlas.clone(),
+            backend,
+            tasks,
+        };
+        let written = mount.write("config", mount.atlas.key_config()).await;
+        assert!(written.is_ok(), "{written:?}");
+        mount.write_reader(json!({})).await;
+        mount
+    }
+
+    pub(crate) async fn write_reader(&self, fields: Value) {
+        let mut role = json!({
+            "organization_id": self.atlas.org(), "roles": "ORG_MEMBER", "ip_addresses": "192.0.2.1",
+        });
+        for (key, value) in fields.as_object().into_iter().flatten() {
+            role[key] = value.clone();
+        }
+        let written = self.write("roles/reader", role).await;
+        assert!(written.is_ok(), "{written:?}");
+    }
+
+    /// The keys of the journal and of write-ahead log entries.
+    pub(crate) fn journal_keys(&self) -> Vec<String> {
+        let mut keys = self.storage.keys();
+        keys.retain(|key| key.starts_with("issued/") || key.starts_with("wal/"));
+        keys
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// A number of `status`, by its place in the journal's part.
+    pub(crate) async fn figure(&self, part: &str, name: &str) -> u64 {
+        let status = Self::data(self.read("status").await);
+        status["journal"][part][name].as_u64().unwrap_or_default()
+    }
+
+    /// Ticks as the host does, a minute apart.
+    pub(crate) async fn tick_for(&self, minutes: u64) {
+        for _ in 0..minutes {
+            self.turn(Duration::from_mins(1)).await;
+            self.tick().await.expect("a tick");
+        }
     }
 
     /// The process dies and another takes its place: memory is gone, storage and Atlas are not.
@@ -160,7 +225,10 @@ fn request(operation: Operation, path: &str, data: Value) -> Request {
         id: "a-request".to_owned(),
         operation,
         path: path.to_owned(),
-        data: data.as_object().cloned().unwrap_or_default(),
+        data: match data {
+            Value::Object(data) => data,
+            _ => Data::new(),
+        },
         secret: None,
         mount_point: "mongodbatlas/".to_owned(),
         mount_accessor: "mongodbatlas_1".to_owned(),
@@ -170,9 +238,10 @@ fn request(operation: Operation, path: &str, data: Value) -> Request {
     }
 }
 
-/// The stand-in, with its control port.
+/// The stand-in, with its control port. Clones share it.
+#[derive(Clone)]
 pub(crate) struct Atlas {
-    running: atlas_sim::Running,
+    running: Arc<atlas_sim::Running>,
     http: reqwest::Client,
 }
 
@@ -185,7 +254,10 @@ impl Atlas {
             .no_proxy()
             .build()
             .expect("a client");
-        Self { running, http }
+        Self {
+            running: Arc::new(running),
+            http,
+        }
     }
 
     /// What to write to `config` for the seed's key.
@@ -308,6 +380,29 @@ impl Atlas {
         let secrets = account["secrets"].as_array().cloned().unwrap_or_default();
         let ids = secrets.iter().filter_map(|secret| secret["id"].as_str());
         ids.map(ToOwned::to_owned).collect()
+    }
+
+    /// A key made by somebody else; its id.
+    pub(crate) async fn plant_key(&self, description: &str) -> String {
+        let key = json!({
+            "org_id": self.org(), "desc": description, "org_roles": ["ORG_MEMBER"],
+        });
+        let made = self.control("POST", "/keys", key).await;
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Somebody deletes every key and account beside the seed's.
+    pub(crate) async fn forget_credentials(&self) {
+        let state = self.control("GET", "/state", Value::Null).await;
+        for (list, id, name) in [("keys", "id", "desc"), ("accounts", "client_id", "name")] {
+            for each in state[list].as_array().into_iter().flatten() {
+                if each[name] != "seed" {
+                    let id = each[id].as_str().expect("an id");
+                    let path = format!("/{list}/{id}");
+                    self.control("DELETE", &path, Value::Null).await;
+                }
+            }
+        }
     }
 
     pub(crate) async fn fault(&self, fault: Value) {

@@ -1,6 +1,7 @@
 //! One mount of the process, and the table in which it is found by its multiplexing id.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -107,8 +108,15 @@ impl Instances {
         self.table().contains_key(id)
     }
 
-    pub(super) fn insert(&self, id: String, instance: Instance) {
-        self.table().insert(id, instance);
+    /// Puts the instance into the table; gives it back if the id has been taken meanwhile.
+    pub(super) fn insert(&self, id: String, instance: Instance) -> Result<(), Instance> {
+        match self.table().entry(id) {
+            Entry::Occupied(_) => Err(instance),
+            Entry::Vacant(place) => {
+                place.insert(instance);
+                Ok(())
+            }
+        }
     }
 
     /// Takes the instance of a call out of the table and ends it.

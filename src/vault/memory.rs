@@ -43,6 +43,16 @@ impl MemoryStorage {
         self.state().entries.keys().cloned().collect()
     }
 
+    /// The value of a key that is there.
+    pub(crate) fn value(&self, key: &str) -> Vec<u8> {
+        self.state().entries[key].value.clone()
+    }
+
+    /// Takes a value away without asking whether writes may pass.
+    pub(crate) fn unplant(&self, key: &str) {
+        self.state().entries.remove(key);
+    }
+
     /// Puts a value without asking whether writes may pass.
     pub(crate) fn plant(&self, key: &str, value: &[u8]) {
         let entry = StorageEntry {
@@ -79,6 +89,8 @@ impl Storage for MemoryStorage {
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        // A real write takes a while, in which others have their turn.
+        tokio::task::yield_now().await;
         let mut state = self.state();
         state.write_may_pass()?;
         state.entries.insert(entry.key.clone(), entry);
@@ -166,6 +178,11 @@ impl FixedSystemView {
     /// Moves the node.
     pub(crate) fn set_replication(&self, replication: Replication) {
         self.answers().replication = replication;
+    }
+
+    /// Begins to disable the mount.
+    pub(crate) fn set_tainted(&self, tainted: bool) {
+        self.answers().tainted = tainted;
     }
 
     /// Makes the mount local.

@@ -188,16 +188,18 @@ impl Backend for Server {
         request: Request<pb::SetupArgs>,
     ) -> Result<Response<pb::SetupReply>, Status> {
         let id = Instances::id(request.metadata())?;
+        let in_use = || "this multiplex_id is in use: the server must draw a new one".to_owned();
         if self.shared.instances.contains(&id) {
-            return Ok(Response::new(pb::SetupReply {
-                err: "this multiplex_id is in use: the server must draw a new one".to_owned(),
-            }));
+            return Ok(Response::new(pb::SetupReply { err: in_use() }));
         }
         let err = match self.shared.set_up(request.into_inner()).await {
-            Ok(instance) => {
-                self.shared.instances.insert(id, instance);
-                String::new()
-            }
+            Ok(instance) => match self.shared.instances.insert(id, instance) {
+                Ok(()) => String::new(),
+                Err(second) => {
+                    second.close(Duration::ZERO).await;
+                    in_use()
+                }
+            },
             Err(text) => text,
         };
         Ok(Response::new(pb::SetupReply { err }))
@@ -238,8 +240,9 @@ impl Backend for Server {
 impl PluginVersion for Server {
     async fn version(
         &self,
-        _: Request<logical::Empty>,
+        request: Request<logical::Empty>,
     ) -> Result<Response<logical::VersionReply>, Status> {
+        self.shared.instances.of(request.metadata())?;
         let plugin_version = self.shared.factory.version().to_owned();
         Ok(Response::new(logical::VersionReply { plugin_version }))
     }

@@ -1,7 +1,7 @@
 //! The host's side of go-plugin, as small as it can be and as strict as the Go library: it starts
 //! the binary, reads the line, connects, opens the streams, and listens for brokered connections.
 //!
-//! Vault's services are not known here; a test serves them with [`Plugin::listen`].
+//! Vault's services are not known here: `mount` serves them with [`Plugin::listen`].
 
 use std::{path::Path, sync::Arc};
 
@@ -11,12 +11,12 @@ use mongodbatlas::goplugin::pb::plugin::{
     ConnInfo, Empty, StdioData, grpc_broker_client::GrpcBrokerClient,
     grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient,
 };
-use rustls::{ClientConfig, SupportedProtocolVersion, pki_types::ServerName};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion, pki_types::ServerName};
 use tempfile::TempDir;
 use tokio::{
     io::DuplexStream,
     net::{UnixListener, UnixStream},
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
@@ -79,10 +79,16 @@ pub(crate) struct Plugin {
     /// What it sends on the stream of its output: nothing, until that ends.
     pub(crate) stdio: Streaming<StdioData>,
     broker: mpsc::Sender<ConnInfo>,
+    /// Brokered connections that are open.
+    pub(crate) open: watch::Sender<usize>,
     /// Ends the brokered servers when it is dropped.
     listeners: JoinSet<()>,
     sockets: TempDir,
+    mounts: u32,
 }
+
+/// The first number of a brokered connection that [`Plugin::next_mount`] hands out.
+const FIRST_MOUNT: u32 = 1_000;
 
 impl Plugin {
     async fn greet(mut process: Process) -> Self {
@@ -108,8 +114,10 @@ impl Plugin {
             broker_replies,
             stdio,
             broker,
+            open: watch::Sender::new(0),
             listeners,
             sockets,
+            mounts: FIRST_MOUNT,
         }
     }
 
@@ -121,16 +129,28 @@ impl Plugin {
             .expect("the broker's stream is open");
     }
 
+    /// The number of the next mount, as the host counts them for a process.
+    pub(crate) fn next_mount(&mut self) -> u32 {
+        self.mounts += 1;
+        self.mounts
+    }
+
     /// Serves `routes` as brokered connection `id` to this plugin alone, and tells it where.
     pub(crate) async fn listen(&mut self, id: u32, routes: Routes) {
-        let path = self.sockets.path().join(format!("plugin{id}"));
-        let listener = UnixListener::bind(&path).expect("a new socket");
         let tls = self
             .process
             .identity
             .server_config(&self.line.certificate());
+        self.listen_with(id, routes, tls).await;
+    }
+
+    /// As [`Plugin::listen`], with any certificate and any pool of clients.
+    pub(crate) async fn listen_with(&mut self, id: u32, routes: Routes, tls: Arc<ServerConfig>) {
+        let path = self.sockets.path().join(format!("plugin{id}"));
+        let listener = UnixListener::bind(&path).expect("a new socket");
+        let acceptor = TlsAcceptor::from(tls);
         self.listeners
-            .spawn(serve(listener, TlsAcceptor::from(tls), routes));
+            .spawn(serve(listener, acceptor, routes, self.open.clone()));
         let address = path.display().to_string();
         self.tell(ConnInfo {
             service_id: id,
@@ -168,7 +188,12 @@ impl Plugin {
 
 /// Serves one brokered listener. Each connection is carried through a pipe in memory, because the
 /// server library does not take a TLS stream as it is.
-async fn serve(listener: UnixListener, acceptor: TlsAcceptor, routes: Routes) {
+async fn serve(
+    listener: UnixListener,
+    acceptor: TlsAcceptor,
+    routes: Routes,
+    open: watch::Sender<usize>,
+) {
     let (connections, incoming) = mpsc::channel::<std::io::Result<DuplexStream>>(1);
     let mut carriers = JoinSet::new();
     carriers.spawn(async move {
@@ -181,6 +206,12 @@ async fn serve(listener: UnixListener, acceptor: TlsAcceptor, routes: Routes) {
     while let Ok((socket, _)) = listener.accept().await {
         // A plugin with a wrong certificate is refused here, and sees that its calls fail.
         if let Ok(mut stream) = acceptor.accept(socket).await {
+            // Go's gRPC takes no connection on which HTTP/2 was not agreed.
+            if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+                continue;
+            }
+            open.send_modify(|open| *open += 1);
+            let open = open.clone();
             let (mut near, far) = tokio::io::duplex(1 << 16);
             connections
                 .send(Ok(far))
@@ -189,6 +220,7 @@ async fn serve(listener: UnixListener, acceptor: TlsAcceptor, routes: Routes) {
             carriers.spawn(async move {
                 // It ends as it likes; the calls on it are what is looked at.
                 let _ = tokio::io::copy_bidirectional(&mut stream, &mut near).await;
+                open.send_modify(|open| *open -= 1);
             });
         }
     }

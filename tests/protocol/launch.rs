@@ -164,6 +164,11 @@ impl Process {
         nix::sys::signal::kill(id, signal).expect("the process takes signals");
     }
 
+    /// Ends the process without asking it, and waits for that.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("our own child");
+    }
+
     /// Waits for the end.
     pub(crate) async fn exit(mut self) -> Exit {
         let start = Instant::now();

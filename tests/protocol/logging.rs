@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{host::channel, identity::anonymous, launch::Launch};
 
 /// Reads log lines as strictly as the host must have them.
-fn lines(stderr: &str) -> Vec<Map<String, Value>> {
+pub(crate) fn lines(stderr: &str) -> Vec<Map<String, Value>> {
     assert!(stderr.ends_with('\n'), "every line is ended: {stderr:?}");
     stderr.lines().map(line).collect()
 }

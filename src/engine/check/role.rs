@@ -167,7 +167,7 @@ async fn check_account(
     };
     let taken = seen.secrets.len();
     report.fact("free_secrets", MOST_SECRETS.saturating_sub(taken));
-    let (ours, _) = ground.engine.journal.secrets_of(account).await?;
+    let ours = ground.engine.journal.secrets_of(account).await?.known;
     let now = ground.engine.clock.now();
     let over = seen
         .secrets

@@ -59,6 +59,9 @@ pub(crate) struct ConfigEntry {
     /// Time for one HTTP request, if not the default.
     #[serde(with = "serde_go_nanos", skip_serializing_if = "Duration::is_zero")]
     pub(crate) request_timeout: Duration,
+    /// Nothing is deleted in Atlas but what is revoked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) hold_deletions: bool,
 }
 
 impl ConfigEntry {

@@ -4,3 +4,4 @@ mod entry;
 pub(crate) mod paths;
 
 pub(crate) use entry::ConfigEntry;
+pub(crate) use paths::deletions_held;

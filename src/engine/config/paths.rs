@@ -77,6 +77,13 @@ fn fields() -> Vec<Field> {
         Field::boolean("verify_connection")
             .about("Whether to ask Atlas who the credential is before storing it. Not stored.")
             .default(true),
+        Field::boolean("hold_deletions").about(
+            "Hold every deletion in Atlas that the engine would do by itself: of half-made \
+             credentials, of those that outlived their leases, and by tidy. For the time after a \
+             restore from a snapshot, when the journal may not know what was issued or renewed since: \
+             look with tidy (dry_run) first. Revocations of leases are not held: the server orders \
+             them, and a revoked credential must be gone.",
+        ),
         Field::boolean("force")
             .about("On delete: also while credentials issued here are live.")
             .default(false)
@@ -86,6 +93,13 @@ fn fields() -> Vec<Field> {
 
 async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
     stored::load(&*engine.storage, keys::CONFIG).await
+}
+
+/// Whether the operator holds the deletions that nobody ordered.
+pub(crate) async fn deletions_held(engine: &Engine) -> Result<bool, EngineError> {
+    Ok(load(engine)
+        .await?
+        .is_some_and(|entry| entry.hold_deletions))
 }
 
 async fn exists(engine: Arc<Engine>, _: Call) -> Result<bool, EngineError> {
@@ -124,6 +138,12 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         learn(&linked, &mut entry, patience, &mut warnings).await;
     }
     linked.organization_owner = entry.organization_owner;
+    if entry.hold_deletions {
+        warnings.push(
+            "hold_deletions is on: what is left half-made or outlives its lease stays in Atlas"
+                .to_owned(),
+        );
+    }
     stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
     engine.connection.replace(linked);
     Ok((!warnings.is_empty()).then(|| Response {
@@ -236,6 +256,9 @@ fn apply(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
             text.trim().clone_into(target);
         }
     }
+    if let Some(hold) = fields.boolean("hold_deletions") {
+        entry.hold_deletions = hold;
+    }
     if let Some(timeout) = fields.duration("request_timeout") {
         if timeout > MAX_REQUEST_TIMEOUT {
             let reason = format!("must be at most {} s", MAX_REQUEST_TIMEOUT.as_secs());
@@ -345,6 +368,9 @@ fn shown(entry: &ConfigEntry) -> Data {
         Value::Object(data) => data,
         _ => Data::new(),
     };
+    if entry.hold_deletions {
+        data.insert("hold_deletions".to_owned(), json!(true));
+    }
     if let Some(client_id) = &entry.client_id {
         data.insert("client_id".to_owned(), json!(client_id));
         if let Some(expires_at) = entry.client_secret_expires_at {

@@ -15,7 +15,7 @@ use crate::atlas::{AccessToken, AtlasError, Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, JournalId, LiveToken, Part, Stage};
+use crate::engine::journal::{Hold, JournalEntry, JournalId, LiveToken, Part, Stage};
 use crate::engine::roles::{CredentialType, RoleEntry, RoleName};
 use crate::engine::turns::Turn;
 use crate::framework::{Call, Lease};
@@ -41,6 +41,8 @@ struct Reserved {
     entry: JournalEntry,
     account: KeptAccount,
     secret: KeptSecret,
+    /// Keeps the tick's hands off the entry until this is gone.
+    _hold: Hold,
 }
 
 /// Issues an access token of a role.
@@ -102,7 +104,7 @@ async fn reserve(
     };
     let alive = engine.journal.tokens_of(&account.client_id, now).await?;
     check_room(name, &alive)?;
-    let id = JournalId::draw(&*engine.entropy);
+    let id = engine.journal.draw(&*engine.entropy).await?;
     let entry = JournalEntry {
         stage: Stage::Making,
         role: name.to_string(),
@@ -122,12 +124,13 @@ async fn reserve(
         issued_at: now,
         dies_by: now + TOKEN_LIFE,
     };
-    engine.journal.write(&id, &entry).await?;
+    let hold = engine.journal.begin(&id, &entry, role.max_live).await?;
     Ok(Reserved {
         id,
         entry,
         account,
         secret,
+        _hold: hold,
     })
 }
 
@@ -253,6 +256,7 @@ async fn complete(
     engine.journal.write(&reserved.id, &reserved.entry).await?;
     let left = (end - engine.clock.now()).to_std().unwrap_or_default();
     let life = life.within(left.saturating_sub(MARGIN));
+    let life = life.ok_or(EngineError::EndsAtOnce)?;
     let ttl = if life.ttl.is_zero() {
         engine.system.default_lease_ttl().await?.min(life.max_ttl)
     } else {

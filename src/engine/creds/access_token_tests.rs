@@ -152,7 +152,7 @@ async fn a_token_is_revoked_without_its_role() {
     assert_eq!(live_tokens(&mount).await, 0);
     ticks(&mount, 1, MINUTE).await;
     assert_eq!(kept(&mount).await, Vec::<String>::new());
-    assert_eq!(mount.storage.keys(), ["config"]);
+    assert_eq!(mount.storage.keys(), ["config", "mark"]);
 }
 
 #[tokio::test]
@@ -383,7 +383,7 @@ async fn a_new_secret_may_take_a_moment() {
 /// Whatever write fails, and whether or not the process dies after it, no account is lost sight of.
 #[tokio::test]
 async fn storage_that_fails_at_any_write_loses_no_account() {
-    for writes in 0..8 {
+    for writes in 0..9 {
         for crash in [false, true] {
             let mut mount = mount().await;
             mount.storage.fail_after(Some(writes));

@@ -18,7 +18,7 @@ use crate::atlas::{
     ServiceAccount,
 };
 use crate::engine::error::EngineError;
-use crate::engine::journal::{Made, Part, Stage, finish};
+use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
 use crate::framework::Lease;
 use crate::vault::{Data, Response};
 
@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Adds a secret to the account, if there is room.
 pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Response, EngineError> {
     let hours = secret_lifetime(draft.life);
-    draft.life = draft.life.within(hours.duration());
+    draft.bound_life(hours.duration())?;
     // For the answer; what is unknown must fail before anything is made.
     let org = draft.organization().await?;
     let turns = &draft.engine.account_turns;
@@ -45,19 +45,16 @@ pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Respons
     let (seen, secret) = create(draft, &account, hours).await?;
     let made = Made::Secret(draft.grant.level.clone(), account, secret.id.clone());
     draft.entry.note(&made);
-    let left = secret.expires_at - draft.engine.clock.now();
-    draft.life = draft.life.within(left.to_std().unwrap_or_default());
-    draft.entry.dies_by = draft.entry.issued_at + draft.life.max_ttl;
+    draft.end_with(secret.expires_at)?;
     Ok(answer(draft, &seen, &secret, &org))
 }
 
 /// A secret whose answer was lost is known as the one that was not there before: so nothing is added
 /// while there may be one.
 async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineError> {
-    let (_, unsettled) = draft.engine.journal.secrets_of(account).await?;
-    for id in unsettled {
-        let now = draft.engine.clock.now();
-        if !finish(&draft.engine, &id, draft.patience, now).await? {
+    let earlier = draft.engine.journal.secrets_of(account).await?;
+    for id in earlier.unsettled {
+        if !finish(&draft.engine, &id, draft.patience).await? {
             return Err(EngineError::Unsettled(account.clone()));
         }
     }
@@ -72,11 +69,11 @@ async fn create(
     let mut attempts = 0;
     loop {
         let seen = with_room(draft, account).await?;
-        draft.entry.part = Some(Part::Secret {
-            client_id: account.clone(),
-            known_secret_ids: seen.secrets.iter().map(|known| known.id.clone()).collect(),
-            secret_id: None,
-        });
+        let known = seen.secrets.iter().map(|known| known.id.clone());
+        draft.entry.part = Some(Part::Secret(SecretPart {
+            known_secret_ids: Some(known.collect()),
+            ..SecretPart::of(account.clone())
+        }));
         draft.record(Stage::Making).await?;
         draft.sent = true;
         attempts += 1;
@@ -108,7 +105,7 @@ fn not_created(account: &ClientId, hours: Hours, error: AtlasError) -> EngineErr
 async fn with_room(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
     let (level, patience) = (&draft.grant.level, draft.patience);
     let mut seen = read(draft, account).await?;
-    let (ours, _) = draft.engine.journal.secrets_of(account).await?;
+    let ours = draft.engine.journal.secrets_of(account).await?.known;
     let now = draft.engine.clock.now();
     while seen.secrets.len() >= MOST_SECRETS {
         let is_over = |secret: &SecretState| {
@@ -212,12 +209,6 @@ mod tests {
         (mount, account)
     }
 
-    fn journal_keys(mount: &TestMount) -> Vec<String> {
-        let mut keys = mount.storage.keys();
-        keys.retain(|key| key.starts_with("issued/"));
-        keys
-    }
-
     async fn lose_answers(mount: &TestMount) {
         let fault = json!({
             "operation": "createOrgSecret", "action": {"kind": "lose_answer"},
@@ -246,7 +237,7 @@ mod tests {
             );
         }
         assert_eq!(mount.atlas.secrets(&account).await.len(), 2);
-        assert_eq!(journal_keys(&mount).len(), 2);
+        assert_eq!(mount.journal_keys().len(), 2);
         let asked = mount.atlas.operations().await;
         assert_eq!(asked["createOrgSecret"], 2, "one at a time");
     }
@@ -273,7 +264,7 @@ mod tests {
                 .expect("revoked, and gone is fine");
         }
         assert_eq!(mount.atlas.secrets(&account).await, strangers);
-        assert_eq!(journal_keys(&mount), Vec::<String>::new());
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
     }
 
     #[tokio::test]
@@ -311,7 +302,7 @@ mod tests {
             "{failure}"
         );
         assert_eq!(mount.atlas.secrets(&account).await, before);
-        assert_eq!(journal_keys(&mount), Vec::<String>::new());
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
     }
 
     #[tokio::test]
@@ -339,7 +330,7 @@ mod tests {
         let failed = mount.read("creds/shared").await.expect_err("no answer");
         assert!(failed.to_string().contains("was removed"), "{failed}");
         assert_eq!(mount.atlas.secrets(&account).await, strangers);
-        assert_eq!(journal_keys(&mount), Vec::<String>::new());
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
     }
 
     /// The answer is lost and the process dies before it can look.
@@ -363,7 +354,7 @@ mod tests {
         mount.turn(Duration::from_secs(200)).await;
         mount.tick().await.expect("a tick");
         assert_eq!(mount.atlas.secrets(&account).await, Vec::<String>::new());
-        assert_eq!(journal_keys(&mount), Vec::<String>::new());
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
     }
 
     #[tokio::test]
@@ -373,21 +364,21 @@ mod tests {
         assert_eq!(mount.atlas.secrets(&account).await.len(), 2, "no room");
         mount.issue("shared").await;
         assert_eq!(mount.atlas.secrets(&account).await.len(), 2);
-        assert_eq!(journal_keys(&mount).len(), 1);
+        assert_eq!(mount.journal_keys().len(), 1);
     }
 
     #[tokio::test]
     async fn storage_that_fails_at_any_write_leaves_no_secret_behind() {
-        for writes in 0..3 {
+        for writes in 0..4 {
             let (mount, account) = mount_with_account(0).await;
             mount.storage.fail_after(Some(writes));
             mount.read("creds/shared").await.expect_err("storage fails");
             let left = mount.atlas.secrets(&account).await;
             assert_eq!(left, Vec::<String>::new(), "{writes}");
             mount.storage.fail_after(None);
-            mount.turn(Duration::from_mins(10)).await;
-            mount.tick().await.expect("a tick");
-            assert_eq!(journal_keys(&mount), Vec::<String>::new(), "{writes}");
+            mount.turn(Duration::from_secs(601)).await;
+            mount.tick_for(2).await;
+            assert_eq!(mount.journal_keys(), Vec::<String>::new(), "{writes}");
         }
     }
 

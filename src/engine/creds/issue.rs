@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::life::Life;
 use super::{access_token, account_secret, api_key, find, remove, service_account};
-use crate::atlas::{Level, OrgId, Patience, Priority};
+use crate::atlas::{Deletion, Level, OrgId, Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, JournalId, Stage};
+use crate::engine::journal::{Hold, JournalEntry, JournalId, Part, SecretPart, Stage};
 use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName};
 use crate::engine::turns::Turn;
 use crate::framework::Call;
@@ -32,6 +34,8 @@ pub(super) struct Draft {
     pub(super) sent: bool,
     /// Held where others must not work on the same account, until this is issued or undone.
     pub(super) turn: Option<Turn>,
+    /// Keeps the tick's hands off the entry until this draft is gone.
+    _hold: Hold,
 }
 
 /// Issues a credential of a role.
@@ -88,7 +92,7 @@ impl Draft {
             other => other,
         };
         let life = Life::of(role, &*engine.system).await?;
-        let id = JournalId::draw(&*engine.entropy);
+        let id = engine.journal.draw(&*engine.entropy).await?;
         let now = engine.clock.now();
         let entry = JournalEntry {
             stage: Stage::Making,
@@ -106,7 +110,7 @@ impl Draft {
             programmatic_api_key_id: None,
             public_key: None,
             client_id: None,
-            part: None,
+            part: grant.account.clone().map(SecretPart::of).map(Part::Secret),
             display_name: call.display_name.clone(),
             entity_id: call.entity_id.clone(),
             issued_at: now,
@@ -116,7 +120,12 @@ impl Draft {
             deadline: call.caller.deadline,
             priority: Priority::Issue,
         };
-        engine.journal.write(&id, &entry).await?;
+        // An account with which tokens are minted is no credential that the role gives out.
+        let max_live = match role.credential_type {
+            CredentialType::AccessToken => 0,
+            _ => role.max_live,
+        };
+        let hold = engine.journal.begin(&id, &entry, max_live).await?;
         Ok(Self {
             engine,
             linked,
@@ -127,7 +136,23 @@ impl Draft {
             patience,
             sent: false,
             turn: None,
+            _hold: hold,
         })
+    }
+
+    /// Ends the lease no later than so long from now, in which nothing was made yet.
+    pub(super) fn bound_life(&mut self, limit: Duration) -> Result<(), EngineError> {
+        let life = self.life.within(limit);
+        self.life = life.ok_or(EngineError::EndsAtOnce)?;
+        Ok(())
+    }
+
+    /// Ends the lease no later than the secret that was made.
+    pub(super) fn end_with(&mut self, expires_at: DateTime<Utc>) -> Result<(), EngineError> {
+        let left = expires_at - self.engine.clock.now();
+        self.bound_life(left.to_std().unwrap_or_default())?;
+        self.entry.dies_by = self.entry.issued_at + self.life.max_ttl;
+        Ok(())
     }
 
     /// Writes the entry as it is now.
@@ -150,7 +175,7 @@ impl Draft {
     }
 
     /// Removes what was made. The error tells what became of it, and why it came to this.
-    pub(super) async fn undo(self, error: EngineError) -> EngineError {
+    pub(super) async fn undo(mut self, error: EngineError) -> EngineError {
         let maybe_made = self.sent && error.outcome_unknown();
         let nothing_made = !self.entry.is_known() && !maybe_made;
         let undone = if nothing_made {
@@ -162,13 +187,18 @@ impl Draft {
             Ok(()) => self.engine.journal.remove(&self.id).await,
             Err(failure) => Err(failure),
         };
+        if let Err(EngineError::Undecidable { candidates, .. }) = &forgotten {
+            self.entry.doubt(candidates);
+        }
         if let Err(failure) = &forgotten {
             tracing::warn!(
                 journal_id = %self.id,
                 error = %crate::vault::failure::chain(failure),
                 "a half-made credential could not be removed yet; the next tick tries again"
             );
-            self.engine.journal.abandon(&self.id);
+            // The entry may be stored as live, or without what is known by now. Should this fail as
+            // well, the tick goes by memory, and after a restart by the description.
+            let _ = self.record(Stage::Making).await;
         }
         match (nothing_made, forgotten) {
             (true, _) => error,
@@ -184,14 +214,15 @@ impl Draft {
     async fn remove(&self) -> Result<(), EngineError> {
         let patience = Patience::within(UNDO_PATIENCE, Priority::Revoke);
         let found = find(&self.linked, &self.entry, patience).await?;
+        let mut deleted = false;
         for made in &found {
-            remove(&self.linked, made, patience).await?;
+            deleted |= remove(&self.linked, made, patience).await? == Deletion::Deleted;
         }
-        // A list may not yet hold what was made a moment ago.
-        if found.is_empty() {
-            Err(EngineError::NotListedYet)
-        } else {
+        // Atlas may not yet know everywhere of what was made a moment ago.
+        if deleted {
             Ok(())
+        } else {
+            Err(EngineError::NotListedYet)
         }
     }
 }
@@ -231,6 +262,7 @@ mod tests {
 
     use super::*;
     use crate::base::SystemEntropy;
+    use crate::engine::journal::Mark;
     use crate::engine::testing::TestMount;
     use crate::vault::Failure;
 
@@ -246,7 +278,7 @@ mod tests {
     /// Storage that fails at any write of an issue leaves nothing behind.
     #[tokio::test]
     async fn storage_that_fails_at_any_write_leaves_no_key_behind() {
-        for writes in 0..3 {
+        for writes in 0..4 {
             let mount = mount_with_role().await;
             mount.storage.fail_after(Some(writes));
             let refused = mount.read("creds/reader").await;
@@ -260,9 +292,11 @@ mod tests {
                 "{writes}"
             );
             mount.storage.fail_after(None);
-            mount.turn(Duration::from_secs(600)).await;
-            mount.tick().await.expect("a tick");
-            assert_eq!(mount.storage.keys(), ["config", "roles/reader"], "{writes}");
+            mount.turn(Duration::from_secs(601)).await;
+            for _ in 0..2 {
+                mount.tick().await.expect("a tick");
+            }
+            assert_eq!(mount.journal_keys(), Vec::<String>::new(), "{writes}");
         }
     }
 
@@ -281,7 +315,7 @@ mod tests {
             "{failed}"
         );
         assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
-        assert_eq!(mount.storage.keys(), ["config", "roles/reader"]);
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
     }
 
     #[tokio::test]
@@ -315,12 +349,64 @@ mod tests {
         mount.turn(Duration::from_secs(181)).await;
         mount.tick().await.expect("a tick");
         assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
-        assert_eq!(mount.storage.keys(), ["config", "roles/reader"]);
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn max_live_holds_for_requests_at_the_same_time() {
+        let mut mount = TestMount::with_role(json!({ "max_live": 5 })).await;
+        let asked = (0..20).map(|_| mount.read("creds/reader"));
+        let answers = futures_util::future::join_all(asked).await;
+        let (given, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        assert_eq!((given.len(), refused.len()), (5, 15));
+        for refusal in refused {
+            let Err(Failure::Coded { status: 429, text }) = refusal else {
+                panic!("{refusal:?}");
+            };
+            assert!(text.contains("has 5 credentials alive"), "{text}");
+        }
+        assert_eq!(mount.atlas.credentials().await.len(), 5);
+        mount.restart().await;
+        assert!(mount.read("creds/reader").await.is_err());
+        let lease = given.into_iter().flatten().flatten().next();
+        let lease = lease.and_then(|answer| answer.secret).expect("a lease");
+        mount.revoke(&lease).await.expect("revoked");
+        mount.issue("reader").await;
+        assert!(mount.read("creds/reader").await.is_err());
+        mount.write_reader(json!({ "max_live": 0 })).await;
+        mount.issue("reader").await;
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_was_not_completed_gives_its_place_back() {
+        let mount = TestMount::with_role(json!({ "max_live": 1 })).await;
+        let refusal = json!({
+            "operation": "createOrgAccessEntry",
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        });
+        mount.atlas.fault(refusal).await;
+        mount
+            .read("creds/reader")
+            .await
+            .expect_err("no access list");
+        mount.storage.fail_after(Some(0));
+        mount.read("creds/reader").await.expect_err("no storage");
+        mount.storage.fail_after(None);
+        mount.issue("reader").await;
+    }
+
+    #[tokio::test]
+    async fn a_role_with_a_wrong_max_live_is_refused() {
+        let mount = TestMount::with_role(json!({ "max_live": 3 })).await;
+        let role = TestMount::data(mount.read("roles/reader").await);
+        assert_eq!(role["max_live"], 3);
+        let refused = mount.write("roles/reader", json!({ "max_live": -1 })).await;
+        assert!(matches!(refused, Err(Failure::BadRequest(text)) if text.contains("max_live")));
     }
 
     #[test]
     fn descriptions_fit_into_atlas_and_keep_the_go_engines_form() {
-        let id = JournalId::draw(&SystemEntropy);
+        let id = JournalId::draw(&SystemEntropy, &Mark::random());
         let role = RoleName::new("Team@a:b");
         let key = description(CredentialType::ProgrammaticApiKey, &role, &id);
         assert_eq!(key, format!("vault-team@a_b-{id}"));

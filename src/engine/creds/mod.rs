@@ -19,4 +19,4 @@ pub(crate) use account_secret::frees_at;
 pub(crate) use life::Life;
 pub(crate) use removal::{find, remove};
 pub(crate) use service_account::secret_lifetime;
-pub(crate) use token_account::{is_kept, retire_account, tend};
+pub(crate) use token_account::{kept_account, kept_accounts, retire_account, tend};

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::atlas::{AtlasError, ClientId, Deletion, Level, Patience, SecretId};
+use crate::atlas::{AtlasError, Deletion, Level, Patience, SecretState};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, Made, Part};
+use crate::engine::journal::{JournalEntry, JournalId, Made, Part, SecretPart};
 use crate::engine::roles::CredentialType;
 
 /// Deletes what was made; what is gone already counts as deleted.
@@ -51,16 +51,14 @@ pub(crate) async fn find(
     if let Some(made) = entry.made() {
         return Ok(vec![made]);
     }
-    if let (
-        Some(Part::Secret {
-            client_id,
-            known_secret_ids,
-            ..
-        }),
-        Some(level),
-    ) = (&entry.part, entry.level())
+    if let Some(Part::Secret(secret)) = &entry.part
+        && let Some(level) = entry.level()
     {
-        return find_secret(linked, entry, level, client_id, known_secret_ids, patience).await;
+        return find_secret(linked, entry, secret, level, patience).await;
+    }
+    // Any other text could be that of a key which somebody else made.
+    if JournalId::of_description(&entry.description).is_none() {
+        return Ok(Vec::new());
     }
     let looking = |error: AtlasError| {
         EngineError::atlas(
@@ -68,19 +66,13 @@ pub(crate) async fn find(
             error,
         )
     };
-    let org = match (&entry.organization_id, &entry.project_id) {
-        (Some(org), _) => org.clone(),
-        (None, Some(project)) => {
-            let level = Level::Project(project.clone());
+    let org = match &entry.organization_id {
+        Some(org) => org.clone(),
+        None => {
             linked
-                .organization_of(&level, patience)
-                .await
-                .map_err(looking)?
+                .managing_organization(entry.project_id.as_ref(), patience)
+                .await?
         }
-        (None, None) => linked
-            .organization_id
-            .clone()
-            .ok_or(EngineError::OrganizationUnknown)?,
     };
     match entry.credential_type {
         CredentialType::ProgrammaticApiKey => {
@@ -113,21 +105,25 @@ pub(crate) async fn find(
 /// Clocks differ, and a create is sent within this of its entry.
 const MADE_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
-/// The secret of which the id never arrived: the one that was not there before. Secrets are added to
-/// an account one at a time, so there is no other of ours; a stranger's is never touched.
+/// The secret of which the id never arrived: the one that was not there before and that was made then.
+/// Secrets are added to an account one at a time, so there is no other of ours; a stranger's is never
+/// touched. Once several may be it, none is taken, also when only one of them is left.
 async fn find_secret(
     linked: &Linked,
     entry: &JournalEntry,
+    sought: &SecretPart,
     level: Level,
-    client_id: &ClientId,
-    known: &[SecretId],
     patience: Patience,
 ) -> Result<Vec<Made>, EngineError> {
-    let account = match linked
+    let Some(known) = &sought.known_secret_ids else {
+        return Ok(Vec::new());
+    };
+    let client_id = &sought.client_id;
+    let seen = linked
         .atlas
         .service_account(&level, client_id, patience)
-        .await
-    {
+        .await;
+    let account = match seen {
         Ok(account) => account,
         // With the account all its secrets are gone.
         Err(error) if error.says_account_or_secret_is_gone() => return Ok(Vec::new()),
@@ -136,14 +132,24 @@ async fn find_secret(
             return Err(EngineError::atlas(&doing, error));
         }
     };
-    let fits = |made_at: DateTime<Utc>| (made_at - entry.issued_at).abs() < MADE_WITHIN;
-    let mut unknown = account
-        .secrets
-        .into_iter()
-        .filter(|secret| !known.contains(&secret.id) && secret.created_at.is_none_or(fits));
-    match (unknown.next(), unknown.next()) {
-        (None, _) => Ok(Vec::new()),
-        (Some(secret), None) => Ok(vec![Made::Secret(level, client_id.clone(), secret.id)]),
-        (Some(_), Some(_)) => Err(EngineError::Undecidable(client_id.clone())),
+    let is_new = |made_at: DateTime<Utc>| (made_at - entry.issued_at).abs() < MADE_WITHIN;
+    let fits = |secret: &SecretState| match sought.candidates.as_slice() {
+        [] => !known.contains(&secret.id) && secret.created_at.is_none_or(is_new),
+        candidates => candidates.contains(&secret.id),
+    };
+    let mut found: Vec<_> = account.secrets.into_iter().filter(fits).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(secret), true) if sought.candidates.is_empty() => {
+            Ok(vec![Made::Secret(level, client_id.clone(), secret.id)])
+        }
+        (None, _) | (Some(_), true) => Ok(Vec::new()),
+        (Some(last), false) => Err(EngineError::Undecidable {
+            client_id: client_id.clone(),
+            candidates: found
+                .into_iter()
+                .chain([last])
+                .map(|each| each.id)
+                .collect(),
+        }),
     }
 }

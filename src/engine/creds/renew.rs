@@ -21,7 +21,7 @@ pub(super) async fn renew_api_key(
     engine: Arc<Engine>,
     call: LeaseCall,
 ) -> Result<Option<Response>, EngineError> {
-    renew(&engine, call, Duration::MAX).await
+    renew(&engine, call, None).await
 }
 
 /// Extends the lease of a service account, never past the end of its secret, which Atlas set when it
@@ -41,10 +41,7 @@ pub(super) async fn renew_service_account(
     let expires_at: DateTime<Utc> = text
         .parse()
         .map_err(|error: chrono::ParseError| broken(error.to_string()))?;
-    let limit = (expires_at - issued_at(&engine, &call))
-        .to_std()
-        .unwrap_or_default();
-    renew(&engine, call, limit).await
+    renew(&engine, call, Some(expires_at)).await
 }
 
 /// Extends the lease of one secret of an account. The secret's end is asked of Atlas: whoever adds
@@ -68,22 +65,26 @@ pub(super) async fn renew_account_secret(
     let mut secrets = seen.secrets.into_iter();
     let held = secrets.find(|held| held.id == secret);
     let held = held.ok_or_else(|| EngineError::SecretGone(account))?;
-    let limit = held.expires_at.map_or(Duration::MAX, |end| {
-        (end - issued_at(&engine, &call))
-            .to_std()
-            .unwrap_or_default()
-    });
-    renew(&engine, call, limit).await
+    renew(&engine, call, held.expires_at).await
 }
 
 fn issued_at(engine: &Engine, call: &LeaseCall) -> DateTime<Utc> {
     call.secret.issue_time.unwrap_or_else(|| engine.clock.now())
 }
 
+/// The most that the lease may live from its issue; zero where its secret ended already.
+fn limit(engine: &Engine, issued_at: DateTime<Utc>, end: Option<DateTime<Utc>>) -> Duration {
+    match end {
+        None => Duration::MAX,
+        Some(end) if end <= engine.clock.now() => Duration::ZERO,
+        Some(end) => (end - issued_at).to_std().unwrap_or_default(),
+    }
+}
+
 async fn renew(
     engine: &Engine,
     call: LeaseCall,
-    limit: Duration,
+    end: Option<DateTime<Utc>>,
 ) -> Result<Option<Response>, EngineError> {
     let missing = || EngineError::BrokenLease {
         field: "role",
@@ -92,25 +93,14 @@ async fn renew(
     let name = RoleName::new(call.internal_text("role").ok_or_else(missing)?);
     let role = engine.role(&name).await?;
     let role = role.ok_or_else(|| EngineError::RoleOfLeaseGone(name.to_string()))?;
-    let life = Life::of(&role, &*engine.system).await?.within(limit);
-    let dies_by = issued_at(engine, &call) + life.max_ttl;
+    let life = Life::of(&role, &*engine.system).await?;
+    let issued_at = issued_at(engine, &call);
+    let life = life.within(limit(engine, issued_at, end));
+    let life = life.ok_or(EngineError::SecretExpired)?;
+    let dies_by = issued_at + life.max_ttl;
     if let Some(id) = call.internal_text("journal_id").and_then(JournalId::parse) {
-        extend_entry(engine, &id, dies_by).await?;
+        // Before the lease may outlive it, the journal's last possible moment is moved.
+        engine.journal.extend(&id, dies_by).await?;
     }
     Ok(Some(call.renewed(life.ttl, life.max_ttl)))
-}
-
-/// Before the lease may outlive it, the journal's last possible moment is moved.
-pub(super) async fn extend_entry(
-    engine: &Engine,
-    id: &JournalId,
-    dies_by: DateTime<Utc>,
-) -> Result<(), EngineError> {
-    if let Some(mut entry) = engine.journal.entry(id).await?
-        && entry.dies_by < dies_by
-    {
-        entry.dies_by = dies_by;
-        engine.journal.write(id, &entry).await?;
-    }
-    Ok(())
 }

@@ -3,6 +3,13 @@
 //! Everything needed is in the lease's internal data, in our shape or the Go engine's. Without a
 //! configuration, or where Atlas does not do it, the revocation fails and the host tries again: a
 //! credential that may still be alive is never taken for revoked.
+//!
+//! `hold_deletions` of the configuration does not hold revocations. It is for deletions that this
+//! engine infers from what it has stored, which a restore may have made untrue. A revocation is not
+//! inferred: the server, or an operator who wants a leaked credential dead, orders it for one lease.
+//! To refuse it would leave a credential alive that everybody takes for dead, use up the server's
+//! tries until the lease is irrevocable, and block the disabling of the mount. For the same reason a
+//! request that fails half-way removes what it has made itself.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -104,18 +111,7 @@ async fn organization(
     }
     let project: ProjectId =
         internal(call, "project_id")?.ok_or_else(|| missing("organization_id"))?;
-    let found = linked
-        .organization_of(&Level::Project(project), patience)
-        .await;
-    match (found, &linked.organization_id) {
-        (Ok(org), _) => Ok(org),
-        // The project is gone, the key is not: it belongs to the organization.
-        (Err(error), Some(org)) if error.says_project_is_gone() => Ok(org.clone()),
-        (Err(error), _) => Err(EngineError::atlas(
-            "looking up the organization of the lease's project",
-            error,
-        )),
-    }
+    linked.managing_organization(Some(&project), patience).await
 }
 
 /// A value of the internal data; the Go engine stores an absent one as an empty text.

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::account_secret::unreadable;
 use super::revoke::{account_secret, forget, internal, missing, patience};
-use super::token_account::{KeptAccount, TokenAccounts};
+use super::token_account::{KeptAccount, TokenAccounts, dissolve};
 use crate::atlas::{AtlasError, ClientId, Patience, SecretId};
 use crate::base::Sensitive;
 use crate::engine::Engine;
@@ -62,6 +62,11 @@ pub(super) async fn revoke_access_token(
     call: LeaseCall,
 ) -> Result<(), EngineError> {
     let token = Token::of(&call)?;
+    // The whole account goes, and the token with it: this may be the last that is asked of the mount.
+    if engine.system.tainted().await? {
+        dissolve(&engine, &token.role, patience(&call)).await?;
+        return forget(&engine, &call).await;
+    }
     let accounts = TokenAccounts::load(&engine, &token.role).await?;
     let now = engine.clock.now();
     if let Some(account) = token.account(&accounts, now) {

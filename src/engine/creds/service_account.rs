@@ -17,7 +17,7 @@ const ABOUT: &str = "Issued by Vault or OpenBao, deleted when its lease ends";
 /// Makes the account, bounds it to its access list, then invites it to its projects.
 pub(super) async fn make(draft: &mut Draft) -> Result<Response, EngineError> {
     let hours = secret_lifetime(draft.life);
-    draft.life = draft.life.within(hours.duration());
+    draft.bound_life(hours.duration())?;
     let (account, org) = build(draft, hours, ABOUT).await?;
     Ok(answer(draft, &account, &org))
 }
@@ -91,9 +91,7 @@ async fn create(
         org.clone(),
         account.client_id.clone(),
     ));
-    let left = account.secret.expires_at - draft.engine.clock.now();
-    draft.life = draft.life.within(left.to_std().unwrap_or_default());
-    draft.entry.dies_by = draft.entry.issued_at + draft.life.max_ttl;
+    draft.end_with(account.secret.expires_at)?;
     if draft.has_further_steps() {
         draft.record(Stage::Making).await?;
     }

@@ -2,16 +2,20 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::mark::Mark;
 use crate::atlas::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
+use crate::base::random::to_base62;
 use crate::base::{Entropy, base62};
 use crate::engine::roles::CredentialType;
 
 /// Names a credential in the journal and, as the end of its description, in Atlas.
 ///
-/// Twenty base62 characters hold 119 bits: two credentials never meet in one.
+/// Twenty base62 characters: twelve drawn, eight this mount's [`Mark`] on them. Ids without a mark
+/// are as good: the Go engine's descriptions end in twenty characters as well.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct JournalId(String);
@@ -19,9 +23,36 @@ pub(crate) struct JournalId(String);
 impl JournalId {
     const LENGTH: usize = 20;
 
-    /// Draws a new one.
-    pub(crate) fn draw(entropy: &dyn Entropy) -> Self {
-        Self(base62(entropy, Self::LENGTH))
+    /// Draws a new one that carries the mount's mark.
+    pub(crate) fn draw(entropy: &dyn Entropy, mark: &Mark) -> Self {
+        let random = base62(entropy, Self::LENGTH - Mark::LENGTH);
+        let tag = mark.of(&random);
+        Self(random + &tag)
+    }
+
+    /// Whether it was drawn with this mark.
+    pub(crate) fn carries(&self, mark: &Mark) -> bool {
+        let (random, tag) = self.0.split_at(Self::LENGTH - Mark::LENGTH);
+        mark.of(random) == tag
+    }
+
+    /// The id at the end of a description or name of the form `vault-<role>-<id>`, be it ours,
+    /// another mount's or the Go engine's.
+    pub(crate) fn of_description(text: &str) -> Option<Self> {
+        let (head, id) = text.rsplit_once('-')?;
+        head.strip_prefix("vault-")?;
+        Self::parse(id)
+    }
+
+    /// The same id for the same write-ahead log entry of the Go engine, each time it is taken over.
+    pub(super) fn of_go_entry(id: &str) -> Self {
+        let digest = digest::digest(&digest::SHA256, id.as_bytes());
+        Self(to_base62(digest.as_ref(), Self::LENGTH))
+    }
+
+    /// A number below `buckets` that is the same for the same id.
+    pub(super) fn bucket(&self, buckets: usize) -> usize {
+        self.0.bytes().map(usize::from).sum::<usize>() % buckets
     }
 
     /// The id of a storage key's last part or of a lease's internal data.
@@ -55,15 +86,7 @@ pub(crate) enum Stage {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Part {
     /// A secret of an account that exists.
-    Secret {
-        /// The account.
-        client_id: ClientId,
-        /// The account's secrets before this one was asked for: any other is this one.
-        known_secret_ids: Vec<SecretId>,
-        /// Once made.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        secret_id: Option<SecretId>,
-    },
+    Secret(SecretPart),
     /// An access token, which dies by itself when the entry does.
     Token {
         /// The account that is kept for the role.
@@ -71,6 +94,35 @@ pub(crate) enum Part {
         /// The secret it is minted with; it dies with that too.
         secret_id: SecretId,
     },
+}
+
+/// One secret of an account which others hold too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SecretPart {
+    /// The account.
+    pub(crate) client_id: ClientId,
+    /// The account's secrets before this one was asked for: any other is this one. [`None`]: it was
+    /// not asked for yet, so that none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) known_secret_ids: Option<Vec<SecretId>>,
+    /// Once made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret_id: Option<SecretId>,
+    /// Several that it may be, once they were seen: which is a stranger's only people can tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) candidates: Vec<SecretId>,
+}
+
+impl SecretPart {
+    /// A secret that is yet to be asked for.
+    pub(crate) fn of(client_id: ClientId) -> Self {
+        Self {
+            client_id,
+            known_secret_ids: None,
+            secret_id: None,
+            candidates: Vec::new(),
+        }
+    }
 }
 
 /// What Atlas made: enough to remove it for good.
@@ -129,7 +181,7 @@ impl JournalEntry {
     /// Whether Atlas is known to have made it, be it that its organization is yet to be found.
     pub(crate) fn is_known(&self) -> bool {
         let part = match &self.part {
-            Some(Part::Secret { secret_id, .. }) => secret_id.is_some(),
+            Some(Part::Secret(secret)) => secret.secret_id.is_some(),
             Some(Part::Token { .. }) => true,
             None => false,
         };
@@ -139,13 +191,9 @@ impl JournalEntry {
     /// What Atlas made, if it is known by id.
     pub(crate) fn made(&self) -> Option<Made> {
         match &self.part {
-            Some(Part::Secret {
-                client_id,
-                secret_id,
-                ..
-            }) => {
-                let (level, secret) = (self.level()?, secret_id.clone()?);
-                return Some(Made::Secret(level, client_id.clone(), secret));
+            Some(Part::Secret(secret)) => {
+                let (level, id) = (self.level()?, secret.secret_id.clone()?);
+                return Some(Made::Secret(level, secret.client_id.clone(), id));
             }
             Some(Part::Token { client_id, .. }) => return Some(Made::Token(client_id.clone())),
             None => {}
@@ -164,6 +212,27 @@ impl JournalEntry {
         org.or_else(|| self.project_id.clone().map(Level::Project))
     }
 
+    /// The part of the credential that may be shown to everybody, if it has one. Credentials that are
+    /// part of the same account have it in common.
+    pub(crate) fn public_part(&self) -> Option<&str> {
+        let of_part = || match self.part.as_ref()? {
+            Part::Secret(SecretPart { client_id, .. }) | Part::Token { client_id, .. } => {
+                Some(client_id)
+            }
+        };
+        let client_id = || self.client_id.as_ref().or_else(of_part);
+        let public_key = self.public_key.as_deref();
+        public_key.or_else(|| client_id().map(ClientId::as_str))
+    }
+
+    /// Notes that its secret cannot be told from a stranger's. It stays so when one of them is gone:
+    /// then the other may be the stranger's.
+    pub(crate) fn doubt(&mut self, candidates: &[SecretId]) {
+        if let Some(Part::Secret(secret)) = &mut self.part {
+            secret.candidates = candidates.to_vec();
+        }
+    }
+
     /// Notes what Atlas made.
     pub(crate) fn note(&mut self, made: &Made) {
         match made {
@@ -176,8 +245,8 @@ impl JournalEntry {
                 self.client_id = Some(id.clone());
             }
             Made::Secret(_, _, id) => {
-                if let Some(Part::Secret { secret_id, .. }) = &mut self.part {
-                    *secret_id = Some(id.clone());
+                if let Some(Part::Secret(secret)) = &mut self.part {
+                    secret.secret_id = Some(id.clone());
                 }
             }
             Made::Token(_) => {}
@@ -192,10 +261,41 @@ mod tests {
 
     #[test]
     fn ids_have_their_form() {
-        let id = JournalId::draw(&SystemEntropy);
+        let id = JournalId::draw(&SystemEntropy, &Mark::random());
         assert_eq!(JournalId::parse(&id.to_string()), Some(id));
         for text in ["", "short", "../../../../../../..", "0123456789012345678/"] {
             assert_eq!(JournalId::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_id_is_found_in_descriptions_of_the_form() {
+        let id = "0123456789abcdefghij";
+        for text in ["vault-a-b_c", "vault-", "vault-\u{e4}"] {
+            let found = JournalId::of_description(&format!("{text}-{id}"));
+            assert_eq!(
+                found.map(|id| id.to_string()).as_deref(),
+                Some(id),
+                "{text}"
+            );
+        }
+        for text in [
+            String::new(),
+            format!("vault-{id}"),
+            format!("terraform-x-{id}"),
+            format!("vault-a-{id}0"),
+            format!("vault-a-{id} "),
+            format!("vault-a{id}"),
+        ] {
+            assert_eq!(JournalId::of_description(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_go_entry_has_one_id() {
+        let id = JournalId::of_go_entry("9b2c");
+        assert_eq!(JournalId::parse(&id.to_string()), Some(id.clone()));
+        assert_eq!(JournalId::of_go_entry("9b2c"), id);
+        assert_ne!(JournalId::of_go_entry("9b2d"), id);
     }
 }

@@ -1,9 +1,25 @@
 //! The journal: what this mount has made in Atlas, written before it is made.
 
+mod comparison;
 mod entry;
+mod index;
+mod mark;
+mod parts;
+pub(crate) mod paths;
+mod reaper;
 mod rollback;
+mod state;
 mod store;
+mod sweep;
+mod tally;
+mod tidy;
+mod tidy_report;
 
-pub(crate) use entry::{JournalEntry, JournalId, Made, Part, Stage};
-pub(crate) use rollback::{GO_WAL_KIND, finish, finish_go_entry, roll_back};
-pub(crate) use store::{Journal, LiveToken};
+pub(crate) use entry::{JournalEntry, JournalId, Made, Part, SecretPart, Stage};
+#[cfg(test)]
+pub(crate) use mark::Mark;
+pub(crate) use parts::LiveToken;
+pub(crate) use rollback::{GO_WAL_KIND, finish, take_over_go_entry};
+pub(crate) use state::state;
+pub(crate) use store::{Hold, Journal};
+pub(crate) use sweep::tick;

@@ -1,95 +1,126 @@
-//! The minute's look at what was left half-made: by us, and by the Go engine before us.
+//! Removal of what was left half-made: by us, and by the Go engine before us.
+//!
+//! An entry is written before the create is sent, and again with Atlas's id after. So whatever moment
+//! a process ends at, the entry is there, and what Atlas made is found by its id or, where the answer
+//! was lost, by its description, which no other key or account has. "Not found" is no proof while
+//! Atlas's lists may lag, or while an older active node may still be at work: an entry goes without a
+//! deletion only when it is old and Atlas had nothing of it twice.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::entry::{JournalEntry, JournalId, Part, Stage};
-use crate::atlas::{ApiKeyId, OrgId, Patience, Priority, ProjectId};
+use crate::atlas::{ApiKeyId, Deletion, OrgId, Patience, ProjectId};
 use crate::engine::Engine;
-use crate::engine::creds::{find, is_kept, remove};
+use crate::engine::creds::{find, kept_account, remove};
 use crate::engine::error::EngineError;
 use crate::engine::roles::CredentialType;
 use crate::framework::RollbackCall;
 
-/// A request gives up within 85 s and cleans up for 30 s at most. What is still half-made after
-/// this belongs to a process, or an active node, that is no more.
-const LEFT_BEHIND_AFTER: TimeDelta = TimeDelta::minutes(3);
+/// From when on "not found" counts. The create is sent within 85 s, Atlas's lists lag by up to two
+/// minutes; the rest is for clocks that differ.
+const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(10);
+/// Lists are no snapshot: while others are deleted, an item may slip from one page to the one before.
+const VAIN_LOOKS: u32 = 2;
 
-/// Atlas's lists may lag behind a create. What is not listed this long after was never made.
-const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
-
-/// Work of one tick: the next comes in a minute.
-const MAX_ENTRIES: usize = 25;
-const TICK_PATIENCE: Duration = Duration::from_secs(45);
-
-/// Removes what was left half-made. One failure does not keep the others from their turn.
-pub(crate) async fn roll_back(engine: &Engine) -> Result<(), EngineError> {
-    let now = engine.clock.now();
-    let due = engine.journal.half_made(now - LEFT_BEHIND_AFTER).await?;
-    if due.is_empty() {
-        return Ok(());
-    }
-    let patience = Patience::within(TICK_PATIENCE, Priority::Background);
-    let mut first_failure = None;
-    for id in due.into_iter().take(MAX_ENTRIES) {
-        if let Err(error) = finish(engine, &id, patience, now).await {
-            tracing::warn!(
-                journal_id = %id,
-                error = %crate::vault::failure::chain(&error),
-                "a half-made credential is still to be removed"
-            );
-            first_failure.get_or_insert(error);
-        }
-    }
-    first_failure.map_or(Ok(()), Err)
-}
-
-/// Takes away what a half-made entry tells of. False: it may be there but is not listed yet.
+/// Removes one half-made credential, or its entry where nothing was ever made. False: what was made
+/// may be there, but Atlas does not list it yet, or an access token is still to die by itself.
 pub(crate) async fn finish(
     engine: &Engine,
     id: &JournalId,
     patience: Patience,
-    now: DateTime<Utc>,
 ) -> Result<bool, EngineError> {
-    let Some(mut entry) = engine.journal.entry(id).await? else {
-        engine.journal.remove(id).await?;
-        return Ok(true);
+    let journal = &engine.journal;
+    let Some(mut entry) = journal.entry(id).await? else {
+        return journal.remove(id).await.map(|()| true);
     };
-    if entry.stage != Stage::Making {
+    if let Some(account) = kept_account(engine, id, &entry).await? {
+        account.complete(&mut entry);
+        return journal.write(id, &entry).await.map(|()| true);
+    }
+    // A request that failed at its very last write may have stored a live entry all the same; its
+    // caller was told of the failure, so that the credential is in nobody's hands.
+    if entry.stage != Stage::Making && !journal.index().is_left(id) {
+        journal.learn(id, &entry);
         return Ok(true);
     }
-    if is_kept(engine, id, &entry).await? {
-        entry.stage = Stage::Kept;
-        engine.journal.write(id, &entry).await?;
-        return Ok(true);
+    if let Some(Part::Token { .. }) = entry.part {
+        return forget_token(engine, id, &entry).await;
     }
-    let settled = take_away(engine, &entry, patience, now).await?;
-    if settled {
+    let deleted = match delete(engine, &entry, patience).await {
+        Err(EngineError::Undecidable {
+            client_id,
+            candidates,
+        }) => {
+            entry.doubt(&candidates);
+            journal.write(id, &entry).await?;
+            return Err(EngineError::Undecidable {
+                client_id,
+                candidates,
+            });
+        }
+        outcome => outcome?,
+    };
+    if deleted {
+        journal.remove(id).await?;
+        journal.tally().rolled_back += 1;
         tracing::info!(journal_id = %id, role = entry.role, "a half-made credential was removed");
-        engine.journal.remove(id).await?;
+        return Ok(true);
     }
-    Ok(settled)
+    looked_in_vain(engine, id, &entry).await
 }
 
-/// False: nothing is listed, which does not prove anything yet.
-async fn take_away(
+/// Only who holds its text could revoke it, and nobody does: it counts until it is dead by itself.
+async fn forget_token(
+    engine: &Engine,
+    id: &JournalId,
+    entry: &JournalEntry,
+) -> Result<bool, EngineError> {
+    let is_dead = engine.clock.now() >= entry.dies_by;
+    if is_dead {
+        engine.journal.remove(id).await?;
+    } else {
+        engine.journal.learn(id, entry);
+    }
+    Ok(is_dead)
+}
+
+/// Removes the entry, if that is proof enough that nothing was made.
+async fn looked_in_vain(
+    engine: &Engine,
+    id: &JournalId,
+    entry: &JournalEntry,
+) -> Result<bool, EngineError> {
+    let journal = &engine.journal;
+    let is_old = engine.clock.now() - entry.issued_at > LISTED_WITHIN;
+    let looks = journal.index().looked_in_vain(id);
+    let was_never_made = is_old && looks >= VAIN_LOOKS;
+    if was_never_made {
+        journal.remove(id).await?;
+        journal.tally().never_made += 1;
+        tracing::info!(
+            journal_id = %id,
+            role = entry.role,
+            "of a half-made credential there is nothing in Atlas"
+        );
+    }
+    Ok(was_never_made)
+}
+
+/// False: Atlas had nothing to delete.
+async fn delete(
     engine: &Engine,
     entry: &JournalEntry,
     patience: Patience,
-    now: DateTime<Utc>,
 ) -> Result<bool, EngineError> {
-    if let Some(Part::Token { .. }) = entry.part {
-        return Ok(now >= entry.dies_by);
-    }
     let linked = engine.connection.linked().await?;
-    let found = find(&linked, entry, patience).await?;
-    for made in &found {
-        remove(&linked, made, patience).await?;
+    let mut deleted = false;
+    for made in find(&linked, entry, patience).await? {
+        deleted |= remove(&linked, &made, patience).await? == Deletion::Deleted;
     }
-    Ok(!found.is_empty() || now - entry.issued_at > LISTED_WITHIN)
+    Ok(deleted)
 }
 
 /// The kind of the Go engine's write-ahead log entries.
@@ -108,9 +139,11 @@ struct GoEntry {
     api_key_id: String,
 }
 
-/// Finishes an entry that the Go engine left in its write-ahead log: the key it may have made is
-/// removed.
-pub(crate) async fn finish_go_entry(
+/// Takes an entry that the Go engine left in its write-ahead log over into the journal, from where it
+/// is rolled back like any other: with pauses, shown in `status`, and held when deletions are.
+///
+/// The Go engine removed such an entry before it answered, so that no lease belongs to it.
+pub(crate) async fn take_over_go_entry(
     engine: Arc<Engine>,
     call: RollbackCall,
 ) -> Result<(), EngineError> {
@@ -132,20 +165,256 @@ pub(crate) async fn finish_go_entry(
         issued_at: call.entry.created_at,
         dies_by: call.entry.created_at,
     };
-    if entry.description.is_empty() && !entry.is_known() {
+    // A description of another form is none that the Go engine drew: a key of a person could have it.
+    if JournalId::of_description(&entry.description).is_none() && entry.made().is_none() {
         tracing::warn!(
             id = call.entry.id,
-            "a write-ahead log entry names nothing; it is dropped"
+            description = entry.description,
+            "a write-ahead log entry names no key that could be found for certain; it is dropped"
         );
         return Ok(());
     }
-    let patience = Patience {
-        deadline: call.caller.deadline,
-        priority: Priority::Background,
-    };
-    if take_away(&engine, &entry, patience, engine.clock.now()).await? {
-        Ok(())
-    } else {
-        Err(EngineError::NotListedYet)
+    let id = JournalId::of_go_entry(&call.entry.id);
+    tracing::info!(
+        id = call.entry.id,
+        journal_id = %id,
+        "a write-ahead log entry of the Go engine is taken over into the journal"
+    );
+    engine.journal.write(&id, &entry).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::base::{SystemEntropy, base62};
+    use crate::engine::testing::TestMount;
+    use crate::vault::Replication;
+
+    const NOTHING: Vec<String> = Vec::new();
+
+    fn refusal(operation: &str) -> Value {
+        json!({
+            "operation": operation, "count": 0,
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        })
+    }
+
+    /// A crash is storage that takes no more, no way to undo, and a new process.
+    async fn crash_after(mount: &mut TestMount, writes: usize) {
+        for operation in ["deleteOrgApiKey", "deleteOrgServiceAccount"] {
+            mount.atlas.fault(refusal(operation)).await;
+        }
+        mount.storage.fail_after(Some(writes));
+        let _ = mount.read("creds/reader").await;
+        mount.storage.fail_after(None);
+        mount.atlas.no_more_faults().await;
+        mount.restart().await;
+    }
+
+    #[tokio::test]
+    async fn a_crash_at_any_write_of_an_issue_leaves_nothing() {
+        for kind in ["programmatic_api_key", "service_account"] {
+            for writes in 0..=3 {
+                let mut mount = TestMount::with_role(json!({ "credential_type": kind })).await;
+                crash_after(&mut mount, writes).await;
+                mount.tick_for(13).await;
+                assert_eq!(mount.atlas.credentials().await, NOTHING, "{kind} {writes}");
+                assert_eq!(mount.journal_keys(), NOTHING, "{kind} {writes}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_and_a_list_that_lags_leave_nothing() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        let lag = json!({ "read_lag_after_create_seconds": 300 });
+        mount.atlas.control("POST", "/settings", lag).await;
+        mount
+            .atlas
+            .fault(json!({"operation": "createOrgApiKey", "action": {"kind": "lose_answer"}}))
+            .await;
+        mount.read("creds/reader").await.expect_err("no answer");
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
+        mount.tick_for(2).await;
+        assert_eq!(mount.journal_keys().len(), 1, "not listed yet is no proof");
+        mount.restart().await;
+        mount.tick_for(11).await;
+        assert_eq!(mount.atlas.credentials().await, NOTHING);
+        assert_eq!(mount.journal_keys(), NOTHING);
+        assert_eq!(mount.figure("rollback", "deleted").await, 1);
+    }
+
+    #[tokio::test]
+    async fn another_processes_work_is_left_alone_for_a_while() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        mount.atlas.fault(refusal("createOrgAccessEntry")).await;
+        crash_after(&mut mount, 2).await;
+        mount.tick_for(2).await;
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
+        mount.tick_for(2).await;
+        assert_eq!(mount.atlas.credentials().await, NOTHING);
+    }
+
+    #[tokio::test]
+    async fn a_standby_does_nothing_on_its_tick() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        crash_after(&mut mount, 3).await;
+        mount.system.set_replication(Replication(24_576));
+        mount.storage.set_read_only(true);
+        mount.atlas.forget_requests().await;
+        mount.tick_for(20).await;
+        assert_eq!(mount.atlas.operations().await, json!({}));
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
+        mount.system.set_replication(Replication(8_224));
+        mount.storage.set_read_only(false);
+        mount.tick_for(1).await;
+        assert_eq!(mount.atlas.credentials().await, NOTHING);
+    }
+
+    #[tokio::test]
+    async fn a_stuck_entry_rests_and_does_not_keep_the_others() {
+        let mount = TestMount::with_role(json!({})).await;
+        let other_org = json!({
+            "stage": "making", "role": "gone", "credential_type": "programmatic_api_key",
+            "description": "vault-gone-0123456789abcdefghij",
+            "organization_id": "0123456789abcdef01234567",
+            "display_name": "", "entity_id": "",
+            "issued_at": "2026-01-01T00:00:00Z", "dies_by": "2026-01-02T00:00:00Z",
+        });
+        for number in 10..40 {
+            let key = format!("issued/0123456789abcdefgh{number}");
+            mount.storage.plant(&key, other_org.to_string().as_bytes());
+        }
+        for operation in ["createOrgAccessEntry", "deleteOrgApiKey"] {
+            mount.atlas.fault(refusal(operation)).await;
+        }
+        mount
+            .read("creds/reader")
+            .await
+            .expect_err("no access list");
+        mount.atlas.no_more_faults().await;
+        mount.tick_for(15).await;
+        assert_eq!(mount.atlas.credentials().await, NOTHING);
+        assert_eq!(mount.journal_keys().len(), 30);
+        assert_eq!(mount.figure("entries", "making").await, 30);
+        assert!(mount.figure("entries", "oldest_making_age").await > 3_600);
+        assert!(mount.figure("entries", "failing").await > 3);
+        let status = TestMount::data(mount.read("status").await);
+        let error = &status["journal"]["errors"][0];
+        assert_eq!(error["during"], "rollback");
+        assert!(error["error"].as_str().is_some_and(|text| !text.is_empty()));
+    }
+
+    fn plant_wal(mount: &TestMount, id: &str, data: &Value) {
+        let created_at = mount.now().timestamp();
+        let entry = json!({"type": "programmatic_api_key", "data": data, "created_at": created_at});
+        let key = format!("wal/{id}");
+        mount.storage.plant(&key, entry.to_string().as_bytes());
+    }
+
+    fn go_data(description: &str, org: &str, key: &str) -> Value {
+        json!({
+            "Role": description, "ProjectID": "", "OrganizationID": org,
+            "ProgrammaticAPIKeyID": key,
+        })
+    }
+
+    #[tokio::test]
+    async fn entries_of_the_go_engine_are_finished() {
+        let mount = TestMount::new().await;
+        let config = mount.atlas.key_config();
+        mount.storage.plant("config", config.to_string().as_bytes());
+        let description = |name: &str| format!("vault-{name}-{}", base62(&SystemEntropy, 20));
+        let [by_id, by_role, never] = ["a", "b", "c"].map(description);
+        let key = mount.atlas.plant_key(&by_id).await;
+        mount.atlas.plant_key(&by_role).await;
+        for person in ["", "reader", "vault-b"] {
+            mount.atlas.plant_key(person).await;
+        }
+        plant_wal(&mount, "1", &go_data(&by_id, mount.atlas.org(), &key));
+        plant_wal(&mount, "2", &go_data(&by_role, "", ""));
+        plant_wal(&mount, "3", &go_data(&never, "", ""));
+        plant_wal(&mount, "4", &go_data("", "", ""));
+        plant_wal(&mount, "5", &go_data("", "", &key));
+        plant_wal(&mount, "6", &go_data("reader", "", ""));
+        mount.tick_for(5).await;
+        assert_eq!(mount.journal_keys().len(), 6, "too young");
+        mount.tick_for(10).await;
+        assert_eq!(mount.journal_keys(), NOTHING);
+        let mut left = mount.atlas.credentials().await;
+        left.sort_unstable();
+        assert_eq!(left, ["", "reader", "vault-b"], "people's keys");
+    }
+
+    #[tokio::test]
+    async fn a_key_is_found_among_many() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        let room = json!({ "max_api_keys_per_org": 1_000, "rate_limits": false });
+        mount.atlas.control("POST", "/settings", room).await;
+        for number in 0..600 {
+            mount.atlas.plant_key(&format!("other {number}")).await;
+        }
+        crash_after(&mut mount, 2).await;
+        assert_eq!(mount.atlas.credentials().await.len(), 601);
+        mount.tick_for(4).await;
+        assert_eq!(mount.atlas.credentials().await.len(), 600);
+        assert_eq!(mount.journal_keys(), NOTHING);
+    }
+
+    #[tokio::test]
+    async fn what_was_made_in_a_project_that_is_gone_is_found() {
+        let mut mount = TestMount::configured().await;
+        let id = mount.atlas.project(0).to_owned();
+        let role =
+            json!({ "project_id": id, "roles": "GROUP_READ_ONLY", "ip_addresses": "192.0.2.1" });
+        mount.write("roles/reader", role).await.expect("a role");
+        crash_after(&mut mount, 2).await;
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
+        let path = format!("/projects/{id}");
+        mount.atlas.control("DELETE", &path, Value::Null).await;
+        mount.tick_for(13).await;
+        assert_eq!(mount.atlas.credentials().await, NOTHING);
+        assert_eq!(mount.journal_keys(), NOTHING);
+    }
+
+    #[tokio::test]
+    async fn held_deletions_wait_for_the_operator() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        mount
+            .write("config", json!({ "hold_deletions": true }))
+            .await
+            .expect("held");
+        crash_after(&mut mount, 2).await;
+        mount.tick_for(20).await;
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
+        let read = TestMount::data(mount.read("config").await);
+        assert_eq!(read["hold_deletions"], true);
+        let (_, lease) = mount.issue("reader").await;
+        mount
+            .revoke(&lease)
+            .await
+            .expect("revocations are not held");
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
+        mount
+            .write("config", json!({ "hold_deletions": false }))
+            .await
+            .expect("let go");
+        let read = TestMount::data(mount.read("config").await);
+        assert!(!read.contains_key("hold_deletions"));
+        mount.tick_for(1).await;
+        assert_eq!(mount.atlas.credentials().await, NOTHING);
+    }
+
+    #[tokio::test]
+    async fn a_disabled_mount_does_not_wait() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        crash_after(&mut mount, 3).await;
+        mount.tick().await.expect("too early");
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
+        mount.system.set_tainted(true);
+        mount.tick().await.expect("a last tick");
+        assert_eq!(mount.atlas.credentials().await, NOTHING);
+        assert_eq!(mount.journal_keys(), NOTHING);
     }
 }

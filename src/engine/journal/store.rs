@@ -1,91 +1,156 @@
 //! Entries in storage, and the few facts about each that are kept in memory.
 //!
-//! Memory is filled from storage once per instance: a new process or a new active node makes a new
-//! instance, and only the active node writes entries, so memory stays true.
+//! Memory is filled from storage when it is first needed: by the first tick, which comes within a
+//! minute of a start, or by the first decision on a role's `max_live`. A new process or a new active
+//! node makes a new instance, and only the active node writes entries, so memory stays true; where a
+//! write failed, its effect is unknown, and storage is read anew.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use futures_util::{TryStreamExt as _, stream};
+use tokio::sync::OnceCell;
 
-use super::entry::{JournalEntry, JournalId, Part, Stage};
-use crate::atlas::{ClientId, SecretId};
+use super::entry::{JournalEntry, JournalId};
+use super::index::{Counts, Hands, Index};
+use super::mark::Mark;
+use super::parts::{IssuedSecrets, LiveToken};
+use super::tally::Tally;
+use crate::atlas::ClientId;
+use crate::base::Entropy;
 use crate::engine::error::EngineError;
 use crate::engine::{keys, stored};
-use crate::vault::Storage;
+use crate::vault::{Storage, StorageError};
 
-/// Entries read from storage in one listing.
-const PAGE: usize = 500;
-
-/// What is known of an entry without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Brief {
-    stage: Stage,
-    since: DateTime<Utc>,
-    /// The request that made it has ended without completing it: nobody works on it any more.
-    abandoned: bool,
-    dies_by: DateTime<Utc>,
-    part: Option<Part>,
-}
-
-impl Brief {
-    fn of(entry: &JournalEntry) -> Self {
-        Self {
-            stage: entry.stage,
-            since: entry.issued_at,
-            abandoned: false,
-            dies_by: entry.dies_by,
-            part: entry.part.clone(),
-        }
-    }
-
-    /// Whether a half-made one begun before `before` may be looked at. A token is none to look for:
-    /// it counts until it is dead by itself.
-    fn is_due(&self, before: DateTime<Utc>) -> bool {
-        match self.part {
-            Some(Part::Token { .. }) => self.dies_by < before,
-            _ => self.abandoned || self.since < before,
-        }
-    }
-}
-
-/// An access token that may be alive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LiveToken {
-    /// The secret it was minted with.
-    pub(crate) secret_id: SecretId,
-    /// When it is dead.
-    pub(crate) dies_by: DateTime<Utc>,
-}
+/// Names taken from storage in one listing.
+pub(super) const PAGE: usize = 500;
+/// Entries read from storage at once.
+pub(super) const READS_AT_ONCE: usize = 16;
+/// Locks that keep changes of one entry apart; entries share them.
+const LOCKS: usize = 64;
 
 /// The journal of one mount.
 pub(crate) struct Journal {
     storage: Arc<dyn Storage>,
-    index: Mutex<Index>,
+    index: Arc<Mutex<Index>>,
     /// Held while storage is read into memory, so that it happens once.
     filling: tokio::sync::Mutex<()>,
+    /// Each held from the reading of an entry to its writing, and while one is deleted: so that a
+    /// renewal does not bring back what a revocation removes. Never across a call to Atlas.
+    changing: [tokio::sync::Mutex<()>; LOCKS],
+    /// Held by the tick at work, so that a slow one is not joined by the next.
+    pub(super) sweeping: tokio::sync::Mutex<()>,
+    mark: OnceCell<Mark>,
+    /// When this instance was made.
+    pub(super) since: DateTime<Utc>,
+    tally: Mutex<Tally>,
 }
 
-#[derive(Debug, Default)]
-struct Index {
-    filled: bool,
-    entries: BTreeMap<JournalId, Brief>,
-    /// Removed while storage was being read.
-    removed_meanwhile: HashSet<JournalId>,
+/// A half-made entry in the hands of a request. Dropped before the entry is complete or removed, it
+/// leaves the entry to the next tick.
+pub(crate) struct Hold {
+    index: Arc<Mutex<Index>>,
+    id: JournalId,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        locked(&self.index).leave(&self.id);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Journal {
     /// The journal in `storage`; reads nothing yet.
-    pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
+    pub(crate) fn new(storage: Arc<dyn Storage>, now: DateTime<Utc>) -> Self {
         Self {
             storage,
-            index: Mutex::default(),
+            index: Arc::default(),
             filling: tokio::sync::Mutex::default(),
+            changing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            sweeping: tokio::sync::Mutex::default(),
+            mark: OnceCell::new(),
+            since: now,
+            tally: Mutex::default(),
         }
     }
 
-    fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
+        locked(&self.index)
+    }
+
+    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+        locked(&self.tally)
+    }
+
+    /// The mount's mark. The first call on a mount makes it, so only nodes that may act ask.
+    pub(super) async fn mark(&self, entropy: &dyn Entropy) -> Result<&Mark, EngineError> {
+        let made = || Mark::load_or_make(&*self.storage, entropy);
+        self.mark.get_or_try_init(made).await
+    }
+
+    /// Draws the id of a new credential.
+    pub(crate) async fn draw(&self, entropy: &dyn Entropy) -> Result<JournalId, EngineError> {
+        Ok(JournalId::draw(entropy, self.mark(entropy).await?))
+    }
+
+    /// Writes a new half-made entry, unless its role has `max_live` already; 0 is no limit.
+    ///
+    /// Its place is taken before anything is awaited, so that requests at the same time cannot share
+    /// the last one.
+    pub(crate) async fn begin(
+        &self,
+        id: &JournalId,
+        entry: &JournalEntry,
+        max_live: u32,
+    ) -> Result<Hold, EngineError> {
+        let hold = loop {
+            if max_live > 0 {
+                self.fill().await?;
+            }
+            if let Some(hold) = self.reserve(id, entry, max_live)? {
+                break hold;
+            }
+        };
+        if let Err(error) = stored::save(&*self.storage, keys::issued(id), entry, false).await {
+            // Nothing was sent to Atlas. Should the entry be stored all the same, it is found when
+            // storage is read anew.
+            let mut index = self.index();
+            index.remove(id);
+            index.filled = false;
+            return Err(error);
+        }
+        Ok(hold)
+    }
+
+    /// [`None`]: memory must be filled first.
+    fn reserve(
+        &self,
+        id: &JournalId,
+        entry: &JournalEntry,
+        max_live: u32,
+    ) -> Result<Option<Hold>, EngineError> {
+        let mut index = self.index();
+        if max_live > 0 && !index.filled {
+            return Ok(None);
+        }
+        let live = index.alive(&entry.role);
+        if max_live > 0 && live >= usize::try_from(max_live).unwrap_or(usize::MAX) {
+            return Err(EngineError::TooManyLive {
+                role: entry.role.clone(),
+                live,
+                max_live,
+            });
+        }
+        index.put(id, entry, Hands::Busy);
+        Ok(Some(Hold {
+            index: Arc::clone(&self.index),
+            id: id.clone(),
+        }))
     }
 
     /// Writes an entry, new or changed.
@@ -95,27 +160,33 @@ impl Journal {
         entry: &JournalEntry,
     ) -> Result<(), EngineError> {
         stored::save(&*self.storage, keys::issued(id), entry, false).await?;
-        let brief = Brief::of(entry);
-        self.index().entries.insert(id.clone(), brief);
+        self.index().put(id, entry, Hands::Unknown);
         Ok(())
+    }
+
+    /// Moves an entry's last possible moment; an entry that is not there stays so.
+    pub(crate) async fn extend(
+        &self,
+        id: &JournalId,
+        dies_by: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let _changing = self.changing[id.bucket(LOCKS)].lock().await;
+        let Some(mut entry) = self.entry(id).await? else {
+            return Ok(());
+        };
+        if entry.dies_by >= dies_by {
+            return Ok(());
+        }
+        entry.dies_by = dies_by;
+        self.write(id, &entry).await
     }
 
     /// Removes an entry; one that is not there is fine.
     pub(crate) async fn remove(&self, id: &JournalId) -> Result<(), EngineError> {
+        let _changing = self.changing[id.bucket(LOCKS)].lock().await;
         self.storage.delete(&keys::issued(id)).await?;
-        let mut index = self.index();
-        index.entries.remove(id);
-        if !index.filled {
-            index.removed_meanwhile.insert(id.clone());
-        }
+        self.index().remove(id);
         Ok(())
-    }
-
-    /// Says that nobody works on a half-made entry any more: the next tick may look at it.
-    pub(crate) fn abandon(&self, id: &JournalId) {
-        if let Some(brief) = self.index().entries.get_mut(id) {
-            brief.abandoned = true;
-        }
     }
 
     /// The entry as it is stored.
@@ -123,66 +194,46 @@ impl Journal {
         stored::load(&*self.storage, &keys::issued(id)).await
     }
 
-    /// Half-made entries that were abandoned, or begun before `before`; oldest first.
-    pub(crate) async fn half_made(
+    /// Corrects memory by an entry as it was found in storage.
+    pub(super) fn learn(&self, id: &JournalId, entry: &JournalEntry) {
+        self.index().put(id, entry, Hands::Unknown);
+    }
+
+    /// Another node wrote entries: what was derived from them is dropped.
+    pub(crate) fn forget(&self) {
+        self.index().forget();
+    }
+
+    /// Which of these have an entry.
+    pub(super) async fn known(
         &self,
-        before: DateTime<Utc>,
-    ) -> Result<Vec<JournalId>, EngineError> {
-        self.fill().await?;
-        let index = self.index();
-        let mut due: Vec<_> = index
-            .entries
-            .iter()
-            .filter(|(_, brief)| brief.stage == Stage::Making)
-            .filter(|(_, brief)| brief.is_due(before))
-            .map(|(id, brief)| (brief.since, id.clone()))
-            .collect();
-        due.sort_unstable();
-        Ok(due.into_iter().map(|(_, id)| id).collect())
+        ids: impl Iterator<Item = JournalId> + Clone,
+    ) -> Result<HashSet<JournalId>, EngineError> {
+        let index = self.filled().await?;
+        Ok(ids.filter(|id| index.contains(id)).collect())
     }
 
     /// How many credentials are live.
     pub(crate) async fn live(&self) -> Result<usize, EngineError> {
-        self.fill().await?;
-        Ok(self
-            .index()
-            .entries
-            .values()
-            .filter(|brief| brief.stage == Stage::Live)
-            .count())
+        Ok(self.filled().await?.live())
     }
 
     /// How many accounts are kept for roles.
     pub(crate) async fn kept(&self) -> Result<usize, EngineError> {
-        self.fill().await?;
-        let index = self.index();
-        let kept = |brief: &&Brief| brief.stage == Stage::Kept;
-        Ok(index.entries.values().filter(kept).count())
+        Ok(self.filled().await?.kept())
     }
 
-    /// The secrets issued of an account that exists, and of those begun the entries of which the
-    /// outcome is not known.
+    /// Figures about all entries.
+    pub(crate) async fn counts(&self, now: DateTime<Utc>) -> Result<Counts, EngineError> {
+        Ok(self.filled().await?.counts(now))
+    }
+
+    /// The secrets issued of an account that exists.
     pub(crate) async fn secrets_of(
         &self,
         account: &ClientId,
-    ) -> Result<(Vec<SecretId>, Vec<JournalId>), EngineError> {
-        self.fill().await?;
-        let (mut known, mut unsettled) = (Vec::new(), Vec::new());
-        for (id, brief) in &self.index().entries {
-            if let Some(Part::Secret {
-                client_id,
-                secret_id,
-                ..
-            }) = &brief.part
-                && client_id == account
-            {
-                known.extend(secret_id.clone());
-                if brief.stage == Stage::Making {
-                    unsettled.push(id.clone());
-                }
-            }
-        }
-        Ok((known, unsettled))
+    ) -> Result<IssuedSecrets, EngineError> {
+        Ok(self.filled().await?.secrets_of(account))
     }
 
     /// The access tokens of an account that may be alive, those being minted included.
@@ -191,69 +242,149 @@ impl Journal {
         account: &ClientId,
         now: DateTime<Utc>,
     ) -> Result<Vec<LiveToken>, EngineError> {
-        self.fill().await?;
-        let index = self.index();
-        let alive = index.entries.values().filter(|brief| brief.dies_by > now);
-        let tokens = alive.filter_map(|brief| match &brief.part {
-            Some(Part::Token {
-                client_id,
-                secret_id,
-            }) if client_id == account => Some(LiveToken {
-                secret_id: secret_id.clone(),
-                dies_by: brief.dies_by,
-            }),
-            _ => None,
-        });
-        Ok(tokens.collect())
+        Ok(self.filled().await?.tokens_of(account, now))
+    }
+
+    /// Memory that holds every entry. One that was just forgotten knows nothing: then everything in
+    /// Atlas would be a stray, and no secret in use.
+    async fn filled(&self) -> Result<MutexGuard<'_, Index>, EngineError> {
+        loop {
+            self.fill().await?;
+            let index = self.index();
+            if index.filled {
+                return Ok(index);
+            }
+        }
     }
 
     /// Reads every entry into memory, the first time it is asked for.
-    async fn fill(&self) -> Result<(), EngineError> {
+    pub(super) async fn fill(&self) -> Result<(), EngineError> {
         let _filling = self.filling.lock().await;
-        if self.index().filled {
-            return Ok(());
-        }
-        let mut after = String::new();
-        loop {
-            let page = self.storage.list_page(keys::ISSUED, &after, PAGE).await?;
-            let Some(last) = page.last().cloned() else {
-                break;
-            };
-            for name in page {
-                self.remember(&name).await?;
+        {
+            let mut index = self.index();
+            if index.filled {
+                return Ok(());
             }
-            after = last;
+            index.filling = true;
+            index.unreadable = 0;
         }
-        let mut index = self.index();
-        index.filled = true;
-        index.removed_meanwhile.clear();
-        Ok(())
+        let outcome = self.read_all().await;
+        self.index().end_filling(outcome.is_ok());
+        outcome
     }
 
-    async fn remember(&self, name: &str) -> Result<(), EngineError> {
-        let Some(id) = JournalId::parse(name) else {
+    async fn read_all(&self) -> Result<(), EngineError> {
+        let mut after = String::new();
+        loop {
+            let names = self.names_after(&after).await?;
+            let Some(last) = names.last().cloned() else {
+                return Ok(());
+            };
+            let names = stream::iter(names.into_iter().map(Ok));
+            names
+                .try_for_each_concurrent(READS_AT_ONCE, |name| self.remember(name))
+                .await?;
+            after = last;
+        }
+    }
+
+    async fn names_after(&self, after: &str) -> Result<Vec<String>, StorageError> {
+        self.storage.list_page(keys::ISSUED, after, PAGE).await
+    }
+
+    async fn remember(&self, name: String) -> Result<(), EngineError> {
+        let Some(id) = JournalId::parse(&name) else {
             tracing::error!(
                 key = name,
                 "an entry under issued/ has a name that is no journal id"
             );
+            self.index().unreadable += 1;
             return Ok(());
         };
-        if self.index().entries.contains_key(&id) {
+        if self.index().contains(&id) {
             return Ok(());
         }
-        let entry = match self.entry(&id).await {
-            Ok(Some(entry)) => entry,
-            Ok(None) => return Ok(()),
+        match self.entry(&id).await {
+            Ok(Some(entry)) => self.index().remember(&id, &entry),
+            Ok(None) => {}
             Err(error @ EngineError::Unreadable { .. }) => {
                 tracing::error!(%error, "a journal entry is left alone");
-                return Ok(());
+                self.index().unreadable += 1;
             }
             Err(error) => return Err(error),
-        };
-        let mut index = self.index();
-        if !index.removed_meanwhile.contains(&id) {
-            index.entries.entry(id).or_insert_with(|| Brief::of(&entry));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::engine::testing::TestMount;
+
+    fn entry(number: usize, stage: &str) -> (String, Vec<u8>) {
+        let id = format!("{number:020}");
+        let entry = json!({
+            "stage": stage, "role": "reader", "credential_type": "programmatic_api_key",
+            "description": format!("vault-reader-{id}"),
+            "organization_id": "0123456789abcdef01234567",
+            "programmatic_api_key_id": "0123456789abcdef01234567",
+            "display_name": "", "entity_id": "",
+            "issued_at": "2026-01-01T00:00:00Z", "dies_by": "9999-01-01T00:00:00Z",
+        });
+        (format!("issued/{id}"), entry.to_string().into_bytes())
+    }
+
+    fn plant(mount: &TestMount, numbers: std::ops::Range<usize>) {
+        for number in numbers {
+            let (key, value) = entry(number, "live");
+            mount.storage.plant(&key, &value);
+        }
+    }
+
+    #[tokio::test]
+    async fn every_page_of_storage_is_read() {
+        let mount = TestMount::with_role(json!({ "max_live": 1_200 })).await;
+        plant(&mount, 0..1_200);
+        mount.storage.plant("issued/no-journal-id", b"{}");
+        mount.storage.plant("issued/0123456789abcdefghij", b"{");
+        let refused = mount.read("creds/reader").await.expect_err("too many");
+        assert!(refused.to_string().contains("1200"), "{refused}");
+        assert_eq!(mount.figure("entries", "live").await, 1_200);
+        assert_eq!(mount.figure("entries", "unreadable").await, 2);
+    }
+
+    #[tokio::test]
+    async fn storage_is_read_anew_after_a_failed_write() {
+        let mount = TestMount::with_role(json!({})).await;
+        mount.issue("reader").await;
+        assert_eq!(mount.figure("entries", "live").await, 1);
+        mount.storage.fail_after(Some(0));
+        mount.read("creds/reader").await.expect_err("no storage");
+        mount.storage.fail_after(None);
+        plant(&mount, 0..1);
+        assert_eq!(mount.figure("entries", "live").await, 2);
+    }
+
+    #[tokio::test]
+    async fn what_another_node_wrote_is_read() {
+        let mount = TestMount::configured().await;
+        assert_eq!(mount.figure("entries", "live").await, 0);
+        plant(&mount, 0..3);
+        mount.invalidate("roles/reader").await;
+        assert_eq!(mount.figure("entries", "live").await, 0);
+        mount.invalidate("issued/00000000000000000000").await;
+        assert_eq!(mount.figure("entries", "live").await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_renewal_does_not_bring_back_what_was_removed() {
+        let mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
+        let (_, lease) = mount.issue("reader").await;
+        mount.write_reader(json!({ "max_ttl": "4h" })).await;
+        mount.revoke(&lease).await.expect("revoked");
+        mount.renew(&lease).await.expect("an answer");
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
     }
 }

@@ -85,7 +85,10 @@ pub(crate) struct RoleEntry {
     #[serde(with = "serde_go_nanos")]
     pub(crate) max_ttl: Duration,
     /// What is issued.
-    #[serde(skip_serializing_if = "CredentialType::is_default")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "CredentialType::is_default"
+    )]
     pub(crate) credential_type: CredentialType,
     /// Further projects of the organization and the Atlas roles there.
     #[serde(
@@ -99,6 +102,17 @@ pub(crate) struct RoleEntry {
         skip_serializing_if = "String::is_empty"
     )]
     pub(crate) client_id: String,
+    /// The most credentials alive at once; zero is no limit.
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
+    pub(crate) max_live: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

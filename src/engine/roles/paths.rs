@@ -81,6 +81,10 @@ fn fields() -> Vec<Field> {
         Field::seconds("ttl").about("Lease time; 0 means the mount's default."),
         Field::seconds("max_ttl")
             .about("The most that renewals may add up to; 0 means the mount's maximum."),
+        Field::int("max_live").about(
+            "The most credentials of this role alive at once, those on their way included; past it \
+             creds answers 429. 0 means no limit. Credentials issued by the Go engine do not count.",
+        ),
     ]
 }
 
@@ -166,6 +170,17 @@ fn apply(role: &mut RoleEntry, fields: &Fields, faults: &mut Faults) {
             *target = std::time::Duration::ZERO;
         }
     }
+    if let Some(most) = fields.int("max_live") {
+        match u32::try_from(most) {
+            Ok(most) => role.max_live = most,
+            Err(_) => faults.add(
+                "max_live",
+                "give 0 for no limit, or a number of credentials",
+            ),
+        }
+    } else if fields.is_null("max_live") {
+        role.max_live = 0;
+    }
     match fields.text("credential_type").map(CredentialType::named) {
         Some(Some(kind)) => role.credential_type = kind,
         Some(None) if fields.is_null("credential_type") => {
@@ -234,6 +249,7 @@ fn shown(role: &RoleEntry) -> Data {
         "database_name": role.database_name,
         "ttl": role.ttl.as_secs(),
         "max_ttl": role.max_ttl.as_secs(),
+        "max_live": role.max_live,
     });
     match value {
         Value::Object(data) => data,

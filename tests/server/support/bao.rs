@@ -158,11 +158,16 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("its address").port()
 }
 
+/// The plugin under test: the one of this build, or the one that `PLUGIN_BINARY` names.
+pub(crate) fn plugin_binary() -> PathBuf {
+    let built = || binaries().join("vault-plugin-secrets-mongodbatlas");
+    std::env::var_os("PLUGIN_BINARY").map_or_else(built, PathBuf::from)
+}
+
 /// Puts the plugin into `folder` under the name by which mounts find it.
 fn place_plugin(folder: &std::path::Path) {
     std::fs::create_dir_all(folder).expect("the plugin folder");
-    let plugin = binaries().join("vault-plugin-secrets-mongodbatlas");
-    std::fs::copy(plugin, folder.join("mongodbatlas")).expect("the plugin's binary");
+    std::fs::copy(plugin_binary(), folder.join("mongodbatlas")).expect("the plugin's binary");
 }
 
 impl Bao {

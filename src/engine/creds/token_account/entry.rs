@@ -9,8 +9,8 @@ use crate::atlas::{ClientId, CreatedSecret, Level, OrgId, ProjectId, SecretId};
 use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::journal::JournalId;
-use crate::engine::roles::{Grant, RoleName};
+use crate::engine::journal::{JournalEntry, JournalId, Made, Stage};
+use crate::engine::roles::{CredentialType, Grant, RoleName};
 use crate::engine::stored::plain_text;
 use crate::engine::{keys, stored};
 
@@ -110,6 +110,16 @@ impl KeptAccount {
             .is_none_or(|secret| secret.is_aging(now))
     }
 
+    /// Brings its journal entry up to what is known here.
+    pub(crate) fn complete(&self, entry: &mut JournalEntry) {
+        let (org, id) = (self.organization_id.clone(), self.client_id.clone());
+        entry.note(&Made::ServiceAccount(org, id));
+        entry.stage = Stage::Kept;
+        if let Some(secret) = self.secrets.last() {
+            entry.dies_by = secret.expires_at;
+        }
+    }
+
     /// The level at which its secrets are managed.
     pub(crate) fn level(&self) -> Level {
         Level::Org(self.organization_id.clone())
@@ -147,6 +157,35 @@ impl TokenAccounts {
         let retired = self.retired.iter().map(|retired| &retired.account);
         self.current.iter().chain(retired)
     }
+}
+
+/// The account of a journal entry, if the stored accounts of its role name it. Its entry looks
+/// half-made where the process died, or storage failed, between the two writes.
+pub(crate) async fn kept_account(
+    engine: &Engine,
+    id: &JournalId,
+    entry: &JournalEntry,
+) -> Result<Option<KeptAccount>, EngineError> {
+    if entry.credential_type != CredentialType::ServiceAccount || entry.part.is_some() {
+        return Ok(None);
+    }
+    let accounts = TokenAccounts::load(engine, &RoleName::new(&entry.role)).await?;
+    let mut accounts = accounts.accounts();
+    Ok(accounts.find(|account| account.journal_id == *id).cloned())
+}
+
+/// The journal ids of all accounts that are kept for roles.
+pub(crate) async fn kept_accounts(engine: &Engine) -> Result<Vec<JournalId>, EngineError> {
+    let mut kept = Vec::new();
+    for name in engine.storage.list(keys::TOKEN_ACCOUNTS).await? {
+        let accounts = TokenAccounts::load(engine, &RoleName::new(&name)).await?;
+        kept.extend(
+            accounts
+                .accounts()
+                .map(|account| account.journal_id.clone()),
+        );
+    }
+    Ok(kept)
 }
 
 /// What an account was made for: with any other reach it is replaced.

@@ -56,6 +56,10 @@ async fn make(
     mut accounts: TokenAccounts,
     reach: Reach,
 ) -> Result<KeptAccount, EngineError> {
+    // Its kept accounts were just deleted; nobody would delete another.
+    if engine.system.tainted().await? {
+        return Err(EngineError::BeingDisabled);
+    }
     let mut draft = Draft::begin(Arc::clone(engine), name, role, call).await?;
     match make_and_store(&mut draft, name, &mut accounts, reach).await {
         // From here on the account is kept, and where this write fails a tick repeats it.

@@ -6,7 +6,6 @@ use crate::atlas::{
 };
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
-use crate::engine::creds::renew::extend_entry;
 use crate::engine::error::EngineError;
 use crate::engine::roles::RoleName;
 
@@ -91,7 +90,10 @@ pub(super) async fn renew_secret(
     for older in &mut account.secrets {
         older.superseded_at.get_or_insert(now);
     }
-    extend_entry(engine, &account.journal_id, created.expires_at).await?;
+    let journal = &engine.journal;
+    journal
+        .extend(&account.journal_id, created.expires_at)
+        .await?;
     account.secrets.push(KeptSecret::new(created, now));
     accounts.current = Some(account.clone());
     if let Err(error) = accounts.save(engine, name).await {

@@ -3,25 +3,33 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::time::Instant;
 
-use super::entry::{KeptAccount, Reach, TokenAccounts};
+use super::end::{dissolve_all, remove_account};
+use super::entry::{Reach, TokenAccounts};
 use super::refresh::{delete, renew_secret};
 use crate::atlas::{Patience, Priority};
-use crate::engine::creds::remove;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, JournalId, Made};
 use crate::engine::roles::{CredentialType, Grant, RoleName};
-use crate::engine::{Engine, keys};
+use crate::engine::{Engine, config, keys};
 
 /// A request that began before an account or secret was taken out of use may still mint with it; none
 /// lasts longer than this.
 const STILL_MINTING: TimeDelta = TimeDelta::minutes(3);
 
-const TICK_PATIENCE: Duration = Duration::from_secs(45);
+/// How long it may take of a tick. The host waits about 90 s for a whole tick.
+const TICK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tends the accounts of every role. One failure does not keep the others from their turn.
+///
+/// Held deletions hold this as well: after a restore, what is stored of an account may be untrue.
+/// Not so where the mount is being disabled, which an operator orders.
 pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
+    if engine.system.tainted().await? {
+        return dissolve_all(engine, Patience::within(TICK_PATIENCE, Priority::Revoke)).await;
+    }
+    if config::deletions_held(engine).await? {
+        return Ok(());
+    }
     let patience = Patience::within(TICK_PATIENCE, Priority::Background);
     let mut first_failure = None;
     for name in engine.storage.list(keys::TOKEN_ACCOUNTS).await? {
@@ -117,49 +125,4 @@ async fn drop_retired(
         accounts.save(engine, name).await?;
     }
     Ok(())
-}
-
-async fn remove_account(
-    engine: &Engine,
-    account: &KeptAccount,
-    patience: Patience,
-) -> Result<(), EngineError> {
-    let linked = engine.connection.linked().await?;
-    let (org, id) = (account.organization_id.clone(), account.client_id.clone());
-    remove(&linked, &Made::ServiceAccount(org, id), patience).await?;
-    engine.journal.remove(&account.journal_id).await
-}
-
-/// Takes a role's account out of use, before the role is deleted: it ends with its last token, also
-/// where a role of the same name comes after.
-pub(crate) async fn retire_account(
-    engine: &Engine,
-    name: &RoleName,
-    deadline: Instant,
-) -> Result<(), EngineError> {
-    let turn = engine.role_turns.wait(name, deadline).await;
-    let _turn = turn.ok_or_else(|| EngineError::Busy {
-        what: format!("role {name}"),
-    })?;
-    let mut accounts = TokenAccounts::load(engine, name).await?;
-    if accounts.current.is_none() {
-        return Ok(());
-    }
-    accounts.retire(engine.clock.now());
-    accounts.save(engine, name).await
-}
-
-/// Whether a journal entry that looks half-made is that of a kept account: then the process died, or
-/// storage failed, between the two writes.
-pub(crate) async fn is_kept(
-    engine: &Engine,
-    id: &JournalId,
-    entry: &JournalEntry,
-) -> Result<bool, EngineError> {
-    if entry.client_id.is_none() {
-        return Ok(false);
-    }
-    let accounts = TokenAccounts::load(engine, &RoleName::new(&entry.role)).await?;
-    let kept = accounts.accounts().any(|account| account.journal_id == *id);
-    Ok(kept)
 }

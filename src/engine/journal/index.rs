@@ -1,0 +1,455 @@
+//! What is kept in memory of each entry: enough to count, to find, and to know whose turn it is.
+//!
+//! Some 200 bytes an entry. What attempts at removal came to is kept here too, and only here: after
+//! a restart everything is tried anew.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::entry::{JournalEntry, JournalId, Part, Stage};
+
+/// A request gives up within 85 s and cleans up for 30 s at most. What another process left
+/// half-made is nobody's after this, also where clocks differ by a minute.
+const LEFT_BEHIND_AFTER: TimeDelta = TimeDelta::minutes(3);
+
+/// From its last possible expiry to the reaper. The host tries a failing revocation again for up to
+/// 11.5 minutes; a lease runs from when the answer arrived, up to 90 s after the entry was written.
+/// The rest is for clocks that differ.
+pub(super) const REAPED_AFTER: TimeDelta = TimeDelta::hours(1);
+
+/// Pause after a first failure; doubled by each further one.
+const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(1);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
+
+/// In whose hands a half-made entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hands {
+    /// A request of this process works on it.
+    Busy,
+    /// The request of this process ended without completing it.
+    Left,
+    /// It was read from storage: another process may work on it for a while.
+    Unknown,
+}
+
+/// What is known of an entry without reading it.
+#[derive(Debug, Clone)]
+pub(super) struct Brief {
+    pub(super) stage: Stage,
+    role: Arc<str>,
+    public: Option<Box<str>>,
+    /// Of a credential that is part of an account.
+    pub(super) part: Option<Part>,
+    issued_at: DateTime<Utc>,
+    pub(super) dies_by: DateTime<Utc>,
+    hands: Hands,
+    /// Its great age has been told in the log.
+    told: bool,
+}
+
+/// What attempts at removal came to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Trial {
+    failures: u32,
+    /// How often Atlas had nothing of it.
+    vain_looks: u32,
+    not_before: Option<DateTime<Utc>>,
+}
+
+/// Figures for `status` and the like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Half-made.
+    pub(crate) making: usize,
+    /// Complete, and handed out.
+    pub(crate) live: usize,
+    /// Accounts that are kept for roles.
+    pub(crate) kept: usize,
+    /// Live ones that outlived their last possible expiry, so that the reaper takes them.
+    pub(crate) due: usize,
+    /// Entries of which some attempt at removal has failed.
+    pub(crate) failing: usize,
+    /// The most failures of one entry.
+    pub(crate) most_failures: u32,
+    /// When the oldest half-made one was begun.
+    pub(crate) oldest_making: Option<DateTime<Utc>>,
+    /// Entries that could not be read when memory was filled.
+    pub(crate) unreadable: usize,
+}
+
+/// All briefs of one mount.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// Every stored entry is known here.
+    pub(super) filled: bool,
+    /// Storage is being read into memory.
+    pub(super) filling: bool,
+    pub(super) unreadable: usize,
+    entries: BTreeMap<JournalId, Brief>,
+    /// How many entries each role has; accounts kept for it are no credentials.
+    of_role: HashMap<Arc<str>, usize>,
+    trials: HashMap<JournalId, Trial>,
+    removed_meanwhile: HashSet<JournalId>,
+}
+
+impl Index {
+    pub(super) fn contains(&self, id: &JournalId) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// How many credentials of a role there are, half-made ones included.
+    pub(super) fn alive(&self, role: &str) -> usize {
+        self.of_role.get(role).copied().unwrap_or_default()
+    }
+
+    pub(super) fn briefs(&self) -> impl Iterator<Item = (&JournalId, &Brief)> {
+        self.entries.iter()
+    }
+
+    pub(super) fn live(&self) -> usize {
+        let briefs = self.entries.values();
+        briefs.filter(|brief| brief.stage == Stage::Live).count()
+    }
+
+    /// Takes over an entry as it was written. `hands` counts for one that is new here.
+    pub(super) fn put(&mut self, id: &JournalId, entry: &JournalEntry, hands: Hands) {
+        let known = self.take(id);
+        let role = match self.of_role.get_key_value(entry.role.as_str()) {
+            Some((role, _)) => Arc::clone(role),
+            None => Arc::from(entry.role.as_str()),
+        };
+        *self.of_role.entry(Arc::clone(&role)).or_default() +=
+            usize::from(entry.stage != Stage::Kept);
+        let brief = Brief {
+            stage: entry.stage,
+            role,
+            public: entry.public_part().map(Into::into),
+            part: entry.part.clone(),
+            issued_at: entry.issued_at,
+            dies_by: entry.dies_by,
+            hands: known.as_ref().map_or(hands, |brief| brief.hands),
+            told: known.is_some_and(|brief| brief.told),
+        };
+        self.entries.insert(id.clone(), brief);
+    }
+
+    /// Takes over an entry read from storage, unless it is known or was removed meanwhile.
+    pub(super) fn remember(&mut self, id: &JournalId, entry: &JournalEntry) {
+        if !self.contains(id) && !self.removed_meanwhile.contains(id) {
+            self.put(id, entry, Hands::Unknown);
+        }
+    }
+
+    fn take(&mut self, id: &JournalId) -> Option<Brief> {
+        let brief = self.entries.remove(id)?;
+        if let Some(count) = self.of_role.get_mut(&brief.role) {
+            *count -= usize::from(brief.stage != Stage::Kept);
+            if *count == 0 {
+                self.of_role.remove(&brief.role);
+            }
+        }
+        Some(brief)
+    }
+
+    /// Forgets an entry that was removed from storage.
+    pub(super) fn remove(&mut self, id: &JournalId) {
+        self.take(id);
+        self.trials.remove(id);
+        if self.filling {
+            self.removed_meanwhile.insert(id.clone());
+        }
+    }
+
+    /// Ends the reading of storage.
+    pub(super) fn end_filling(&mut self, whole: bool) {
+        self.filling = false;
+        self.filled |= whole;
+        self.removed_meanwhile.clear();
+    }
+
+    /// Forgets everything that no request of this process works on.
+    pub(super) fn forget(&mut self) {
+        self.filled = false;
+        let known: Vec<JournalId> = self.entries.keys().cloned().collect();
+        for id in known {
+            if self.entries[&id].hands != Hands::Busy {
+                self.take(&id);
+            }
+        }
+    }
+
+    /// Says that nobody works on a half-made entry any more.
+    pub(super) fn leave(&mut self, id: &JournalId) {
+        if let Some(brief) = self.entries.get_mut(id) {
+            brief.hands = match brief.stage {
+                Stage::Making => Hands::Left,
+                Stage::Live | Stage::Kept => Hands::Unknown,
+            };
+        }
+    }
+
+    /// Whether this process began it and did not complete it, whatever storage says.
+    pub(super) fn is_left(&self, id: &JournalId) -> bool {
+        let brief = self.entries.get(id);
+        brief.is_some_and(|brief| brief.stage == Stage::Making && brief.hands == Hands::Left)
+    }
+
+    /// The entry whose public key or client id this is.
+    pub(super) fn with_public_part(&self, public: &str) -> Option<JournalId> {
+        let mut entries = self.entries.iter();
+        let found = entries.find(|(_, brief)| brief.public.as_deref() == Some(public));
+        found.map(|(id, _)| id.clone())
+    }
+
+    /// Live entries begun before `before`.
+    pub(super) fn live_before(&self, before: DateTime<Utc>) -> Vec<JournalId> {
+        let entries = self.entries.iter();
+        entries
+            .filter(|(_, brief)| brief.stage == Stage::Live && brief.issued_at < before)
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// Half-made entries whose turn it is; those that failed least first, so that what is stuck
+    /// does not keep the others. `urgent`: the mount is about to end, and with it the journal.
+    pub(super) fn half_made(&self, now: DateTime<Utc>, urgent: bool) -> Vec<JournalId> {
+        self.due(now, urgent, |brief| {
+            let left = match (brief.hands, &brief.part) {
+                (Hands::Busy, _) => false,
+                // Nothing to look for: it dies by itself.
+                (_, Some(Part::Token { .. })) => now - brief.dies_by > LEFT_BEHIND_AFTER,
+                (Hands::Left, _) => true,
+                (Hands::Unknown, _) => urgent || now - brief.issued_at > LEFT_BEHIND_AFTER,
+            };
+            (brief.stage == Stage::Making && left).then_some(brief.issued_at)
+        })
+    }
+
+    /// Complete entries past their last possible expiry whose turn it is, in the same order; those of
+    /// kept accounts only once the last known secret has ended.
+    pub(super) fn outlived(&self, now: DateTime<Utc>) -> Vec<JournalId> {
+        self.due(now, false, |brief| {
+            brief.is_outlived(now).then_some(brief.dies_by)
+        })
+    }
+
+    fn due(
+        &self,
+        now: DateTime<Utc>,
+        urgent: bool,
+        since: impl Fn(&Brief) -> Option<DateTime<Utc>>,
+    ) -> Vec<JournalId> {
+        let mut due: Vec<_> = self
+            .entries
+            .iter()
+            .filter_map(|(id, brief)| {
+                let since = since(brief)?;
+                let trial = self.trials.get(id).copied().unwrap_or_default();
+                let rests = trial.not_before.is_some_and(|not_before| now < not_before);
+                (urgent || !rests).then_some((trial.failures, since, id))
+            })
+            .collect();
+        due.sort_unstable();
+        due.into_iter().map(|(_, _, id)| id.clone()).collect()
+    }
+
+    /// Notes a failed attempt, after which the entry rests for a while.
+    pub(super) fn failed(&mut self, id: &JournalId, now: DateTime<Utc>) {
+        if !self.contains(id) {
+            return;
+        }
+        let trial = self.trials.entry(id.clone()).or_default();
+        let doublings = trial.failures.min(8);
+        trial.failures = trial.failures.saturating_add(1);
+        trial.not_before = Some(now + (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE));
+    }
+
+    /// Notes that Atlas had nothing of an entry; answers how often that was so.
+    pub(super) fn looked_in_vain(&mut self, id: &JournalId) -> u32 {
+        let trial = self.trials.entry(id.clone()).or_default();
+        trial.vain_looks = trial.vain_looks.saturating_add(1);
+        trial.vain_looks
+    }
+
+    /// Entries that should have been removed more than `limit` ago, each told once.
+    pub(super) fn newly_overdue(&mut self, now: DateTime<Utc>, limit: TimeDelta) -> Vec<Overdue> {
+        let mut overdue = Vec::new();
+        for (id, brief) in &mut self.entries {
+            let since = match brief.stage {
+                Stage::Making if brief.hands != Hands::Busy => brief.settles_from(),
+                Stage::Making | Stage::Kept => continue,
+                Stage::Live => brief.dies_by + REAPED_AFTER,
+            };
+            if !brief.told && now - since > limit {
+                brief.told = true;
+                let trial = self.trials.get(id).copied().unwrap_or_default();
+                overdue.push(Overdue {
+                    id: id.clone(),
+                    stage: brief.stage,
+                    since,
+                    failures: trial.failures,
+                });
+            }
+        }
+        overdue
+    }
+
+    pub(super) fn counts(&self, now: DateTime<Utc>) -> Counts {
+        let mut counts = Counts {
+            unreadable: self.unreadable,
+            ..Counts::default()
+        };
+        for brief in self.entries.values() {
+            match brief.stage {
+                Stage::Making => {
+                    counts.making += 1;
+                    if !brief.is_token() {
+                        let oldest = counts.oldest_making.unwrap_or(brief.issued_at);
+                        counts.oldest_making = Some(oldest.min(brief.issued_at));
+                    }
+                }
+                Stage::Live => {
+                    counts.live += 1;
+                    counts.due += usize::from(brief.is_outlived(now));
+                }
+                Stage::Kept => counts.kept += 1,
+            }
+        }
+        for trial in self.trials.values().filter(|trial| trial.failures > 0) {
+            counts.failing += 1;
+            counts.most_failures = counts.most_failures.max(trial.failures);
+        }
+        counts
+    }
+}
+
+impl Brief {
+    fn is_outlived(&self, now: DateTime<Utc>) -> bool {
+        self.stage != Stage::Making && now - self.dies_by > REAPED_AFTER
+    }
+
+    fn is_token(&self) -> bool {
+        matches!(self.part, Some(Part::Token { .. }))
+    }
+
+    /// From when on a half-made one should be settled: a token only has to die.
+    fn settles_from(&self) -> DateTime<Utc> {
+        if self.is_token() {
+            self.dies_by
+        } else {
+            self.issued_at
+        }
+    }
+}
+
+/// An entry that should have been removed long ago.
+#[derive(Debug)]
+pub(super) struct Overdue {
+    pub(super) id: JournalId,
+    pub(super) stage: Stage,
+    pub(super) since: DateTime<Utc>,
+    pub(super) failures: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::time::TurnedClock;
+    use crate::base::{Clock as _, SystemEntropy, base62};
+    use crate::engine::roles::CredentialType;
+
+    fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, JournalEntry) {
+        let id = JournalId::parse(&base62(&SystemEntropy, 20)).unwrap();
+        let entry = JournalEntry {
+            stage,
+            role: role.to_owned(),
+            credential_type: CredentialType::ProgrammaticApiKey,
+            description: format!("vault-{role}-{id}"),
+            organization_id: None,
+            project_id: None,
+            programmatic_api_key_id: None,
+            public_key: Some(format!("public of {id}")),
+            client_id: None,
+            part: None,
+            display_name: String::new(),
+            entity_id: String::new(),
+            issued_at,
+            dies_by: issued_at + TimeDelta::hours(2),
+        };
+        (id, entry)
+    }
+
+    #[test]
+    fn roles_are_counted_through_every_change() {
+        let (mut index, now) = (Index::default(), TurnedClock::new().now());
+        let (first, mut changed) = entry(Stage::Making, "reader", now);
+        let (second, other) = entry(Stage::Making, "reader", now);
+        index.put(&first, &changed, Hands::Busy);
+        index.put(&second, &other, Hands::Busy);
+        changed.stage = Stage::Live;
+        index.put(&first, &changed, Hands::Unknown);
+        assert_eq!((index.alive("reader"), index.live()), (2, 1));
+        index.remove(&first);
+        index.remove(&first);
+        index.remove(&second);
+        assert_eq!((index.alive("reader"), index.of_role.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_a_request_works_on_is_nobody_elses() {
+        let (mut index, now) = (Index::default(), TurnedClock::new().now());
+        let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(9));
+        index.put(&id, &making, Hands::Busy);
+        assert!(index.half_made(now, true).is_empty());
+        assert!(index.newly_overdue(now, TimeDelta::hours(1)).is_empty());
+        index.forget();
+        assert!(index.contains(&id));
+        index.leave(&id);
+        assert_eq!(index.half_made(now, false), [id]);
+    }
+
+    #[test]
+    fn failures_make_an_entry_rest_longer_and_stand_behind() {
+        let (mut index, clock) = (Index::default(), TurnedClock::new());
+        let old = clock.now() - TimeDelta::hours(9);
+        let (stuck, making) = entry(Stage::Making, "reader", old);
+        index.put(&stuck, &making, Hands::Unknown);
+        for _ in 0..20 {
+            index.failed(&stuck, clock.now());
+        }
+        assert!(index.half_made(clock.now(), false).is_empty());
+        assert_eq!(index.half_made(clock.now(), true), vec![stuck.clone()]);
+        clock.turn(Duration::from_hours(1));
+        let (fresh, making) = entry(Stage::Making, "reader", clock.now() - TimeDelta::minutes(4));
+        index.put(&fresh, &making, Hands::Unknown);
+        assert_eq!(index.half_made(clock.now(), false), [fresh, stuck]);
+        let counts = index.counts(clock.now());
+        assert_eq!((counts.failing, counts.most_failures), (1, 20));
+    }
+
+    #[test]
+    fn great_age_is_told_once() {
+        let (mut index, now) = (Index::default(), TurnedClock::new().now());
+        let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(2));
+        index.put(&id, &making, Hands::Unknown);
+        assert_eq!(index.newly_overdue(now, TimeDelta::hours(1)).len(), 1);
+        index.put(&id, &making, Hands::Unknown);
+        assert!(index.newly_overdue(now, TimeDelta::hours(1)).is_empty());
+    }
+
+    #[test]
+    fn a_live_entry_is_outlived_an_hour_after_its_end() {
+        let (mut index, now) = (Index::default(), TurnedClock::new().now());
+        let (id, live) = entry(Stage::Live, "reader", now);
+        index.put(&id, &live, Hands::Unknown);
+        assert!(index.outlived(now + TimeDelta::hours(3)).is_empty());
+        let after = now + TimeDelta::hours(3) + TimeDelta::seconds(1);
+        assert_eq!(index.outlived(after), vec![id.clone()]);
+        assert!(index.half_made(after, true).is_empty());
+        assert_eq!(index.with_public_part(&format!("public of {id}")), Some(id));
+    }
+}

@@ -1,0 +1,261 @@
+//! `issued/` and `issued/<id>`: the inventory of what is alive. Never a secret.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
+
+use super::entry::{JournalEntry, JournalId};
+use super::store::{PAGE, READS_AT_ONCE};
+use super::tidy;
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, OPERATION_PREFIX, keys};
+use crate::framework::{Answer, Call, Display, Field, Page, Path, PathOperation, list_with_info};
+use crate::vault::system_view::may_act;
+use crate::vault::{Data, Operation, Response};
+
+/// The paths of the journal.
+pub(crate) fn paths() -> Vec<Path<Engine>> {
+    vec![issued_list(), issued(), tidy::path()]
+}
+
+fn issued_list() -> Path<Engine> {
+    Path::new("issued/?")
+        .help(
+            "List the credentials that were issued and are not known to be gone.",
+            "Journal ids, with role, type, public part, times and stage of each. Half-made ones \
+             (making) are removed by the next ticks. Credentials issued by the Go engine are not \
+             listed.",
+        )
+        .display(Display::operation(OPERATION_PREFIX, "list", "issued"))
+        .fields(Page::fields())
+        .on(Operation::List, list)
+}
+
+fn issued() -> Path<Engine> {
+    Path::new("issued/{id}")
+        .help(
+            "Show one issued credential.",
+            "By journal id, which is the end of the description in Atlas, by public key or by client \
+             id: who got it, from which role, when, and the last moment at which it ends. Never a \
+             secret.",
+        )
+        .display(Display::operation(OPERATION_PREFIX, "", "issued"))
+        .field(Field::text("id").about("Journal id, public key or client id."))
+        .operation(
+            Operation::Read,
+            PathOperation::new(read)
+                .display(Display::operation("", "read", "issued-credential"))
+                .summary("Show one issued credential.")
+                .answers(Answer::new(200, "An issued credential.", answer())),
+        )
+}
+
+fn answer() -> Vec<Field> {
+    vec![
+        Field::text("id").about("Journal id."),
+        Field::text("stage").about("making: on its way, or to be removed. live: handed out. kept: an account with which access tokens of a role are minted."),
+        Field::text("role")
+            .about("Role it was issued from; empty if taken over from the Go engine."),
+        Field::text("credential_type").about("What it is."),
+        Field::text("description")
+            .about("Description of the key, or name of the account, in Atlas."),
+        Field::text("organization_id").about("Organization it belongs to."),
+        Field::text("project_id").about("Project it was made in, if in one."),
+        Field::text("programmatic_api_key_id").about("Atlas's id of an API key."),
+        Field::text("public_key").about("Public key of an API key."),
+        Field::text("client_id").about("Client id of a service account."),
+        Field::map("part").about(
+            "Of a secret of an account that exists, or of an access token: the account's client id, \
+             and the id of the secret.",
+        ),
+        Field::text("display_name").about("How the caller's token is shown to people."),
+        Field::text("entity_id").about("The caller's identity entity, if any."),
+        Field::time("issued_at").about("When it was asked for."),
+        Field::time("dies_by").about("No renewal reaches past this."),
+    ]
+}
+
+/// All that is stored may be shown: the journal holds no secret. What is absent is left out.
+fn shown(id: &JournalId, entry: &JournalEntry) -> Data {
+    let mut data = match json!(entry) {
+        Value::Object(data) => data,
+        _ => Data::new(),
+    };
+    data.insert("id".to_owned(), json!(id));
+    data
+}
+
+fn info(entry: &JournalEntry) -> Data {
+    Data::from_iter([
+        ("role".to_owned(), json!(entry.role)),
+        (
+            "credential_type".to_owned(),
+            json!(entry.credential_type.name()),
+        ),
+        (
+            "public".to_owned(),
+            json!(entry.public_part().unwrap_or_default()),
+        ),
+        ("issued_at".to_owned(), json!(entry.issued_at)),
+        ("dies_by".to_owned(), json!(entry.dies_by)),
+        ("stage".to_owned(), json!(entry.stage)),
+    ])
+}
+
+async fn list(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let page = Page::of(&call.fields);
+    let names = page.keys(&*engine.storage, keys::ISSUED).await?;
+    let entries: Vec<_> = read_entries(&engine, names)
+        .map_ok(|(name, entry)| {
+            let details = entry.as_ref().map(info).unwrap_or_default();
+            (name, details)
+        })
+        .try_collect()
+        .await?;
+    Ok(Some(list_with_info(entries)))
+}
+
+/// Reads entries a few at once, in order. One that cannot be read, or is gone by now, is [`None`].
+fn read_entries(
+    engine: &Engine,
+    names: Vec<String>,
+) -> impl futures_util::Stream<Item = Result<(String, Option<JournalEntry>), EngineError>> {
+    stream::iter(names)
+        .map(async |name| {
+            let Some(id) = JournalId::parse(&name) else {
+                return Ok((name, None));
+            };
+            match engine.journal.entry(&id).await {
+                Ok(entry) => Ok((name, entry)),
+                Err(EngineError::Unreadable { .. }) => Ok((name, None)),
+                Err(error) => Err(error),
+            }
+        })
+        .buffered(READS_AT_ONCE)
+}
+
+async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let asked = call.fields.captured("id");
+    if let Some(id) = JournalId::parse(asked)
+        && let Some(entry) = engine.journal.entry(&id).await?
+    {
+        return Ok(Some(Response::data(shown(&id, &entry))));
+    }
+    let found = if may_act(&*engine.system).await? {
+        find_in_memory(&engine, asked).await?
+    } else {
+        find_in_storage(&engine, asked).await?
+    };
+    Ok(found.map(|(id, entry)| Response::data(shown(&id, &entry))))
+}
+
+async fn find_in_memory(
+    engine: &Engine,
+    public: &str,
+) -> Result<Option<(JournalId, JournalEntry)>, EngineError> {
+    engine.journal.fill().await?;
+    let Some(id) = engine.journal.index().with_public_part(public) else {
+        return Ok(None);
+    };
+    let entry = engine.journal.entry(&id).await?;
+    Ok(entry.map(|entry| (id, entry)))
+}
+
+/// On a node that may not act memory is not kept: nobody would tell it of all changes.
+async fn find_in_storage(
+    engine: &Engine,
+    public: &str,
+) -> Result<Option<(JournalId, JournalEntry)>, EngineError> {
+    let mut after = String::new();
+    loop {
+        let page = Page {
+            after,
+            limit: Some(PAGE),
+        };
+        let names = page.keys(&*engine.storage, keys::ISSUED).await?;
+        let Some(last) = names.last().cloned() else {
+            return Ok(None);
+        };
+        let mut entries = std::pin::pin!(read_entries(engine, names));
+        while let Some((name, entry)) = entries.try_next().await? {
+            if let Some(entry) = entry.filter(|entry| entry.public_part() == Some(public))
+                && let Some(id) = JournalId::parse(&name)
+            {
+                return Ok(Some((id, entry)));
+            }
+        }
+        after = last;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::testing::TestMount;
+    use crate::vault::Replication;
+
+    #[tokio::test]
+    async fn an_issued_credential_is_found_by_each_of_its_names() {
+        let mount = TestMount::with_role(json!({})).await;
+        let (data, lease) = mount.issue("reader").await;
+        let id = lease.internal_data["journal_id"].as_str().unwrap();
+        let public = data["public_key"].as_str().unwrap();
+        for standby in [8_224, 24_576] {
+            mount.system.set_replication(Replication(standby));
+            for name in [id, public] {
+                let shown = TestMount::data(mount.read(&format!("issued/{name}")).await);
+                assert_eq!(shown["id"], id, "{name}");
+                assert_eq!(shown["public_key"], data["public_key"]);
+                assert_eq!(shown["description"], data["description"]);
+                assert_eq!(shown["organization_id"], mount.atlas.org());
+                assert_eq!(shown["credential_type"], "programmatic_api_key");
+                assert_eq!(shown["stage"], "live");
+                assert_eq!(shown["display_name"], "token");
+                let text = json!(shown).to_string();
+                assert!(!text.contains(data["private_key"].as_str().unwrap()));
+            }
+            for unknown in ["issued/abcdefghabcdefghabcd", "issued/nobody"] {
+                assert!(mount.read(unknown).await.expect("an answer").is_none());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_account_is_found_by_its_client_id_after_a_restart() {
+        let role = json!({ "credential_type": "service_account" });
+        let mut mount = TestMount::with_role(role).await;
+        let (data, _) = mount.issue("reader").await;
+        mount.restart().await;
+        let client_id = data["client_id"].as_str().unwrap();
+        let shown = TestMount::data(mount.read(&format!("issued/{client_id}")).await);
+        assert_eq!(shown["client_id"], data["client_id"]);
+        let text = json!(shown).to_string();
+        assert!(!text.contains(data["client_secret"].as_str().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn the_list_tells_of_each_and_comes_in_pages() {
+        let mount = TestMount::with_role(json!({})).await;
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            let (_, lease) = mount.issue("reader").await;
+            ids.push(lease.internal_data["journal_id"].clone());
+        }
+        ids.sort_by_key(|id| id.as_str().unwrap_or_default().to_owned());
+        let all = TestMount::data(mount.list("issued/").await);
+        assert_eq!(all["keys"], json!(ids));
+        let first = &all["key_info"][ids[0].as_str().unwrap()];
+        assert_eq!(first["role"], "reader");
+        assert_eq!(first["stage"], "live");
+        assert_eq!(first["public"].as_str().map(str::len), Some(8));
+        let page = json!({ "after": ids[0], "limit": 1 });
+        let page = TestMount::data(mount.ask(Operation::List, "issued/", page).await);
+        assert_eq!(page["keys"], json!([ids[1]]));
+        mount.storage.plant("issued/00000000000000000000", b"no");
+        let all = TestMount::data(mount.list("issued/").await);
+        assert_eq!(all["keys"].as_array().map(Vec::len), Some(4));
+    }
+}

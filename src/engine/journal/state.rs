@@ -1,0 +1,32 @@
+//! The journal's part of `status`.
+
+use serde_json::{Value, json};
+
+use crate::engine::Engine;
+use crate::engine::error::EngineError;
+
+/// Figures of the entries, what the ticks did, and their last errors.
+pub(crate) async fn state(engine: &Engine) -> Result<Value, EngineError> {
+    let now = engine.clock.now();
+    let counts = engine.journal.counts(now).await?;
+    let tally = engine.journal.tally().clone();
+    let age = counts
+        .oldest_making
+        .map(|oldest| (now - oldest).num_seconds());
+    Ok(json!({
+        "entries": {
+            "making": counts.making,
+            "live": counts.live,
+            "kept": counts.kept,
+            "due": counts.due,
+            "failing": counts.failing,
+            "most_failures": counts.most_failures,
+            "oldest_making_age": age,
+            "unreadable": counts.unreadable,
+        },
+        "rollback": { "deleted": tally.rolled_back, "never_made": tally.never_made },
+        "reaper": { "deleted": tally.reaped, "found_gone": tally.found_gone },
+        "failures": tally.failures,
+        "errors": tally.errors(),
+    }))
+}

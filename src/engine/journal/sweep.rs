@@ -1,0 +1,178 @@
+//! How a tick works off entries whose credentials are to be removed: a bounded number in a bounded
+//! time, each on its own, so that neither a stuck one nor an outage keeps the others for long.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+
+use super::entry::{JournalId, Stage};
+use super::{reaper, rollback};
+use crate::atlas::{AtlasError, Patience, Priority};
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, config};
+use crate::vault::failure::chain;
+
+/// The most entries of one sweep. Atlas allows 250 requests a minute for an organization, of which
+/// the limiter leaves the last tenth to requests that somebody waits for.
+const MAX_ENTRIES: usize = 100;
+/// The longest that one entry is worked on: past this the next has its turn.
+const ENTRY_PATIENCE: Duration = Duration::from_secs(10);
+/// So many failures one after the other are an outage: the sweep ends.
+const OUTAGE: usize = 3;
+/// What is overdue by this is told in the log, once.
+const TOLD_AFTER: TimeDelta = TimeDelta::hours(1);
+/// The most overdue entries told by one tick one by one.
+const MAX_TOLD: usize = 25;
+
+/// What removes a kind of entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sweep {
+    /// Half-made credentials.
+    RollBack,
+    /// Credentials that outlived their leases.
+    Reap,
+}
+
+impl Sweep {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::RollBack => "rollback",
+            Self::Reap => "reaper",
+        }
+    }
+
+    /// How long it may take of a tick. The host waits about 90 s for a whole tick.
+    fn budget(self) -> Duration {
+        match self {
+            Self::RollBack => Duration::from_secs(30),
+            Self::Reap => Duration::from_secs(20),
+        }
+    }
+
+    async fn finish(
+        self,
+        engine: &Engine,
+        id: &JournalId,
+        patience: Patience,
+    ) -> Result<(), EngineError> {
+        match self {
+            Self::RollBack => rollback::finish(engine, id, patience).await.map(drop),
+            Self::Reap => reaper::finish(engine, id, patience).await,
+        }
+    }
+}
+
+/// Rolls back, then reaps, unless the operator holds deletions. Fails only where storage or the host
+/// does; what Atlas refuses is noted for `status`, tried again, and told in the log when it gets old.
+pub(crate) async fn tick(engine: &Engine) -> Result<(), EngineError> {
+    let Ok(_sweeping) = engine.journal.sweeping.try_lock() else {
+        return Ok(());
+    };
+    engine.journal.fill().await?;
+    if config::deletions_held(engine).await? {
+        return Ok(());
+    }
+    // While the mount is disabled its storage is about to go, and with it all that is known.
+    let urgent = engine.system.tainted().await?;
+    let half_made = engine.journal.index().half_made(engine.clock.now(), urgent);
+    let rolled_back = work_off(engine, Sweep::RollBack, half_made).await;
+    let outlived = reaper::due(engine, urgent);
+    let reaped = work_off(engine, Sweep::Reap, outlived).await;
+    tell_overdue(engine);
+    rolled_back.and(reaped)
+}
+
+async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<(), EngineError> {
+    let end = Instant::now() + sweep.budget();
+    let mut failures_in_a_row = 0;
+    for id in due.iter().take(MAX_ENTRIES) {
+        let now = Instant::now();
+        if now >= end || failures_in_a_row >= OUTAGE {
+            break;
+        }
+        let patience = Patience {
+            deadline: end.min(now + ENTRY_PATIENCE),
+            priority: Priority::Background,
+        };
+        let Err(error) = sweep.finish(engine, id, patience).await else {
+            failures_in_a_row = 0;
+            continue;
+        };
+        failures_in_a_row += 1;
+        note(engine, sweep, id, &error);
+        match Extent::of(&error) {
+            Extent::Entry => engine.journal.index().failed(id, engine.clock.now()),
+            Extent::Mount => break,
+            Extent::Host => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn note(engine: &Engine, sweep: Sweep, id: &JournalId, error: &EngineError) {
+    tracing::debug!(
+        journal_id = %id,
+        during = sweep.name(),
+        error = %chain(error),
+        "a credential is still to be removed"
+    );
+    let now = engine.clock.now();
+    let mut tally = engine.journal.tally();
+    tally.failed(now, sweep.name(), Some(id), error);
+}
+
+/// How far a failure reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// This entry: it rests for a while.
+    Entry,
+    /// Every entry of the mount: no use in trying the next.
+    Mount,
+    /// The host itself, which is told.
+    Host,
+}
+
+impl Extent {
+    fn of(error: &EngineError) -> Self {
+        match error {
+            EngineError::NotConfigured
+            | EngineError::Settings(_)
+            | EngineError::CredentialRefused(_)
+            | EngineError::Atlas {
+                source: AtlasError::RateLimited { .. },
+                ..
+            } => Self::Mount,
+            EngineError::Storage(_) | EngineError::SystemView(_) => Self::Host,
+            _ => Self::Entry,
+        }
+    }
+}
+
+/// Says once of each entry that it should have been removed long ago. `status` shows it meanwhile.
+fn tell_overdue(engine: &Engine) {
+    let now = engine.clock.now();
+    let overdue = engine.journal.index().newly_overdue(now, TOLD_AFTER);
+    for each in overdue.iter().take(MAX_TOLD) {
+        tracing::warn!(
+            journal_id = %each.id,
+            what = match each.stage {
+                Stage::Making => "half-made",
+                Stage::Live | Stage::Kept => "outlived its lease",
+            },
+            since = %seconds(each.since),
+            failures = each.failures,
+            "a credential could not be removed from Atlas yet; it is tried again, see the path status"
+        );
+    }
+    if let Some(more) = overdue.len().checked_sub(MAX_TOLD).filter(|more| *more > 0) {
+        tracing::warn!(
+            more,
+            "further credentials could not be removed from Atlas yet; see the path status"
+        );
+    }
+}
+
+fn seconds(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}

@@ -1,0 +1,299 @@
+//! `tidy`: compares Atlas with the journal. Removes only what carries this mount's mark.
+//!
+//! The path and what it removes; what is compared and how is in `comparison`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+
+use super::comparison::Comparison;
+use super::index::REAPED_AFTER;
+use super::tidy_report::Report;
+use crate::atlas::{Patience, Priority};
+use crate::engine::connection::Linked;
+use crate::engine::creds::remove;
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, OPERATION_PREFIX, config};
+use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
+use crate::vault::failure::chain;
+use crate::vault::{Operation, Response};
+
+/// Default of `min_age`.
+const MIN_AGE: Duration = Duration::from_hours(1);
+
+/// The path of `tidy`.
+pub(super) fn path() -> Path<Engine> {
+    Path::new("tidy")
+        .help(
+            "Compare the keys and accounts in Atlas with the journal, and remove strays.",
+            "A stray carries this mount's mark (the last characters of its description) and is \
+             unknown to the journal, as after a restore from an old snapshot. What other mounts, the \
+             Go engine or people made is never touched: where it only looks alike, it is reported as \
+             unmarked. Entries whose credential is gone in Atlas are reported as missing; without \
+             dry_run they are removed once their last possible lease is over. An account or key that \
+             got a copy of a whole description counts as a stray: do not copy descriptions.",
+        )
+        .display(Display::operation(OPERATION_PREFIX, "tidy", ""))
+        .field(
+            Field::boolean("dry_run")
+                .about("Only report; nothing is removed.")
+                .default(true),
+        )
+        .field(
+            Field::seconds("min_age")
+                .about("Strays younger than this are left alone.")
+                .default(MIN_AGE.as_secs()),
+        )
+        .operation(
+            Operation::Update,
+            PathOperation::new(tidy)
+                .summary("Compare Atlas with the journal, and remove strays.")
+                .answers(Answer::new(200, "What was found and done.", answer())),
+        )
+        .forwarded()
+}
+
+fn answer() -> Vec<Field> {
+    vec![
+        Field::boolean("dry_run").about("Whether nothing was removed."),
+        Field::comma_texts("organizations").about("Organizations that were looked through."),
+        Field::int("looked_at").about("Keys and accounts that were looked at."),
+        Field::int("stray_count").about("Marked by this mount and unknown to the journal."),
+        Field::int("young_count").about("Such ones, but younger than min_age."),
+        Field::int("removed_count").about("Strays that were deleted."),
+        Field::int("failed_count").about("Strays that could not be deleted; failed tells why."),
+        Field::int("left_count").about("Strays left for want of time: ask again."),
+        Field::int("unmarked_count")
+            .about("Of the form of issued ones, without this mount's mark; never removed."),
+        Field::int("missing_count").about("Live in the journal, gone in Atlas."),
+        Field::int("forgotten_count")
+            .about("Missing ones whose entry was removed, their last possible lease being over."),
+        Field::int("not_compared_count")
+            .about("Entries of other organizations or kinds, which were not compared."),
+    ]
+}
+
+async fn tidy(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let dry_run = call.fields.boolean("dry_run").unwrap_or(true);
+    let min_age = call.fields.duration("min_age").unwrap_or(MIN_AGE);
+    if !dry_run && config::deletions_held(&engine).await? {
+        return Err(EngineError::BadInput(
+            "dry_run: hold_deletions is on in config; switch it off, or give dry_run=true"
+                .to_owned(),
+        ));
+    }
+    let now = engine.clock.now();
+    let patience = Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Background,
+    };
+    engine.journal.fill().await?;
+    let linked = engine.connection.linked().await?;
+    let comparison = Comparison {
+        engine: &engine,
+        org: linked.own_organization(patience).await?,
+        linked: &linked,
+        patience,
+    };
+    let mut report = comparison.report(before(now, min_age)).await?;
+    report.dry_run = dry_run;
+    if !dry_run {
+        remove_strays(&engine, &linked, patience, &mut report).await;
+        forget_missing(&engine, now, &mut report).await?;
+    }
+    Ok(Some(Response::data(report.into_data())))
+}
+
+fn before(now: DateTime<Utc>, min_age: Duration) -> DateTime<Utc> {
+    let age = TimeDelta::from_std(min_age).unwrap_or(TimeDelta::MAX);
+    now.checked_sub_signed(age)
+        .unwrap_or(DateTime::<Utc>::MIN_UTC)
+}
+
+/// Deletes the strays, as far as the caller waits; one failure does not keep the others.
+async fn remove_strays(engine: &Engine, linked: &Linked, patience: Patience, report: &mut Report) {
+    for (number, stray) in report.strays.iter().enumerate() {
+        if Instant::now() >= patience.deadline {
+            report.left = report.strays.len() - number;
+            break;
+        }
+        match remove(linked, &stray.made, patience).await {
+            Ok(_) => {
+                report.removed += 1;
+                tracing::info!(description = stray.description, "a stray was removed");
+            }
+            Err(error) => {
+                let now = engine.clock.now();
+                engine.journal.tally().failed(now, "tidy", None, &error);
+                report.failed.push((stray.clone(), chain(&error)));
+            }
+        }
+    }
+}
+
+/// Until then the lease's own end removes the entry: a revocation of what is gone succeeds.
+async fn forget_missing(
+    engine: &Engine,
+    now: DateTime<Utc>,
+    report: &mut Report,
+) -> Result<(), EngineError> {
+    for (id, entry) in &report.missing {
+        if now - entry.dies_by > REAPED_AFTER {
+            engine.journal.remove(id).await?;
+            report.forgotten += 1;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::base::{SystemEntropy, base62};
+    use crate::engine::testing::TestMount;
+    use crate::vault::{Data, Failure};
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    async fn tidied(mount: &TestMount, dry_run: bool) -> Data {
+        TestMount::data(mount.write("tidy", json!({ "dry_run": dry_run })).await)
+    }
+
+    /// As after a restore of a snapshot from before the credentials were issued.
+    fn forget_journal(mount: &TestMount) {
+        for key in mount.journal_keys() {
+            mount.storage.unplant(&key);
+        }
+    }
+
+    #[tokio::test]
+    async fn strays_are_reported_then_removed() {
+        for kind in ["programmatic_api_key", "service_account"] {
+            let mut mount = TestMount::with_role(json!({ "credential_type": kind })).await;
+            for _ in 0..2 {
+                mount.issue("reader").await;
+            }
+            forget_journal(&mount);
+            mount.restart().await;
+            let young = tidied(&mount, false).await;
+            assert_eq!(
+                (&young["young_count"], &young["stray_count"]),
+                (&json!(2), &json!(0))
+            );
+            mount.turn(Duration::from_hours(2)).await;
+            let (known, _) = mount.issue("reader").await;
+            let dry = tidied(&mount, true).await;
+            assert_eq!(
+                (&dry["stray_count"], &dry["removed_count"]),
+                (&json!(2), &json!(0))
+            );
+            assert_eq!(dry["strays"].as_array().map(Vec::len), Some(2));
+            assert_eq!(mount.atlas.credentials().await.len(), 3);
+            let wet = tidied(&mount, false).await;
+            assert_eq!(wet["removed_count"], 2, "{wet:?}");
+            let name = known.get("description").or_else(|| known.get("name"));
+            let left = mount.atlas.credentials().await;
+            assert_eq!(json!(left), json!([name]));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_others_made_is_never_touched() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        let beside = TestMount::beside(&mount).await;
+        mount.issue("reader").await;
+        beside.issue("reader").await;
+        let go = format!("vault-reader-{}", base62(&SystemEntropy, 20));
+        let marked = mount.atlas.credentials().await.remove(0);
+        for other in [go.as_str(), "vault-reader", "mine", &format!("{marked}x")] {
+            mount.atlas.plant_key(other).await;
+        }
+        mount.turn(DAY).await;
+        let report = tidied(&mount, false).await;
+        assert_eq!(report["stray_count"], 0);
+        assert_eq!(
+            report["unmarked_count"], 2,
+            "the other mount's and the Go engine's"
+        );
+        forget_journal(&mount);
+        mount.restart().await;
+        let report = tidied(&mount, false).await;
+        assert_eq!(report["removed_count"], 1, "{report:?}");
+        let left = mount.atlas.credentials().await;
+        assert_eq!(left.len(), 5);
+        assert!(left.contains(&go) && !left.contains(&marked));
+        let report = tidied(&beside, false).await;
+        assert_eq!(
+            (&report["stray_count"], &report["missing_count"]),
+            (&json!(0), &json!(0))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_entry_whose_credential_is_gone_is_kept_while_its_lease_may_live() {
+        let mount = TestMount::with_role(json!({ "max_ttl": "3h" })).await;
+        let (_, lease) = mount.issue("reader").await;
+        let (_, kept) = mount.issue("reader").await;
+        mount.revoke(&kept).await.expect("revoked");
+        mount.atlas.forget_credentials().await;
+        mount.turn(Duration::from_hours(2)).await;
+        let report = tidied(&mount, false).await;
+        assert_eq!(
+            (&report["missing_count"], &report["forgotten_count"]),
+            (&json!(1), &json!(0))
+        );
+        assert_eq!(
+            report["missing"][0]["id"],
+            lease.internal_data["journal_id"]
+        );
+        assert_eq!(mount.journal_keys().len(), 1);
+        mount.turn(Duration::from_hours(3)).await;
+        assert_eq!(tidied(&mount, true).await["missing_count"], 1);
+        assert_eq!(mount.journal_keys().len(), 1);
+        assert_eq!(tidied(&mount, false).await["forgotten_count"], 1);
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_failure_does_not_keep_the_others() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        for _ in 0..3 {
+            mount.issue("reader").await;
+        }
+        forget_journal(&mount);
+        mount.restart().await;
+        mount.turn(DAY).await;
+        mount
+            .atlas
+            .fault(json!({
+                "operation": "deleteOrgApiKey",
+                "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+            }))
+            .await;
+        let report = tidied(&mount, false).await;
+        assert_eq!(
+            (&report["removed_count"], &report["failed_count"]),
+            (&json!(2), &json!(1))
+        );
+        let error = report["failed"][0]["error"].as_str().unwrap_or_default();
+        assert!(error.contains("ACCESS_FORBIDDEN"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn held_deletions_let_tidy_only_look() {
+        let mount = TestMount::with_role(json!({})).await;
+        let hold = json!({ "hold_deletions": true });
+        mount.write("config", hold).await.expect("held");
+        let refused = mount.write("tidy", json!({ "dry_run": false })).await;
+        assert!(
+            matches!(refused, Err(Failure::BadRequest(_))),
+            "{refused:?}"
+        );
+        let looked = mount.write("tidy", Value::Null).await;
+        assert_eq!(TestMount::data(looked)["dry_run"], true);
+    }
+}

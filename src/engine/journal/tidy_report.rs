@@ -1,0 +1,122 @@
+//! What `tidy` found, and its answer: counts of everything, details of the first hundred of a kind.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::entry::{JournalEntry, JournalId, Made};
+use crate::vault::Data;
+
+/// The most of a kind that are told one by one.
+const MAX_TOLD: usize = 100;
+
+/// A key or account in Atlas.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) made: Made,
+    /// Public key of a key; an account's client id is in `made`.
+    pub(super) public: String,
+    /// Description of a key, name of an account.
+    pub(super) description: String,
+}
+
+impl Found {
+    /// The id at the end of its description, if it has the form of issued ones.
+    pub(super) fn journal_id(&self) -> Option<JournalId> {
+        JournalId::of_description(&self.description)
+    }
+
+    /// When it was made, as its id tells.
+    pub(super) fn made_at(&self) -> Option<DateTime<Utc>> {
+        match &self.made {
+            Made::ApiKey(_, id) => id.made_at(),
+            Made::ServiceAccount(_, id) => id.made_at(),
+            // Neither is listed.
+            Made::Secret(..) | Made::Token(_) => None,
+        }
+    }
+
+    fn shown(&self) -> Value {
+        json!({
+            "id": made_id(&self.made),
+            "public": self.public,
+            "description": self.description,
+        })
+    }
+}
+
+fn made_id(made: &Made) -> &str {
+    match made {
+        Made::ApiKey(_, id) => id.as_str(),
+        Made::ServiceAccount(_, id) | Made::Token(id) => id.as_str(),
+        Made::Secret(_, _, id) => id.as_str(),
+    }
+}
+
+/// The answer of `tidy`.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) dry_run: bool,
+    /// Organizations that were looked through.
+    pub(super) organizations: Vec<String>,
+    /// Keys and accounts that were looked at.
+    pub(super) looked_at: usize,
+    /// Carry this mount's mark, are unknown to the journal, and are old enough.
+    pub(super) strays: Vec<Found>,
+    /// As strays, but younger than asked.
+    pub(super) young: usize,
+    /// Strays that were deleted.
+    pub(super) removed: usize,
+    /// Strays that could not be deleted, and why.
+    pub(super) failed: Vec<(Found, String)>,
+    /// Strays that were left for want of time.
+    pub(super) left: usize,
+    /// Of the form of issued ones, but without this mount's mark.
+    pub(super) unmarked: Vec<Found>,
+    /// Live in the journal, gone in Atlas.
+    pub(super) missing: Vec<(JournalId, JournalEntry)>,
+    /// Missing ones whose entry was removed, as no lease can need it any more.
+    pub(super) forgotten: usize,
+    /// Entries that could not be compared: another organization, or another kind of credential.
+    pub(super) not_compared: usize,
+}
+
+impl Report {
+    pub(super) fn into_data(self) -> Data {
+        let found = |list: &[Found]| -> Vec<Value> {
+            list.iter().take(MAX_TOLD).map(Found::shown).collect()
+        };
+        let failed = self.failed.iter().take(MAX_TOLD).map(|(found, error)| {
+            json!({ "id": made_id(&found.made), "description": found.description, "error": error })
+        });
+        let missing = self.missing.iter().take(MAX_TOLD).map(|(id, entry)| {
+            json!({
+                "id": id,
+                "role": entry.role,
+                "public": entry.public_part(),
+                "dies_by": entry.dies_by,
+            })
+        });
+        let value = json!({
+            "dry_run": self.dry_run,
+            "organizations": self.organizations,
+            "looked_at": self.looked_at,
+            "stray_count": self.strays.len(),
+            "strays": found(&self.strays),
+            "young_count": self.young,
+            "removed_count": self.removed,
+            "failed_count": self.failed.len(),
+            "failed": failed.collect::<Vec<_>>(),
+            "left_count": self.left,
+            "unmarked_count": self.unmarked.len(),
+            "unmarked": found(&self.unmarked),
+            "missing_count": self.missing.len(),
+            "missing": missing.collect::<Vec<_>>(),
+            "forgotten_count": self.forgotten,
+            "not_compared_count": self.not_compared,
+        });
+        match value {
+            Value::Object(data) => data,
+            _ => Data::new(),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Percentiles and throughput.
+
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::support::Client;
+
+/// The value below which `percent` of all lie.
+pub(crate) fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    times[(times.len() - 1) * percent / 100]
+}
+
+/// Reads `path` `count` times, `at_once` at a time; answers reads a second.
+pub(crate) async fn throughput(client: &Client, path: &str, count: usize, at_once: usize) -> f64 {
+    let started = Instant::now();
+    let mut workers = JoinSet::new();
+    for _ in 0..at_once {
+        let (client, path) = (client.clone(), path.to_owned());
+        workers.spawn(async move {
+            for _ in 0..count / at_once {
+                let answer = client.read(&path).await;
+                assert!(answer.ok(), "{answer:?}");
+            }
+        });
+    }
+    workers.join_all().await;
+    (count / at_once * at_once) as f64 / started.elapsed().as_secs_f64()
+}

@@ -1,0 +1,61 @@
+//! What the kernel tells of a process, and a plugin started without a server.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Resident memory, in KiB.
+pub(crate) fn resident_kib(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("its memory");
+    line.split_whitespace()
+        .nth(1)
+        .expect("a number")
+        .parse()
+        .expect("a number")
+}
+
+/// CPU time used so far, in seconds. The kernel counts in hundredths on every usual platform.
+pub(crate) fn cpu_seconds(pid: i32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .expect("fields")
+        .split_whitespace()
+        .collect();
+    let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// Starts the plugin as a host does and waits for its line.
+pub(crate) fn handshake(binary: &Path) -> Duration {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+        .and_then(|parameters| parameters.self_signed(&key))
+        .expect("a certificate");
+    let started = Instant::now();
+    let mut child = Command::new(binary)
+        .env(
+            "VAULT_BACKEND_PLUGIN",
+            "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
+        )
+        .env("PLUGIN_PROTOCOL_VERSIONS", "5")
+        .env("PLUGIN_CLIENT_CERT", certificate.pem())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the plugin starts");
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().expect("standard output"));
+    output.read_line(&mut line).expect("a line");
+    let taken = started.elapsed();
+    assert!(line.starts_with("1|5|unix|"), "{line}");
+    let _ = child.kill();
+    let _ = child.wait();
+    taken
+}

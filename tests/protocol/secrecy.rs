@@ -1,0 +1,206 @@
+//! No secret in log lines, errors, warnings or help; sealed where it is stored.
+
+use serde_json::{Value, json};
+
+use crate::{
+    atlas::Atlas,
+    host::Plugin,
+    launch::Launch,
+    logging::lines,
+    mount::{HostSide, Mount},
+    store::{Mood, Store},
+};
+
+/// Whatever a user sends in the place of something else.
+const MISPLACED: &str = "hunter2-misplaced";
+
+/// Every secret in an answer's data.
+fn secrets_of(data: &Value) -> Vec<String> {
+    ["private_key", "client_secret"]
+        .iter()
+        .filter_map(|name| data[name].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// All that can go well and wrong with credentials; what was issued, and every text that was told.
+async fn a_day(mount: &Mount, atlas: &Atlas) -> (Vec<String>, Vec<String>) {
+    let (mut secrets, mut told) = (Vec::new(), Vec::new());
+    for config in [atlas.config(), atlas.account_config()] {
+        mount.write_well("config", config).await;
+        told.push(format!("{:?}", mount.read("config").await));
+        for path in ["creds/role", "creds/account"] {
+            let issued = mount.read(path).await;
+            let data = issued.data().clone();
+            let of_this = secrets_of(&data);
+            assert_eq!(of_this.len(), 1, "{path}");
+            secrets.extend(of_this);
+            told.push(format!("{:?}", issued.warnings));
+            let lease = issued.lease();
+            told.push(format!("{:?}", lease.internal));
+            mount.about_lease("renew", path, &lease, data.clone()).await;
+            let ended = mount.about_lease("revoke", path, &lease, data).await;
+            assert!(ended.is_success(), "{ended:?}");
+        }
+        told.extend(Box::pin(failures(mount, atlas)).await);
+    }
+    for path in ["", "config", "roles/role", "creds/role"] {
+        told.push(format!("{:?}", mount.ask("help", path, Value::Null).await));
+    }
+    (secrets, told)
+}
+
+/// Atlas and storage fail in every way while credentials are made and revoked.
+async fn failures(mount: &Mount, atlas: &Atlas) -> Vec<String> {
+    let mut told = Vec::new();
+    let paths = ["creds/role", "creds/account"];
+    let leases = [
+        mount.read(paths[0]).await.lease(),
+        mount.read(paths[1]).await.lease(),
+    ];
+    let misplaced = format!("Authorization: Digest {MISPLACED}");
+    for action in [
+        json!({"kind": "answer", "status": 400, "code": "VALIDATION_ERROR"}),
+        json!({"kind": "answer", "status": 401, "text": misplaced}),
+        json!({"kind": "answer", "status": 403, "code": "FORBIDDEN"}),
+        json!({"kind": "malformed_json"}),
+        json!({"kind": "not_json"}),
+    ] {
+        for operation in [
+            "createOrgApiKey",
+            "deleteOrgApiKey",
+            "createOrgServiceAccount",
+            "deleteOrgServiceAccount",
+        ] {
+            let fault = json!({"operation": operation, "count": 0, "action": action});
+            atlas.fault(fault).await;
+        }
+        let answers = futures_util::join!(
+            mount.read(paths[0]),
+            mount.read(paths[1]),
+            mount.revoke(&leases[0]),
+            mount.revoke(&leases[1]),
+        );
+        told.push(format!("{answers:?}"));
+        atlas.no_more_faults().await;
+    }
+    mount.host.store.set(Mood::Refusing("no quorum"));
+    for (path, lease) in paths.iter().zip(&leases) {
+        told.push(format!("{:?}", mount.read(path).await));
+        told.push(format!("{:?}", mount.revoke(lease).await));
+    }
+    told.push(format!("{:?}", mount.tick().await));
+    mount.host.store.set(Mood::Works);
+    for lease in &leases {
+        assert!(mount.revoke(lease).await.is_success());
+    }
+    told
+}
+
+/// Secrets in fields that are refused, ignored, or meant for something else.
+async fn misplaced(mount: &Mount) -> Vec<String> {
+    let mut told = Vec::new();
+    for (path, field) in [
+        ("config", "base_url"),
+        ("config", "api_version"),
+        ("config", "ca_certificate"),
+        ("config", "request_timeout"),
+        ("config", "organization_id"),
+        ("config", "of_tomorrow"),
+        ("roles/x", "ttl"),
+        ("roles/x", "roles"),
+        ("roles/x", "project_id"),
+        ("roles/x", "ip_addresses"),
+        ("roles/x", "of_tomorrow"),
+    ] {
+        let mut data = json!({"base_url": "nowhere"});
+        data[field] = MISPLACED.into();
+        for operation in [
+            "update",
+            "patch",
+            "read",
+            "resolve-path",
+            "list",
+            "of-tomorrow",
+        ] {
+            let answer = mount.ask(operation, path, data.clone()).await;
+            told.push(format!("{answer:?}"));
+        }
+        told.push(format!("{:?}", mount.exists(path, data).await));
+    }
+    let lease = crate::mount::lease(&json!({
+        "secret_type": "programmatic_api_key",
+        "programmatic_api_key_id": MISPLACED,
+        "organization_id": MISPLACED,
+    }));
+    told.push(format!("{:?}", mount.revoke(&lease).await.failure));
+    mount.host.store.plant("roles/broken", MISPLACED);
+    told.push(format!("{:?}", mount.read("creds/broken").await));
+    told
+}
+
+async fn at_trace() -> (Plugin, Mount, Atlas) {
+    let launch = Launch::new().variable("MONGODBATLAS_LOG_LEVEL", "trace");
+    let mut plugin = launch.start().await;
+    let mount = plugin.mount(&HostSide::new()).await;
+    let atlas = Atlas::start().await;
+    atlas.without_limits().await;
+    atlas.configure(&mount).await;
+    (plugin, mount, atlas)
+}
+
+#[tokio::test]
+async fn no_secret_is_told_or_logged() {
+    let (plugin, mount, atlas) = at_trace().await;
+    let (mut secrets, mut told) = Box::pin(a_day(&mount, &atlas)).await;
+    secrets.extend(atlas.secrets().map(str::to_owned));
+    secrets.push(MISPLACED.to_owned());
+    told.extend(misplaced(&mount).await);
+    let exit = plugin.shutdown().await;
+    assert!(lines(&exit.stderr).len() > 10, "it logs: {}", exit.stderr);
+    told.push(exit.stderr);
+    for text in &told {
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{secret} in {text}");
+        }
+        // The form of access tokens, of digests, and of the headers that carry them.
+        let lower = text.to_lowercase();
+        for form in ["eyj", "bearer ey", "basic ", "response=\"", "cnonce"] {
+            assert!(!lower.contains(form), "{form} in {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_holds_no_issued_secret_and_seals_the_configuration() {
+    let (_plugin, mount, atlas) = at_trace().await;
+    let store: &Store = &mount.host.store;
+    let mut secrets = Vec::new();
+    for path in ["creds/role", "creds/account"] {
+        secrets.extend(secrets_of(mount.read(path).await.data()));
+    }
+    assert_eq!(secrets.len(), 2);
+    assert!(store.is_sealed("config"));
+    let [key, _] = atlas.secrets();
+    for name in store.keys() {
+        let text = store.json(&name).expect("it is there").to_string();
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{name}");
+        }
+        assert_eq!(text.contains(key), name == "config", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn reading_the_configuration_tells_no_secret() {
+    let (_plugin, mount, atlas) = at_trace().await;
+    for config in [atlas.config(), atlas.account_config()] {
+        mount.write_well("config", config).await;
+        let read = mount.read("config").await;
+        let text = read.data().to_string();
+        for secret in atlas.secrets() {
+            assert!(!text.contains(secret), "{text}");
+        }
+        assert!(read.data().get("private_key").is_none());
+        assert!(read.data().get("client_secret").is_none());
+    }
+}
