@@ -139,6 +139,25 @@ mod tests {
     }
 
     #[test]
+    fn null_is_read_as_the_default_everywhere() {
+        let mut all = serde_json::to_value(RoleEntry {
+            credential_type: CredentialType::AccessToken,
+            project_assignments: BTreeMap::from([(String::new(), Vec::new())]),
+            client_id: "x".to_owned(),
+            max_live: 1,
+            ..RoleEntry::default()
+        })
+        .unwrap();
+        let nulls = all.as_object_mut().unwrap();
+        nulls
+            .values_mut()
+            .for_each(|value| *value = serde_json::Value::Null);
+        assert_eq!(nulls.len(), 13);
+        let entry: RoleEntry = serde_json::from_value(all).unwrap();
+        assert_eq!(entry, RoleEntry::default());
+    }
+
+    #[test]
     fn later_keys_are_let_pass() {
         let entry: RoleEntry = serde_json::from_str(r#"{"later": {"x": 1}}"#).unwrap();
         assert_eq!(entry, RoleEntry::default());
