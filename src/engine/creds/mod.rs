@@ -6,7 +6,11 @@ mod access_token_tests;
 mod account_secret;
 mod api_key;
 mod issue;
+#[cfg(test)]
+mod kept_account_tests;
 mod life;
+#[cfg(test)]
+mod lost_secret_tests;
 pub(crate) mod paths;
 mod removal;
 mod renew;

@@ -132,3 +132,46 @@ fn answer(draft: &Draft, account: &CreatedServiceAccount, org: &OrgId) -> Respon
     };
     lease.answer(CredentialType::ServiceAccount.name(), data, internal)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use crate::engine::testing::TestMount;
+    use crate::vault::Failure;
+
+    async fn mount() -> TestMount {
+        let role = json!({ "credential_type": "service_account", "max_ttl": "1h" });
+        TestMount::with_role(role).await
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_ends_before_its_lease_begins_is_no_credential() {
+        let mount = mount().await;
+        mount.clock.turn(Duration::from_hours(9));
+        let failure = mount.read("creds/reader").await.expect_err("no life left");
+        assert!(
+            matches!(&failure, Failure::Internal(text)
+                if text.contains("ends at once") && text.contains("was removed")),
+            "{failure}"
+        );
+        assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_lease_whose_secret_has_expired_is_not_renewed() {
+        let mount = mount().await;
+        let (_, mut lease) = mount.issue("reader").await;
+        lease.issue_time = Some(mount.now());
+        mount.renew(&lease).await.expect("renewed");
+        mount.turn(Duration::from_hours(9)).await;
+        let failure = mount.renew(&lease).await.expect_err("expired");
+        assert!(
+            matches!(&failure, Failure::BadRequest(text) if text.contains("has expired")),
+            "{failure}"
+        );
+    }
+}

@@ -432,6 +432,38 @@ mod tests {
     }
 
     #[test]
+    fn an_account_kept_for_a_role_is_none_of_its_credentials() {
+        let (mut index, now) = (Index::default(), TurnedClock::new().now());
+        let (id, mut account) = entry(Stage::Making, "reader", now);
+        index.put(&id, &account, Hands::Busy);
+        assert_eq!(index.alive("reader"), 1);
+        account.stage = Stage::Kept;
+        index.put(&id, &account, Hands::Unknown);
+        assert_eq!(
+            (index.alive("reader"), index.kept(), index.live()),
+            (0, 1, 0)
+        );
+        index.remove(&id);
+        assert_eq!((index.alive("reader"), index.kept()), (0, 0));
+    }
+
+    #[test]
+    fn a_token_that_nobody_got_is_looked_at_once_it_is_dead() {
+        let (mut index, now) = (Index::default(), TurnedClock::new().now());
+        let (id, mut token) = entry(Stage::Making, "reader", now);
+        token.part = Some(Part::Token {
+            client_id: "mdb_sa_id_5cf5a45a9ccf6400e60981b7".parse().unwrap(),
+            secret_id: "5cf5a45a9ccf6400e60981b7".parse().unwrap(),
+        });
+        index.put(&id, &token, Hands::Left);
+        assert!(index.half_made(token.dies_by, true).is_empty());
+        let dead = token.dies_by + TimeDelta::minutes(4);
+        assert!(index.newly_overdue(dead, TimeDelta::hours(1)).is_empty());
+        assert_eq!(index.counts(dead).oldest_making, None);
+        assert_eq!(index.half_made(dead, false), [id]);
+    }
+
+    #[test]
     fn great_age_is_told_once() {
         let (mut index, now) = (Index::default(), TurnedClock::new().now());
         let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(2));
