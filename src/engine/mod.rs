@@ -1,5 +1,6 @@
 //! The secrets engine: what a mount holds, the table of its paths, and how it is made.
 
+mod account_use;
 mod background;
 mod check;
 mod config;

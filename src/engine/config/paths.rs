@@ -10,6 +10,7 @@ use super::entry::{self, ConfigEntry};
 use super::{rotate, rotate_tick};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::Sensitive;
+use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::check::identify;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
@@ -141,7 +142,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
-    rotate::refuse_static_account(&engine, entry.client_id.as_ref()).await?;
+    if let Some(client_id) = &entry.client_id {
+        refuse_shared(&engine, client_id, User::Config).await?;
+    }
     // What was seen of an earlier credential says nothing of this one.
     entry.organization_owner = None;
     let mut linked = engine.connection.link(&entry)?;

@@ -332,7 +332,9 @@ async fn the_organizations_longest_secret_is_kept_to() {
         .as_str()
         .expect("an end");
     let end: chrono::DateTime<chrono::Utc> = end.parse().expect("a time");
-    assert_eq!((end - mount.clock.now()).num_minutes() / 10, 53);
+    // Atlas's clock goes on while ours stands still.
+    let minutes = (end - mount.clock.now()).num_minutes();
+    assert!((530..550).contains(&minutes), "{minutes}");
 }
 
 #[tokio::test]

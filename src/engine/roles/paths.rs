@@ -9,6 +9,7 @@ use super::entry::{CredentialType, RoleEntry};
 use super::grant::Grant;
 use super::name::RoleName;
 use crate::atlas::AccessEntry;
+use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::creds::retire_account;
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
@@ -129,6 +130,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     check(&role, &mut faults);
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
+    }
+    if let Ok(client_id) = role.client_id.parse() {
+        refuse_shared(&engine, &client_id, User::Roles).await?;
     }
     canonicalize(&mut role);
     stored::save(&*engine.storage, keys::role(&name), &role, false).await?;
