@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Bao, Mount};
 
 /// The server ticks once a minute, and what was never made is looked for twice.
-const TICKS: Duration = Duration::from_secs(300);
+const TICKS: Duration = Duration::from_mins(5);
 
 const GROUPS: &str = "/api/atlas/v2/groups/";
 

@@ -11,9 +11,14 @@
 mod support;
 
 mod bad_input;
+mod cluster;
+mod crashes;
 mod journal;
 mod leases;
 mod lifecycle;
 mod outages;
 mod requests;
+mod secrecy;
+mod soak;
+mod storm;
 mod tour;
