@@ -65,7 +65,9 @@ async fn a_leader_lost_in_the_middle_of_a_create_leaves_nothing_behind() {
         assert!(asked.ok(), "{asked:?}");
     };
     tokio::join!(creating, stepping_down);
-    cluster.nodes[0].logs("stepped down").await;
+    cluster.nodes[0]
+        .logs("stepping down from active operation")
+        .await;
     let leader = cluster.leader().await;
     mount.client = cluster.client(leader);
     mount.atlas.no_more_faults().await;

@@ -87,3 +87,26 @@ async fn what_outlived_its_lease_goes_however_few_requests_atlas_allows() {
     mount.atlas.holds(1, Duration::from_mins(8)).await;
     assert_eq!(mount.leases("kept").await, 1);
 }
+
+#[tokio::test]
+async fn a_prefix_of_two_thousand_leases_is_revoked() {
+    let bao = Bao::dev();
+    let mount = Mount::on(&bao.client()).await;
+    mount.configure().await;
+    roomy(&mount).await;
+    mount.org_role("ended", 3_600, 0).await;
+    mount.org_role("kept", 3_600, 0).await;
+    issue_many(&mount, "ended", 2_000).await;
+    mount.issue("kept").await;
+    let prefix = format!("sys/leases/revoke-prefix/{}/creds/ended", mount.path);
+    let revoked = mount.client.write(&prefix, json!({ "sync": false })).await;
+    assert!(revoked.ok(), "{revoked:?}");
+    mount.atlas.holds(1, Duration::from_mins(3)).await;
+    let give_up = Instant::now() + Duration::from_mins(1);
+    while mount.leases("ended").await > 0 {
+        assert!(Instant::now() < give_up, "leases without keys are left");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(mount.leases("kept").await, 1);
+    assert_eq!(irrevocable(&mount.client).await, 0);
+}
