@@ -38,10 +38,10 @@ pub struct Atlas {
 }
 
 struct Inner {
-    transport: Transport,
+    transport: Arc<Transport>,
     media_type: HeaderValue,
     sign_in: SignIn,
-    limiter: Limiter,
+    limiter: Arc<Limiter>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     sunset_told: AtomicBool,
@@ -88,13 +88,39 @@ impl Atlas {
             .map_err(|_| SettingsError::ApiVersion)?;
         let sign_in = SignIn::new(credential, &clock, &entropy);
         let inner = Inner {
-            transport: Transport::new(settings)?,
+            transport: Arc::new(Transport::new(settings)?),
             media_type,
             sign_in,
-            limiter: Limiter::default(),
+            limiter: Arc::default(),
             clock,
             entropy,
             sunset_told: AtomicBool::new(false),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// A client with another credential that shares this one's connections and count of requests:
+    /// Atlas counts most calls by organization and project, not by who sends them.
+    pub fn signed_in_as(&self, credential: Credential) -> Result<Self, SettingsError> {
+        credential.check()?;
+        let Inner {
+            transport,
+            media_type,
+            limiter,
+            clock,
+            entropy,
+            ..
+        } = &*self.inner;
+        let inner = Inner {
+            transport: Arc::clone(transport),
+            media_type: media_type.clone(),
+            sign_in: SignIn::new(credential, clock, entropy),
+            limiter: Arc::clone(limiter),
+            clock: Arc::clone(clock),
+            entropy: Arc::clone(entropy),
+            sunset_told: AtomicBool::new(true),
         };
         Ok(Self {
             inner: Arc::new(inner),

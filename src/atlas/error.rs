@@ -183,6 +183,12 @@ impl AtlasError {
         }
     }
 
+    /// Whether the credential itself was refused: unknown, expired, wrong, or not known yet.
+    #[must_use]
+    pub fn is_unauthenticated(&self) -> bool {
+        matches!(self, Self::Unauthenticated { .. })
+    }
+
     /// Atlas's error code, if it gave one.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
@@ -203,11 +209,26 @@ impl AtlasError {
         matches!(self, Self::Refused { code, .. } if code == "API_KEY_NOT_FOUND")
     }
 
+    /// Whether Atlas refused because somebody else changes the same account right now. Nothing was
+    /// changed.
+    #[must_use]
+    pub fn says_changed_meanwhile(&self) -> bool {
+        matches!(self, Self::Refused { status: 409, code, .. } if code == "DATA_CONCURRENCY_ERROR")
+    }
+
     /// Whether Atlas says that the project does not exist.
     #[must_use]
     pub fn says_project_is_gone(&self) -> bool {
         matches!(self, Self::Refused { code, .. }
             if matches!(code.as_str(), "GROUP_NOT_FOUND" | "INVALID_GROUP_ID"))
+    }
+
+    /// Whether Atlas refused because of the address the call came from. A new credential's access
+    /// list may take effect a little later than the credential itself.
+    #[must_use]
+    pub fn says_address_is_not_listed(&self) -> bool {
+        matches!(self, Self::Refused { status: 403, code, .. }
+            if code.contains("ACCESS_LIST") || code.contains("WHITELIST"))
     }
 
     /// Whether Atlas says that the service account or its secret does not exist.

@@ -67,8 +67,9 @@ impl Transport {
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .tls_version_min(reqwest::tls::Version::TLS_1_2);
         if settings.base_url.scheme() == "http" {
-            // Loopback without TLS: the platform's certificates are not needed, nor need they exist.
-            builder = builder.tls_certs_only([]);
+            // Loopback without TLS: the platform's certificates are not needed, nor need they exist,
+            // and no proxy shall see a credential in clear.
+            builder = builder.tls_certs_only([]).no_proxy();
         } else if let Some(pem) = &settings.ca_certificate {
             builder = builder.tls_certs_merge(pem.certificates().iter().cloned());
         }

@@ -1,35 +1,47 @@
 //! The secrets engine: what a mount holds, the table of its paths, and how it is made.
 
+mod account_use;
 mod background;
+mod check;
 mod config;
 mod connection;
 mod creds;
 mod error;
 mod journal;
 mod keys;
+mod renewal;
 mod roles;
+mod schedule;
+mod static_roles;
 mod status;
 mod stored;
 #[cfg(test)]
 mod testing;
+mod turns;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
 use self::error::EngineError;
 use self::journal::Journal;
+use self::renewal::LongestSecrets;
 use self::roles::{RoleEntry, RoleName};
+use self::static_roles::StaticRoles;
+use self::turns::Turns;
+use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
 use crate::framework::{Framework, wal};
 use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, SystemView};
 
 /// What the help of the mount itself says.
-const ABOUT: &str = "The MongoDB Atlas secrets engine issues programmatic API keys and service \
-    accounts of MongoDB Atlas. Each lives as long as its lease, with the access list and the Atlas \
-    roles of its role, and is deleted in Atlas when the lease ends. Write a credential to config, a \
-    role to roles/<name>, and read creds/<name>.";
+const ABOUT: &str = "The MongoDB Atlas secrets engine issues programmatic API keys, service \
+    accounts and access tokens of MongoDB Atlas. Each lives as long as its lease, with the access \
+    list and the Atlas roles of its role, and is deleted in Atlas when the lease ends. Write a \
+    credential to config, a role to roles/<name>, and read creds/<name>.";
 
 /// First part of every operation id, as in the Go engine.
 const OPERATION_PREFIX: &str = "mongo-db-atlas";
@@ -43,7 +55,26 @@ pub(crate) struct Engine {
     entropy: Arc<dyn Entropy>,
     connection: Connection,
     journal: Journal,
+    root: config::Root,
+    static_roles: StaticRoles,
+    longest_secrets: LongestSecrets,
+    /// How long to wait between tries to use what Atlas made a moment ago.
+    naps: &'static [Duration],
+    /// Cancelled once the mount is about to end.
+    closing: CancellationToken,
+    /// Who adds secrets to which service account.
+    account_turns: Turns<ClientId>,
+    /// Who works on the account kept for which role.
+    role_turns: Turns<RoleName>,
 }
+
+/// What is new in Atlas may not be known everywhere for a few seconds.
+const NAPS: &[Duration] = &[
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
 
 impl Engine {
     fn new(
@@ -62,6 +93,13 @@ impl Engine {
                 Arc::clone(&entropy),
             ),
             journal: Journal::new(Arc::clone(&storage), clock.now()),
+            root: config::Root::default(),
+            static_roles: StaticRoles::default(),
+            longest_secrets: LongestSecrets::default(),
+            naps: NAPS,
+            closing: mount.tasks.cancelled().clone(),
+            account_turns: Turns::default(),
+            role_turns: Turns::default(),
             storage,
             clock,
             entropy,
@@ -80,6 +118,9 @@ impl Engine {
         } else if key.starts_with(keys::ISSUED) {
             self.journal.forget();
         }
+        if key.starts_with(keys::STATIC_ROLES) || key.starts_with(keys::STATIC_LEAVING) {
+            self.static_roles.forget();
+        }
     }
 
     /// Serves this engine on its mount.
@@ -91,8 +132,10 @@ impl Engine {
             .paths(config::paths::paths())
             .paths(roles::paths::paths())
             .paths(creds::paths::paths())
+            .paths(check::paths::paths())
             .paths(journal::paths::paths())
-            .paths(status::paths());
+            .paths(status::paths())
+            .paths(static_roles::paths::paths());
         let kinds = creds::paths::secret_types();
         kinds
             .into_iter()
@@ -102,7 +145,14 @@ impl Engine {
             .on_invalidate(|engine, key| async move { engine.invalidate(&key) })
             .special(SpecialPaths {
                 local_storage: vec![wal::PREFIX.to_owned()],
-                seal_wrap_storage: vec![keys::CONFIG.to_owned()],
+                seal_wrap_storage: [
+                    keys::CONFIG,
+                    keys::STATIC_ROLES,
+                    keys::STATIC_LEAVING,
+                    keys::TOKEN_ACCOUNTS,
+                ]
+                .map(ToOwned::to_owned)
+                .into(),
                 ..SpecialPaths::default()
             })
     }
@@ -113,6 +163,7 @@ pub struct EngineFactory {
     version: String,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    naps: &'static [Duration],
 }
 
 impl EngineFactory {
@@ -123,19 +174,27 @@ impl EngineFactory {
             version,
             clock,
             entropy,
+            naps: NAPS,
         }
+    }
+
+    /// Engines that do not wait between tries to use what is new: a test turns the clock instead.
+    #[cfg(test)]
+    pub(crate) fn without_naps(self) -> Self {
+        Self { naps: &[], ..self }
     }
 }
 
 #[async_trait]
 impl Factory for EngineFactory {
     async fn create(&self, mount: Mount) -> Result<Arc<dyn Backend>, Failure> {
-        let engine = Engine::new(
+        let mut engine = Engine::new(
             self.version.clone(),
             &mount,
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         );
+        engine.naps = self.naps;
         Ok(Arc::new(engine.serve(mount)))
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::config::ConfigEntry;
 use super::error::EngineError;
-use super::{Engine, OPERATION_PREFIX, journal, keys, stored};
+use super::{Engine, OPERATION_PREFIX, config, journal, keys, static_roles, stored};
 use crate::atlas::Queue;
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::system_view::may_act;
@@ -42,7 +42,14 @@ fn answer() -> Vec<Field> {
             "active: this node does the mount's work. standby: another one does; figures are there.",
         ),
         Field::map("configuration")
-            .about("Type and organization of the credential, and whether deletions are held."),
+            .about(
+                "Type and organization of the credential, whether deletions are held, and how its \
+                 rotation goes.",
+            ),
+        Field::map("static_roles").about(
+            "On the active node: how many static roles there are, which fail, whose secrets end \
+             without a rotation to rely on, and when the next rotation comes.",
+        ),
         Field::map("journal").about(
             "On the active node: entries by state, what rollback and reaper did, their last errors.",
         ),
@@ -62,6 +69,8 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
     ]);
     if acts {
         data.insert("journal".to_owned(), journal::state(&engine).await?);
+        let roles = static_roles::summary(&engine).await?;
+        data.insert("static_roles".to_owned(), roles);
         data.insert("atlas".to_owned(), atlas(&engine).await);
     }
     Ok(Some(Response::data(data)))
@@ -74,6 +83,7 @@ async fn configuration(engine: &Engine) -> Result<Value, EngineError> {
             "credential_type": entry.credential_type().name(),
             "organization_id": entry.organization_id,
             "hold_deletions": entry.hold_deletions,
+            "rotation": config::rotation(&entry),
         })
     }))
 }

@@ -133,6 +133,13 @@ impl TestMount {
         self.ask(Operation::Read, path, json!({})).await
     }
 
+    /// A read by a caller who waits no longer than this.
+    pub(crate) async fn read_within(&self, path: &str, patience: Duration) -> Outcome {
+        let mut request = request(Operation::Read, path, json!({}));
+        request.caller = Caller::waiting(patience);
+        self.backend.handle(request).await
+    }
+
     pub(crate) async fn write(&self, path: &str, data: Value) -> Outcome {
         self.ask(Operation::Update, path, data).await
     }
@@ -207,7 +214,8 @@ async fn backend(
         "v0.0.0".to_owned(),
         Arc::clone(clock) as _,
         Arc::new(SystemEntropy),
-    );
+    )
+    .without_naps();
     let backend = factory.create(mount).await.expect("a backend");
     backend.initialize().await.expect("initialized");
     (backend, tasks)
@@ -229,6 +237,13 @@ fn request(operation: Operation, path: &str, data: Value) -> Request {
         entity_id: String::new(),
         caller: Caller::waiting(Duration::from_secs(30)),
     }
+}
+
+/// A service account and a secret of it.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) client_id: String,
+    pub(crate) secret: String,
 }
 
 /// The stand-in, with its control port. Clones share it.
@@ -263,6 +278,63 @@ impl Atlas {
         })
     }
 
+    /// The seed's service account and its secret.
+    pub(crate) fn seed_account(&self) -> Account {
+        let account = &self.running.seed().service_account;
+        Account {
+            client_id: account.client_id.clone(),
+            secret: account.client_secret.clone(),
+        }
+    }
+
+    /// A service account of the seed's organization beside the seed's own.
+    pub(crate) async fn account(&self, roles: Value) -> Account {
+        let wanted = json!({"org_id": self.org(), "name": "app", "org_roles": roles});
+        let made = self.control("POST", "/accounts", wanted).await;
+        let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+        Account {
+            client_id: text("client_id"),
+            secret: text("client_secret"),
+        }
+    }
+
+    /// What Atlas holds of an account; null if there is none.
+    pub(crate) async fn account_state(&self, client_id: &str) -> Value {
+        let state = self.control("GET", "/state", Value::Null).await;
+        let accounts = state["accounts"].as_array().cloned().unwrap_or_default();
+        let found = accounts
+            .into_iter()
+            .find(|account| account["client_id"] == client_id);
+        found.unwrap_or(Value::Null)
+    }
+
+    /// Ids of an account's secrets.
+    pub(crate) async fn secrets(&self, client_id: &str) -> Vec<String> {
+        let state = self.account_state(client_id).await;
+        let secrets = state["secrets"].as_array().cloned().unwrap_or_default();
+        secrets
+            .iter()
+            .filter_map(|secret| secret["id"].as_str().map(ToOwned::to_owned))
+            .collect()
+    }
+
+    /// Whether a secret mints an access token.
+    pub(crate) async fn mints(&self, client_id: &str, secret: &str) -> bool {
+        let url = format!("{}/api/oauth/token", self.running.api());
+        let request = self.http.post(url).basic_auth(client_id, Some(secret));
+        let request = request
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .header("Accept", "application/json")
+            .body("grant_type=client_credentials");
+        let answer = request.send().await.expect("an answer");
+        answer.status().is_success()
+    }
+
+    /// Sets switches of the stand-in.
+    pub(crate) async fn set(&self, settings: Value) {
+        self.control("POST", "/settings", settings).await;
+    }
+
     /// What to write to `config` for the seed's service account.
     pub(crate) fn account_config(&self) -> Value {
         let account = &self.running.seed().service_account;
@@ -271,6 +343,11 @@ impl Atlas {
             "client_secret": account.client_secret,
             "base_url": self.running.api(),
         })
+    }
+
+    /// The id of the seed's key.
+    pub(crate) fn key_id(&self) -> &str {
+        &self.running.seed().api_key.id
     }
 
     pub(crate) fn org(&self) -> &str {
@@ -299,6 +376,57 @@ impl Atlas {
             answer.status()
         );
         serde_json::from_str(&answer.text().await.expect("a text")).unwrap_or(Value::Null)
+    }
+
+    /// Everything that exists.
+    pub(crate) async fn state(&self) -> Value {
+        self.control("GET", "/state", Value::Null).await
+    }
+
+    /// Turns switches of the stand-in.
+    pub(crate) async fn settings(&self, switches: Value) {
+        self.control("POST", "/settings", switches).await;
+    }
+
+    /// Changes settings of the organization, as its owner does.
+    pub(crate) async fn change_organization(&self, settings: Value) {
+        let account = &self.running.seed().service_account;
+        let token = self
+            .http
+            .post(format!("{}/api/oauth/token", self.running.api()))
+            .basic_auth(&account.client_id, Some(&account.client_secret))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials");
+        let token = token.send().await.expect("an answer");
+        let token: Value =
+            serde_json::from_str(&token.text().await.expect("a text")).expect("a token");
+        let media_type = "application/vnd.atlas.2025-03-12+json";
+        let url = format!(
+            "{}/api/atlas/v2/orgs/{}/settings",
+            self.running.api(),
+            self.org()
+        );
+        let answer = self
+            .http
+            .patch(url)
+            .bearer_auth(token["access_token"].as_str().expect("a token"))
+            .header("Accept", media_type)
+            .header("Content-Type", media_type)
+            .body(settings.to_string());
+        let answer = answer.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// Makes a service account behind the engine's back; answers its client id.
+    pub(crate) async fn make_account(&self, secret_hours: u32, holder: Value) -> String {
+        let mut account = json!({
+            "org_id": self.org(), "org_roles": ["ORG_MEMBER"], "secret_hours": secret_hours,
+        });
+        if let (Some(account), Value::Object(holder)) = (account.as_object_mut(), holder) {
+            account.extend(holder);
+        }
+        let made = self.control("POST", "/accounts", account).await;
+        made["client_id"].as_str().expect("an id").to_owned()
     }
 
     /// A key made by somebody else; its id.

@@ -204,3 +204,21 @@ async fn reading_the_configuration_tells_no_secret() {
         assert!(read.data().get("client_secret").is_none());
     }
 }
+
+#[tokio::test]
+async fn a_proxy_never_sees_a_credential_in_clear() {
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = format!("http://{}", proxy.local_addr().expect("its address"));
+    let atlas = Atlas::start().await;
+    let launch = Launch::new()
+        .variable("HTTP_PROXY", &address)
+        .variable("http_proxy", &address);
+    let mut plugin = launch.start().await;
+    let mount = plugin.mount(&HostSide::new()).await;
+    tokio::select! {
+        () = mount.write_well("config", atlas.config()) => {}
+        _ = proxy.accept() => panic!("the request went to the proxy"),
+    }
+}

@@ -58,7 +58,8 @@ async fn no_more_credentials_than_a_role_allows_are_alive_at_once() {
     mount.role("r", role).await;
     let reads = (0..10).map(|_| mount.read("creds/r"));
     let answers = futures_util::future::join_all(reads).await;
-    let (issued, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.ok());
+    let (issued, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(crate::support::Answer::ok);
     assert_eq!(issued.len(), 3);
     assert!(
         refused.iter().all(|answer| answer.status == 429),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::rotate_entry::RootRotation;
 use crate::atlas::{ClientId, Credential, OrgId, Pem, Settings, SettingsError};
 use crate::base::Sensitive;
 use crate::base::time::serde_go_nanos;
@@ -44,6 +45,9 @@ pub(crate) struct ConfigEntry {
     /// The organization of the credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) organization_id: Option<OrgId>,
+    /// Whether the credential is an Organization Owner, if Atlas told when it was configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) organization_owner: Option<bool>,
     /// Atlas's address, if not the default.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) base_url: String,
@@ -56,6 +60,9 @@ pub(crate) struct ConfigEntry {
     /// Time for one HTTP request, if not the default.
     #[serde(with = "serde_go_nanos", skip_serializing_if = "Duration::is_zero")]
     pub(crate) request_timeout: Duration,
+    /// Rotation of the credential.
+    #[serde(skip_serializing_if = "RootRotation::is_default")]
+    pub(crate) rotation: RootRotation,
     /// Nothing is deleted in Atlas but what is revoked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) hold_deletions: bool,

@@ -2,6 +2,19 @@
 
 mod entry;
 pub(crate) mod paths;
+mod principal;
+mod rotate;
+mod rotate_entry;
+#[cfg(test)]
+mod rotate_fault_tests;
+mod rotate_record;
+mod rotate_removal;
+mod rotate_successor;
+#[cfg(test)]
+mod rotate_tests;
+mod rotate_tick;
 
 pub(crate) use entry::ConfigEntry;
 pub(crate) use paths::deletions_held;
+pub(crate) use rotate_record::Root;
+pub(crate) use rotate_tick::{rotation, run_due};

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::{self, ConfigEntry};
-use crate::atlas::{ApiVersion, AtlasError, OrgId, Patience, Priority, Settings};
+use super::{rotate, rotate_tick};
+use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::Sensitive;
+use crate::engine::account_use::{User, refuse_shared};
+use crate::engine::check::identify;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
+use crate::engine::schedule::Timing;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Call, Display, Faults, Field, Fields, Path, PathOperation};
 use crate::vault::{Data, Operation, Response};
@@ -42,6 +47,7 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
                 PathOperation::new(delete).display(Display::operation("", "", "configuration")),
             )
             .writes_forwarded(),
+        rotate::path(),
     ]
 }
 
@@ -50,7 +56,7 @@ fn configure() -> PathOperation<Engine> {
 }
 
 fn fields() -> Vec<Field> {
-    vec![
+    let mut fields = vec![
         Field::text("public_key").about("Public key of a programmatic API key."),
         Field::text("private_key")
             .about("Private key of a programmatic API key.")
@@ -87,7 +93,14 @@ fn fields() -> Vec<Field> {
             .about("On delete: also while credentials issued here are live.")
             .default(false)
             .query(),
-    ]
+        Field::boolean("disable_automated_rotation")
+            .about(
+                "Whether this credential is rotated by hand only, whatever its period or schedule.",
+            )
+            .default(false),
+    ];
+    fields.extend(Timing::fields());
+    fields
 }
 
 async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
@@ -106,18 +119,34 @@ async fn exists(engine: Arc<Engine>, _: Call) -> Result<bool, EngineError> {
 }
 
 async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineError> {
-    Ok(load(&engine)
-        .await?
-        .map(|entry| Response::data(shown(&entry))))
+    let now = engine.clock.now();
+    Ok(load(&engine).await?.map(|entry| Response {
+        warnings: rotate_tick::warnings(&entry, now),
+        ..Response::data(shown(&entry))
+    }))
 }
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let _turn = engine.root.turn(call.caller.deadline).await?;
     let mut entry = load(&engine).await?.unwrap_or_default();
+    let before = entry.clone();
     let mut faults = Faults::new();
     apply(&mut entry, &call.fields, &mut faults);
+    apply_rotation(
+        &mut entry,
+        &before,
+        &call.fields,
+        engine.clock.now(),
+        &mut faults,
+    );
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
+    if let Some(client_id) = &entry.client_id {
+        refuse_shared(&engine, client_id, User::Config).await?;
+    }
+    // What was seen of an earlier credential says nothing of this one.
+    entry.organization_owner = None;
     let mut linked = engine.connection.link(&entry)?;
     let mut warnings = Vec::new();
     if call.fields.boolean("verify_connection").unwrap_or(true) {
@@ -132,7 +161,10 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
             );
         }
         linked.organization_id.clone_from(&entry.organization_id);
+        rotate::learn(&engine, &linked.atlas, &mut entry, patience).await;
+        learn(&linked, &mut entry, patience, &mut warnings).await;
     }
+    linked.organization_owner = entry.organization_owner;
     if entry.hold_deletions {
         warnings.push(
             "hold_deletions is on: what is left half-made or outlives its lease stays in Atlas"
@@ -140,7 +172,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         );
     }
     stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
-    engine.connection.replace(linked);
+    let old = engine.connection.replace(linked);
+    engine.root.replaced(old.as_ref());
     Ok((!warnings.is_empty()).then(|| Response {
         warnings,
         ..Response::default()
@@ -172,6 +205,35 @@ async fn verify(
     }
 }
 
+/// Learns what is good to know before it is needed: whether the credential can delete what it makes,
+/// and when its secret ends. Where Atlas does not tell, that is no fault of the configuration.
+async fn learn(
+    linked: &Linked,
+    entry: &mut ConfigEntry,
+    patience: Patience,
+    warnings: &mut Vec<String>,
+) {
+    let org = entry.organization_id.clone();
+    let identity = match identify(linked, org.as_ref(), patience).await {
+        Ok(identity) => identity,
+        Err(error) => {
+            tracing::debug!(%error, "atlas does not tell who the credential is");
+            return;
+        }
+    };
+    entry.organization_owner = identity.is_owner();
+    if let Some(end) = identity.secret_expires_at(&entry.client_secret) {
+        entry.client_secret_expires_at = Some(end);
+    }
+    if entry.organization_owner == Some(false) {
+        warnings.push(
+            "the credential is not an Organization Owner: it could not delete the API keys and \
+             service accounts it makes, so only roles with client_id will be served"
+                .to_owned(),
+        );
+    }
+}
+
 fn not_verified(error: AtlasError) -> EngineError {
     let doing = "asking Atlas who the credential is (nothing was stored; verify_connection=false \
                  stores it unseen)";
@@ -185,12 +247,21 @@ fn not_verified(error: AtlasError) -> EngineError {
 }
 
 async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let _turn = engine.root.turn(call.caller.deadline).await?;
     if !call.fields.boolean("force").unwrap_or(false) {
         let live = engine.journal.live().await?;
         if live > 0 {
             return Err(EngineError::BadInput(format!(
                 "{live} credentials issued here are live and could not be revoked without a \
                  configuration: revoke their leases first, or give force=true"
+            )));
+        }
+        let kept = engine.journal.kept().await?;
+        if kept > 0 {
+            return Err(EngineError::BadInput(format!(
+                "{kept} service accounts are kept in Atlas for roles of access tokens and could \
+                 not be deleted without a configuration: delete these roles and wait for the end \
+                 of their tokens, or give force=true"
             )));
         }
     }
@@ -231,6 +302,44 @@ fn apply(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
     ];
     for error in settings.into_iter().flatten() {
         faults.add(error.field(), error.to_string());
+    }
+}
+
+/// Whether two configurations sign in with the same credential: writing it again changes nothing.
+fn same_credential(one: &ConfigEntry, other: &ConfigEntry) -> bool {
+    let parts = |entry: &ConfigEntry| (entry.public_key.clone(), entry.client_id.clone());
+    parts(one) == parts(other)
+        && one.private_key.expose() == other.private_key.expose()
+        && one.client_secret.expose() == other.client_secret.expose()
+}
+
+/// Takes over when to rotate. A credential that was given by hand begins anew.
+fn apply_rotation(
+    entry: &mut ConfigEntry,
+    before: &ConfigEntry,
+    fields: &Fields,
+    now: DateTime<Utc>,
+    faults: &mut Faults,
+) {
+    let rotation = &mut entry.rotation;
+    rotation.timing.apply(fields, faults);
+    if let Some(disable) = fields.boolean("disable_automated_rotation") {
+        rotation.disable_automated_rotation = disable;
+    }
+    let plan = rotation.timing.check(now, faults);
+    let longest = Hours::LONGEST_SECRET.duration();
+    if entry.client_id.is_some() && plan.gaps(now).is_some_and(|gaps| gaps.longest >= longest) {
+        let reason = "must be shorter than 365 days, the longest lifetime of a secret";
+        faults.add("rotation_period", reason);
+    }
+    let same_timing = rotation.timing == before.rotation.timing
+        && rotation.disable_automated_rotation == before.rotation.disable_automated_rotation;
+    if !same_credential(entry, before) {
+        entry.rotation.begin_anew(now);
+    } else if !same_timing {
+        entry.rotation.trouble = None;
+        entry.rotation.missed_window = None;
+        entry.rotation.plan_next(now);
     }
 }
 
@@ -337,5 +446,6 @@ fn shown(entry: &ConfigEntry) -> Data {
     } else {
         data.insert("public_key".to_owned(), json!(entry.public_key));
     }
+    rotate_tick::show(entry, &mut data);
     data
 }

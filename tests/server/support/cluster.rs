@@ -159,7 +159,27 @@ impl Cluster {
         }
         let registered = register(&cluster.client(0), &plugins, &[]).await;
         assert!(registered.ok(), "{registered:?}");
+        cluster.all_vote().await;
         cluster
+    }
+
+    /// Waits until every node may become the leader; a new one is watched for some seconds first.
+    async fn all_vote(&self) {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let path = "sys/storage/raft/configuration";
+            let answer = self.client(0).read(path).await;
+            let servers = answer.data()["config"]["servers"].as_array().cloned();
+            let voters = servers.unwrap_or_default();
+            let voters = voters
+                .iter()
+                .filter(|server| server["voter"] == json!(true));
+            if voters.count() == self.nodes.len() {
+                return;
+            }
+            assert!(Instant::now() < give_up, "some do not vote: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     pub(crate) fn client(&self, node: usize) -> Client {

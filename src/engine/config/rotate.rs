@@ -1,0 +1,272 @@
+//! `config/rotate-root`: a new credential for this mount, asked for by somebody.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use super::rotate_entry::RootType;
+use super::rotate_record::RootRecord;
+use super::rotate_removal::settle;
+use super::{rotate_successor, rotate_tick};
+use crate::atlas::{Atlas, AtlasError, Patience, Priority};
+use crate::engine::error::EngineError;
+use crate::engine::renewal::{Record as _, RenewalError, Tools, renew, retire};
+use crate::engine::schedule::Trouble;
+use crate::engine::{Engine, OPERATION_PREFIX};
+use crate::framework::{Call, Display, Field, Path, PathOperation};
+use crate::vault::failure::chain;
+use crate::vault::{Data, Operation, Response};
+
+/// Between two rotations, unless one is forced.
+const SMALLEST_GAP: TimeDelta = TimeDelta::minutes(1);
+/// The most credentials that wait to be removed before no more are made.
+const MAX_REMOVALS: usize = 4;
+
+/// The path of the rotation by hand.
+pub(super) fn path() -> Path<Engine> {
+    Path::new("config/rotate-root")
+        .help(
+            "Replace the credential of this mount by a new one.",
+            "An API key is replaced by a new key with the same roles, projects and access list, or, \
+             with credential_type=service_account, by a service account with the same reach; a \
+             service account gets a new secret. The new credential is proved before it is stored, \
+             and the old one is deleted in Atlas afterwards.",
+        )
+        .display(Display::operation(OPERATION_PREFIX, "rotate", "root-credentials"))
+        .field(
+            Field::text("credential_type")
+                .about(
+                    "What the new credential is: service_account leaves an API key behind for \
+                     good. By default it is of the present one's type.",
+                )
+                .one_of(RootType::NAMES),
+        )
+        .field(
+            Field::boolean("force")
+                .about("Rotate even right after another rotation.")
+                .default(false),
+        )
+        .operation(
+            Operation::Update,
+            PathOperation::new(by_hand).summary("Replace the credential of this mount."),
+        )
+        .forwarded()
+}
+
+async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let patience = Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Issue,
+    };
+    let _turn = engine.root.turn(patience.deadline).await?;
+    let record = RootRecord::load(&engine).await?;
+    let mut record = record.ok_or(EngineError::NotConfigured)?;
+    let to = wanted(&call, record.entry.root_type())?;
+    let now = engine.clock.now();
+    let last = record.entry.rotation.last_rotated;
+    if let Some(last) = last
+        && now < last + SMALLEST_GAP
+        && !call.fields.boolean("force").unwrap_or(false)
+    {
+        return Err(RenewalError::TooSoon {
+            seconds_ago: (now - last).num_seconds(),
+            until: last + SMALLEST_GAP,
+        }
+        .into());
+    }
+    rotate(&mut record, to, patience).await?;
+    Ok(Some(Response {
+        warnings: rotate_tick::warnings(&record.entry, now),
+        ..Response::data(told(&record))
+    }))
+}
+
+fn wanted(call: &Call, present: RootType) -> Result<RootType, EngineError> {
+    let bad = |reason: &str| Err(EngineError::BadInput(format!("credential_type: {reason}")));
+    match call.fields.text("credential_type").map(str::trim) {
+        None | Some("") => Ok(present),
+        Some(name) => match (RootType::named(name), present) {
+            (Some(to), present) if to == present => Ok(to),
+            (Some(RootType::ServiceAccount), _) => Ok(RootType::ServiceAccount),
+            (Some(RootType::ProgrammaticApiKey), _) => bad(
+                "a service account is not replaced by an API key; write the key to config instead",
+            ),
+            _ => bad("give programmatic_api_key or service_account"),
+        },
+    }
+}
+
+fn told(record: &RootRecord) -> Data {
+    let entry = &record.entry;
+    let mut data = Data::from_iter([
+        (
+            "credential_type".to_owned(),
+            json!(entry.root_type().name()),
+        ),
+        (
+            "last_rotated".to_owned(),
+            json!(entry.rotation.last_rotated),
+        ),
+        ("next_rotation".to_owned(), json!(entry.due())),
+    ]);
+    if let Some(client_id) = &entry.client_id {
+        data.insert("client_id".to_owned(), json!(client_id));
+        let expires_at = entry.client_secret_expires_at;
+        data.insert("client_secret_expires_at".to_owned(), json!(expires_at));
+    } else {
+        data.insert("public_key".to_owned(), json!(entry.public_key));
+    }
+    data
+}
+
+/// Rotates now, and removes the old credential if no request works with it any more; else the tick
+/// does that. A failure is noted with the configuration.
+pub(super) async fn rotate(
+    record: &mut RootRecord,
+    to: RootType,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let outcome = replace(record, to, patience).await;
+    if let Err(error) = &outcome {
+        note_failure(record, error).await;
+        return outcome;
+    }
+    tracing::info!(
+        credential_type = to.name(),
+        "this mount's credential was rotated"
+    );
+    // The new credential is in use: a failure here is logged, and the tick tries again.
+    let _ = tidy_up(record, patience).await;
+    Ok(())
+}
+
+async fn replace(
+    record: &mut RootRecord,
+    to: RootType,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let present = record.entry.root_type();
+    if (present, to) == (RootType::ServiceAccount, RootType::ServiceAccount) {
+        return renew_secret(record, patience).await;
+    }
+    // What an earlier attempt may have left is looked at before anything new is made.
+    let linked = record.engine.connection.linked().await?;
+    settle(record, &linked, patience).await?;
+    drop(linked);
+    if record.entry.rotation.removals.len() >= MAX_REMOVALS {
+        return Err(RenewalError::TooManyRemovals.into());
+    }
+    rotate_successor::succeed(record, to, patience).await
+}
+
+async fn renew_secret(record: &mut RootRecord, patience: Patience) -> Result<(), EngineError> {
+    let engine = Arc::clone(&record.engine);
+    let linked = engine.connection.linked().await?;
+    let org = record.entry.organization_id.clone();
+    let org = org.ok_or(EngineError::OrganizationUnknown)?;
+    let lifetime = rotate_successor::lifetime(record, &linked, &org, patience).await;
+    let tools = Tools {
+        engine: &engine,
+        atlas: &linked.atlas,
+        patience,
+        lifetime,
+    };
+    let before = record.entry.rotation.last_rotated;
+    let outcome = renew(&mut record.account()?, &tools, false).await;
+    if outcome.is_err() && record.entry.rotation.last_rotated != before {
+        // Published, but not known to be stored: what is stored decides.
+        engine.connection.reset();
+    }
+    outcome?;
+    record.take_up()
+}
+
+/// Removes replaced credentials and half-made ones, as far as they may go now.
+pub(super) async fn tidy_up(
+    record: &mut RootRecord,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let engine = Arc::clone(&record.engine);
+    let linked = engine.connection.linked().await?;
+    let settled = settle(record, &linked, patience).await;
+    let retiring = !record.entry.rotation.renewal.retiring.is_empty();
+    if retiring && !engine.root.is_old_in_use() {
+        let tools = tools(&engine, &linked.atlas, patience);
+        let mut account = record.account()?;
+        if let Err(error) = retire(&mut account, &tools).await {
+            tracing::warn!(error = %chain(&error), "the replaced secret was not removed yet");
+            return Err(error);
+        }
+    }
+    settled
+}
+
+fn tools<'a>(engine: &'a Engine, atlas: &'a Atlas, patience: Patience) -> Tools<'a> {
+    Tools {
+        engine,
+        atlas,
+        patience,
+        lifetime: crate::atlas::Hours::SHORTEST_SECRET,
+    }
+}
+
+/// Looks at the configuration's own account: what Atlas tells of its secret is noted.
+pub(super) async fn inspect(
+    record: &mut RootRecord,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let engine = Arc::clone(&record.engine);
+    let linked = engine.connection.linked().await?;
+    let tools = tools(&engine, &linked.atlas, patience);
+    let mut account = record.account()?;
+    let (_, learnt) = crate::engine::renewal::look(&mut account, &tools).await?;
+    if learnt {
+        account.store().await
+    } else {
+        Ok(())
+    }
+}
+
+/// Notes a failure for the next try and for people.
+async fn note_failure(record: &mut RootRecord, error: &EngineError) {
+    let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
+    let rotation = &mut record.entry.rotation;
+    let trouble = Trouble::after(rotation.trouble.as_ref(), error, now, entropy);
+    tracing::warn!(
+        error = trouble.error, next_try = %trouble.next_try,
+        "the rotation of this mount's credential failed; the present one stays in use"
+    );
+    let is_storage = matches!(error, EngineError::Storage(_));
+    rotation.trouble = Some(trouble);
+    // After a failed write nobody knows what is stored: it is not written over.
+    if is_storage {
+        return;
+    }
+    if let Err(error) = record.store().await {
+        tracing::warn!(error = %chain(&error), "the failure was not stored");
+    }
+}
+
+/// What Atlas tells of the secret that is being configured, if it tells.
+pub(super) async fn learn(
+    engine: &Engine,
+    atlas: &Atlas,
+    entry: &mut super::ConfigEntry,
+    patience: Patience,
+) {
+    let (Some(client_id), Some(org)) = (&entry.client_id, &entry.organization_id) else {
+        return;
+    };
+    let level = crate::atlas::Level::Org(org.clone());
+    let account: Result<_, AtlasError> = atlas.service_account(&level, client_id, patience).await;
+    let now = engine.clock.now();
+    let secrets = account.map(|account| account.secrets).unwrap_or_default();
+    let mut fitting = secrets
+        .into_iter()
+        .filter(|state| state.may_be(&entry.client_secret) && !state.is_expired(now));
+    if let (Some(state), None) = (fitting.next(), fitting.next()) {
+        entry.client_secret_expires_at = state.expires_at;
+        entry.rotation.client_secret_id = Some(state.id);
+    }
+}

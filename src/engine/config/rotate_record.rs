@@ -1,0 +1,192 @@
+//! The configuration in hand while its credential is rotated, and the turn to have it in hand.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::MutexGuard;
+use tokio::time::{Instant, timeout_at};
+
+use super::entry::ConfigEntry;
+use crate::atlas::{ClientId, Level, OrgId, SecretId};
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::renewal::{Held, Record, Renewal, RenewalError};
+use crate::engine::{Engine, keys, stored};
+
+/// What one mount keeps in memory about its configuration.
+#[derive(Default)]
+pub(crate) struct Root {
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Clients of credentials that were replaced: alive as long as a request holds one.
+    replaced: Vec<Weak<Linked>>,
+    /// The mark of the secret's end that the log has told.
+    told: Option<usize>,
+    looked_at: Option<DateTime<Utc>>,
+}
+
+impl Root {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody else changes the configuration.
+    pub(super) async fn turn(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>, EngineError> {
+        let turn = timeout_at(deadline, self.turn.lock()).await;
+        turn.map_err(|_| RenewalError::Busy.into())
+    }
+
+    /// A client was replaced; requests under way may hold it.
+    pub(super) fn replaced(&self, linked: Option<&Arc<Linked>>) {
+        let mut state = self.state();
+        state.replaced.retain(|each| each.strong_count() > 0);
+        state.replaced.extend(linked.map(Arc::downgrade));
+    }
+
+    /// Whether a request still works with a credential that was replaced.
+    pub(super) fn is_old_in_use(&self) -> bool {
+        let state = self.state();
+        state.replaced.iter().any(|each| each.strong_count() > 0)
+    }
+
+    pub(super) fn told(&self) -> Option<usize> {
+        self.state().told
+    }
+
+    pub(super) fn tell(&self, mark: Option<usize>) {
+        self.state().told = mark;
+    }
+
+    /// Whether the account is to be looked at, after so long a time; if so, that is noted.
+    pub(super) fn is_time_to_look(&self, now: DateTime<Utc>, every: chrono::TimeDelta) -> bool {
+        let mut state = self.state();
+        let due = state.looked_at.is_none_or(|at| now - at >= every);
+        if due {
+            state.looked_at = Some(now);
+        }
+        due
+    }
+}
+
+/// The configuration in hand.
+pub(super) struct RootRecord {
+    pub(super) engine: Arc<Engine>,
+    pub(super) entry: ConfigEntry,
+    account: Option<(ClientId, OrgId)>,
+}
+
+impl RootRecord {
+    /// The stored configuration; [`None`] if there is none.
+    pub(super) async fn load(engine: &Arc<Engine>) -> Result<Option<Self>, EngineError> {
+        let entry: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
+        Ok(entry.map(|entry| Self {
+            engine: Arc::clone(engine),
+            account: entry.client_id.clone().zip(entry.organization_id.clone()),
+            entry,
+        }))
+    }
+
+    /// As an account whose secret can be renewed.
+    pub(super) fn account(&mut self) -> Result<AccountRecord<'_>, EngineError> {
+        let (client_id, org) = self
+            .account
+            .clone()
+            .ok_or(EngineError::OrganizationUnknown)?;
+        Ok(AccountRecord {
+            root: self,
+            client_id,
+            level: Level::Org(org),
+        })
+    }
+
+    /// Writes the configuration.
+    pub(super) async fn store(&self) -> Result<(), EngineError> {
+        stored::save(
+            &*self.engine.storage,
+            keys::CONFIG.to_owned(),
+            &self.entry,
+            true,
+        )
+        .await
+    }
+
+    /// Lets new requests use the stored credential. The old client goes when the last request that
+    /// holds it has ended.
+    pub(super) fn take_up(&mut self) -> Result<(), EngineError> {
+        let linked = self.engine.connection.link(&self.entry)?;
+        let old = self.engine.connection.replace(linked);
+        self.engine.root.replaced(old.as_ref());
+        self.account = (self.entry.client_id.clone()).zip(self.entry.organization_id.clone());
+        Ok(())
+    }
+
+    /// Notes that a rotation has succeeded.
+    pub(super) fn note_success(&mut self, now: DateTime<Utc>) {
+        let rotation = &mut self.entry.rotation;
+        rotation.last_rotated = Some(now);
+        rotation.trouble = None;
+        rotation.missed_window = None;
+        rotation.plan_next(now);
+    }
+}
+
+/// The configuration's service account.
+pub(super) struct AccountRecord<'a> {
+    root: &'a mut RootRecord,
+    client_id: ClientId,
+    level: Level,
+}
+
+#[async_trait]
+impl Record for AccountRecord<'_> {
+    fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+
+    fn level(&self) -> Level {
+        self.level.clone()
+    }
+
+    /// Only requests under way use the old secret, and those are waited for.
+    fn overlap(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn current(&self) -> Option<Held> {
+        let entry = &self.root.entry;
+        Some(Held {
+            id: entry.rotation.client_secret_id.clone(),
+            client_secret: entry.client_secret.clone(),
+            expires_at: entry.client_secret_expires_at,
+        })
+    }
+
+    fn amend_current(&mut self, id: Option<SecretId>, expires_at: Option<DateTime<Utc>>) {
+        self.root.entry.rotation.client_secret_id = id;
+        self.root.entry.client_secret_expires_at = expires_at;
+    }
+
+    fn publish(&mut self, held: Held, now: DateTime<Utc>) {
+        self.amend_current(held.id, held.expires_at);
+        self.root.entry.client_secret = held.client_secret;
+        self.root.note_success(now);
+    }
+
+    fn renewal(&self) -> &Renewal {
+        &self.root.entry.rotation.renewal
+    }
+
+    fn renewal_mut(&mut self) -> &mut Renewal {
+        &mut self.root.entry.rotation.renewal
+    }
+
+    async fn store(&self) -> Result<(), EngineError> {
+        self.root.store().await
+    }
+}

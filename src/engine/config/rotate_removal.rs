@@ -1,0 +1,168 @@
+//! Deleting what the rotation of the configuration's credential leaves behind: credentials that were
+//! begun and never taken up, and those that were replaced.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::principal::Principal;
+use super::rotate_entry::{Removal, RootType};
+use super::rotate_record::RootRecord;
+use crate::atlas::{AtlasError, Level, Patience};
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::schedule::Trouble;
+
+/// Atlas's lists may lag behind a create. What is not listed this long after was never made.
+const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
+
+impl Removal {
+    /// One that is about to be made.
+    pub(super) fn of_new(
+        credential_type: RootType,
+        organization_id: crate::atlas::OrgId,
+        description: String,
+        since: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            credential_type,
+            organization_id,
+            description,
+            programmatic_api_key_id: None,
+            public_key: String::new(),
+            client_id: None,
+            since,
+            replaced: false,
+            trouble: None,
+        }
+    }
+
+    /// One that was replaced.
+    pub(super) fn of_old(made: Principal, public_key: String, since: DateTime<Utc>) -> Self {
+        let (kind, org) = match &made {
+            Principal::ApiKey(org, _) => (RootType::ProgrammaticApiKey, org.clone()),
+            Principal::ServiceAccount(org, _) => (RootType::ServiceAccount, org.clone()),
+        };
+        let mut removal = Self::of_new(kind, org, String::new(), since);
+        removal.replaced = true;
+        removal.public_key = public_key;
+        removal.note(made);
+        removal
+    }
+
+    /// Notes what Atlas made.
+    pub(super) fn note(&mut self, made: Principal) {
+        match made {
+            Principal::ApiKey(_, id) => self.programmatic_api_key_id = Some(id),
+            Principal::ServiceAccount(_, id) => self.client_id = Some(id),
+        }
+    }
+
+    fn made(&self) -> Option<Principal> {
+        let org = self.organization_id.clone();
+        match (&self.programmatic_api_key_id, &self.client_id) {
+            (Some(id), _) => Some(Principal::ApiKey(org, id.clone())),
+            (None, Some(id)) => Some(Principal::ServiceAccount(org, id.clone())),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Removes what is due, with the present credential. What does not succeed stays for the next tick.
+pub(super) async fn settle(
+    record: &mut RootRecord,
+    linked: &Linked,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let now = record.engine.clock.now();
+    let old_in_use = record.engine.root.is_old_in_use();
+    let removals = std::mem::take(&mut record.entry.rotation.removals);
+    let before = removals.clone();
+    for mut removal in removals {
+        if removal.is_credential_of(&record.entry) {
+            continue;
+        }
+        let waits = removal.trouble.as_ref().is_some_and(|t| t.next_try > now)
+            || (removal.replaced && old_in_use);
+        let gone = if waits {
+            Ok(false)
+        } else {
+            take_away(linked, &removal, patience, now).await
+        };
+        if let Err(error) = &gone {
+            let entropy = &*record.engine.entropy;
+            let trouble = Trouble::after(removal.trouble.as_ref(), error, now, entropy);
+            tracing::warn!(
+                error = trouble.error, next_try = %trouble.next_try, replaced = removal.replaced,
+                "a credential of this mount's configuration is still to be removed in Atlas"
+            );
+            removal.trouble = Some(trouble);
+        }
+        if !gone.unwrap_or(false) {
+            record.entry.rotation.removals.push(removal);
+        }
+    }
+    if record.entry.rotation.removals == before {
+        return Ok(());
+    }
+    record.store().await
+}
+
+/// False: nothing is listed, which does not prove anything yet.
+async fn take_away(
+    linked: &Linked,
+    removal: &Removal,
+    patience: Patience,
+    now: DateTime<Utc>,
+) -> Result<bool, EngineError> {
+    if let Some(made) = removal.made() {
+        remove(linked, &made, patience).await?;
+        return Ok(true);
+    }
+    let found = find(linked, removal, patience)
+        .await
+        .map_err(|error| EngineError::atlas("looking for a half-made credential", error))?;
+    for made in &found {
+        remove(linked, made, patience).await?;
+    }
+    Ok(!found.is_empty() || now - removal.since > LISTED_WITHIN)
+}
+
+async fn remove(linked: &Linked, made: &Principal, patience: Patience) -> Result<(), EngineError> {
+    let deletion = crate::engine::creds::remove(linked, &made.clone().into(), patience).await?;
+    tracing::info!(
+        ?made,
+        ?deletion,
+        "a credential of this mount's configuration was removed"
+    );
+    Ok(())
+}
+
+async fn find(
+    linked: &Linked,
+    removal: &Removal,
+    patience: Patience,
+) -> Result<Vec<Principal>, AtlasError> {
+    let org = &removal.organization_id;
+    let description = &removal.description;
+    let atlas = &linked.atlas;
+    match removal.credential_type {
+        RootType::ProgrammaticApiKey => {
+            let keys = atlas
+                .find_org_api_keys_by_description(org, description, patience)
+                .await?;
+            let made = keys
+                .into_iter()
+                .map(|key| Principal::ApiKey(org.clone(), key.id));
+            Ok(made.collect())
+        }
+        RootType::ServiceAccount => {
+            let level = Level::Org(org.clone());
+            let accounts = atlas
+                .find_service_accounts_by_name(&level, description, patience)
+                .await?;
+            let made = accounts
+                .into_iter()
+                .map(|account| Principal::ServiceAccount(org.clone(), account.client_id));
+            Ok(made.collect())
+        }
+    }
+}

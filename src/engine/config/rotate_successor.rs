@@ -1,0 +1,333 @@
+//! A new credential in the place of an API key: another key, or a service account, with the same
+//! reach. Atlas cannot rotate a key in place.
+//!
+//! Before Atlas is asked to make it, the configuration notes it among what is to be removed; the
+//! write that takes it up strikes it off that list and puts the old key there. So whatever stops the
+//! work, the credential that the configuration does not hold is removed in the end.
+
+use std::collections::BTreeMap;
+
+use super::entry::ConfigEntry;
+use super::principal::Principal;
+use super::rotate_entry::{Removal, RootType};
+use super::rotate_record::RootRecord;
+use super::rotate_removal::settle;
+use crate::atlas::{
+    AccessList, ApiKeyId, AtlasError, Hours, Level, NewApiKey, NewServiceAccount, OrgId, Patience,
+    ProjectId,
+};
+use crate::base::{Sensitive, base62};
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::renewal::patiently;
+
+/// What an operator reads beside the account in Atlas.
+const ABOUT: &str = "The credential of a Vault or OpenBao mount, made by its config rotate-root";
+
+/// Everything that the present key may do, and from where.
+struct Reach {
+    org: OrgId,
+    key: ApiKeyId,
+    roles: Vec<String>,
+    projects: BTreeMap<ProjectId, Vec<String>>,
+    access_list: AccessList,
+}
+
+/// The parts of a credential that Atlas shows once.
+enum Successor {
+    ApiKey {
+        public_key: String,
+        private_key: Sensitive,
+    },
+    ServiceAccount(crate::atlas::CreatedServiceAccount),
+}
+
+/// Makes a credential of that type, proves it, stores it, and leaves the old key to be removed.
+pub(super) async fn succeed(
+    record: &mut RootRecord,
+    to: RootType,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let linked = record.engine.connection.linked().await?;
+    let reach = reach(&linked, &record.entry, patience).await?;
+    let now = record.engine.clock.now();
+    // Not in the form of what is issued: nobody may take it for a stray.
+    let name = format!("mongodbatlas-root-{}", base62(&*record.engine.entropy, 20));
+    let planned = Removal::of_new(to, reach.org.clone(), name.clone(), now);
+    record.entry.rotation.removals.push(planned);
+    record.store().await?;
+    match prepare(record, &linked, &reach, &name, to, patience).await {
+        Ok(successor) => take_up(record, successor, &reach, &name).await,
+        Err(error) => Err(undo(record, &linked, &name, error, patience).await),
+    }
+}
+
+/// Reads what the key may do. Source: Atlas API `getSystemStatus`, `getOrgApiKey`.
+async fn reach(
+    linked: &Linked,
+    entry: &ConfigEntry,
+    patience: Patience,
+) -> Result<Reach, EngineError> {
+    let reading = |error| EngineError::atlas("reading what the present API key may do", error);
+    let atlas = &linked.atlas;
+    let known = atlas.who_am_i(patience).await.map_err(reading)?.api_key;
+    let of_caller = known.as_ref().map(|key| &key.roles).into_iter().flatten();
+    let org = entry.organization_id.clone();
+    let org = org.or_else(|| of_caller.into_iter().find_map(|role| role.org_id.clone()));
+    let org = org.ok_or(EngineError::OrganizationUnknown)?;
+    let key = match known {
+        Some(key) => atlas.api_key(&org, &key.id, patience).await,
+        None => own_key(linked, &org, &entry.public_key, patience).await,
+    };
+    let key = key.map_err(reading)?;
+    let access_list = atlas.api_key_access_list(&org, &key.id, patience).await;
+    let mut roles = Vec::new();
+    let mut projects: BTreeMap<ProjectId, Vec<String>> = BTreeMap::new();
+    for grant in key.roles {
+        match grant.project_id {
+            Some(project) => projects.entry(project).or_default().push(grant.role_name),
+            None => roles.push(grant.role_name),
+        }
+    }
+    Ok(Reach {
+        org,
+        key: key.id,
+        roles,
+        projects,
+        access_list: access_list.map_err(reading)?,
+    })
+}
+
+async fn own_key(
+    linked: &Linked,
+    org: &OrgId,
+    public_key: &str,
+    patience: Patience,
+) -> Result<crate::atlas::ApiKey, AtlasError> {
+    let keys = linked.atlas.list_org_api_keys(org, patience).await?;
+    let own = keys.into_iter().find(|key| key.public_key == public_key);
+    own.ok_or(AtlasError::MalformedAnswer {
+        operation: "listOrgApiKeys",
+        source: crate::atlas::AnswerFault::Missing { field: "publicKey" },
+    })
+}
+
+/// Makes the credential, gives it the reach of the old one, and proves it by a call.
+async fn prepare(
+    record: &mut RootRecord,
+    linked: &Linked,
+    reach: &Reach,
+    name: &str,
+    to: RootType,
+    patience: Patience,
+) -> Result<Successor, EngineError> {
+    let (made, successor) = create(record, linked, reach, name, to, patience).await?;
+    planned(record, name, |removal| removal.note(made.clone()));
+    record.store().await?;
+    give_reach(linked, reach, &made, patience).await?;
+    let mut entry = record.entry.clone();
+    put_into(&mut entry, &successor);
+    let new = record.engine.connection.link(&entry)?;
+    let may_pass =
+        |error: &AtlasError| error.is_unauthenticated() || error.says_address_is_not_listed();
+    let seen = patiently(&record.engine, patience, may_pass, || {
+        new.atlas.organizations(patience)
+    });
+    let seen = seen.await.map_err(not_proved)?;
+    if seen.iter().any(|org| org.id == reach.org) {
+        Ok(successor)
+    } else {
+        Err(EngineError::OrganizationUnknown)
+    }
+}
+
+/// The credential in use was not refused: the new one was.
+fn not_proved(source: AtlasError) -> EngineError {
+    EngineError::Atlas {
+        advice: "proving the new credential by a call; the present one stays in use".to_owned(),
+        source,
+    }
+}
+
+async fn create(
+    record: &RootRecord,
+    linked: &Linked,
+    reach: &Reach,
+    name: &str,
+    to: RootType,
+    patience: Patience,
+) -> Result<(Principal, Successor), EngineError> {
+    let level = Level::Org(reach.org.clone());
+    match to {
+        RootType::ProgrammaticApiKey => {
+            let new = NewApiKey {
+                description: name.to_owned(),
+                roles: reach.roles.clone(),
+            };
+            let key = linked.atlas.create_api_key(&level, &new, patience).await;
+            let key = key.map_err(|error| EngineError::atlas("creating the new API key", error))?;
+            let successor = Successor::ApiKey {
+                public_key: key.public_key,
+                private_key: key.private_key,
+            };
+            Ok((Principal::ApiKey(reach.org.clone(), key.id), successor))
+        }
+        RootType::ServiceAccount => {
+            let new = NewServiceAccount {
+                name: name.to_owned(),
+                description: ABOUT.to_owned(),
+                roles: reach.roles.clone(),
+                secret_lifetime: lifetime(record, linked, &reach.org, patience).await,
+            };
+            let created = linked
+                .atlas
+                .create_service_account(&level, &new, patience)
+                .await;
+            let account = created
+                .map_err(|error| EngineError::atlas("creating the new service account", error))?;
+            let made = Principal::ServiceAccount(reach.org.clone(), account.client_id.clone());
+            Ok((made, Successor::ServiceAccount(account)))
+        }
+    }
+}
+
+/// The lifetime of a new secret, as far as the organization allows it.
+pub(super) async fn lifetime(
+    record: &RootRecord,
+    linked: &Linked,
+    org: &OrgId,
+    patience: Patience,
+) -> Hours {
+    let now = record.engine.clock.now();
+    let longest = &record.engine.longest_secrets;
+    let longest = longest.of(&linked.atlas, org, now, patience).await;
+    record.entry.rotation.lifetime(now).min(longest)
+}
+
+async fn give_reach(
+    linked: &Linked,
+    reach: &Reach,
+    made: &Principal,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let atlas = &linked.atlas;
+    let listed = match made {
+        Principal::ApiKey(org, id) => {
+            atlas
+                .add_api_key_access_list(org, id, &reach.access_list, patience)
+                .await
+        }
+        Principal::ServiceAccount(org, id) => {
+            let level = Level::Org(org.clone());
+            atlas
+                .add_service_account_access_list(&level, id, &reach.access_list, patience)
+                .await
+        }
+    };
+    listed
+        .map_err(|error| EngineError::atlas("setting the new credential's access list", error))?;
+    for (project, roles) in &reach.projects {
+        let assigned = match made {
+            Principal::ApiKey(_, id) => {
+                atlas
+                    .assign_api_key_to_project(project, id, roles, patience)
+                    .await
+            }
+            Principal::ServiceAccount(_, id) => {
+                atlas
+                    .invite_service_account_to_project(project, id, roles, patience)
+                    .await
+            }
+        };
+        assigned.map_err(|error| {
+            let doing = format!("assigning the new credential to project {project}");
+            EngineError::atlas(&doing, error)
+        })?;
+    }
+    Ok(())
+}
+
+fn put_into(entry: &mut ConfigEntry, successor: &Successor) {
+    match successor {
+        Successor::ApiKey {
+            public_key,
+            private_key,
+        } => {
+            entry.public_key.clone_from(public_key);
+            entry.private_key = private_key.clone();
+        }
+        Successor::ServiceAccount(account) => {
+            entry.public_key.clear();
+            entry.private_key = Sensitive::default();
+            entry.client_id = Some(account.client_id.clone());
+            entry.client_secret = account.secret.client_secret.clone();
+            entry.client_secret_expires_at = Some(account.secret.expires_at);
+            entry.rotation.client_secret_id = Some(account.secret.id.clone());
+        }
+    }
+}
+
+fn planned(record: &mut RootRecord, name: &str, change: impl FnOnce(&mut Removal)) {
+    let removals = &mut record.entry.rotation.removals;
+    if let Some(removal) = removals.iter_mut().find(|each| each.description == name) {
+        change(removal);
+    }
+}
+
+/// One write makes the new credential the configuration's and the old one a thing to be removed.
+async fn take_up(
+    record: &mut RootRecord,
+    successor: Successor,
+    reach: &Reach,
+    name: &str,
+) -> Result<(), EngineError> {
+    let now = record.engine.clock.now();
+    let public_key = record.entry.public_key.clone();
+    put_into(&mut record.entry, &successor);
+    record.entry.organization_id = Some(reach.org.clone());
+    let removals = &mut record.entry.rotation.removals;
+    removals.retain(|each| each.description != name);
+    let old = Principal::ApiKey(reach.org.clone(), reach.key.clone());
+    removals.push(Removal::of_old(old, public_key, now));
+    record.note_success(now);
+    if let Err(error) = record.store().await {
+        // Whether it was stored is not known, so both credentials are left alone: the tick reads
+        // what is stored, and there stands which of them is to be removed.
+        record.engine.connection.reset();
+        return Err(error);
+    }
+    record.take_up()
+}
+
+/// Removes what was made. The error stays the one that led here.
+async fn undo(
+    record: &mut RootRecord,
+    linked: &Linked,
+    name: &str,
+    error: EngineError,
+    patience: Patience,
+) -> EngineError {
+    let made = |each: &Removal| {
+        each.programmatic_api_key_id.is_some()
+            || each.client_id.is_some()
+            || error.outcome_unknown()
+    };
+    let removals = &mut record.entry.rotation.removals;
+    removals.retain(|each| each.description != name || made(each));
+    let undone = match record.store().await {
+        Ok(()) => settle(record, linked, patience).await,
+        Err(failure) => {
+            // What cannot be noted is at least removed; the list in storage is the longer one.
+            let _ = settle(record, linked, patience).await;
+            Err(failure)
+        }
+    };
+    if let Err(failure) = undone {
+        let error = crate::vault::failure::chain(&failure);
+        tracing::warn!(
+            error,
+            "a rotation of the configuration's credential is undone by the next tick"
+        );
+    }
+    error
+}

@@ -1,0 +1,157 @@
+//! The minute's look at the configuration's credential: a rotation that is due, what rotations left
+//! behind, and a secret that is about to end. And what people are told of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::entry::ConfigEntry;
+use super::rotate;
+use super::rotate_entry::NAME;
+use super::rotate_record::RootRecord;
+use crate::atlas::{Patience, Priority};
+use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::engine::schedule::log_marks;
+use crate::vault::Data;
+
+const PATIENCE: Duration = Duration::from_secs(45);
+/// Somebody else who changes the configuration is waited for as long.
+const TURN_PATIENCE: Duration = Duration::from_secs(1);
+const LOOK_EVERY: TimeDelta = TimeDelta::days(1);
+const WHAT: &str = "the client_secret of this mount's configuration";
+
+/// Does what is due. Failures are noted with the configuration and logged.
+pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
+    let Ok(_turn) = engine.root.turn(Instant::now() + TURN_PATIENCE).await else {
+        return Ok(());
+    };
+    let Some(mut record) = RootRecord::load(engine).await? else {
+        return Ok(());
+    };
+    let now = engine.clock.now();
+    let mark = log_marks(&record.entry.outlook(), WHAT, engine.root.told(), now);
+    engine.root.tell(mark);
+    // A rotation deletes what it replaces, so it waits as well.
+    if record.entry.hold_deletions {
+        return Ok(());
+    }
+    pass_over_missed(&mut record, now).await?;
+    let patience = Patience::within(PATIENCE, Priority::Background);
+    if leaves_work(&record.entry) {
+        // Logged where it happened; it must not keep a rotation from its turn.
+        let _ = rotate::tidy_up(&mut record, patience).await;
+    }
+    if is_due(&record.entry, now) {
+        let to = record.entry.root_type();
+        // Noted with the configuration, for the next try.
+        let _ = rotate::rotate(&mut record, to, patience).await;
+    } else if record.entry.client_id.is_some() && engine.root.is_time_to_look(now, LOOK_EVERY) {
+        let looked = rotate::inspect(&mut record, patience).await;
+        if let Err(error) = looked {
+            tracing::debug!(%error, "the configuration's own account could not be looked at");
+        }
+    }
+    Ok(())
+}
+
+fn leaves_work(entry: &ConfigEntry) -> bool {
+    !entry.rotation.removals.is_empty() || !entry.rotation.renewal.retiring.is_empty()
+}
+
+/// A renewal that has begun is finished even where rotation is by hand.
+fn is_due(entry: &ConfigEntry, now: DateTime<Utc>) -> bool {
+    let rotation = &entry.rotation;
+    let waits = rotation
+        .trouble
+        .as_ref()
+        .is_some_and(|trouble| trouble.next_try > now);
+    let begun = rotation.renewal.pending.is_some();
+    !waits && (begun || entry.due().is_some_and(|due| due <= now))
+}
+
+async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result<(), EngineError> {
+    let entry = &record.entry;
+    let plan = entry.rotation.plan();
+    let Some(due) = entry.rotation.next_rotation else {
+        return Ok(());
+    };
+    let missed = plan.closes(due, NAME).is_some_and(|end| end < now);
+    let next = plan.next(now, NAME);
+    let ends_before = entry
+        .client_secret_expires_at
+        .is_some_and(|end| next.is_some_and(|next| end <= next));
+    if !missed || ends_before || entry.rotation.renewal.pending.is_some() {
+        return Ok(());
+    }
+    tracing::warn!(%due, "the rotation of this mount's credential missed its window");
+    record.entry.rotation.missed_window = Some(due);
+    record.entry.rotation.next_rotation = next;
+    record.store().await
+}
+
+/// How rotation stands, for the mount's status.
+pub(crate) fn rotation(entry: &ConfigEntry) -> Data {
+    let mut data = Data::new();
+    show(entry, &mut data);
+    let expires_at = json!(entry.client_secret_expires_at);
+    data.insert("client_secret_expires_at".to_owned(), expires_at);
+    data
+}
+
+/// Shows how rotation stands.
+pub(super) fn show(entry: &ConfigEntry, data: &mut Data) {
+    let rotation = &entry.rotation;
+    rotation.timing.show(data);
+    let values = [
+        (
+            "disable_automated_rotation",
+            json!(rotation.disable_automated_rotation),
+        ),
+        ("last_rotated", json!(rotation.last_rotated)),
+        ("next_rotation", json!(entry.due())),
+    ];
+    data.extend(values.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(trouble) = &rotation.trouble {
+        trouble.show(data);
+    }
+    if let Some(missed) = rotation.missed_window {
+        data.insert("missed_window".to_owned(), json!(missed));
+    }
+    let waiting = rotation.removals.len() + rotation.renewal.retiring.len();
+    if waiting > 0 {
+        data.insert("credentials_to_remove".to_owned(), json!(waiting));
+    }
+}
+
+/// What readers should know.
+pub(super) fn warnings(entry: &ConfigEntry, now: DateTime<Utc>) -> Vec<String> {
+    let rotation = &entry.rotation;
+    let mut warnings = Vec::new();
+    if let Some(trouble) = &rotation.trouble {
+        warnings.push(format!(
+            "rotation has failed {} times since {}: {}",
+            trouble.failures, trouble.since, trouble.error
+        ));
+    }
+    if let Some(missed) = rotation.missed_window {
+        warnings.push(format!(
+            "the rotation of {missed} missed its window and waits for the next one"
+        ));
+    }
+    let stuck = rotation
+        .removals
+        .iter()
+        .filter_map(|removal| removal.trouble.as_ref());
+    warnings.extend(stuck.map(|trouble| {
+        format!(
+            "a {} could not be removed in Atlas yet and is tried again at {}: {}",
+            "replaced or half-made credential", trouble.next_try, trouble.error
+        )
+    }));
+    warnings.extend(entry.outlook().warning(WHAT, now));
+    warnings
+}

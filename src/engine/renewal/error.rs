@@ -1,0 +1,91 @@
+//! Why a secret could not be renewed, where that is not told by a failed call alone.
+
+use chrono::{DateTime, Utc};
+
+use crate::atlas::{AtlasError, ClientId, Hours, SecretId, SettingsError};
+
+/// Why a renewal did not get on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RenewalError {
+    /// Atlas does not know the account, or not where it is looked for.
+    #[error(
+        "client_id: Atlas knows no service account {client_id} in {place}; was it deleted by hand?"
+    )]
+    AccountGone {
+        /// The account.
+        client_id: ClientId,
+        /// The organization or project.
+        place: String,
+        /// Atlas's words.
+        #[source]
+        source: AtlasError,
+    },
+    /// Atlas does not know the organization or project, or keeps it from the credential.
+    #[error("{field}: Atlas knows no such organization or project, or not with this credential")]
+    PlaceUnknown {
+        /// The field that names it.
+        field: &'static str,
+        /// Atlas's words.
+        #[source]
+        source: AtlasError,
+    },
+    /// Both slots are taken by secrets that may be in use.
+    #[error(
+        "the account already holds two secrets, Atlas's limit: {kept} is kept for those who still \
+         use it until {until} at the latest; wait, delete it in Atlas, or give force=true where \
+         that is offered"
+    )]
+    SlotsFull {
+        /// The secret that is in the way.
+        kept: SecretId,
+        /// When it is removed.
+        until: DateTime<Utc>,
+    },
+    /// The account's own secret no longer signs in, so that only a person can help.
+    #[error(
+        "client_secret: Atlas mints no token with the account's own secret, which may have expired \
+         or been deleted: write a working one"
+    )]
+    OwnSecretRefused(#[source] AtlasError),
+    /// A new secret mints no token.
+    #[error(
+        "the new secret mints no token (yet); readers keep the present one and the new one is \
+         tried again"
+    )]
+    NotProved(#[source] AtlasError),
+    /// A new secret never minted a token.
+    #[error("the new secret minted no token within ten minutes and was given up")]
+    GivenUp(#[source] AtlasError),
+    /// Atlas refused to make a secret.
+    #[error(
+        "creating a secret of {} h; if Atlas finds that too long for the organization, give a \
+         shorter secret_ttl", .hours.get()
+    )]
+    NotCreated {
+        /// The lifetime asked for.
+        hours: Hours,
+        /// Atlas's words.
+        #[source]
+        source: AtlasError,
+    },
+    /// Asked for again right after a rotation.
+    #[error("it was rotated {seconds_ago} s ago; wait until {until}, or give force=true")]
+    TooSoon {
+        /// Since the last rotation.
+        seconds_ago: i64,
+        /// When it may be rotated again.
+        until: DateTime<Utc>,
+    },
+    /// Earlier rotations have left too much behind.
+    #[error(
+        "earlier rotations left credentials in Atlas that could not be removed yet; see this \
+         mount's config for the reason, and try again once they are gone"
+    )]
+    TooManyRemovals,
+    /// Another rotation of the same account holds it for longer than the caller waits.
+    #[error("another rotation of this credential is under way; try again")]
+    Busy,
+    /// The account's own credential cannot be used.
+    #[error("client_secret: {0}")]
+    Unusable(#[source] SettingsError),
+}

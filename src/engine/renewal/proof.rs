@@ -1,0 +1,63 @@
+//! The proof of a secret: it mints an access token, which is revoked at once.
+//!
+//! Minting needs no place on the account's access list, so it proves the secret and nothing else.
+
+use tokio::time::{Instant, sleep};
+
+use super::record::{Record, Tools};
+use crate::atlas::{Atlas, AtlasError, ClientId, Patience};
+use crate::base::Sensitive;
+use crate::engine::Engine;
+
+/// Mints a token with a secret and revokes it.
+pub(crate) async fn prove(
+    atlas: &Atlas,
+    client_id: &ClientId,
+    secret: &Sensitive,
+    patience: Patience,
+) -> Result<(), AtlasError> {
+    let token = atlas.mint_token(client_id, secret, patience).await?;
+    let revoked = atlas
+        .revoke_token(client_id, secret, &token.value, patience)
+        .await;
+    if let Err(error) = revoked {
+        tracing::debug!(%client_id, %error, "a probe token was not revoked; it ends in an hour");
+    }
+    Ok(())
+}
+
+/// Proves a secret that was made a moment ago, which Atlas may not know everywhere yet.
+pub(super) async fn prove_new(
+    record: &dyn Record,
+    secret: &Sensitive,
+    tools: &Tools<'_>,
+) -> Result<(), AtlasError> {
+    patiently(
+        tools.engine,
+        tools.patience,
+        AtlasError::is_unauthenticated,
+        || prove(tools.atlas, record.client_id(), secret, tools.patience),
+    )
+    .await
+}
+
+/// Tries again for a short while as long as `may_pass` says of the failure that it may pass.
+pub(crate) async fn patiently<T, Work>(
+    engine: &Engine,
+    patience: Patience,
+    may_pass: impl Fn(&AtlasError) -> bool,
+    attempt: impl Fn() -> Work,
+) -> Result<T, AtlasError>
+where
+    Work: Future<Output = Result<T, AtlasError>>,
+{
+    for nap in engine.naps {
+        match attempt().await {
+            Err(error) if may_pass(&error) && Instant::now() + *nap < patience.deadline => {
+                sleep(*nap).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    attempt().await
+}

@@ -1,0 +1,109 @@
+//! What is stored of an account's secrets, and whose record it is.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use crate::atlas::{Atlas, ClientId, Hours, Level, Patience, SecretId};
+use crate::base::Sensitive;
+use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::engine::stored::plain_text;
+
+/// A secret with its value.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Held {
+    /// Atlas's id; unknown for a secret that was given by hand, until Atlas was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<SecretId>,
+    /// The value.
+    #[serde(serialize_with = "plain_text")]
+    pub(crate) client_secret: Sensitive,
+    /// When Atlas stops taking it, as far as known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+}
+
+/// A renewal that has begun: from the first moment at which Atlas may hold a secret for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    /// The account's secrets before: any other is this renewal's, should its answer be lost.
+    pub(crate) known: Vec<SecretId>,
+    /// When it began.
+    pub(crate) since: DateTime<Utc>,
+    /// The new secret, once its value is at hand; nobody else has it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) made: Option<Held>,
+}
+
+/// A secret that was replaced and is kept for those who still use it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Retiring {
+    pub(crate) id: SecretId,
+    /// When it was replaced.
+    pub(crate) since: DateTime<Utc>,
+    /// When to look whether it can go.
+    pub(crate) look_at: DateTime<Utc>,
+    /// It was in use when last looked at.
+    #[serde(default)]
+    pub(crate) in_use: bool,
+    /// Failed attempts to remove it.
+    #[serde(default)]
+    pub(crate) failures: u32,
+}
+
+/// Everything about an account's secrets but the one that is published.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Renewal {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pending: Option<Pending>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) retiring: Vec<Retiring>,
+}
+
+impl Renewal {
+    /// Whether nothing is left to be done in Atlas.
+    pub(crate) fn is_done(&self) -> bool {
+        self.pending.is_none() && self.retiring.is_empty()
+    }
+
+    /// The new secret that waits to be proved.
+    pub(crate) fn made(&self) -> Option<&Held> {
+        self.pending.as_ref()?.made.as_ref()
+    }
+}
+
+/// Where an account's secrets are kept.
+#[async_trait]
+pub(crate) trait Record: Send + Sync {
+    /// The account.
+    fn client_id(&self) -> &ClientId;
+    /// Where it is managed.
+    fn level(&self) -> Level;
+    /// How long a replaced secret lives on.
+    fn overlap(&self) -> Duration;
+    /// The secret that readers are given.
+    fn current(&self) -> Option<Held>;
+    /// Learns more of the present secret; it stays the same one.
+    fn amend_current(&mut self, id: Option<SecretId>, expires_at: Option<DateTime<Utc>>);
+    /// Makes a proved secret the one that readers are given, and notes when that was.
+    fn publish(&mut self, held: Held, now: DateTime<Utc>);
+    /// What else there is.
+    fn renewal(&self) -> &Renewal;
+    /// What else there is, to be changed.
+    fn renewal_mut(&mut self) -> &mut Renewal;
+    /// Writes all of it in one entry.
+    async fn store(&self) -> Result<(), EngineError>;
+}
+
+/// What a renewal works with.
+pub(crate) struct Tools<'a> {
+    pub(crate) engine: &'a Engine,
+    /// Signed in as whoever manages the account.
+    pub(crate) atlas: &'a Atlas,
+    pub(crate) patience: Patience,
+    /// The lifetime of a new secret.
+    pub(crate) lifetime: Hours,
+}

@@ -1,0 +1,109 @@
+//! The end of a replaced secret: after its overlap, once nobody uses it, or twice the overlap on.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::record::{Record, Retiring, Tools};
+use super::slots::{kept_may_go, look, remove};
+use crate::atlas::SecretState;
+use crate::engine::error::EngineError;
+
+/// A secret that is still in use is looked at again after a quarter of the overlap, within this.
+const LOOK_AGAIN: std::ops::RangeInclusive<Duration> =
+    Duration::from_mins(1)..=Duration::from_mins(30);
+/// The longest time between failed attempts to remove one.
+const LONGEST_DELAY: Duration = Duration::from_hours(1);
+
+/// Removes replaced secrets whose time has come.
+pub(crate) async fn retire(record: &mut dyn Record, tools: &Tools<'_>) -> Result<(), EngineError> {
+    let now = tools.engine.clock.now();
+    let is_due = |each: &Retiring| each.look_at <= now;
+    if !record.renewal().retiring.iter().any(is_due) {
+        return Ok(());
+    }
+    let outcome = retire_due(record, tools, now).await;
+    if outcome.is_err() {
+        for each in &mut record.renewal_mut().retiring {
+            if is_due(each) {
+                each.failures = each.failures.saturating_add(1);
+                let delay = Duration::from_mins(1 << each.failures.min(6));
+                each.look_at = now + delay.min(LONGEST_DELAY);
+            }
+        }
+    }
+    record.store().await?;
+    outcome
+}
+
+async fn retire_due(
+    record: &mut dyn Record,
+    tools: &Tools<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    let (secrets, _) = look(record, tools).await?;
+    for each in record.renewal().retiring.clone() {
+        if each.look_at > now {
+            continue;
+        }
+        let state = secrets.iter().find(|state| state.id == each.id);
+        match state {
+            Some(state) if is_current(record, state) => {}
+            Some(state) if !kept_may_go(record, state, each.since, now) => {
+                wait_on(record, &each, now);
+                continue;
+            }
+            Some(state) => remove(record, tools, &state.id).await?,
+            None => {}
+        }
+        let retiring = &mut record.renewal_mut().retiring;
+        retiring.retain(|kept| kept.id != each.id);
+    }
+    Ok(())
+}
+
+/// The present secret is never removed, whatever a record says.
+fn is_current(record: &dyn Record, state: &SecretState) -> bool {
+    let current = record.current().and_then(|held| held.id);
+    current.as_ref() == Some(&state.id)
+}
+
+fn wait_on(record: &mut dyn Record, each: &Retiring, now: DateTime<Utc>) {
+    let overlap = record.overlap();
+    let again = (overlap / 4).clamp(*LOOK_AGAIN.start(), *LOOK_AGAIN.end());
+    let last = each.since + overlap * 2;
+    tracing::info!(
+        client_id = %record.client_id(), secret_id = %each.id, until = %last,
+        "a replaced secret is still in use and is kept for a while"
+    );
+    for kept in &mut record.renewal_mut().retiring {
+        if kept.id == each.id {
+            kept.in_use = true;
+            kept.look_at = (now + again).min(last);
+        }
+    }
+}
+
+/// Removes from Atlas a secret that was made, or may have been made, and never published.
+pub(crate) async fn discard_pending(
+    record: &mut dyn Record,
+    tools: &Tools<'_>,
+) -> Result<(), EngineError> {
+    let Some(pending) = record.renewal().pending.clone() else {
+        return Ok(());
+    };
+    if let Some(id) = pending.made.and_then(|held| held.id) {
+        remove(record, tools, &id).await?;
+    } else {
+        let (secrets, _) = look(record, tools).await?;
+        let current = record.current().and_then(|held| held.id);
+        for state in secrets {
+            let ours = Some(&state.id) == current.as_ref();
+            if !ours && !pending.known.contains(&state.id) {
+                remove(record, tools, &state.id).await?;
+            }
+        }
+    }
+    record.renewal_mut().pending = None;
+    record.store().await
+}

@@ -1,0 +1,167 @@
+//! The steps of a renewal, from the look at the account to the secret that readers are given.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::error::RenewalError;
+use super::proof::prove_new;
+use super::record::{Held, Pending, Record, Retiring, Tools};
+use super::slots::{look, make_room, remove, told};
+use crate::atlas::{AtlasError, CreatedSecret};
+use crate::engine::error::EngineError;
+
+/// Atlas brings the end of a secret forward to this once there is a newer one.
+/// Source: Atlas documentation, "Rotate Service Account Secrets".
+const OLDER_SECRET_LIVES: TimeDelta = TimeDelta::days(7);
+/// A new secret that mints no token for so long never will.
+const GIVE_UP_AFTER: TimeDelta = TimeDelta::minutes(10);
+
+/// Gives the account a new secret and makes it the one that readers are given.
+///
+/// Carries on where an earlier renewal stopped. Whatever fails, the record is in a state that may be
+/// stored, and readers keep a secret that works. The old secret is put aside, not removed. `force`
+/// removes at once what is kept for those who still use it, if it is in the way.
+pub(crate) async fn renew(
+    record: &mut dyn Record,
+    tools: &Tools<'_>,
+    force: bool,
+) -> Result<(), EngineError> {
+    if record.renewal().made().is_none() {
+        make(record, tools, force).await?;
+    }
+    let Some(made) = record.renewal().made().cloned() else {
+        return Ok(());
+    };
+    if let Err(error) = prove_new(record, &made.client_secret, tools).await {
+        return Err(not_proved(record, tools, &made, error).await);
+    }
+    publish(record, made, tools.engine.clock.now());
+    record.store().await
+}
+
+/// Asks Atlas for a secret. Stored first: which secrets there were, so that one whose answer is lost
+/// is known for what it is.
+async fn make(record: &mut dyn Record, tools: &Tools<'_>, force: bool) -> Result<(), EngineError> {
+    let (secrets, _) = look(record, tools).await?;
+    let present = make_room(record, tools, secrets, force).await?;
+    let before = record.renewal().pending.clone();
+    let now = tools.engine.clock.now();
+    // A secret whose answer was lost may still be missing from what was just read.
+    let pending = before.clone().unwrap_or(Pending {
+        known: present,
+        since: now,
+        made: None,
+    });
+    record.renewal_mut().pending = Some(pending);
+    record.store().await?;
+    let (level, client_id) = (record.level(), record.client_id().clone());
+    let created = tools
+        .atlas
+        .create_secret(&level, &client_id, tools.lifetime, tools.patience)
+        .await;
+    match created {
+        Ok(secret) => keep(record, tools, secret, now).await,
+        Err(error) => {
+            if !error.outcome_unknown() {
+                record.renewal_mut().pending = before;
+                record.store().await?;
+            }
+            Err(not_created(record, tools, error))
+        }
+    }
+}
+
+/// Stores the new secret before anybody learns of it. One that cannot be stored is removed again.
+async fn keep(
+    record: &mut dyn Record,
+    tools: &Tools<'_>,
+    secret: CreatedSecret,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    cut_current(record, now);
+    let id = secret.id.clone();
+    if let Some(pending) = &mut record.renewal_mut().pending {
+        pending.since = now;
+        pending.made = Some(Held {
+            id: Some(secret.id),
+            client_secret: secret.client_secret,
+            expires_at: Some(secret.expires_at),
+        });
+    }
+    let Err(error) = record.store().await else {
+        return Ok(());
+    };
+    if remove(record, tools, &id).await.is_ok() {
+        record.renewal_mut().pending = None;
+    }
+    Err(error)
+}
+
+fn cut_current(record: &mut dyn Record, now: DateTime<Utc>) {
+    if let Some(current) = record.current() {
+        let cut = now + OLDER_SECRET_LIVES;
+        let expires_at = current.expires_at.map_or(cut, |end| end.min(cut));
+        record.amend_current(current.id, Some(expires_at));
+    }
+}
+
+fn publish(record: &mut dyn Record, made: Held, now: DateTime<Utc>) {
+    let replaced = record.current();
+    let expired = replaced
+        .as_ref()
+        .and_then(|held| held.expires_at)
+        .is_some_and(|end| end <= now);
+    let look_at = if expired { now } else { now + record.overlap() };
+    record.renewal_mut().pending = None;
+    record.publish(made, now);
+    if let Some(id) = replaced.and_then(|held| held.id) {
+        record.renewal_mut().retiring.push(Retiring {
+            id,
+            since: now,
+            look_at,
+            in_use: false,
+            failures: 0,
+        });
+    }
+}
+
+/// What mints no token is tried again later, and given up in the end.
+async fn not_proved(
+    record: &mut dyn Record,
+    tools: &Tools<'_>,
+    made: &Held,
+    error: AtlasError,
+) -> EngineError {
+    if !error.is_unauthenticated() {
+        return EngineError::atlas("proving the new secret by minting a token", error);
+    }
+    let since = record
+        .renewal()
+        .pending
+        .as_ref()
+        .map(|pending| pending.since);
+    let now = tools.engine.clock.now();
+    if since.is_none_or(|since| now - since < GIVE_UP_AFTER) {
+        return RenewalError::NotProved(error).into();
+    }
+    if let Some(id) = &made.id
+        && let Err(failure) = remove(record, tools, id).await
+    {
+        return failure;
+    }
+    record.renewal_mut().pending = None;
+    match record.store().await {
+        Ok(()) => RenewalError::GivenUp(error).into(),
+        Err(failure) => failure,
+    }
+}
+
+fn not_created(record: &dyn Record, tools: &Tools<'_>, source: AtlasError) -> EngineError {
+    match source {
+        AtlasError::Refused { status: 400, .. } => RenewalError::NotCreated {
+            hours: tools.lifetime,
+            source,
+        }
+        .into(),
+        source => told(record, "creating a secret of the service account", source),
+    }
+}

@@ -1,0 +1,117 @@
+//! The end of a secret's life: whether people need to be warned of it, and at which distances.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// Distances from the end at which the log tells of it, with their names.
+const MARKS: [(TimeDelta, &str); 7] = [
+    (TimeDelta::days(30), "30 days"),
+    (TimeDelta::days(14), "14 days"),
+    (TimeDelta::days(7), "7 days"),
+    (TimeDelta::days(3), "3 days"),
+    (TimeDelta::days(1), "a day"),
+    (TimeDelta::hours(1), "an hour"),
+    (TimeDelta::zero(), "no time"),
+];
+
+/// What is known of a secret's end and of the rotation that is to come before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Outlook {
+    /// When Atlas stops taking the secret, if known.
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// When it is rotated by itself, if it is.
+    pub(crate) next_rotation: Option<DateTime<Utc>>,
+    /// Whether rotations fail at present.
+    pub(crate) failing: bool,
+}
+
+impl Outlook {
+    /// The closest mark passed; [`None`] while a rotation can be relied on, or the end is far.
+    pub(crate) fn mark(&self, now: DateTime<Utc>) -> Option<usize> {
+        let expires_at = self.expires_at?;
+        let in_time = self.next_rotation.is_some_and(|next| next < expires_at);
+        if in_time && !self.failing && expires_at > now {
+            return None;
+        }
+        let left = expires_at - now;
+        MARKS.iter().rposition(|(distance, _)| left <= *distance)
+    }
+
+    /// The warning for whoever reads about `what`.
+    pub(crate) fn warning(&self, what: &str, now: DateTime<Utc>) -> Option<String> {
+        self.mark(now)?;
+        let expires_at = self.expires_at?;
+        Some(if expires_at <= now {
+            format!("{what} expired at {expires_at}: write a working one by hand")
+        } else {
+            format!(
+                "{what} expires at {expires_at} and is not rotated before by itself as things \
+                 stand: rotate it, for past that only a person can help"
+            )
+        })
+    }
+}
+
+/// Logs `what` when another mark was passed; returns the mark to remember.
+pub(crate) fn log_marks(
+    outlook: &Outlook,
+    what: &str,
+    told: Option<usize>,
+    now: DateTime<Utc>,
+) -> Option<usize> {
+    let mark = outlook.mark(now);
+    if let (Some(mark), Some(expires_at)) = (mark, outlook.expires_at)
+        && told.is_none_or(|told| told < mark)
+    {
+        let left = MARKS.get(mark).map_or("", |(_, name)| *name);
+        tracing::warn!(what, %expires_at, "a secret has {left} or less to live and no rotation to rely on");
+    }
+    mark
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outlook(left: TimeDelta, next: Option<TimeDelta>, failing: bool) -> Outlook {
+        let now = DateTime::UNIX_EPOCH;
+        Outlook {
+            expires_at: Some(now + left),
+            next_rotation: next.map(|next| now + next),
+            failing,
+        }
+    }
+
+    #[test]
+    fn a_rotation_to_rely_on_is_no_reason_to_warn() {
+        let (now, hour) = (DateTime::UNIX_EPOCH, TimeDelta::hours(1));
+        let fine = outlook(hour * 8, Some(hour), false);
+        assert_eq!(fine.mark(now), None);
+        let failing = outlook(hour * 8, Some(hour), true);
+        assert_eq!(failing.mark(now), Some(4));
+        let late = outlook(hour * 8, Some(hour * 9), false);
+        assert_eq!(late.mark(now), Some(4));
+        assert_eq!(Outlook::default().mark(now), None);
+    }
+
+    #[test]
+    fn marks_are_passed_one_by_one() {
+        let now = DateTime::UNIX_EPOCH;
+        let mark = |left: TimeDelta| outlook(left, None, false).mark(now);
+        assert_eq!(mark(TimeDelta::days(31)), None);
+        assert_eq!(mark(TimeDelta::days(30)), Some(0));
+        assert_eq!(mark(TimeDelta::days(5)), Some(2));
+        assert_eq!(mark(TimeDelta::minutes(1)), Some(5));
+        assert_eq!(mark(TimeDelta::days(-1)), Some(6));
+        let past = outlook(TimeDelta::days(-1), Some(TimeDelta::days(-2)), false);
+        let told = past.warning("the secret", now).expect("a warning");
+        assert!(told.contains("expired"), "{told}");
+    }
+
+    #[test]
+    fn each_mark_is_told_once() {
+        let now = DateTime::UNIX_EPOCH;
+        let soon = outlook(TimeDelta::days(5), None, false);
+        assert_eq!(log_marks(&soon, "a", None, now), Some(2));
+        assert_eq!(log_marks(&soon, "a", Some(2), now), Some(2));
+    }
+}

@@ -1,0 +1,204 @@
+//! Moments of rotation: from a period, or from cron in UTC with an offset for each name.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+use md5::{Digest as _, Md5};
+
+use super::timing::TICK;
+
+/// Without a window, rotations of one schedule are spread over this time at most.
+const LONGEST_SPREAD: Duration = Duration::from_mins(10);
+/// So many moments are looked at to learn how far apart they are.
+const SAMPLE: usize = 32;
+
+/// When something is rotated.
+#[derive(Debug, Clone)]
+pub(crate) enum Plan {
+    /// Only when somebody asks for it.
+    ByHand,
+    /// So long after the last time.
+    Every(Duration),
+    /// At the moments of a cron line.
+    At {
+        /// The moments, in UTC.
+        cron: Box<Cron>,
+        /// How long after a moment a rotation may begin; zero means no limit.
+        window: Duration,
+    },
+}
+
+/// How far apart rotations are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gaps {
+    pub(crate) shortest: Duration,
+    pub(crate) longest: Duration,
+}
+
+impl Plan {
+    /// The plan of a cron line; [`None`] if it is none, or never comes true.
+    pub(super) fn at(line: &str, window: Duration) -> Option<Self> {
+        let parser = CronParser::builder()
+            .seconds(Seconds::Disallowed)
+            .year(Year::Disallowed)
+            .build();
+        let cron = parser.parse(line).ok()?;
+        cron.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, false)
+            .ok()?;
+        Some(Self::At {
+            cron: Box::new(cron),
+            window,
+        })
+    }
+
+    /// The next moment for `name` after `after`; [`None`] where only people rotate.
+    pub(crate) fn next(&self, after: DateTime<Utc>, name: &str) -> Option<DateTime<Utc>> {
+        match self {
+            Self::ByHand => None,
+            Self::Every(period) => after.checked_add_signed(delta(*period)),
+            Self::At { cron, .. } => {
+                let moment = cron.find_next_occurrence(&after, false).ok()?;
+                moment.checked_add_signed(delta(self.offset(moment, name)))
+            }
+        }
+    }
+
+    /// Until when the rotation that is due at `due` may begin; [`None`] is no limit.
+    pub(crate) fn closes(&self, due: DateTime<Utc>, name: &str) -> Option<DateTime<Utc>> {
+        match self {
+            Self::At { window, .. } if !window.is_zero() => {
+                let left = window.saturating_sub(self.offset(due, name));
+                due.checked_add_signed(delta(left))
+            }
+            Self::ByHand | Self::Every(_) | Self::At { .. } => None,
+        }
+    }
+
+    /// Spreads the names on one schedule: always the same for one name, and within the first half
+    /// of the window, so that the other half is left for second tries.
+    fn offset(&self, moment: DateTime<Utc>, name: &str) -> Duration {
+        let Self::At { cron, window } = self else {
+            return Duration::ZERO;
+        };
+        let spread = if window.is_zero() {
+            let next = cron.find_next_occurrence(&moment, false);
+            let gap = next.ok().and_then(|next| (next - moment).to_std().ok());
+            gap.map_or(Duration::ZERO, |gap| (gap / 4).min(LONGEST_SPREAD))
+        } else {
+            window.saturating_sub(TICK) / 2
+        };
+        let digest = Md5::digest(name.as_bytes());
+        let number = digest
+            .iter()
+            .take(8)
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        Duration::from_secs(number.checked_rem(spread.as_secs()).unwrap_or_default())
+    }
+
+    /// How far apart rotations are from `now` on; [`None`] where only people rotate.
+    pub(crate) fn gaps(&self, now: DateTime<Utc>) -> Option<Gaps> {
+        match self {
+            Self::ByHand => None,
+            Self::Every(period) => Some(Gaps {
+                shortest: *period,
+                longest: *period,
+            }),
+            Self::At { cron, .. } => {
+                let moments: Vec<DateTime<Utc>> = cron.iter_after(now).take(SAMPLE).collect();
+                let gaps = moments.windows(2).filter_map(|pair| match pair {
+                    [earlier, later] => (*later - *earlier).to_std().ok(),
+                    _ => None,
+                });
+                let gaps: Vec<Duration> = gaps.collect();
+                Some(Gaps {
+                    shortest: gaps.iter().min().copied()?,
+                    longest: gaps.iter().max().copied()?,
+                })
+            }
+        }
+    }
+}
+
+/// A duration for calculations with times; one too long to be one is the longest there is.
+pub(super) fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a time")
+    }
+
+    fn plan(line: &str, window: u64) -> Plan {
+        Plan::at(line, Duration::from_secs(window)).expect("a plan")
+    }
+
+    #[test]
+    fn cron_lines_are_utc() {
+        let next = plan("30 3 * * SUN", 0).next(time("2025-06-04T12:00:00Z"), "a");
+        let next = next.expect("a moment");
+        let moment = time("2025-06-08T03:30:00Z");
+        assert!(
+            next >= moment && next < moment + TimeDelta::minutes(10),
+            "{next}"
+        );
+    }
+
+    #[test]
+    fn broken_lines_are_refused() {
+        for line in [
+            "",
+            "x",
+            "* * * *",
+            "0 0 3 * * *",
+            "61 * * * *",
+            "0 0 31 2 *",
+        ] {
+            assert!(Plan::at(line, Duration::ZERO).is_none(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn many_names_on_one_schedule_are_spread_and_each_keeps_its_place() {
+        let plan = plan("0 0 * * *", 7_200);
+        let after = time("2025-06-04T12:00:00Z");
+        let mut moments: Vec<_> = (0..1_000)
+            .map(|n| plan.next(after, &format!("role-{n}")).expect("a moment"))
+            .collect();
+        assert_eq!(plan.next(after, "role-0").as_ref(), moments.first());
+        let (first, half) = (time("2025-06-05T00:00:00Z"), TimeDelta::hours(1));
+        assert!(moments.iter().all(|at| *at >= first && *at < first + half));
+        moments.sort_unstable();
+        moments.dedup();
+        assert!(moments.len() > 500, "{} different moments", moments.len());
+    }
+
+    #[test]
+    fn a_window_closes_as_long_after_the_scheduled_moment_as_it_says() {
+        let plan = plan("0 0 * * *", 3_600);
+        let due = plan.next(time("2025-06-04T12:00:00Z"), "a").expect("due");
+        let closes = plan.closes(due, "a");
+        assert_eq!(closes, Some(time("2025-06-05T01:00:00Z")));
+    }
+
+    #[test]
+    fn the_distance_between_rotations_is_known() {
+        let gaps = plan("0 0 1 * *", 0).gaps(time("2025-01-15T00:00:00Z"));
+        let days = |days: u64| Duration::from_hours(days * 24);
+        let want = Gaps {
+            shortest: days(28),
+            longest: days(31),
+        };
+        assert_eq!(gaps, Some(want));
+        let every = Plan::Every(days(2));
+        let now = time("2025-01-15T00:00:00Z");
+        assert_eq!(every.gaps(now).map(|gaps| gaps.longest), Some(days(2)));
+        assert_eq!(every.next(now, "a"), Some(time("2025-01-17T00:00:00Z")));
+        assert_eq!(Plan::ByHand.next(now, "a"), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! What is remembered of failed rotations: how often, why, and when the next try comes.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::plan::delta;
+use crate::atlas::AtlasError;
+use crate::base::Entropy;
+use crate::engine::error::EngineError;
+use crate::vault::Data;
+use crate::vault::failure::chain;
+
+const FIRST_DELAY: Duration = Duration::from_mins(1);
+const LONGEST_DELAY: Duration = Duration::from_hours(1);
+/// Errors are told in a line; what is stored of one has an end.
+const LONGEST_TEXT: usize = 600;
+
+/// A rotation that failed and is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Trouble {
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// The first of them.
+    pub(crate) since: DateTime<Utc>,
+    /// Why the last one failed; never a secret.
+    pub(crate) error: String,
+    /// Not tried before this, but by hand.
+    pub(crate) next_try: DateTime<Utc>,
+}
+
+impl Trouble {
+    /// One failure more.
+    pub(crate) fn after(
+        previous: Option<&Self>,
+        error: &EngineError,
+        now: DateTime<Utc>,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        let failures = previous
+            .map_or(0, |previous| previous.failures)
+            .saturating_add(1);
+        let asked = match error {
+            EngineError::Atlas {
+                source: AtlasError::RateLimited { retry_after, .. },
+                ..
+            } => *retry_after,
+            _ => Duration::ZERO,
+        };
+        let mut text = chain(error);
+        if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+            text.truncate(end);
+        }
+        Self {
+            failures,
+            since: previous.map_or(now, |previous| previous.since),
+            error: text,
+            next_try: now + delta(backoff(failures, entropy).max(asked)),
+        }
+    }
+
+    /// Shows it in an answer.
+    pub(crate) fn show(&self, data: &mut Data) {
+        data.insert("rotation_failures".to_owned(), json!(self.failures));
+        data.insert("failing_since".to_owned(), json!(self.since));
+        data.insert("last_error".to_owned(), json!(self.error));
+        data.insert("next_try".to_owned(), json!(self.next_try));
+    }
+}
+
+/// Doubles with each failure up to an hour, less a random part of up to a half, so that what failed
+/// together does not come back together.
+fn backoff(failures: u32, entropy: &dyn Entropy) -> Duration {
+    let doubled = FIRST_DELAY.saturating_mul(1 << failures.saturating_sub(1).min(10));
+    let mut random = [0_u8; 1];
+    entropy.fill(&mut random);
+    let [byte] = random;
+    doubled
+        .min(LONGEST_DELAY)
+        .mul_f64(0.5 + f64::from(byte) / 512.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::SystemEntropy;
+
+    #[test]
+    fn delays_double_up_to_an_hour_and_vary() {
+        let mut seen = std::collections::BTreeSet::new();
+        for failures in 1..100 {
+            let delay = backoff(failures, &SystemEntropy);
+            let whole = Duration::from_mins(1 << (failures - 1).min(10)).min(LONGEST_DELAY);
+            assert!(
+                delay >= whole / 2 && delay <= whole,
+                "{failures}: {delay:?}"
+            );
+            seen.insert(delay);
+        }
+        assert!(seen.len() > 10);
+    }
+
+    #[test]
+    fn atlas_decides_when_it_says_when_to_come_back() {
+        let limited = EngineError::atlas(
+            "creating a secret",
+            AtlasError::RateLimited {
+                operation: "createOrgSecret",
+                retry_after: Duration::from_mins(30),
+            },
+        );
+        let now = DateTime::UNIX_EPOCH;
+        let trouble = Trouble::after(None, &limited, now, &SystemEntropy);
+        assert_eq!(trouble.next_try, now + delta(Duration::from_mins(30)));
+        let again = Trouble::after(Some(&trouble), &limited, trouble.next_try, &SystemEntropy);
+        assert_eq!((again.failures, again.since), (2, now));
+    }
+}

@@ -1,0 +1,230 @@
+//! Taking an account into the engine's care: it is found in Atlas, its secret is proved, and its
+//! first rotation is done. What is wrong is told, and nothing is stored then.
+
+use std::sync::Arc;
+
+use super::entry::{Mode, Options, StaticRoleEntry};
+use super::input::Input;
+use super::record::{Manager, RoleRecord};
+use super::work;
+use crate::atlas::{Atlas, AtlasError, Hours, Level, OrgId, Patience, ProjectId, ServiceAccount};
+use crate::base::Sensitive;
+use crate::engine::error::EngineError;
+use crate::engine::renewal::{Held, Record as _, Renewal, account_error, prove};
+use crate::engine::{Engine, keys, stored};
+
+/// What Atlas tells of an account that is to be rotated.
+pub(super) struct Found {
+    pub(super) organization_id: OrgId,
+    pub(super) project_id: Option<ProjectId>,
+    /// The secret that was given, proved.
+    pub(super) current: Option<Held>,
+}
+
+/// Stores a new role and rotates it for the first time, unless its secret is to be kept.
+pub(super) async fn adopt(
+    engine: Arc<Engine>,
+    name: String,
+    input: Input,
+    patience: Patience,
+) -> Result<Vec<String>, EngineError> {
+    let now = engine.clock.now();
+    let found = find(&engine, &input, None, patience).await?;
+    let left = keys::static_leaving(&input.client_id);
+    let earlier: Option<StaticRoleEntry> = stored::load(&*engine.storage, &left).await?;
+    let mut record = RoleRecord {
+        engine: Arc::clone(&engine),
+        name,
+        leaving: false,
+        entry: StaticRoleEntry {
+            client_id: input.client_id,
+            organization_id: found.organization_id,
+            project_id: found.project_id,
+            options: input.options,
+            current: found.current,
+            renewal: earlier.map_or_else(Renewal::default, |earlier| earlier.renewal),
+            last_rotated: None,
+            next_rotation: None,
+            trouble: None,
+            missed_window: None,
+        },
+    };
+    record.plan_next(now);
+    if input.skip_initial_rotation {
+        record.store().await?;
+    } else if let Err(error) = work::renew_by_manager(&mut record, patience, false).await {
+        return first_rotation_failed(record, error).await;
+    }
+    engine.storage.delete(&left).await?;
+    work::end_at_once(&mut record, patience).await;
+    record.note();
+    Ok(super::summary::warnings(&record.entry, now))
+}
+
+/// Where Atlas may hold a new secret, the role stays and its rotation is finished by the tick; else
+/// nothing is left of it.
+async fn first_rotation_failed(
+    record: RoleRecord,
+    error: EngineError,
+) -> Result<Vec<String>, EngineError> {
+    if record.entry.renewal.pending.is_none() {
+        if record.erase().await.is_err() {
+            record.note();
+        }
+        return Err(error);
+    }
+    record.note();
+    Ok(vec![format!(
+        "the static role is stored, but its first rotation is not finished and is tried again \
+         every minute: {}",
+        crate::vault::failure::chain(&error)
+    )])
+}
+
+/// Finds the account and proves what is given.
+pub(super) async fn find(
+    engine: &Engine,
+    input: &Input,
+    stored: Option<&StaticRoleEntry>,
+    patience: Patience,
+) -> Result<Found, EngineError> {
+    let present = stored.and_then(|role| role.current.as_ref());
+    let secret = input
+        .client_secret
+        .as_ref()
+        .or_else(|| present.map(|held| &held.client_secret));
+    let mode = input.options.rotation_mode;
+    let manager = Manager::of(engine, mode, &input.client_id, secret).await?;
+    if let Some(secret) = &input.client_secret {
+        prove_given(&manager.atlas, input, secret, patience).await?;
+    }
+    let level = match (&input.level, stored) {
+        (Some(level), _) => level.clone(),
+        (None, Some(role)) => role.level(),
+        (None, None) => return Err(EngineError::OrganizationUnknown),
+    };
+    let outcome = ask(engine, &manager, input, &level, patience).await;
+    let (organization_id, account) = manager.done(outcome).await?;
+    let now = engine.clock.now();
+    Ok(Found {
+        organization_id,
+        project_id: match level {
+            Level::Org(_) => None,
+            Level::Project(project) => Some(project),
+        },
+        current: input.client_secret.clone().map(|secret| {
+            let mut fitting = account
+                .secrets
+                .iter()
+                .filter(|state| state.may_be(&secret) && !state.is_expired(now));
+            let state = fitting.next().filter(|_| fitting.next().is_none());
+            Held {
+                id: state.map(|state| state.id.clone()),
+                expires_at: state.and_then(|state| state.expires_at),
+                client_secret: secret,
+            }
+        }),
+    })
+}
+
+async fn prove_given(
+    atlas: &Atlas,
+    input: &Input,
+    secret: &Sensitive,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    match prove(atlas, &input.client_id, secret, patience).await {
+        Ok(()) => Ok(()),
+        Err(AtlasError::Unauthenticated { .. }) => Err(EngineError::BadInput(
+            "client_secret: Atlas mints no token with this client_id and client_secret; nothing \
+             was stored"
+                .to_owned(),
+        )),
+        Err(error) => Err(EngineError::atlas("proving client_secret", error)),
+    }
+}
+
+async fn ask(
+    engine: &Engine,
+    manager: &Manager,
+    input: &Input,
+    level: &Level,
+    patience: Patience,
+) -> Result<(OrgId, ServiceAccount), EngineError> {
+    let explained = |doing, error| account_error(level, &input.client_id, doing, error);
+    let org = match level {
+        Level::Org(org) => org.clone(),
+        Level::Project(project) => {
+            let found = manager.atlas.project(project, patience).await;
+            found
+                .map_err(|error| explained("project_id: reading the project", error))?
+                .org_id
+        }
+    };
+    let ours = manager.linked.organization_id.as_ref();
+    if input.options.rotation_mode == Mode::Admin && ours.is_some_and(|ours| *ours != org) {
+        let field = match level {
+            Level::Org(_) => "organization_id",
+            Level::Project(_) => "project_id",
+        };
+        return Err(EngineError::BadInput(format!(
+            "{field}: this mount's credential belongs to another organization"
+        )));
+    }
+    let account = manager
+        .atlas
+        .service_account(level, &input.client_id, patience)
+        .await
+        .map_err(|error| explained("client_id: reading the service account", error))?;
+    let now = engine.clock.now();
+    let longest = engine
+        .longest_secrets
+        .of(&manager.atlas, &org, now, patience)
+        .await;
+    refuse_too_long(engine, &input.options, longest)?;
+    Ok((org, account))
+}
+
+/// Refuses what the role's organization would refuse at each rotation.
+pub(super) async fn check_lifetime(
+    record: &RoleRecord,
+    options: &Options,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let engine = &record.engine;
+    let now = engine.clock.now();
+    let linked = engine.connection.linked().await?;
+    let org = &record.entry.organization_id;
+    let longest = engine
+        .longest_secrets
+        .of(&linked.atlas, org, now, patience)
+        .await;
+    refuse_too_long(engine, options, longest)
+}
+
+fn refuse_too_long(engine: &Engine, options: &Options, longest: Hours) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    let limit = longest.duration();
+    if options.secret_ttl > limit {
+        return Err(EngineError::BadInput(format!(
+            "secret_ttl: the organization allows secrets of at most {} s ({} h)",
+            limit.as_secs(),
+            longest.get()
+        )));
+    }
+    let gaps = options.timing.plan().and_then(|plan| plan.gaps(now));
+    if gaps.is_some_and(|gaps| gaps.longest.saturating_add(options.overlap) > limit) {
+        let field = if options.timing.schedule.is_empty() {
+            "rotation_period"
+        } else {
+            "rotation_schedule"
+        };
+        return Err(EngineError::BadInput(format!(
+            "{field}: the time between two rotations plus overlap is longer than the {} s ({} h) \
+             for which the organization lets a secret live",
+            limit.as_secs(),
+            longest.get()
+        )));
+    }
+    Ok(())
+}

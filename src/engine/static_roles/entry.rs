@@ -1,0 +1,235 @@
+//! The stored static role: what was asked for, the secrets, and how rotation goes.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::atlas::{ClientId, Hours, Level, OrgId, ProjectId};
+use crate::base::time::serde_go_nanos;
+use crate::engine::renewal::{Held, Renewal};
+use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
+
+/// Default of `overlap`.
+pub(super) const DEFAULT_OVERLAP: Duration = Duration::from_hours(1);
+/// A rotation that would come after the secret's end comes this long before it instead.
+const BEFORE_THE_END: TimeDelta = TimeDelta::days(1);
+/// Between two rotations that nobody asked for.
+pub(super) const SMALLEST_GAP: TimeDelta = TimeDelta::minutes(1);
+
+/// Who makes and removes the account's secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    /// The engine's configuration.
+    #[default]
+    Admin,
+    /// The account itself.
+    #[serde(rename = "self")]
+    Own,
+}
+
+impl Mode {
+    /// The names users give.
+    pub(super) const NAMES: &'static [&'static str] = &["admin", "self"];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Own => "self",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::Admin, Self::Own]
+            .into_iter()
+            .find(|mode| mode.name() == name)
+    }
+}
+
+/// What users choose about rotation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Options {
+    /// Who rotates.
+    pub(crate) rotation_mode: Mode,
+    /// When.
+    #[serde(flatten)]
+    pub(crate) timing: Timing,
+    /// Lifetime asked of Atlas; zero leaves it to the engine.
+    #[serde(with = "serde_go_nanos")]
+    pub(crate) secret_ttl: Duration,
+    /// How long a replaced secret lives on.
+    #[serde(with = "serde_go_nanos")]
+    pub(crate) overlap: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rotation_mode: Mode::default(),
+            timing: Timing::default(),
+            secret_ttl: Duration::ZERO,
+            overlap: DEFAULT_OVERLAP,
+        }
+    }
+}
+
+impl Options {
+    /// The lifetime of a new secret, unless the organization allows less. Left to the engine, it is
+    /// twice what has to be covered, so that a missed rotation is no outage yet.
+    pub(super) fn lifetime(&self, now: DateTime<Utc>) -> Hours {
+        let plan = self.timing.plan().unwrap_or(Plan::ByHand);
+        let wanted = match plan.gaps(now) {
+            _ if !self.secret_ttl.is_zero() => Hours::covering(self.secret_ttl),
+            Some(gaps) => Hours::covering(gaps.longest.saturating_add(self.overlap) * 2),
+            None => Hours::LONGEST_SECRET,
+        };
+        wanted.clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
+    }
+}
+
+/// What is stored at `static-roles/<name>`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StaticRoleEntry {
+    /// The account.
+    pub(crate) client_id: ClientId,
+    /// The organization it belongs to.
+    pub(crate) organization_id: OrgId,
+    /// The project at which it is managed; without one that is the organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) project_id: Option<ProjectId>,
+    /// What the user chose.
+    #[serde(flatten)]
+    pub(crate) options: Options,
+    /// The secret that readers are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) current: Option<Held>,
+    /// Other secrets of the account.
+    #[serde(default)]
+    pub(crate) renewal: Renewal,
+    /// When the present secret was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_rotated: Option<DateTime<Utc>>,
+    /// When it is to be replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next_rotation: Option<DateTime<Utc>>,
+    /// The present series of failures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trouble: Option<Trouble>,
+    /// The last rotation that did not begin within its window, until one succeeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) missed_window: Option<DateTime<Utc>>,
+}
+
+impl StaticRoleEntry {
+    /// Where the account is managed.
+    pub(super) fn level(&self) -> Level {
+        match &self.project_id {
+            Some(project) => Level::Project(project.clone()),
+            None => Level::Org(self.organization_id.clone()),
+        }
+    }
+
+    /// When Atlas stops taking the present secret.
+    pub(super) fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.current.as_ref()?.expires_at
+    }
+
+    /// When the rotation that comes by itself is due: as planned, but before the secret's end.
+    pub(super) fn due(&self) -> Option<DateTime<Utc>> {
+        let planned = self.next_rotation?;
+        let too_late = self.expires_at().filter(|end| *end <= planned);
+        Some(too_late.map_or(planned, |end| {
+            let earliest = self.last_rotated.map(|last| last + SMALLEST_GAP);
+            let early = end - BEFORE_THE_END;
+            earliest.map_or(early, |earliest| early.max(earliest))
+        }))
+    }
+
+    /// Whether the present secret ends before the planned rotation.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.due() != self.next_rotation
+    }
+
+    /// When there is something to do next.
+    pub(super) fn wake(&self) -> Option<DateTime<Utc>> {
+        let pending = self.renewal.pending.as_ref().map(|pending| pending.since);
+        let rotation = pending.into_iter().chain(self.due()).min();
+        let not_before = self.trouble.as_ref().map(|trouble| trouble.next_try);
+        let rotation = rotation.map(|due| not_before.map_or(due, |next| due.max(next)));
+        let retiring = self.renewal.retiring.iter().map(|each| each.look_at);
+        rotation.into_iter().chain(retiring).min()
+    }
+
+    /// Whether a rotation, new or begun, is to be worked on.
+    pub(super) fn rotation_is_due(&self, now: DateTime<Utc>) -> bool {
+        let begun = self.renewal.pending.is_some();
+        let waits = self.trouble.as_ref().is_some_and(|t| t.next_try > now);
+        !waits && (begun || self.due().is_some_and(|due| due <= now))
+    }
+
+    /// What is to be expected of the present secret.
+    pub(super) fn outlook(&self) -> Outlook {
+        Outlook {
+            expires_at: self.expires_at(),
+            next_rotation: self.due(),
+            failing: self.trouble.is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry() -> StaticRoleEntry {
+        let stored = json!({
+            "client_id": "mdb_sa_id_5cf5a45a9ccf6400e60981b7",
+            "organization_id": "5cf5a45a9ccf6400e60981b7",
+        });
+        serde_json::from_value(stored).expect("an entry with its ids alone")
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut written = entry();
+        written.options.timing.period = Duration::from_hours(24);
+        written.options.rotation_mode = Mode::Own;
+        written.next_rotation = Some(now);
+        let text = serde_json::to_string(&written).expect("JSON");
+        let read: StaticRoleEntry = serde_json::from_str(&text).expect("an entry");
+        assert_eq!(read.options, written.options);
+        assert_eq!(read.next_rotation, Some(now));
+        assert!(text.contains("\"rotation_mode\":\"self\""), "{text}");
+    }
+
+    #[test]
+    fn a_rotation_comes_before_the_end_of_its_secret() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut entry = entry();
+        entry.next_rotation = Some(now + TimeDelta::days(30));
+        assert_eq!(entry.due(), entry.next_rotation);
+        let secret = json!({"client_secret": "x", "expires_at": now + TimeDelta::days(7)});
+        entry.current = serde_json::from_value(secret).expect("a secret");
+        assert_eq!(entry.due(), Some(now + TimeDelta::days(6)));
+        entry.last_rotated = Some(now + TimeDelta::days(7));
+        assert!(entry.due() > entry.last_rotated);
+    }
+
+    #[test]
+    fn the_engine_chooses_a_lifetime_that_covers_a_missed_rotation() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut options = Options::default();
+        assert_eq!(options.lifetime(now), Hours::LONGEST_SECRET);
+        options.timing.period = Duration::from_hours(23);
+        assert_eq!(options.lifetime(now), Hours::new(48));
+        options.timing.period = Duration::from_hours(1);
+        assert_eq!(options.lifetime(now), Hours::SHORTEST_SECRET);
+        options.secret_ttl = Duration::from_secs(36_001);
+        assert_eq!(options.lifetime(now), Hours::new(11));
+    }
+}

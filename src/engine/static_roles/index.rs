@@ -1,0 +1,222 @@
+//! What is due when: one line for each static role, in memory.
+//!
+//! Due times live in storage. Memory is filled from there the first time it is needed, and again
+//! after another node changed a role; only the node that may write does either.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, timeout_at};
+
+use super::entry::StaticRoleEntry;
+use crate::atlas::ClientId;
+use crate::engine::error::EngineError;
+use crate::engine::renewal::RenewalError;
+use crate::engine::schedule::Outlook;
+use crate::engine::{keys, stored};
+use crate::vault::Storage;
+
+/// Entries read in one listing.
+const PAGE: usize = 500;
+/// Locks that nobody holds are forgotten above this number.
+const MAX_LOCKS: usize = 1_024;
+/// How often an account is looked at though nothing is due: somebody may have changed it in Atlas.
+const LOOK_EVERY: TimeDelta = TimeDelta::days(1);
+
+/// What is known of a role without reading it.
+#[derive(Debug, Clone)]
+pub(super) struct Brief {
+    pub(super) name: String,
+    /// The role was deleted; only what is left in Atlas is still to be removed.
+    pub(super) leaving: bool,
+    pub(super) wake: Option<DateTime<Utc>>,
+    /// When to look at the account though nothing is due.
+    pub(super) look: DateTime<Utc>,
+    pub(super) outlook: Outlook,
+    /// Failures in a row and the last reason.
+    pub(super) failing: Option<(u32, String)>,
+    /// The mark of its end that the log has told.
+    pub(super) told: Option<usize>,
+}
+
+impl Brief {
+    fn of(name: &str, leaving: bool, entry: &StaticRoleEntry, looked_at: DateTime<Utc>) -> Self {
+        let trouble = entry.trouble.as_ref();
+        Self {
+            name: name.to_owned(),
+            leaving,
+            wake: entry.wake(),
+            look: looked_at + LOOK_EVERY,
+            outlook: entry.outlook(),
+            failing: trouble.map(|trouble| (trouble.failures, trouble.error.clone())),
+            told: None,
+        }
+    }
+}
+
+/// All static roles of a mount.
+#[derive(Default)]
+pub(crate) struct StaticRoles {
+    state: Mutex<State>,
+    filling: tokio::sync::Mutex<()>,
+    locks: Mutex<HashMap<ClientId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+#[derive(Default)]
+struct State {
+    filled: bool,
+    briefs: BTreeMap<ClientId, Brief>,
+    /// Noted or dropped since filling began: newer than what is read from storage.
+    fresh: HashSet<ClientId>,
+}
+
+impl State {
+    fn put(&mut self, client_id: &ClientId, mut brief: Brief) {
+        brief.told = self.briefs.get(client_id).and_then(|brief| brief.told);
+        self.briefs.insert(client_id.clone(), brief);
+    }
+}
+
+impl StaticRoles {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another node changed a role: what is known of all is read anew when it is next needed.
+    pub(crate) fn forget(&self) {
+        self.state().filled = false;
+    }
+
+    /// Waits for the account's turn: two rotations of one account never overlap.
+    pub(super) async fn lock(
+        &self,
+        client_id: &ClientId,
+        deadline: Instant,
+    ) -> Result<OwnedMutexGuard<()>, EngineError> {
+        let lock = {
+            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            if locks.len() >= MAX_LOCKS {
+                locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+            }
+            Arc::clone(locks.entry(client_id.clone()).or_default())
+        };
+        timeout_at(deadline, lock.lock_owned())
+            .await
+            .map_err(|_| RenewalError::Busy.into())
+    }
+
+    /// Notes a role as it is stored now.
+    pub(super) fn note(
+        &self,
+        name: &str,
+        leaving: bool,
+        entry: &StaticRoleEntry,
+        looked_at: DateTime<Utc>,
+    ) {
+        let brief = Brief::of(name, leaving, entry, looked_at);
+        let mut state = self.state();
+        if !state.filled {
+            state.fresh.insert(entry.client_id.clone());
+        }
+        state.put(&entry.client_id, brief);
+    }
+
+    /// Remembers which mark of an account's end was told.
+    pub(super) fn told(&self, client_id: &ClientId, mark: Option<usize>) {
+        if let Some(brief) = self.state().briefs.get_mut(client_id) {
+            brief.told = mark;
+        }
+    }
+
+    /// A role is no more.
+    pub(super) fn drop(&self, client_id: &ClientId) {
+        let mut state = self.state();
+        state.briefs.remove(client_id);
+        if !state.filled {
+            state.fresh.insert(client_id.clone());
+        }
+    }
+
+    /// Everything that is known.
+    pub(super) async fn briefs(
+        &self,
+        storage: &dyn Storage,
+        now: DateTime<Utc>,
+    ) -> Result<BTreeMap<ClientId, Brief>, EngineError> {
+        self.fill(storage, now).await?;
+        Ok(self.state().briefs.clone())
+    }
+
+    /// The name of the role that holds an account, be it one that is being removed.
+    pub(crate) async fn holder(
+        &self,
+        client_id: &ClientId,
+        storage: &dyn Storage,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(String, bool)>, EngineError> {
+        self.fill(storage, now).await?;
+        let state = self.state();
+        let brief = state.briefs.get(client_id);
+        Ok(brief.map(|brief| (brief.name.clone(), brief.leaving)))
+    }
+
+    async fn fill(&self, storage: &dyn Storage, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let _filling = self.filling.lock().await;
+        if self.state().filled {
+            return Ok(());
+        }
+        self.state().briefs.clear();
+        // Roles that are being removed first: a role that is there takes their place.
+        let mut number = 0;
+        for (folder, leaving) in [(keys::STATIC_LEAVING, true), (keys::STATIC_ROLES, false)] {
+            let mut after = String::new();
+            loop {
+                let page = storage.list_page(folder, &after, PAGE).await?;
+                let Some(last) = page.last().cloned() else {
+                    break;
+                };
+                for name in page {
+                    number += 1;
+                    // Roles are looked at over the first day, not all at once.
+                    let spread = TimeDelta::minutes(number % (24 * 60));
+                    let looked_at = now - LOOK_EVERY + spread;
+                    self.remember(storage, folder, &name, leaving, looked_at)
+                        .await?;
+                }
+                after = last;
+            }
+        }
+        let mut state = self.state();
+        state.filled = true;
+        state.fresh.clear();
+        Ok(())
+    }
+
+    async fn remember(
+        &self,
+        storage: &dyn Storage,
+        folder: &str,
+        name: &str,
+        leaving: bool,
+        looked_at: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        match stored::load::<StaticRoleEntry>(storage, &format!("{folder}{name}")).await {
+            Ok(Some(entry)) => {
+                let mut state = self.state();
+                if !state.fresh.contains(&entry.client_id) {
+                    let brief = Brief::of(name, leaving, &entry, looked_at);
+                    state.put(&entry.client_id, brief);
+                }
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error @ EngineError::Unreadable { .. }) => {
+                tracing::error!(%error, "a static role is not rotated");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

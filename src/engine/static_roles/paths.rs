@@ -1,0 +1,123 @@
+//! `static-roles/`, `static-creds/` and `rotate-role/`.
+
+use std::sync::Arc;
+
+use super::write::{load, name};
+use super::{creds, delete, input, rotate, summary, write};
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, OPERATION_PREFIX, keys};
+use crate::framework::{Answer, Call, Display, Field, Page, Path, PathOperation, list};
+use crate::vault::{Operation, Response};
+
+/// The paths of static roles.
+pub(crate) fn paths() -> Vec<Path<Engine>> {
+    vec![
+        Path::new("static-roles/?")
+            .help(
+                "List the static roles.",
+                "Names of all static roles of this mount.",
+            )
+            .display(Display::operation(OPERATION_PREFIX, "list", "static-roles"))
+            .fields(Page::fields())
+            .on(Operation::List, list_roles),
+        static_role(),
+        static_creds(),
+        rotate_role(),
+    ]
+}
+
+fn static_role() -> Path<Engine> {
+    Path::new("static-roles/{name}")
+        .help(
+            "Manage service accounts of Atlas whose secrets are kept fresh.",
+            "A static role takes an existing service account into the engine's care: its secret is \
+             replaced when the role says so, proved before readers get it at static-creds/<name>, \
+             and the old one is removed in Atlas after the overlap. Absent fields keep their \
+             values. Deleting the role leaves the account and its present secret alone.",
+        )
+        .display(Display::operation(OPERATION_PREFIX, "", "static-role"))
+        .fields(input::fields())
+        .exists(exists)
+        .on(Operation::Read, read)
+        .on_write(write::write)
+        .on(Operation::Delete, delete::delete)
+        .writes_forwarded()
+}
+
+fn static_creds() -> Path<Engine> {
+    Path::new("static-creds/{name}")
+        .help(
+            "Read the present credential of a static role.",
+            "The secret works now and until ttl seconds have passed; after a rotation it lives on \
+             for the role's overlap. There is no lease.",
+        )
+        .display(Display::operation(
+            OPERATION_PREFIX,
+            "read",
+            "static-role-credentials",
+        ))
+        .field(Field::lowercase("name").about("Name of the static role."))
+        .operation(
+            Operation::Read,
+            PathOperation::new(creds::read)
+                .summary("Read the present credential of a static role.")
+                .answers(Answer::new(
+                    200,
+                    "The present credential.",
+                    [
+                        Field::text("client_id").about("Client id of the service account."),
+                        Field::text("client_secret")
+                            .about("Its present secret.")
+                            .sensitive(),
+                        Field::text("organization_id").about("The organization it belongs to."),
+                        Field::time("last_rotated").about("When the secret was published."),
+                        Field::time("next_rotation").about("When it is replaced, if by itself."),
+                        Field::int("ttl").about(
+                            "Seconds until it is replaced or expires, whichever comes first.",
+                        ),
+                        Field::time("client_secret_expires_at")
+                            .about("When Atlas stops taking the secret."),
+                    ],
+                )),
+        )
+}
+
+fn rotate_role() -> Path<Engine> {
+    Path::new("rotate-role/{name}")
+        .help(
+            "Rotate a static role now.",
+            "Makes a new secret, proves it and publishes it at static-creds/<name>. The secret it \
+             replaces is removed in Atlas after the overlap.",
+        )
+        .display(Display::operation(OPERATION_PREFIX, "rotate", "static-role"))
+        .field(Field::lowercase("name").about("Name of the static role."))
+        .field(
+            Field::boolean("force")
+                .about(
+                    "Rotate even right after another rotation, and remove at once an earlier secret \
+                     that is still kept for those who use it, if it is in the way.",
+                )
+                .default(false),
+        )
+        .on(Operation::Update, rotate::rotate)
+        .forwarded()
+}
+
+async fn exists(engine: Arc<Engine>, call: Call) -> Result<bool, EngineError> {
+    Ok(load(&engine, &name(&call)).await?.is_some())
+}
+
+async fn list_roles(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let page = Page::of(&call.fields);
+    let names = page.keys(&*engine.storage, keys::STATIC_ROLES).await?;
+    Ok(Some(list(names)))
+}
+
+async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let entry = load(&engine, &name(&call)).await?;
+    let now = engine.clock.now();
+    Ok(entry.map(|entry| Response {
+        warnings: summary::warnings(&entry, now),
+        ..Response::data(summary::shown(&entry))
+    }))
+}

@@ -1,0 +1,171 @@
+//! A static role in hand: its entry, its place in storage, and whoever manages its account.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::entry::{Mode, StaticRoleEntry};
+use crate::atlas::{Atlas, ClientId, Credential, Level, Patience, SecretId};
+use crate::base::Sensitive;
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::renewal::{Held, Record, Renewal, RenewalError};
+use crate::engine::{Engine, keys, stored};
+
+/// A static role in hand.
+pub(super) struct RoleRecord {
+    pub(super) engine: Arc<Engine>,
+    pub(super) name: String,
+    /// The role was deleted.
+    pub(super) leaving: bool,
+    pub(super) entry: StaticRoleEntry,
+}
+
+impl RoleRecord {
+    fn key(&self) -> String {
+        if self.leaving {
+            keys::static_leaving(&self.entry.client_id)
+        } else {
+            keys::static_role(&self.name)
+        }
+    }
+
+    /// Tells the index how things stand.
+    pub(super) fn note(&self) {
+        let now = self.engine.clock.now();
+        let index = &self.engine.static_roles;
+        index.note(&self.name, self.leaving, &self.entry, now);
+    }
+
+    /// When the next rotation comes, counted from the last one or else from now.
+    pub(super) fn plan_next(&mut self, now: DateTime<Utc>) {
+        let plan = self.entry.options.timing.plan();
+        let after = match &plan {
+            Some(crate::engine::schedule::Plan::Every(_)) => self.entry.last_rotated.unwrap_or(now),
+            _ => now,
+        };
+        self.entry.next_rotation = plan.and_then(|plan| plan.next(after, &self.name));
+    }
+
+    /// Forgets the role in storage.
+    pub(super) async fn erase(&self) -> Result<(), EngineError> {
+        Ok(self.engine.storage.delete(&self.key()).await?)
+    }
+
+    /// Signed in as whoever manages the account now.
+    pub(super) async fn manager(&self) -> Result<Manager, EngineError> {
+        let secret = self.entry.current.as_ref().map(|held| &held.client_secret);
+        Manager::of(
+            &self.engine,
+            self.entry.options.rotation_mode,
+            &self.entry.client_id,
+            secret,
+        )
+        .await
+    }
+}
+
+#[async_trait]
+impl Record for RoleRecord {
+    fn client_id(&self) -> &ClientId {
+        &self.entry.client_id
+    }
+
+    fn level(&self) -> Level {
+        self.entry.level()
+    }
+
+    fn overlap(&self) -> Duration {
+        self.entry.options.overlap
+    }
+
+    fn current(&self) -> Option<Held> {
+        self.entry.current.clone()
+    }
+
+    fn amend_current(&mut self, id: Option<SecretId>, expires_at: Option<DateTime<Utc>>) {
+        if let Some(current) = &mut self.entry.current {
+            current.id = id;
+            current.expires_at = expires_at;
+        }
+    }
+
+    fn publish(&mut self, held: Held, now: DateTime<Utc>) {
+        self.entry.current = Some(held);
+        self.entry.last_rotated = Some(now);
+        self.entry.trouble = None;
+        self.entry.missed_window = None;
+        self.plan_next(now);
+    }
+
+    fn renewal(&self) -> &Renewal {
+        &self.entry.renewal
+    }
+
+    fn renewal_mut(&mut self) -> &mut Renewal {
+        &mut self.entry.renewal
+    }
+
+    async fn store(&self) -> Result<(), EngineError> {
+        stored::save(&*self.engine.storage, self.key(), &self.entry, true).await
+    }
+}
+
+/// Who makes and removes an account's secrets: this mount's credential, or the account itself.
+pub(super) struct Manager {
+    pub(super) atlas: Atlas,
+    pub(super) linked: Arc<Linked>,
+    mode: Mode,
+}
+
+/// How long the end of the account's own access token is waited for.
+const SIGN_OUT_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Manager {
+    /// Signed in with `secret` where the account manages itself.
+    pub(super) async fn of(
+        engine: &Engine,
+        mode: Mode,
+        client_id: &ClientId,
+        secret: Option<&Sensitive>,
+    ) -> Result<Self, EngineError> {
+        let linked = engine.connection.linked().await?;
+        let atlas = match (mode, secret) {
+            (Mode::Own, Some(secret)) => linked
+                .atlas
+                .signed_in_as(Credential::ServiceAccount {
+                    client_id: client_id.clone(),
+                    client_secret: secret.clone(),
+                })
+                .map_err(RenewalError::Unusable)?,
+            (Mode::Own, None) => {
+                return Err(EngineError::BadInput(
+                    "client_secret: is needed for rotation_mode=self".to_owned(),
+                ));
+            }
+            (Mode::Admin, _) => linked.atlas.clone(),
+        };
+        Ok(Self {
+            atlas,
+            linked,
+            mode,
+        })
+    }
+
+    /// Ends the account's own access token; says of its own refused secret that it is that one.
+    pub(super) async fn done<T>(self, outcome: Result<T, EngineError>) -> Result<T, EngineError> {
+        if self.mode == Mode::Admin {
+            return outcome;
+        }
+        let patience = Patience::within(SIGN_OUT_PATIENCE, crate::atlas::Priority::Background);
+        if let Err(error) = self.atlas.sign_out(patience).await {
+            tracing::debug!(%error, "an access token was not revoked; it ends in an hour");
+        }
+        outcome.map_err(|error| match error {
+            EngineError::CredentialRefused(source) => RenewalError::OwnSecretRefused(source).into(),
+            error => error,
+        })
+    }
+}

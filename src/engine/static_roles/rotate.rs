@@ -1,0 +1,60 @@
+//! `rotate-role/<name>`: a rotation that somebody asks for.
+
+use std::sync::Arc;
+
+use super::entry::SMALLEST_GAP;
+use super::record::RoleRecord;
+use super::write::{load, name};
+use super::{summary, work};
+use crate::atlas::{Patience, Priority};
+use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::engine::renewal::RenewalError;
+use crate::framework::Call;
+use crate::vault::Response;
+
+/// Rotates a static role now.
+pub(super) async fn rotate(
+    engine: Arc<Engine>,
+    call: Call,
+) -> Result<Option<Response>, EngineError> {
+    let name = name(&call);
+    let unknown = || EngineError::NoSuchStaticRole(name.clone());
+    let client_id = load(&engine, &name).await?.ok_or_else(unknown)?.client_id;
+    let deadline = call.caller.deadline;
+    let _turn = engine.static_roles.lock(&client_id, deadline).await?;
+    let entry = load(&engine, &name).await?;
+    let entry = entry
+        .filter(|entry| entry.client_id == client_id)
+        .ok_or_else(unknown)?;
+    let force = call.fields.boolean("force").unwrap_or(false);
+    let now = engine.clock.now();
+    if let Some(last) = entry.last_rotated
+        && now < last + SMALLEST_GAP
+        && !force
+    {
+        return Err(RenewalError::TooSoon {
+            seconds_ago: (now - last).num_seconds(),
+            until: last + SMALLEST_GAP,
+        }
+        .into());
+    }
+    let mut record = RoleRecord {
+        engine: Arc::clone(&engine),
+        name,
+        leaving: false,
+        entry,
+    };
+    let patience = Patience {
+        deadline,
+        priority: Priority::Issue,
+    };
+    let outcome = work::rotate(&mut record, patience, force).await;
+    record.note();
+    outcome?;
+    let warnings = summary::warnings(&record.entry, now);
+    Ok(Some(Response {
+        warnings,
+        ..Response::data(summary::rotated(&record.entry))
+    }))
+}

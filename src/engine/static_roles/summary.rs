@@ -1,0 +1,111 @@
+//! What people are told of static roles: on read, after a write, and in the mount's status.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::entry::StaticRoleEntry;
+use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::vault::Data;
+
+/// Roles that fail are listed up to this number; how many there are is told in any case.
+const MOST_LISTED: usize = 20;
+
+/// Everything but secrets.
+pub(super) fn shown(entry: &StaticRoleEntry) -> Data {
+    let options = &entry.options;
+    let mut data = rotated(entry);
+    options.timing.show(&mut data);
+    let project = entry.project_id.as_ref();
+    let values = [
+        ("client_id", json!(entry.client_id)),
+        ("organization_id", json!(entry.organization_id)),
+        ("project_id", json!(project.map_or("", |id| id.as_str()))),
+        ("rotation_mode", json!(options.rotation_mode.name())),
+        ("secret_ttl", json!(options.secret_ttl.as_secs())),
+        ("overlap", json!(options.overlap.as_secs())),
+        ("rotation_under_way", json!(entry.renewal.pending.is_some())),
+    ];
+    data.extend(values.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(trouble) = &entry.trouble {
+        trouble.show(&mut data);
+    }
+    if let Some(missed) = entry.missed_window {
+        data.insert("missed_window".to_owned(), json!(missed));
+    }
+    let retiring = entry.renewal.retiring.iter().map(|each| {
+        json!({
+            "id": each.id,
+            "replaced_at": each.since,
+            "in_use": each.in_use,
+            "removed_by": each.since + options.overlap * 2,
+        })
+    });
+    data.insert("previous_secrets".to_owned(), retiring.collect());
+    data
+}
+
+/// The times of a role's rotations.
+pub(super) fn rotated(entry: &StaticRoleEntry) -> Data {
+    let value = json!({
+        "last_rotated": entry.last_rotated,
+        "next_rotation": entry.due(),
+        "client_secret_expires_at": entry.expires_at(),
+    });
+    match value {
+        Value::Object(data) => data,
+        _ => Data::new(),
+    }
+}
+
+/// What readers should know.
+pub(super) fn warnings(entry: &StaticRoleEntry, now: DateTime<Utc>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(trouble) = &entry.trouble {
+        warnings.push(format!(
+            "rotation has failed {} times since {} and is tried again at {}: {}",
+            trouble.failures, trouble.since, trouble.next_try, trouble.error
+        ));
+    }
+    if let Some(missed) = entry.missed_window {
+        warnings.push(format!(
+            "the rotation of {missed} missed its window and waits for the next one"
+        ));
+    }
+    let in_use = entry.renewal.retiring.iter().filter(|each| each.in_use);
+    warnings.extend(in_use.map(|each| {
+        format!(
+            "the replaced secret {} is still in use; it is removed by {}",
+            each.id,
+            each.since + entry.options.overlap * 2
+        )
+    }));
+    warnings.extend(entry.outlook().warning("the client_secret", now));
+    warnings
+}
+
+/// How the mount's static roles are doing, for its status.
+pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
+    let now = engine.clock.now();
+    let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
+    let roles = briefs.values().filter(|brief| !brief.leaving);
+    let failing = roles.clone().filter_map(|brief| {
+        let (failures, error) = brief.failing.as_ref()?;
+        Some(json!({"name": brief.name, "failures": failures, "last_error": error}))
+    });
+    let ending = roles
+        .clone()
+        .filter(|brief| brief.outlook.mark(now).is_some());
+    let next = roles
+        .clone()
+        .filter_map(|brief| brief.outlook.next_rotation)
+        .min();
+    Ok(json!({
+        "roles": roles.count(),
+        "being_removed": briefs.values().filter(|brief| brief.leaving).count(),
+        "next_rotation": next,
+        "failing": failing.clone().count(),
+        "failing_roles": failing.take(MOST_LISTED).collect::<Vec<Value>>(),
+        "expiring_roles": ending.map(|brief| brief.name.as_str()).take(MOST_LISTED).collect::<Vec<&str>>(),
+    }))
+}

@@ -1,0 +1,114 @@
+//! Deleting static roles, and what is still to be done after it.
+
+use super::*;
+use crate::vault::Operation;
+
+impl Rotated {
+    async fn delete(&self) -> Vec<String> {
+        let deleted = self
+            .mount
+            .ask(Operation::Delete, "static-roles/app", json!({}))
+            .await;
+        refusal(deleted).expect("deleted")
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_role_leaves_its_account_alone() {
+    let app = Rotated::every_day().await;
+    app.pass(HOUR + 1).await;
+    let secret = app.secret().await;
+    let told = app.delete().await;
+    assert!(told[0].contains("were left as they are"), "{told:?}");
+    app.pass(2 * DAY).await;
+    assert!(app.mints(&secret).await);
+    assert_eq!(app.mount.storage.keys(), ["config"]);
+    let gone = refusal(app.mount.read("static-creds/app").await).expect_err("gone");
+    assert!(gone.contains("there is no static role \"app\""), "{gone}");
+    assert!(
+        app.delete().await.is_empty(),
+        "deleting what is gone is fine"
+    );
+}
+
+#[tokio::test]
+async fn what_a_deleted_role_had_yet_to_remove_is_removed() {
+    let mut app = Rotated::every_day().await;
+    let secret = app.secret().await;
+    let told = app.delete().await;
+    assert!(
+        told[1].contains("removed when its time is over"),
+        "{told:?}"
+    );
+    let listed = TestMount::data(app.mount.list("static-roles/").await);
+    assert!(!listed.contains_key("keys"));
+    app.mount.restart().await;
+    app.pass(HOUR / 2).await;
+    assert!(
+        app.mints(&app.account.secret).await,
+        "its overlap is not over"
+    );
+    app.mount.turn(Duration::from_secs(HOUR)).await;
+    app.tick().await;
+    assert!(!app.mints(&app.account.secret).await);
+    assert!(app.mints(&secret).await);
+    assert_eq!(app.mount.storage.keys(), ["config"]);
+}
+
+#[tokio::test]
+async fn a_role_deleted_in_the_middle_of_a_rotation_leaves_no_stray_secret() {
+    let app = Rotated::every_day().await;
+    app.pass(HOUR + 1).await;
+    let secret = app.secret().await;
+    let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
+    app.mount.atlas.fault(lost).await;
+    app.mount
+        .write("rotate-role/app", json!({}))
+        .await
+        .expect_err("no answer");
+    assert_eq!(app.secrets_at_atlas().await, 2);
+    app.delete().await;
+    app.pass(60).await;
+    assert_eq!(app.secrets_at_atlas().await, 1);
+    assert!(app.mints(&secret).await);
+    assert_eq!(app.mount.storage.keys(), ["config"]);
+}
+
+#[tokio::test]
+async fn a_role_that_comes_back_takes_over_what_was_left() {
+    let app = Rotated::every_day().await;
+    let secret = app.secret().await;
+    app.delete().await;
+    let back = json!({"client_secret": secret, "skip_initial_rotation": true});
+    app.write(back).await.expect("a role");
+    assert_eq!(app.mount.storage.keys(), ["config", "static-roles/app"]);
+    let shown = app.shown().await;
+    assert_eq!(
+        shown["previous_secrets"].as_array().map(Vec::len),
+        Some(1),
+        "{shown:?}"
+    );
+    app.pass(HOUR + HOUR / 2).await;
+    assert_eq!(app.secrets_at_atlas().await, 1);
+    assert!(app.works().await);
+}
+
+#[tokio::test]
+async fn deleting_fails_whole_where_storage_fails() {
+    for writes in 0..2 {
+        let mut app = Rotated::every_day().await;
+        app.mount.storage.fail_after(Some(writes));
+        let deleted = app
+            .mount
+            .ask(Operation::Delete, "static-roles/app", json!({}))
+            .await;
+        assert!(deleted.is_err(), "{writes}");
+        app.mount.storage.fail_after(None);
+        app.mount.restart().await;
+        app.pass(DAY + 1).await;
+        assert!(app.works().await, "{writes}");
+        app.delete().await;
+        app.pass(HOUR + HOUR / 2).await;
+        assert_eq!(app.mount.storage.keys(), ["config"], "{writes}");
+    }
+}

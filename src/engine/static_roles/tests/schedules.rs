@@ -1,0 +1,199 @@
+//! When rotations come: periods, schedules, windows, changes of mind, and warnings of an end.
+
+use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+
+use super::*;
+use crate::base::Clock as _;
+
+impl Rotated {
+    fn now(&self) -> DateTime<Utc> {
+        self.mount.clock.now()
+    }
+
+    async fn next(&self) -> DateTime<Utc> {
+        let next = self.creds().await["next_rotation"].clone();
+        serde_json::from_value(next).expect("a time")
+    }
+}
+
+#[tokio::test]
+async fn by_hand_means_by_hand() {
+    let app = Rotated::with(json!({})).await;
+    let first = app.secret().await;
+    app.pass(100 * DAY).await;
+    assert_eq!(app.secret().await, first);
+    assert!(app.creds().await["next_rotation"].is_null());
+    app.mount
+        .write("rotate-role/app", json!({}))
+        .await
+        .expect("rotated");
+    assert_ne!(app.secret().await, first);
+}
+
+#[tokio::test]
+async fn a_change_of_period_takes_effect_at_once() {
+    let app = Rotated::with(json!({"rotation_period": "30d"})).await;
+    let first = app.secret().await;
+    app.pass(2 * DAY).await;
+    app.write(json!({"rotation_period": DAY}))
+        .await
+        .expect("changed");
+    assert!(app.next().await < app.now(), "it is due already");
+    app.tick().await;
+    assert_ne!(app.secret().await, first);
+    let second = app.secret().await;
+    app.write(json!({"rotation_period": 0}))
+        .await
+        .expect("changed");
+    app.pass(30 * DAY).await;
+    assert_eq!(app.secret().await, second);
+}
+
+#[tokio::test]
+async fn a_schedule_is_kept_within_its_window() {
+    let app =
+        Rotated::with(json!({"rotation_schedule": "0 3 * * *", "rotation_window": "1h"})).await;
+    let first = app.secret().await;
+    let next = app.next().await;
+    assert_eq!(next.hour(), 3, "{next}");
+    let until = (next - app.now()).num_seconds();
+    app.pass(u64::try_from(until).expect("ahead") + 1).await;
+    assert_ne!(app.secret().await, first);
+    assert!(app.next().await - next <= TimeDelta::days(1));
+    assert_eq!(app.next().await.hour(), 3);
+}
+
+#[tokio::test]
+async fn a_missed_window_is_told_and_the_next_one_met() {
+    let mut app =
+        Rotated::with(json!({"rotation_schedule": "0 3 * * *", "rotation_window": "1h"})).await;
+    let (first, missed) = (app.secret().await, app.next().await);
+    app.mount
+        .turn(
+            (missed - app.now() + TimeDelta::hours(2))
+                .to_std()
+                .expect("ahead"),
+        )
+        .await;
+    app.mount.restart().await;
+    app.tick().await;
+    assert_eq!(app.secret().await, first);
+    assert_eq!(app.shown().await["missed_window"], json!(missed));
+    let read = app
+        .mount
+        .read("static-creds/app")
+        .await
+        .expect("read")
+        .expect("an answer");
+    assert!(
+        read.warnings[0].contains("missed its window"),
+        "{:?}",
+        read.warnings
+    );
+    let next = app.next().await;
+    assert!(next > app.now());
+    app.mount
+        .turn((next - app.now()).to_std().expect("ahead"))
+        .await;
+    app.pass(1).await;
+    assert_ne!(app.secret().await, first);
+    assert_eq!(app.shown().await.get("missed_window"), None);
+}
+
+#[tokio::test]
+async fn periods_and_schedules_replace_each_other() {
+    let app = Rotated::every_day().await;
+    app.write(json!({"rotation_schedule": "0 3 * * *", "rotation_window": "2h"}))
+        .await
+        .expect("changed");
+    let shown = app.shown().await;
+    assert_eq!(shown["rotation_period"], json!(0));
+    assert_eq!(shown["rotation_window"], json!(7_200));
+    app.write(json!({"rotation_period": DAY}))
+        .await
+        .expect("changed");
+    let shown = app.shown().await;
+    assert_eq!(
+        (&shown["rotation_schedule"], &shown["rotation_window"]),
+        (&json!(""), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn the_queue_comes_back_after_a_restart_and_after_another_nodes_write() {
+    let mut app = Rotated::every_day().await;
+    let first = app.secret().await;
+    app.mount.restart().await;
+    app.pass(DAY + 1).await;
+    let second = app.secret().await;
+    assert_ne!(second, first);
+    app.mount.invalidate("static-roles/app").await;
+    app.pass(DAY + 1).await;
+    assert_ne!(app.secret().await, second);
+}
+
+#[tokio::test]
+async fn people_are_warned_before_a_secret_ends() {
+    let app = Rotated::with(json!({"secret_ttl": "60d"})).await;
+    assert!(
+        status(&app).await["expiring_roles"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+    );
+    app.pass(55 * DAY).await;
+    let read = app
+        .mount
+        .read("static-creds/app")
+        .await
+        .expect("read")
+        .expect("an answer");
+    assert!(
+        read.warnings[0].contains("the client_secret expires at"),
+        "{:?}",
+        read.warnings
+    );
+    assert_eq!(status(&app).await["expiring_roles"], json!(["app"]));
+    app.pass(6 * DAY).await;
+    let read = app
+        .mount
+        .read("static-roles/app")
+        .await
+        .expect("read")
+        .expect("an answer");
+    assert!(
+        read.warnings[0].contains("expired at"),
+        "{:?}",
+        read.warnings
+    );
+    // Managed by this mount's credential, it can still be helped.
+    app.mount
+        .write("rotate-role/app", json!({}))
+        .await
+        .expect("rotated");
+    app.tick().await;
+    assert!(app.works().await);
+    assert_eq!(
+        app.secrets_at_atlas().await,
+        1,
+        "the expired one is of no use to anybody"
+    );
+}
+
+#[tokio::test]
+async fn the_time_to_live_ends_with_the_next_rotation_or_the_secret() {
+    let app = Rotated::every_day().await;
+    app.mount.turn(Duration::from_secs(1_000)).await;
+    assert_eq!(app.creds().await["ttl"], json!(DAY - 1_000));
+    let mount = TestMount::configured().await;
+    let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+    let by_hand = Rotated { mount, account };
+    let told = by_hand
+        .write(json!({"secret_ttl": "8h"}))
+        .await
+        .expect("a role");
+    assert!(told[0].contains("not rotated before by itself"), "{told:?}");
+    let ttl = by_hand.creds().await["ttl"].as_u64().expect("seconds");
+    assert!((8 * HOUR - 5..=8 * HOUR).contains(&ttl), "{ttl}");
+    by_hand.mount.turn(Duration::from_secs(9 * HOUR)).await;
+    assert_eq!(by_hand.creds().await["ttl"], json!(0));
+}

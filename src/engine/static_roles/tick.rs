@@ -1,0 +1,75 @@
+//! The minute's round: which roles are due, a few at a time, and whose secrets are about to end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::index::Brief;
+use super::work::work;
+use crate::atlas::ClientId;
+use crate::engine::Engine;
+use crate::engine::config::deletions_held;
+use crate::engine::error::EngineError;
+use crate::engine::schedule::log_marks;
+
+/// Roles worked on at the same time. Atlas's limits, not ours, decide how fast it goes.
+const AT_ONCE: usize = 8;
+/// Nothing is begun later in a tick than this: the next tick comes in a minute.
+const ROUND: Duration = Duration::from_secs(45);
+
+/// Does what is due. One role's failure does not keep the others from their turn; it is noted with
+/// the role.
+pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
+    for (client_id, brief) in briefs.iter().filter(|(_, brief)| !brief.leaving) {
+        let what = format!("the secret of static role {:?}", brief.name);
+        let mark = log_marks(&brief.outlook, &what, brief.told, now);
+        if mark != brief.told {
+            engine.static_roles.told(client_id, mark);
+        }
+    }
+    // A rotation deletes what it replaces, so it waits as well.
+    if deletions_held(engine).await? {
+        return Ok(());
+    }
+    let mut due: Vec<(DateTime<Utc>, ClientId, Brief)> = briefs
+        .into_iter()
+        .filter_map(|(client_id, brief)| {
+            let at = brief.wake.map_or(brief.look, |wake| wake.min(brief.look));
+            (at <= now).then_some((at, client_id, brief))
+        })
+        .collect();
+    due.sort_by_key(|(at, _, _)| *at);
+    round(engine, due).await;
+    Ok(())
+}
+
+async fn round(engine: &Arc<Engine>, due: Vec<(DateTime<Utc>, ClientId, Brief)>) {
+    let end = Instant::now() + ROUND;
+    let mut working = JoinSet::new();
+    for (_, client_id, brief) in due {
+        if Instant::now() >= end || engine.closing.is_cancelled() {
+            break;
+        }
+        if working.len() >= AT_ONCE {
+            told(working.join_next().await);
+        }
+        working.spawn(work(Arc::clone(engine), client_id, brief));
+    }
+    while let Some(outcome) = working.join_next().await {
+        told(Some(outcome));
+    }
+}
+
+/// Failures of Atlas are noted with the role; what is left are those of storage.
+fn told(outcome: Option<Result<Result<(), EngineError>, tokio::task::JoinError>>) {
+    match outcome {
+        Some(Ok(Err(error))) => tracing::debug!(%error, "work on a static role did not succeed"),
+        Some(Err(error)) => tracing::error!(%error, "work on a static role ended in a fault"),
+        Some(Ok(Ok(()))) | None => {}
+    }
+}

@@ -1,0 +1,243 @@
+//! Work on one static role: the rotation that is due or asked for, the end of a replaced secret, the
+//! daily look, and what is left of a deleted role.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use super::index::Brief;
+use super::record::RoleRecord;
+use crate::atlas::{Atlas, ClientId, Patience, Priority};
+use crate::engine::error::EngineError;
+use crate::engine::renewal::{
+    Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, renew, retire,
+};
+use crate::engine::schedule::Trouble;
+use crate::engine::{Engine, keys, stored};
+use crate::vault::failure::chain;
+
+/// How long one role may take of a tick.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Somebody else at work on the account is waited for as long.
+const TURN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Does what is due for one account.
+pub(super) async fn work(
+    engine: Arc<Engine>,
+    client_id: ClientId,
+    brief: Brief,
+) -> Result<(), EngineError> {
+    let turn = Instant::now() + TURN_PATIENCE;
+    let Ok(_turn) = engine.static_roles.lock(&client_id, turn).await else {
+        return Ok(());
+    };
+    let key = if brief.leaving {
+        keys::static_leaving(&client_id)
+    } else {
+        keys::static_role(&brief.name)
+    };
+    let Some(entry) = stored::load(&*engine.storage, &key).await? else {
+        engine.static_roles.drop(&client_id);
+        return Ok(());
+    };
+    let mut record = RoleRecord {
+        engine: Arc::clone(&engine),
+        name: brief.name,
+        leaving: brief.leaving,
+        entry,
+    };
+    let patience = Patience::within(PATIENCE, Priority::Background);
+    if record.leaving {
+        return leave(&mut record, patience).await;
+    }
+    let outcome = attend(&mut record, brief.look, patience).await;
+    record.note();
+    outcome
+}
+
+/// A replaced secret goes first: it may be in the way of a new one.
+async fn attend(
+    record: &mut RoleRecord,
+    look_at: DateTime<Utc>,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let now = record.engine.clock.now();
+    pass_over_missed(record, now).await?;
+    let is_due = |each: &Retiring| each.look_at <= now;
+    let mut outcome = Ok(());
+    if record.entry.renewal.retiring.iter().any(is_due) {
+        outcome = end_replaced(record, patience).await;
+    }
+    if record.entry.rotation_is_due(now) {
+        rotate(record, patience, false).await?;
+    } else if look_at <= now {
+        inspect(record, patience).await?;
+    }
+    outcome
+}
+
+/// A rotation that could not begin within its window waits for the next, unless its secret would
+/// not live to see that.
+async fn pass_over_missed(record: &mut RoleRecord, now: DateTime<Utc>) -> Result<(), EngineError> {
+    let entry = &record.entry;
+    let (Some(due), Some(plan)) = (entry.next_rotation, entry.options.timing.plan()) else {
+        return Ok(());
+    };
+    let missed = plan.closes(due, &record.name).is_some_and(|end| end < now);
+    if !missed || entry.is_urgent() || entry.renewal.pending.is_some() {
+        return Ok(());
+    }
+    let next = plan.next(now, &record.name);
+    if let (Some(end), Some(next)) = (entry.expires_at(), next)
+        && end <= next
+    {
+        return Ok(());
+    }
+    tracing::warn!(role = record.name, %due, "a rotation missed its window and waits for the next");
+    record.entry.missed_window = Some(due);
+    record.entry.next_rotation = next;
+    record.store().await
+}
+
+/// Rotates now. A failure is noted with the role, for the next try and for people.
+pub(super) async fn rotate(
+    record: &mut RoleRecord,
+    patience: Patience,
+    force: bool,
+) -> Result<(), EngineError> {
+    let outcome = renew_by_manager(record, patience, force).await;
+    if let Err(error) = &outcome {
+        note_failure(record, error).await;
+        return outcome;
+    }
+    tracing::info!(role = record.name, client_id = %record.entry.client_id, "rotated");
+    end_at_once(record, patience).await;
+    Ok(())
+}
+
+/// Where there is no overlap, the old secret goes with the rotation. The new one is out by now: a
+/// failure is logged, and the tick tries again.
+pub(super) async fn end_at_once(record: &mut RoleRecord, patience: Patience) {
+    if record.entry.options.overlap.is_zero() && !record.entry.renewal.retiring.is_empty() {
+        let _ = end_replaced(record, patience).await;
+    }
+}
+
+/// Rotates now; what to do about a failure is the caller's.
+pub(super) async fn renew_by_manager(
+    record: &mut RoleRecord,
+    patience: Patience,
+    force: bool,
+) -> Result<(), EngineError> {
+    let manager = record.manager().await?;
+    let engine = Arc::clone(&record.engine);
+    let tools = tools(record, &engine, &manager.atlas, patience).await;
+    let outcome = renew(record, &tools, force).await;
+    manager.done(outcome).await
+}
+
+/// Removes replaced secrets whose time has come.
+pub(super) async fn end_replaced(
+    record: &mut RoleRecord,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let manager = record.manager().await?;
+    let engine = Arc::clone(&record.engine);
+    let tools = tools(record, &engine, &manager.atlas, patience).await;
+    let outcome = retire(record, &tools).await;
+    let outcome = manager.done(outcome).await;
+    if let Err(error) = &outcome {
+        tracing::warn!(role = record.name, error = %chain(error), "a replaced secret was not removed yet");
+    }
+    outcome
+}
+
+/// Looks at the account: somebody may have added a secret, which brings the present one's end
+/// forward, or deleted the account.
+async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), EngineError> {
+    let manager = record.manager().await?;
+    let engine = Arc::clone(&record.engine);
+    let tools = tools(record, &engine, &manager.atlas, patience).await;
+    let outcome = look(record, &tools).await;
+    match manager.done(outcome).await {
+        Ok((_, learnt)) => {
+            // No rotation is due: trouble noted here is that of an earlier look.
+            if learnt || record.entry.trouble.take().is_some() {
+                record.store().await?;
+            }
+            Ok(())
+        }
+        Err(error) => {
+            note_failure(record, &error).await;
+            Err(error)
+        }
+    }
+}
+
+async fn note_failure(record: &mut RoleRecord, error: &EngineError) {
+    let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
+    let trouble = Trouble::after(record.entry.trouble.as_ref(), error, now, entropy);
+    tracing::warn!(
+        role = record.name, error = trouble.error, next_try = %trouble.next_try,
+        "work on a static role failed; readers keep the secret they have"
+    );
+    record.entry.trouble = Some(trouble);
+    if let Err(error) = record.store().await {
+        tracing::warn!(role = record.name, error = %chain(&error), "the failure was not stored");
+    }
+}
+
+async fn tools<'a>(
+    record: &RoleRecord,
+    engine: &'a Engine,
+    atlas: &'a Atlas,
+    patience: Patience,
+) -> Tools<'a> {
+    let now = engine.clock.now();
+    let org = &record.entry.organization_id;
+    let longest = engine.longest_secrets.of(atlas, org, now, patience).await;
+    Tools {
+        engine,
+        atlas,
+        patience,
+        lifetime: record.entry.options.lifetime(now).min(longest),
+    }
+}
+
+/// Finishes what a deleted role left in Atlas. Its account and present secret stay.
+async fn leave(record: &mut RoleRecord, patience: Patience) -> Result<(), EngineError> {
+    let outcome = finish(record, patience).await;
+    if outcome.is_ok() && record.entry.renewal.is_done() {
+        record.erase().await?;
+        record.engine.static_roles.drop(&record.entry.client_id);
+        return Ok(());
+    }
+    if let Err(error) = &outcome {
+        note_failure(record, error).await;
+    } else {
+        record.store().await?;
+    }
+    record.note();
+    outcome
+}
+
+async fn finish(record: &mut RoleRecord, patience: Patience) -> Result<(), EngineError> {
+    let manager = record.manager().await?;
+    let engine = Arc::clone(&record.engine);
+    let tools = tools(record, &engine, &manager.atlas, patience).await;
+    let outcome = match discard_pending(record, &tools).await {
+        Ok(()) => retire(record, &tools).await,
+        Err(error) => Err(error),
+    };
+    let outcome = manager.done(outcome).await;
+    match outcome {
+        // With the account its secrets are gone.
+        Err(EngineError::Renewal(RenewalError::AccountGone { .. })) => {
+            record.entry.renewal = Renewal::default();
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
