@@ -11,9 +11,16 @@
 mod support;
 
 mod bad_input;
+mod cluster;
+mod crashes;
 mod journal;
 mod leases;
 mod lifecycle;
+mod mishaps;
 mod outages;
 mod requests;
+mod secrecy;
+mod soak;
+mod storm;
+mod takeover;
 mod tour;
