@@ -16,4 +16,5 @@ mod leases;
 mod lifecycle;
 mod outages;
 mod requests;
+mod rotation;
 mod tour;
