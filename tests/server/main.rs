@@ -19,6 +19,7 @@ mod lifecycle;
 mod mishaps;
 mod outages;
 mod requests;
+mod rotation;
 mod secrecy;
 mod soak;
 mod storm;
