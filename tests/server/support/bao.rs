@@ -281,6 +281,12 @@ impl Bao {
     }
 }
 
+/// The command's agent with this configuration.
+pub(crate) fn agent(config: &std::path::Path, log: &std::path::Path) -> Guarded {
+    let config = format!("-config={}", config.display());
+    Guarded::start(&command(), &["agent", &config], &[], log)
+}
+
 impl Bao {
     /// A server with raft storage, initialized and unsealed, without any plugin registered.
     pub(crate) async fn on_disk() -> Self {
