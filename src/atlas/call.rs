@@ -144,7 +144,7 @@ impl Call {
     pub(super) fn token(
         operation: &'static str,
         target: &str,
-        scope: Scope,
+        bucket: BucketKey,
         authorization: HeaderValue,
         form: Zeroizing<Vec<u8>>,
     ) -> Self {
@@ -152,7 +152,7 @@ impl Call {
             target: target.to_owned(),
             content: Some(form),
             manner: Manner::Token(authorization),
-            ..Self::new(operation, Method::POST, "", EndpointSet::Tokens, scope)
+            ..Self::new(operation, Method::POST, "", bucket.set, bucket.scope)
         }
     }
 }

@@ -23,6 +23,8 @@ pub(super) enum EndpointSet {
     Root,
     /// The token endpoint, counted per client and address.
     Tokens,
+    /// The revocation of tokens, which Atlas's limit on minting does not name.
+    TokenRevocations,
 }
 
 impl EndpointSet {
@@ -36,6 +38,7 @@ impl EndpointSet {
             Self::Projects => "projects",
             Self::Root => "root",
             Self::Tokens => "access tokens",
+            Self::TokenRevocations => "revocations of access tokens",
         }
     }
 }
@@ -107,6 +110,7 @@ impl BucketKey {
             (EndpointSet::OrganizationSettings, _) => Rate::per_minute(10, 5),
             (EndpointSet::OrganizationList | EndpointSet::Root, _) => Rate::per_minute(300, 100),
             (EndpointSet::Tokens, _) => Rate::per_minute(10, 10),
+            (EndpointSet::TokenRevocations, _) => Rate::per_minute(100, 100),
             (EndpointSet::Projects, _) | (_, Scope::Project(_)) => Rate::per_minute(1200, 500),
             _ => Rate::per_minute(500, 250),
         }

@@ -209,6 +209,13 @@ impl AtlasError {
         matches!(self, Self::Refused { code, .. } if code == "API_KEY_NOT_FOUND")
     }
 
+    /// Whether Atlas refused because somebody else changes the same account right now. Nothing was
+    /// changed.
+    #[must_use]
+    pub fn says_changed_meanwhile(&self) -> bool {
+        matches!(self, Self::Refused { status: 409, code, .. } if code == "DATA_CONCURRENCY_ERROR")
+    }
+
     /// Whether Atlas says that the project does not exist.
     #[must_use]
     pub fn says_project_is_gone(&self) -> bool {

@@ -37,6 +37,7 @@ pub use limiter::{Priority, Queue};
 pub use oauth::AccessToken;
 pub use organizations::{Caller, CallerKey, Organization, OrganizationSettings, Project};
 pub use service_accounts::{
-    CreatedSecret, CreatedServiceAccount, NewServiceAccount, SecretState, ServiceAccount,
+    AccountProject, CreatedSecret, CreatedServiceAccount, MOST_SECRETS, NewServiceAccount,
+    SecretState, ServiceAccount,
 };
 pub use settings::{ApiVersion, Credential, Pem, Settings, SettingsError};

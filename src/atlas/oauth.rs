@@ -15,7 +15,7 @@ use crate::base::Sensitive;
 
 use super::call::{Call, Patience};
 use super::client::Atlas;
-use super::endpoints::Scope;
+use super::endpoints::{BucketKey, EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::ClientId;
 
@@ -64,8 +64,8 @@ impl Atlas {
     ) -> Result<AccessToken, AtlasError> {
         let form = Zeroizing::new(b"grant_type=client_credentials".to_vec());
         let authorization = basic(client_id, client_secret).ok_or_else(unusable_token)?;
-        let scope = Scope::Client(client_id.clone());
-        let call = Call::token(MINT_TOKEN, TOKEN_TARGET, scope, authorization, form);
+        let bucket = bucket(EndpointSet::Tokens, client_id);
+        let call = Call::token(MINT_TOKEN, TOKEN_TARGET, bucket, authorization, form);
         let asked_at = self.clock().now();
         let reply: TokenReply = self.fetch(&call, patience).await?;
         if reply.access_token.is_empty() {
@@ -90,8 +90,8 @@ impl Atlas {
         let form = format!("token={encoded}&token_type_hint=access_token");
         let form = Zeroizing::new(form.into_bytes());
         let authorization = basic(client_id, client_secret).ok_or_else(unusable_token)?;
-        let scope = Scope::Client(client_id.clone());
-        let call = Call::token(REVOKE_TOKEN, REVOKE_TARGET, scope, authorization, form);
+        let bucket = bucket(EndpointSet::TokenRevocations, client_id);
+        let call = Call::token(REVOKE_TOKEN, REVOKE_TARGET, bucket, authorization, form);
         self.send(&call, patience).await.map(drop)
     }
 
@@ -111,6 +111,11 @@ impl Atlas {
         )
         .await
     }
+}
+
+fn bucket(set: EndpointSet, client_id: &ClientId) -> BucketKey {
+    let scope = Scope::Client(client_id.clone());
+    BucketKey { set, scope }
 }
 
 fn basic(client_id: &ClientId, client_secret: &Sensitive) -> Option<HeaderValue> {

@@ -16,6 +16,10 @@ use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::{ClientId, Hours, Level, OrgId, ProjectId, SecretId};
 
+/// Most secrets of one account, expired ones included.
+/// Source: Atlas documentation, "MongoDB Limits and Thresholds".
+pub const MOST_SECRETS: usize = 2;
+
 /// A service account to be made.
 #[derive(Debug, Clone)]
 pub struct NewServiceAccount {
@@ -76,6 +80,13 @@ pub struct ServiceAccount {
 pub struct SecretState {
     /// For deleting it.
     pub id: SecretId,
+    /// The end of its value, behind dots; tells two secrets apart for whoever holds one.
+    #[serde(
+        default,
+        rename = "maskedSecretValue",
+        deserialize_with = "null_as_default"
+    )]
+    pub masked: String,
     /// When it was made.
     #[serde(default, deserialize_with = "time_if_readable")]
     pub created_at: Option<DateTime<Utc>>,
@@ -85,13 +96,6 @@ pub struct SecretState {
     /// When it was last used, with some delay; `None` until then.
     #[serde(default, deserialize_with = "time_if_readable")]
     pub last_used_at: Option<DateTime<Utc>>,
-    /// The end of its value, behind dots; empty if Atlas does not tell.
-    #[serde(
-        default,
-        rename = "maskedSecretValue",
-        deserialize_with = "null_as_default"
-    )]
-    pub masked: String,
 }
 
 impl SecretState {
@@ -108,6 +112,17 @@ impl SecretState {
     pub fn is_expired(&self, now: DateTime<Utc>) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
+}
+
+/// The roles of a service account in one project.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountProject {
+    /// The project.
+    pub group_id: ProjectId,
+    /// Its roles there.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub roles: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -293,6 +308,21 @@ impl Atlas {
         let operation = named(level, "getOrgServiceAccount", "getGroupServiceAccount");
         let call = Call::get(operation, &account_path(level, account), SET, level);
         self.fetch(&call, patience).await
+    }
+
+    /// The projects an account was given, with its roles there.
+    ///
+    /// Source: Atlas API `getServiceAccountGroups`.
+    pub async fn service_account_projects(
+        &self,
+        org: &OrgId,
+        account: &ClientId,
+        patience: Patience,
+    ) -> Result<Vec<AccountProject>, AtlasError> {
+        let level = Level::Org(org.clone());
+        let path = format!("{}/groups", account_path(&level, account));
+        let call = Call::get("getServiceAccountGroups", &path, SET, &level);
+        self.walk(call, patience, Some).await
     }
 
     /// Adds a secret to an account; Atlas shows it only in this answer.

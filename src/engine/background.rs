@@ -7,14 +7,15 @@
 use std::sync::Arc;
 
 use super::error::EngineError;
-use super::{Engine, config, journal, static_roles};
+use super::{Engine, config, creds, journal, static_roles};
 
 /// Does what is due. One part's failure, or waiting for Atlas, does not keep the others.
 pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
-    let (journal, root, roles) = tokio::join!(
+    let (journal, kept, root, roles) = tokio::join!(
         journal::tick(&engine),
+        creds::tend(&engine),
         config::run_due(&engine),
         static_roles::run_due(&engine)
     );
-    journal.and(root).and(roles)
+    journal.and(kept).and(root).and(roles)
 }

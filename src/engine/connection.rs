@@ -5,15 +5,24 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::config::ConfigEntry;
 use super::error::EngineError;
 use super::{keys, stored};
-use crate::atlas::{Atlas, AtlasError, Level, OrgId, Patience, ProjectId};
+use crate::atlas::{
+    Atlas, AtlasError, ClientId, Level, OrgId, OrganizationSettings, Patience, ProjectId,
+};
 use crate::base::{Clock, Entropy};
 use crate::vault::Storage;
 
 /// Most projects whose organization is remembered; Atlas allows 250 in one organization.
 const MAX_REMEMBERED_PROJECTS: usize = 1_000;
+
+/// How long an organization's settings are believed: Atlas allows five reads a minute.
+const SETTINGS_KEPT: TimeDelta = TimeDelta::minutes(5);
+/// Most organizations whose settings are remembered; a credential belongs to one.
+const MAX_REMEMBERED_SETTINGS: usize = 16;
 
 /// A client and what is known of its credential.
 pub(crate) struct Linked {
@@ -21,6 +30,11 @@ pub(crate) struct Linked {
     pub(crate) atlas: Atlas,
     /// The organization of the credential, if the configuration knows it.
     pub(crate) organization_id: Option<OrgId>,
+    /// The service account of the configuration; [`None`]: it holds an API key.
+    pub(crate) client_id: Option<ClientId>,
+    /// Whether the credential is an Organization Owner, if that was seen when it was configured.
+    pub(crate) organization_owner: Option<bool>,
+    settings: Mutex<HashMap<OrgId, (DateTime<Utc>, OrganizationSettings)>>,
     org_of_project: Mutex<HashMap<ProjectId, OrgId>>,
 }
 
@@ -29,6 +43,9 @@ impl Linked {
         Self {
             atlas,
             organization_id,
+            client_id: None,
+            organization_owner: None,
+            settings: Mutex::default(),
             org_of_project: Mutex::default(),
         }
     }
@@ -59,6 +76,33 @@ impl Linked {
             remembered.insert(project.clone(), org.clone());
         }
         Ok(org)
+    }
+
+    /// An organization's settings, a few minutes old at most.
+    pub(crate) async fn settings_of(
+        &self,
+        org: &OrgId,
+        now: DateTime<Utc>,
+        patience: Patience,
+    ) -> Result<OrganizationSettings, AtlasError> {
+        if let Some((read_at, settings)) = self.known_settings().get(org)
+            && now - *read_at < SETTINGS_KEPT
+        {
+            return Ok(settings.clone());
+        }
+        let settings = self.atlas.organization_settings(org, patience).await?;
+        let mut known = self.known_settings();
+        known.retain(|_, (read_at, _)| now - *read_at < SETTINGS_KEPT);
+        if known.len() < MAX_REMEMBERED_SETTINGS {
+            known.insert(org.clone(), (now, settings.clone()));
+        }
+        Ok(settings)
+    }
+
+    fn known_settings(
+        &self,
+    ) -> MutexGuard<'_, HashMap<OrgId, (DateTime<Utc>, OrganizationSettings)>> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The organization in which a credential is managed that was made in `project`, or nobody
@@ -159,7 +203,10 @@ impl Connection {
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         )?;
-        Ok(Linked::new(atlas, entry.organization_id.clone()))
+        let mut linked = Linked::new(atlas, entry.organization_id.clone());
+        linked.client_id.clone_from(&entry.client_id);
+        linked.organization_owner = entry.organization_owner;
+        Ok(linked)
     }
 
     /// Forgets the client: the next request makes one from what is stored then.

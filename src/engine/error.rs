@@ -1,7 +1,9 @@
 //! What the engine's work can end in, and the one mapping to the host's kinds of error.
 
+use chrono::{DateTime, Utc};
+
 use super::renewal::RenewalError;
-use crate::atlas::{AtlasError, SettingsError};
+use crate::atlas::{AtlasError, ClientId, MOST_SECRETS, SecretId, SettingsError};
 use crate::vault::failure::Failure;
 use crate::vault::{StorageError, SystemViewError};
 
@@ -92,6 +94,89 @@ pub(crate) enum EngineError {
     /// A create may have taken effect, but Atlas does not list what it made, or not yet.
     #[error("Atlas does not list it (yet)")]
     NotListedYet,
+    /// The configured credential could make something that it could never delete.
+    #[error(
+        "the configured credential is not an Organization Owner, so it could not delete what it \
+         makes for this role: give it that Atlas role, then write to this mount's config path (no \
+         field is needed) to have it looked at again"
+    )]
+    CannotRemove,
+    /// Others work on the same thing, and the caller's time was over first.
+    #[error("other requests work on {what}: try again")]
+    Busy {
+        /// What is worked on.
+        what: String,
+    },
+    /// The account of a role is not there.
+    #[error(
+        "there is no service account {0} where the role says: check client_id and organization_id \
+         or project_id of the role"
+    )]
+    NoSuchAccount(ClientId),
+    /// A service account holds as many secrets as Atlas allows.
+    #[error("{}", no_free_slot(client_id, *taken, frees_at.as_ref()))]
+    NoFreeSlot {
+        /// The account.
+        client_id: ClientId,
+        /// How many it holds.
+        taken: usize,
+        /// When the next one issued here ends, at the latest; [`None`]: none was issued here.
+        frees_at: Option<DateTime<Utc>>,
+    },
+    /// Whether an earlier attempt made a secret is not known yet.
+    #[error(
+        "an earlier attempt to add a secret to service account {0} is not settled yet: try again \
+         in a minute"
+    )]
+    Unsettled(ClientId),
+    /// An attempt's secret cannot be told from one that somebody else made, so none is deleted.
+    #[error(
+        "service account {client_id} got several secrets at once, {}, and one of them is in nobody's \
+         hands: none was deleted, as which one cannot be told; delete that one in Atlas",
+        listed(candidates)
+    )]
+    Undecidable {
+        /// The account.
+        client_id: ClientId,
+        /// The secrets among which it is.
+        candidates: Vec<SecretId>,
+    },
+    /// The secret of a lease has ended.
+    #[error(
+        "the lease's secret has expired, so the lease cannot be extended: read a new credential"
+    )]
+    SecretExpired,
+    /// A new secret ends before it can be used.
+    #[error(
+        "Atlas made a credential that ends at once by this server's clock: check the clock of this \
+         server"
+    )]
+    EndsAtOnce,
+    /// The secret of a lease is gone in Atlas.
+    #[error("the lease's secret of service account {0} is gone in Atlas: read a new one")]
+    SecretGone(ClientId),
+    /// Nothing signs in as the account of a token any more.
+    #[error(
+        "no secret of service account {0} works any more, so its access token cannot be revoked; \
+         it dies within the hour"
+    )]
+    NoWorkingSecret(ClientId),
+    /// An account has as many live access tokens as Atlas allows.
+    #[error(
+        "role {role:?} has {alive} live access tokens, Atlas's limit: the next one ends at \
+         {next_end}; revoke leases that are not needed"
+    )]
+    TooManyTokens {
+        /// The role.
+        role: String,
+        /// How many live.
+        alive: usize,
+        /// When the next one ends.
+        next_end: DateTime<Utc>,
+    },
+    /// The mount is about to end.
+    #[error("this mount is being disabled or moved: nothing new is made in Atlas for it")]
+    BeingDisabled,
     /// A role has as many credentials as it may.
     #[error(
         "role {role:?} has {live} credentials alive, of at most {max_live}: revoke some, wait until \
@@ -173,6 +258,12 @@ impl From<EngineError> for Failure {
             | EngineError::RoleOfLeaseGone(_)
             | EngineError::Settings(_)
             | EngineError::OrganizationUnknown
+            | EngineError::CannotRemove
+            | EngineError::NoSuchAccount(_)
+            | EngineError::NoFreeSlot { frees_at: None, .. }
+            | EngineError::Undecidable { .. }
+            | EngineError::SecretExpired
+            | EngineError::SecretGone(_)
             | EngineError::Atlas {
                 source: AtlasError::Refused { .. },
                 ..
@@ -181,7 +272,12 @@ impl From<EngineError> for Failure {
                 source: AtlasError::RateLimited { .. },
                 ..
             }
-            | EngineError::TooManyLive { .. } => Self::coded(429, &error),
+            | EngineError::TooManyLive { .. }
+            | EngineError::NoFreeSlot { .. }
+            | EngineError::TooManyTokens { .. } => Self::coded(429, &error),
+            EngineError::Busy { .. } | EngineError::Unsettled(_) | EngineError::BeingDisabled => {
+                Self::coded(503, &error)
+            }
             EngineError::NothingToPatch(_) => Self::coded(404, &error),
             EngineError::NotCompleted { .. } => not_completed(error),
             // The host knows its own words: the read-only text makes it forward the request.
@@ -191,10 +287,28 @@ impl From<EngineError> for Failure {
             | EngineError::CredentialRefused(_)
             | EngineError::Atlas { .. }
             | EngineError::NotListedYet
+            | EngineError::NoWorkingSecret(_)
+            | EngineError::EndsAtOnce
             | EngineError::CallerGone
             | EngineError::Storage(_)
             | EngineError::SystemView(_) => Self::internal(&error),
         }
+    }
+}
+
+fn listed(secrets: &[SecretId]) -> String {
+    let ids: Vec<_> = secrets.iter().map(ToString::to_string).collect();
+    ids.join(" and ")
+}
+
+fn no_free_slot(client_id: &ClientId, taken: usize, frees_at: Option<&DateTime<Utc>>) -> String {
+    let held = format!(
+        "service account {client_id} holds {taken} secrets and Atlas allows {MOST_SECRETS}, \
+         expired ones included"
+    );
+    match frees_at {
+        Some(end) => format!("{held}: the next place is free at {end}, or when a lease is revoked"),
+        None => format!("{held}: none was issued here, so delete one in Atlas to make room"),
     }
 }
 

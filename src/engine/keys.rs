@@ -19,12 +19,20 @@ pub(super) const STATIC_ROLES: &str = "static-roles/";
 /// Deleted static roles of which something is still to be removed in Atlas, by client id.
 pub(super) const STATIC_LEAVING: &str = "static-leaving/";
 
+/// The accounts kept for access tokens, one entry a role. Seal-wrapped: they hold secrets.
+pub(super) const TOKEN_ACCOUNTS: &str = "token-accounts/";
+
 /// The key of the mark by which this mount knows its own credentials in Atlas.
 pub(super) const MARK: &str = "mark";
 
 /// A role.
 pub(super) fn role(name: &RoleName) -> String {
     format!("{ROLES}{name}")
+}
+
+/// The accounts kept for a role's access tokens.
+pub(super) fn token_accounts(role: &RoleName) -> String {
+    format!("{TOKEN_ACCOUNTS}{role}")
 }
 
 /// A journal entry.

@@ -1,6 +1,8 @@
 //! The secrets engine: what a mount holds, the table of its paths, and how it is made.
 
+mod account_use;
 mod background;
+mod check;
 mod config;
 mod connection;
 mod creds;
@@ -15,6 +17,7 @@ mod status;
 mod stored;
 #[cfg(test)]
 mod testing;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,15 +31,17 @@ use self::journal::Journal;
 use self::renewal::LongestSecrets;
 use self::roles::{RoleEntry, RoleName};
 use self::static_roles::StaticRoles;
+use self::turns::Turns;
+use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
 use crate::framework::{Framework, wal};
 use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, SystemView};
 
 /// What the help of the mount itself says.
-const ABOUT: &str = "The MongoDB Atlas secrets engine issues programmatic API keys and service \
-    accounts of MongoDB Atlas. Each lives as long as its lease, with the access list and the Atlas \
-    roles of its role, and is deleted in Atlas when the lease ends. Write a credential to config, a \
-    role to roles/<name>, and read creds/<name>.";
+const ABOUT: &str = "The MongoDB Atlas secrets engine issues programmatic API keys, service \
+    accounts and access tokens of MongoDB Atlas. Each lives as long as its lease, with the access \
+    list and the Atlas roles of its role, and is deleted in Atlas when the lease ends. Write a \
+    credential to config, a role to roles/<name>, and read creds/<name>.";
 
 /// First part of every operation id, as in the Go engine.
 const OPERATION_PREFIX: &str = "mongo-db-atlas";
@@ -57,6 +62,10 @@ pub(crate) struct Engine {
     naps: &'static [Duration],
     /// Cancelled once the mount is about to end.
     closing: CancellationToken,
+    /// Who adds secrets to which service account.
+    account_turns: Turns<ClientId>,
+    /// Who works on the account kept for which role.
+    role_turns: Turns<RoleName>,
 }
 
 /// What is new in Atlas may not be known everywhere for a few seconds.
@@ -89,6 +98,8 @@ impl Engine {
             longest_secrets: LongestSecrets::default(),
             naps: NAPS,
             closing: mount.tasks.cancelled().clone(),
+            account_turns: Turns::default(),
+            role_turns: Turns::default(),
             storage,
             clock,
             entropy,
@@ -121,6 +132,7 @@ impl Engine {
             .paths(config::paths::paths())
             .paths(roles::paths::paths())
             .paths(creds::paths::paths())
+            .paths(check::paths::paths())
             .paths(journal::paths::paths())
             .paths(status::paths())
             .paths(static_roles::paths::paths());
@@ -133,11 +145,14 @@ impl Engine {
             .on_invalidate(|engine, key| async move { engine.invalidate(&key) })
             .special(SpecialPaths {
                 local_storage: vec![wal::PREFIX.to_owned()],
-                seal_wrap_storage: vec![
-                    keys::CONFIG.to_owned(),
-                    keys::STATIC_ROLES.to_owned(),
-                    keys::STATIC_LEAVING.to_owned(),
-                ],
+                seal_wrap_storage: [
+                    keys::CONFIG,
+                    keys::STATIC_ROLES,
+                    keys::STATIC_LEAVING,
+                    keys::TOKEN_ACCOUNTS,
+                ]
+                .map(ToOwned::to_owned)
+                .into(),
                 ..SpecialPaths::default()
             })
     }

@@ -133,6 +133,13 @@ impl TestMount {
         self.ask(Operation::Read, path, json!({})).await
     }
 
+    /// A read by a caller who waits no longer than this.
+    pub(crate) async fn read_within(&self, path: &str, patience: Duration) -> Outcome {
+        let mut request = request(Operation::Read, path, json!({}));
+        request.caller = Caller::waiting(patience);
+        self.backend.handle(request).await
+    }
+
     pub(crate) async fn write(&self, path: &str, data: Value) -> Outcome {
         self.ask(Operation::Update, path, data).await
     }
@@ -338,6 +345,11 @@ impl Atlas {
         })
     }
 
+    /// The id of the seed's key.
+    pub(crate) fn key_id(&self) -> &str {
+        &self.running.seed().api_key.id
+    }
+
     pub(crate) fn org(&self) -> &str {
         &self.running.seed().org_id
     }
@@ -364,6 +376,57 @@ impl Atlas {
             answer.status()
         );
         serde_json::from_str(&answer.text().await.expect("a text")).unwrap_or(Value::Null)
+    }
+
+    /// Everything that exists.
+    pub(crate) async fn state(&self) -> Value {
+        self.control("GET", "/state", Value::Null).await
+    }
+
+    /// Turns switches of the stand-in.
+    pub(crate) async fn settings(&self, switches: Value) {
+        self.control("POST", "/settings", switches).await;
+    }
+
+    /// Changes settings of the organization, as its owner does.
+    pub(crate) async fn change_organization(&self, settings: Value) {
+        let account = &self.running.seed().service_account;
+        let token = self
+            .http
+            .post(format!("{}/api/oauth/token", self.running.api()))
+            .basic_auth(&account.client_id, Some(&account.client_secret))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials");
+        let token = token.send().await.expect("an answer");
+        let token: Value =
+            serde_json::from_str(&token.text().await.expect("a text")).expect("a token");
+        let media_type = "application/vnd.atlas.2025-03-12+json";
+        let url = format!(
+            "{}/api/atlas/v2/orgs/{}/settings",
+            self.running.api(),
+            self.org()
+        );
+        let answer = self
+            .http
+            .patch(url)
+            .bearer_auth(token["access_token"].as_str().expect("a token"))
+            .header("Accept", media_type)
+            .header("Content-Type", media_type)
+            .body(settings.to_string());
+        let answer = answer.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// Makes a service account behind the engine's back; answers its client id.
+    pub(crate) async fn make_account(&self, secret_hours: u32, holder: Value) -> String {
+        let mut account = json!({
+            "org_id": self.org(), "org_roles": ["ORG_MEMBER"], "secret_hours": secret_hours,
+        });
+        if let (Some(account), Value::Object(holder)) = (account.as_object_mut(), holder) {
+            account.extend(holder);
+        }
+        let made = self.control("POST", "/accounts", account).await;
+        made["client_id"].as_str().expect("an id").to_owned()
     }
 
     /// A key made by somebody else; its id.

@@ -82,13 +82,13 @@ impl StandIn {
 
     /// Limits again: an organization's keys get `capacity` requests and `a_second` more a second.
     pub(crate) async fn bucket(&self, capacity: u64, a_second: u64) {
-        let size = json!({ "capacity": capacity, "refill_rate": a_second, "refill_seconds": 1 });
-        let settings = json!({
-            "refill": "continuous",
-            "buckets": {
-                "apiKeys_org": size, "apiKeys_group": size, "serviceAccounts_org": size,
-            },
+        let size = json!({
+            "capacity": capacity, "refill_rate": a_second, "refill_seconds": 1,
         });
+        let buckets = json!({
+            "apiKeys_org": size, "apiKeys_group": size, "serviceAccounts_org": size,
+        });
+        let settings = json!({ "refill": "continuous", "buckets": buckets });
         self.control("POST", "/settings", settings).await;
     }
 

@@ -252,6 +252,10 @@ async fn an_update_keeps_what_is_not_given() {
     let read = read.data();
     assert_eq!((&read["ttl"], &read["max_ttl"]), (&json!(60), &json!(600)));
     assert_eq!(read["ip_addresses"], json!(["192.0.2.1"]));
+    let nulls = json!({"ttl": null, "max_ttl": null});
+    mount.write_well("roles/a", nulls).await;
+    assert_eq!(field(&mount, "ttl").await, 60, "null is not given");
+    assert_eq!(field(&mount, "max_ttl").await, 600);
     mount.write_well("roles/a", json!({"ttl": 0})).await;
     assert_eq!(field(&mount, "ttl").await, 0);
 }
@@ -263,7 +267,8 @@ async fn a_patch_merges() {
     let mut role = org_role(ORG);
     role["project_id"] = PROJECT.into();
     role["project_roles"] = "GROUP_READ_ONLY".into();
-    role["project_assignments"] = json!({"5f0000000000000000000003": ["GROUP_OWNER"]});
+    role["project_assignments"] = json!({"5f0000000000000000000003": ["GROUP_OWNER"],
+                                         "5f0000000000000000000004": ["GROUP_OWNER"]});
     role["ttl"] = 60.into();
     role["max_ttl"] = 600.into();
     role["database_name"] = "x".into();
@@ -285,7 +290,8 @@ async fn a_patch_merges() {
     assert_eq!(read["database_name"], "");
     assert_eq!(read["ip_addresses"], json!(["192.0.2.1"]));
     assert_eq!(read["organization_id"], ORG, "what is absent stays");
-    assert_eq!(read["project_assignments"], json!({}), "also inside");
+    let other = json!({"5f0000000000000000000004": ["GROUP_OWNER"]});
+    assert_eq!(read["project_assignments"], other, "also inside");
     let stored = mount.host.store.json("roles/a").expect("a role");
     assert!(stored.get("of_tomorrow").is_none(), "{stored}");
     let bad = mount

@@ -32,6 +32,7 @@ async fn paths(mount: &Mount) -> Vec<String> {
         .map(|path| {
             let path = path.strip_prefix('/').expect("a slash in front");
             path.replace("{name}", "any-name.1")
+                .replace("{id}", "any-id")
         })
         .collect()
 }

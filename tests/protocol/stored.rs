@@ -55,6 +55,7 @@ async fn missing_and_null_keys_of_the_go_engine_and_unknown_ones_are_accepted() 
         "project_roles",
         "ttl",
         "max_ttl",
+        "credential_type",
         "of_tomorrow",
     ];
     for name in all {

@@ -51,50 +51,6 @@ async fn a_credential_whose_lease_was_forced_away_is_deleted_when_its_time_is_ov
 }
 
 #[tokio::test]
-async fn what_a_killed_plugin_left_half_made_is_removed() {
-    let bao = Bao::dev_with_clock();
-    let mount = Mount::on(&bao.client()).await;
-    mount.configure().await;
-    let role = json!({
-        "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER", "ip_addresses": "192.0.2.1",
-    });
-    mount.role("r", role).await;
-    // Killed before the create arrives, after it took effect, and before the access list.
-    for (operation, after_effect) in [
-        ("createOrgApiKey", false),
-        ("createOrgApiKey", true),
-        ("createOrgAccessEntry", false),
-    ] {
-        let action = json!({ "kind": "delay", "seconds": 5, "after_effect": after_effect });
-        mount
-            .atlas
-            .fault(json!({ "operation": operation, "action": action }))
-            .await;
-        let reading = mount.read("creds/r");
-        let killing = async {
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            bao.kill_plugins().await;
-        };
-        let (answer, ()) = tokio::join!(reading, killing);
-        assert_eq!(answer.status, 500, "{answer:?}");
-        mount.atlas.no_more_faults().await;
-    }
-    while !mount.read("config").await.ok() {}
-    turn(&bao, &mount, Duration::from_mins(11)).await;
-    mount
-        .atlas
-        .empties(TWO_TICKS + Duration::from_mins(1))
-        .await;
-    for _ in 0..200 {
-        if mount.list("issued").await.status == 404 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    panic!("an entry is left: {:?}", mount.read("status").await);
-}
-
-#[tokio::test]
 async fn no_more_credentials_than_a_role_allows_are_alive_at_once() {
     let mount = Mount::configured().await;
     let role =

@@ -92,6 +92,26 @@ async fn disabling_a_mount_with_live_leases_revokes_them_all() {
 }
 
 #[tokio::test]
+async fn disabling_a_mount_takes_the_accounts_kept_for_tokens_along() {
+    let mount = Mount::configured().await;
+    let role = json!({
+        "credential_type": "access_token", "organization_id": mount.atlas.org(),
+        "roles": "ORG_MEMBER",
+    });
+    mount.role("r", role).await;
+    for _ in 0..3 {
+        mount.issue("r").await;
+    }
+    assert_eq!(mount.atlas.credentials().await.len(), 1);
+    let disabled = mount
+        .client
+        .delete(&format!("sys/mounts/{}", mount.path))
+        .await;
+    assert!(disabled.ok(), "{disabled:?}");
+    assert!(mount.atlas.credentials().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_key_deleted_by_hand_counts_as_revoked() {
     let mount = Mount::configured().await;
     for (kind, list) in [

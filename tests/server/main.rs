@@ -12,10 +12,17 @@ mod support;
 
 mod agent;
 mod bad_input;
+mod cluster;
+mod crashes;
 mod journal;
 mod leases;
 mod lifecycle;
+mod mishaps;
 mod outages;
 mod requests;
 mod rotation;
+mod secrecy;
+mod soak;
+mod storm;
+mod takeover;
 mod tour;

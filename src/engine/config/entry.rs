@@ -45,6 +45,9 @@ pub(crate) struct ConfigEntry {
     /// The organization of the credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) organization_id: Option<OrgId>,
+    /// Whether the credential is an Organization Owner, if Atlas told when it was configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) organization_owner: Option<bool>,
     /// Atlas's address, if not the default.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) base_url: String,

@@ -2,6 +2,7 @@
 
 mod entry;
 pub(crate) mod paths;
+mod principal;
 mod rotate;
 mod rotate_entry;
 #[cfg(test)]

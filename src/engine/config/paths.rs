@@ -10,6 +10,8 @@ use super::entry::{self, ConfigEntry};
 use super::{rotate, rotate_tick};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::Sensitive;
+use crate::engine::account_use::{User, refuse_shared};
+use crate::engine::check::identify;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::schedule::Timing;
@@ -140,7 +142,11 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
-    rotate::refuse_static_account(&engine, entry.client_id.as_ref()).await?;
+    if let Some(client_id) = &entry.client_id {
+        refuse_shared(&engine, client_id, User::Config).await?;
+    }
+    // What was seen of an earlier credential says nothing of this one.
+    entry.organization_owner = None;
     let mut linked = engine.connection.link(&entry)?;
     let mut warnings = Vec::new();
     if call.fields.boolean("verify_connection").unwrap_or(true) {
@@ -156,7 +162,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         }
         linked.organization_id.clone_from(&entry.organization_id);
         rotate::learn(&engine, &linked.atlas, &mut entry, patience).await;
+        learn(&linked, &mut entry, patience, &mut warnings).await;
     }
+    linked.organization_owner = entry.organization_owner;
     if entry.hold_deletions {
         warnings.push(
             "hold_deletions is on: what is left half-made or outlives its lease stays in Atlas"
@@ -197,6 +205,35 @@ async fn verify(
     }
 }
 
+/// Learns what is good to know before it is needed: whether the credential can delete what it makes,
+/// and when its secret ends. Where Atlas does not tell, that is no fault of the configuration.
+async fn learn(
+    linked: &Linked,
+    entry: &mut ConfigEntry,
+    patience: Patience,
+    warnings: &mut Vec<String>,
+) {
+    let org = entry.organization_id.clone();
+    let identity = match identify(linked, org.as_ref(), patience).await {
+        Ok(identity) => identity,
+        Err(error) => {
+            tracing::debug!(%error, "atlas does not tell who the credential is");
+            return;
+        }
+    };
+    entry.organization_owner = identity.is_owner();
+    if let Some(end) = identity.secret_expires_at(&entry.client_secret) {
+        entry.client_secret_expires_at = Some(end);
+    }
+    if entry.organization_owner == Some(false) {
+        warnings.push(
+            "the credential is not an Organization Owner: it could not delete the API keys and \
+             service accounts it makes, so only roles with client_id will be served"
+                .to_owned(),
+        );
+    }
+}
+
 fn not_verified(error: AtlasError) -> EngineError {
     let doing = "asking Atlas who the credential is (nothing was stored; verify_connection=false \
                  stores it unseen)";
@@ -217,6 +254,14 @@ async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Eng
             return Err(EngineError::BadInput(format!(
                 "{live} credentials issued here are live and could not be revoked without a \
                  configuration: revoke their leases first, or give force=true"
+            )));
+        }
+        let kept = engine.journal.kept().await?;
+        if kept > 0 {
+            return Err(EngineError::BadInput(format!(
+                "{kept} service accounts are kept in Atlas for roles of access tokens and could \
+                 not be deleted without a configuration: delete these roles and wait for the end \
+                 of their tokens, or give force=true"
             )));
         }
     }

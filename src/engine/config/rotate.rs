@@ -248,27 +248,6 @@ async fn note_failure(record: &mut RootRecord, error: &EngineError) {
     }
 }
 
-/// Whether a static role holds the account that is about to be configured.
-pub(super) async fn refuse_static_account(
-    engine: &Engine,
-    client_id: Option<&crate::atlas::ClientId>,
-) -> Result<(), EngineError> {
-    let Some(client_id) = client_id else {
-        return Ok(());
-    };
-    let now = engine.clock.now();
-    let holder = engine
-        .static_roles
-        .holder(client_id, &*engine.storage, now)
-        .await?;
-    match holder {
-        Some((name, false)) => Err(EngineError::BadInput(format!(
-            "client_id: static role {name:?} rotates this account; delete the static role first"
-        ))),
-        _ => Ok(()),
-    }
-}
-
 /// What Atlas tells of the secret that is being configured, if it tells.
 pub(super) async fn learn(
     engine: &Engine,

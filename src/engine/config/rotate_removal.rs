@@ -3,12 +3,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::principal::Principal;
 use super::rotate_entry::{Removal, RootType};
 use super::rotate_record::RootRecord;
 use crate::atlas::{AtlasError, Level, Patience};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::journal::Made;
 use crate::engine::schedule::Trouble;
 
 /// Atlas's lists may lag behind a create. What is not listed this long after was never made.
@@ -36,10 +36,10 @@ impl Removal {
     }
 
     /// One that was replaced.
-    pub(super) fn of_old(made: Made, public_key: String, since: DateTime<Utc>) -> Self {
+    pub(super) fn of_old(made: Principal, public_key: String, since: DateTime<Utc>) -> Self {
         let (kind, org) = match &made {
-            Made::ApiKey(org, _) => (RootType::ProgrammaticApiKey, org.clone()),
-            Made::ServiceAccount(org, _) => (RootType::ServiceAccount, org.clone()),
+            Principal::ApiKey(org, _) => (RootType::ProgrammaticApiKey, org.clone()),
+            Principal::ServiceAccount(org, _) => (RootType::ServiceAccount, org.clone()),
         };
         let mut removal = Self::of_new(kind, org, String::new(), since);
         removal.replaced = true;
@@ -49,18 +49,18 @@ impl Removal {
     }
 
     /// Notes what Atlas made.
-    pub(super) fn note(&mut self, made: Made) {
+    pub(super) fn note(&mut self, made: Principal) {
         match made {
-            Made::ApiKey(_, id) => self.programmatic_api_key_id = Some(id),
-            Made::ServiceAccount(_, id) => self.client_id = Some(id),
+            Principal::ApiKey(_, id) => self.programmatic_api_key_id = Some(id),
+            Principal::ServiceAccount(_, id) => self.client_id = Some(id),
         }
     }
 
-    fn made(&self) -> Option<Made> {
+    fn made(&self) -> Option<Principal> {
         let org = self.organization_id.clone();
         match (&self.programmatic_api_key_id, &self.client_id) {
-            (Some(id), _) => Some(Made::ApiKey(org, id.clone())),
-            (None, Some(id)) => Some(Made::ServiceAccount(org, id.clone())),
+            (Some(id), _) => Some(Principal::ApiKey(org, id.clone())),
+            (None, Some(id)) => Some(Principal::ServiceAccount(org, id.clone())),
             (None, None) => None,
         }
     }
@@ -126,8 +126,8 @@ async fn take_away(
     Ok(!found.is_empty() || now - removal.since > LISTED_WITHIN)
 }
 
-async fn remove(linked: &Linked, made: &Made, patience: Patience) -> Result<(), EngineError> {
-    let deletion = crate::engine::creds::remove(linked, made, patience).await?;
+async fn remove(linked: &Linked, made: &Principal, patience: Patience) -> Result<(), EngineError> {
+    let deletion = crate::engine::creds::remove(linked, &made.clone().into(), patience).await?;
     tracing::info!(
         ?made,
         ?deletion,
@@ -140,7 +140,7 @@ async fn find(
     linked: &Linked,
     removal: &Removal,
     patience: Patience,
-) -> Result<Vec<Made>, AtlasError> {
+) -> Result<Vec<Principal>, AtlasError> {
     let org = &removal.organization_id;
     let description = &removal.description;
     let atlas = &linked.atlas;
@@ -151,7 +151,7 @@ async fn find(
                 .await?;
             let made = keys
                 .into_iter()
-                .map(|key| Made::ApiKey(org.clone(), key.id));
+                .map(|key| Principal::ApiKey(org.clone(), key.id));
             Ok(made.collect())
         }
         RootType::ServiceAccount => {
@@ -161,7 +161,7 @@ async fn find(
                 .await?;
             let made = accounts
                 .into_iter()
-                .map(|account| Made::ServiceAccount(org.clone(), account.client_id));
+                .map(|account| Principal::ServiceAccount(org.clone(), account.client_id));
             Ok(made.collect())
         }
     }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::entry::ConfigEntry;
+use super::principal::Principal;
 use super::rotate_entry::{Removal, RootType};
 use super::rotate_record::RootRecord;
 use super::rotate_removal::settle;
@@ -18,7 +19,6 @@ use crate::atlas::{
 use crate::base::{Sensitive, base62};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::journal::Made;
 use crate::engine::renewal::patiently;
 
 /// What an operator reads beside the account in Atlas.
@@ -156,7 +156,7 @@ async fn create(
     name: &str,
     to: RootType,
     patience: Patience,
-) -> Result<(Made, Successor), EngineError> {
+) -> Result<(Principal, Successor), EngineError> {
     let level = Level::Org(reach.org.clone());
     match to {
         RootType::ProgrammaticApiKey => {
@@ -170,7 +170,7 @@ async fn create(
                 public_key: key.public_key,
                 private_key: key.private_key,
             };
-            Ok((Made::ApiKey(reach.org.clone(), key.id), successor))
+            Ok((Principal::ApiKey(reach.org.clone(), key.id), successor))
         }
         RootType::ServiceAccount => {
             let new = NewServiceAccount {
@@ -185,7 +185,7 @@ async fn create(
                 .await;
             let account = created
                 .map_err(|error| EngineError::atlas("creating the new service account", error))?;
-            let made = Made::ServiceAccount(reach.org.clone(), account.client_id.clone());
+            let made = Principal::ServiceAccount(reach.org.clone(), account.client_id.clone());
             Ok((made, Successor::ServiceAccount(account)))
         }
     }
@@ -207,17 +207,17 @@ pub(super) async fn lifetime(
 async fn give_reach(
     linked: &Linked,
     reach: &Reach,
-    made: &Made,
+    made: &Principal,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let atlas = &linked.atlas;
     let listed = match made {
-        Made::ApiKey(org, id) => {
+        Principal::ApiKey(org, id) => {
             atlas
                 .add_api_key_access_list(org, id, &reach.access_list, patience)
                 .await
         }
-        Made::ServiceAccount(org, id) => {
+        Principal::ServiceAccount(org, id) => {
             let level = Level::Org(org.clone());
             atlas
                 .add_service_account_access_list(&level, id, &reach.access_list, patience)
@@ -228,12 +228,12 @@ async fn give_reach(
         .map_err(|error| EngineError::atlas("setting the new credential's access list", error))?;
     for (project, roles) in &reach.projects {
         let assigned = match made {
-            Made::ApiKey(_, id) => {
+            Principal::ApiKey(_, id) => {
                 atlas
                     .assign_api_key_to_project(project, id, roles, patience)
                     .await
             }
-            Made::ServiceAccount(_, id) => {
+            Principal::ServiceAccount(_, id) => {
                 atlas
                     .invite_service_account_to_project(project, id, roles, patience)
                     .await
@@ -287,7 +287,7 @@ async fn take_up(
     record.entry.organization_id = Some(reach.org.clone());
     let removals = &mut record.entry.rotation.removals;
     removals.retain(|each| each.description != name);
-    let old = Made::ApiKey(reach.org.clone(), reach.key.clone());
+    let old = Principal::ApiKey(reach.org.clone(), reach.key.clone());
     removals.push(Removal::of_old(old, public_key, now));
     record.note_success(now);
     if let Err(error) = record.store().await {

@@ -4,14 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::life::Life;
-use super::{api_key, find, remove, service_account};
+use super::{access_token, account_secret, api_key, find, remove, service_account};
 use crate::atlas::{Deletion, Level, OrgId, Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{Hold, JournalEntry, JournalId, Stage};
+use crate::engine::journal::{Hold, JournalEntry, JournalId, Part, SecretPart, Stage};
 use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName};
+use crate::engine::turns::Turn;
 use crate::framework::Call;
 use crate::vault::Response;
 
@@ -29,6 +32,8 @@ pub(super) struct Draft {
     pub(super) patience: Patience,
     /// Whether the create was sent: from then on Atlas may hold something.
     pub(super) sent: bool,
+    /// Held where others must not work on the same account, until this is issued or undone.
+    pub(super) turn: Option<Turn>,
     /// Keeps the tick's hands off the entry until this draft is gone.
     _hold: Hold,
 }
@@ -43,14 +48,21 @@ pub(super) async fn issue(
         .role(&name)
         .await?
         .ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
-    let gone = call.caller.gone.clone();
-    let mut draft = Draft::begin(engine, &name, &role, call).await?;
-    let made = match role.credential_type {
-        CredentialType::ProgrammaticApiKey => api_key::make(&mut draft).await,
-        CredentialType::ServiceAccount => service_account::make(&mut draft).await,
+    if role.credential_type == CredentialType::AccessToken {
+        return access_token::issue(&engine, &name, &role, &call)
+            .await
+            .map(Some);
+    }
+    let mut draft = Draft::begin(engine, &name, &role, &call).await?;
+    let made = match (role.credential_type, draft.grant.account.clone()) {
+        (_, Some(account)) => account_secret::make(&mut draft, account).await,
+        (CredentialType::ProgrammaticApiKey, None) => api_key::make(&mut draft).await,
+        (CredentialType::ServiceAccount | CredentialType::AccessToken, None) => {
+            service_account::make(&mut draft).await
+        }
     };
     let answer = match made {
-        Ok(_) if gone.is_cancelled() => Err(EngineError::CallerGone),
+        Ok(_) if call.caller.gone.is_cancelled() => Err(EngineError::CallerGone),
         Ok(answer) => draft.record(Stage::Live).await.map(|()| answer),
         Err(error) => Err(error),
     };
@@ -61,25 +73,32 @@ pub(super) async fn issue(
 }
 
 impl Draft {
-    /// Checks everything that can be checked without Atlas, and writes the journal entry.
-    async fn begin(
+    /// Checks everything that can be checked without Atlas, and writes the journal entry. For a
+    /// role of access tokens that is the entry of the account with which they are minted.
+    pub(super) async fn begin(
         engine: Arc<Engine>,
         name: &RoleName,
         role: &RoleEntry,
-        call: Call,
+        call: &Call,
     ) -> Result<Self, EngineError> {
-        let grant = Grant::of_stored(role).map_err(|faults| {
-            EngineError::BadInput(format!("role {name} cannot be used: {faults}"))
-        })?;
+        let grant = usable_grant(name, role)?;
         let linked = engine.connection.linked().await?;
+        // A secret of an account that exists is deleted where it is made; all else is not.
+        if grant.account.is_none() && linked.organization_owner == Some(false) {
+            return Err(EngineError::CannotRemove);
+        }
+        let credential_type = match role.credential_type {
+            CredentialType::AccessToken => CredentialType::ServiceAccount,
+            other => other,
+        };
         let life = Life::of(role, &*engine.system).await?;
         let id = engine.journal.draw(&*engine.entropy).await?;
         let now = engine.clock.now();
         let entry = JournalEntry {
             stage: Stage::Making,
             role: name.to_string(),
-            credential_type: role.credential_type,
-            description: description(role.credential_type, name, &id),
+            credential_type,
+            description: description(credential_type, name, &id),
             organization_id: match &grant.level {
                 Level::Org(org) => Some(org.clone()),
                 Level::Project(_) => None,
@@ -91,8 +110,9 @@ impl Draft {
             programmatic_api_key_id: None,
             public_key: None,
             client_id: None,
-            display_name: call.display_name,
-            entity_id: call.entity_id,
+            part: grant.account.clone().map(SecretPart::of).map(Part::Secret),
+            display_name: call.display_name.clone(),
+            entity_id: call.entity_id.clone(),
             issued_at: now,
             dies_by: now + life.max_ttl,
         };
@@ -100,7 +120,12 @@ impl Draft {
             deadline: call.caller.deadline,
             priority: Priority::Issue,
         };
-        let hold = engine.journal.begin(&id, &entry, role.max_live).await?;
+        // An account with which tokens are minted is no credential that the role gives out.
+        let max_live = match role.credential_type {
+            CredentialType::AccessToken => 0,
+            _ => role.max_live,
+        };
+        let hold = engine.journal.begin(&id, &entry, max_live).await?;
         Ok(Self {
             engine,
             linked,
@@ -110,8 +135,24 @@ impl Draft {
             entry,
             patience,
             sent: false,
+            turn: None,
             _hold: hold,
         })
+    }
+
+    /// Ends the lease no later than so long from now, in which nothing was made yet.
+    pub(super) fn bound_life(&mut self, limit: Duration) -> Result<(), EngineError> {
+        let life = self.life.within(limit);
+        self.life = life.ok_or(EngineError::EndsAtOnce)?;
+        Ok(())
+    }
+
+    /// Ends the lease no later than the secret that was made.
+    pub(super) fn end_with(&mut self, expires_at: DateTime<Utc>) -> Result<(), EngineError> {
+        let left = expires_at - self.engine.clock.now();
+        self.bound_life(left.to_std().unwrap_or_default())?;
+        self.entry.dies_by = self.entry.issued_at + self.life.max_ttl;
+        Ok(())
     }
 
     /// Writes the entry as it is now.
@@ -134,7 +175,7 @@ impl Draft {
     }
 
     /// Removes what was made. The error tells what became of it, and why it came to this.
-    async fn undo(mut self, error: EngineError) -> EngineError {
+    pub(super) async fn undo(mut self, error: EngineError) -> EngineError {
         let maybe_made = self.sent && error.outcome_unknown();
         let nothing_made = !self.entry.is_known() && !maybe_made;
         let undone = if nothing_made {
@@ -146,6 +187,9 @@ impl Draft {
             Ok(()) => self.engine.journal.remove(&self.id).await,
             Err(failure) => Err(failure),
         };
+        if let Err(EngineError::Undecidable { candidates, .. }) = &forgotten {
+            self.entry.doubt(candidates);
+        }
         if let Err(failure) = &forgotten {
             tracing::warn!(
                 journal_id = %self.id,
@@ -183,7 +227,13 @@ impl Draft {
     }
 }
 
-fn not_completed(undone: &'static str, source: EngineError) -> EngineError {
+/// The reach of a stored role, or why the role cannot be used.
+pub(super) fn usable_grant(name: &RoleName, role: &RoleEntry) -> Result<Grant, EngineError> {
+    Grant::of_stored(role)
+        .map_err(|faults| EngineError::BadInput(format!("role {name} cannot be used: {faults}")))
+}
+
+pub(super) fn not_completed(undone: &'static str, source: EngineError) -> EngineError {
     EngineError::NotCompleted {
         undone,
         source: Box::new(source),
@@ -194,12 +244,12 @@ fn not_completed(undone: &'static str, source: EngineError) -> EngineError {
 ///
 /// An API key's description keeps the Go engine's form and alphabet. A service account has it as its
 /// name, of at most 64 characters from a narrower alphabet (Atlas API, `createOrgServiceAccount`).
-fn description(kind: CredentialType, role: &RoleName, id: &JournalId) -> String {
+pub(super) fn description(kind: CredentialType, role: &RoleName, id: &JournalId) -> String {
     let role = match kind {
         CredentialType::ProgrammaticApiKey => {
             role.fitted(200, |c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c))
         }
-        CredentialType::ServiceAccount => {
+        CredentialType::ServiceAccount | CredentialType::AccessToken => {
             role.fitted(37, |c| c.is_ascii_alphanumeric() || "-_.,".contains(c))
         }
     };

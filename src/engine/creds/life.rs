@@ -6,18 +6,21 @@ use crate::engine::error::EngineError;
 use crate::engine::roles::RoleEntry;
 use crate::vault::SystemView;
 
+/// The shortest life that the host knows.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// Lease times of a role on its mount, as the host will apply them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Life {
+pub(crate) struct Life {
     /// The lease's length; zero means the mount's default.
-    pub(super) ttl: Duration,
+    pub(crate) ttl: Duration,
     /// The most that renewals may add up to, from the first issue; never zero.
-    pub(super) max_ttl: Duration,
+    pub(crate) max_ttl: Duration,
 }
 
 impl Life {
     /// The role's times, bounded by the mount's as it is tuned now.
-    pub(super) async fn of(role: &RoleEntry, system: &dyn SystemView) -> Result<Self, EngineError> {
+    pub(crate) async fn of(role: &RoleEntry, system: &dyn SystemView) -> Result<Self, EngineError> {
         let mount = system.max_lease_ttl().await?;
         let max_ttl = if role.max_ttl.is_zero() {
             mount
@@ -30,13 +33,16 @@ impl Life {
         })
     }
 
-    /// The same, ending no later than `limit` from the first issue.
-    pub(super) fn within(self, limit: Duration) -> Self {
+    /// The same, ending no later than `limit` from the first issue. [`None`]: there is no life left.
+    ///
+    /// Never a life of zero: the host reads that as the mount's maximum, and cuts off what is less
+    /// than a second.
+    pub(super) fn within(self, limit: Duration) -> Option<Self> {
         let max_ttl = self.max_ttl.min(limit);
-        Self {
+        (max_ttl >= SHORTEST).then(|| Self {
             ttl: self.ttl.min(max_ttl),
             max_ttl,
-        }
+        })
     }
 }
 
@@ -70,6 +76,13 @@ mod tests {
     #[tokio::test]
     async fn a_limit_shortens_both() {
         let short = life(60, 600).await.within(Duration::from_secs(30));
-        assert_eq!(seconds(short), (30, 30));
+        assert_eq!(short.map(seconds), Some((30, 30)));
+    }
+
+    #[tokio::test]
+    async fn no_life_is_left_where_the_host_would_read_the_mounts_maximum() {
+        for limit in [Duration::ZERO, Duration::from_millis(999)] {
+            assert_eq!(life(60, 600).await.within(limit), None);
+        }
     }
 }

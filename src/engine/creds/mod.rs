@@ -1,12 +1,26 @@
 //! Credentials: issue, renew, revoke, and the removal that all of them share.
 
+mod access_token;
+#[cfg(test)]
+mod access_token_tests;
+mod account_secret;
 mod api_key;
 mod issue;
+#[cfg(test)]
+mod kept_account_tests;
 mod life;
+#[cfg(test)]
+mod lost_secret_tests;
 pub(crate) mod paths;
 mod removal;
 mod renew;
 mod revoke;
+mod revoke_token;
 mod service_account;
+mod token_account;
 
+pub(crate) use account_secret::frees_at;
+pub(crate) use life::Life;
 pub(crate) use removal::{find, remove};
+pub(crate) use service_account::secret_lifetime;
+pub(crate) use token_account::{kept_account, kept_accounts, retire_account, tend};

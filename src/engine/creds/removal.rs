@@ -1,9 +1,11 @@
 //! Taking a credential out of Atlas for good, and finding one whose id never arrived.
 
-use crate::atlas::{AtlasError, Deletion, Level, Patience};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::atlas::{AtlasError, Deletion, Level, Patience, SecretState};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, JournalId, Made};
+use crate::engine::journal::{JournalEntry, JournalId, Made, Part, SecretPart};
 use crate::engine::roles::CredentialType;
 
 /// Deletes what was made; what is gone already counts as deleted.
@@ -25,6 +27,16 @@ pub(crate) async fn remove(
             .delete_service_account(org, id, patience)
             .await
             .map_err(|error| EngineError::atlas(&format!("deleting service account {id}"), error)),
+        Made::Secret(level, account, id) => linked
+            .atlas
+            .delete_secret(level, account, id, patience)
+            .await
+            .map_err(|error| {
+                let doing = format!("deleting secret {id} of service account {account}");
+                EngineError::atlas(&doing, error)
+            }),
+        // It died when its entry did, if not before.
+        Made::Token(_) => Ok(Deletion::AlreadyGone),
     }
 }
 
@@ -38,6 +50,11 @@ pub(crate) async fn find(
 ) -> Result<Vec<Made>, EngineError> {
     if let Some(made) = entry.made() {
         return Ok(vec![made]);
+    }
+    if let Some(Part::Secret(secret)) = &entry.part
+        && let Some(level) = entry.level()
+    {
+        return find_secret(linked, entry, secret, level, patience).await;
     }
     // Any other text could be that of a key which somebody else made.
     if JournalId::of_description(&entry.description).is_none() {
@@ -69,7 +86,7 @@ pub(crate) async fn find(
                 .map(|key| Made::ApiKey(org.clone(), key.id))
                 .collect())
         }
-        CredentialType::ServiceAccount => {
+        CredentialType::ServiceAccount | CredentialType::AccessToken => {
             let level = Level::Org(org.clone());
             let accounts = linked
                 .atlas
@@ -82,5 +99,57 @@ pub(crate) async fn find(
                 .map(|account| made(account.client_id))
                 .collect())
         }
+    }
+}
+
+/// Clocks differ, and a create is sent within this of its entry.
+const MADE_WITHIN: TimeDelta = TimeDelta::minutes(5);
+
+/// The secret of which the id never arrived: the one that was not there before and that was made then.
+/// Secrets are added to an account one at a time, so there is no other of ours; a stranger's is never
+/// touched. Once several may be it, none is taken, also when only one of them is left.
+async fn find_secret(
+    linked: &Linked,
+    entry: &JournalEntry,
+    sought: &SecretPart,
+    level: Level,
+    patience: Patience,
+) -> Result<Vec<Made>, EngineError> {
+    let Some(known) = &sought.known_secret_ids else {
+        return Ok(Vec::new());
+    };
+    let client_id = &sought.client_id;
+    let seen = linked
+        .atlas
+        .service_account(&level, client_id, patience)
+        .await;
+    let account = match seen {
+        Ok(account) => account,
+        // With the account all its secrets are gone.
+        Err(error) if error.says_account_or_secret_is_gone() => return Ok(Vec::new()),
+        Err(error) => {
+            let doing = format!("looking for a new secret of service account {client_id}");
+            return Err(EngineError::atlas(&doing, error));
+        }
+    };
+    let is_new = |made_at: DateTime<Utc>| (made_at - entry.issued_at).abs() < MADE_WITHIN;
+    let fits = |secret: &SecretState| match sought.candidates.as_slice() {
+        [] => !known.contains(&secret.id) && secret.created_at.is_none_or(is_new),
+        candidates => candidates.contains(&secret.id),
+    };
+    let mut found: Vec<_> = account.secrets.into_iter().filter(fits).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(secret), true) if sought.candidates.is_empty() => {
+            Ok(vec![Made::Secret(level, client_id.clone(), secret.id)])
+        }
+        (None, _) | (Some(_), true) => Ok(Vec::new()),
+        (Some(last), false) => Err(EngineError::Undecidable {
+            client_id: client_id.clone(),
+            candidates: found
+                .into_iter()
+                .chain([last])
+                .map(|each| each.id)
+                .collect(),
+        }),
     }
 }

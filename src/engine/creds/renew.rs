@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::account_secret::unreadable;
 use super::life::Life;
+use super::revoke::{account_secret, level};
+use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::journal::JournalId;
@@ -18,7 +21,7 @@ pub(super) async fn renew_api_key(
     engine: Arc<Engine>,
     call: LeaseCall,
 ) -> Result<Option<Response>, EngineError> {
-    renew(&engine, call, Duration::MAX).await
+    renew(&engine, call, None).await
 }
 
 /// Extends the lease of a service account, never past the end of its secret, which Atlas set when it
@@ -38,20 +41,50 @@ pub(super) async fn renew_service_account(
     let expires_at: DateTime<Utc> = text
         .parse()
         .map_err(|error: chrono::ParseError| broken(error.to_string()))?;
-    let limit = (expires_at - issued_at(&engine, &call))
-        .to_std()
-        .unwrap_or_default();
-    renew(&engine, call, limit).await
+    renew(&engine, call, Some(expires_at)).await
+}
+
+/// Extends the lease of one secret of an account. The secret's end is asked of Atlas: whoever adds
+/// another secret to the account brings it forward.
+pub(super) async fn renew_account_secret(
+    engine: Arc<Engine>,
+    call: LeaseCall,
+) -> Result<Option<Response>, EngineError> {
+    let (account, secret) = account_secret(&call)?;
+    let level = level(&call)?;
+    let linked = engine.connection.linked().await?;
+    let patience = Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Issue,
+    };
+    let seen = linked
+        .atlas
+        .service_account(&level, &account, patience)
+        .await
+        .map_err(|error| unreadable(&account, error))?;
+    let mut secrets = seen.secrets.into_iter();
+    let held = secrets.find(|held| held.id == secret);
+    let held = held.ok_or_else(|| EngineError::SecretGone(account))?;
+    renew(&engine, call, held.expires_at).await
 }
 
 fn issued_at(engine: &Engine, call: &LeaseCall) -> DateTime<Utc> {
     call.secret.issue_time.unwrap_or_else(|| engine.clock.now())
 }
 
+/// The most that the lease may live from its issue; zero where its secret ended already.
+fn limit(engine: &Engine, issued_at: DateTime<Utc>, end: Option<DateTime<Utc>>) -> Duration {
+    match end {
+        None => Duration::MAX,
+        Some(end) if end <= engine.clock.now() => Duration::ZERO,
+        Some(end) => (end - issued_at).to_std().unwrap_or_default(),
+    }
+}
+
 async fn renew(
     engine: &Engine,
     call: LeaseCall,
-    limit: Duration,
+    end: Option<DateTime<Utc>>,
 ) -> Result<Option<Response>, EngineError> {
     let missing = || EngineError::BrokenLease {
         field: "role",
@@ -60,8 +93,11 @@ async fn renew(
     let name = RoleName::new(call.internal_text("role").ok_or_else(missing)?);
     let role = engine.role(&name).await?;
     let role = role.ok_or_else(|| EngineError::RoleOfLeaseGone(name.to_string()))?;
-    let life = Life::of(&role, &*engine.system).await?.within(limit);
-    let dies_by = issued_at(engine, &call) + life.max_ttl;
+    let life = Life::of(&role, &*engine.system).await?;
+    let issued_at = issued_at(engine, &call);
+    let life = life.within(limit(engine, issued_at, end));
+    let life = life.ok_or(EngineError::SecretExpired)?;
+    let dies_by = issued_at + life.max_ttl;
     if let Some(id) = call.internal_text("journal_id").and_then(JournalId::parse) {
         // Before the lease may outlive it, the journal's last possible moment is moved.
         engine.journal.extend(&id, dies_by).await?;

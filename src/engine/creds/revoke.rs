@@ -15,7 +15,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::remove;
-use crate::atlas::{OrgId, Patience, Priority, ProjectId};
+use crate::atlas::{ClientId, Level, OrgId, Patience, Priority, ProjectId, SecretId};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
@@ -47,17 +47,57 @@ async fn revoke(
     made: impl FnOnce(OrgId) -> Made,
 ) -> Result<(), EngineError> {
     let linked = engine.connection.linked().await?;
-    let patience = Patience {
-        deadline: call.caller.deadline,
-        priority: Priority::Revoke,
-    };
+    let patience = patience(call);
     let made = made(organization(&linked, call, patience).await?);
     let deletion = remove(&linked, &made, patience).await?;
     tracing::debug!(?made, ?deletion, "revoked");
+    forget(engine, call).await
+}
+
+pub(super) fn patience(call: &LeaseCall) -> Patience {
+    Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Revoke,
+    }
+}
+
+/// The credential is gone, so its journal entry goes too.
+pub(super) async fn forget(engine: &Engine, call: &LeaseCall) -> Result<(), EngineError> {
     match call.internal_text("journal_id").and_then(JournalId::parse) {
         Some(id) => engine.journal.remove(&id).await,
         None => Ok(()),
     }
+}
+
+/// Revokes one secret of a service account; the account and its other secrets stay.
+pub(super) async fn revoke_account_secret(
+    engine: Arc<Engine>,
+    call: LeaseCall,
+) -> Result<(), EngineError> {
+    let (account, secret) = account_secret(&call)?;
+    let level = level(&call)?;
+    let linked = engine.connection.linked().await?;
+    let made = Made::Secret(level, account, secret);
+    let deletion = remove(&linked, &made, patience(&call)).await?;
+    tracing::debug!(?made, ?deletion, "revoked");
+    forget(&engine, &call).await
+}
+
+/// The account and the secret of a lease.
+pub(super) fn account_secret(call: &LeaseCall) -> Result<(ClientId, SecretId), EngineError> {
+    let account = internal(call, "client_id")?.ok_or_else(|| missing("client_id"))?;
+    let secret = internal(call, "secret_id")?.ok_or_else(|| missing("secret_id"))?;
+    Ok((account, secret))
+}
+
+/// Where the account of a lease is managed.
+pub(super) fn level(call: &LeaseCall) -> Result<Level, EngineError> {
+    if let Some(project) = internal(call, "project_id")? {
+        return Ok(Level::Project(project));
+    }
+    let org = internal(call, "organization_id")?;
+    org.map(Level::Org)
+        .ok_or_else(|| missing("organization_id"))
 }
 
 /// The organization of the credential. The Go engine's leases of project keys do not name it.
@@ -75,7 +115,10 @@ async fn organization(
 }
 
 /// A value of the internal data; the Go engine stores an absent one as an empty text.
-fn internal<T: FromStr>(call: &LeaseCall, field: &'static str) -> Result<Option<T>, EngineError>
+pub(super) fn internal<T: FromStr>(
+    call: &LeaseCall,
+    field: &'static str,
+) -> Result<Option<T>, EngineError>
 where
     T::Err: std::fmt::Display,
 {
@@ -91,7 +134,7 @@ where
     }
 }
 
-fn missing(field: &'static str) -> EngineError {
+pub(super) fn missing(field: &'static str) -> EngineError {
     EngineError::BrokenLease {
         field,
         reason: "it is missing".to_owned(),

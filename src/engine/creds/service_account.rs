@@ -17,11 +17,21 @@ const ABOUT: &str = "Issued by Vault or OpenBao, deleted when its lease ends";
 /// Makes the account, bounds it to its access list, then invites it to its projects.
 pub(super) async fn make(draft: &mut Draft) -> Result<Response, EngineError> {
     let hours = secret_lifetime(draft.life);
-    draft.life = draft.life.within(hours.duration());
+    draft.bound_life(hours.duration())?;
+    let (account, org) = build(draft, hours, ABOUT).await?;
+    Ok(answer(draft, &account, &org))
+}
+
+/// Makes an account with a secret of so many hours, its access list and its projects.
+pub(super) async fn build(
+    draft: &mut Draft,
+    hours: Hours,
+    about: &str,
+) -> Result<(CreatedServiceAccount, OrgId), EngineError> {
     // The answer to the create does not tell the organization, and only there the account can be
     // deleted: so it must be known before.
     let org = draft.organization().await?;
-    let account = create(draft, hours, &org).await?;
+    let account = create(draft, hours, about, &org).await?;
     let (atlas, patience) = (&draft.linked.atlas, draft.patience);
     let (level, id) = (&draft.grant.level, &account.client_id);
     if !draft.grant.access_list.is_empty() {
@@ -41,25 +51,26 @@ pub(super) async fn make(draft: &mut Draft) -> Result<Response, EngineError> {
             EngineError::atlas(&doing, error)
         })?;
     }
-    Ok(answer(draft, &account, &org))
+    Ok((account, org))
 }
 
 /// The shortest lifetime that Atlas allows and that covers the longest possible lease, so that the
 /// secret dies by itself even where nobody comes back.
-fn secret_lifetime(life: Life) -> Hours {
+pub(crate) fn secret_lifetime(life: Life) -> Hours {
     Hours::covering(life.max_ttl).clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
 }
 
 async fn create(
     draft: &mut Draft,
     hours: Hours,
+    about: &str,
     org: &OrgId,
 ) -> Result<CreatedServiceAccount, EngineError> {
     draft.entry.organization_id = Some(org.clone());
     draft.sent = true;
     let new = NewServiceAccount {
         name: draft.entry.description.clone(),
-        description: ABOUT.to_owned(),
+        description: about.to_owned(),
         roles: draft.grant.roles.clone(),
         secret_lifetime: hours,
     };
@@ -80,9 +91,7 @@ async fn create(
         org.clone(),
         account.client_id.clone(),
     ));
-    let left = account.secret.expires_at - draft.engine.clock.now();
-    draft.life = draft.life.within(left.to_std().unwrap_or_default());
-    draft.entry.dies_by = draft.entry.issued_at + draft.life.max_ttl;
+    draft.end_with(account.secret.expires_at)?;
     if draft.has_further_steps() {
         draft.record(Stage::Making).await?;
     }
@@ -122,4 +131,47 @@ fn answer(draft: &Draft, account: &CreatedServiceAccount, org: &OrgId) -> Respon
         renewable: true,
     };
     lease.answer(CredentialType::ServiceAccount.name(), data, internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use crate::engine::testing::TestMount;
+    use crate::vault::Failure;
+
+    async fn mount() -> TestMount {
+        let role = json!({ "credential_type": "service_account", "max_ttl": "1h" });
+        TestMount::with_role(role).await
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_ends_before_its_lease_begins_is_no_credential() {
+        let mount = mount().await;
+        mount.clock.turn(Duration::from_hours(9));
+        let failure = mount.read("creds/reader").await.expect_err("no life left");
+        assert!(
+            matches!(&failure, Failure::Internal(text)
+                if text.contains("ends at once") && text.contains("was removed")),
+            "{failure}"
+        );
+        assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_lease_whose_secret_has_expired_is_not_renewed() {
+        let mount = mount().await;
+        let (_, mut lease) = mount.issue("reader").await;
+        lease.issue_time = Some(mount.now());
+        mount.renew(&lease).await.expect("renewed");
+        mount.turn(Duration::from_hours(9)).await;
+        let failure = mount.renew(&lease).await.expect_err("expired");
+        assert!(
+            matches!(&failure, Failure::BadRequest(text) if text.contains("has expired")),
+            "{failure}"
+        );
+    }
 }

@@ -13,6 +13,7 @@ use super::tidy_report::{Found, Report};
 use crate::atlas::{AtlasError, Level, OrgId, Patience};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
+use crate::engine::creds::kept_accounts;
 use crate::engine::error::EngineError;
 
 /// One look at one organization.
@@ -59,7 +60,8 @@ impl Comparison<'_> {
         Ok(keys.chain(accounts).collect())
     }
 
-    /// Sorts what is listed. What the journal knows, by the end of its description, is no stray.
+    /// Sorts what is listed. What the journal knows, by the end of its description, is no stray, nor
+    /// is an account that is kept for a role.
     async fn sort(
         &self,
         listed: &[Found],
@@ -68,9 +70,10 @@ impl Comparison<'_> {
     ) -> Result<(), EngineError> {
         let journal = &self.engine.journal;
         let mark = journal.mark(&*self.engine.entropy).await?;
-        let known = journal
+        let mut known = journal
             .known(listed.iter().filter_map(Found::journal_id))
             .await?;
+        known.extend(kept_accounts(self.engine).await?);
         for found in listed {
             let Some(id) = found.journal_id().filter(|id| !known.contains(id)) else {
                 continue;
@@ -122,7 +125,15 @@ impl Comparison<'_> {
                 atlas.service_account(&Level::Org(org), &id, patience).await,
                 AtlasError::says_account_or_secret_is_gone,
             ),
-            Made::ApiKey(..) | Made::ServiceAccount(..) => None,
+            Made::Secret(level, account, secret) => {
+                let asked = atlas.service_account(&level, &account, patience).await;
+                match asked {
+                    Ok(seen) => Some(seen.secrets.iter().all(|each| each.id != secret)),
+                    Err(error) => error.says_account_or_secret_is_gone().then_some(true),
+                }
+            }
+            // Nobody but its holder can ask for a token.
+            Made::Token(_) | Made::ApiKey(..) | Made::ServiceAccount(..) => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::mark::Mark;
-use crate::atlas::{ApiKeyId, ClientId, OrgId, ProjectId};
+use crate::atlas::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
 use crate::base::random::to_base62;
 use crate::base::{Entropy, base62};
 use crate::engine::roles::CredentialType;
@@ -76,6 +76,53 @@ pub(crate) enum Stage {
     Making,
     /// Complete, and handed out with a lease.
     Live,
+    /// Complete, in nobody's hands and without a lease: kept for as long as its role needs it.
+    Kept,
+}
+
+/// A credential that is no thing of its own in Atlas but a part of a service account. The account
+/// goes on when the credential ends, so its client id stands here and not in the entry itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Part {
+    /// A secret of an account that exists.
+    Secret(SecretPart),
+    /// An access token, which dies by itself when the entry does.
+    Token {
+        /// The account that is kept for the role.
+        client_id: ClientId,
+        /// The secret it is minted with; it dies with that too.
+        secret_id: SecretId,
+    },
+}
+
+/// One secret of an account which others hold too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SecretPart {
+    /// The account.
+    pub(crate) client_id: ClientId,
+    /// The account's secrets before this one was asked for: any other is this one. [`None`]: it was
+    /// not asked for yet, so that none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) known_secret_ids: Option<Vec<SecretId>>,
+    /// Once made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret_id: Option<SecretId>,
+    /// Several that it may be, once they were seen: which is a stranger's only people can tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) candidates: Vec<SecretId>,
+}
+
+impl SecretPart {
+    /// A secret that is yet to be asked for.
+    pub(crate) fn of(client_id: ClientId) -> Self {
+        Self {
+            client_id,
+            known_secret_ids: None,
+            secret_id: None,
+            candidates: Vec::new(),
+        }
+    }
 }
 
 /// What Atlas made: enough to remove it for good.
@@ -85,6 +132,10 @@ pub(crate) enum Made {
     ApiKey(OrgId, ApiKeyId),
     /// A service account with all its secrets.
     ServiceAccount(OrgId, ClientId),
+    /// One secret of an account, which itself stays.
+    Secret(Level, ClientId, SecretId),
+    /// An access token. It ends by itself; only who holds its text can end it earlier.
+    Token(ClientId),
 }
 
 /// What is stored at `issued/<id>`. Never a secret.
@@ -113,6 +164,9 @@ pub(crate) struct JournalEntry {
     /// Of a service account, once made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<ClientId>,
+    /// Of a credential that is part of an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) part: Option<Part>,
     /// How the caller's token is shown to people.
     pub(crate) display_name: String,
     /// The caller's identity entity; empty for none.
@@ -126,11 +180,24 @@ pub(crate) struct JournalEntry {
 impl JournalEntry {
     /// Whether Atlas is known to have made it, be it that its organization is yet to be found.
     pub(crate) fn is_known(&self) -> bool {
-        self.programmatic_api_key_id.is_some() || self.client_id.is_some()
+        let part = match &self.part {
+            Some(Part::Secret(secret)) => secret.secret_id.is_some(),
+            Some(Part::Token { .. }) => true,
+            None => false,
+        };
+        part || self.programmatic_api_key_id.is_some() || self.client_id.is_some()
     }
 
     /// What Atlas made, if it is known by id.
     pub(crate) fn made(&self) -> Option<Made> {
+        match &self.part {
+            Some(Part::Secret(secret)) => {
+                let (level, id) = (self.level()?, secret.secret_id.clone()?);
+                return Some(Made::Secret(level, secret.client_id.clone(), id));
+            }
+            Some(Part::Token { client_id, .. }) => return Some(Made::Token(client_id.clone())),
+            None => {}
+        }
         let org = self.organization_id.clone()?;
         match (&self.programmatic_api_key_id, &self.client_id) {
             (Some(id), _) => Some(Made::ApiKey(org, id.clone())),
@@ -139,10 +206,31 @@ impl JournalEntry {
         }
     }
 
-    /// The part of the credential that may be shown to everybody, if it has one.
+    /// Where it is managed: in its organization, else in its project.
+    pub(crate) fn level(&self) -> Option<Level> {
+        let org = self.organization_id.clone().map(Level::Org);
+        org.or_else(|| self.project_id.clone().map(Level::Project))
+    }
+
+    /// The part of the credential that may be shown to everybody, if it has one. Credentials that are
+    /// part of the same account have it in common.
     pub(crate) fn public_part(&self) -> Option<&str> {
-        let client_id = self.client_id.as_ref().map(ClientId::as_str);
-        self.public_key.as_deref().or(client_id)
+        let of_part = || match self.part.as_ref()? {
+            Part::Secret(SecretPart { client_id, .. }) | Part::Token { client_id, .. } => {
+                Some(client_id)
+            }
+        };
+        let client_id = || self.client_id.as_ref().or_else(of_part);
+        let public_key = self.public_key.as_deref();
+        public_key.or_else(|| client_id().map(ClientId::as_str))
+    }
+
+    /// Notes that its secret cannot be told from a stranger's. It stays so when one of them is gone:
+    /// then the other may be the stranger's.
+    pub(crate) fn doubt(&mut self, candidates: &[SecretId]) {
+        if let Some(Part::Secret(secret)) = &mut self.part {
+            secret.candidates = candidates.to_vec();
+        }
     }
 
     /// Notes what Atlas made.
@@ -156,6 +244,12 @@ impl JournalEntry {
                 self.organization_id = Some(org.clone());
                 self.client_id = Some(id.clone());
             }
+            Made::Secret(_, _, id) => {
+                if let Some(Part::Secret(secret)) = &mut self.part {
+                    secret.secret_id = Some(id.clone());
+                }
+            }
+            Made::Token(_) => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::entry::{JournalEntry, JournalId, Stage};
+use super::entry::{JournalEntry, JournalId, Part, Stage};
 
 /// A request gives up within 85 s and cleans up for 30 s at most. What another process left
 /// half-made is nobody's after this, also where clocks differ by a minute.
@@ -40,8 +40,10 @@ pub(super) struct Brief {
     pub(super) stage: Stage,
     role: Arc<str>,
     public: Option<Box<str>>,
+    /// Of a credential that is part of an account.
+    pub(super) part: Option<Part>,
     issued_at: DateTime<Utc>,
-    dies_by: DateTime<Utc>,
+    pub(super) dies_by: DateTime<Utc>,
     hands: Hands,
     /// Its great age has been told in the log.
     told: bool,
@@ -63,6 +65,8 @@ pub(crate) struct Counts {
     pub(crate) making: usize,
     /// Complete, and handed out.
     pub(crate) live: usize,
+    /// Accounts that are kept for roles.
+    pub(crate) kept: usize,
     /// Live ones that outlived their last possible expiry, so that the reaper takes them.
     pub(crate) due: usize,
     /// Entries of which some attempt at removal has failed.
@@ -84,7 +88,7 @@ pub(super) struct Index {
     pub(super) filling: bool,
     pub(super) unreadable: usize,
     entries: BTreeMap<JournalId, Brief>,
-    /// How many entries each role has.
+    /// How many entries each role has; accounts kept for it are no credentials.
     of_role: HashMap<Arc<str>, usize>,
     trials: HashMap<JournalId, Trial>,
     removed_meanwhile: HashSet<JournalId>,
@@ -100,6 +104,10 @@ impl Index {
         self.of_role.get(role).copied().unwrap_or_default()
     }
 
+    pub(super) fn briefs(&self) -> impl Iterator<Item = (&JournalId, &Brief)> {
+        self.entries.iter()
+    }
+
     pub(super) fn live(&self) -> usize {
         let briefs = self.entries.values();
         briefs.filter(|brief| brief.stage == Stage::Live).count()
@@ -112,11 +120,13 @@ impl Index {
             Some((role, _)) => Arc::clone(role),
             None => Arc::from(entry.role.as_str()),
         };
-        *self.of_role.entry(Arc::clone(&role)).or_default() += 1;
+        *self.of_role.entry(Arc::clone(&role)).or_default() +=
+            usize::from(entry.stage != Stage::Kept);
         let brief = Brief {
             stage: entry.stage,
             role,
             public: entry.public_part().map(Into::into),
+            part: entry.part.clone(),
             issued_at: entry.issued_at,
             dies_by: entry.dies_by,
             hands: known.as_ref().map_or(hands, |brief| brief.hands),
@@ -135,7 +145,7 @@ impl Index {
     fn take(&mut self, id: &JournalId) -> Option<Brief> {
         let brief = self.entries.remove(id)?;
         if let Some(count) = self.of_role.get_mut(&brief.role) {
-            *count -= 1;
+            *count -= usize::from(brief.stage != Stage::Kept);
             if *count == 0 {
                 self.of_role.remove(&brief.role);
             }
@@ -175,7 +185,7 @@ impl Index {
         if let Some(brief) = self.entries.get_mut(id) {
             brief.hands = match brief.stage {
                 Stage::Making => Hands::Left,
-                Stage::Live => Hands::Unknown,
+                Stage::Live | Stage::Kept => Hands::Unknown,
             };
         }
     }
@@ -206,16 +216,19 @@ impl Index {
     /// does not keep the others. `urgent`: the mount is about to end, and with it the journal.
     pub(super) fn half_made(&self, now: DateTime<Utc>, urgent: bool) -> Vec<JournalId> {
         self.due(now, urgent, |brief| {
-            let left = match brief.hands {
-                Hands::Busy => false,
-                Hands::Left => true,
-                Hands::Unknown => urgent || now - brief.issued_at > LEFT_BEHIND_AFTER,
+            let left = match (brief.hands, &brief.part) {
+                (Hands::Busy, _) => false,
+                // Nothing to look for: it dies by itself.
+                (_, Some(Part::Token { .. })) => now - brief.dies_by > LEFT_BEHIND_AFTER,
+                (Hands::Left, _) => true,
+                (Hands::Unknown, _) => urgent || now - brief.issued_at > LEFT_BEHIND_AFTER,
             };
             (brief.stage == Stage::Making && left).then_some(brief.issued_at)
         })
     }
 
-    /// Live entries past their last possible expiry whose turn it is, in the same order.
+    /// Complete entries past their last possible expiry whose turn it is, in the same order; those of
+    /// kept accounts only once the last known secret has ended.
     pub(super) fn outlived(&self, now: DateTime<Utc>) -> Vec<JournalId> {
         self.due(now, false, |brief| {
             brief.is_outlived(now).then_some(brief.dies_by)
@@ -265,8 +278,8 @@ impl Index {
         let mut overdue = Vec::new();
         for (id, brief) in &mut self.entries {
             let since = match brief.stage {
-                Stage::Making if brief.hands != Hands::Busy => brief.issued_at,
-                Stage::Making => continue,
+                Stage::Making if brief.hands != Hands::Busy => brief.settles_from(),
+                Stage::Making | Stage::Kept => continue,
                 Stage::Live => brief.dies_by + REAPED_AFTER,
             };
             if !brief.told && now - since > limit {
@@ -292,12 +305,17 @@ impl Index {
             match brief.stage {
                 Stage::Making => {
                     counts.making += 1;
-                    let oldest = counts.oldest_making.unwrap_or(brief.issued_at);
-                    counts.oldest_making = Some(oldest.min(brief.issued_at));
+                    if !brief.is_token() {
+                        let oldest = counts.oldest_making.unwrap_or(brief.issued_at);
+                        counts.oldest_making = Some(oldest.min(brief.issued_at));
+                    }
                 }
-                Stage::Live => counts.live += 1,
+                Stage::Live => {
+                    counts.live += 1;
+                    counts.due += usize::from(brief.is_outlived(now));
+                }
+                Stage::Kept => counts.kept += 1,
             }
-            counts.due += usize::from(brief.is_outlived(now));
         }
         for trial in self.trials.values().filter(|trial| trial.failures > 0) {
             counts.failing += 1;
@@ -309,7 +327,20 @@ impl Index {
 
 impl Brief {
     fn is_outlived(&self, now: DateTime<Utc>) -> bool {
-        self.stage == Stage::Live && now - self.dies_by > REAPED_AFTER
+        self.stage != Stage::Making && now - self.dies_by > REAPED_AFTER
+    }
+
+    fn is_token(&self) -> bool {
+        matches!(self.part, Some(Part::Token { .. }))
+    }
+
+    /// From when on a half-made one should be settled: a token only has to die.
+    fn settles_from(&self) -> DateTime<Utc> {
+        if self.is_token() {
+            self.dies_by
+        } else {
+            self.issued_at
+        }
     }
 }
 
@@ -343,6 +374,7 @@ mod tests {
             programmatic_api_key_id: None,
             public_key: Some(format!("public of {id}")),
             client_id: None,
+            part: None,
             display_name: String::new(),
             entity_id: String::new(),
             issued_at,
@@ -397,6 +429,38 @@ mod tests {
         assert_eq!(index.half_made(clock.now(), false), [fresh, stuck]);
         let counts = index.counts(clock.now());
         assert_eq!((counts.failing, counts.most_failures), (1, 20));
+    }
+
+    #[test]
+    fn an_account_kept_for_a_role_is_none_of_its_credentials() {
+        let (mut index, now) = (Index::default(), TurnedClock::new().now());
+        let (id, mut account) = entry(Stage::Making, "reader", now);
+        index.put(&id, &account, Hands::Busy);
+        assert_eq!(index.alive("reader"), 1);
+        account.stage = Stage::Kept;
+        index.put(&id, &account, Hands::Unknown);
+        assert_eq!(
+            (index.alive("reader"), index.kept(), index.live()),
+            (0, 1, 0)
+        );
+        index.remove(&id);
+        assert_eq!((index.alive("reader"), index.kept()), (0, 0));
+    }
+
+    #[test]
+    fn a_token_that_nobody_got_is_looked_at_once_it_is_dead() {
+        let (mut index, now) = (Index::default(), TurnedClock::new().now());
+        let (id, mut token) = entry(Stage::Making, "reader", now);
+        token.part = Some(Part::Token {
+            client_id: "mdb_sa_id_5cf5a45a9ccf6400e60981b7".parse().unwrap(),
+            secret_id: "5cf5a45a9ccf6400e60981b7".parse().unwrap(),
+        });
+        index.put(&id, &token, Hands::Left);
+        assert!(index.half_made(token.dies_by, true).is_empty());
+        let dead = token.dies_by + TimeDelta::minutes(4);
+        assert!(index.newly_overdue(dead, TimeDelta::hours(1)).is_empty());
+        assert_eq!(index.counts(dead).oldest_making, None);
+        assert_eq!(index.half_made(dead, false), [id]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod comparison;
 mod entry;
 mod index;
 mod mark;
+mod parts;
 pub(crate) mod paths;
 mod reaper;
 mod rollback;
@@ -14,10 +15,11 @@ mod tally;
 mod tidy;
 mod tidy_report;
 
-pub(crate) use entry::{JournalEntry, JournalId, Made, Stage};
+pub(crate) use entry::{JournalEntry, JournalId, Made, Part, SecretPart, Stage};
 #[cfg(test)]
 pub(crate) use mark::Mark;
-pub(crate) use rollback::{GO_WAL_KIND, take_over_go_entry};
+pub(crate) use parts::LiveToken;
+pub(crate) use rollback::{GO_WAL_KIND, finish, take_over_go_entry};
 pub(crate) use state::state;
 pub(crate) use store::{Hold, Journal};
 pub(crate) use sweep::tick;

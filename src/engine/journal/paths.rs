@@ -54,7 +54,7 @@ fn issued() -> Path<Engine> {
 fn answer() -> Vec<Field> {
     vec![
         Field::text("id").about("Journal id."),
-        Field::text("stage").about("making: on its way, or to be removed. live: handed out."),
+        Field::text("stage").about("making: on its way, or to be removed. live: handed out. kept: an account with which access tokens of a role are minted."),
         Field::text("role")
             .about("Role it was issued from; empty if taken over from the Go engine."),
         Field::text("credential_type").about("What it is."),
@@ -65,6 +65,10 @@ fn answer() -> Vec<Field> {
         Field::text("programmatic_api_key_id").about("Atlas's id of an API key."),
         Field::text("public_key").about("Public key of an API key."),
         Field::text("client_id").about("Client id of a service account."),
+        Field::map("part").about(
+            "Of a secret of an account that exists, or of an access token: the account's client id, \
+             and the id of the secret.",
+        ),
         Field::text("display_name").about("How the caller's token is shown to people."),
         Field::text("entity_id").about("The caller's identity entity, if any."),
         Field::time("issued_at").about("When it was asked for."),

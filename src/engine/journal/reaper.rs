@@ -3,15 +3,16 @@
 //!
 //! `dies_by` is an upper bound: a renewal moves it in storage before the host learns that the lease
 //! goes on. What is due by memory is therefore read from storage once more before it is deleted.
+//! Accounts that are kept for roles stay as long as the role's entry names them.
 //! Service accounts whose secret has died by itself are deleted too: they count against Atlas's limit.
 
 use chrono::TimeDelta;
 
-use super::entry::{JournalId, Stage};
+use super::entry::{JournalId, Part, Stage};
 use super::index::REAPED_AFTER;
 use crate::atlas::{Deletion, Patience};
 use crate::engine::Engine;
-use crate::engine::creds::{find, remove};
+use crate::engine::creds::{find, kept_account, remove};
 use crate::engine::error::EngineError;
 
 /// The reaper waits so long after a start: the host then revokes what became due meanwhile and tries
@@ -37,9 +38,17 @@ pub(super) async fn finish(
     let Some(entry) = journal.entry(id).await? else {
         return journal.remove(id).await;
     };
-    if entry.stage != Stage::Live || engine.clock.now() - entry.dies_by <= REAPED_AFTER {
+    if entry.stage == Stage::Making || engine.clock.now() - entry.dies_by <= REAPED_AFTER {
         journal.learn(id, &entry);
         return Ok(());
+    }
+    // Its role's minute looks after it.
+    if kept_account(engine, id, &entry).await?.is_some() {
+        return Ok(());
+    }
+    // Long dead by itself, and Atlas keeps nothing of it.
+    if let Some(Part::Token { .. }) = entry.part {
+        return journal.remove(id).await;
     }
     let linked = engine.connection.linked().await?;
     let mut deleted = false;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::entry::{JournalEntry, JournalId, Stage};
+use super::entry::{JournalEntry, JournalId, Part, Stage};
 use crate::atlas::{ApiKeyId, Deletion, OrgId, Patience, ProjectId};
 use crate::engine::Engine;
-use crate::engine::creds::{find, remove};
+use crate::engine::creds::{find, kept_account, remove};
 use crate::engine::error::EngineError;
 use crate::engine::roles::CredentialType;
 use crate::framework::RollbackCall;
@@ -25,31 +25,79 @@ const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// Lists are no snapshot: while others are deleted, an item may slip from one page to the one before.
 const VAIN_LOOKS: u32 = 2;
 
-/// Removes one half-made credential, or its entry where nothing was ever made.
-pub(super) async fn finish(
+/// Removes one half-made credential, or its entry where nothing was ever made. False: what was made
+/// may be there, but Atlas does not list it yet, or an access token is still to die by itself.
+pub(crate) async fn finish(
     engine: &Engine,
     id: &JournalId,
     patience: Patience,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     let journal = &engine.journal;
-    let Some(entry) = journal.entry(id).await? else {
-        return journal.remove(id).await;
+    let Some(mut entry) = journal.entry(id).await? else {
+        return journal.remove(id).await.map(|()| true);
     };
+    if let Some(account) = kept_account(engine, id, &entry).await? {
+        account.complete(&mut entry);
+        return journal.write(id, &entry).await.map(|()| true);
+    }
     // A request that failed at its very last write may have stored a live entry all the same; its
     // caller was told of the failure, so that the credential is in nobody's hands.
-    if entry.stage == Stage::Live && !journal.index().is_left(id) {
+    if entry.stage != Stage::Making && !journal.index().is_left(id) {
         journal.learn(id, &entry);
-        return Ok(());
+        return Ok(true);
     }
-    if delete(engine, &entry, patience).await? {
+    if let Some(Part::Token { .. }) = entry.part {
+        return forget_token(engine, id, &entry).await;
+    }
+    let deleted = match delete(engine, &entry, patience).await {
+        Err(EngineError::Undecidable {
+            client_id,
+            candidates,
+        }) => {
+            entry.doubt(&candidates);
+            journal.write(id, &entry).await?;
+            return Err(EngineError::Undecidable {
+                client_id,
+                candidates,
+            });
+        }
+        outcome => outcome?,
+    };
+    if deleted {
         journal.remove(id).await?;
         journal.tally().rolled_back += 1;
         tracing::info!(journal_id = %id, role = entry.role, "a half-made credential was removed");
-        return Ok(());
+        return Ok(true);
     }
+    looked_in_vain(engine, id, &entry).await
+}
+
+/// Only who holds its text could revoke it, and nobody does: it counts until it is dead by itself.
+async fn forget_token(
+    engine: &Engine,
+    id: &JournalId,
+    entry: &JournalEntry,
+) -> Result<bool, EngineError> {
+    let is_dead = engine.clock.now() >= entry.dies_by;
+    if is_dead {
+        engine.journal.remove(id).await?;
+    } else {
+        engine.journal.learn(id, entry);
+    }
+    Ok(is_dead)
+}
+
+/// Removes the entry, if that is proof enough that nothing was made.
+async fn looked_in_vain(
+    engine: &Engine,
+    id: &JournalId,
+    entry: &JournalEntry,
+) -> Result<bool, EngineError> {
+    let journal = &engine.journal;
     let is_old = engine.clock.now() - entry.issued_at > LISTED_WITHIN;
     let looks = journal.index().looked_in_vain(id);
-    if is_old && looks >= VAIN_LOOKS {
+    let was_never_made = is_old && looks >= VAIN_LOOKS;
+    if was_never_made {
         journal.remove(id).await?;
         journal.tally().never_made += 1;
         tracing::info!(
@@ -58,7 +106,7 @@ pub(super) async fn finish(
             "of a half-made credential there is nothing in Atlas"
         );
     }
-    Ok(())
+    Ok(was_never_made)
 }
 
 /// False: Atlas had nothing to delete.
@@ -111,6 +159,7 @@ pub(crate) async fn take_over_go_entry(
         programmatic_api_key_id: go.api_key_id.parse::<ApiKeyId>().ok(),
         public_key: None,
         client_id: None,
+        part: None,
         display_name: String::new(),
         entity_id: String::new(),
         issued_at: call.entry.created_at,

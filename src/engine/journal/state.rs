@@ -17,6 +17,7 @@ pub(crate) async fn state(engine: &Engine) -> Result<Value, EngineError> {
         "entries": {
             "making": counts.making,
             "live": counts.live,
+            "kept": counts.kept,
             "due": counts.due,
             "failing": counts.failing,
             "most_failures": counts.most_failures,

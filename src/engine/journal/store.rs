@@ -15,7 +15,9 @@ use tokio::sync::OnceCell;
 use super::entry::{JournalEntry, JournalId};
 use super::index::{Counts, Hands, Index};
 use super::mark::Mark;
+use super::parts::{IssuedSecrets, LiveToken};
 use super::tally::Tally;
+use crate::atlas::ClientId;
 use crate::base::Entropy;
 use crate::engine::error::EngineError;
 use crate::engine::{keys, stored};
@@ -207,26 +209,52 @@ impl Journal {
         &self,
         ids: impl Iterator<Item = JournalId> + Clone,
     ) -> Result<HashSet<JournalId>, EngineError> {
-        loop {
-            self.fill().await?;
-            let index = self.index();
-            // Memory that was just forgotten knows nothing: then everything would be a stray.
-            if index.filled {
-                return Ok(ids.filter(|id| index.contains(id)).collect());
-            }
-        }
+        let index = self.filled().await?;
+        Ok(ids.filter(|id| index.contains(id)).collect())
     }
 
     /// How many credentials are live.
     pub(crate) async fn live(&self) -> Result<usize, EngineError> {
-        self.fill().await?;
-        Ok(self.index().live())
+        Ok(self.filled().await?.live())
+    }
+
+    /// How many accounts are kept for roles.
+    pub(crate) async fn kept(&self) -> Result<usize, EngineError> {
+        Ok(self.filled().await?.kept())
     }
 
     /// Figures about all entries.
     pub(crate) async fn counts(&self, now: DateTime<Utc>) -> Result<Counts, EngineError> {
-        self.fill().await?;
-        Ok(self.index().counts(now))
+        Ok(self.filled().await?.counts(now))
+    }
+
+    /// The secrets issued of an account that exists.
+    pub(crate) async fn secrets_of(
+        &self,
+        account: &ClientId,
+    ) -> Result<IssuedSecrets, EngineError> {
+        Ok(self.filled().await?.secrets_of(account))
+    }
+
+    /// The access tokens of an account that may be alive, those being minted included.
+    pub(crate) async fn tokens_of(
+        &self,
+        account: &ClientId,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<LiveToken>, EngineError> {
+        Ok(self.filled().await?.tokens_of(account, now))
+    }
+
+    /// Memory that holds every entry. One that was just forgotten knows nothing: then everything in
+    /// Atlas would be a stray, and no secret in use.
+    async fn filled(&self) -> Result<MutexGuard<'_, Index>, EngineError> {
+        loop {
+            self.fill().await?;
+            let index = self.index();
+            if index.filled {
+                return Ok(index);
+            }
+        }
     }
 
     /// Reads every entry into memory, the first time it is asked for.

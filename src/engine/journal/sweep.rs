@@ -45,8 +45,8 @@ impl Sweep {
     /// How long it may take of a tick. The host waits about 90 s for a whole tick.
     fn budget(self) -> Duration {
         match self {
-            Self::RollBack => Duration::from_secs(40),
-            Self::Reap => Duration::from_secs(25),
+            Self::RollBack => Duration::from_secs(30),
+            Self::Reap => Duration::from_secs(20),
         }
     }
 
@@ -57,7 +57,7 @@ impl Sweep {
         patience: Patience,
     ) -> Result<(), EngineError> {
         match self {
-            Self::RollBack => rollback::finish(engine, id, patience).await,
+            Self::RollBack => rollback::finish(engine, id, patience).await.map(drop),
             Self::Reap => reaper::finish(engine, id, patience).await,
         }
     }
@@ -158,7 +158,7 @@ fn tell_overdue(engine: &Engine) {
             journal_id = %each.id,
             what = match each.stage {
                 Stage::Making => "half-made",
-                Stage::Live => "outlived its lease",
+                Stage::Live | Stage::Kept => "outlived its lease",
             },
             since = %seconds(each.since),
             failures = each.failures,

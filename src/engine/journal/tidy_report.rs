@@ -30,6 +30,8 @@ impl Found {
         match &self.made {
             Made::ApiKey(_, id) => id.made_at(),
             Made::ServiceAccount(_, id) => id.made_at(),
+            // Neither is listed.
+            Made::Secret(..) | Made::Token(_) => None,
         }
     }
 
@@ -45,7 +47,8 @@ impl Found {
 fn made_id(made: &Made) -> &str {
     match made {
         Made::ApiKey(_, id) => id.as_str(),
-        Made::ServiceAccount(_, id) => id.as_str(),
+        Made::ServiceAccount(_, id) | Made::Token(id) => id.as_str(),
+        Made::Secret(_, _, id) => id.as_str(),
     }
 }
 

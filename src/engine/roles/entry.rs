@@ -15,19 +15,27 @@ pub(crate) enum CredentialType {
     /// A programmatic API key, deleted when its lease ends.
     #[default]
     ProgrammaticApiKey,
-    /// A service account with one secret, deleted when its lease ends.
+    /// A service account with one secret, deleted when its lease ends; or one secret of an account
+    /// that exists.
     ServiceAccount,
+    /// An access token of an account that is kept for the role, revoked when its lease ends.
+    AccessToken,
 }
 
 impl CredentialType {
     /// Every type, in the order in which it is told to users.
-    pub(crate) const ALL: [Self; 2] = [Self::ProgrammaticApiKey, Self::ServiceAccount];
+    pub(crate) const ALL: [Self; 3] = [
+        Self::ProgrammaticApiKey,
+        Self::ServiceAccount,
+        Self::AccessToken,
+    ];
 
     /// The name users give; also the `secret_type` of the leases.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ProgrammaticApiKey => "programmatic_api_key",
             Self::ServiceAccount => "service_account",
+            Self::AccessToken => "access_token",
         }
     }
 
@@ -77,7 +85,10 @@ pub(crate) struct RoleEntry {
     #[serde(with = "serde_go_nanos")]
     pub(crate) max_ttl: Duration,
     /// What is issued.
-    #[serde(skip_serializing_if = "CredentialType::is_default")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "CredentialType::is_default"
+    )]
     pub(crate) credential_type: CredentialType,
     /// Further projects of the organization and the Atlas roles there.
     #[serde(
@@ -85,8 +96,14 @@ pub(crate) struct RoleEntry {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub(crate) project_assignments: BTreeMap<String, Vec<String>>,
+    /// The account that exists and gets a secret for each lease; empty for none.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) client_id: String,
     /// The most credentials alive at once; zero is no limit.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
     pub(crate) max_live: u32,
 }
 
@@ -119,6 +136,25 @@ mod tests {
         };
         assert_eq!(keys(&written), keys(&read));
         assert_eq!(written["ttl"], read["ttl"]);
+    }
+
+    #[test]
+    fn null_is_read_as_the_default_everywhere() {
+        let mut all = serde_json::to_value(RoleEntry {
+            credential_type: CredentialType::AccessToken,
+            project_assignments: BTreeMap::from([(String::new(), Vec::new())]),
+            client_id: "x".to_owned(),
+            max_live: 1,
+            ..RoleEntry::default()
+        })
+        .unwrap();
+        let nulls = all.as_object_mut().unwrap();
+        nulls
+            .values_mut()
+            .for_each(|value| *value = serde_json::Value::Null);
+        assert_eq!(nulls.len(), 13);
+        let entry: RoleEntry = serde_json::from_value(all).unwrap();
+        assert_eq!(entry, RoleEntry::default());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::entry::RoleEntry;
-use crate::atlas::{AccessEntry, AccessEntryError, AccessList, Level, OrgId, ProjectId};
+use super::entry::{CredentialType, RoleEntry};
+use crate::atlas::{AccessEntry, AccessEntryError, AccessList, ClientId, Level, OrgId, ProjectId};
 use crate::framework::Faults;
 
 /// Most entries of one access list. Source: Atlas API, `createOrgAccessList`, `maxItems`.
@@ -15,6 +15,8 @@ const MAX_ACCESS_LIST: usize = 200;
 pub(crate) struct Grant {
     /// Where it is made.
     pub(crate) level: Level,
+    /// The account that exists and gets a secret for each lease; then nothing below is set.
+    pub(crate) account: Option<ClientId>,
     /// Atlas roles at that level; at least one.
     pub(crate) roles: Vec<String>,
     /// The role's own project, at which it is made or to which it is assigned.
@@ -33,6 +35,9 @@ const PROJECT_PREFIX: &str = "GROUP_";
 impl Grant {
     /// Checks a role; every fault is told with the field it is in.
     pub(crate) fn of(role: &RoleEntry, faults: &mut Faults) -> Option<Self> {
+        if !role.client_id.is_empty() {
+            return Self::of_account(role, faults);
+        }
         let org: Option<OrgId> = id(&role.organization_id, "organization_id", faults);
         let project: Option<ProjectId> = id(&role.project_id, "project_id", faults);
         let has_org = !role.organization_id.is_empty();
@@ -71,10 +76,59 @@ impl Grant {
         let roles = role.roles.clone();
         faults.is_empty().then_some(Self {
             level,
+            account: None,
             roles,
             project,
             assignments,
             access_list,
+        })
+    }
+
+    /// A role whose account exists: it says where that is managed and nothing else.
+    fn of_account(role: &RoleEntry, faults: &mut Faults) -> Option<Self> {
+        let account: Option<ClientId> = id(&role.client_id, "client_id", faults);
+        if role.credential_type != CredentialType::ServiceAccount {
+            faults.add("client_id", "only for credential_type service_account");
+        }
+        for (field, given) in [
+            ("roles", !role.roles.is_empty()),
+            ("project_roles", !role.project_roles.is_empty()),
+            ("project_assignments", !role.project_assignments.is_empty()),
+            ("ip_addresses", !role.ip_addresses.is_empty()),
+            ("cidr_blocks", !role.cidr_blocks.is_empty()),
+        ] {
+            if given {
+                faults.add(
+                    field,
+                    "must be empty with client_id: that account is not changed from here",
+                );
+            }
+        }
+        let org: Option<OrgId> = id(&role.organization_id, "organization_id", faults);
+        let project: Option<ProjectId> = id(&role.project_id, "project_id", faults);
+        match (role.organization_id.is_empty(), role.project_id.is_empty()) {
+            (false, false) => faults.add(
+                "project_id",
+                "give organization_id or project_id with client_id, not both",
+            ),
+            (true, true) => faults.add(
+                "organization_id",
+                "give organization_id or project_id: where the account of client_id is managed",
+            ),
+            _ => {}
+        }
+        let level = match (org, &project) {
+            (Some(org), _) => Level::Org(org),
+            (None, Some(project)) => Level::Project(project.clone()),
+            (None, None) => return None,
+        };
+        faults.is_empty().then_some(Self {
+            level,
+            account: Some(account?),
+            roles: Vec::new(),
+            project,
+            assignments: Vec::new(),
+            access_list: AccessList::default(),
         })
     }
 
@@ -235,6 +289,62 @@ mod tests {
             ..RoleEntry::default()
         };
         assert!(faults(&role).contains("roles: only Atlas roles of the project"));
+    }
+
+    fn account_role() -> RoleEntry {
+        RoleEntry {
+            client_id: format!("mdb_sa_id_{ORG}"),
+            credential_type: CredentialType::ServiceAccount,
+            organization_id: ORG.to_owned(),
+            ..RoleEntry::default()
+        }
+    }
+
+    #[test]
+    fn a_role_of_an_account_says_where_that_is_managed() {
+        let grant = Grant::of_stored(&account_role()).unwrap();
+        assert_eq!(grant.level, Level::Org(ORG.parse().unwrap()));
+        let in_project = RoleEntry {
+            organization_id: String::new(),
+            project_id: PROJECT.to_owned(),
+            ..account_role()
+        };
+        let grant = Grant::of_stored(&in_project).unwrap();
+        assert_eq!(grant.level, Level::Project(PROJECT.parse().unwrap()));
+        assert!(grant.account.is_some());
+    }
+
+    #[test]
+    fn a_role_of_an_account_cannot_change_that_account() {
+        let role = RoleEntry {
+            credential_type: CredentialType::AccessToken,
+            project_id: PROJECT.to_owned(),
+            roles: texts(&["ORG_MEMBER"]),
+            project_roles: texts(&["GROUP_OWNER"]),
+            project_assignments: [(PROJECT.to_owned(), texts(&["GROUP_OWNER"]))].into(),
+            ip_addresses: texts(&["192.0.2.1"]),
+            cidr_blocks: texts(&["10.0.0.0/8"]),
+            ..account_role()
+        };
+        let told = faults(&role);
+        for field in [
+            "client_id: only",
+            "project_id: give",
+            " roles: must",
+            "project_roles: ",
+            "project_assignments: ",
+            "ip_addresses: ",
+            "cidr_blocks: ",
+        ] {
+            assert!(told.contains(field), "{field} is missing in {told}");
+        }
+        let nowhere = RoleEntry {
+            organization_id: String::new(),
+            client_id: "mdb_sa_id_x".to_owned(),
+            ..account_role()
+        };
+        let told = faults(&nowhere);
+        assert!(told.contains("organization_id: give") && told.contains("client_id: a client id"));
     }
 
     #[test]

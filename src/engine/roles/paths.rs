@@ -1,6 +1,7 @@
 //! `roles/` and `roles/<name>`: create, update, patch, read, delete, list.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -8,12 +9,14 @@ use super::entry::{CredentialType, RoleEntry};
 use super::grant::Grant;
 use super::name::RoleName;
 use crate::atlas::AccessEntry;
+use crate::engine::account_use::{User, refuse_shared};
+use crate::engine::creds::retire_account;
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
-use crate::framework::{Call, Display, Faults, Field, Fields, Page, Path, list};
+use crate::framework::{Call, Display, Faults, Field, Fields, Page, Path, list, merge_patch};
 use crate::vault::{Data, Operation, Response};
 
-const TYPES: &[&str] = &["programmatic_api_key", "service_account"];
+const TYPES: &[&str] = &["programmatic_api_key", "service_account", "access_token"];
 
 /// The paths of roles.
 pub(crate) fn paths() -> Vec<Path<Engine>> {
@@ -56,9 +59,10 @@ fn fields() -> Vec<Field> {
             "Project in which the credential is made; with organization_id, the project to which \
              it is assigned with project_roles.",
         ),
-        Field::comma_texts("roles")
-            .about("Atlas roles: ORG_… with organization_id, GROUP_… with project_id alone.")
-            .required(),
+        Field::comma_texts("roles").about(
+            "Atlas roles: ORG_… with organization_id, GROUP_… with project_id alone. Required, \
+                 but with client_id.",
+        ),
         Field::comma_texts("project_roles")
             .about("Atlas roles (GROUP_…) in project_id, when organization_id is given too."),
         Field::map_of_lists("project_assignments")
@@ -67,6 +71,12 @@ fn fields() -> Vec<Field> {
             .about("Addresses from which the credential may be used, IPv4 or IPv6."),
         Field::comma_texts("cidr_blocks")
             .about("Networks from which the credential may be used, in CIDR notation."),
+        Field::text("client_id").about(
+            "Service account that exists in Atlas, for credential_type service_account: each lease \
+             is a secret of this account, two at once at most, instead of an account of its own. \
+             organization_id, or project_id alone, says where the account is managed; its roles, \
+             projects and access list are not changed.",
+        ),
         Field::text("database_name")
             .about("Not used; kept for compatibility.")
             .deprecated(),
@@ -101,7 +111,9 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
 }
 
 async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
-    engine.storage.delete(&keys::role(&name(&call))).await?;
+    let name = name(&call);
+    retire_account(&engine, &name, call.caller.deadline).await?;
+    engine.storage.delete(&keys::role(&name)).await?;
     Ok(None)
 }
 
@@ -113,10 +125,14 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     }
     let mut role = stored_role.unwrap_or_default();
     let mut faults = Faults::new();
-    apply(&mut role, &call.fields, &mut faults);
+    let patches = call.operation == Operation::Patch;
+    apply(&mut role, &call.fields, patches, &mut faults);
     check(&role, &mut faults);
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
+    }
+    if let Ok(client_id) = role.client_id.parse() {
+        refuse_shared(&engine, &client_id, User::Roles).await?;
     }
     canonicalize(&mut role);
     stored::save(&*engine.storage, keys::role(&name), &role, false).await?;
@@ -127,8 +143,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     }))
 }
 
-/// Takes over what is given; in a patch, `null` takes a value away.
-fn apply(role: &mut RoleEntry, fields: &Fields, faults: &mut Faults) {
+/// Takes over what is given. In a patch, `null` takes a value away; else it empties texts and lists,
+/// and leaves everything of which it is no value.
+fn apply(role: &mut RoleEntry, fields: &Fields, patches: bool, faults: &mut Faults) {
     let text = |name: &str| fields.text(name).map(|text| text.trim().to_owned());
     let texts = |name: &str| fields.list(name);
     let set = |value: Option<String>, target: &mut String| {
@@ -139,6 +156,7 @@ fn apply(role: &mut RoleEntry, fields: &Fields, faults: &mut Faults) {
     set(text("organization_id"), &mut role.organization_id);
     set(text("project_id"), &mut role.project_id);
     set(text("database_name"), &mut role.database_name);
+    set(text("client_id"), &mut role.client_id);
     for (name, target) in [
         ("roles", &mut role.roles),
         ("project_roles", &mut role.project_roles),
@@ -149,35 +167,53 @@ fn apply(role: &mut RoleEntry, fields: &Fields, faults: &mut Faults) {
             *target = list;
         }
     }
-    if let Some(assignments) = fields.map_of_lists("project_assignments") {
+    if patches {
+        merge_assignments(role, fields);
+    } else if let Some(assignments) = fields.map_of_lists("project_assignments") {
         role.project_assignments = assignments;
     }
-    for (name, target) in [("ttl", &mut role.ttl), ("max_ttl", &mut role.max_ttl)] {
-        if let Some(duration) = fields.duration(name) {
-            *target = duration;
-        } else if fields.is_null(name) {
-            *target = std::time::Duration::ZERO;
-        }
-    }
-    if let Some(most) = fields.int("max_live") {
-        match u32::try_from(most) {
-            Ok(most) => role.max_live = most,
-            Err(_) => faults.add(
-                "max_live",
-                "give 0 for no limit, or a number of credentials",
-            ),
-        }
-    } else if fields.is_null("max_live") {
-        role.max_live = 0;
-    }
-    match fields.text("credential_type").map(CredentialType::named) {
+    apply_numbers(role, fields, patches, faults);
+    let unset = fields.is_null("credential_type");
+    let kind = fields.text("credential_type").filter(|_| !unset);
+    match kind.map(CredentialType::named) {
         Some(Some(kind)) => role.credential_type = kind,
-        Some(None) if fields.is_null("credential_type") => {
-            role.credential_type = CredentialType::default();
-        }
         Some(None) => faults.add(
             "credential_type",
             format!("give one of {}", TYPES.join(", ")),
+        ),
+        None if unset && patches => role.credential_type = CredentialType::default(),
+        None => {}
+    }
+}
+
+/// A patch takes away the projects that it names with `null`, and leaves those it does not name.
+fn merge_assignments(role: &mut RoleEntry, fields: &Fields) {
+    const FIELD: &str = "project_assignments";
+    let stored = Data::from_iter([(FIELD.to_owned(), json!(role.project_assignments))]);
+    let merged = merge_patch(stored, fields).remove(FIELD);
+    // The field's kind has checked what is given.
+    let merged = merged.and_then(|merged| serde_json::from_value(merged).ok());
+    role.project_assignments = merged.unwrap_or_default();
+}
+
+fn apply_numbers(role: &mut RoleEntry, fields: &Fields, patches: bool, faults: &mut Faults) {
+    for (name, target) in [("ttl", &mut role.ttl), ("max_ttl", &mut role.max_ttl)] {
+        if let Some(duration) = fields.duration(name) {
+            *target = duration;
+        } else if patches && fields.is_null(name) {
+            *target = Duration::ZERO;
+        }
+    }
+    let is_absent = !patches && fields.is_null("max_live");
+    match fields
+        .int("max_live")
+        .filter(|_| !is_absent)
+        .map(u32::try_from)
+    {
+        Some(Ok(most)) => role.max_live = most,
+        Some(Err(_)) => faults.add(
+            "max_live",
+            "give 0 for no limit, or a number of credentials",
         ),
         None => {}
     }
@@ -234,6 +270,7 @@ fn shown(role: &RoleEntry) -> Data {
         "project_assignments": role.project_assignments,
         "ip_addresses": role.ip_addresses,
         "cidr_blocks": role.cidr_blocks,
+        "client_id": role.client_id,
         "database_name": role.database_name,
         "ttl": role.ttl.as_secs(),
         "max_ttl": role.max_ttl.as_secs(),
@@ -242,5 +279,93 @@ fn shown(role: &RoleEntry) -> Data {
     match value {
         Value::Object(data) => data,
         _ => Data::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::{Outcome, TestMount};
+    use crate::vault::Failure;
+
+    async fn role(mount: &TestMount) -> Data {
+        TestMount::data(mount.read("roles/reader").await)
+    }
+
+    async fn patch(mount: &TestMount, change: Value) -> Outcome {
+        mount.ask(Operation::Patch, "roles/reader", change).await
+    }
+
+    #[tokio::test]
+    async fn a_patch_merges_the_projects() {
+        let mount = TestMount::configured().await;
+        let [first, second, third] = ["1", "2", "3"].map(|end| format!("{end:0>24}"));
+        let assigned = json!({ &first: ["GROUP_OWNER"], &second: ["GROUP_OWNER"] });
+        mount
+            .write_reader(json!({ "project_assignments": assigned }))
+            .await;
+        let change = json!({ &first: null, &third: ["GROUP_READ_ONLY"] });
+        patch(&mount, json!({ "project_assignments": change }))
+            .await
+            .expect("patched");
+        assert_eq!(
+            role(&mount).await["project_assignments"],
+            json!({ &second: ["GROUP_OWNER"], &third: ["GROUP_READ_ONLY"] })
+        );
+        patch(&mount, json!({ "ttl": 60 })).await.expect("patched");
+        let kept = role(&mount).await["project_assignments"].clone();
+        assert_eq!(kept.as_object().map(serde_json::Map::len), Some(2));
+        patch(&mount, json!({ "project_assignments": null }))
+            .await
+            .expect("patched");
+        assert_eq!(role(&mount).await["project_assignments"], json!({}));
+        mount
+            .write("roles/reader", json!({ "project_assignments": assigned }))
+            .await
+            .expect("updated");
+        let update = json!({ "project_assignments": { &third: ["GROUP_OWNER"] } });
+        mount
+            .write("roles/reader", update.clone())
+            .await
+            .expect("updated");
+        assert_eq!(
+            role(&mount).await["project_assignments"],
+            update["project_assignments"],
+            "an update replaces"
+        );
+    }
+
+    #[tokio::test]
+    async fn null_is_no_value_but_in_a_patch() {
+        let given = json!({
+            "ttl": 60, "max_ttl": 600, "max_live": 5, "credential_type": "service_account",
+        });
+        let mount = TestMount::with_role(given.clone()).await;
+        let nulls =
+            json!({ "ttl": null, "max_ttl": null, "max_live": null, "credential_type": null });
+        mount
+            .write("roles/reader", nulls.clone())
+            .await
+            .expect("updated");
+        let read = role(&mount).await;
+        for (name, value) in given.as_object().into_iter().flatten() {
+            assert_eq!(&read[name], value, "{name}");
+        }
+        patch(&mount, nulls).await.expect("patched");
+        let read = role(&mount).await;
+        for name in ["ttl", "max_ttl", "max_live"] {
+            assert_eq!(read[name], 0, "{name}");
+        }
+        assert_eq!(read["credential_type"], "programmatic_api_key");
+    }
+
+    #[tokio::test]
+    async fn a_patch_of_nothing_is_answered_404() {
+        let mount = TestMount::configured().await;
+        let refused = patch(&mount, json!({ "ttl": 60 })).await;
+        assert!(
+            matches!(refused, Err(Failure::Coded { status: 404, .. })),
+            "{refused:?}"
+        );
     }
 }

@@ -6,8 +6,8 @@ use super::adopt;
 use super::entry::StaticRoleEntry;
 use super::input::Input;
 use super::record::RoleRecord;
-use crate::atlas::{ClientId, Patience, Priority};
-use crate::engine::config::ConfigEntry;
+use crate::atlas::{Patience, Priority};
+use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{Record as _, Retiring};
 use crate::engine::{Engine, keys, stored};
@@ -62,7 +62,7 @@ pub(super) async fn write(
             "client_id: cannot be changed: delete the static role and write another".to_owned(),
         )),
         None => {
-            refuse_conflicts(&engine, &name, &input.client_id).await?;
+            refuse_shared(&engine, &input.client_id, User::StaticRole(&name)).await?;
             let warnings = adopt::adopt(engine, name, input, patience).await?;
             Ok(answer(warnings))
         }
@@ -74,32 +74,6 @@ fn answer(warnings: Vec<String>) -> Option<Response> {
         warnings,
         ..Response::default()
     })
-}
-
-/// Two that rotate one account would take each other's secrets for strays.
-async fn refuse_conflicts(
-    engine: &Engine,
-    name: &str,
-    client_id: &ClientId,
-) -> Result<(), EngineError> {
-    let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
-    let config = config.ok_or(EngineError::NotConfigured)?;
-    if config.client_id.as_ref() == Some(client_id) {
-        return Err(EngineError::BadInput(
-            "client_id: this mount's configuration signs in with this account; rotate it with \
-             config/rotate-root"
-                .to_owned(),
-        ));
-    }
-    let now = engine.clock.now();
-    let roles = &engine.static_roles;
-    let holder = roles.holder(client_id, &*engine.storage, now).await?;
-    match holder {
-        Some((other, false)) if other != name => Err(EngineError::BadInput(format!(
-            "client_id: static role {other:?} rotates this account already"
-        ))),
-        _ => Ok(()),
-    }
 }
 
 /// Changes a present role. What is new about its account is proved in Atlas first.

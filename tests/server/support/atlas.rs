@@ -1,5 +1,6 @@
 //! The stand-in Atlas of one test, in the test's own process, and its control port.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -89,6 +90,19 @@ impl Atlas {
         self.control("POST", "/faults", fault).await;
     }
 
+    /// Waits until a request has met the newest fault.
+    pub(crate) async fn fault_is_met(&self) {
+        for _ in 0..3_000 {
+            let faults = self.control("GET", "/faults", Value::Null).await;
+            let newest = faults["faults"].as_array().and_then(|all| all.last());
+            if newest.is_some_and(|newest| newest["applied"].as_u64() > Some(0)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no request met the fault");
+    }
+
     pub(crate) async fn no_more_faults(&self) {
         self.control("DELETE", "/faults", Value::Null).await;
     }
@@ -114,6 +128,21 @@ impl Atlas {
         let mut all = ids("keys", "id", "desc");
         all.extend(ids("accounts", "client_id", "name"));
         all
+    }
+
+    /// Public keys and client ids of what the engine has in Atlas.
+    pub(crate) async fn public_parts(&self) -> BTreeSet<String> {
+        let state = self.state().await;
+        let parts = |list: &str, part: &str, name: &str| -> Vec<String> {
+            let list = state[list].as_array().cloned().unwrap_or_default();
+            list.iter()
+                .filter(|each| each[name] != "seed")
+                .filter_map(|each| each[part].as_str().map(ToOwned::to_owned))
+                .collect()
+        };
+        let mut all = parts("keys", "public_key", "desc");
+        all.extend(parts("accounts", "client_id", "name"));
+        all.into_iter().collect()
     }
 
     /// The key or account of the state whose public part is this.

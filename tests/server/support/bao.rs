@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::clock::PluginClock;
-use super::process::{Guarded, binaries, wait_for};
+use super::process::{Guarded, binaries, signal, wait_for};
 
 /// Command of the server: `BAO` names it, else PATH is searched.
 fn command() -> PathBuf {
@@ -150,6 +150,7 @@ pub(crate) struct Bao {
     pub(crate) clock: Option<PluginClock>,
     unseal_key: String,
     config_file: Option<PathBuf>,
+    variables: Vec<(String, String)>,
     /// Removed with the server.
     _folder: TempDir,
     process: Guarded,
@@ -168,7 +169,7 @@ pub(crate) fn plugin_binary() -> PathBuf {
 }
 
 /// Puts the plugin into `folder` under the name by which mounts find it.
-fn place_plugin(folder: &std::path::Path) {
+pub(crate) fn place_plugin(folder: &std::path::Path) {
     std::fs::create_dir_all(folder).expect("the plugin folder");
     std::fs::copy(plugin_binary(), folder.join("mongodbatlas")).expect("the plugin's binary");
 }
@@ -216,6 +217,7 @@ impl Bao {
             clock,
             unseal_key: String::new(),
             config_file: None,
+            variables: Vec::new(),
             _folder: folder,
             process,
         };
@@ -254,27 +256,23 @@ impl Bao {
 
     /// Pids of the plugin processes that this server started.
     pub(crate) fn plugin_pids(&self) -> Vec<i32> {
-        let listing = std::process::Command::new("pgrep")
-            .args(["-P", &self.process.pid.to_string(), "-f", "mongodbatlas"])
-            .output()
-            .expect("pgrep");
-        String::from_utf8_lossy(&listing.stdout)
-            .lines()
-            .filter_map(|pid| pid.parse().ok())
-            .collect()
+        self.process.plugin_pids()
     }
 
     pub(crate) fn signal(&self, name: &str) {
         self.process.signal(name);
     }
 
+    /// Sends a signal to the plugin processes.
+    pub(crate) fn signal_plugins(&self, name: &str) {
+        for pid in self.plugin_pids() {
+            signal(pid, name);
+        }
+    }
+
     /// Kills the plugin processes as the kernel would, and waits until the server has noticed.
     pub(crate) async fn kill_plugins(&self) {
-        for pid in self.plugin_pids() {
-            let _ = std::process::Command::new("kill")
-                .args(["-KILL", &pid.to_string()])
-                .status();
-        }
+        self.signal_plugins("KILL");
         while !self.plugin_pids().is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -287,39 +285,83 @@ pub(crate) fn agent(config: &std::path::Path, log: &std::path::Path) -> Guarded 
     Guarded::start(&command(), &["agent", &config], &[], log)
 }
 
+/// Registers the plugin of `folder` in the catalog under the name `mongodbatlas`.
+pub(crate) async fn register(
+    client: &Client,
+    folder: &std::path::Path,
+    arguments: &[&str],
+) -> Answer {
+    let file = std::fs::read(folder.join("mongodbatlas")).expect("the plugin");
+    let body = json!({
+        "sha256": sha256(&file), "command": "mongodbatlas", "args": arguments,
+    });
+    client
+        .write("sys/plugins/catalog/secret/mongodbatlas", body)
+        .await
+}
+
+/// What a server on disk is started with beside the usual.
+#[derive(Default)]
+pub(crate) struct Extras {
+    /// Whether the plugin's clock can be turned.
+    pub(crate) turnable: bool,
+    /// Lines of the server's configuration; `{folder}` in it is the server's own folder.
+    pub(crate) config: String,
+    pub(crate) variables: Vec<(String, String)>,
+}
+
+/// Configuration of a raft node whose data lie in `folder`, with its address.
+pub(crate) fn raft_config(
+    folder: &std::path::Path,
+    plugin_folder: &std::path::Path,
+    name: &str,
+) -> (String, String) {
+    let data = folder.join("data");
+    std::fs::create_dir_all(&data).expect("the data folder");
+    let (port, cluster_port) = (free_port(), free_port());
+    let address = format!("http://127.0.0.1:{port}");
+    let config = format!(
+        "storage \"raft\" {{ path = \"{}\" node_id = \"{name}\" performance_multiplier = 1 }}\n\
+         listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true \
+         cluster_address = \"127.0.0.1:{cluster_port}\" }}\n\
+         api_addr = \"{address}\"\ncluster_addr = \"http://127.0.0.1:{cluster_port}\"\n\
+         plugin_directory = \"{}\"\nlog_level = \"trace\"\n",
+        data.display(),
+        plugin_folder.display()
+    );
+    (config, address)
+}
+
 impl Bao {
     /// A server with raft storage, initialized and unsealed, without any plugin registered.
     pub(crate) async fn on_disk() -> Self {
+        Self::on_disk_with(Extras::default()).await
+    }
+
+    /// The same with more configuration.
+    pub(crate) async fn on_disk_with(extras: Extras) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let plugin_folder = folder.path().join("plugins");
         place_plugin(&plugin_folder);
-        let data = folder.path().join("data");
-        std::fs::create_dir_all(&data).expect("the data folder");
-        let port = free_port();
-        let address = format!("http://127.0.0.1:{port}");
-        let storage = format!(
-            "storage \"raft\" {{ path = \"{}\" node_id = \"one\" }}",
-            data.display()
-        );
-        let config = format!(
-            "{storage}\nlistener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true }}\n\
-             api_addr = \"{address}\"\ncluster_addr = \"http://127.0.0.1:{}\"\n\
-             plugin_directory = \"{}\"\nlog_level = \"trace\"\n",
-            free_port(),
-            plugin_folder.display()
-        );
+        let (config, address) = raft_config(folder.path(), &plugin_folder, "one");
         let file = folder.path().join("bao.hcl");
+        let own_folder = folder.path().display().to_string();
+        let config = config + &extras.config.replace("{folder}", &own_folder);
         std::fs::write(&file, config).expect("the configuration");
         let log = folder.path().join("bao.log");
-        let process = start_on_disk(&file, &log);
+        let clock = extras.turnable.then(|| PluginClock::new(folder.path()));
+        let mut variables = extras.variables;
+        variables.extend(clock.iter().flat_map(PluginClock::variables));
+        let process = start_on_disk(&file, &variables, &log);
         let mut bao = Self {
             address,
             root_token: String::new(),
             log,
             plugin_folder,
-            clock: None,
+            clock,
             unseal_key: String::new(),
             config_file: Some(file),
+            variables,
             _folder: folder,
             process,
         };
@@ -377,29 +419,29 @@ impl Bao {
     async fn start_again(&mut self) {
         self.process.wait();
         let file = self.config_file.clone().expect("a server on disk");
-        self.process = start_on_disk(&file, &self.log);
+        self.process = start_on_disk(&file, &self.variables, &self.log);
         self.wait_until_it_listens();
         self.unseal().await;
     }
 
     /// Registers the plugin in the catalog under the name `mongodbatlas`.
     pub(crate) async fn register(&self, arguments: &[&str]) -> Answer {
-        let file = std::fs::read(self.plugin_folder.join("mongodbatlas")).expect("the plugin");
-        let body = json!({
-            "sha256": sha256(&file), "command": "mongodbatlas", "args": arguments,
-        });
-        self.client()
-            .write("sys/plugins/catalog/secret/mongodbatlas", body)
-            .await
+        register(&self.client(), &self.plugin_folder, arguments).await
     }
 }
 
-fn start_on_disk(config: &std::path::Path, log: &std::path::Path) -> Guarded {
+/// Starts a server with this configuration file and these variables.
+pub(crate) fn start_on_disk(
+    config: &std::path::Path,
+    variables: &[(String, String)],
+    log: &std::path::Path,
+) -> Guarded {
     let config = format!("-config={}", config.display());
-    Guarded::start(&command(), &["server", &config], &[], log)
+    Guarded::start(&command(), &["server", &config], variables, log)
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// The checksum by which a plugin is registered.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let mut child = std::process::Command::new("sha256sum")
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())

@@ -3,9 +3,11 @@
 pub(crate) mod atlas;
 pub(crate) mod bao;
 pub(crate) mod clock;
+pub(crate) mod cluster;
 pub(crate) mod mount;
 pub(crate) mod process;
 
 pub(crate) use atlas::Atlas;
 pub(crate) use bao::{Answer, Bao, Client, agent};
+pub(crate) use cluster::Cluster;
 pub(crate) use mount::Mount;

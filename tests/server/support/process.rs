@@ -48,12 +48,29 @@ impl Guarded {
         Self { child, pid }
     }
 
+    /// Pids of the plugin processes that the process started.
+    pub(crate) fn plugin_pids(&self) -> Vec<i32> {
+        let listing = Command::new("pgrep")
+            .args(["-P", &self.pid.to_string(), "-f", "mongodbatlas"])
+            .output()
+            .expect("pgrep");
+        String::from_utf8_lossy(&listing.stdout)
+            .lines()
+            .filter_map(|pid| pid.parse().ok())
+            .collect()
+    }
+
     /// Sends a signal to the process proper.
     pub(crate) fn signal(&self, name: &str) {
-        let _ = Command::new("kill")
-            .args([&format!("-{name}"), &self.pid.to_string()])
-            .status();
+        signal(self.pid, name);
     }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: i32, name: &str) {
+    let _ = Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status();
 }
 
 impl Guarded {

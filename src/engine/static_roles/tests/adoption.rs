@@ -255,7 +255,7 @@ async fn one_account_has_one_role() {
         .await;
     let refused = refusal(again).expect_err("refused");
     assert!(
-        refused.contains("static role \"app\" rotates this account already"),
+        refused.contains("static role \"app\" rotates this account"),
         "{refused}"
     );
     let other = app.mount.atlas.account(json!(["ORG_MEMBER"])).await;

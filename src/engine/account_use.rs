@@ -1,0 +1,120 @@
+//! Who has a service account's two secrets in hand: the configuration, a static role, or roles that
+//! add a secret for each lease. Two of these would take each other's secrets for strays, so one
+//! account serves only one of them.
+
+use super::config::ConfigEntry;
+use super::error::EngineError;
+use super::roles::{RoleEntry, RoleName};
+use super::{Engine, keys, stored};
+use crate::atlas::ClientId;
+
+/// Who wants an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum User<'a> {
+    /// The configuration.
+    Config,
+    /// A static role of this name.
+    StaticRole(&'a str),
+    /// Roles with this `client_id`; there may be several.
+    Roles,
+}
+
+/// Refuses an account that somebody else has in hand already.
+pub(crate) async fn refuse_shared(
+    engine: &Engine,
+    client_id: &ClientId,
+    user: User<'_>,
+) -> Result<(), EngineError> {
+    let refused = |text: String| Err(EngineError::BadInput(format!("client_id: {text}")));
+    if user != User::Config {
+        let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
+        if config.and_then(|config| config.client_id).as_ref() == Some(client_id) {
+            return refused(
+                "this mount's configuration signs in with this account; rotate it with \
+                 config/rotate-root"
+                    .to_owned(),
+            );
+        }
+    }
+    let now = engine.clock.now();
+    let holder = engine
+        .static_roles
+        .holder(client_id, &*engine.storage, now)
+        .await?;
+    match holder {
+        Some((other, false)) if user != User::StaticRole(&other) => {
+            return refused(format!(
+                "static role {other:?} rotates this account; delete the static role first"
+            ));
+        }
+        _ => {}
+    }
+    if user != User::Roles
+        && let Some(role) = role_with(engine, client_id).await?
+    {
+        return refused(format!(
+            "role {role:?} adds secrets to this account for its leases; delete the role first"
+        ));
+    }
+    Ok(())
+}
+
+async fn role_with(engine: &Engine, client_id: &ClientId) -> Result<Option<String>, EngineError> {
+    for name in engine.storage.list(keys::ROLES).await? {
+        let key = keys::role(&RoleName::new(&name));
+        let role: Option<RoleEntry> = stored::load(&*engine.storage, &key).await?;
+        if role.is_some_and(|role| role.client_id == client_id.as_str()) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::engine::testing::TestMount;
+
+    /// Each of the three in turn has the account; the other two are refused.
+    #[tokio::test]
+    async fn an_account_serves_only_one_of_configuration_static_role_and_roles() {
+        let mount = TestMount::configured().await;
+        let account = mount.atlas.account(json!(["ORG_OWNER"])).await;
+        let org = mount.atlas.org();
+        let role = json!({
+            "credential_type": "service_account", "organization_id": org,
+            "client_id": account.client_id,
+        });
+        let static_role = json!({
+            "client_id": account.client_id, "organization_id": org, "rotation_period": 0,
+        });
+        let mut config = mount.atlas.account_config();
+        config["client_id"] = json!(account.client_id);
+        config["client_secret"] = json!(account.secret);
+        let asked = [
+            ("roles/adds", role),
+            ("static-roles/rotates", static_role),
+            ("config", config),
+        ];
+        for (path, body) in &asked {
+            mount.write(path, body.clone()).await.expect("nobody else");
+            for (other, body) in asked.iter().filter(|(other, _)| other != path) {
+                let refused = mount.write(other, body.clone()).await.expect_err("shared");
+                assert!(
+                    refused.to_string().contains("client_id: "),
+                    "{path} {other}: {refused}"
+                );
+            }
+            match *path {
+                "config" => {}
+                path => {
+                    mount
+                        .ask(crate::vault::Operation::Delete, path, json!({}))
+                        .await
+                        .expect("deleted");
+                }
+            }
+        }
+    }
+}

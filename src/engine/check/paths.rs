@@ -1,0 +1,256 @@
+//! `check` and `check/<role>`: would it work?
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use super::identity::{Identity, identify};
+use super::report::Report;
+use super::role::check_role;
+use crate::atlas::{OrgId, OrganizationSettings, Patience, Priority};
+use crate::engine::config::ConfigEntry;
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::roles::RoleName;
+use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
+use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
+use crate::vault::{Operation, Response};
+
+/// A configured secret that ends sooner than this is warned of.
+const ENDS_SOON: TimeDelta = TimeDelta::days(14);
+
+/// The paths of checks.
+pub(crate) fn paths() -> Vec<Path<Engine>> {
+    vec![
+        Path::new("check")
+            .help(
+                "Check the configured credential.",
+                "Asks Atlas who the credential is and what it may do. Only reads are sent. What is \
+                 found stands in ok, problems and warnings; an error means that Atlas could not be \
+                 asked.",
+            )
+            .display(Display::operation(
+                OPERATION_PREFIX,
+                "check",
+                "configuration",
+            ))
+            .operation(Operation::Read, operation(Vec::new()))
+            .forwarded(),
+        Path::new("check/{name}")
+            .help(
+                "Check whether a role would work.",
+                "As check, and whether the credential can make and remove what the role says: its \
+                 organization, projects, secret lifetime, access list and, with client_id, the \
+                 account and its free places. Only reads are sent, nothing is issued.",
+            )
+            .display(Display::operation(OPERATION_PREFIX, "check", "role"))
+            .field(Field::lowercase("name").about("Name of the role."))
+            .operation(Operation::Read, operation(role_fields()))
+            .forwarded(),
+    ]
+}
+
+fn operation(more: Vec<Field>) -> PathOperation<Engine> {
+    let mut fields = vec![
+        Field::boolean("ok").about("Whether no problem was found."),
+        Field::texts("problems").about("What does not work, and what to do."),
+        Field::texts("warnings").about("What works but should be known."),
+        Field::text("credential_type").about("Kind of the configured credential."),
+        Field::text("public_key").about("Public key, of an API key."),
+        Field::text("client_id").about("Client id, of a service account."),
+        Field::text("organization_id").about("The credential's organization."),
+        Field::texts("organization_roles").about("Its Atlas roles there."),
+        Field::map_of_lists("project_roles").about("Its Atlas roles in projects."),
+        Field::boolean("organization_owner")
+            .about("Whether it can also delete what it makes; absent if Atlas does not tell."),
+        Field::time("client_secret_expires_at").about("When the service account's secret expires."),
+        Field::int("longest_secret_hours")
+            .about("Longest lifetime of a service account's secret in the organization, in hours."),
+        Field::boolean("access_list_required")
+            .about("Whether the organization refuses credentials without an access list."),
+    ];
+    fields.extend(more);
+    PathOperation::new(check)
+        .summary("Ask Atlas whether it would work.")
+        .answers(Answer::new(200, "What was found.", fields))
+}
+
+fn role_fields() -> Vec<Field> {
+    vec![
+        Field::text("role").about("The role that was checked."),
+        Field::int("secret_hours")
+            .about("Lifetime of the secrets that the role asks for, in hours."),
+        Field::int("free_secrets")
+            .about("With client_id: how many secrets the account has room for."),
+    ]
+}
+
+/// What checks of a role go by.
+pub(super) struct Ground<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) linked: &'a Linked,
+    pub(super) identity: Identity,
+    /// [`None`]: Atlas did not tell.
+    pub(super) settings: Option<OrganizationSettings>,
+    pub(super) patience: Patience,
+}
+
+impl Ground<'_> {
+    /// Whether the organization is known to refuse credentials without an access list.
+    pub(super) fn requires_access_lists(&self) -> bool {
+        let settings = self.settings.as_ref();
+        settings.is_some_and(|settings| settings.api_access_list_required)
+    }
+}
+
+async fn check(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let name = call.path.strip_prefix("check/").map(RoleName::new);
+    let role = match &name {
+        Some(name) => {
+            let role = engine.role(name).await?;
+            Some(role.ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?)
+        }
+        None => None,
+    };
+    let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
+    let config = config.ok_or(EngineError::NotConfigured)?;
+    let linked = engine.connection.linked().await?;
+    let patience = Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Background,
+    };
+    let mut report = Report::default();
+    report.fact("credential_type", config.credential_type().name());
+    let ground = survey(&engine, &linked, &config, patience, &mut report).await?;
+    if let (Some(ground), Some(name), Some(role)) = (&ground, &name, &role) {
+        report.fact("role", name.to_string());
+        check_role(ground, role, &mut report).await?;
+    }
+    Ok(Some(Response::data(report.into_data())))
+}
+
+/// The credential and its organization; [`None`] if Atlas does not even take the credential.
+async fn survey<'a>(
+    engine: &'a Engine,
+    linked: &'a Linked,
+    config: &ConfigEntry,
+    patience: Patience,
+    report: &mut Report,
+) -> Result<Option<Ground<'a>>, EngineError> {
+    let Some(org) = organization(linked, config, patience, report).await? else {
+        return Ok(None);
+    };
+    let identity = identify(linked, org.as_ref(), patience).await;
+    let doing = "asking Atlas who the configured credential is";
+    let Some(identity) = report.asked(doing, identity)? else {
+        return Ok(None);
+    };
+    tell_identity(engine, &identity, config, report);
+    let settings = settings(engine, linked, &identity, patience, report).await?;
+    Ok(Some(Ground {
+        engine,
+        linked,
+        identity,
+        settings,
+        patience,
+    }))
+}
+
+/// The configured organization, or the only one the credential sees; the outer [`None`]: Atlas does
+/// not take the credential.
+async fn organization(
+    linked: &Linked,
+    config: &ConfigEntry,
+    patience: Patience,
+    report: &mut Report,
+) -> Result<Option<Option<OrgId>>, EngineError> {
+    let seen = linked.atlas.organizations(patience).await;
+    let doing = "listing the organizations of the configured credential";
+    let Some(seen) = report.asked(doing, seen)? else {
+        return Ok(None);
+    };
+    let org = match (&config.organization_id, seen.as_slice()) {
+        (Some(given), seen) => {
+            if !seen.iter().any(|org| org.id == *given) {
+                report.problem(format!(
+                    "the credential does not see the configured organization {given}: correct \
+                     organization_id of this mount's config"
+                ));
+            }
+            Some(given.clone())
+        }
+        (None, [only]) => Some(only.id.clone()),
+        (None, []) => {
+            report.problem("the credential sees no organization: write another one to config");
+            None
+        }
+        (None, _) => {
+            report.problem(
+                "the credential sees more than one organization: write organization_id to config",
+            );
+            None
+        }
+    };
+    Ok(Some(org))
+}
+
+fn tell_identity(engine: &Engine, identity: &Identity, config: &ConfigEntry, report: &mut Report) {
+    if let Some((_, public_key)) = &identity.api_key {
+        report.fact("public_key", public_key.as_str());
+    }
+    if let Some(client_id) = &identity.client_id {
+        report.fact("client_id", client_id.as_str());
+    }
+    if let Some(org) = &identity.organization_id {
+        report.fact("organization_id", org.as_str());
+    }
+    if let Some(roles) = &identity.organization_roles {
+        report.fact("organization_roles", json!(roles));
+    }
+    report.fact("project_roles", json!(identity.project_roles));
+    match identity.is_owner() {
+        Some(owner) => {
+            report.fact("organization_owner", owner);
+            if !owner {
+                report.warning(
+                    "the credential is not an Organization Owner: it can delete no API key and no \
+                     service account, so only roles with client_id can work",
+                );
+            }
+        }
+        None => report.warning("Atlas does not tell the roles of the credential"),
+    }
+    let told = identity.secret_expires_at(&config.client_secret);
+    if let Some(end) = told.or(config.client_secret_expires_at) {
+        report.fact("client_secret_expires_at", json!(end));
+        if end - engine.clock.now() < ENDS_SOON {
+            report.warning(format!(
+                "the configured secret expires at {end}: write a new one to config, or rotate it"
+            ));
+        }
+    }
+}
+
+async fn settings(
+    engine: &Engine,
+    linked: &Linked,
+    identity: &Identity,
+    patience: Patience,
+    report: &mut Report,
+) -> Result<Option<OrganizationSettings>, EngineError> {
+    let Some(org) = &identity.organization_id else {
+        return Ok(None);
+    };
+    let settings = linked.settings_of(org, engine.clock.now(), patience).await;
+    let doing = format!("reading the settings of organization {org}");
+    let Some(settings) = report.asked(&doing, settings)? else {
+        return Ok(None);
+    };
+    let longest = settings
+        .longest_secret
+        .unwrap_or(crate::atlas::Hours::LONGEST_SECRET);
+    report.fact("longest_secret_hours", longest.get());
+    report.fact("access_list_required", settings.api_access_list_required);
+    Ok(Some(settings))
+}

@@ -1,0 +1,216 @@
+//! Whether a role would work with the configured credential.
+
+use super::paths::Ground;
+use super::report::Report;
+use crate::atlas::{ClientId, Hours, Level, MOST_SECRETS, OrgId, ProjectId};
+use crate::engine::creds::{Life, frees_at, secret_lifetime};
+use crate::engine::error::EngineError;
+use crate::engine::roles::{CredentialType, Grant, RoleEntry};
+
+/// The Atlas role that manages what belongs to a project.
+const PROJECT_OWNER: &str = "GROUP_OWNER";
+
+/// Adds what stands against the role.
+pub(super) async fn check_role(
+    ground: &Ground<'_>,
+    role: &RoleEntry,
+    report: &mut Report,
+) -> Result<(), EngineError> {
+    let grant = match Grant::of_stored(role) {
+        Ok(grant) => grant,
+        Err(faults) => {
+            report.problem(format!("the role itself cannot be used: {faults}"));
+            return Ok(());
+        }
+    };
+    check_organization(ground, &grant, report);
+    check_rights(ground, &grant, report);
+    let projects = grant.project.iter();
+    let further = grant.assignments.iter().map(|(project, _)| project);
+    let mut projects: Vec<&ProjectId> = projects.chain(further).collect();
+    projects.sort_unstable();
+    projects.dedup();
+    for project in projects {
+        check_project(ground, project, report).await?;
+    }
+    check_lifetime(ground, role, report).await?;
+    if let Some(account) = &grant.account {
+        return check_account(ground, &grant.level, account, report).await;
+    }
+    if ground.requires_access_lists() && grant.access_list.is_empty() {
+        report.problem(
+            "the organization requires access lists and the role has none: give it ip_addresses \
+             or cidr_blocks",
+        );
+    }
+    Ok(())
+}
+
+fn check_organization(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
+    if let (Level::Org(org), Some(own)) = (&grant.level, &ground.identity.organization_id)
+        && org != own
+    {
+        report.problem(format!(
+            "the role's organization {org} is not the credential's, {own}: correct \
+             organization_id of the role, or configure a credential of that organization"
+        ));
+    }
+}
+
+/// Whatever is made is deleted at the organization, wherever it was made; only the secrets of an
+/// account are managed where that is.
+fn check_rights(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
+    if ground.identity.is_owner() != Some(false) {
+        return;
+    }
+    match (&grant.account, &grant.level) {
+        (None, _) => report.problem(
+            "the credential is not an Organization Owner: it could not delete what it makes for \
+             this role; give it the Atlas role Organization Owner (ORG_OWNER)",
+        ),
+        (Some(_), Level::Org(_)) => report.problem(
+            "the credential is not an Organization Owner: it cannot add secrets to an account of \
+             the organization; give it that Atlas role (ORG_OWNER), or let the role name the \
+             account's project",
+        ),
+        (Some(_), Level::Project(project)) => {
+            let roles = ground.identity.project_roles.get(project);
+            let owns = roles.map(|roles| roles.iter().any(|role| role == PROJECT_OWNER));
+            match owns {
+                Some(true) => {}
+                // A service account that may not read itself does not tell its projects.
+                None if ground.identity.client_id.is_some() => report.warning(format!(
+                    "Atlas does not tell whether the credential is a Project Owner of {project}, \
+                     which it must be"
+                )),
+                Some(false) | None => report.problem(format!(
+                    "the credential is not a Project Owner of {project}: give it that Atlas role \
+                     (GROUP_OWNER)"
+                )),
+            }
+        }
+    }
+}
+
+async fn check_project(
+    ground: &Ground<'_>,
+    project: &ProjectId,
+    report: &mut Report,
+) -> Result<(), EngineError> {
+    let found = ground.linked.atlas.project(project, ground.patience).await;
+    if let Err(error) = &found
+        && error.says_project_is_gone()
+    {
+        report.problem(format!("there is no project {project}: correct the role"));
+        return Ok(());
+    }
+    let doing = format!("reading project {project}");
+    let Some(found) = report.asked(&doing, found)? else {
+        return Ok(());
+    };
+    let differs = |own: &&OrgId| **own != found.org_id;
+    if let Some(own) = ground.identity.organization_id.as_ref().filter(differs) {
+        report.problem(format!(
+            "project {project} belongs to organization {}, the credential to {own}",
+            found.org_id
+        ));
+    }
+    Ok(())
+}
+
+/// The secret must live as long as the longest lease. One that is kept for access tokens takes what
+/// the organization allows.
+async fn check_lifetime(
+    ground: &Ground<'_>,
+    role: &RoleEntry,
+    report: &mut Report,
+) -> Result<(), EngineError> {
+    if role.credential_type != CredentialType::ServiceAccount {
+        return Ok(());
+    }
+    let life = Life::of(role, &*ground.engine.system).await?;
+    let hours = secret_lifetime(life);
+    report.fact("secret_hours", hours.get());
+    let longest = ground
+        .settings
+        .as_ref()
+        .map(|settings| settings.longest_secret.unwrap_or(Hours::LONGEST_SECRET));
+    if let Some(longest) = longest.filter(|longest| *longest < hours) {
+        report.problem(format!(
+            "leases of the role may last {} h and the organization allows secrets of {} h: give \
+             the role a max_ttl of {} h at most",
+            hours.get(),
+            longest.get(),
+            longest.get()
+        ));
+    }
+    Ok(())
+}
+
+async fn check_account(
+    ground: &Ground<'_>,
+    level: &Level,
+    account: &ClientId,
+    report: &mut Report,
+) -> Result<(), EngineError> {
+    let (atlas, patience) = (&ground.linked.atlas, ground.patience);
+    let seen = atlas.service_account(level, account, patience).await;
+    if let Err(error) = &seen
+        && error.says_account_or_secret_is_gone()
+    {
+        report.problem(EngineError::NoSuchAccount(account.clone()).to_string());
+        return Ok(());
+    }
+    let doing = format!("reading service account {account}");
+    let Some(seen) = report.asked(&doing, seen)? else {
+        return Ok(());
+    };
+    let taken = seen.secrets.len();
+    report.fact("free_secrets", MOST_SECRETS.saturating_sub(taken));
+    let ours = ground.engine.journal.secrets_of(account).await?.known;
+    let now = ground.engine.clock.now();
+    let over = seen
+        .secrets
+        .iter()
+        .any(|secret| ours.contains(&secret.id) && secret.expires_at.is_some_and(|end| end <= now));
+    if taken >= MOST_SECRETS && !over {
+        let full = EngineError::NoFreeSlot {
+            client_id: account.clone(),
+            taken,
+            frees_at: frees_at(&seen.secrets, &ours),
+        };
+        report.problem(full.to_string());
+    } else if taken > ours.len() {
+        report.warning(format!(
+            "service account {account} has a secret that was not issued here: each lease cuts its \
+             life to a week"
+        ));
+    }
+    check_account_list(ground, level, account, report).await
+}
+
+async fn check_account_list(
+    ground: &Ground<'_>,
+    level: &Level,
+    account: &ClientId,
+    report: &mut Report,
+) -> Result<(), EngineError> {
+    if !ground.requires_access_lists() {
+        return Ok(());
+    }
+    let atlas = &ground.linked.atlas;
+    let list = atlas
+        .service_account_access_list(level, account, ground.patience)
+        .await;
+    let doing = format!("reading the access list of service account {account}");
+    if report
+        .asked(&doing, list)?
+        .is_some_and(|list| list.is_empty())
+    {
+        report.problem(format!(
+            "the organization requires access lists and service account {account} has none: add \
+             one in Atlas"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! Who the configuration signs in as, in Atlas: a key, or an account of its own.
+
+use crate::atlas::{ApiKeyId, ClientId, OrgId};
+use crate::engine::journal::Made;
+
+/// A key or an account as a whole, known by its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Principal {
+    /// A programmatic API key.
+    ApiKey(OrgId, ApiKeyId),
+    /// A service account with all its secrets.
+    ServiceAccount(OrgId, ClientId),
+}
+
+impl From<Principal> for Made {
+    fn from(principal: Principal) -> Self {
+        match principal {
+            Principal::ApiKey(org, id) => Self::ApiKey(org, id),
+            Principal::ServiceAccount(org, id) => Self::ServiceAccount(org, id),
+        }
+    }
+}

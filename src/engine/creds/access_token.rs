@@ -1,0 +1,291 @@
+//! Credentials of the type `access_token`: minted with the account that is kept for the role, dead
+//! within the hour. No secret that lives longer leaves the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::issue::{description, not_completed};
+use super::life::Life;
+use super::token_account::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
+use crate::atlas::{AccessToken, AtlasError, Patience, Priority};
+use crate::engine::Engine;
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::journal::{Hold, JournalEntry, JournalId, LiveToken, Part, Stage};
+use crate::engine::roles::{CredentialType, RoleEntry, RoleName};
+use crate::engine::turns::Turn;
+use crate::framework::{Call, Lease};
+use crate::vault::{Data, Response};
+
+/// Most live tokens of one account. Source: Atlas documentation, "MongoDB Limits and Thresholds".
+const MOST_TOKENS: usize = 100;
+
+/// The lease ends this long before the token: the host starts to count after our answer.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Atlas may refuse a new secret for a moment; after this long a refusal is taken for one.
+const SETTLES_WITHIN: TimeDelta = TimeDelta::minutes(2);
+const MOST_ATTEMPTS: u32 = 4;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long taking back a token may take. Its caller may be gone by then.
+const UNDO_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A place among the account's live tokens, written to the journal before the token is minted.
+struct Reserved {
+    id: JournalId,
+    entry: JournalEntry,
+    account: KeptAccount,
+    secret: KeptSecret,
+    /// Keeps the tick's hands off the entry until this is gone.
+    _hold: Hold,
+}
+
+/// Issues an access token of a role.
+pub(super) async fn issue(
+    engine: &Arc<Engine>,
+    name: &RoleName,
+    role: &RoleEntry,
+    call: &Call,
+) -> Result<Response, EngineError> {
+    let patience = Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Issue,
+    };
+    let linked = engine.connection.linked().await?;
+    let mut healed = false;
+    loop {
+        let reserved = reserve(engine, name, role, call, patience).await?;
+        let error = match mint(engine, &linked, &reserved, patience).await {
+            Ok(token) => return finish(engine, &linked, role, call, reserved, token).await,
+            Err(error) => error,
+        };
+        give_up(engine, &reserved, &error).await?;
+        let refused = matches!(error, AtlasError::Unauthenticated { .. });
+        if healed || !refused || !is_lost(engine, name, &reserved, patience).await? {
+            return Err(EngineError::Atlas {
+                advice: format!(
+                    "minting an access token with service account {}, which is kept for role \
+                     {name}; Atlas allows {MOST_TOKENS} live ones",
+                    reserved.account.client_id
+                ),
+                source: error,
+            });
+        }
+        healed = true;
+    }
+}
+
+async fn turn(engine: &Engine, name: &RoleName, deadline: Instant) -> Result<Turn, EngineError> {
+    let turn = engine.role_turns.wait(name, deadline).await;
+    turn.ok_or_else(|| EngineError::Busy {
+        what: format!("the service account kept for role {name}"),
+    })
+}
+
+/// Makes the account ready and takes a place, as one step for all who read the role at once.
+async fn reserve(
+    engine: &Arc<Engine>,
+    name: &RoleName,
+    role: &RoleEntry,
+    call: &Call,
+    patience: Patience,
+) -> Result<Reserved, EngineError> {
+    let _turn = turn(engine, name, patience.deadline).await?;
+    let account = ready(engine, name, role, call, patience).await?;
+    let now = engine.clock.now();
+    let secret = account.minting_secret(now).or(account.secrets.last());
+    let Some(secret) = secret.cloned() else {
+        return Err(EngineError::NoSuchAccount(account.client_id));
+    };
+    let alive = engine.journal.tokens_of(&account.client_id, now).await?;
+    check_room(name, &alive)?;
+    let id = engine.journal.draw(&*engine.entropy).await?;
+    let entry = JournalEntry {
+        stage: Stage::Making,
+        role: name.to_string(),
+        credential_type: CredentialType::AccessToken,
+        description: description(CredentialType::AccessToken, name, &id),
+        organization_id: Some(account.organization_id.clone()),
+        project_id: None,
+        programmatic_api_key_id: None,
+        public_key: None,
+        client_id: None,
+        part: Some(Part::Token {
+            client_id: account.client_id.clone(),
+            secret_id: secret.id.clone(),
+        }),
+        display_name: call.display_name.clone(),
+        entity_id: call.entity_id.clone(),
+        issued_at: now,
+        dies_by: now + TOKEN_LIFE,
+    };
+    let hold = engine.journal.begin(&id, &entry, role.max_live).await?;
+    Ok(Reserved {
+        id,
+        entry,
+        account,
+        secret,
+        _hold: hold,
+    })
+}
+
+fn check_room(name: &RoleName, alive: &[LiveToken]) -> Result<(), EngineError> {
+    match alive.iter().map(|token| token.dies_by).min() {
+        Some(next_end) if alive.len() >= MOST_TOKENS => Err(EngineError::TooManyTokens {
+            role: name.to_string(),
+            alive: alive.len(),
+            next_end,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Mints the token; a secret that is new may need a moment before Atlas takes it.
+async fn mint(
+    engine: &Engine,
+    linked: &Linked,
+    reserved: &Reserved,
+    patience: Patience,
+) -> Result<AccessToken, AtlasError> {
+    let (account, secret) = (&reserved.account.client_id, &reserved.secret);
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let minted = linked
+            .atlas
+            .mint_token(account, &secret.client_secret, patience)
+            .await;
+        let is_new = engine.clock.now() - secret.made_at < SETTLES_WITHIN;
+        let pause = PAUSE * attempts;
+        match minted {
+            Err(AtlasError::Unauthenticated { .. })
+                if is_new
+                    && attempts < MOST_ATTEMPTS
+                    && Instant::now() + pause < patience.deadline =>
+            {
+                sleep(pause).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Whether the account or its secret is gone in Atlas, and is now forgotten here too.
+async fn is_lost(
+    engine: &Engine,
+    name: &RoleName,
+    reserved: &Reserved,
+    patience: Patience,
+) -> Result<bool, EngineError> {
+    let _turn = turn(engine, name, patience.deadline).await?;
+    examine(engine, name, &reserved.account, patience).await
+}
+
+/// Frees the place of a token that was not minted. One that may have been minted counts on until it
+/// is dead by itself; nobody holds it.
+async fn give_up(
+    engine: &Engine,
+    reserved: &Reserved,
+    error: &AtlasError,
+) -> Result<(), EngineError> {
+    let surely_not = match error {
+        AtlasError::Refused { .. }
+        | AtlasError::Unauthenticated { .. }
+        | AtlasError::RateLimited { .. } => true,
+        AtlasError::NoAnswer { source, .. } => !source.maybe_sent(),
+        AtlasError::ServerFault { .. } | AtlasError::MalformedAnswer { .. } => false,
+    };
+    if surely_not {
+        engine.journal.remove(&reserved.id).await?;
+    }
+    Ok(())
+}
+
+/// Completes the journal entry and answers; a token that cannot be handed out is revoked.
+async fn finish(
+    engine: &Engine,
+    linked: &Linked,
+    role: &RoleEntry,
+    call: &Call,
+    mut reserved: Reserved,
+    token: AccessToken,
+) -> Result<Response, EngineError> {
+    let outcome = match Life::of(role, &*engine.system).await {
+        Ok(_) if call.caller.gone.is_cancelled() => Err(EngineError::CallerGone),
+        Ok(life) => complete(engine, &mut reserved, &token, life).await,
+        Err(error) => Err(error),
+    };
+    let error = match outcome {
+        Ok(lease) => return Ok(answer(&reserved, &token, lease)),
+        Err(error) => error,
+    };
+    let patience = Patience::within(UNDO_PATIENCE, Priority::Revoke);
+    let (account, secret) = (&reserved.account.client_id, &reserved.secret.client_secret);
+    let revoked = linked
+        .atlas
+        .revoke_token(account, secret, &token.value, patience)
+        .await;
+    let undone = match revoked {
+        Ok(()) => "was revoked",
+        Err(error) => {
+            tracing::warn!(%error, "an access token that nobody got lives on for an hour at most");
+            "could not be revoked; nobody got it, and it dies within the hour"
+        }
+    };
+    // Where this fails the entry goes when the token would have died.
+    if let Err(error) = engine.journal.remove(&reserved.id).await {
+        tracing::warn!(journal_id = %reserved.id, %error, "a journal entry stays for an hour");
+    }
+    Err(not_completed(undone, error))
+}
+
+async fn complete(
+    engine: &Engine,
+    reserved: &mut Reserved,
+    token: &AccessToken,
+    life: Life,
+) -> Result<Lease, EngineError> {
+    let end = token.expires_at.min(reserved.entry.issued_at + TOKEN_LIFE);
+    reserved.entry.dies_by = token.expires_at;
+    reserved.entry.stage = Stage::Live;
+    engine.journal.write(&reserved.id, &reserved.entry).await?;
+    let left = (end - engine.clock.now()).to_std().unwrap_or_default();
+    let life = life.within(left.saturating_sub(MARGIN));
+    let life = life.ok_or(EngineError::EndsAtOnce)?;
+    let ttl = if life.ttl.is_zero() {
+        engine.system.default_lease_ttl().await?.min(life.max_ttl)
+    } else {
+        life.ttl
+    };
+    Ok(Lease {
+        ttl,
+        max_ttl: life.max_ttl,
+        renewable: false,
+    })
+}
+
+fn answer(reserved: &Reserved, token: &AccessToken, lease: Lease) -> Response {
+    let client_id = json!(reserved.account.client_id);
+    let expires_at = json!(token.expires_at);
+    let data = Data::from_iter([
+        ("access_token".to_owned(), json!(token.value.expose())),
+        ("token_type".to_owned(), json!("Bearer")),
+        ("expires_at".to_owned(), expires_at.clone()),
+        ("client_id".to_owned(), client_id.clone()),
+    ]);
+    // Only who shows the token can revoke it; the host seals what it keeps of a lease.
+    let internal = Data::from_iter([
+        ("access_token".to_owned(), json!(token.value.expose())),
+        ("expires_at".to_owned(), expires_at),
+        ("client_id".to_owned(), client_id),
+        ("secret_id".to_owned(), json!(reserved.secret.id)),
+        ("role".to_owned(), json!(reserved.entry.role)),
+        ("journal_id".to_owned(), json!(reserved.id)),
+    ]);
+    lease.answer(CredentialType::AccessToken.name(), data, internal)
+}

@@ -1,0 +1,445 @@
+//! Credentials that are one secret of a service account which exists: the account is not ours, so
+//! nothing of it is changed but that one secret.
+//!
+//! An account holds two secrets at most, expired ones included, and a second one cuts the life of
+//! the first to a week. So the account is read before each secret, and one is added at a time.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::issue::Draft;
+use super::remove;
+use super::service_account::secret_lifetime;
+use crate::atlas::{
+    AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, SecretId, SecretState,
+    ServiceAccount,
+};
+use crate::engine::error::EngineError;
+use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
+use crate::framework::Lease;
+use crate::vault::{Data, Response};
+
+/// The `secret_type` of such a lease. Not that of whole accounts, so that no version of the engine
+/// takes the one for the other and deletes the account.
+pub(crate) const LEASE_TYPE: &str = "service_account_secret";
+
+/// How often a secret is asked for while others change the account, and the pause between.
+const MOST_ATTEMPTS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Adds a secret to the account, if there is room.
+pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Response, EngineError> {
+    let hours = secret_lifetime(draft.life);
+    draft.bound_life(hours.duration())?;
+    // For the answer; what is unknown must fail before anything is made.
+    let org = draft.organization().await?;
+    let turns = &draft.engine.account_turns;
+    let turn = turns.wait(&account, draft.patience.deadline).await;
+    draft.turn = Some(turn.ok_or_else(|| EngineError::Busy {
+        what: format!("service account {account}"),
+    })?);
+    settle_earlier(draft, &account).await?;
+    let (seen, secret) = create(draft, &account, hours).await?;
+    let made = Made::Secret(draft.grant.level.clone(), account, secret.id.clone());
+    draft.entry.note(&made);
+    draft.end_with(secret.expires_at)?;
+    Ok(answer(draft, &seen, &secret, &org))
+}
+
+/// A secret whose answer was lost is known as the one that was not there before: so nothing is added
+/// while there may be one.
+async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineError> {
+    let earlier = draft.engine.journal.secrets_of(account).await?;
+    for id in earlier.unsettled {
+        if !finish(&draft.engine, &id, draft.patience).await? {
+            return Err(EngineError::Unsettled(account.clone()));
+        }
+    }
+    Ok(())
+}
+
+async fn create(
+    draft: &mut Draft,
+    account: &ClientId,
+    hours: Hours,
+) -> Result<(ServiceAccount, CreatedSecret), EngineError> {
+    let mut attempts = 0;
+    loop {
+        let seen = with_room(draft, account).await?;
+        let known = seen.secrets.iter().map(|known| known.id.clone());
+        draft.entry.part = Some(Part::Secret(SecretPart {
+            known_secret_ids: Some(known.collect()),
+            ..SecretPart::of(account.clone())
+        }));
+        draft.record(Stage::Making).await?;
+        draft.sent = true;
+        attempts += 1;
+        let (level, patience) = (&draft.grant.level, draft.patience);
+        let atlas = &draft.linked.atlas;
+        match atlas.create_secret(level, account, hours, patience).await {
+            Ok(secret) => return Ok((seen, secret)),
+            // Not by us: our requests take turns. What others did shows when the account is read.
+            Err(error) if error.says_changed_meanwhile() && attempts < MOST_ATTEMPTS => {
+                draft.sent = false;
+                sleep(PAUSE * attempts).await;
+            }
+            Err(error) => return Err(not_created(account, hours, error)),
+        }
+    }
+}
+
+fn not_created(account: &ClientId, hours: Hours, error: AtlasError) -> EngineError {
+    let doing = format!(
+        "adding a secret of {} h to service account {account} (if Atlas finds that too long, give \
+         the role a shorter max_ttl)",
+        hours.get()
+    );
+    EngineError::atlas(&doing, error)
+}
+
+/// Reads the account and makes room where that is ours to do: a secret that was issued here and has
+/// expired is deleted.
+async fn with_room(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
+    let (level, patience) = (&draft.grant.level, draft.patience);
+    let mut seen = read(draft, account).await?;
+    let ours = draft.engine.journal.secrets_of(account).await?.known;
+    let now = draft.engine.clock.now();
+    while seen.secrets.len() >= MOST_SECRETS {
+        let is_over = |secret: &SecretState| {
+            ours.contains(&secret.id) && secret.expires_at.is_some_and(|end| end <= now)
+        };
+        let Some(place) = seen.secrets.iter().position(is_over) else {
+            return Err(EngineError::NoFreeSlot {
+                client_id: account.clone(),
+                taken: seen.secrets.len(),
+                frees_at: frees_at(&seen.secrets, &ours),
+            });
+        };
+        let over = seen.secrets.remove(place).id;
+        let made = Made::Secret(level.clone(), account.clone(), over);
+        remove(&draft.linked, &made, patience).await?;
+    }
+    Ok(seen)
+}
+
+/// When a place is free at the latest: the first end of a secret that was issued here. A stranger's
+/// holds its place until its owner deletes it, expired or not.
+pub(crate) fn frees_at(secrets: &[SecretState], ours: &[SecretId]) -> Option<DateTime<Utc>> {
+    let own = secrets.iter().filter(|secret| ours.contains(&secret.id));
+    own.filter_map(|secret| secret.expires_at).min()
+}
+
+async fn read(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
+    let (level, patience) = (&draft.grant.level, draft.patience);
+    let seen = draft
+        .linked
+        .atlas
+        .service_account(level, account, patience)
+        .await;
+    seen.map_err(|error| unreadable(account, error))
+}
+
+/// Why an account could not be read.
+pub(super) fn unreadable(account: &ClientId, error: AtlasError) -> EngineError {
+    if error.says_account_or_secret_is_gone() {
+        return EngineError::NoSuchAccount(account.clone());
+    }
+    EngineError::atlas(&format!("reading service account {account}"), error)
+}
+
+fn answer(draft: &Draft, seen: &ServiceAccount, secret: &CreatedSecret, org: &OrgId) -> Response {
+    let mut data = Data::from_iter([
+        ("client_id".to_owned(), json!(seen.client_id)),
+        (
+            "client_secret".to_owned(),
+            json!(secret.client_secret.expose()),
+        ),
+        (
+            "client_secret_expires_at".to_owned(),
+            json!(secret.expires_at),
+        ),
+        ("name".to_owned(), json!(seen.name)),
+        ("organization_id".to_owned(), json!(org)),
+    ]);
+    // Where the secret is managed: one of the two, never both.
+    let managed = match &draft.grant.level {
+        Level::Org(org) => ("organization_id".to_owned(), json!(org)),
+        Level::Project(project) => {
+            data.insert("project_id".to_owned(), json!(project));
+            ("project_id".to_owned(), json!(project))
+        }
+    };
+    let internal = Data::from_iter([
+        ("client_id".to_owned(), json!(seen.client_id)),
+        ("secret_id".to_owned(), json!(secret.id)),
+        managed,
+        ("role".to_owned(), json!(draft.entry.role)),
+        ("journal_id".to_owned(), json!(draft.id)),
+    ]);
+    let lease = Lease {
+        ttl: draft.life.ttl,
+        max_ttl: draft.life.max_ttl,
+        renewable: true,
+    };
+    lease.answer(LEASE_TYPE, data, internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::base::Clock as _;
+    use crate::engine::testing::TestMount;
+    use crate::vault::Failure;
+
+    /// A mount with a role of an account that has no secret yet.
+    async fn mount_with_account(secret_hours: u32) -> (TestMount, String) {
+        let mount = TestMount::configured().await;
+        let account = mount.atlas.make_account(secret_hours, json!({})).await;
+        let role = json!({
+            "credential_type": "service_account", "organization_id": mount.atlas.org(),
+            "client_id": account, "ttl": "1h", "max_ttl": "24h",
+        });
+        mount.write("roles/shared", role).await.expect("a role");
+        (mount, account)
+    }
+
+    async fn lose_answers(mount: &TestMount) {
+        let fault = json!({
+            "operation": "createOrgSecret", "action": {"kind": "lose_answer"},
+        });
+        mount.atlas.fault(fault).await;
+    }
+
+    #[tokio::test]
+    async fn ten_readers_of_two_places_get_two_secrets_and_eight_clear_errors() {
+        let (mount, account) = mount_with_account(0).await;
+        mount
+            .atlas
+            .settings(json!({ "secret_create_millis": 20 }))
+            .await;
+        let outcomes = join_all((0..10).map(|_| mount.read("creds/shared"))).await;
+        let refused: Vec<_> = outcomes
+            .iter()
+            .filter_map(|each| each.as_ref().err())
+            .collect();
+        assert_eq!(refused.len(), 8);
+        for failure in refused {
+            assert!(
+                matches!(failure, Failure::Coded { status: 429, text }
+                    if text.contains("holds 2 secrets") && text.contains("free at")),
+                "{failure}"
+            );
+        }
+        assert_eq!(mount.atlas.secrets(&account).await.len(), 2);
+        assert_eq!(mount.journal_keys().len(), 2);
+        let asked = mount.atlas.operations().await;
+        assert_eq!(asked["createOrgSecret"], 2, "one at a time");
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_one_secret_and_its_end_leaves_the_account_alone() {
+        let (mount, account) = mount_with_account(9_000).await;
+        let strangers = mount.atlas.secrets(&account).await;
+        mount.atlas.forget_requests().await;
+        let (data, lease) = mount.issue("shared").await;
+        let asked = mount.atlas.operations().await;
+        assert_eq!(
+            asked,
+            json!({"getOrgServiceAccount": 1, "createOrgSecret": 1})
+        );
+        assert_eq!(data["client_id"], account.as_str());
+        assert_eq!(data["organization_id"], mount.atlas.org());
+        assert!(!format!("{lease:?}").contains("mdb_sa_sk"));
+        assert_eq!(lease.internal_data.get("client_secret"), None);
+        for _ in 0..2 {
+            mount
+                .revoke(&lease)
+                .await
+                .expect("revoked, and gone is fine");
+        }
+        assert_eq!(mount.atlas.secrets(&account).await, strangers);
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn an_account_of_a_project_is_served_there() {
+        let mount = TestMount::configured().await;
+        let project = mount.atlas.project(0).to_owned();
+        let holder = json!({
+            "project_roles": {project.clone(): ["GROUP_READ_ONLY"]}, "home_project": project,
+        });
+        let account = mount.atlas.make_account(0, holder).await;
+        let role = json!({
+            "credential_type": "service_account", "project_id": project, "client_id": account,
+        });
+        mount.write("roles/shared", role).await.expect("a role");
+        mount.atlas.forget_requests().await;
+        let (data, lease) = mount.issue("shared").await;
+        assert_eq!(data["project_id"], project.as_str());
+        mount.revoke(&lease).await.expect("revoked");
+        let asked = mount.atlas.operations().await;
+        assert_eq!(asked["createGroupSecret"], 1);
+        assert_eq!(asked["deleteGroupSecret"], 1);
+        assert_eq!(mount.atlas.secrets(&account).await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn strangers_secrets_are_never_removed() {
+        let (mount, account) = mount_with_account(8).await;
+        let second = json!({"client_id": account, "hours": 100});
+        mount.atlas.control("POST", "/secrets", second).await;
+        mount.turn(Duration::from_hours(9)).await;
+        let before = mount.atlas.secrets(&account).await;
+        let failure = mount.read("creds/shared").await.expect_err("full");
+        assert!(
+            matches!(&failure, Failure::BadRequest(text) if text.contains("delete one in Atlas")),
+            "{failure}"
+        );
+        assert_eq!(mount.atlas.secrets(&account).await, before);
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn an_expired_secret_of_ours_makes_room() {
+        let (mount, account) = mount_with_account(0).await;
+        let (_, lease) = mount.issue("shared").await;
+        mount.issue("shared").await;
+        mount.turn(Duration::from_hours(25)).await;
+        mount.issue("shared").await;
+        let secrets = mount.atlas.secrets(&account).await;
+        assert_eq!(secrets.len(), 2);
+        let first = lease.internal_data["secret_id"].as_str().expect("an id");
+        assert!(!secrets.iter().any(|secret| secret == first));
+        mount
+            .revoke(&lease)
+            .await
+            .expect("gone is as good as revoked");
+    }
+
+    #[tokio::test]
+    async fn a_secret_whose_answer_was_lost_is_found_and_removed() {
+        let (mount, account) = mount_with_account(9_000).await;
+        let strangers = mount.atlas.secrets(&account).await;
+        lose_answers(&mount).await;
+        let failed = mount.read("creds/shared").await.expect_err("no answer");
+        assert!(failed.to_string().contains("was removed"), "{failed}");
+        assert_eq!(mount.atlas.secrets(&account).await, strangers);
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+
+    /// The answer is lost and the process dies before it can look.
+    async fn crash_with_unknown_secret(mount: &mut TestMount) {
+        lose_answers(mount).await;
+        let fault = json!({
+            "operation": "getOrgServiceAccount", "skip": 1, "count": 0,
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        });
+        mount.atlas.fault(fault).await;
+        mount.read("creds/shared").await.expect_err("no answer");
+        mount.atlas.no_more_faults().await;
+        mount.restart().await;
+    }
+
+    #[tokio::test]
+    async fn a_secret_left_by_a_crash_is_removed_by_a_tick() {
+        let (mut mount, account) = mount_with_account(0).await;
+        crash_with_unknown_secret(&mut mount).await;
+        assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
+        mount.turn(Duration::from_secs(200)).await;
+        mount.tick().await.expect("a tick");
+        assert_eq!(mount.atlas.secrets(&account).await, Vec::<String>::new());
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn the_next_reader_settles_what_a_crash_left_and_gets_a_secret() {
+        let (mut mount, account) = mount_with_account(9_000).await;
+        crash_with_unknown_secret(&mut mount).await;
+        assert_eq!(mount.atlas.secrets(&account).await.len(), 2, "no room");
+        mount.issue("shared").await;
+        assert_eq!(mount.atlas.secrets(&account).await.len(), 2);
+        assert_eq!(mount.journal_keys().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn storage_that_fails_at_any_write_leaves_no_secret_behind() {
+        for writes in 0..4 {
+            let (mount, account) = mount_with_account(0).await;
+            mount.storage.fail_after(Some(writes));
+            mount.read("creds/shared").await.expect_err("storage fails");
+            let left = mount.atlas.secrets(&account).await;
+            assert_eq!(left, Vec::<String>::new(), "{writes}");
+            mount.storage.fail_after(None);
+            mount.turn(Duration::from_secs(601)).await;
+            mount.tick_for(2).await;
+            assert_eq!(mount.journal_keys(), Vec::<String>::new(), "{writes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_by_others_at_the_same_time_is_waited_for() {
+        let (mount, account) = mount_with_account(0).await;
+        let busy = json!({
+            "operation": "createOrgSecret", "count": 2,
+            "action": {"kind": "answer", "status": 409, "code": "DATA_CONCURRENCY_ERROR"},
+        });
+        mount.atlas.fault(busy).await;
+        mount.issue("shared").await;
+        assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
+        assert_eq!(mount.atlas.operations().await["createOrgSecret"], 3);
+    }
+
+    #[tokio::test]
+    async fn a_renewal_never_reaches_past_what_atlas_says_now() {
+        let (mount, account) = mount_with_account(0).await;
+        let longer = json!({"max_ttl": "700h"});
+        mount.write("roles/shared", longer).await.expect("a role");
+        let (_, mut lease) = mount.issue("shared").await;
+        lease.issue_time = Some(mount.clock.now());
+        let renewed = mount.renew(&lease).await.expect("renewed").expect("lease");
+        let limit = |renewed: &Response| renewed.secret.as_ref().expect("a lease").max_ttl;
+        assert_eq!(limit(&renewed).as_secs().div_ceil(3_600), 700);
+        let second = json!({"client_id": account, "hours": 800});
+        mount.atlas.control("POST", "/secrets", second).await;
+        let renewed = mount.renew(&lease).await.expect("renewed").expect("lease");
+        assert_eq!(limit(&renewed).as_secs().div_ceil(3_600), 7 * 24);
+        let secret = lease.internal_data["secret_id"].as_str().expect("an id");
+        let path = format!("/secrets/{secret}");
+        mount.atlas.control("DELETE", &path, Value::Null).await;
+        let failure = mount.renew(&lease).await.expect_err("gone");
+        assert!(failure.to_string().contains("gone in Atlas"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_role_that_would_change_the_account_is_not_stored() {
+        let (mount, account) = mount_with_account(0).await;
+        let stored = TestMount::data(mount.read("roles/shared").await);
+        assert_eq!(stored["client_id"], account.as_str());
+        let change = json!({"roles": "ORG_OWNER", "ip_addresses": "192.0.2.1"});
+        let refused = mount.write("roles/shared", change).await;
+        assert!(
+            matches!(&refused, Err(Failure::BadRequest(text))
+                if text.contains("roles: must be empty") && text.contains("ip_addresses: ")),
+            "{refused:?}"
+        );
+        assert_eq!(TestMount::data(mount.read("roles/shared").await), stored);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_account_is_named() {
+        let (mount, account) = mount_with_account(0).await;
+        let path = format!("/accounts/{account}");
+        mount.atlas.control("DELETE", &path, Value::Null).await;
+        let failure = mount.read("creds/shared").await.expect_err("unknown");
+        assert!(
+            matches!(&failure, Failure::BadRequest(text) if text.contains(&account)),
+            "{failure}"
+        );
+    }
+}

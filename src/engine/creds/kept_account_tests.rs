@@ -1,0 +1,164 @@
+//! Stories of the accounts that are kept for access tokens: beside the journal's work, and at the end
+//! of their mount.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::engine::testing::TestMount;
+use crate::vault::{Failure, Operation};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A mount with the role `reader` of access tokens.
+async fn mount(fields: Value) -> TestMount {
+    let mut role = json!({ "credential_type": "access_token" });
+    for (key, value) in fields.as_object().into_iter().flatten() {
+        role[key] = value.clone();
+    }
+    TestMount::with_role(role).await
+}
+
+fn stored(mount: &TestMount) -> usize {
+    let keys = mount.storage.keys();
+    keys.iter()
+        .filter(|key| key.starts_with("token-accounts/"))
+        .count()
+}
+
+async fn hold(mount: &TestMount) {
+    let hold = json!({ "hold_deletions": true });
+    mount.write("config", hold).await.expect("held");
+}
+
+async fn tidy(mount: &TestMount) -> u64 {
+    let tidied = mount.write("tidy", json!({ "dry_run": false })).await;
+    TestMount::data(tidied)["removed_count"]
+        .as_u64()
+        .expect("a number")
+}
+
+#[tokio::test]
+async fn max_live_counts_tokens_and_not_their_account() {
+    let mount = mount(json!({ "max_live": 2 })).await;
+    mount.issue("reader").await;
+    let (_, lease) = mount.issue("reader").await;
+    let refused = mount.read("creds/reader").await.expect_err("full");
+    assert!(
+        matches!(&refused, Failure::Coded { status: 429, text } if text.contains("2 credentials")),
+        "{refused}"
+    );
+    assert_eq!(mount.figure("entries", "kept").await, 1);
+    assert_eq!(mount.figure("entries", "live").await, 2);
+    mount.revoke(&lease).await.expect("revoked");
+    mount.issue("reader").await;
+}
+
+#[tokio::test]
+async fn a_token_that_outlived_its_lease_is_forgotten_and_its_account_stays() {
+    let mut mount = mount(json!({})).await;
+    mount.issue("reader").await;
+    mount.turn(HOUR * 3).await;
+    mount.atlas.forget_requests().await;
+    mount.tick().await.expect("a tick");
+    assert_eq!(mount.atlas.operations().await, json!({}));
+    assert_eq!(mount.journal_keys().len(), 1);
+    mount.turn(HOUR * 400).await;
+    hold(&mount).await;
+    mount.restart().await;
+    mount.turn(HOUR).await;
+    let let_go = json!({ "hold_deletions": false });
+    mount.write("config", let_go).await.expect("let go");
+    mount.tick_for(2).await;
+    assert_eq!(mount.atlas.credentials().await.len(), 1);
+    assert_eq!((mount.journal_keys().len(), stored(&mount)), (1, 1));
+}
+
+#[tokio::test]
+async fn tidy_leaves_an_account_alone_while_its_role_names_it() {
+    let mut mount = mount(json!({})).await;
+    mount.issue("reader").await;
+    mount.turn(HOUR * 2).await;
+    assert_eq!(tidy(&mount).await, 0);
+    for key in mount.journal_keys() {
+        mount.storage.unplant(&key);
+    }
+    mount.restart().await;
+    assert_eq!(tidy(&mount).await, 0);
+    assert_eq!(mount.atlas.credentials().await.len(), 1);
+    mount.storage.unplant("token-accounts/reader");
+    assert_eq!(tidy(&mount).await, 1);
+    assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+}
+
+/// Without a list or projects the entry does not hold the account's id before the last write.
+#[tokio::test]
+async fn an_account_that_is_stored_stays_whatever_write_of_its_entry_fails() {
+    for writes in 0..5 {
+        let mut mount = mount(json!({ "ip_addresses": "" })).await;
+        mount.storage.fail_after(Some(writes));
+        let outcome = mount.read("creds/reader").await;
+        mount.storage.fail_after(None);
+        mount.restart().await;
+        mount.tick_for(13).await;
+        let accounts = mount.atlas.credentials().await.len();
+        assert_eq!(accounts, stored(&mount), "{writes}: {outcome:?}");
+        assert_eq!(mount.figure("entries", "making").await, 0, "{writes}");
+        mount.issue("reader").await;
+        assert_eq!(mount.atlas.credentials().await.len(), 1, "{writes}");
+    }
+}
+
+#[tokio::test]
+async fn held_deletions_hold_the_end_of_an_account() {
+    let mount = mount(json!({})).await;
+    let (_, lease) = mount.issue("reader").await;
+    mount.revoke(&lease).await.expect("revoked");
+    hold(&mount).await;
+    let deleted = mount.ask(Operation::Delete, "roles/reader", json!({}));
+    deleted.await.expect("deleted");
+    mount.tick_for(10).await;
+    assert_eq!(mount.atlas.credentials().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_disabled_mount_leaves_no_account_behind_live_tokens_or_not() {
+    let mut mount = mount(json!({})).await;
+    let (_, first) = mount.issue("reader").await;
+    mount
+        .write_reader(json!({ "credential_type": "access_token", "ip_addresses": "192.0.2.9" }))
+        .await;
+    let (_, second) = mount.issue("reader").await;
+    assert_eq!(mount.atlas.credentials().await.len(), 2, "one is retired");
+    hold(&mount).await;
+    mount.restart().await;
+    mount.system.set_tainted(true);
+    mount.tick().await.expect("a last tick");
+    assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+    assert_eq!(stored(&mount), 0);
+    for lease in [first, second] {
+        mount.revoke(&lease).await.expect("dead with its account");
+    }
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    let refused = mount.read("creds/reader").await.expect_err("disabled");
+    assert!(refused.to_string().contains("being disabled"), "{refused}");
+    assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_the_last_tick_could_not_delete_is_deleted_with_a_revocation() {
+    let mount = mount(json!({})).await;
+    let (_, lease) = mount.issue("reader").await;
+    let refusal = json!({
+        "operation": "deleteOrgServiceAccount", "count": 0,
+        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+    });
+    mount.atlas.fault(refusal).await;
+    mount.system.set_tainted(true);
+    mount.tick().await.expect_err("the host logs it");
+    mount.revoke(&lease).await.expect_err("still there");
+    mount.atlas.no_more_faults().await;
+    mount.revoke(&lease).await.expect("revoked");
+    assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}

@@ -1,0 +1,126 @@
+//! The end of an access token's lease, with the id and a secret of the account it belongs to.
+//!
+//! What is dead already, by itself or with its account or secret, counts as revoked; a token that
+//! Atlas never knew or forgot is answered as revoked too (RFC 7009).
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::account_secret::unreadable;
+use super::revoke::{account_secret, forget, internal, missing, patience};
+use super::token_account::{KeptAccount, TokenAccounts, dissolve};
+use crate::atlas::{AtlasError, ClientId, Patience, SecretId};
+use crate::base::Sensitive;
+use crate::engine::Engine;
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::roles::RoleName;
+use crate::framework::LeaseCall;
+
+/// What the lease holds of its token. The role need not exist any more: its name finds the account.
+struct Token {
+    value: Sensitive,
+    client_id: ClientId,
+    secret_id: SecretId,
+    ends: DateTime<Utc>,
+    role: RoleName,
+}
+
+impl Token {
+    fn of(call: &LeaseCall) -> Result<Self, EngineError> {
+        let text = |field| call.internal_text(field).ok_or_else(|| missing(field));
+        let (client_id, secret_id) = account_secret(call)?;
+        Ok(Self {
+            value: Sensitive::new(text("access_token")?.to_owned()),
+            client_id,
+            secret_id,
+            ends: internal(call, "expires_at")?.ok_or_else(|| missing("expires_at"))?,
+            role: RoleName::new(text("role")?),
+        })
+    }
+
+    /// The account, if the token may still be alive.
+    fn account<'a>(
+        &self,
+        accounts: &'a TokenAccounts,
+        now: DateTime<Utc>,
+    ) -> Option<&'a KeptAccount> {
+        let mut accounts = accounts.accounts().filter(|_| now < self.ends);
+        let account = accounts.find(|account| account.client_id == self.client_id)?;
+        // A secret is forgotten when it is gone in Atlas, and its tokens are gone with it.
+        let mut secrets = account.secrets.iter();
+        secrets
+            .any(|secret| secret.id == self.secret_id)
+            .then_some(account)
+    }
+}
+
+/// Revokes an access token.
+pub(super) async fn revoke_access_token(
+    engine: Arc<Engine>,
+    call: LeaseCall,
+) -> Result<(), EngineError> {
+    let token = Token::of(&call)?;
+    // The whole account goes, and the token with it: this may be the last that is asked of the mount.
+    if engine.system.tainted().await? {
+        dissolve(&engine, &token.role, patience(&call)).await?;
+        return forget(&engine, &call).await;
+    }
+    let accounts = TokenAccounts::load(&engine, &token.role).await?;
+    let now = engine.clock.now();
+    if let Some(account) = token.account(&accounts, now) {
+        let linked = engine.connection.linked().await?;
+        end(&linked, &token, account, patience(&call), now).await?;
+    }
+    forget(&engine, &call).await
+}
+
+async fn end(
+    linked: &Linked,
+    token: &Token,
+    account: &KeptAccount,
+    patience: Patience,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    let client_id = &token.client_id;
+    let secret = account
+        .working_secret(now)
+        .ok_or_else(|| EngineError::NoWorkingSecret(client_id.clone()))?;
+    let error = match linked
+        .atlas
+        .revoke_token(client_id, &secret.client_secret, &token.value, patience)
+        .await
+    {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    let refused = matches!(error, AtlasError::Unauthenticated { .. });
+    if refused && !may_live(linked, token, account, patience).await? {
+        return Ok(());
+    }
+    Err(EngineError::Atlas {
+        advice: format!("revoking an access token of service account {client_id}"),
+        source: error,
+    })
+}
+
+/// Whether the secret that minted the token is still there: with it, and with its account, the token
+/// died. Source: Terraform's guide on the rotation of service accounts.
+async fn may_live(
+    linked: &Linked,
+    token: &Token,
+    account: &KeptAccount,
+    patience: Patience,
+) -> Result<bool, EngineError> {
+    let level = account.level();
+    let seen = linked
+        .atlas
+        .service_account(&level, &token.client_id, patience)
+        .await;
+    match seen {
+        Ok(seen) => Ok(seen.secrets.iter().any(|each| each.id == token.secret_id)),
+        Err(error) if error.says_account_or_secret_is_gone() => Ok(false),
+        Err(error) => Err(unreadable(&token.client_id, error)),
+    }
+}

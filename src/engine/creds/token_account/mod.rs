@@ -1,0 +1,15 @@
+//! The service accounts that are kept for roles of access tokens: made at first use, their secrets
+//! renewed in time, replaced with the role's reach, deleted once their last tokens have ended.
+
+mod end;
+mod entry;
+mod ready;
+mod refresh;
+mod tend;
+
+pub(super) use end::dissolve;
+pub(crate) use end::retire_account;
+pub(super) use entry::{KeptAccount, KeptSecret, TOKEN_LIFE, TokenAccounts};
+pub(crate) use entry::{kept_account, kept_accounts};
+pub(super) use ready::{examine, ready};
+pub(crate) use tend::tend;

@@ -1,0 +1,127 @@
+//! The account to mint with: the one there is, or one made now.
+
+use std::sync::Arc;
+
+use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
+use super::refresh::{lifetime, look, renew_secret};
+use crate::atlas::{Level, Patience};
+use crate::engine::Engine;
+use crate::engine::creds::issue::{Draft, usable_grant};
+use crate::engine::creds::service_account::build;
+use crate::engine::error::EngineError;
+use crate::engine::journal::Stage;
+use crate::engine::roles::{RoleEntry, RoleName};
+use crate::framework::Call;
+
+/// What an operator reads beside the account in Atlas.
+const ABOUT: &str = "Kept by Vault or OpenBao to mint access tokens, deleted with its role";
+
+/// The account with which to mint, its secret fit for it. The caller holds the role's turn, so that
+/// one account is made however many wait for it.
+pub(in crate::engine::creds) async fn ready(
+    engine: &Arc<Engine>,
+    name: &RoleName,
+    role: &RoleEntry,
+    call: &Call,
+    patience: Patience,
+) -> Result<KeptAccount, EngineError> {
+    let mut accounts = TokenAccounts::load(engine, name).await?;
+    let now = engine.clock.now();
+    let reach = Reach::of(&usable_grant(name, role)?);
+    if accounts
+        .current
+        .as_ref()
+        .is_some_and(|current| current.reach != reach)
+    {
+        accounts.retire(now);
+    }
+    if let Some(current) = &accounts.current {
+        if current.minting_secret(now).is_some() {
+            return Ok(current.clone());
+        }
+        if let Some(account) = renew_secret(engine, name, &mut accounts, patience).await? {
+            return Ok(account);
+        }
+    }
+    make(engine, name, role, call, accounts, reach).await
+}
+
+/// Makes the role's account. Until it is stored here its journal entry is that of a half-made
+/// credential, which any failure or crash takes away again.
+async fn make(
+    engine: &Arc<Engine>,
+    name: &RoleName,
+    role: &RoleEntry,
+    call: &Call,
+    mut accounts: TokenAccounts,
+    reach: Reach,
+) -> Result<KeptAccount, EngineError> {
+    // Its kept accounts were just deleted; nobody would delete another.
+    if engine.system.tainted().await? {
+        return Err(EngineError::BeingDisabled);
+    }
+    let mut draft = Draft::begin(Arc::clone(engine), name, role, call).await?;
+    match make_and_store(&mut draft, name, &mut accounts, reach).await {
+        // From here on the account is kept, and where this write fails a tick repeats it.
+        Ok(account) => draft.record(Stage::Kept).await.map(|()| account),
+        Err(error) => Err(draft.undo(error).await),
+    }
+}
+
+async fn make_and_store(
+    draft: &mut Draft,
+    name: &RoleName,
+    accounts: &mut TokenAccounts,
+    reach: Reach,
+) -> Result<KeptAccount, EngineError> {
+    let org = draft.organization().await?;
+    let hours = lifetime(&draft.engine, &draft.linked, &org, draft.patience).await;
+    let (created, org) = build(draft, hours, ABOUT).await?;
+    draft.entry.dies_by = created.secret.expires_at;
+    let now = draft.engine.clock.now();
+    let account = KeptAccount {
+        journal_id: draft.id.clone(),
+        client_id: created.client_id,
+        organization_id: org,
+        reach,
+        secrets: vec![KeptSecret::new(created.secret, now)],
+    };
+    accounts.current = Some(account.clone());
+    accounts.save(&draft.engine, name).await?;
+    Ok(account)
+}
+
+/// Looks what became of an account whose secret Atlas refused. True: something was lost in Atlas and
+/// is forgotten here too, so that the next look makes it anew.
+pub(in crate::engine::creds) async fn examine(
+    engine: &Engine,
+    name: &RoleName,
+    refused: &KeptAccount,
+    patience: Patience,
+) -> Result<bool, EngineError> {
+    let mut accounts = TokenAccounts::load(engine, name).await?;
+    let Some(current) = &mut accounts.current else {
+        return Ok(true);
+    };
+    if current.client_id != refused.client_id {
+        return Ok(true);
+    }
+    let linked = engine.connection.linked().await?;
+    let level = Level::Org(current.organization_id.clone());
+    match look(&linked, &level, &current.client_id, patience).await? {
+        None => {
+            engine.journal.remove(&current.journal_id).await?;
+            accounts.current = None;
+        }
+        Some(seen) => {
+            let before = current.secrets.len();
+            let there = |kept: &KeptSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
+            current.secrets.retain(there);
+            if current.secrets.len() == before {
+                return Ok(false);
+            }
+        }
+    }
+    accounts.save(engine, name).await?;
+    Ok(true)
+}

@@ -1,0 +1,145 @@
+//! New secrets for kept accounts, before the old ones end.
+
+use super::entry::{KeptAccount, KeptSecret, TokenAccounts};
+use crate::atlas::{
+    AtlasError, ClientId, Hours, Level, MOST_SECRETS, OrgId, Patience, SecretId, ServiceAccount,
+};
+use crate::engine::Engine;
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::roles::RoleName;
+
+/// How long a secret lives that never leaves the server: short, and no shorter than the week to which
+/// Atlas cuts it when the next one is made.
+const WANTED: Hours = Hours::new(7 * 24);
+
+/// The lifetime to ask for: the organization may allow less than is wanted.
+pub(super) async fn lifetime(
+    engine: &Engine,
+    linked: &Linked,
+    org: &OrgId,
+    patience: Patience,
+) -> Hours {
+    let settings = linked.settings_of(org, engine.clock.now(), patience).await;
+    let longest = settings.inspect_err(|error| {
+        tracing::debug!(%error, "the organization's longest secret is not known");
+    });
+    let longest = longest.ok().and_then(|settings| settings.longest_secret);
+    longest.map_or(WANTED, |longest| {
+        WANTED.min(longest).max(Hours::SHORTEST_SECRET)
+    })
+}
+
+/// The account as Atlas holds it; [`None`] if it is gone.
+pub(super) async fn look(
+    linked: &Linked,
+    level: &Level,
+    account: &ClientId,
+    patience: Patience,
+) -> Result<Option<ServiceAccount>, EngineError> {
+    match linked.atlas.service_account(level, account, patience).await {
+        Ok(seen) => Ok(Some(seen)),
+        Err(error) if error.says_account_or_secret_is_gone() => Ok(None),
+        Err(error) => Err(failed("reading", account, error)),
+    }
+}
+
+fn failed(doing: &str, account: &ClientId, error: AtlasError) -> EngineError {
+    EngineError::atlas(
+        &format!("{doing} the role's service account {account}"),
+        error,
+    )
+}
+
+/// Gives the current account another secret. The old one stays until its tokens have ended. [`None`]:
+/// the account is gone in Atlas, and no longer stored.
+///
+/// The account is ours alone, so a secret that is not stored here is one whose answer was lost.
+pub(super) async fn renew_secret(
+    engine: &Engine,
+    name: &RoleName,
+    accounts: &mut TokenAccounts,
+    patience: Patience,
+) -> Result<Option<KeptAccount>, EngineError> {
+    let Some(mut account) = accounts.current.clone() else {
+        return Ok(None);
+    };
+    let linked = engine.connection.linked().await?;
+    let level = account.level();
+    let Some(seen) = look(&linked, &level, &account.client_id, patience).await? else {
+        engine.journal.remove(&account.journal_id).await?;
+        accounts.current = None;
+        accounts.save(engine, name).await?;
+        return Ok(None);
+    };
+    let is_there = |kept: &KeptSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
+    account.secrets.retain(is_there);
+    for secret in &seen.secrets {
+        if account.secrets.iter().all(|kept| kept.id != secret.id) {
+            delete(&linked, &account, &secret.id, patience).await?;
+        }
+    }
+    make_room(engine, &linked, &mut account, patience).await?;
+    let hours = lifetime(engine, &linked, &account.organization_id, patience).await;
+    let created = linked
+        .atlas
+        .create_secret(&level, &account.client_id, hours, patience)
+        .await
+        .map_err(|error| failed("making a new secret for", &account.client_id, error))?;
+    let (id, now) = (created.id.clone(), engine.clock.now());
+    for older in &mut account.secrets {
+        older.superseded_at.get_or_insert(now);
+    }
+    let journal = &engine.journal;
+    journal
+        .extend(&account.journal_id, created.expires_at)
+        .await?;
+    account.secrets.push(KeptSecret::new(created, now));
+    accounts.current = Some(account.clone());
+    if let Err(error) = accounts.save(engine, name).await {
+        // Nobody will ever know its value; where this fails, the next look finds it.
+        let _ = delete(&linked, &account, &id, patience).await;
+        return Err(error);
+    }
+    Ok(Some(account))
+}
+
+/// Deletes the older of two secrets, if nobody holds a token of it.
+async fn make_room(
+    engine: &Engine,
+    linked: &Linked,
+    account: &mut KeptAccount,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    if account.secrets.len() < MOST_SECRETS {
+        return Ok(());
+    }
+    let now = engine.clock.now();
+    let tokens = engine.journal.tokens_of(&account.client_id, now).await?;
+    let oldest = account.secrets.remove(0);
+    let in_use = tokens.iter().any(|token| token.secret_id == oldest.id);
+    if in_use && oldest.expires_at > now {
+        return Err(EngineError::Busy {
+            what: format!(
+                "the secrets of service account {}, of which both have live tokens",
+                account.client_id
+            ),
+        });
+    }
+    delete(linked, account, &oldest.id, patience).await
+}
+
+/// Deletes one secret of a kept account.
+pub(super) async fn delete(
+    linked: &Linked,
+    account: &KeptAccount,
+    secret: &SecretId,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    linked
+        .atlas
+        .delete_secret(&account.level(), &account.client_id, secret, patience)
+        .await
+        .map(drop)
+        .map_err(|error| failed("deleting an old secret of", &account.client_id, error))
+}

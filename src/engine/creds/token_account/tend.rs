@@ -1,0 +1,128 @@
+//! The minute's look at kept accounts: new secrets in time, and away with what has done its service.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::end::{dissolve_all, remove_account};
+use super::entry::{Reach, TokenAccounts};
+use super::refresh::{delete, renew_secret};
+use crate::atlas::{Patience, Priority};
+use crate::engine::error::EngineError;
+use crate::engine::roles::{CredentialType, Grant, RoleName};
+use crate::engine::{Engine, config, keys};
+
+/// A request that began before an account or secret was taken out of use may still mint with it; none
+/// lasts longer than this.
+const STILL_MINTING: TimeDelta = TimeDelta::minutes(3);
+
+/// How long it may take of a tick. The host waits about 90 s for a whole tick.
+const TICK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tends the accounts of every role. One failure does not keep the others from their turn.
+///
+/// Held deletions hold this as well: after a restore, what is stored of an account may be untrue.
+/// Not so where the mount is being disabled, which an operator orders.
+pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
+    if engine.system.tainted().await? {
+        return dissolve_all(engine, Patience::within(TICK_PATIENCE, Priority::Revoke)).await;
+    }
+    if config::deletions_held(engine).await? {
+        return Ok(());
+    }
+    let patience = Patience::within(TICK_PATIENCE, Priority::Background);
+    let mut first_failure = None;
+    for name in engine.storage.list(keys::TOKEN_ACCOUNTS).await? {
+        if let Err(error) = tend_role(engine, &RoleName::new(&name), patience).await {
+            tracing::warn!(
+                role = name,
+                error = %crate::vault::failure::chain(&error),
+                "the account kept for a role's access tokens could not be tended"
+            );
+            first_failure.get_or_insert(error);
+        }
+    }
+    first_failure.map_or(Ok(()), Err)
+}
+
+async fn tend_role(
+    engine: &Engine,
+    name: &RoleName,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    // A request works on it: the next tick comes in a minute.
+    let Some(_turn) = engine.role_turns.at_once(name) else {
+        return Ok(());
+    };
+    let mut accounts = TokenAccounts::load(engine, name).await?;
+    let now = engine.clock.now();
+    let wanted = wanted(engine, name).await?;
+    if let Some(current) = &accounts.current {
+        if wanted.as_ref() != Some(&current.reach) {
+            accounts.retire(now);
+            accounts.save(engine, name).await?;
+        } else if current.is_due(now) {
+            renew_secret(engine, name, &mut accounts, patience).await?;
+        }
+    }
+    drop_old_secrets(engine, name, &mut accounts, patience, now).await?;
+    drop_retired(engine, name, &mut accounts, patience, now).await
+}
+
+/// The reach of the role as it is now; [`None`] if it needs no account.
+async fn wanted(engine: &Engine, name: &RoleName) -> Result<Option<Reach>, EngineError> {
+    let role = engine.role(name).await?;
+    let role = role.filter(|role| role.credential_type == CredentialType::AccessToken);
+    let grant = role.and_then(|role| Grant::of_stored(&role).ok());
+    Ok(grant.as_ref().map(Reach::of))
+}
+
+/// Deletes superseded secrets of which no token lives: with the secret they would die.
+async fn drop_old_secrets(
+    engine: &Engine,
+    name: &RoleName,
+    accounts: &mut TokenAccounts,
+    patience: Patience,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    let Some(current) = &mut accounts.current else {
+        return Ok(());
+    };
+    let tokens = engine.journal.tokens_of(&current.client_id, now).await?;
+    let old = current.secrets.iter().find(|secret| {
+        secret
+            .superseded_at
+            .is_some_and(|since| now - since > STILL_MINTING)
+            && tokens.iter().all(|token| token.secret_id != secret.id)
+    });
+    let Some(id) = old.map(|secret| secret.id.clone()) else {
+        return Ok(());
+    };
+    let linked = engine.connection.linked().await?;
+    delete(&linked, current, &id, patience).await?;
+    current.secrets.retain(|secret| secret.id != id);
+    accounts.save(engine, name).await
+}
+
+/// Deletes retired accounts of which no token lives.
+async fn drop_retired(
+    engine: &Engine,
+    name: &RoleName,
+    accounts: &mut TokenAccounts,
+    patience: Patience,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    let mut place = 0;
+    while let Some(retired) = accounts.retired.get(place) {
+        let client_id = &retired.account.client_id;
+        let in_use = !engine.journal.tokens_of(client_id, now).await?.is_empty();
+        if in_use || now - retired.since <= STILL_MINTING {
+            place += 1;
+            continue;
+        }
+        remove_account(engine, &retired.account, patience).await?;
+        accounts.retired.remove(place);
+        accounts.save(engine, name).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! What the journal knows of credentials that are part of a service account: its secrets and tokens.
+
+use chrono::{DateTime, Utc};
+
+use super::entry::{JournalId, Part, Stage};
+use super::index::Index;
+use crate::atlas::{ClientId, SecretId};
+
+/// An access token that may be alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LiveToken {
+    /// The secret it was minted with.
+    pub(crate) secret_id: SecretId,
+    /// When it is dead.
+    pub(crate) dies_by: DateTime<Utc>,
+}
+
+/// The secrets of one account, as far as they were issued here.
+#[derive(Debug, Default)]
+pub(crate) struct IssuedSecrets {
+    /// Those that Atlas made.
+    pub(crate) known: Vec<SecretId>,
+    /// Entries of which it is not known whether Atlas made one.
+    pub(crate) unsettled: Vec<JournalId>,
+}
+
+impl Index {
+    /// How many accounts are kept for roles.
+    pub(super) fn kept(&self) -> usize {
+        let kept = |stage: &Stage| *stage == Stage::Kept;
+        self.briefs()
+            .map(|(_, brief)| brief.stage)
+            .filter(kept)
+            .count()
+    }
+
+    pub(super) fn secrets_of(&self, account: &ClientId) -> IssuedSecrets {
+        let mut secrets = IssuedSecrets::default();
+        for (id, brief) in self.briefs() {
+            let Some(Part::Secret(secret)) = &brief.part else {
+                continue;
+            };
+            // One that was not asked for yet cannot be there.
+            if secret.client_id != *account || secret.known_secret_ids.is_none() {
+                continue;
+            }
+            secrets.known.extend(secret.secret_id.clone());
+            if brief.stage == Stage::Making {
+                secrets.unsettled.push(id.clone());
+            }
+        }
+        secrets
+    }
+
+    /// Those being minted included.
+    pub(super) fn tokens_of(&self, account: &ClientId, now: DateTime<Utc>) -> Vec<LiveToken> {
+        let alive = self.briefs().filter(|(_, brief)| brief.dies_by > now);
+        let tokens = alive.filter_map(|(_, brief)| match &brief.part {
+            Some(Part::Token {
+                client_id,
+                secret_id,
+            }) if client_id == account => Some(LiveToken {
+                secret_id: secret_id.clone(),
+                dies_by: brief.dies_by,
+            }),
+            _ => None,
+        });
+        tokens.collect()
+    }
+}
