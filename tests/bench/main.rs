@@ -21,6 +21,7 @@ mod support;
 
 mod measure;
 mod process;
+mod rotation;
 mod stand_in;
 
 use std::time::{Duration, Instant};
@@ -58,6 +59,17 @@ async fn mount(client: &Client, atlas: &StandIn, path: &str) {
 
 #[tokio::main]
 async fn main() {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let runs = |part: &str| chosen.is_empty() || chosen.iter().any(|name| name == part);
+    if runs("leases") {
+        leases().await;
+    }
+    if runs("rotation") {
+        rotation::thousand_at_once().await;
+    }
+}
+
+async fn leases() {
     size_and_start();
     let bao = Bao::dev();
     let client = bao.client();

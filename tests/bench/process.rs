@@ -7,10 +7,19 @@ use std::time::{Duration, Instant};
 
 /// Resident memory, in KiB.
 pub(crate) fn resident_kib(pid: i32) -> u64 {
+    kib(pid, "VmRSS:")
+}
+
+/// The most resident memory that it ever had, in KiB.
+pub(crate) fn most_resident_kib(pid: i32) -> u64 {
+    kib(pid, "VmHWM:")
+}
+
+fn kib(pid: i32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
     let line = status
         .lines()
-        .find(|line| line.starts_with("VmRSS:"))
+        .find(|line| line.starts_with(name))
         .expect("its memory");
     line.split_whitespace()
         .nth(1)

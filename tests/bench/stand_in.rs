@@ -1,5 +1,6 @@
 //! The stand-in as a process of its own, so that it costs the plugin's process nothing.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -105,6 +106,31 @@ impl StandIn {
         self.control("GET", "/requests?since=0", Value::Null).await["last"]
             .as_u64()
             .unwrap()
+    }
+
+    /// Makes a service account of the organization, as somebody else would.
+    pub(crate) async fn account(&self, name: &str) -> Value {
+        let body = json!({ "org_id": self.org(), "name": name, "org_roles": ["ORG_MEMBER"] });
+        self.control("POST", "/accounts", body).await
+    }
+
+    /// Ids of the secrets of each account, the newest last.
+    pub(crate) async fn secrets(&self) -> HashMap<String, Vec<String>> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let state = self.control("GET", "/state", Value::Null).await;
+        let accounts = state["accounts"].as_array().unwrap().iter();
+        let secrets = accounts.map(|account| {
+            let secrets = account["secrets"].as_array().unwrap().iter();
+            let ids = secrets.map(|secret| text(&secret["id"])).collect();
+            (text(&account["client_id"]), ids)
+        });
+        secrets.collect()
+    }
+
+    /// Turns Atlas's clock forward.
+    pub(crate) async fn turn_clock(&self, by: Duration) {
+        let body = json!({ "advance_seconds": by.as_secs() });
+        self.control("POST", "/clock", body).await;
     }
 
     /// Waits until exactly `count` keys beside the seed's are there.

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod agent;
 mod bad_input;
 mod cluster;
 mod crashes;

@@ -152,6 +152,7 @@ pub(super) fn warnings(entry: &ConfigEntry, now: DateTime<Utc>) -> Vec<String> {
             "replaced or half-made credential", trouble.next_try, trouble.error
         )
     }));
-    warnings.extend(entry.outlook().warning(WHAT, now));
+    let outlook = entry.outlook();
+    warnings.extend(outlook.warning(WHAT, "write a working one by hand", now));
     warnings
 }

@@ -36,12 +36,12 @@ impl Outlook {
         MARKS.iter().rposition(|(distance, _)| left <= *distance)
     }
 
-    /// The warning for whoever reads about `what`.
-    pub(crate) fn warning(&self, what: &str, now: DateTime<Utc>) -> Option<String> {
+    /// The warning for whoever reads about `what`; `remedy` is what helps once it has expired.
+    pub(crate) fn warning(&self, what: &str, remedy: &str, now: DateTime<Utc>) -> Option<String> {
         self.mark(now)?;
         let expires_at = self.expires_at?;
         Some(if expires_at <= now {
-            format!("{what} expired at {expires_at}: write a working one by hand")
+            format!("{what} expired at {expires_at}: {remedy}")
         } else {
             format!(
                 "{what} expires at {expires_at} and is not rotated before by itself as things \
@@ -103,8 +103,12 @@ mod tests {
         assert_eq!(mark(TimeDelta::minutes(1)), Some(5));
         assert_eq!(mark(TimeDelta::days(-1)), Some(6));
         let past = outlook(TimeDelta::days(-1), Some(TimeDelta::days(-2)), false);
-        let told = past.warning("the secret", now).expect("a warning");
-        assert!(told.contains("expired"), "{told}");
+        let told = past.warning("the secret", "mend it", now);
+        let told = told.expect("a warning");
+        assert!(
+            told.contains("expired") && told.ends_with("mend it"),
+            "{told}"
+        );
     }
 
     #[test]

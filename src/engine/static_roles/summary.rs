@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::entry::StaticRoleEntry;
+use super::entry::{Mode, StaticRoleEntry};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::vault::Data;
@@ -80,7 +80,12 @@ pub(super) fn warnings(entry: &StaticRoleEntry, now: DateTime<Utc>) -> Vec<Strin
             each.since + entry.options.overlap * 2
         )
     }));
-    warnings.extend(entry.outlook().warning("the client_secret", now));
+    let remedy = match entry.options.rotation_mode {
+        Mode::Admin => "rotate it now, with rotate-role",
+        Mode::Own => "write a working one by hand",
+    };
+    let outlook = entry.outlook();
+    warnings.extend(outlook.warning("the client_secret", remedy, now));
     warnings
 }
 

@@ -46,6 +46,7 @@ async fn people_are_warned_before_a_secret_ends_and_told_what_to_do_after() {
         let path = format!("static-creds/{mode}");
         let told = warnings(&app, &path).await;
         assert!(told.contains("expired at"), "{told}");
+        assert_eq!(told.contains("rotate-role"), *mode == "admin", "{told}");
         assert_eq!(app.read(&path).await.data()["ttl"], 0);
         assert!(!mints(&app, &account.client_id, &secret(&app, mode).await).await);
     }

@@ -279,6 +279,12 @@ impl Bao {
     }
 }
 
+/// The command's agent with this configuration.
+pub(crate) fn agent(config: &std::path::Path, log: &std::path::Path) -> Guarded {
+    let config = format!("-config={}", config.display());
+    Guarded::start(&command(), &["agent", &config], &[], log)
+}
+
 /// Registers the plugin of `folder` in the catalog under the name `mongodbatlas`.
 pub(crate) async fn register(
     client: &Client,

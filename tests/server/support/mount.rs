@@ -30,6 +30,18 @@ impl Mount {
     pub(crate) async fn on(client: &Client) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let path = format!("atlas-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        Self::enable(client, path).await
+    }
+
+    /// A configured mount at this path, on a server of its own.
+    pub(crate) async fn at(path: &str) -> (Bao, Self) {
+        let bao = Bao::dev();
+        let mount = Self::enable(&bao.client(), path.to_owned()).await;
+        mount.configure().await;
+        (bao, mount)
+    }
+
+    async fn enable(client: &Client, path: String) -> Self {
         let enabled = client
             .write(
                 &format!("sys/mounts/{path}"),

@@ -160,10 +160,10 @@ async fn people_are_warned_before_a_secret_ends() {
         .await
         .expect("read")
         .expect("an answer");
+    let told = &read.warnings[0];
     assert!(
-        read.warnings[0].contains("expired at"),
-        "{:?}",
-        read.warnings
+        told.contains("expired at") && told.contains("rotate-role"),
+        "{told}"
     );
     // Managed by this mount's credential, it can still be helped.
     app.mount
