@@ -54,7 +54,7 @@ async fn one_refused_step_of_many_takes_everything_back() {
 #[tokio::test]
 async fn leases_of_a_deleted_project_are_revoked() {
     let mount = Mount::configured().await;
-    let body = json!({ "org_id": mount.atlas.org(), "name": "to be deleted" });
+    let body = json!({ "org_id": mount.atlas.org(), "name": "to-be-deleted" });
     let project = mount.atlas.control("POST", "/projects", body).await["id"].clone();
     let mut leases = Vec::new();
     for kind in KINDS {
