@@ -321,7 +321,7 @@ pub(crate) fn raft_config(
     let (port, cluster_port) = (free_port(), free_port());
     let address = format!("http://127.0.0.1:{port}");
     let config = format!(
-        "storage \"raft\" {{ path = \"{}\" node_id = \"{name}\" performance_multiplier = 1 }}\n\
+        "storage \"raft\" {{ path = \"{}\" node_id = \"{name}\" performance_multiplier = 4 }}\n\
          listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true \
          cluster_address = \"127.0.0.1:{cluster_port}\" }}\n\
          api_addr = \"{address}\"\ncluster_addr = \"http://127.0.0.1:{cluster_port}\"\n\
