@@ -34,7 +34,7 @@ async fn delayed(mount: &Mount, operation: &str, after_effect: bool) {
 
 /// Waits until a request to a mount is answered: a new leader is active before its mounts are.
 async fn serves(mount: &Mount) {
-    let give_up = Instant::now() + Duration::from_mins(1);
+    let give_up = Instant::now() + Duration::from_mins(3);
     while !mount.read("config").await.ok() {
         assert!(Instant::now() < give_up, "the mount does not come back");
         tokio::time::sleep(Duration::from_millis(100)).await;

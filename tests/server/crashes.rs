@@ -54,7 +54,7 @@ impl Stage {
         request: impl Future<Output = ()>,
     ) {
         let mut fault = hit;
-        fault["action"] = json!({ "kind": "delay", "seconds": 2, "after_effect": after_effect });
+        fault["action"] = json!({ "kind": "delay", "seconds": 15, "after_effect": after_effect });
         self.mount.atlas.fault(fault).await;
         let killing = async {
             self.mount.atlas.fault_is_met().await;

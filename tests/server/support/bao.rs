@@ -310,18 +310,20 @@ pub(crate) struct Extras {
     pub(crate) variables: Vec<(String, String)>,
 }
 
-/// Configuration of a raft node whose data lie in `folder`, with its address.
+/// Configuration of a raft node whose data lie in `folder`, with its address. `slowness` multiplies
+/// the times after which a silent leader is given up.
 pub(crate) fn raft_config(
     folder: &std::path::Path,
     plugin_folder: &std::path::Path,
     name: &str,
+    slowness: u8,
 ) -> (String, String) {
     let data = folder.join("data");
     std::fs::create_dir_all(&data).expect("the data folder");
     let (port, cluster_port) = (free_port(), free_port());
     let address = format!("http://127.0.0.1:{port}");
     let config = format!(
-        "storage \"raft\" {{ path = \"{}\" node_id = \"{name}\" performance_multiplier = 4 }}\n\
+        "storage \"raft\" {{ path = \"{}\" node_id = \"{name}\" performance_multiplier = {slowness} }}\n\
          listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true \
          cluster_address = \"127.0.0.1:{cluster_port}\" }}\n\
          api_addr = \"{address}\"\ncluster_addr = \"http://127.0.0.1:{cluster_port}\"\n\
@@ -343,7 +345,7 @@ impl Bao {
         let folder = tempfile::tempdir().expect("a folder");
         let plugin_folder = folder.path().join("plugins");
         place_plugin(&plugin_folder);
-        let (config, address) = raft_config(folder.path(), &plugin_folder, "one");
+        let (config, address) = raft_config(folder.path(), &plugin_folder, "one", 1);
         let file = folder.path().join("bao.hcl");
         let own_folder = folder.path().display().to_string();
         let config = config + &extras.config.replace("{folder}", &own_folder);
