@@ -167,7 +167,12 @@ impl StaticRoles {
         if self.state().filled {
             return Ok(());
         }
-        self.state().briefs.clear();
+        {
+            // What an attempt that failed half-way has read may have changed since; what was written
+            // meanwhile is known better than storage tells.
+            let State { briefs, fresh, .. } = &mut *self.state();
+            briefs.retain(|client_id, _| fresh.contains(client_id));
+        }
         // Roles that are being removed first: a role that is there takes their place.
         let mut number = 0;
         for (folder, leaving) in [(keys::STATIC_LEAVING, true), (keys::STATIC_ROLES, false)] {

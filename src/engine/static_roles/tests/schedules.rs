@@ -133,6 +133,19 @@ async fn the_queue_comes_back_after_a_restart_and_after_another_nodes_write() {
 }
 
 #[tokio::test]
+async fn a_role_that_is_used_before_the_first_tick_stays_in_the_queue() {
+    let mut app = Rotated::every_day().await;
+    app.mount.restart().await;
+    app.mount.turn(Duration::from_secs(HOUR)).await;
+    let asked = app.mount.write("rotate-role/app", json!({})).await;
+    asked.expect("a rotation by hand");
+    let by_hand = app.secret().await;
+    app.pass(DAY + 1).await;
+    assert_ne!(app.secret().await, by_hand);
+    assert_eq!(status(&app).await["roles"], 1);
+}
+
+#[tokio::test]
 async fn people_are_warned_before_a_secret_ends() {
     let app = Rotated::with(json!({"secret_ttl": "60d"})).await;
     assert!(
