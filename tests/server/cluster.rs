@@ -32,21 +32,10 @@ async fn delayed(mount: &Mount, operation: &str, after_effect: bool) {
     mount.atlas.fault(fault).await;
 }
 
-/// Waits until a request to a mount is answered: a new leader is active before its mounts are.
-async fn serves(mount: &Mount) {
-    let give_up = Instant::now() + Duration::from_mins(3);
-    while !mount.read("config").await.ok() {
-        assert!(Instant::now() < give_up, "the mount does not come back");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
 /// A request whose server is killed meanwhile has no answer.
-async fn read_regardless(client: &Client, path: String) {
-    let request = reqwest::Client::builder().no_proxy().build().unwrap();
-    let url = format!("{}/v1/{path}", client.address);
-    let request = request.get(url).header("X-Vault-Token", &client.token);
-    let _ = request.timeout(Duration::from_secs(30)).send().await;
+async fn read_regardless(mount: &Mount, path: &str) {
+    let path = format!("{}/{path}", mount.path);
+    let _ = mount.client.try_call("GET", &path, None).await;
 }
 
 #[tokio::test]
@@ -58,7 +47,7 @@ async fn a_leader_lost_in_the_middle_of_a_create_leaves_nothing_behind() {
 
     // In an orderly way: the old leader stays as a standby.
     delayed(&mount, "createOrgServiceAccount", true).await;
-    let creating = read_regardless(&mount.client, format!("{}/creds/account", mount.path));
+    let creating = read_regardless(&mount, "creds/account");
     let stepping_down = async {
         mount.atlas.fault_is_met().await;
         let asked = mount.client.call("PUT", "sys/step-down", None).await;
@@ -71,11 +60,11 @@ async fn a_leader_lost_in_the_middle_of_a_create_leaves_nothing_behind() {
     let leader = cluster.leader().await;
     mount.client = cluster.client(leader);
     mount.atlas.no_more_faults().await;
-    serves(&mount).await;
+    mount.serves().await;
 
     // And as a crash does it, after the key exists.
     delayed(&mount, "createOrgApiKey", true).await;
-    let creating = read_regardless(&mount.client, format!("{}/creds/r", mount.path));
+    let creating = read_regardless(&mount, "creds/r");
     let killing = async {
         mount.atlas.fault_is_met().await;
         cluster.nodes[leader].kill();
@@ -85,7 +74,7 @@ async fn a_leader_lost_in_the_middle_of_a_create_leaves_nothing_behind() {
     let leader = cluster.leader().await;
     mount.client = cluster.client(leader);
     mount.atlas.no_more_faults().await;
-    serves(&mount).await;
+    mount.serves().await;
     assert!(
         mount.atlas.credentials().await.len() > 2,
         "what was being made is there"

@@ -111,26 +111,63 @@ async fn disabling_a_mount_takes_the_accounts_kept_for_tokens_along() {
     assert!(mount.atlas.credentials().await.is_empty());
 }
 
-#[tokio::test]
-async fn a_key_deleted_by_hand_counts_as_revoked() {
-    let mount = Mount::configured().await;
-    for (kind, list) in [
-        ("programmatic_api_key", "keys"),
-        ("service_account", "accounts"),
-    ] {
-        let role = json!({
-            "credential_type": kind, "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER",
+/// A role of this type, named as it.
+async fn role_of_type(mount: &Mount, kind: &str) {
+    let mut role = json!({ "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER" });
+    if kind == "client_id" {
+        let body = json!({ "org_id": mount.atlas.org(), "secret_hours": 0 });
+        let account = mount.atlas.control("POST", "/accounts", body).await;
+        role = json!({
+            "credential_type": "service_account", "organization_id": mount.atlas.org(),
+            "client_id": account["client_id"],
         });
-        mount.role("r", role).await;
-        let lease = mount.issue("r").await.lease_id();
-        let id = mount.atlas.credentials().await.remove(0);
-        mount
-            .atlas
-            .control("DELETE", &format!("/{list}/{id}"), serde_json::Value::Null)
-            .await;
-        let revoked = mount.revoke(&lease).await;
-        assert!(revoked.ok(), "{kind}: {revoked:?}");
-        assert_eq!(mount.leases("r").await, 0);
+    } else {
+        role["credential_type"] = json!(kind);
+    }
+    mount.role(kind, role).await;
+}
+
+/// Where the control port deletes, as somebody would by hand, what was issued with this answer.
+async fn places(mount: &Mount, kind: &str, issued: &serde_json::Value) -> Vec<String> {
+    let part = |name: &str| issued[name].as_str().unwrap_or_default();
+    let (public_key, client_id) = (part("public_key"), part("client_id"));
+    let account = format!("/accounts/{client_id}");
+    match kind {
+        "programmatic_api_key" => {
+            let key = mount.atlas.known(public_key).await;
+            vec![format!("/keys/{}", key["id"].as_str().unwrap())]
+        }
+        "client_id" => {
+            let known = mount.atlas.known(client_id).await;
+            let secret = known["secrets"][0]["id"].as_str().unwrap();
+            vec![format!("/secrets/{secret}"), account]
+        }
+        "access_token" => vec![format!("/tokens/{client_id}"), account],
+        _ => vec![account],
+    }
+}
+
+#[tokio::test]
+async fn what_was_deleted_by_hand_counts_as_revoked() {
+    let mount = Mount::configured().await;
+    for (kind, places_to_try) in [
+        ("programmatic_api_key", 1),
+        ("service_account", 1),
+        ("client_id", 2),
+        ("access_token", 2),
+    ] {
+        role_of_type(&mount, kind).await;
+        for number in 0..places_to_try {
+            let issued = mount.issue(kind).await;
+            let place = places(&mount, kind, issued.data()).await.remove(number);
+            mount
+                .atlas
+                .control("DELETE", &place, serde_json::Value::Null)
+                .await;
+            let revoked = mount.revoke(&issued.lease_id()).await;
+            assert!(revoked.ok(), "{kind} {place}: {revoked:?}");
+            assert_eq!(mount.leases(kind).await, 0);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod support;
 
 mod agent;
 mod bad_input;
+mod clocks;
 mod cluster;
 mod crashes;
 mod journal;
@@ -22,6 +23,7 @@ mod outages;
 mod requests;
 mod rotation;
 mod secrecy;
+mod sharing;
 mod soak;
 mod storm;
 mod takeover;

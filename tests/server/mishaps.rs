@@ -1,11 +1,9 @@
 //! What people and Atlas do behind the engine's back while leases live.
 
-use std::time::{Duration, Instant};
-
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Bao, Mount};
+use crate::support::{Answer, Mount};
 
 const KINDS: [&str; 2] = ["programmatic_api_key", "service_account"];
 
@@ -219,31 +217,4 @@ async fn a_hundred_at_once_are_issued_and_revoked() {
     assert!(revoked.iter().all(Answer::ok), "{revoked:?}");
     assert!(mount.atlas.credentials().await.is_empty());
     assert_eq!(mount.leases("r").await, 0);
-}
-
-#[tokio::test]
-async fn a_clock_that_jumps_ends_no_credential_before_its_time() {
-    let bao = Bao::dev_with_clock();
-    let mount = Mount::on(&bao.client()).await;
-    mount.configure().await;
-    mount.org_role("long", 3_600, 36_000).await;
-    let lease = mount.issue("long").await.lease_id();
-    let by = Duration::from_hours(2);
-    bao.clock.as_ref().unwrap().turn(by);
-    mount.atlas.turn_clock(by).await;
-    // Whoever is wrongly due goes with the first tick.
-    let (tick, give_up) = (
-        "path=\"\" status=finished",
-        Instant::now() + Duration::from_mins(3),
-    );
-    let before = bao.log_text().matches(tick).count();
-    while bao.log_text().matches(tick).count() == before {
-        assert!(Instant::now() < give_up, "the server does not tick");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    assert_eq!(mount.atlas.credentials().await.len(), 1);
-    assert_eq!(mount.leases("long").await, 1);
-    assert!(mount.renew(&lease, 0).await.ok());
-    assert!(mount.revoke(&lease).await.ok());
-    assert!(mount.atlas.credentials().await.is_empty());
 }

@@ -5,7 +5,9 @@ mod account;
 mod crash;
 mod ends;
 mod input;
+mod leader;
 mod root;
+mod two_hundred;
 
 use std::time::Duration;
 

@@ -13,7 +13,12 @@ use crate::support::{Bao, Mount};
 const HELD: u64 = 30;
 
 /// Holds one request of the engine about that account, or any.
-async fn hold(mount: &Mount, operation: &str, client_id: Option<&str>, after_effect: bool) {
+pub(super) async fn hold(
+    mount: &Mount,
+    operation: &str,
+    client_id: Option<&str>,
+    after_effect: bool,
+) {
     let action = json!({ "kind": "delay", "seconds": HELD, "after_effect": after_effect });
     let mut fault = json!({ "operation": operation, "action": action });
     if let Some(client_id) = client_id {
@@ -25,7 +30,7 @@ async fn hold(mount: &Mount, operation: &str, client_id: Option<&str>, after_eff
 }
 
 /// Whether every fault of these mounts has met its request.
-async fn all_held(mounts: &[&Mount]) -> bool {
+pub(super) async fn all_held(mounts: &[&Mount]) -> bool {
     for mount in mounts {
         let faults = mount.atlas.control("GET", "/faults", Value::Null).await;
         let all = faults["faults"].as_array().unwrap();

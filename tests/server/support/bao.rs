@@ -96,6 +96,17 @@ impl Client {
     }
 
     pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let answer = self.try_call(method, path, body).await;
+        answer.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// The same, of a server that may be killed meanwhile.
+    pub(crate) async fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, reqwest::Error> {
         let method: reqwest::Method = method.parse().expect("a method");
         let url = format!("{}/v1/{path}", self.address);
         let kind = if method == "PATCH" {
@@ -111,16 +122,13 @@ impl Client {
         if let Some(body) = body {
             request = request.header("Content-Type", kind).body(body.to_string());
         }
-        let answer = request
-            .send()
-            .await
-            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        let answer = request.send().await?;
         let status = answer.status().as_u16();
         let text = answer.text().await.unwrap_or_default();
-        Answer {
+        Ok(Answer {
             status,
             body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        }
+        })
     }
 
     pub(crate) async fn read(&self, path: &str) -> Answer {

@@ -10,7 +10,8 @@ use std::time::Duration;
 /// Shifts the plugin's wall clock; the monotonic one, by which it waits, runs as ever.
 pub(crate) struct PluginClock {
     file: PathBuf,
-    offset: Mutex<Duration>,
+    /// Seconds ahead of the machine's clock, or behind it.
+    offset: Mutex<i64>,
 }
 
 /// Where Debian and its relatives put the library; `FAKETIME_LIBRARY` names another place.
@@ -39,7 +40,7 @@ impl PluginClock {
             file: folder.join("clock"),
             offset: Mutex::default(),
         };
-        clock.turn(Duration::ZERO);
+        clock.shift(0);
         clock
     }
 
@@ -58,6 +59,15 @@ impl PluginClock {
 
     /// Turns the clock forward.
     pub(crate) fn turn(&self, by: Duration) {
+        self.shift(seconds(by));
+    }
+
+    /// Sets the clock back.
+    pub(crate) fn turn_back(&self, by: Duration) {
+        self.shift(-seconds(by));
+    }
+
+    fn shift(&self, by: i64) {
         let mut offset = self
             .offset
             .lock()
@@ -74,15 +84,19 @@ impl PluginClock {
             .offset
             .lock()
             .expect("no test panics while it turns the clock");
-        self.write(Duration::ZERO);
+        self.write(0);
         start.await;
         self.write(offset);
     }
 
-    fn write(&self, offset: Duration) {
+    fn write(&self, offset: i64) {
         // Written beside and moved, so that nobody reads half of it.
         let beside = self.file.with_extension("new");
-        std::fs::write(&beside, format!("+{}\n", offset.as_secs())).expect("the clock's file");
+        std::fs::write(&beside, format!("{offset:+}\n")).expect("the clock's file");
         std::fs::rename(&beside, &self.file).expect("the clock's file");
     }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).expect("some hours")
 }

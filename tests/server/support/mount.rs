@@ -1,6 +1,8 @@
 //! A mount of this engine with an Atlas of its own.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -10,7 +12,7 @@ use super::{Answer, Atlas, Bao, Client};
 pub(crate) struct Mount {
     pub(crate) client: Client,
     pub(crate) path: String,
-    pub(crate) atlas: Atlas,
+    pub(crate) atlas: Arc<Atlas>,
 }
 
 impl Mount {
@@ -41,6 +43,16 @@ impl Mount {
         (bao, mount)
     }
 
+    /// A configured mount on another server that acts in the same organization.
+    pub(crate) async fn beside(&self, client: &Client) -> Self {
+        let mount = Self {
+            atlas: Arc::clone(&self.atlas),
+            ..Self::on(client).await
+        };
+        mount.configure().await;
+        mount
+    }
+
     async fn enable(client: &Client, path: String) -> Self {
         let enabled = client
             .write(
@@ -52,13 +64,22 @@ impl Mount {
         Self {
             client: client.clone(),
             path,
-            atlas: Atlas::start().await,
+            atlas: Arc::new(Atlas::start().await),
         }
     }
 
     pub(crate) async fn configure(&self) {
         let written = self.write("config", self.atlas.key_config()).await;
         assert!(written.ok(), "{written:?}");
+    }
+
+    /// Waits until requests are answered: a new leader is active before its mounts are.
+    pub(crate) async fn serves(&self) {
+        let give_up = Instant::now() + Duration::from_mins(3);
+        while !self.read("config").await.ok() {
+            assert!(Instant::now() < give_up, "the mount does not come back");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     pub(crate) async fn read(&self, path: &str) -> Answer {

@@ -1,0 +1,82 @@
+//! Clocks that jump: the plugin's, forward and back, and Atlas's apart from it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Bao, Mount};
+
+/// A mount that signs in with tokens, whose ends go by the clock.
+async fn mount(bao: &Bao) -> Mount {
+    let mount = Mount::on(&bao.client()).await;
+    let written = mount.write("config", mount.atlas.account_config()).await;
+    assert!(written.ok(), "{written:?}");
+    mount.org_role("r", 3_600, 36_000).await;
+    mount
+}
+
+/// Waits for a tick: whoever is wrongly due goes with it.
+async fn ticks(bao: &Bao) {
+    let tick = "path=\"\" status=finished";
+    let give_up = Instant::now() + Duration::from_mins(3);
+    let before = bao.log_text().matches(tick).count();
+    while bao.log_text().matches(tick).count() == before {
+        assert!(Instant::now() < give_up, "the server does not tick");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Nothing has ended, what is there is renewed and revoked, and more is issued.
+async fn all_goes_on(mount: &Mount, lease: &str) {
+    assert_eq!(mount.leases("r").await, 1);
+    assert_eq!(mount.atlas.credentials().await.len(), 1);
+    let renewed = mount.renew(lease, 0).await;
+    assert!(renewed.ok(), "{renewed:?}");
+    let another = mount.issue("r").await.lease_id();
+    for lease in [lease, &another] {
+        let revoked = mount.revoke(lease).await;
+        assert!(revoked.ok(), "{revoked:?}");
+    }
+    assert!(mount.atlas.credentials().await.is_empty());
+    assert_eq!(mount.list("issued").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_forward_ends_no_credential_before_its_time() {
+    let bao = Bao::dev_with_clock();
+    let mount = mount(&bao).await;
+    let lease = mount.issue("r").await.lease_id();
+    let by = Duration::from_hours(2);
+    bao.clock.as_ref().unwrap().turn(by);
+    mount.atlas.turn_clock(by).await;
+    ticks(&bao).await;
+    all_goes_on(&mount, &lease).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_stops_nothing() {
+    let bao = Bao::dev_with_clock();
+    let mount = mount(&bao).await;
+    let lease = mount.issue("r").await.lease_id();
+    bao.clock
+        .as_ref()
+        .unwrap()
+        .turn_back(Duration::from_hours(3));
+    ticks(&bao).await;
+    all_goes_on(&mount, &lease).await;
+    let half_made = json!({
+        "operation": "createOrgApiKey", "action": { "kind": "lose_answer" },
+    });
+    mount.atlas.fault(half_made).await;
+    assert!(!mount.read("creds/r").await.ok());
+    mount.atlas.empties(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_token_that_atlas_holds_for_dead_is_replaced_although_our_clock_disagrees() {
+    let bao = Bao::dev();
+    let mount = mount(&bao).await;
+    let lease = mount.issue("r").await.lease_id();
+    mount.atlas.turn_clock(Duration::from_hours(2)).await;
+    all_goes_on(&mount, &lease).await;
+}
