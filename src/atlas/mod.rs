@@ -22,6 +22,7 @@ mod oauth;
 mod organizations;
 mod paging;
 mod retry;
+mod secret_removal;
 mod service_accounts;
 mod settings;
 mod token_cache;

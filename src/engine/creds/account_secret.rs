@@ -164,21 +164,18 @@ fn answer(draft: &Draft, seen: &ServiceAccount, secret: &CreatedSecret, org: &Or
         ("name".to_owned(), json!(seen.name)),
         ("organization_id".to_owned(), json!(org)),
     ]);
-    // Where the secret is managed: one of the two, never both.
-    let managed = match &draft.grant.level {
-        Level::Org(org) => ("organization_id".to_owned(), json!(org)),
-        Level::Project(project) => {
-            data.insert("project_id".to_owned(), json!(project));
-            ("project_id".to_owned(), json!(project))
-        }
-    };
-    let internal = Data::from_iter([
+    let mut internal = Data::from_iter([
         ("client_id".to_owned(), json!(seen.client_id)),
         ("secret_id".to_owned(), json!(secret.id)),
-        managed,
+        // Should the account leave its project, the organization is where to look for it.
+        ("organization_id".to_owned(), json!(org)),
         ("role".to_owned(), json!(draft.entry.role)),
         ("journal_id".to_owned(), json!(draft.id)),
     ]);
+    if let Level::Project(project) = &draft.grant.level {
+        data.insert("project_id".to_owned(), json!(project));
+        internal.insert("project_id".to_owned(), json!(project));
+    }
     let lease = Lease {
         ttl: draft.life.ttl,
         max_ttl: draft.life.max_ttl,

@@ -8,6 +8,8 @@ mod api_key;
 mod issue;
 #[cfg(test)]
 mod kept_account_tests;
+#[cfg(test)]
+mod left_project_tests;
 mod life;
 #[cfg(test)]
 mod lost_secret_tests;
