@@ -16,7 +16,7 @@ use super::lesson::Lesson;
 
 /// The most buckets remembered; beyond it those without requests are forgotten.
 const MAX_BUCKETS: usize = 1_024;
-/// The most requests that wait for one bucket.
+/// The most requests of one priority and those before it that wait for one bucket.
 const MAX_WAITING: usize = 512;
 /// The longest debt a bucket can be put in, in seconds.
 const MAX_DEBT_SECONDS: f64 = 3_600.0;
@@ -127,12 +127,22 @@ impl Bucket {
             return Turn::Go;
         }
         let wait = seconds((needed - self.tokens) / self.per_second());
-        if self.waiting.contains(&place) || self.waiting.len() < MAX_WAITING {
+        if self.waiting.contains(&place) || self.has_room(place.priority) {
             self.waiting.insert(place);
             Turn::Wait(wait)
         } else {
             Turn::Full(wait)
         }
+    }
+
+    /// Whether one more may wait. Those that come after it do not keep it out: so at most as many
+    /// again wait as there are.
+    fn has_room(&self, priority: Priority) -> bool {
+        let not_after = Place {
+            priority,
+            number: u64::MAX,
+        };
+        self.waiting.range(..=not_after).count() < MAX_WAITING
     }
 
     fn learn(&mut self, mark: Mark, lesson: Lesson, now: DateTime<Utc>) {
@@ -466,6 +476,22 @@ mod tests {
                 .all(|turn| matches!(turn, Turn::Wait(_)))
         );
         assert!(matches!(turns[MAX_WAITING], Turn::Full(_)));
+    }
+
+    #[test]
+    fn a_queue_full_of_others_keeps_no_revocation_out() {
+        let (limiter, now) = (Limiter::default(), start());
+        drain(&limiter, Priority::Revoke, now);
+        let mut tickets: Vec<_> = (0..MAX_WAITING)
+            .map(|_| limiter.request(key(), Priority::Issue))
+            .collect();
+        for ticket in &mut tickets {
+            assert!(matches!(ticket.ask(now), Turn::Wait(_)));
+        }
+        let mut background = limiter.request(key(), Priority::Background);
+        assert!(matches!(background.ask(now), Turn::Full(_)));
+        let mut revoke = limiter.request(key(), Priority::Revoke);
+        assert!(matches!(revoke.ask(now), Turn::Wait(_)));
     }
 
     #[test]
