@@ -24,11 +24,13 @@ const MAX_DEBT_SECONDS: f64 = 3_600.0;
 /// What a request is for; earlier ones go first when tokens are short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Takes something away: what is to end ends on time even under load.
+    /// Takes something away, by order or by the minute's tick: what is to end ends on time even
+    /// under load.
     Revoke,
-    /// Somebody waits for a new credential.
+    /// Somebody waits for a new credential, or one in use is to be replaced before it ends.
     Issue,
-    /// Nobody waits: reconciliation, checks, inventory.
+    /// Nothing suffers if it comes late: reconciliation, checks, inventory. Under full load it may
+    /// not come at all.
     Background,
 }
 
