@@ -92,6 +92,9 @@ pub enum TransportFault {
     /// The caller's deadline had passed before anything was sent.
     #[error("no time was left to send the request")]
     NoTimeLeft,
+    /// Nobody waited any more before anything was sent.
+    #[error("the request was not sent: its caller went away, or the mount is ending; try again")]
+    GivenUp,
     /// No connection could be made: name, network, TLS. Nothing was sent.
     #[error("cannot connect")]
     Connect(#[source] BoxError),
@@ -161,7 +164,7 @@ impl TransportFault {
     /// Whether Atlas may have seen the request.
     #[must_use]
     pub fn maybe_sent(&self) -> bool {
-        !matches!(self, Self::NoTimeLeft | Self::Connect(_))
+        !matches!(self, Self::NoTimeLeft | Self::GivenUp | Self::Connect(_))
     }
 }
 

@@ -25,6 +25,7 @@ mod retry;
 mod secret_removal;
 mod service_accounts;
 mod settings;
+mod sign_in;
 mod token_cache;
 mod transport;
 

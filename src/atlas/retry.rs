@@ -63,7 +63,9 @@ impl Failure {
         source: TransportFault,
     ) -> Self {
         let again = match &source {
-            TransportFault::NoTimeLeft | TransportFault::TooLong { .. } => Again::Never,
+            TransportFault::NoTimeLeft
+            | TransportFault::GivenUp
+            | TransportFault::TooLong { .. } => Again::Never,
             TransportFault::Connect(_) => Again::Always,
             TransportFault::Timeout { .. } | TransportFault::Broken(_) => Again::IfSafe,
         };

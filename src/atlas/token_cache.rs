@@ -205,12 +205,15 @@ impl Atlas {
         refusals: u64,
         patience: Patience,
     ) -> Result<Arc<CachedToken>, AtlasError> {
-        let minting = timeout_at(patience.deadline, cache.minting.lock()).await;
-        let _minting = minting.map_err(|_| AtlasError::NoAnswer {
+        let not_sent = |source| AtlasError::NoAnswer {
             operation: MINT_TOKEN,
             attempts: 0,
-            source: TransportFault::NoTimeLeft,
-        })?;
+            source,
+        };
+        let minting = self.while_wanted(cache.minting.lock());
+        let minting = timeout_at(patience.deadline, minting).await;
+        let minting = minting.map_err(|_| not_sent(TransportFault::NoTimeLeft))?;
+        let _minting = minting.ok_or_else(|| not_sent(TransportFault::GivenUp))?;
         match cache.at_hand(self.clock().now()) {
             AtHand::Fresh(token) | AtHand::Aging(token) => return Ok(token),
             AtHand::Nothing(_) => {}
@@ -242,6 +245,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
     use futures_util::future::join_all;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::atlas::fake::{Fake, Reply, TestClock, patience};
@@ -304,6 +308,31 @@ mod tests {
             "{error:?}"
         );
         assert_eq!(fake.requests().len(), 4);
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_does_not_wait_for_the_token_of_another() {
+        let fake = Fake::start(|received| match received.target.as_str() {
+            TOKEN => Reply::token("t").after(Duration::from_secs(2)),
+            _ => Reply::new(200, "{}"),
+        })
+        .await;
+        let (atlas, gone) = (fake.bearer_client(), CancellationToken::new());
+        let leaving = atlas.until(&gone);
+        let (first, second) = tokio::join!(atlas.who_am_i(patience(10)), async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let waits = leaving.who_am_i(patience(10));
+            let leaves = async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                gone.cancel();
+            };
+            let both = async { tokio::join!(waits, leaves).0 };
+            tokio::time::timeout(Duration::from_secs(1), both).await
+        });
+        first.expect("an answer");
+        let error = second.expect("at once").expect_err("nobody waits");
+        assert!(!error.outcome_unknown(), "{error:?}");
+        assert_eq!(fake.requests().len(), 2);
     }
 
     #[tokio::test]

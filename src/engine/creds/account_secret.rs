@@ -37,7 +37,8 @@ pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Respons
     // For the answer; what is unknown must fail before anything is made.
     let org = draft.organization().await?;
     let turns = &draft.engine.account_turns;
-    let turn = turns.wait(&account, draft.patience.deadline).await;
+    let turn = turns.wait(&account, draft.patience.deadline);
+    let turn = draft.engine.while_wanted(&draft.gone, turn).await?;
     draft.turn = Some(turn.ok_or_else(|| EngineError::Busy {
         what: format!("service account {account}"),
     })?);
@@ -78,13 +79,17 @@ async fn create(
         draft.sent = true;
         attempts += 1;
         let (level, patience) = (&draft.grant.level, draft.patience);
-        let atlas = &draft.linked.atlas;
-        match atlas.create_secret(level, account, hours, patience).await {
+        match draft
+            .atlas
+            .create_secret(level, account, hours, patience)
+            .await
+        {
             Ok(secret) => return Ok((seen, secret)),
             // Not by us: our requests take turns. What others did shows when the account is read.
             Err(error) if error.says_changed_meanwhile() && attempts < MOST_ATTEMPTS => {
                 draft.sent = false;
-                sleep(PAUSE * attempts).await;
+                let pause = sleep(PAUSE * attempts);
+                draft.engine.while_wanted(&draft.gone, pause).await?;
             }
             Err(error) => return Err(not_created(account, hours, error)),
         }
@@ -134,11 +139,7 @@ pub(crate) fn frees_at(secrets: &[SecretState], ours: &[SecretId]) -> Option<Dat
 
 async fn read(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
     let (level, patience) = (&draft.grant.level, draft.patience);
-    let seen = draft
-        .linked
-        .atlas
-        .service_account(level, account, patience)
-        .await;
+    let seen = draft.atlas.service_account(level, account, patience).await;
     seen.map_err(|error| unreadable(account, error))
 }
 

@@ -5,6 +5,8 @@ mod access_token;
 mod access_token_tests;
 mod account_secret;
 mod api_key;
+#[cfg(test)]
+mod gone_tests;
 mod issue;
 #[cfg(test)]
 mod kept_account_tests;

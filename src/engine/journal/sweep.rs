@@ -88,7 +88,7 @@ async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<
     let mut failures_in_a_row = 0;
     for id in due.iter().take(MAX_ENTRIES) {
         let now = Instant::now();
-        if now >= end || failures_in_a_row >= OUTAGE {
+        if now >= end || failures_in_a_row >= OUTAGE || engine.closing.is_cancelled() {
             break;
         }
         let patience = Patience {
@@ -210,5 +210,15 @@ mod tests {
         mount.read("creds/reader").await.expect_err("refused");
         mount.tick().await.expect("a tick");
         assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_mount_that_ends_begins_no_further_removal() {
+        let mount = with_outlived(3).await;
+        mount.atlas.forget_requests().await;
+        mount.close().await;
+        mount.tick().await.expect("a tick");
+        assert_eq!(mount.atlas.operations().await, json!({}));
+        assert_eq!(mount.atlas.credentials().await.len(), 3);
     }
 }

@@ -37,6 +37,9 @@ pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
     };
     let mut first_failure = None;
     for name in engine.storage.list(keys::TOKEN_ACCOUNTS).await? {
+        if engine.closing.is_cancelled() {
+            break;
+        }
         if let Err(error) = tend_role(engine, &RoleName::new(&name), making, removing).await {
             tracing::warn!(
                 role = name,
