@@ -88,7 +88,9 @@ impl Atlas {
         }
     }
 
-    /// A token that Atlas refuses is replaced once: it may have been revoked before its end.
+    /// A token that Atlas refuses is replaced once: it may have been revoked before its end. Not so
+    /// one that was minted a moment ago: while Atlas refuses all tokens, each would count against the
+    /// account's limit until its hour is over.
     async fn exchange_with_token(
         &self,
         cache: &TokenCache,
@@ -103,7 +105,7 @@ impl Atlas {
             .exchange(request, Some(token.header()), deadline)
             .await;
         let answer = answer.map_err(&no_answer)?;
-        if !refuses_credential(&answer) {
+        if !refuses_credential(&answer) || token.is_new(self.clock().now()) {
             return Ok(answer);
         }
         cache.discard(&token);
