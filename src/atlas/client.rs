@@ -17,7 +17,7 @@ use super::call::{Call, Patience};
 use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::lesson::Lesson;
 use super::limiter::{Limiter, Queue, Ticket, Turn};
-use super::retry::{self, Failure};
+use super::retry::{self, Failure, Tries};
 use super::settings::{Credential, Settings, SettingsError};
 use super::sign_in::SignIn;
 use super::token_cache::TokenCache;
@@ -167,15 +167,14 @@ impl Atlas {
 
     /// Sends a call until it succeeds, is refused, or the caller's patience is over.
     pub(super) async fn send(&self, call: &Call, patience: Patience) -> Result<Answer, AtlasError> {
-        let mut attempts = 0;
+        let mut tries = Tries::default();
         loop {
-            let ticket = self.turn(call, patience).await?;
-            attempts += 1;
-            let failure = match self.attempt(call, ticket, attempts, patience).await {
+            let failure = match self.attempt(call, tries, patience).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let delay = failure.delay(call.repeat, attempts, &*self.inner.entropy);
+            tries.count(&failure);
+            let delay = failure.delay(call.repeat, tries, &*self.inner.entropy);
             let delay = delay.filter(|delay| *delay < patience.left());
             let Some(delay) = delay else {
                 return Err(failure.error);
@@ -227,11 +226,12 @@ impl Atlas {
     async fn attempt(
         &self,
         call: &Call,
-        ticket: Ticket<'_>,
-        attempts: u32,
+        tries: Tries,
         patience: Patience,
     ) -> Result<Answer, Failure> {
         let inner = &*self.inner;
+        let ticket = self.turn(call, patience).await?;
+        let attempts = tries.made + 1;
         let started = Instant::now();
         let outcome = self.exchange(call, attempts, patience).await;
         let status = outcome.as_ref().map_or(0, |answer| answer.status.as_u16());
@@ -250,7 +250,7 @@ impl Atlas {
                 return Err(failure);
             }
         };
-        let lesson = Lesson::of(&answer, attempts, now, &*inner.entropy);
+        let lesson = Lesson::of(&answer, tries.limited_in_a_row + 1, now, &*inner.entropy);
         ticket.settle(lesson, now);
         self.tell_sunset(call.operation, &answer.headers);
         let wait = match answer.status {
