@@ -245,6 +245,10 @@ impl Atlas {
         let now = inner.clock.now();
         let answer = match outcome {
             Ok(answer) => answer,
+            Err(failure) if failure.unsent => {
+                ticket.give_back(now);
+                return Err(failure);
+            }
             Err(failure) => {
                 ticket.settle(Lesson::default(), now);
                 return Err(failure);
@@ -275,7 +279,7 @@ impl Atlas {
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
-    use crate::atlas::fake::{Fake, Reply, api_key_id, org_id, patience};
+    use crate::atlas::fake::{Fake, Reply, TestClock, api_key_id, org_id, patience};
     use crate::atlas::{AccessList, Level, NewApiKey, Priority};
 
     use super::*;
@@ -392,6 +396,22 @@ mod tests {
             .expect_err("no time");
         assert!(!error.outcome_unknown(), "{error:?}");
         assert_eq!(fake.requests().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_never_sent_costs_no_place_in_the_count() {
+        let atlas = {
+            let fake = Fake::start(|_| Reply::new(200, "{}")).await;
+            fake.digest_client_at(TestClock::new())
+        };
+        let impatient = Patience::within(Duration::from_millis(100), Priority::Issue);
+        atlas.who_am_i(impatient).await.expect_err("a closed port");
+        assert_eq!(atlas.queues(), []);
+        let fake = Fake::start(|_| Reply::new(400, r#"{"error":"invalid_grant"}"#)).await;
+        let atlas = fake.bearer_client_at(TestClock::new());
+        atlas.who_am_i(patience(5)).await.expect_err("no token");
+        let [queue] = atlas.queues().try_into().expect("that of the token alone");
+        assert_eq!(queue.calls, "access tokens");
     }
 
     #[tokio::test]

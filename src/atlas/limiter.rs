@@ -147,6 +147,12 @@ impl Bucket {
         self.waiting.range(..=not_after).count() < MAX_WAITING
     }
 
+    fn take_back(&mut self, now: DateTime<Utc>) {
+        self.refill(now);
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.tokens = (self.tokens + 1.0).min(f64::from(self.rate.capacity));
+    }
+
     fn learn(&mut self, mark: Mark, lesson: Lesson, now: DateTime<Utc>) {
         self.refill(now);
         self.in_flight = self.in_flight.saturating_sub(1);
@@ -306,6 +312,13 @@ impl Ticket<'_> {
             });
         }
         turn
+    }
+
+    /// Ends the request, of which Atlas never heard: its token is there for the next one.
+    pub(super) fn give_back(mut self, now: DateTime<Utc>) {
+        if self.mark.take().is_some() {
+            self.limiter.locked().bucket(&self.key, now).take_back(now);
+        }
     }
 
     /// Ends the request, with what its answer told.

@@ -64,6 +64,8 @@ impl Tries {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: AtlasError,
+    /// Nothing of it reached Atlas.
+    pub(super) unsent: bool,
     again: Again,
     /// How long Atlas asks to wait.
     wait: Option<Duration>,
@@ -93,6 +95,7 @@ impl Failure {
             TransportFault::Connect(_) => Again::Always,
             TransportFault::Timeout { .. } | TransportFault::Broken(_) => Again::IfSafe,
         };
+        let unsent = !source.maybe_sent();
         let error = AtlasError::NoAnswer {
             operation,
             attempts,
@@ -100,8 +103,17 @@ impl Failure {
         };
         Self {
             error,
+            unsent,
             again,
             wait: None,
+        }
+    }
+
+    /// What came in between before the call itself could be sent.
+    pub(super) fn before_sending(error: AtlasError) -> Self {
+        Self {
+            unsent: true,
+            ..Self::from(error)
         }
     }
 
@@ -139,6 +151,7 @@ impl From<AtlasError> for Failure {
     fn from(error: AtlasError) -> Self {
         Self {
             error,
+            unsent: false,
             again: Again::Never,
             wait: None,
         }
@@ -226,7 +239,12 @@ pub(super) fn judge(
         }
         _ => refused(operation, status, code, detail),
     };
-    Err(Failure { error, again, wait })
+    Err(Failure {
+        error,
+        unsent: false,
+        again,
+        wait,
+    })
 }
 
 fn refused(

@@ -100,7 +100,8 @@ impl Atlas {
     ) -> Result<Answer, Failure> {
         let Patience { deadline, .. } = patience;
         let transport = self.transport();
-        let token = self.own_token(cache, patience).await?;
+        let token = self.own_token(cache, patience).await;
+        let token = token.map_err(Failure::before_sending)?;
         let answer = transport
             .exchange(request, Some(token.header()), deadline)
             .await;
