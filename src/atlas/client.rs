@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::HeaderMap;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -166,8 +166,12 @@ impl Atlas {
     }
 
     /// Sends a call until it succeeds, is refused, or the caller's patience is over.
+    ///
+    /// The error is that of the last attempt, unless that had surely no effect and an earlier one may
+    /// have had it.
     pub(super) async fn send(&self, call: &Call, patience: Patience) -> Result<Answer, AtlasError> {
         let mut tries = Tries::default();
+        let mut unsettled = None;
         loop {
             let failure = match self.attempt(call, tries, patience).await {
                 Ok(answer) => return Ok(answer),
@@ -176,12 +180,19 @@ impl Atlas {
             tries.count(&failure);
             let delay = failure.delay(call.repeat, tries, &*self.inner.entropy);
             let delay = delay.filter(|delay| *delay < patience.left());
-            let Some(delay) = delay else {
-                return Err(failure.error);
-            };
-            if self.while_wanted(sleep(delay)).await.is_none() {
-                return Err(failure.error);
+            let error = failure.error;
+            if let Some(delay) = delay
+                && self.while_wanted(sleep(delay)).await.is_some()
+            {
+                if call.method != Method::GET && error.may_have_taken_effect() {
+                    unsettled = Some(error);
+                }
+                continue;
             }
+            return match unsettled {
+                Some(earlier) if !error.is_answer_to(call.operation) => Err(earlier),
+                _ => Err(error),
+            };
         }
     }
 
@@ -279,7 +290,7 @@ impl Atlas {
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
-    use crate::atlas::fake::{Fake, Reply, TestClock, api_key_id, org_id, patience};
+    use crate::atlas::fake::{Fake, Reply, TestClock, api_key_id, client_id, org_id, patience};
     use crate::atlas::{AccessList, Level, NewApiKey, Priority};
 
     use super::*;
@@ -412,6 +423,25 @@ mod tests {
         atlas.who_am_i(patience(5)).await.expect_err("no token");
         let [queue] = atlas.queues().try_into().expect("that of the token alone");
         assert_eq!(queue.calls, "access tokens");
+    }
+
+    /// The token of the first attempt may be alive although the last one surely minted none.
+    #[tokio::test]
+    async fn an_attempt_that_surely_failed_does_not_hide_one_that_may_not_have() {
+        let tries = AtomicUsize::new(0);
+        let fake = Fake::start(move |_| match tries.fetch_add(1, Ordering::Relaxed) {
+            0 => Reply::token("t").cut(),
+            _ => Reply::error(429, "RATE_LIMITED").with("retry-after", "600"),
+        })
+        .await;
+        let secret = crate::base::Sensitive::new("mdb_sa_sk_x".to_owned());
+        let error = fake
+            .digest_client()
+            .mint_token(&client_id(), &secret, patience(5))
+            .await
+            .expect_err("no token");
+        assert_eq!(fake.requests().len(), 2);
+        assert!(matches!(error, AtlasError::NoAnswer { .. }), "{error:?}");
     }
 
     #[tokio::test]

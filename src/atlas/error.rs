@@ -174,15 +174,36 @@ impl AtlasError {
     /// A failure to get an access token comes before the write and leaves nothing behind.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
+        self.operation() != MINT_TOKEN && self.may_have_taken_effect()
+    }
+
+    /// Whether Atlas may have done what this error's operation asks, be it minting a token.
+    #[must_use]
+    pub fn may_have_taken_effect(&self) -> bool {
         match self {
-            Self::NoAnswer {
-                operation, source, ..
-            } => *operation != MINT_TOKEN && source.maybe_sent(),
-            Self::MalformedAnswer { operation, source } => {
-                *operation != MINT_TOKEN && !matches!(source, AnswerFault::Challenge)
-            }
-            Self::ServerFault { operation, .. } => *operation != MINT_TOKEN,
+            Self::NoAnswer { source, .. } => source.maybe_sent(),
+            Self::MalformedAnswer { source, .. } => !matches!(source, AnswerFault::Challenge),
+            Self::ServerFault { .. } => true,
             Self::Refused { .. } | Self::Unauthenticated { .. } | Self::RateLimited { .. } => false,
+        }
+    }
+
+    /// Whether this is what came of sending `operation`, and not of waiting for it, connecting or
+    /// signing in.
+    pub(super) fn is_answer_to(&self, operation: &str) -> bool {
+        let refused = matches!(self, Self::Refused { .. } | Self::Unauthenticated { .. });
+        self.operation() == operation && (refused || self.may_have_taken_effect())
+    }
+
+    /// The API's name of the operation.
+    fn operation(&self) -> &'static str {
+        match self {
+            Self::Refused { operation, .. }
+            | Self::Unauthenticated { operation, .. }
+            | Self::RateLimited { operation, .. }
+            | Self::ServerFault { operation, .. }
+            | Self::NoAnswer { operation, .. }
+            | Self::MalformedAnswer { operation, .. } => operation,
         }
     }
 

@@ -203,14 +203,7 @@ async fn give_up(
     reserved: &Reserved,
     error: &AtlasError,
 ) -> Result<(), EngineError> {
-    let surely_not = match error {
-        AtlasError::Refused { .. }
-        | AtlasError::Unauthenticated { .. }
-        | AtlasError::RateLimited { .. } => true,
-        AtlasError::NoAnswer { source, .. } => !source.maybe_sent(),
-        AtlasError::ServerFault { .. } | AtlasError::MalformedAnswer { .. } => false,
-    };
-    if surely_not {
+    if !error.may_have_taken_effect() {
         engine.journal.remove(&reserved.id).await?;
     }
     Ok(())
