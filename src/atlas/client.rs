@@ -13,10 +13,11 @@ use tracing::{debug, warn};
 
 use crate::base::{Clock, Entropy};
 
+use super::bucket::Turn;
 use super::call::{Call, Patience};
 use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::lesson::Lesson;
-use super::limiter::{Limiter, Queue, Ticket, Turn};
+use super::limiter::{Limiter, Queue, Ticket};
 use super::retry::{self, Failure, Tries};
 use super::settings::{Credential, Settings, SettingsError};
 use super::sign_in::SignIn;

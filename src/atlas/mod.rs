@@ -6,6 +6,7 @@
 
 mod access_list;
 mod api_keys;
+mod bucket;
 mod call;
 mod client;
 mod digest;
