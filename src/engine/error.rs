@@ -197,7 +197,7 @@ pub(crate) enum EngineError {
         max_live: u32,
     },
     /// The caller went away before the answer was ready.
-    #[error("the caller went away before the credential was complete; it was removed")]
+    #[error("the caller went away before the credential was complete: read a new one")]
     CallerGone,
     /// Storage failed.
     #[error(transparent)]
