@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use super::failure::READ_ONLY_TEXT;
 use super::storage::{Storage, StorageEntry, StorageError, page_of};
@@ -21,6 +22,7 @@ struct State {
     entries: BTreeMap<String, StorageEntry>,
     read_only: bool,
     writes_until_failure: Option<usize>,
+    writes_until_cancelled: Option<(usize, CancellationToken)>,
 }
 
 impl MemoryStorage {
@@ -36,6 +38,11 @@ impl MemoryStorage {
     /// Lets `writes` more writes pass and fails those after; [`None`] lets all pass.
     pub(crate) fn fail_after(&self, writes: Option<usize>) {
         self.state().writes_until_failure = writes;
+    }
+
+    /// Lets `writes` more writes pass and cancels the token during the one after.
+    pub(crate) fn cancel_after(&self, writes: usize, token: CancellationToken) {
+        self.state().writes_until_cancelled = Some((writes, token));
     }
 
     /// All keys, sorted.
@@ -68,6 +75,11 @@ impl State {
     fn write_may_pass(&mut self) -> Result<(), StorageError> {
         if self.read_only {
             return Err(StorageError::Refused(READ_ONLY_TEXT.to_owned()));
+        }
+        match &mut self.writes_until_cancelled {
+            Some((0, token)) => token.cancel(),
+            Some((left, _)) => *left -= 1,
+            None => {}
         }
         match &mut self.writes_until_failure {
             Some(0) => Err(StorageError::Refused(

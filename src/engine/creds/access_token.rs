@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::issue::{description, not_completed};
+use super::issue::{description, not_completed, still_there};
 use super::life::Life;
 use super::token_account::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
 use crate::atlas::{AccessToken, AtlasError, Patience, Priority};
@@ -219,8 +219,7 @@ async fn finish(
     token: AccessToken,
 ) -> Result<Response, EngineError> {
     let outcome = match Life::of(role, &*engine.system).await {
-        Ok(_) if call.caller.gone.is_cancelled() => Err(EngineError::CallerGone),
-        Ok(life) => complete(engine, &mut reserved, &token, life).await,
+        Ok(life) => complete(engine, call, &mut reserved, &token, life).await,
         Err(error) => Err(error),
     };
     let error = match outcome {
@@ -249,14 +248,17 @@ async fn finish(
 
 async fn complete(
     engine: &Engine,
+    call: &Call,
     reserved: &mut Reserved,
     token: &AccessToken,
     life: Life,
 ) -> Result<Lease, EngineError> {
+    still_there(call)?;
     let end = token.expires_at.min(reserved.entry.issued_at + TOKEN_LIFE);
     reserved.entry.dies_by = token.expires_at;
     reserved.entry.stage = Stage::Live;
     engine.journal.write(&reserved.id, &reserved.entry).await?;
+    still_there(call)?;
     let left = (end - engine.clock.now()).to_std().unwrap_or_default();
     let life = life.within(left.saturating_sub(MARGIN));
     let life = life.ok_or(EngineError::EndsAtOnce)?;

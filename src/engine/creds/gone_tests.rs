@@ -71,6 +71,30 @@ async fn nothing_is_made_for_a_caller_who_is_gone_already() {
     }
 }
 
+/// Whatever write they go away in, the last one included.
+#[tokio::test]
+async fn what_nobody_gets_is_taken_back() {
+    for kind in ["programmatic_api_key", "service_account", "access_token"] {
+        let mut left_early = 0;
+        for writes in 0..8 {
+            let mount = TestMount::with_role(json!({ "credential_type": kind })).await;
+            let gone = CancellationToken::new();
+            mount.storage.cancel_after(writes, gone.clone());
+            let outcome = mount.read_until("creds/reader", gone.clone()).await;
+            assert_eq!(outcome.is_err(), gone.is_cancelled(), "{kind}, {writes}");
+            left_early += usize::from(gone.is_cancelled());
+            let state = mount.atlas.state().await;
+            let tokens = state["tokens"].as_array().map_or(0, Vec::len);
+            let live = match kind {
+                "access_token" => tokens,
+                _ => mount.atlas.credentials().await.len(),
+            };
+            assert_eq!(live, usize::from(outcome.is_ok()), "{kind}, {writes}");
+        }
+        assert!((2..8).contains(&left_early), "{kind}: {left_early}");
+    }
+}
+
 #[tokio::test]
 async fn who_waits_for_others_on_an_account_goes_at_once() {
     let mount = TestMount::configured().await;

@@ -67,8 +67,7 @@ pub(super) async fn issue(
         }
     };
     let answer = match made {
-        Ok(_) if call.caller.gone.is_cancelled() => Err(EngineError::CallerGone),
-        Ok(answer) => draft.record(Stage::Live).await.map(|()| answer),
+        Ok(answer) => draft.complete(&call).await.map(|()| answer),
         Err(error) => Err(error),
     };
     match answer {
@@ -77,7 +76,22 @@ pub(super) async fn issue(
     }
 }
 
+/// Fails if nobody waits for the answer any more.
+pub(super) fn still_there(call: &Call) -> Result<(), EngineError> {
+    if call.caller.gone.is_cancelled() {
+        return Err(EngineError::CallerGone);
+    }
+    Ok(())
+}
+
 impl Draft {
+    /// Records it as live, for a caller who is there before and after: to nobody else is a lease given.
+    async fn complete(&mut self, call: &Call) -> Result<(), EngineError> {
+        still_there(call)?;
+        self.record(Stage::Live).await?;
+        still_there(call)
+    }
+
     /// Checks everything that can be checked without Atlas, and writes the journal entry. For a
     /// role of access tokens that is the entry of the account with which they are minted.
     pub(super) async fn begin(
