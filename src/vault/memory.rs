@@ -21,6 +21,7 @@ struct State {
     entries: BTreeMap<String, StorageEntry>,
     read_only: bool,
     writes_until_failure: Option<usize>,
+    writes_until_one_fails: Option<usize>,
 }
 
 impl MemoryStorage {
@@ -36,6 +37,13 @@ impl MemoryStorage {
     /// Lets `writes` more writes pass and fails those after; [`None`] lets all pass.
     pub(crate) fn fail_after(&self, writes: Option<usize>) {
         self.state().writes_until_failure = writes;
+    }
+
+    /// Lets `writes` more writes pass and fails the one after, that one alone; [`None`] lets all pass.
+    /// True: the failure that was ordered before is still to come.
+    pub(crate) fn fail_once_after(&self, writes: Option<usize>) -> bool {
+        let before = std::mem::replace(&mut self.state().writes_until_one_fails, writes);
+        before.is_some()
     }
 
     /// All keys, sorted.
@@ -69,10 +77,17 @@ impl State {
         if self.read_only {
             return Err(StorageError::Refused(READ_ONLY_TEXT.to_owned()));
         }
+        let told_to = || StorageError::Refused("storage failed as it was told to".to_owned());
+        match &mut self.writes_until_one_fails {
+            Some(0) => {
+                self.writes_until_one_fails = None;
+                return Err(told_to());
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
         match &mut self.writes_until_failure {
-            Some(0) => Err(StorageError::Refused(
-                "storage failed as it was told to".to_owned(),
-            )),
+            Some(0) => Err(told_to()),
             Some(left) => {
                 *left -= 1;
                 Ok(())

@@ -152,10 +152,16 @@ impl StaticRoleEntry {
         self.due() != self.next_rotation
     }
 
+    /// When the rotation that is to be finished was begun. A role without a secret has its first one
+    /// to come, whatever became of earlier tries.
+    fn begun(&self) -> Option<DateTime<Utc>> {
+        let pending = self.renewal.pending.as_ref().map(|pending| pending.since);
+        pending.or_else(|| self.current.is_none().then_some(DateTime::UNIX_EPOCH))
+    }
+
     /// When there is something to do next.
     pub(super) fn wake(&self) -> Option<DateTime<Utc>> {
-        let pending = self.renewal.pending.as_ref().map(|pending| pending.since);
-        let rotation = pending.into_iter().chain(self.due()).min();
+        let rotation = self.begun().into_iter().chain(self.due()).min();
         let not_before = self.trouble.as_ref().map(|trouble| trouble.next_try);
         let rotation = rotation.map(|due| not_before.map_or(due, |next| due.max(next)));
         let retiring = self.renewal.retiring.iter().map(|each| each.look_at);
@@ -164,9 +170,8 @@ impl StaticRoleEntry {
 
     /// Whether a rotation, new or begun, is to be worked on.
     pub(super) fn rotation_is_due(&self, now: DateTime<Utc>) -> bool {
-        let begun = self.renewal.pending.is_some();
         let waits = self.trouble.as_ref().is_some_and(|t| t.next_try > now);
-        !waits && (begun || self.due().is_some_and(|due| due <= now))
+        !waits && (self.begun().is_some() || self.due().is_some_and(|due| due <= now))
     }
 
     /// What is to be expected of the present secret.

@@ -53,6 +53,9 @@ pub(super) async fn work(
         return leave(&mut record, patience).await;
     }
     let outcome = attend(&mut record, brief.look, patience).await;
+    if matches!(outcome, Err(EngineError::Storage(_))) {
+        record.reload().await;
+    }
     record.note();
     outcome
 }
@@ -107,10 +110,12 @@ pub(super) async fn rotate(
     patience: Patience,
     force: bool,
 ) -> Result<(), EngineError> {
-    let outcome = renew_by_manager(record, patience, force).await;
-    if let Err(error) = &outcome {
-        note_failure(record, error).await;
-        return outcome;
+    if let Err(error) = renew_by_manager(record, patience, force).await {
+        if matches!(error, EngineError::Storage(_)) {
+            record.reload().await;
+        }
+        note_failure(record, &error).await;
+        return Err(error);
     }
     tracing::info!(role = record.name, client_id = %record.entry.client_id, "rotated");
     end_at_once(record, patience).await;
