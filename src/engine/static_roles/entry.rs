@@ -12,7 +12,8 @@ use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
 
 /// Default of `overlap`.
 pub(super) const DEFAULT_OVERLAP: Duration = Duration::from_hours(1);
-/// A rotation that would come after the secret's end comes this long before it instead.
+/// A rotation that would come after the secret's end comes this long before it instead, or a
+/// quarter of the secret's life, whichever is less.
 const BEFORE_THE_END: TimeDelta = TimeDelta::days(1);
 /// Between two rotations that nobody asked for.
 pub(super) const SMALLEST_GAP: TimeDelta = TimeDelta::minutes(1);
@@ -140,10 +141,12 @@ impl StaticRoleEntry {
     pub(super) fn due(&self) -> Option<DateTime<Utc>> {
         let planned = self.next_rotation?;
         let too_late = self.expires_at().filter(|end| *end <= planned);
-        Some(too_late.map_or(planned, |end| {
-            let earliest = self.last_rotated.map(|last| last + SMALLEST_GAP);
-            let early = end - BEFORE_THE_END;
-            earliest.map_or(early, |earliest| early.max(earliest))
+        Some(too_late.map_or(planned, |end| match self.last_rotated {
+            Some(last) => {
+                let early = end - BEFORE_THE_END.min((end - last) / 4);
+                early.max(last + SMALLEST_GAP)
+            }
+            None => end - BEFORE_THE_END,
         }))
     }
 
@@ -223,6 +226,25 @@ mod tests {
         assert_eq!(entry.due(), Some(now + TimeDelta::days(6)));
         entry.last_rotated = Some(now + TimeDelta::days(7));
         assert!(entry.due() > entry.last_rotated);
+        // A short life is used for the most part.
+        entry.last_rotated = Some(now + TimeDelta::hours(6 * 24 + 16));
+        assert_eq!(
+            entry.due(),
+            Some(now + TimeDelta::hours(7 * 24 - 2)),
+            "two of eight hours"
+        );
+    }
+
+    #[test]
+    fn a_role_without_a_secret_is_due_even_where_rotation_is_by_hand() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let mut entry = entry();
+        assert!(entry.rotation_is_due(now));
+        assert!(entry.wake().is_some_and(|wake| wake <= now));
+        let secret = json!({"client_secret": "x"});
+        entry.current = serde_json::from_value(secret).expect("a secret");
+        assert!(!entry.rotation_is_due(now));
+        assert_eq!(entry.wake(), None);
     }
 
     #[test]

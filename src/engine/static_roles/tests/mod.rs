@@ -3,6 +3,7 @@
 mod adoption;
 mod faults;
 mod leaving;
+mod limits;
 mod own;
 mod schedules;
 mod storage_faults;
