@@ -142,9 +142,18 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
-    if let Some(client_id) = &entry.client_id {
-        refuse_shared(&engine, client_id, User::Config).await?;
-    }
+    // Kept until the configuration is stored: a static role that asks for the account waits.
+    let _turn_of_account = match &entry.client_id {
+        Some(client_id) => {
+            let turn = engine
+                .static_roles
+                .lock(client_id, call.caller.deadline)
+                .await?;
+            refuse_shared(&engine, client_id, User::Config).await?;
+            Some(turn)
+        }
+        None => None,
+    };
     // What was seen of an earlier credential says nothing of this one.
     entry.organization_owner = None;
     let mut linked = engine.connection.link(&entry)?;

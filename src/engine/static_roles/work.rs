@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use super::entry::StaticRoleEntry;
 use super::index::Brief;
 use super::record::RoleRecord;
 use crate::atlas::{Atlas, ClientId, Patience, Priority};
@@ -38,7 +39,9 @@ pub(super) async fn work(
     } else {
         keys::static_role(&brief.name)
     };
-    let Some(entry) = stored::load(&*engine.storage, &key).await? else {
+    let entry: Option<StaticRoleEntry> = stored::load(&*engine.storage, &key).await?;
+    // The name may be another account's by now, whose turn this is not.
+    let Some(entry) = entry.filter(|entry| entry.client_id == client_id) else {
         engine.static_roles.drop(&client_id);
         return Ok(());
     };
