@@ -33,22 +33,24 @@ pub(super) struct Brief {
     /// When to look at the account though nothing is due.
     pub(super) look: DateTime<Utc>,
     pub(super) outlook: Outlook,
-    /// Failures in a row and the last reason.
-    pub(super) failing: Option<(u32, String)>,
+    /// The present series of failures.
+    pub(super) trouble: Option<Trouble>,
     /// The mark of its end that the log has told.
     pub(super) told: Option<usize>,
 }
 
 impl Brief {
     fn of(name: &str, leaving: bool, entry: &StaticRoleEntry, looked_at: DateTime<Utc>) -> Self {
-        let trouble = entry.trouble.as_ref();
+        let look = looked_at + LOOK_EVERY;
+        let next_try = entry.trouble.as_ref().map(|trouble| trouble.next_try);
         Self {
             name: name.to_owned(),
             leaving,
             wake: entry.wake(),
-            look: looked_at + LOOK_EVERY,
+            // What failed, a look or a rotation that is not due, is settled by the next look.
+            look: next_try.map_or(look, |next_try| next_try.min(look)),
             outlook: entry.outlook(),
-            failing: trouble.map(|trouble| (trouble.failures, trouble.error.clone())),
+            trouble: entry.trouble.clone(),
             told: None,
         }
     }

@@ -95,8 +95,13 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
     let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
     let roles = briefs.values().filter(|brief| !brief.leaving);
     let failing = roles.clone().filter_map(|brief| {
-        let (failures, error) = brief.failing.as_ref()?;
-        Some(json!({"name": brief.name, "failures": failures, "last_error": error}))
+        let trouble = brief.trouble.as_ref()?;
+        Some(json!({
+            "name": brief.name,
+            "failures": trouble.failures,
+            "last_error": trouble.error,
+            "next_try": trouble.next_try,
+        }))
     });
     let ending = roles
         .clone()

@@ -4,6 +4,7 @@ mod adoption;
 mod faults;
 mod leaving;
 mod limits;
+mod outlook;
 mod own;
 mod schedules;
 mod storage_faults;
