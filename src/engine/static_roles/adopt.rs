@@ -48,6 +48,7 @@ pub(super) async fn adopt(
             next_rotation: None,
             trouble: None,
             missed_window: None,
+            lost: None,
         },
     };
     record.plan_next(now);

@@ -121,6 +121,9 @@ pub(crate) struct StaticRoleEntry {
     /// The last rotation that did not begin within its window, until one succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) missed_window: Option<DateTime<Utc>>,
+    /// Since when Atlas is known to have the present secret no more: somebody deleted it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lost: Option<DateTime<Utc>>,
 }
 
 impl StaticRoleEntry {
@@ -137,9 +140,13 @@ impl StaticRoleEntry {
         self.current.as_ref()?.expires_at
     }
 
-    /// When the rotation that comes by itself is due: as planned, but before the secret's end.
+    /// When the rotation that comes by itself is due: as planned, but before the secret's end, and
+    /// at once after the secret was lost.
     pub(super) fn due(&self) -> Option<DateTime<Utc>> {
         let planned = self.next_rotation?;
+        if self.lost.is_some() {
+            return self.lost;
+        }
         let too_late = self.expires_at().filter(|end| *end <= planned);
         Some(too_late.map_or(planned, |end| match self.last_rotated {
             Some(last) => {
@@ -180,7 +187,7 @@ impl StaticRoleEntry {
     /// What is to be expected of the present secret.
     pub(super) fn outlook(&self) -> Outlook {
         Outlook {
-            expires_at: self.expires_at(),
+            expires_at: self.lost.or(self.expires_at()),
             next_rotation: self.due(),
             failing: self.trouble.is_some(),
         }

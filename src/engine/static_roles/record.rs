@@ -104,6 +104,7 @@ impl Record for RoleRecord {
         self.entry.last_rotated = Some(now);
         self.entry.trouble = None;
         self.entry.missed_window = None;
+        self.entry.lost = None;
         self.plan_next(now);
     }
 

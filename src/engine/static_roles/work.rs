@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use super::entry::StaticRoleEntry;
 use super::index::Brief;
 use super::record::RoleRecord;
-use crate::atlas::{Atlas, ClientId, Patience, Priority};
+use crate::atlas::{Atlas, ClientId, Patience, Priority, SecretState};
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{
-    Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, renew, retire,
+    Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, prove, renew,
+    retire,
 };
 use crate::engine::schedule::Trouble;
 use crate::engine::{Engine, keys, stored};
@@ -80,6 +81,10 @@ async fn attend(
         rotate(record, patience, false).await?;
     } else if look_at <= now {
         inspect(record, patience).await?;
+        // Without its secret no reader gets on.
+        if record.entry.rotation_is_due(now) {
+            rotate(record, patience, false).await?;
+        }
     }
     outcome
 }
@@ -169,10 +174,17 @@ async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), Engi
     let engine = Arc::clone(&record.engine);
     let tools = tools(record, &engine, &manager.atlas, patience).await;
     let outcome = look(record, &tools).await;
+    let outcome = match outcome {
+        Ok((secrets, learnt)) => {
+            let news = find_lost(record, &tools, &secrets).await;
+            news.map(|news| news || learnt)
+        }
+        Err(error) => Err(error),
+    };
     match manager.done(outcome).await {
-        Ok((_, learnt)) => {
-            // No rotation is due: trouble noted here is that of an earlier look.
-            if learnt || record.entry.trouble.take().is_some() {
+        Ok(learnt) => {
+            // No rotation was due: trouble noted here is that of an earlier look.
+            if record.entry.trouble.take().is_some() || learnt {
                 record.store().await?;
             }
             Ok(())
@@ -182,6 +194,54 @@ async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), Engi
             Err(error)
         }
     }
+}
+
+/// Finds out whether somebody deleted the present secret: it is not listed, and mints no token. The
+/// list alone proves nothing, as Atlas may not show at once what is new. True: this is news.
+async fn find_lost(
+    record: &mut RoleRecord,
+    tools: &Tools<'_>,
+    secrets: &[SecretState],
+) -> Result<bool, EngineError> {
+    let Some(current) = &record.entry.current else {
+        return Ok(false);
+    };
+    let listed = secrets.iter().any(|state| match &current.id {
+        Some(id) => state.id == *id,
+        None => state.may_be(&current.client_secret),
+    });
+    let mut lost = None;
+    if !listed {
+        let client_id = &record.entry.client_id;
+        let proof = prove(
+            tools.atlas,
+            client_id,
+            &current.client_secret,
+            tools.patience,
+        )
+        .await;
+        match proof {
+            Ok(()) => {}
+            Err(error) if error.is_unauthenticated() => {
+                lost = record.entry.lost.or(Some(tools.engine.clock.now()));
+            }
+            Err(error) => {
+                return Err(EngineError::atlas(
+                    "proving the present secret by minting a token",
+                    error,
+                ));
+            }
+        }
+    }
+    let news = lost.is_some() != record.entry.lost.is_some();
+    if news && lost.is_some() {
+        tracing::warn!(
+            role = record.name, client_id = %record.entry.client_id,
+            "the present secret was deleted in Atlas"
+        );
+    }
+    record.entry.lost = lost;
+    Ok(news)
 }
 
 async fn note_failure(record: &mut RoleRecord, error: &EngineError) {

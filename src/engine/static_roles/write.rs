@@ -119,6 +119,7 @@ fn replace_by_hand(
     given: crate::engine::renewal::Held,
     now: chrono::DateTime<chrono::Utc>,
 ) {
+    record.entry.lost = None;
     let replaced = record.entry.current.replace(given);
     let id = record
         .entry

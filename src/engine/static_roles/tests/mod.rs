@@ -4,6 +4,7 @@ mod adoption;
 mod faults;
 mod leaving;
 mod limits;
+mod lost;
 mod outlook;
 mod own;
 mod schedules;
