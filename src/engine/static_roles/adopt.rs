@@ -64,7 +64,7 @@ pub(super) async fn adopt(
     }
     work::end_at_once(&mut record, patience).await;
     record.note();
-    Ok(super::summary::warnings(&record.entry, now))
+    Ok(super::summary::warnings(&engine, &record.entry, now).await)
 }
 
 /// What storage holds decides: the entry there may be all that knows of a secret in Atlas. It is

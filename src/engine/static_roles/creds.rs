@@ -33,7 +33,7 @@ pub(super) async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Respo
         name,
     })?;
     Ok(Some(Response {
-        warnings: summary::warnings(&entry, now),
+        warnings: summary::warnings(&engine, &entry, now).await,
         ..Response::data(data)
     }))
 }

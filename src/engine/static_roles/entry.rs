@@ -184,12 +184,14 @@ impl StaticRoleEntry {
         !waits && (self.begun().is_some() || self.due().is_some_and(|due| due <= now))
     }
 
-    /// What is to be expected of the present secret.
+    /// What is to be expected of the present secret; whether rotations are held is the
+    /// configuration's to say.
     pub(super) fn outlook(&self) -> Outlook {
         Outlook {
             expires_at: self.lost.or(self.expires_at()),
             next_rotation: self.due(),
             failing: self.trouble.is_some(),
+            held: false,
         }
     }
 }

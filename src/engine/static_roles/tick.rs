@@ -25,15 +25,17 @@ const ROUND: Duration = Duration::from_secs(45);
 pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
+    let held = deletions_held(engine).await?;
     for (client_id, brief) in briefs.iter().filter(|(_, brief)| !brief.leaving) {
         let what = format!("the secret of static role {:?}", brief.name);
-        let mark = log_marks(&brief.outlook, &what, brief.told, now);
+        let outlook = brief.outlook.with_held(held);
+        let mark = log_marks(&outlook, &what, brief.told, now);
         if mark != brief.told {
             engine.static_roles.told(client_id, mark);
         }
     }
     // A rotation deletes what it replaces, so it waits as well.
-    if deletions_held(engine).await? {
+    if held {
         return Ok(());
     }
     let mut due: Vec<(DateTime<Utc>, ClientId, Brief)> = briefs

@@ -57,7 +57,8 @@ pub(super) async fn write(
                 entry,
             };
             change(&mut record, input, patience).await?;
-            Ok(answer(super::summary::warnings(&record.entry, now)))
+            let warnings = super::summary::warnings(&record.engine, &record.entry, now).await;
+            Ok(answer(warnings))
         }
         Some(_) => Err(EngineError::BadInput(
             "client_id: cannot be changed: delete the static role and write another".to_owned(),
