@@ -4,6 +4,7 @@ mod adoption;
 mod faults;
 mod leaving;
 mod limits;
+mod logs;
 mod lost;
 mod outlook;
 mod own;
