@@ -17,6 +17,7 @@ use crate::atlas::{
     AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, SecretId, SecretState,
     ServiceAccount,
 };
+use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
 use crate::framework::Lease;
@@ -53,6 +54,11 @@ pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Respons
 /// while there may be one.
 async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineError> {
     let earlier = draft.engine.journal.secrets_of(account).await?;
+    if !earlier.unsettled.is_empty() && deletions_held(&draft.engine).await? {
+        return Err(EngineError::DeletionsHeld(format!(
+            "service account {account}"
+        )));
+    }
     for id in earlier.unsettled {
         if !finish(&draft.engine, &id, draft.patience).await? {
             return Err(EngineError::Unsettled(account.clone()));
