@@ -167,9 +167,19 @@ async fn a_day_of(action: Value) {
         .expect("a role");
     app.pass(HOUR + 1).await;
     let first = app.secret().await;
+    app.mount.atlas.forget_requests().await;
     let fault = json!({"count": 0, "unauthenticated": true, "action": action});
     app.mount.atlas.fault(fault).await;
-    app.pass(DAY).await;
+    // The rotation is due after the first day, and fails for the second.
+    for _ in 0..46 {
+        app.mount.turn(Duration::from_secs(HOUR)).await;
+        // All that time does here is to let second tries wait.
+        tokio::time::pause();
+        app.tick().await;
+        tokio::time::resume();
+    }
+    let asked = app.mount.atlas.operations().await;
+    assert!(asked["oauthToken"].as_u64() > Some(20), "{asked}");
     assert_eq!(app.secret().await, first);
     let down = status(&app).await;
     assert_eq!(down["failing"], json!(1), "{down}");
