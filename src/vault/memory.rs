@@ -23,6 +23,7 @@ struct State {
     read_only: bool,
     writes_until_failure: Option<usize>,
     writes_until_cancelled: Option<(usize, CancellationToken)>,
+    writes_until_one_fails: Option<usize>,
 }
 
 impl MemoryStorage {
@@ -43,6 +44,13 @@ impl MemoryStorage {
     /// Lets `writes` more writes pass and cancels the token during the one after.
     pub(crate) fn cancel_after(&self, writes: usize, token: CancellationToken) {
         self.state().writes_until_cancelled = Some((writes, token));
+    }
+
+    /// Lets `writes` more writes pass and fails the one after, that one alone; [`None`] lets all pass.
+    /// True: the failure that was ordered before is still to come.
+    pub(crate) fn fail_once_after(&self, writes: Option<usize>) -> bool {
+        let before = std::mem::replace(&mut self.state().writes_until_one_fails, writes);
+        before.is_some()
     }
 
     /// All keys, sorted.
@@ -81,10 +89,17 @@ impl State {
             Some((left, _)) => *left -= 1,
             None => {}
         }
+        let told_to = || StorageError::Refused("storage failed as it was told to".to_owned());
+        match &mut self.writes_until_one_fails {
+            Some(0) => {
+                self.writes_until_one_fails = None;
+                return Err(told_to());
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
         match &mut self.writes_until_failure {
-            Some(0) => Err(StorageError::Refused(
-                "storage failed as it was told to".to_owned(),
-            )),
+            Some(0) => Err(told_to()),
             Some(left) => {
                 *left -= 1;
                 Ok(())

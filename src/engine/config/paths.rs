@@ -84,7 +84,8 @@ fn fields() -> Vec<Field> {
             .default(true),
         Field::boolean("hold_deletions").about(
             "Hold every deletion in Atlas that the engine would do by itself: of half-made \
-             credentials, of those that outlived their leases, and by tidy. For the time after a \
+             credentials, of those that outlived their leases, and by tidy; and every rotation that \
+             would come by itself, because it deletes what it replaces. For the time after a \
              restore from a snapshot, when the journal may not know what was issued or renewed since: \
              look with tidy (dry_run) first. Revocations of leases are not held: the server orders \
              them, and a revoked credential must be gone.",
@@ -142,9 +143,18 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
-    if let Some(client_id) = &entry.client_id {
-        refuse_shared(&engine, client_id, User::Config).await?;
-    }
+    // Kept until the configuration is stored: a static role that asks for the account waits.
+    let _turn_of_account = match &entry.client_id {
+        Some(client_id) => {
+            let turn = engine
+                .static_roles
+                .lock(client_id, call.caller.deadline)
+                .await?;
+            refuse_shared(&engine, client_id, User::Config).await?;
+            Some(turn)
+        }
+        None => None,
+    };
     // What was seen of an earlier credential says nothing of this one.
     entry.organization_owner = None;
     let mut linked = engine.connection.link(&entry)?;
@@ -167,7 +177,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     linked.organization_owner = entry.organization_owner;
     if entry.hold_deletions {
         warnings.push(
-            "hold_deletions is on: what is left half-made or outlives its lease stays in Atlas"
+            "hold_deletions is on: what is left half-made or outlives its lease stays in Atlas, and \
+             no rotation comes by itself"
                 .to_owned(),
         );
     }

@@ -136,9 +136,18 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
-    if let Ok(client_id) = role.client_id.parse() {
-        refuse_shared(&engine, &client_id, User::Roles).await?;
-    }
+    // Kept until the role is stored: a static role that asks for the account waits.
+    let _turn_of_account = match role.client_id.parse() {
+        Ok(client_id) => {
+            let turn = engine
+                .static_roles
+                .lock(&client_id, call.caller.deadline)
+                .await?;
+            refuse_shared(&engine, &client_id, User::Roles).await?;
+            Some(turn)
+        }
+        Err(_) => None,
+    };
     canonicalize(&mut role);
     stored::save(&*engine.storage, keys::role(&name), &role, false).await?;
     let warnings = warnings(&role);

@@ -13,6 +13,9 @@ const MARKS: [(TimeDelta, &str); 7] = [
     (TimeDelta::zero(), "no time"),
 ];
 
+/// A rotation that was due longer ago than this is not relied on.
+const GRACE: TimeDelta = TimeDelta::hours(1);
+
 /// What is known of a secret's end and of the rotation that is to come before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Outlook {
@@ -22,14 +25,27 @@ pub(crate) struct Outlook {
     pub(crate) next_rotation: Option<DateTime<Utc>>,
     /// Whether rotations fail at present.
     pub(crate) failing: bool,
+    /// Whether the configuration holds deletions, and with them rotations.
+    pub(crate) held: bool,
 }
 
 impl Outlook {
+    /// The same, knowing whether rotations are held.
+    pub(crate) fn with_held(&self, held: bool) -> Self {
+        Self { held, ..*self }
+    }
+
+    /// Since when a rotation should have come that did not.
+    fn overdue(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.next_rotation.filter(|next| *next <= now - GRACE)
+    }
+
     /// The closest mark passed; [`None`] while a rotation can be relied on, or the end is far.
     pub(crate) fn mark(&self, now: DateTime<Utc>) -> Option<usize> {
         let expires_at = self.expires_at?;
         let in_time = self.next_rotation.is_some_and(|next| next < expires_at);
-        if in_time && !self.failing && expires_at > now {
+        let comes = in_time && !self.held && self.overdue(now).is_none();
+        if comes && !self.failing && expires_at > now {
             return None;
         }
         let left = expires_at - now;
@@ -40,14 +56,22 @@ impl Outlook {
     pub(crate) fn warning(&self, what: &str, remedy: &str, now: DateTime<Utc>) -> Option<String> {
         self.mark(now)?;
         let expires_at = self.expires_at?;
-        Some(if expires_at <= now {
-            format!("{what} expired at {expires_at}: {remedy}")
-        } else {
-            format!(
-                "{what} expires at {expires_at} and is not rotated before by itself as things \
-                 stand: rotate it, for past that only a person can help"
-            )
-        })
+        if expires_at <= now {
+            return Some(format!("{what} expired at {expires_at}: {remedy}"));
+        }
+        let why = match self.overdue(now) {
+            _ if self.held => {
+                " (hold_deletions in this mount's config holds rotations as well)".to_owned()
+            }
+            Some(since) => {
+                format!(" (its rotation is overdue since {since}; the server's log may tell why)")
+            }
+            None => String::new(),
+        };
+        Some(format!(
+            "{what} expires at {expires_at} and is not rotated before by itself as things \
+             stand{why}: rotate it, for past that only a person can help"
+        ))
     }
 }
 
@@ -63,7 +87,11 @@ pub(crate) fn log_marks(
         && told.is_none_or(|told| told < mark)
     {
         let left = MARKS.get(mark).map_or("", |(_, name)| *name);
-        tracing::warn!(what, %expires_at, "a secret has {left} or less to live and no rotation to rely on");
+        let (held, overdue_since) = (
+            outlook.held,
+            outlook.overdue(now).map(tracing::field::display),
+        );
+        tracing::warn!(what, %expires_at, held, overdue_since, "a secret has {left} or less to live and no rotation to rely on");
     }
     mark
 }
@@ -78,6 +106,7 @@ mod tests {
             expires_at: Some(now + left),
             next_rotation: next.map(|next| now + next),
             failing,
+            held: false,
         }
     }
 
@@ -91,6 +120,22 @@ mod tests {
         let late = outlook(hour * 8, Some(hour * 9), false);
         assert_eq!(late.mark(now), Some(4));
         assert_eq!(Outlook::default().mark(now), None);
+    }
+
+    #[test]
+    fn neither_a_held_nor_an_overdue_rotation_is_relied_on() {
+        let (now, hour) = (DateTime::UNIX_EPOCH, TimeDelta::hours(1));
+        let held = outlook(hour * 8, Some(hour), false).with_held(true);
+        let told = held.warning("the secret", "mend it", now).expect("told");
+        assert!(told.contains("hold_deletions"), "{told}");
+        let late = outlook(hour * 8, Some(-hour), false);
+        let told = late.warning("the secret", "mend it", now).expect("told");
+        assert!(
+            told.contains("overdue since 1969-12-31 23:00:00 UTC"),
+            "{told}"
+        );
+        let a_little_late = outlook(hour * 8, Some(-hour / 2), false);
+        assert_eq!(a_little_late.mark(now), None);
     }
 
     #[test]

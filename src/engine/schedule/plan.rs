@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use croner::Cron;
+use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use croner::parser::{CronParser, Seconds, Year};
+use croner::{Cron, Direction};
 use md5::{Digest as _, Md5};
 
 use super::timing::TICK;
 
 /// Without a window, rotations of one schedule are spread over this time at most.
 const LONGEST_SPREAD: Duration = Duration::from_mins(10);
-/// So many moments are looked at to learn how far apart they are.
-const SAMPLE: usize = 32;
+/// So many days with a moment are looked at to learn how far apart moments are: more than a year of
+/// them, for lines that leave out some months.
+const MOST_DAYS: usize = 400;
+/// No day after this is looked at, but for the second: 29 February may be eight years away.
+const HORIZON: TimeDelta = TimeDelta::days(9 * 366);
 
 /// When something is rotated.
 #[derive(Debug, Clone)]
@@ -105,20 +108,44 @@ impl Plan {
                 shortest: *period,
                 longest: *period,
             }),
-            Self::At { cron, .. } => {
-                let moments: Vec<DateTime<Utc>> = cron.iter_after(now).take(SAMPLE).collect();
-                let gaps = moments.windows(2).filter_map(|pair| match pair {
-                    [earlier, later] => (*later - *earlier).to_std().ok(),
-                    _ => None,
-                });
-                let gaps: Vec<Duration> = gaps.collect();
-                Some(Gaps {
-                    shortest: gaps.iter().min().copied()?,
-                    longest: gaps.iter().max().copied()?,
-                })
-            }
+            Self::At { cron, .. } => cron_gaps(cron, now),
         }
     }
+}
+
+/// The time of day at which a cron line comes true is the same on each of its days, so the moments
+/// of one day and the distances between days tell all. Exact over the days that are looked at.
+fn cron_gaps(cron: &Cron, now: DateTime<Utc>) -> Option<Gaps> {
+    let from = |moment: DateTime<Utc>| cron.find_next_occurrence(&moment, true).ok();
+    let first = midnight(from(now)?);
+    let moments = cron
+        .iter_from(first, Direction::Forward)
+        .take_while(|moment| midnight(*moment) == first)
+        .map(|moment| moment - first);
+    let moments: Vec<TimeDelta> = moments.collect();
+    let overnight = *moments.first()? - *moments.last()?;
+    let days = std::iter::successors(Some(first), |day| {
+        let next = midnight(from(day.checked_add_days(Days::new(1))?)?);
+        (next - now < HORIZON || *day == first).then_some(next)
+    });
+    let days: Vec<TimeDelta> = days.take(MOST_DAYS).map(|day| day - first).collect();
+    let gaps = between(&moments).chain(between(&days).map(|gap| gap + overnight));
+    let gaps: Vec<Duration> = gaps.filter_map(|gap| gap.to_std().ok()).collect();
+    Some(Gaps {
+        shortest: gaps.iter().min().copied()?,
+        longest: gaps.iter().max().copied()?,
+    })
+}
+
+fn between(moments: &[TimeDelta]) -> impl Iterator<Item = TimeDelta> {
+    moments
+        .iter()
+        .zip(moments.iter().skip(1))
+        .map(|(earlier, later)| *later - *earlier)
+}
+
+fn midnight(moment: DateTime<Utc>) -> DateTime<Utc> {
+    moment.date_naive().and_time(NaiveTime::MIN).and_utc()
 }
 
 /// A duration for calculations with times; one too long to be one is the longest there is.
@@ -195,6 +222,20 @@ mod tests {
             longest: days(31),
         };
         assert_eq!(gaps, Some(want));
+        let gaps = |line: &str| {
+            let gaps = plan(line, 0).gaps(time("2025-03-15T12:00:00Z"));
+            let gaps = gaps.expect("it comes more than once");
+            let minutes = |gap: Duration| gap.as_secs() / 60;
+            (minutes(gaps.shortest), minutes(gaps.longest))
+        };
+        let (hour, day) = (60, 24 * 60);
+        let week = 7 * day;
+        assert_eq!(gaps("*/10 8-18 * * MON"), (10, week - 11 * hour + 10));
+        assert_eq!(gaps("0 0 * 1-6 *"), (day, 185 * day));
+        assert_eq!(gaps("* * * * *"), (1, 1));
+        assert_eq!(gaps("30 3,15 * * *"), (12 * hour, 12 * hour));
+        assert_eq!(gaps("0 3 * * SUN"), (week, week));
+        assert_eq!(gaps("0 0 29 2 *").0, 4 * 365 * day + day);
         let every = Plan::Every(days(2));
         let now = time("2025-01-15T00:00:00Z");
         assert_eq!(every.gaps(now).map(|gaps| gaps.longest), Some(days(2)));

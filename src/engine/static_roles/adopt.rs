@@ -10,8 +10,9 @@ use super::work;
 use crate::atlas::{Atlas, AtlasError, Hours, Level, OrgId, Patience, ProjectId, ServiceAccount};
 use crate::base::Sensitive;
 use crate::engine::error::EngineError;
-use crate::engine::renewal::{Held, Record as _, Renewal, account_error, prove};
+use crate::engine::renewal::{Held, Record as _, Renewal, RenewalError, account_error, prove};
 use crate::engine::{Engine, keys, stored};
+use crate::vault::failure::chain;
 
 /// What Atlas tells of an account that is to be rotated.
 pub(super) struct Found {
@@ -47,6 +48,7 @@ pub(super) async fn adopt(
             next_rotation: None,
             trouble: None,
             missed_window: None,
+            lost: None,
         },
     };
     record.plan_next(now);
@@ -55,30 +57,61 @@ pub(super) async fn adopt(
     } else if let Err(error) = work::renew_by_manager(&mut record, patience, false).await {
         return first_rotation_failed(record, error).await;
     }
-    engine.storage.delete(&left).await?;
+    record.note();
+    if let Err(error) = engine.storage.delete(&left).await {
+        // Beside the role it does not count, and goes with it.
+        tracing::warn!(key = left, %error, "what an earlier static role left was not deleted");
+    }
     work::end_at_once(&mut record, patience).await;
     record.note();
-    Ok(super::summary::warnings(&record.entry, now))
+    Ok(super::summary::warnings(&engine, &record.entry, now).await)
 }
 
-/// Where Atlas may hold a new secret, the role stays and its rotation is finished by the tick; else
-/// nothing is left of it.
+/// What storage holds decides: the entry there may be all that knows of a secret in Atlas. It is
+/// erased only where no such secret is left; else the role stays and the tick finishes its rotation.
 async fn first_rotation_failed(
-    record: RoleRecord,
+    mut record: RoleRecord,
     error: EngineError,
 ) -> Result<Vec<String>, EngineError> {
-    if record.entry.renewal.pending.is_none() {
-        if record.erase().await.is_err() {
-            record.note();
+    let engine = Arc::clone(&record.engine);
+    let stored = match super::write::load(&engine, &record.name).await {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return Err(refusal(error)),
+        Err(unread) => {
+            tracing::warn!(
+                role = record.name, error = %chain(&unread),
+                "whether the static role is stored is not known: the tick looks"
+            );
+            engine.static_roles.forget();
+            return Err(error);
         }
-        return Err(error);
+    };
+    let published = record.entry.last_rotated.is_some();
+    let nothing_made = record.entry.renewal.pending.is_none() && !published;
+    if nothing_made && record.erase().await.is_ok() {
+        return Err(refusal(error));
     }
+    record.entry = stored;
     record.note();
     Ok(vec![format!(
         "the static role is stored, but its first rotation is not finished and is tried again \
          every minute: {}",
-        crate::vault::failure::chain(&error)
+        chain(&error)
     )])
+}
+
+/// Of a refused role nothing is stored, so that waiting does not help.
+fn refusal(error: EngineError) -> EngineError {
+    match error {
+        EngineError::Renewal(RenewalError::SlotsFull { kept, .. }) => {
+            EngineError::BadInput(format!(
+                "client_id: the account already holds two secrets, Atlas's limit, and {kept} may be \
+                 in use: delete it in Atlas if nobody needs it; or give the secret that is in use as \
+                 client_secret, with skip_initial_rotation=true if both are; nothing was stored"
+            ))
+        }
+        error => error,
+    }
 }
 
 /// Finds the account and proves what is given.

@@ -33,7 +33,7 @@ pub(super) async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Respo
         name,
     })?;
     Ok(Some(Response {
-        warnings: summary::warnings(&entry, now),
+        warnings: summary::warnings(&engine, &entry, now).await,
         ..Response::data(data)
     }))
 }
@@ -42,7 +42,8 @@ fn credential(entry: &StaticRoleEntry, now: DateTime<Utc>) -> Option<Data> {
     let current = entry.current.as_ref()?;
     let next_rotation = entry.due();
     // What readers hold is good until the next rotation, and for the overlap after it.
-    let until = next_rotation.into_iter().chain(current.expires_at).min();
+    let ends = entry.lost.or(current.expires_at);
+    let until = next_rotation.into_iter().chain(ends).min();
     let ttl = until.map_or(0, |until| (until - now).num_seconds().max(0));
     let value = json!({
         "client_id": entry.client_id,

@@ -17,11 +17,12 @@ pub(super) async fn delete(
     call: Call,
 ) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
+    let deadline = call.caller.deadline;
+    let _turn_of_name = engine.static_roles.lock_name(&name, deadline).await?;
     let Some(entry) = load(&engine, &name).await? else {
         return Ok(None);
     };
     let client_id = entry.client_id;
-    let deadline = call.caller.deadline;
     let _turn = engine.static_roles.lock(&client_id, deadline).await?;
     let Some(entry) = load(&engine, &name).await? else {
         return Ok(None);

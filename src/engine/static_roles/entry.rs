@@ -12,7 +12,8 @@ use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
 
 /// Default of `overlap`.
 pub(super) const DEFAULT_OVERLAP: Duration = Duration::from_hours(1);
-/// A rotation that would come after the secret's end comes this long before it instead.
+/// A rotation that would come after the secret's end comes this long before it instead, or a
+/// quarter of the secret's life, whichever is less.
 const BEFORE_THE_END: TimeDelta = TimeDelta::days(1);
 /// Between two rotations that nobody asked for.
 pub(super) const SMALLEST_GAP: TimeDelta = TimeDelta::minutes(1);
@@ -120,6 +121,9 @@ pub(crate) struct StaticRoleEntry {
     /// The last rotation that did not begin within its window, until one succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) missed_window: Option<DateTime<Utc>>,
+    /// Since when Atlas is known to have the present secret no more: somebody deleted it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lost: Option<DateTime<Utc>>,
 }
 
 impl StaticRoleEntry {
@@ -136,14 +140,20 @@ impl StaticRoleEntry {
         self.current.as_ref()?.expires_at
     }
 
-    /// When the rotation that comes by itself is due: as planned, but before the secret's end.
+    /// When the rotation that comes by itself is due: as planned, but before the secret's end, and
+    /// at once after the secret was lost.
     pub(super) fn due(&self) -> Option<DateTime<Utc>> {
         let planned = self.next_rotation?;
+        if self.lost.is_some() {
+            return self.lost;
+        }
         let too_late = self.expires_at().filter(|end| *end <= planned);
-        Some(too_late.map_or(planned, |end| {
-            let earliest = self.last_rotated.map(|last| last + SMALLEST_GAP);
-            let early = end - BEFORE_THE_END;
-            earliest.map_or(early, |earliest| early.max(earliest))
+        Some(too_late.map_or(planned, |end| match self.last_rotated {
+            Some(last) => {
+                let early = end - BEFORE_THE_END.min((end - last) / 4);
+                early.max(last + SMALLEST_GAP)
+            }
+            None => end - BEFORE_THE_END,
         }))
     }
 
@@ -152,10 +162,16 @@ impl StaticRoleEntry {
         self.due() != self.next_rotation
     }
 
+    /// When the rotation that is to be finished was begun. A role without a secret has its first one
+    /// to come, whatever became of earlier tries.
+    fn begun(&self) -> Option<DateTime<Utc>> {
+        let pending = self.renewal.pending.as_ref().map(|pending| pending.since);
+        pending.or_else(|| self.current.is_none().then_some(DateTime::UNIX_EPOCH))
+    }
+
     /// When there is something to do next.
     pub(super) fn wake(&self) -> Option<DateTime<Utc>> {
-        let pending = self.renewal.pending.as_ref().map(|pending| pending.since);
-        let rotation = pending.into_iter().chain(self.due()).min();
+        let rotation = self.begun().into_iter().chain(self.due()).min();
         let not_before = self.trouble.as_ref().map(|trouble| trouble.next_try);
         let rotation = rotation.map(|due| not_before.map_or(due, |next| due.max(next)));
         let retiring = self.renewal.retiring.iter().map(|each| each.look_at);
@@ -164,17 +180,18 @@ impl StaticRoleEntry {
 
     /// Whether a rotation, new or begun, is to be worked on.
     pub(super) fn rotation_is_due(&self, now: DateTime<Utc>) -> bool {
-        let begun = self.renewal.pending.is_some();
         let waits = self.trouble.as_ref().is_some_and(|t| t.next_try > now);
-        !waits && (begun || self.due().is_some_and(|due| due <= now))
+        !waits && (self.begun().is_some() || self.due().is_some_and(|due| due <= now))
     }
 
-    /// What is to be expected of the present secret.
+    /// What is to be expected of the present secret; whether rotations are held is the
+    /// configuration's to say.
     pub(super) fn outlook(&self) -> Outlook {
         Outlook {
-            expires_at: self.expires_at(),
+            expires_at: self.lost.or(self.expires_at()),
             next_rotation: self.due(),
             failing: self.trouble.is_some(),
+            held: false,
         }
     }
 }
@@ -218,6 +235,25 @@ mod tests {
         assert_eq!(entry.due(), Some(now + TimeDelta::days(6)));
         entry.last_rotated = Some(now + TimeDelta::days(7));
         assert!(entry.due() > entry.last_rotated);
+        // A short life is used for the most part.
+        entry.last_rotated = Some(now + TimeDelta::hours(6 * 24 + 16));
+        assert_eq!(
+            entry.due(),
+            Some(now + TimeDelta::hours(7 * 24 - 2)),
+            "two of eight hours"
+        );
+    }
+
+    #[test]
+    fn a_role_without_a_secret_is_due_even_where_rotation_is_by_hand() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let mut entry = entry();
+        assert!(entry.rotation_is_due(now));
+        assert!(entry.wake().is_some_and(|wake| wake <= now));
+        let secret = json!({"client_secret": "x"});
+        entry.current = serde_json::from_value(secret).expect("a secret");
+        assert!(!entry.rotation_is_due(now));
+        assert_eq!(entry.wake(), None);
     }
 
     #[test]

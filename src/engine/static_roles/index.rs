@@ -3,25 +3,23 @@
 //! Due times live in storage. Memory is filled from there the first time it is needed, and again
 //! after another node changed a role; only the node that may write does either.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::entry::StaticRoleEntry;
 use crate::atlas::ClientId;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::RenewalError;
-use crate::engine::schedule::Outlook;
+use crate::engine::schedule::{Outlook, Trouble};
+use crate::engine::turns::{Turn, Turns};
 use crate::engine::{keys, stored};
 use crate::vault::Storage;
 
 /// Entries read in one listing.
 const PAGE: usize = 500;
-/// Locks that nobody holds are forgotten above this number.
-const MAX_LOCKS: usize = 1_024;
 /// How often an account is looked at though nothing is due: somebody may have changed it in Atlas.
 const LOOK_EVERY: TimeDelta = TimeDelta::days(1);
 
@@ -35,22 +33,24 @@ pub(super) struct Brief {
     /// When to look at the account though nothing is due.
     pub(super) look: DateTime<Utc>,
     pub(super) outlook: Outlook,
-    /// Failures in a row and the last reason.
-    pub(super) failing: Option<(u32, String)>,
+    /// The present series of failures.
+    pub(super) trouble: Option<Trouble>,
     /// The mark of its end that the log has told.
     pub(super) told: Option<usize>,
 }
 
 impl Brief {
     fn of(name: &str, leaving: bool, entry: &StaticRoleEntry, looked_at: DateTime<Utc>) -> Self {
-        let trouble = entry.trouble.as_ref();
+        let look = looked_at + LOOK_EVERY;
+        let next_try = entry.trouble.as_ref().map(|trouble| trouble.next_try);
         Self {
             name: name.to_owned(),
             leaving,
             wake: entry.wake(),
-            look: looked_at + LOOK_EVERY,
+            // What failed, a look or a rotation that is not due, is settled by the next look.
+            look: next_try.map_or(look, |next_try| next_try.min(look)),
             outlook: entry.outlook(),
-            failing: trouble.map(|trouble| (trouble.failures, trouble.error.clone())),
+            trouble: entry.trouble.clone(),
             told: None,
         }
     }
@@ -61,7 +61,8 @@ impl Brief {
 pub(crate) struct StaticRoles {
     state: Mutex<State>,
     filling: tokio::sync::Mutex<()>,
-    locks: Mutex<HashMap<ClientId, Arc<tokio::sync::Mutex<()>>>>,
+    accounts: Turns<ClientId>,
+    names: Turns<String>,
 }
 
 #[derive(Default)]
@@ -89,22 +90,28 @@ impl StaticRoles {
         self.state().filled = false;
     }
 
-    /// Waits for the account's turn: two rotations of one account never overlap.
-    pub(super) async fn lock(
+    /// Waits for the account's turn: two rotations of one account never overlap, and whoever takes an
+    /// account for something else does so with its turn.
+    pub(crate) async fn lock(
         &self,
         client_id: &ClientId,
         deadline: Instant,
-    ) -> Result<OwnedMutexGuard<()>, EngineError> {
-        let lock = {
-            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-            if locks.len() >= MAX_LOCKS {
-                locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-            }
-            Arc::clone(locks.entry(client_id.clone()).or_default())
-        };
-        timeout_at(deadline, lock.lock_owned())
-            .await
-            .map_err(|_| RenewalError::Busy.into())
+    ) -> Result<Turn, EngineError> {
+        let turn = self.accounts.wait(client_id, deadline).await;
+        turn.ok_or_else(|| RenewalError::Busy.into())
+    }
+
+    /// Waits for the name's turn: a name becomes another account's, or nobody's, only with it. It is
+    /// waited for before the account's.
+    pub(super) async fn lock_name(
+        &self,
+        name: &String,
+        deadline: Instant,
+    ) -> Result<Turn, EngineError> {
+        let turn = self.names.wait(name, deadline).await;
+        turn.ok_or_else(|| EngineError::Busy {
+            what: format!("static role {name:?}"),
+        })
     }
 
     /// Notes a role as it is stored now.

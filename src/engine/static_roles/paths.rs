@@ -116,8 +116,11 @@ async fn list_roles(engine: Arc<Engine>, call: Call) -> Result<Option<Response>,
 async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let entry = load(&engine, &name(&call)).await?;
     let now = engine.clock.now();
-    Ok(entry.map(|entry| Response {
-        warnings: summary::warnings(&entry, now),
+    let Some(entry) = entry else {
+        return Ok(None);
+    };
+    Ok(Some(Response {
+        warnings: summary::warnings(&engine, &entry, now).await,
         ..Response::data(summary::shown(&entry))
     }))
 }

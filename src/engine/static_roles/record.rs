@@ -54,6 +54,13 @@ impl RoleRecord {
         Ok(self.engine.storage.delete(&self.key()).await?)
     }
 
+    /// After a failed write: what storage holds is what there is. Unread, nothing is known better.
+    pub(super) async fn reload(&mut self) {
+        if let Ok(Some(entry)) = stored::load(&*self.engine.storage, &self.key()).await {
+            self.entry = entry;
+        }
+    }
+
     /// Signed in as whoever manages the account now.
     pub(super) async fn manager(&self) -> Result<Manager, EngineError> {
         let secret = self.entry.current.as_ref().map(|held| &held.client_secret);
@@ -97,6 +104,7 @@ impl Record for RoleRecord {
         self.entry.last_rotated = Some(now);
         self.entry.trouble = None;
         self.entry.missed_window = None;
+        self.entry.lost = None;
         self.plan_next(now);
     }
 

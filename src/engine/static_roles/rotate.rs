@@ -52,7 +52,7 @@ pub(super) async fn rotate(
     let outcome = work::rotate(&mut record, patience, force).await;
     record.note();
     outcome?;
-    let warnings = summary::warnings(&record.entry, now);
+    let warnings = summary::warnings(&engine, &record.entry, now).await;
     Ok(Some(Response {
         warnings,
         ..Response::data(summary::rotated(&record.entry))

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::entry::{Mode, StaticRoleEntry};
 use crate::engine::Engine;
+use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
 use crate::vault::Data;
 
@@ -59,7 +60,11 @@ pub(super) fn rotated(entry: &StaticRoleEntry) -> Data {
 }
 
 /// What readers should know.
-pub(super) fn warnings(entry: &StaticRoleEntry, now: DateTime<Utc>) -> Vec<String> {
+pub(super) async fn warnings(
+    engine: &Engine,
+    entry: &StaticRoleEntry,
+    now: DateTime<Utc>,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(trouble) = &entry.trouble {
         warnings.push(format!(
@@ -84,9 +89,22 @@ pub(super) fn warnings(entry: &StaticRoleEntry, now: DateTime<Utc>) -> Vec<Strin
         Mode::Admin => "rotate it now, with rotate-role",
         Mode::Own => "write a working one by hand",
     };
-    let outlook = entry.outlook();
+    if let Some(lost) = entry.lost {
+        warnings.push(format!(
+            "the client_secret was deleted in Atlas, as was noticed at {lost}: {remedy}"
+        ));
+        return warnings;
+    }
+    let outlook = entry.outlook().with_held(is_held(engine, entry, now).await);
     warnings.extend(outlook.warning("the client_secret", remedy, now));
     warnings
+}
+
+/// Whether rotations are held, asked only where it matters. Readers get their secret whatever is
+/// wrong with the configuration.
+async fn is_held(engine: &Engine, entry: &StaticRoleEntry, now: DateTime<Utc>) -> bool {
+    let held = entry.outlook().with_held(true);
+    held.mark(now).is_some() && deletions_held(engine).await.unwrap_or(false)
 }
 
 /// How the mount's static roles are doing, for its status.
@@ -95,12 +113,18 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
     let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
     let roles = briefs.values().filter(|brief| !brief.leaving);
     let failing = roles.clone().filter_map(|brief| {
-        let (failures, error) = brief.failing.as_ref()?;
-        Some(json!({"name": brief.name, "failures": failures, "last_error": error}))
+        let trouble = brief.trouble.as_ref()?;
+        Some(json!({
+            "name": brief.name,
+            "failures": trouble.failures,
+            "last_error": trouble.error,
+            "next_try": trouble.next_try,
+        }))
     });
+    let held = deletions_held(engine).await?;
     let ending = roles
         .clone()
-        .filter(|brief| brief.outlook.mark(now).is_some());
+        .filter(|brief| brief.outlook.with_held(held).mark(now).is_some());
     let next = roles
         .clone()
         .filter_map(|brief| brief.outlook.next_rotation)

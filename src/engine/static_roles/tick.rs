@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::index::Brief;
 use super::work::work;
@@ -25,15 +26,17 @@ const ROUND: Duration = Duration::from_secs(45);
 pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
+    let held = deletions_held(engine).await?;
     for (client_id, brief) in briefs.iter().filter(|(_, brief)| !brief.leaving) {
         let what = format!("the secret of static role {:?}", brief.name);
-        let mark = log_marks(&brief.outlook, &what, brief.told, now);
+        let outlook = brief.outlook.with_held(held);
+        let mark = log_marks(&outlook, &what, brief.told, now);
         if mark != brief.told {
             engine.static_roles.told(client_id, mark);
         }
     }
     // A rotation deletes what it replaces, so it waits as well.
-    if deletions_held(engine).await? {
+    if held {
         return Ok(());
     }
     let mut due: Vec<(DateTime<Utc>, ClientId, Brief)> = briefs
@@ -58,7 +61,8 @@ async fn round(engine: &Arc<Engine>, due: Vec<(DateTime<Utc>, ClientId, Brief)>)
         if working.len() >= AT_ONCE {
             told(working.join_next().await);
         }
-        working.spawn(work(Arc::clone(engine), client_id, brief));
+        let work = work(Arc::clone(engine), client_id, brief);
+        working.spawn(work.in_current_span());
     }
     while let Some(outcome) = working.join_next().await {
         told(Some(outcome));
@@ -66,10 +70,14 @@ async fn round(engine: &Arc<Engine>, due: Vec<(DateTime<Utc>, ClientId, Brief)>)
 }
 
 /// Failures of Atlas are noted with the role; what is left are those of storage.
-fn told(outcome: Option<Result<Result<(), EngineError>, tokio::task::JoinError>>) {
+pub(super) fn told(outcome: Option<Result<Result<(), EngineError>, tokio::task::JoinError>>) {
     match outcome {
         Some(Ok(Err(error))) => tracing::debug!(%error, "work on a static role did not succeed"),
-        Some(Err(error)) => tracing::error!(%error, "work on a static role ended in a fault"),
+        // The error's own text holds the words of a panic, which may hold anything.
+        Some(Err(error)) => {
+            let panicked = error.is_panic();
+            tracing::error!(panicked, "work on a static role ended in a fault");
+        }
         Some(Ok(Ok(()))) | None => {}
     }
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use super::entry::StaticRoleEntry;
 use super::index::Brief;
 use super::record::RoleRecord;
-use crate::atlas::{Atlas, ClientId, Patience, Priority};
+use crate::atlas::{Atlas, ClientId, Patience, Priority, SecretState};
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{
-    Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, renew, retire,
+    Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, prove, renew,
+    retire,
 };
 use crate::engine::schedule::Trouble;
 use crate::engine::{Engine, keys, stored};
@@ -38,7 +40,9 @@ pub(super) async fn work(
     } else {
         keys::static_role(&brief.name)
     };
-    let Some(entry) = stored::load(&*engine.storage, &key).await? else {
+    let entry: Option<StaticRoleEntry> = stored::load(&*engine.storage, &key).await?;
+    // The name may be another account's by now, whose turn this is not.
+    let Some(entry) = entry.filter(|entry| entry.client_id == client_id) else {
         engine.static_roles.drop(&client_id);
         return Ok(());
     };
@@ -53,6 +57,9 @@ pub(super) async fn work(
         return leave(&mut record, patience).await;
     }
     let outcome = attend(&mut record, brief.look, patience).await;
+    if matches!(outcome, Err(EngineError::Storage(_))) {
+        record.reload().await;
+    }
     record.note();
     outcome
 }
@@ -74,6 +81,10 @@ async fn attend(
         rotate(record, patience, false).await?;
     } else if look_at <= now {
         inspect(record, patience).await?;
+        // Without its secret no reader gets on.
+        if record.entry.rotation_is_due(now) {
+            rotate(record, patience, false).await?;
+        }
     }
     outcome
 }
@@ -107,10 +118,12 @@ pub(super) async fn rotate(
     patience: Patience,
     force: bool,
 ) -> Result<(), EngineError> {
-    let outcome = renew_by_manager(record, patience, force).await;
-    if let Err(error) = &outcome {
-        note_failure(record, error).await;
-        return outcome;
+    if let Err(error) = renew_by_manager(record, patience, force).await {
+        if matches!(error, EngineError::Storage(_)) {
+            record.reload().await;
+        }
+        note_failure(record, &error).await;
+        return Err(error);
     }
     tracing::info!(role = record.name, client_id = %record.entry.client_id, "rotated");
     end_at_once(record, patience).await;
@@ -161,10 +174,17 @@ async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), Engi
     let engine = Arc::clone(&record.engine);
     let tools = tools(record, &engine, &manager.atlas, patience).await;
     let outcome = look(record, &tools).await;
+    let outcome = match outcome {
+        Ok((secrets, learnt)) => {
+            let news = find_lost(record, &tools, &secrets).await;
+            news.map(|news| news || learnt)
+        }
+        Err(error) => Err(error),
+    };
     match manager.done(outcome).await {
-        Ok((_, learnt)) => {
-            // No rotation is due: trouble noted here is that of an earlier look.
-            if learnt || record.entry.trouble.take().is_some() {
+        Ok(learnt) => {
+            // No rotation was due: trouble noted here is that of an earlier look.
+            if record.entry.trouble.take().is_some() || learnt {
                 record.store().await?;
             }
             Ok(())
@@ -174,6 +194,54 @@ async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), Engi
             Err(error)
         }
     }
+}
+
+/// Finds out whether somebody deleted the present secret: it is not listed, and mints no token. The
+/// list alone proves nothing, as Atlas may not show at once what is new. True: this is news.
+async fn find_lost(
+    record: &mut RoleRecord,
+    tools: &Tools<'_>,
+    secrets: &[SecretState],
+) -> Result<bool, EngineError> {
+    let Some(current) = &record.entry.current else {
+        return Ok(false);
+    };
+    let listed = secrets.iter().any(|state| match &current.id {
+        Some(id) => state.id == *id,
+        None => state.may_be(&current.client_secret),
+    });
+    let mut lost = None;
+    if !listed {
+        let client_id = &record.entry.client_id;
+        let proof = prove(
+            tools.atlas,
+            client_id,
+            &current.client_secret,
+            tools.patience,
+        )
+        .await;
+        match proof {
+            Ok(()) => {}
+            Err(error) if error.is_unauthenticated() => {
+                lost = record.entry.lost.or(Some(tools.engine.clock.now()));
+            }
+            Err(error) => {
+                return Err(EngineError::atlas(
+                    "proving the present secret by minting a token",
+                    error,
+                ));
+            }
+        }
+    }
+    let news = lost.is_some() != record.entry.lost.is_some();
+    if news && lost.is_some() {
+        tracing::warn!(
+            role = record.name, client_id = %record.entry.client_id,
+            "the present secret was deleted in Atlas"
+        );
+    }
+    record.entry.lost = lost;
+    Ok(news)
 }
 
 async fn note_failure(record: &mut RoleRecord, error: &EngineError) {

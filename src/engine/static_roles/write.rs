@@ -35,6 +35,8 @@ pub(super) async fn write(
     let name = name(&call);
     let now = engine.clock.now();
     let mut faults = Faults::new();
+    let roles = &engine.static_roles;
+    let _turn_of_name = roles.lock_name(&name, call.caller.deadline).await?;
     let stored = load(&engine, &name).await?;
     let input = Input::read(&call.fields, stored.as_ref(), now, &mut faults);
     let Some(input) = input.filter(|_| faults.is_empty()) else {
@@ -44,9 +46,8 @@ pub(super) async fn write(
         deadline: call.caller.deadline,
         priority: Priority::Issue,
     };
-    let roles = &engine.static_roles;
     let _turn = roles.lock(&input.client_id, patience.deadline).await?;
-    // It may have been rotated, or deleted, while this request waited for its turn.
+    // It may have been rotated while this request waited for the account's turn.
     match load(&engine, &name).await? {
         Some(entry) if entry.client_id == input.client_id => {
             let mut record = RoleRecord {
@@ -56,7 +57,8 @@ pub(super) async fn write(
                 entry,
             };
             change(&mut record, input, patience).await?;
-            Ok(answer(super::summary::warnings(&record.entry, now)))
+            let warnings = super::summary::warnings(&record.engine, &record.entry, now).await;
+            Ok(answer(warnings))
         }
         Some(_) => Err(EngineError::BadInput(
             "client_id: cannot be changed: delete the static role and write another".to_owned(),
@@ -118,6 +120,7 @@ fn replace_by_hand(
     given: crate::engine::renewal::Held,
     now: chrono::DateTime<chrono::Utc>,
 ) {
+    record.entry.lost = None;
     let replaced = record.entry.current.replace(given);
     let id = record
         .entry

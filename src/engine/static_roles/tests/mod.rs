@@ -3,8 +3,13 @@
 mod adoption;
 mod faults;
 mod leaving;
+mod limits;
+mod logs;
+mod lost;
+mod outlook;
 mod own;
 mod schedules;
+mod storage_faults;
 mod throng;
 mod two_hundred;
 
@@ -39,6 +44,18 @@ impl Rotated {
             "{written:?}"
         );
         rotated
+    }
+
+    /// A mount and an account that no role has yet.
+    async fn not_yet_adopted(roles: Value) -> Self {
+        let mount = TestMount::configured().await;
+        let account = mount.atlas.account(roles).await;
+        Self { mount, account }
+    }
+
+    /// What a read warns of.
+    async fn warnings(&self, path: &str) -> Vec<String> {
+        refusal(self.mount.read(path).await).expect("a read")
     }
 
     fn role(&self, options: Value) -> Value {

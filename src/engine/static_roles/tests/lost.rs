@@ -1,0 +1,95 @@
+//! A present secret that somebody deleted in Atlas.
+
+use super::*;
+
+impl Rotated {
+    /// Somebody deletes every secret of the account.
+    async fn delete_secrets_by_hand(&self) {
+        for id in self.mount.atlas.secrets(&self.account.client_id).await {
+            let path = format!("/secrets/{id}");
+            self.mount.atlas.control("DELETE", &path, Value::Null).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_was_deleted_by_hand_is_replaced_within_a_day() {
+    let app = Rotated::with(json!({"rotation_period": "30d"})).await;
+    app.pass(HOUR + 1).await;
+    app.delete_secrets_by_hand().await;
+    assert!(!app.works().await);
+    app.pass(DAY).await;
+    assert!(app.works().await);
+    assert_eq!(app.warnings("static-creds/app").await, [""; 0]);
+    app.pass(2 * HOUR).await;
+    assert_eq!(app.secrets_at_atlas().await, 1);
+}
+
+#[tokio::test]
+async fn where_rotation_is_by_hand_a_deleted_secret_is_warned_of() {
+    let app = Rotated::with(json!({})).await;
+    app.pass(HOUR + 1).await;
+    app.delete_secrets_by_hand().await;
+    app.pass(DAY).await;
+    for path in ["static-creds/app", "static-roles/app"] {
+        let warnings = app.warnings(path).await;
+        assert!(
+            warnings
+                .iter()
+                .any(|told| told.contains("deleted in Atlas")),
+            "{path}: {warnings:?}"
+        );
+    }
+    assert_eq!(app.creds().await["ttl"], json!(0));
+    assert_eq!(status(&app).await["expiring_roles"], json!(["app"]));
+    app.mount
+        .write("rotate-role/app", json!({}))
+        .await
+        .expect("rotated");
+    assert!(app.works().await);
+    assert_eq!(app.warnings("static-creds/app").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_account_that_rotates_itself_tells_of_its_deleted_secret() {
+    let app = Rotated::not_yet_adopted(json!(["ORG_OWNER"])).await;
+    app.write(json!({
+        "rotation_mode": "self", "client_secret": app.account.secret, "rotation_period": "30d",
+    }))
+    .await
+    .expect("a role");
+    app.pass(HOUR + 1).await;
+    app.delete_secrets_by_hand().await;
+    app.pass(DAY).await;
+    let warnings = app.warnings("static-creds/app").await;
+    assert!(
+        warnings
+            .iter()
+            .any(|told| told.contains("write a working one")),
+        "{warnings:?}"
+    );
+}
+
+/// Atlas may not list for a while what it made a moment ago.
+#[tokio::test]
+async fn a_secret_that_is_not_listed_yet_is_not_taken_for_deleted() {
+    let mut app = Rotated::with(json!({"rotation_period": "30d"})).await;
+    app.pass(HOUR + 1).await;
+    app.mount
+        .atlas
+        .set(json!({"read_lag_after_create_seconds": 3_600}))
+        .await;
+    app.mount
+        .write("rotate-role/app", json!({}))
+        .await
+        .expect("rotated");
+    let secret = app.secret().await;
+    app.mount.restart().await;
+    app.mount.atlas.forget_requests().await;
+    app.pass(1).await;
+    app.pass(61).await;
+    let asked = app.mount.atlas.operations().await;
+    assert_eq!(asked["getOrgServiceAccount"], json!(1), "looked: {asked}");
+    assert_eq!(app.secret().await, secret);
+    assert_eq!(app.warnings("static-creds/app").await, [""; 0]);
+}
