@@ -9,6 +9,8 @@ mod rotate_entry;
 mod rotate_fault_tests;
 mod rotate_record;
 mod rotate_removal;
+#[cfg(test)]
+mod rotate_stray_tests;
 mod rotate_successor;
 #[cfg(test)]
 mod rotate_tests;

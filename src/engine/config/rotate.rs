@@ -44,7 +44,11 @@ pub(super) fn path() -> Path<Engine> {
         )
         .field(
             Field::boolean("force")
-                .about("Rotate even right after another rotation.")
+                .about(
+                    "Rotate even right after another rotation; and where a service account \
+                     already holds two secrets, delete at once the one that is not in use here, \
+                     whoever uses it.",
+                )
                 .default(false),
         )
         .operation(
@@ -64,10 +68,11 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     let mut record = record.ok_or(EngineError::NotConfigured)?;
     let to = wanted(&call, record.entry.root_type())?;
     let now = engine.clock.now();
+    let force = call.fields.boolean("force").unwrap_or(false);
     let last = record.entry.rotation.last_rotated;
     if let Some(last) = last
         && now < last + SMALLEST_GAP
-        && !call.fields.boolean("force").unwrap_or(false)
+        && !force
     {
         return Err(RenewalError::TooSoon {
             seconds_ago: (now - last).num_seconds(),
@@ -75,7 +80,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
         }
         .into());
     }
-    rotate(&mut record, to, patience).await?;
+    rotate(&mut record, to, force, patience).await?;
     Ok(Some(Response {
         warnings: rotate_tick::warnings(&record.entry, now),
         ..Response::data(told(&record))
@@ -121,13 +126,15 @@ fn told(record: &RootRecord) -> Data {
 }
 
 /// Rotates now, and removes the old credential if no request works with it any more; else the tick
-/// does that. A failure is noted with the configuration.
+/// does that. A failure is noted with the configuration. `force` deletes another secret of the
+/// account that is in the way, even if it is in use.
 pub(super) async fn rotate(
     record: &mut RootRecord,
     to: RootType,
+    force: bool,
     patience: Patience,
 ) -> Result<(), EngineError> {
-    let outcome = replace(record, to, patience).await;
+    let outcome = replace(record, to, force, patience).await;
     if let Err(error) = &outcome {
         note_failure(record, error).await;
         return outcome;
@@ -144,11 +151,12 @@ pub(super) async fn rotate(
 async fn replace(
     record: &mut RootRecord,
     to: RootType,
+    force: bool,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let present = record.entry.root_type();
     if (present, to) == (RootType::ServiceAccount, RootType::ServiceAccount) {
-        return renew_secret(record, patience).await;
+        return renew_secret(record, force, patience).await;
     }
     // What an earlier attempt may have left is looked at before anything new is made.
     let linked = record.engine.connection.linked().await?;
@@ -160,7 +168,11 @@ async fn replace(
     rotate_successor::succeed(record, to, patience).await
 }
 
-async fn renew_secret(record: &mut RootRecord, patience: Patience) -> Result<(), EngineError> {
+async fn renew_secret(
+    record: &mut RootRecord,
+    force: bool,
+    patience: Patience,
+) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let linked = engine.connection.linked().await?;
     let org = record.entry.organization_id.clone();
@@ -173,7 +185,7 @@ async fn renew_secret(record: &mut RootRecord, patience: Patience) -> Result<(),
         lifetime,
     };
     let before = record.entry.rotation.last_rotated;
-    let outcome = renew(&mut record.account()?, &tools, false).await;
+    let outcome = renew(&mut record.account()?, &tools, force).await;
     if outcome.is_err() && record.entry.rotation.last_rotated != before {
         // Published, but not known to be stored: what is stored decides.
         engine.connection.reset();

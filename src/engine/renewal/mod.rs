@@ -9,6 +9,7 @@ mod proof;
 mod record;
 mod retire;
 mod slots;
+mod standing;
 mod steps;
 
 pub(crate) use error::RenewalError;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::record::{Record, Retiring, Tools};
-use super::slots::{kept_may_go, look, remove};
-use crate::atlas::SecretState;
+use super::slots::{look, remove};
+use super::standing::{is_current, kept_may_go, may_be_current};
 use crate::engine::error::EngineError;
 
 /// A secret that is still in use is looked at again after a quarter of the overlap, within this.
@@ -49,7 +49,10 @@ async fn retire_due(
         let state = secrets.iter().find(|state| state.id == each.id);
         match state {
             Some(state) if is_current(record, state) => {}
-            Some(state) if !kept_may_go(record, state, each.since, now) => {
+            Some(state)
+                if may_be_current(record, state)
+                    || !kept_may_go(record, state, each.since, now) =>
+            {
                 wait_on(record, &each, now);
                 continue;
             }
@@ -60,12 +63,6 @@ async fn retire_due(
         retiring.retain(|kept| kept.id != each.id);
     }
     Ok(())
-}
-
-/// The present secret is never removed, whatever a record says.
-fn is_current(record: &dyn Record, state: &SecretState) -> bool {
-    let current = record.current().and_then(|held| held.id);
-    current.as_ref() == Some(&state.id)
 }
 
 fn wait_on(record: &mut dyn Record, each: &Retiring, now: DateTime<Utc>) {
