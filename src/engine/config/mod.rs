@@ -7,6 +7,8 @@ mod rotate;
 mod rotate_entry;
 #[cfg(test)]
 mod rotate_fault_tests;
+#[cfg(test)]
+mod rotate_lost_tests;
 mod rotate_record;
 mod rotate_removal;
 #[cfg(test)]

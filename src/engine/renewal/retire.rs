@@ -5,8 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::record::{Record, Retiring, Tools};
-use super::slots::{look, remove};
+use super::slots::{look, remove, written_first};
 use super::standing::{is_current, kept_may_go, may_be_current};
+use crate::atlas::SecretState;
 use crate::engine::error::EngineError;
 
 /// A secret that is still in use is looked at again after a quarter of the overlap, within this.
@@ -89,16 +90,13 @@ pub(crate) async fn discard_pending(
     let Some(pending) = record.renewal().pending.clone() else {
         return Ok(());
     };
-    if let Some(id) = pending.made.and_then(|held| held.id) {
-        remove(record, tools, &id).await?;
+    if let Some(id) = pending.made.as_ref().and_then(|held| held.id.as_ref()) {
+        written_first(record, tools, id).await?;
     } else {
         let (secrets, _) = look(record, tools).await?;
-        let current = record.current().and_then(|held| held.id);
-        for state in secrets {
-            let ours = Some(&state.id) == current.as_ref();
-            if !ours && !pending.known.contains(&state.id) {
-                remove(record, tools, &state.id).await?;
-            }
+        let lost = |state: &&SecretState| !may_be_current(record, state) && pending.has_lost(state);
+        for state in secrets.iter().filter(lost) {
+            written_first(record, tools, &state.id).await?;
         }
     }
     record.renewal_mut().pending = None;

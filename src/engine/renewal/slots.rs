@@ -66,7 +66,7 @@ pub(super) async fn make_room(
     for state in secrets {
         match standing(record, &state, now) {
             Standing::Useless => {
-                remove(record, tools, &state.id).await?;
+                written_first(record, tools, &state.id).await?;
                 forget(record, &state.id);
                 continue;
             }
@@ -116,7 +116,7 @@ async fn free_a_slot(
                 "a secret that was not made here is removed to make room for a new one"
             );
         }
-        remove(record, tools, &state.id).await?;
+        written_first(record, tools, &state.id).await?;
         forget(record, &state.id);
         left.retain(|each| each.id != state.id);
     }
@@ -137,6 +137,17 @@ fn in_the_way(
     retiring.sort_by_key(|each| each.since);
     let place = |kept: &Retiring| left.iter().find(|state| state.id == kept.id).cloned();
     retiring.into_iter().find_map(place)
+}
+
+/// Deletes a secret that was not put aside for that when it was replaced. The record is written before:
+/// a node that no longer is the active one fails there, and deletes nothing by what it knew.
+pub(super) async fn written_first(
+    record: &dyn Record,
+    tools: &Tools<'_>,
+    id: &SecretId,
+) -> Result<(), EngineError> {
+    record.store().await?;
+    remove(record, tools, id).await
 }
 
 /// Deletes a secret of the account; one that is gone already is fine.

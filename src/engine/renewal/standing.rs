@@ -30,11 +30,8 @@ pub(super) fn standing(record: &dyn Record, state: &SecretState, now: DateTime<U
     if is_current(record, state) || made == Some(&state.id) {
         return Standing::Ours;
     }
-    let lost = renewal
-        .pending
-        .as_ref()
-        .is_some_and(|pending| pending.made.is_none() && !pending.known.contains(&state.id));
-    if lost || state.is_expired(now) {
+    let pending = renewal.pending.as_ref();
+    if pending.is_some_and(|pending| pending.has_lost(state)) || state.is_expired(now) {
         return Standing::Useless;
     }
     if renewal.retiring.iter().any(|each| each.id == state.id) {
