@@ -17,6 +17,8 @@ mod rotate_successor;
 #[cfg(test)]
 mod rotate_tests;
 mod rotate_tick;
+#[cfg(test)]
+mod rotate_timing_tests;
 
 pub(crate) use entry::ConfigEntry;
 pub(crate) use paths::deletions_held;

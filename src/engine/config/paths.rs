@@ -163,6 +163,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         linked.organization_id.clone_from(&entry.organization_id);
         rotate::learn(&engine, &linked.atlas, &mut entry, patience).await;
         learn(&linked, &mut entry, patience, &mut warnings).await;
+        let limit = rotate::warning_of_limit(&engine, &linked.atlas, &entry, patience).await;
+        warnings.extend(limit);
     }
     linked.organization_owner = entry.organization_owner;
     if entry.hold_deletions {

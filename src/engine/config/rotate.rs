@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use serde_json::json;
 
-use super::rotate_entry::RootType;
+use super::rotate_entry::{RootType, SMALLEST_GAP};
 use super::rotate_record::RootRecord;
 use super::rotate_removal::settle;
 use super::{rotate_successor, rotate_tick};
@@ -18,8 +17,6 @@ use crate::framework::{Call, Display, Field, Path, PathOperation};
 use crate::vault::failure::chain;
 use crate::vault::{Data, Operation, Response};
 
-/// Between two rotations, unless one is forced.
-const SMALLEST_GAP: TimeDelta = TimeDelta::minutes(1);
 /// The most credentials that wait to be removed before no more are made.
 const MAX_REMOVALS: usize = 4;
 
@@ -258,6 +255,33 @@ async fn note_failure(record: &mut RootRecord, error: &EngineError) {
     if let Err(error) = record.store().await {
         tracing::warn!(error = %chain(&error), "the failure was not stored");
     }
+}
+
+/// Tells of a time between rotations that the organization's limit on secrets does not allow.
+pub(super) async fn warning_of_limit(
+    engine: &Engine,
+    atlas: &Atlas,
+    entry: &super::ConfigEntry,
+    patience: Patience,
+) -> Option<String> {
+    let (Some(_), Some(org)) = (&entry.client_id, &entry.organization_id) else {
+        return None;
+    };
+    let now = engine.clock.now();
+    let wanted = entry.rotation.plan().gaps(now)?.longest;
+    let limit = engine.longest_secrets.of(atlas, org, now, patience).await;
+    let field = if entry.rotation.timing.schedule.is_empty() {
+        "rotation_period"
+    } else {
+        "rotation_schedule"
+    };
+    (wanted >= limit.duration()).then(|| {
+        format!(
+            "{field}: the organization lets a secret live for {} h only, no longer than the time \
+             between two rotations: the secret is rotated before its end instead",
+            limit.get()
+        )
+    })
 }
 
 /// What Atlas tells of the secret that is being configured, if it tells.

@@ -1,0 +1,83 @@
+//! When the configuration's credential is rotated by itself, and what keeps it from that.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::rotate_tests::DAY;
+use crate::engine::testing::TestMount;
+
+impl TestMount {
+    async fn next_rotation(&self) -> DateTime<Utc> {
+        let next = self.config().await["next_rotation"].clone();
+        serde_json::from_value(next).expect("a time")
+    }
+
+    /// Turns the clocks to a moment, and lets the host tick.
+    async fn tick_at(&self, moment: DateTime<Utc>) {
+        let left = moment - self.now() + TimeDelta::seconds(1);
+        self.turn(left.to_std().expect("not past")).await;
+        self.tick().await.expect("a tick");
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_is_kept_and_a_missed_window_is_told_and_made_up_for() {
+    let mount = TestMount::configured().await;
+    let options = json!({"rotation_schedule": "0 3 * * *", "rotation_window": "1h"});
+    mount.write("config", options).await.expect("changed");
+    let due = mount.next_rotation().await;
+    mount.tick_at(due - TimeDelta::minutes(1)).await;
+    assert!(mount.config().await["last_rotated"].is_null());
+    mount.tick_at(due).await;
+    let first = mount.config().await["last_rotated"].clone();
+    assert!(!first.is_null());
+    let due = mount.next_rotation().await;
+    mount.tick_at(due + TimeDelta::hours(2)).await;
+    let config = mount.config().await;
+    assert_eq!(config["last_rotated"], first);
+    assert_eq!(config["missed_window"], json!(due));
+    let read = mount.read("config").await.expect("read").expect("data");
+    assert!(
+        read.warnings[0].contains("missed its window"),
+        "{:?}",
+        read.warnings
+    );
+    let due = mount.next_rotation().await;
+    mount.tick_at(due).await;
+    let config = mount.config().await;
+    assert_ne!(config["last_rotated"], first);
+    assert_eq!(config.get("missed_window"), None);
+    assert!(mount.is_alive().await);
+}
+
+#[tokio::test]
+async fn secrets_of_a_day_are_rotated_before_their_end_and_not_at_each_tick() {
+    let mount = TestMount::new().await;
+    mount
+        .atlas
+        .change_organization(json!({"maxServiceAccountSecretValidityInHours": 24}))
+        .await;
+    let mut config = mount.atlas.account_config();
+    config["rotation_period"] = json!(2 * DAY);
+    let written = mount.write("config", config).await.expect("configured");
+    let warnings = written.map(|answer| answer.warnings).unwrap_or_default();
+    assert!(
+        warnings
+            .iter()
+            .any(|text| text.starts_with("rotation_period: ")),
+        "{warnings:?}"
+    );
+    mount.rotate_root(json!({})).await.expect("rotated");
+    let first = mount.config().await["last_rotated"].clone();
+    mount.minutes(30).await;
+    assert_eq!(mount.config().await["last_rotated"], first);
+    mount.turn(Duration::from_secs(17 * 3_600)).await;
+    mount.tick().await.expect("a tick");
+    assert_eq!(mount.config().await["last_rotated"], first);
+    mount.turn(Duration::from_secs(3_600)).await;
+    mount.tick().await.expect("a tick");
+    assert_ne!(mount.config().await["last_rotated"], first);
+    assert!(mount.is_alive().await);
+}
