@@ -11,6 +11,8 @@ mod retire;
 mod slots;
 mod standing;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use error::RenewalError;
 pub(crate) use longest::LongestSecrets;

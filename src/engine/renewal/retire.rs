@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::record::{Record, Retiring, Tools};
 use super::slots::{look, remove, written_first};
@@ -15,6 +15,9 @@ const LOOK_AGAIN: std::ops::RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_mins(30);
 /// The longest time between failed attempts to remove one.
 const LONGEST_DELAY: Duration = Duration::from_hours(1);
+
+/// What Atlas lists may lag behind a create. What is not listed this long after was never made.
+const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
 /// Removes replaced secrets whose time has come.
 pub(crate) async fn retire(record: &mut dyn Record, tools: &Tools<'_>) -> Result<(), EngineError> {
@@ -82,7 +85,8 @@ fn wait_on(record: &mut dyn Record, each: &Retiring, now: DateTime<Utc>) {
     }
 }
 
-/// Removes from Atlas a secret that was made, or may have been made, and never published.
+/// Removes from Atlas a secret that was made, or may have been made, and never published. While none
+/// is listed, it stays pending for a few minutes.
 pub(crate) async fn discard_pending(
     record: &mut dyn Record,
     tools: &Tools<'_>,
@@ -94,9 +98,14 @@ pub(crate) async fn discard_pending(
         written_first(record, tools, id).await?;
     } else {
         let (secrets, _) = look(record, tools).await?;
-        let lost = |state: &&SecretState| !may_be_current(record, state) && pending.has_lost(state);
-        for state in secrets.iter().filter(lost) {
+        let mut lost = secrets;
+        lost.retain(|state| !may_be_current(record, state) && pending.has_lost(state));
+        for state in &lost {
             written_first(record, tools, &state.id).await?;
+        }
+        let age = tools.engine.clock.now() - pending.last_asked();
+        if lost.is_empty() && age <= LISTED_WITHIN {
+            return Ok(());
         }
     }
     record.renewal_mut().pending = None;

@@ -1,0 +1,84 @@
+//! What becomes of an account's other secrets, seen through static roles.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::engine::testing::{Account, TestMount};
+use crate::vault::{Data, Operation};
+
+const DAY: u64 = 86_400;
+
+/// A mount with a static role `app` that rotates an account every day.
+async fn rotated() -> (TestMount, Account) {
+    let mount = TestMount::configured().await;
+    let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+    let role = json!({
+        "client_id": account.client_id, "organization_id": mount.atlas.org(),
+        "rotation_period": DAY,
+    });
+    mount.write("static-roles/app", role).await.expect("a role");
+    (mount, account)
+}
+
+async fn pass(mount: &TestMount, minutes: u64) {
+    mount.turn(Duration::from_mins(minutes)).await;
+    mount.tick().await.expect("a tick");
+}
+
+async fn shown(mount: &TestMount) -> Data {
+    TestMount::data(mount.read("static-roles/app").await)
+}
+
+async fn delete(mount: &TestMount) {
+    let deleted = mount.ask(Operation::Delete, "static-roles/app", json!({}));
+    deleted.await.expect("deleted");
+}
+
+fn answer_lost() -> Value {
+    json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}})
+}
+
+#[tokio::test]
+async fn a_deleted_role_leaves_no_secret_that_is_listed_late() {
+    let (mount, account) = rotated().await;
+    pass(&mount, 61).await;
+    let lag = json!({"read_lag_after_create_seconds": 90});
+    mount.atlas.set(lag).await;
+    mount.atlas.fault(answer_lost()).await;
+    mount
+        .write("rotate-role/app", json!({}))
+        .await
+        .expect_err("no answer");
+    delete(&mount).await;
+    for _ in 0..4 {
+        pass(&mount, 1).await;
+    }
+    assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 1);
+    for _ in 0..4 {
+        pass(&mount, 1).await;
+    }
+    assert_eq!(mount.storage.keys(), ["config"]);
+}
+
+#[tokio::test]
+async fn a_deleted_role_leaves_a_persons_secret_alone() {
+    let (mount, account) = rotated().await;
+    pass(&mount, 61).await;
+    mount
+        .atlas
+        .fault(json!({"operation": "createOrgSecret", "action": {"kind": "close"}}))
+        .await;
+    mount
+        .write("rotate-role/app", json!({}))
+        .await
+        .expect_err("no answer, and nothing made");
+    delete(&mount).await;
+    mount.turn(Duration::from_mins(30)).await;
+    let wanted = json!({"client_id": account.client_id});
+    let persons = mount.atlas.control("POST", "/secrets", wanted).await;
+    pass(&mount, 1).await;
+    let persons = persons["client_secret"].as_str().expect("a secret");
+    assert!(mount.atlas.mints(&account.client_id, persons).await);
+    assert_eq!(mount.storage.keys(), ["config"]);
+}
