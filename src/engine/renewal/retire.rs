@@ -7,7 +7,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::record::{Record, Retiring, Tools};
 use super::slots::{look, remove, written_first};
 use super::standing::{is_current, kept_may_go, may_be_current};
-use crate::atlas::SecretState;
 use crate::engine::error::EngineError;
 
 /// A secret that is still in use is looked at again after a quarter of the overlap, within this.
@@ -15,7 +14,6 @@ const LOOK_AGAIN: std::ops::RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_mins(30);
 /// The longest time between failed attempts to remove one.
 const LONGEST_DELAY: Duration = Duration::from_hours(1);
-
 /// What Atlas lists may lag behind a create. What is not listed this long after was never made.
 const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
 

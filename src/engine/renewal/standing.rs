@@ -1,5 +1,7 @@
 //! What a secret of an account is to its record, and whether it may go.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::RenewalError;
@@ -9,6 +11,10 @@ use crate::atlas::SecretState;
 /// A secret that was not made here counts as in use for so long after its last use, whatever the
 /// overlap of the record: nobody has agreed with its user on one.
 const STRAY_USED_WITHIN: TimeDelta = TimeDelta::hours(24);
+
+/// A client signs in again after so long at the latest: an access token lives for an hour, and Atlas
+/// may tell of a use a little late. Source: Atlas documentation, "Service Accounts Overview".
+const SIGNS_IN_WITHIN: Duration = Duration::from_mins(65);
 
 /// What a secret of the account is to its record.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,8 +122,9 @@ fn is_urgent(record: &dyn Record, since: DateTime<Utc>) -> bool {
     expires_at.is_some_and(|expires_at| expires_at <= bound)
 }
 
-/// Whether a replaced secret was used lately: within half an overlap.
+/// Whether somebody may work with a replaced secret: it was used within half an overlap, or lately
+/// enough for a client to live on the token from it. Of the token's own uses nothing is heard.
 pub(super) fn is_in_use(record: &dyn Record, state: &SecretState, now: DateTime<Utc>) -> bool {
-    let lately = now - record.overlap() / 2;
+    let lately = now - SIGNS_IN_WITHIN.max(record.overlap() / 2);
     state.last_used_at.is_some_and(|used| used > lately)
 }

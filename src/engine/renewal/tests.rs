@@ -35,6 +35,21 @@ async fn delete(mount: &TestMount) {
     deleted.await.expect("deleted");
 }
 
+/// A client signs in once an hour, and works with its token in between.
+#[tokio::test]
+async fn a_client_that_signs_in_once_an_hour_is_seen() {
+    let (mount, account) = rotated().await;
+    pass(&mount, 15).await;
+    assert!(mount.atlas.mints(&account.client_id, &account.secret).await);
+    pass(&mount, 46).await;
+    assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 2);
+    let previous = shown(&mount).await["previous_secrets"].clone();
+    assert_eq!(previous[0]["in_use"], json!(true), "{previous}");
+    // Past twice the overlap it goes all the same.
+    pass(&mount, 60).await;
+    assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 1);
+}
+
 fn answer_lost() -> Value {
     json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}})
 }
