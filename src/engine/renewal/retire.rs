@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::record::{Record, Retiring, Tools};
 use super::slots::{look, remove, written_first};
-use super::standing::{is_current, kept_may_go, may_be_current};
+use super::standing::{is_current, is_in_use, kept_may_go, may_be_current};
+use crate::atlas::SecretState;
 use crate::engine::error::EngineError;
 
 /// A secret that is still in use is looked at again after a quarter of the overlap, within this.
@@ -55,7 +56,7 @@ async fn retire_due(
                 if may_be_current(record, state)
                     || !kept_may_go(record, state, each.since, now) =>
             {
-                wait_on(record, &each, now);
+                wait_on(record, &each, state, now);
                 continue;
             }
             Some(state) => remove(record, tools, &state.id).await?,
@@ -67,18 +68,27 @@ async fn retire_due(
     Ok(())
 }
 
-fn wait_on(record: &mut dyn Record, each: &Retiring, now: DateTime<Utc>) {
+/// Keeps one for now: its time is not over (the overlap may have been raised since), somebody uses it,
+/// or it may be the present one.
+fn wait_on(record: &mut dyn Record, each: &Retiring, state: &SecretState, now: DateTime<Utc>) {
     let overlap = record.overlap();
-    let again = (overlap / 4).clamp(*LOOK_AGAIN.start(), *LOOK_AGAIN.end());
-    let last = each.since + overlap * 2;
-    tracing::info!(
-        client_id = %record.client_id(), secret_id = %each.id, until = %last,
-        "a replaced secret is still in use and is kept for a while"
-    );
+    let (first, last) = (each.since + overlap, each.since + overlap * 2);
+    let in_use = is_in_use(record, state, now);
+    let again = now + (overlap / 4).clamp(*LOOK_AGAIN.start(), *LOOK_AGAIN.end());
+    let look_at = if now < first {
+        first
+    } else if now < last {
+        tracing::info!(
+            client_id = %record.client_id(), secret_id = %each.id, until = %last,
+            "a replaced secret is still in use and is kept for a while"
+        );
+        again.min(last)
+    } else {
+        again
+    };
     for kept in &mut record.renewal_mut().retiring {
         if kept.id == each.id {
-            kept.in_use = true;
-            kept.look_at = (now + again).min(last);
+            (kept.in_use, kept.look_at) = (in_use, look_at);
         }
     }
 }

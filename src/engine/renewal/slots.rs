@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::error::RenewalError;
 use super::record::{Record, Retiring, Tools};
-use super::standing::{Standing, may_make_room, standing};
+use super::standing::{Standing, is_in_use, may_make_room, standing};
 use crate::atlas::{AtlasError, ClientId, Level, SecretId, SecretState};
 use crate::engine::error::EngineError;
 
@@ -83,11 +83,12 @@ pub(super) async fn make_room(
 /// them like one that was replaced.
 fn adopt(record: &mut dyn Record, state: &SecretState, now: DateTime<Utc>) {
     let look_at = now + record.overlap();
+    let in_use = is_in_use(record, state, now);
     record.renewal_mut().retiring.push(Retiring {
         id: state.id.clone(),
         since: now,
         look_at,
-        in_use: state.last_used_at.is_some(),
+        in_use,
         failures: 0,
     });
 }

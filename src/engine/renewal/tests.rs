@@ -50,6 +50,21 @@ async fn a_client_that_signs_in_once_an_hour_is_seen() {
     assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 1);
 }
 
+#[tokio::test]
+async fn a_longer_overlap_is_not_taken_for_use() {
+    let (mount, account) = rotated().await;
+    let longer = json!({"overlap": "3h"});
+    mount
+        .write("static-roles/app", longer)
+        .await
+        .expect("changed");
+    pass(&mount, 61).await;
+    let previous = shown(&mount).await["previous_secrets"].clone();
+    assert_eq!(previous[0]["in_use"], json!(false), "{previous}");
+    pass(&mount, 120).await;
+    assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 1);
+}
+
 fn answer_lost() -> Value {
     json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}})
 }
