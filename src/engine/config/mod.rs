@@ -1,6 +1,9 @@
 //! The configuration: which credential this mount acts with, and where Atlas is.
 
 mod entry;
+mod leaving;
+#[cfg(test)]
+mod leaving_tests;
 pub(crate) mod paths;
 mod principal;
 mod rotate;

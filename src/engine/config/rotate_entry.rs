@@ -158,6 +158,15 @@ impl RootRotation {
 }
 
 impl Removal {
+    /// By what it is found in Atlas: its id, or its name if that is all there is.
+    pub(super) fn name(&self) -> String {
+        let key = self.programmatic_api_key_id.as_ref();
+        let account = self.client_id.as_ref();
+        key.map(ToString::to_string)
+            .or_else(|| account.map(ToString::to_string))
+            .unwrap_or_else(|| self.description.clone())
+    }
+
     /// Whether it is what the configuration signs in with: a person has written it back.
     pub(super) fn is_credential_of(&self, entry: &ConfigEntry) -> bool {
         let key = !self.public_key.is_empty() && self.public_key == entry.public_key;
