@@ -112,3 +112,33 @@ async fn a_deleted_role_leaves_a_persons_secret_alone() {
     assert!(mount.atlas.mints(&account.client_id, persons).await);
     assert_eq!(mount.storage.keys(), ["config"]);
 }
+
+#[tokio::test]
+async fn settings_that_atlas_does_not_tell_are_asked_for_once_a_minute() {
+    let (mount, _) = rotated().await;
+    let other = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+    mount.turn(Duration::from_hours(2)).await;
+    mount
+        .atlas
+        .fault(json!({
+            "operation": "getOrgSettings", "count": 0,
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        }))
+        .await;
+    mount.atlas.forget_requests().await;
+    let role = json!({"client_id": other.client_id, "organization_id": mount.atlas.org()});
+    mount.write("static-roles/b", role).await.expect("a role");
+    mount
+        .write("rotate-role/app", json!({"force": true}))
+        .await
+        .expect("rotated");
+    let asked = mount.atlas.operations().await["getOrgSettings"].clone();
+    assert_eq!(asked, json!(1));
+    mount.turn(Duration::from_secs(61)).await;
+    mount
+        .write("rotate-role/app", json!({"force": true}))
+        .await
+        .expect("rotated");
+    let asked = mount.atlas.operations().await["getOrgSettings"].clone();
+    assert_eq!(asked, json!(2));
+}
