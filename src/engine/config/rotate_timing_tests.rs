@@ -81,3 +81,31 @@ async fn secrets_of_a_day_are_rotated_before_their_end_and_not_at_each_tick() {
     assert_ne!(mount.config().await["last_rotated"], first);
     assert!(mount.is_alive().await);
 }
+
+#[tokio::test]
+async fn a_period_of_zero_ends_a_schedule_as_well() {
+    let mount = TestMount::configured().await;
+    let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+    let role = json!({"client_id": account.client_id, "organization_id": mount.atlas.org()});
+    mount.write("static-roles/app", role).await.expect("a role");
+    for path in ["config", "static-roles/app"] {
+        let schedule = json!({"rotation_schedule": "0 3 * * *", "rotation_window": "1h"});
+        mount.write(path, schedule).await.expect("changed");
+        let read = TestMount::data(mount.read(path).await);
+        assert!(!read["next_rotation"].is_null(), "{path}");
+        let by_hand = json!({"rotation_period": 0});
+        mount.write(path, by_hand).await.expect("changed");
+        let read = TestMount::data(mount.read(path).await);
+        assert!(read["next_rotation"].is_null(), "{path}: {read:?}");
+        assert_eq!(read["rotation_schedule"], json!(""), "{path}");
+        assert_eq!(read["rotation_window"], json!(0), "{path}");
+        // A schedule in the same write is meant.
+        let both = json!({"rotation_period": 0, "rotation_schedule": "0 3 * * *"});
+        mount.write(path, both).await.expect("changed");
+        // So is one that a later write does not speak of.
+        let other = json!({"disable_automated_rotation": false, "overlap": 60});
+        mount.write(path, other).await.expect("changed");
+        let read = TestMount::data(mount.read(path).await);
+        assert_eq!(read["rotation_schedule"], json!("0 3 * * *"), "{path}");
+    }
+}
