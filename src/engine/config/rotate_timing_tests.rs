@@ -109,3 +109,74 @@ async fn a_period_of_zero_ends_a_schedule_as_well() {
         assert_eq!(read["rotation_schedule"], json!("0 3 * * *"), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_new_secret_that_mints_nothing_is_told_and_given_up() {
+    let mount = TestMount::new().await;
+    let config = mount.atlas.account_config();
+    mount.write("config", config).await.expect("configured");
+    let seed = mount.atlas.seed_account();
+    let old = mount.atlas.secrets(&seed.client_id).await;
+    mount
+        .atlas
+        .set(json!({"new_credential_delay_seconds": 3_000}))
+        .await;
+    let refused = mount.rotate_root(json!({})).await.expect_err("not proved");
+    assert!(refused.contains("mints no token (yet)"), "{refused}");
+    assert!(mount.config().await["last_error"].is_string());
+    mount.minutes(20).await;
+    assert!(mount.is_alive().await);
+    assert_eq!(mount.atlas.secrets(&seed.client_id).await, old);
+    let error = mount.config().await["last_error"].clone();
+    assert!(
+        error
+            .as_str()
+            .is_some_and(|text| text.contains("was given up")),
+        "{error}"
+    );
+    mount
+        .atlas
+        .set(json!({"new_credential_delay_seconds": 0}))
+        .await;
+    mount.rotate_root(json!({})).await.expect("rotated");
+    assert_eq!(mount.atlas.secrets(&seed.client_id).await.len(), 1);
+    assert_eq!(mount.config().await.get("last_error"), None);
+    assert!(mount.is_alive().await);
+}
+
+#[tokio::test]
+async fn a_day_without_atlas_is_told_and_made_up_for() {
+    let mount = TestMount::new().await;
+    let mut config = mount.atlas.account_config();
+    config["rotation_period"] = json!(DAY);
+    mount.write("config", config).await.expect("configured");
+    mount.turn(Duration::from_secs(DAY)).await;
+    // First connections are closed, then every call fails, those for tokens as well. The client, told
+    // to stay away for an hour, does not try on until its time is up.
+    let closed = json!({"count": 2, "action": {"kind": "close"}});
+    let ill = json!({
+        "count": 0,
+        "action": {
+            "kind": "answer", "status": 503, "code": "UNEXPECTED_ERROR",
+            "headers": {"Retry-After": "3600"},
+        },
+    });
+    for failures in 1..=3 {
+        mount.atlas.no_more_faults().await;
+        mount.atlas.fault(closed.clone()).await;
+        mount.atlas.fault(ill.clone()).await;
+        mount.tick().await.expect("a tick");
+        let config = mount.config().await;
+        assert_eq!(config["rotation_failures"], json!(failures), "{config:?}");
+        assert!(config["last_rotated"].is_null());
+        mount.turn(Duration::from_secs(DAY / 3)).await;
+    }
+    mount.atlas.no_more_faults().await;
+    mount.tick().await.expect("a tick");
+    let config = mount.config().await;
+    assert!(!config["last_rotated"].is_null(), "{config:?}");
+    assert_eq!(config.get("last_error"), None);
+    let seed = mount.atlas.seed_account().client_id;
+    assert_eq!(mount.atlas.secrets(&seed).await.len(), 1);
+    assert!(mount.is_alive().await);
+}
