@@ -1,32 +1,30 @@
-//! The client and its one way to send a call: pace, sign-in, exchange, judgement, retry.
+//! The client and its one way to send a call: pace, exchange, judgement, retry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::HeaderMap;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::base::{Clock, Entropy};
 
-use super::call::{Call, Manner, Patience};
-use super::digest::DigestKey;
+use super::bucket::Turn;
+use super::call::{Call, Patience};
 use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::lesson::Lesson;
-use super::limiter::{Limiter, Queue, Ticket, Turn};
-use super::nonces::{DigestFault, DigestSignIn};
-use super::retry::{self, Failure, refuses_credential};
+use super::limiter::{Limiter, Queue, Ticket};
+use super::retry::{self, Failure, Tries};
 use super::settings::{Credential, Settings, SettingsError};
+use super::sign_in::SignIn;
 use super::token_cache::TokenCache;
-use super::transport::{Answer, Request, Transport};
+use super::transport::{Answer, Transport};
 
 const LONGEST_NAP: Duration = Duration::from_secs(1);
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// A client of the Atlas Administration API with one credential.
 ///
@@ -35,6 +33,10 @@ const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlen
 #[derive(Clone)]
 pub struct Atlas {
     inner: Arc<Inner>,
+    /// Cancelled once nothing has time to wait any more.
+    closing: CancellationToken,
+    /// Cancelled once nobody wants what this clone is asked for.
+    gone: CancellationToken,
 }
 
 struct Inner {
@@ -45,33 +47,6 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     sunset_told: AtomicBool,
-}
-
-enum SignIn {
-    Digest(DigestSignIn),
-    Bearer(TokenCache),
-}
-
-impl SignIn {
-    fn new(credential: Credential, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Self {
-        match credential {
-            Credential::ApiKey {
-                public_key,
-                private_key,
-            } => {
-                let key = DigestKey {
-                    public_key,
-                    private_key,
-                };
-                let (clock, entropy) = (Arc::clone(clock), Arc::clone(entropy));
-                Self::Digest(DigestSignIn::new(key, clock, entropy))
-            }
-            Credential::ServiceAccount {
-                client_id,
-                client_secret,
-            } => Self::Bearer(TokenCache::new(client_id, client_secret)),
-        }
-    }
 }
 
 impl Atlas {
@@ -98,6 +73,8 @@ impl Atlas {
         };
         Ok(Self {
             inner: Arc::new(inner),
+            closing: CancellationToken::new(),
+            gone: CancellationToken::new(),
         })
     }
 
@@ -124,7 +101,25 @@ impl Atlas {
         };
         Ok(Self {
             inner: Arc::new(inner),
+            ..self.clone()
         })
+    }
+
+    /// The same client, in which no call waits any more to be sent, or to be sent again, once
+    /// `closing` is cancelled. What can be sent at once still is.
+    #[must_use]
+    pub fn closing_with(self, closing: CancellationToken) -> Self {
+        Self { closing, ..self }
+    }
+
+    /// The same client for one who may go away: once `gone` is cancelled nothing more is sent. What
+    /// was sent is waited for.
+    #[must_use]
+    pub fn until(&self, gone: &CancellationToken) -> Self {
+        Self {
+            gone: gone.clone(),
+            ..self.clone()
+        }
     }
 
     /// The cache of the client's own access token, if it signs in with one.
@@ -137,6 +132,19 @@ impl Atlas {
 
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.inner.clock
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.inner.transport
+    }
+
+    pub(super) fn sign_in(&self) -> &SignIn {
+        &self.inner.sign_in
+    }
+
+    /// The media type of the API's version in use.
+    pub(super) fn media_type(&self) -> &HeaderValue {
+        &self.inner.media_type
     }
 
     /// How Atlas's counters of requests stand, those that are not at rest.
@@ -159,29 +167,57 @@ impl Atlas {
     }
 
     /// Sends a call until it succeeds, is refused, or the caller's patience is over.
+    ///
+    /// The error is that of the last attempt, unless that had surely no effect and an earlier one may
+    /// have had it.
     pub(super) async fn send(&self, call: &Call, patience: Patience) -> Result<Answer, AtlasError> {
-        let mut attempts = 0;
+        let mut tries = Tries::default();
+        let mut unsettled = None;
         loop {
-            let ticket = self.turn(call, patience).await?;
-            attempts += 1;
-            let failure = match self.attempt(call, ticket, attempts, patience).await {
+            let failure = match self.attempt(call, tries, patience).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            match failure.delay(call.repeat, attempts, &*self.inner.entropy) {
-                Some(delay) if delay < patience.left() => sleep(delay).await,
-                _ => return Err(failure.error),
+            tries.count(&failure);
+            let delay = failure.delay(call.repeat, tries, &*self.inner.entropy);
+            let delay = delay.filter(|delay| *delay < patience.left());
+            let error = failure.error;
+            if let Some(delay) = delay
+                && self.while_wanted(sleep(delay)).await.is_some()
+            {
+                if call.method != Method::GET && error.may_have_taken_effect() {
+                    unsettled = Some(error);
+                }
+                continue;
             }
+            return match unsettled {
+                Some(earlier) if !error.is_answer_to(call.operation) => Err(earlier),
+                _ => Err(error),
+            };
         }
+    }
+
+    /// Waits, unless nobody wants to wait any more.
+    pub(super) async fn while_wanted<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        let wait = self.gone.run_until_cancelled(wait);
+        self.closing.run_until_cancelled(wait).await.flatten()
     }
 
     /// Waits until Atlas's limits allow the call; fails at once when that is past the deadline.
     async fn turn(&self, call: &Call, patience: Patience) -> Result<Ticket<'_>, AtlasError> {
         let inner = &*self.inner;
+        let given_up = || AtlasError::NoAnswer {
+            operation: call.operation,
+            attempts: 0,
+            source: TransportFault::GivenUp,
+        };
         let mut ticket = inner
             .limiter
             .request(call.bucket.clone(), patience.priority);
         loop {
+            if self.gone.is_cancelled() {
+                return Err(given_up());
+            }
             let (wait, full) = match ticket.ask(inner.clock.now()) {
                 Turn::Go => return Ok(ticket),
                 Turn::Wait(wait) => (wait, false),
@@ -194,18 +230,20 @@ impl Atlas {
                 });
             }
             // Asked again before long: an answer may have shown that there are more tokens.
-            sleep(wait.min(LONGEST_NAP)).await;
+            let nap = sleep(wait.min(LONGEST_NAP));
+            self.while_wanted(nap).await.ok_or_else(given_up)?;
         }
     }
 
     async fn attempt(
         &self,
         call: &Call,
-        ticket: Ticket<'_>,
-        attempts: u32,
+        tries: Tries,
         patience: Patience,
     ) -> Result<Answer, Failure> {
         let inner = &*self.inner;
+        let ticket = self.turn(call, patience).await?;
+        let attempts = tries.made + 1;
         let started = Instant::now();
         let outcome = self.exchange(call, attempts, patience).await;
         let status = outcome.as_ref().map_or(0, |answer| answer.status.as_u16());
@@ -219,12 +257,16 @@ impl Atlas {
         let now = inner.clock.now();
         let answer = match outcome {
             Ok(answer) => answer,
+            Err(failure) if failure.unsent => {
+                ticket.give_back(now);
+                return Err(failure);
+            }
             Err(failure) => {
                 ticket.settle(Lesson::default(), now);
                 return Err(failure);
             }
         };
-        let lesson = Lesson::of(&answer, attempts, now, &*inner.entropy);
+        let lesson = Lesson::of(&answer, tries.limited_in_a_row + 1, now, &*inner.entropy);
         ticket.settle(lesson, now);
         self.tell_sunset(call.operation, &answer.headers);
         let wait = match answer.status {
@@ -232,80 +274,6 @@ impl Atlas {
             _ => lesson.wait,
         };
         retry::judge(call.operation, attempts, answer, wait)
-    }
-
-    /// Signs the call and brings back Atlas's answer, whatever it is.
-    async fn exchange(
-        &self,
-        call: &Call,
-        attempts: u32,
-        patience: Patience,
-    ) -> Result<Answer, Failure> {
-        let transport = &self.inner.transport;
-        let request = self.request(call);
-        let deadline = patience.deadline;
-        let no_answer = |fault| Failure::no_answer(call.operation, attempts, fault);
-        match (&call.manner, &self.inner.sign_in) {
-            (Manner::Token(authorization), _) => {
-                let authorization = Some(authorization.clone());
-                let outcome = transport.exchange(&request, authorization, deadline).await;
-                outcome.map_err(no_answer)
-            }
-            (Manner::Resource, SignIn::Digest(digest)) => {
-                let outcome = digest.exchange(transport, &request, deadline).await;
-                outcome.map_err(|fault| match fault {
-                    DigestFault::Transport(fault) => no_answer(fault),
-                    DigestFault::Challenge => Failure::from(AtlasError::MalformedAnswer {
-                        operation: call.operation,
-                        source: AnswerFault::Challenge,
-                    }),
-                })
-            }
-            (Manner::Resource, SignIn::Bearer(cache)) => {
-                self.exchange_with_token(cache, &request, patience, no_answer)
-                    .await
-            }
-        }
-    }
-
-    /// A token that Atlas refuses is replaced once: it may have been revoked before its end.
-    async fn exchange_with_token(
-        &self,
-        cache: &TokenCache,
-        request: &Request<'_>,
-        patience: Patience,
-        no_answer: impl Fn(TransportFault) -> Failure,
-    ) -> Result<Answer, Failure> {
-        let Patience { deadline, .. } = patience;
-        let transport = &self.inner.transport;
-        let token = self.own_token(cache, patience).await?;
-        let answer = transport
-            .exchange(request, Some(token.header()), deadline)
-            .await;
-        let answer = answer.map_err(&no_answer)?;
-        if !refuses_credential(&answer) {
-            return Ok(answer);
-        }
-        cache.discard(&token);
-        let token = self.own_token(cache, patience).await?;
-        let answer = transport
-            .exchange(request, Some(token.header()), deadline)
-            .await;
-        answer.map_err(no_answer)
-    }
-
-    fn request<'a>(&self, call: &'a Call) -> Request<'a> {
-        let (accept, content_type) = match call.manner {
-            Manner::Resource => (&self.inner.media_type, &self.inner.media_type),
-            Manner::Token(_) => (&JSON, &FORM),
-        };
-        let content = call.content.as_ref();
-        Request {
-            method: call.method.clone(),
-            url: self.inner.transport.url(&call.target),
-            accept: accept.clone(),
-            body: content.map(|content| (content_type.clone(), content.as_slice())),
-        }
     }
 
     /// Says once that the API's version in use has an end.
@@ -323,7 +291,7 @@ impl Atlas {
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
-    use crate::atlas::fake::{Fake, Reply, api_key_id, org_id, patience};
+    use crate::atlas::fake::{Fake, Reply, TestClock, api_key_id, client_id, org_id, patience};
     use crate::atlas::{AccessList, Level, NewApiKey, Priority};
 
     use super::*;
@@ -440,6 +408,41 @@ mod tests {
             .expect_err("no time");
         assert!(!error.outcome_unknown(), "{error:?}");
         assert_eq!(fake.requests().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_never_sent_costs_no_place_in_the_count() {
+        let atlas = {
+            let fake = Fake::start(|_| Reply::new(200, "{}")).await;
+            fake.digest_client_at(TestClock::new())
+        };
+        let impatient = Patience::within(Duration::from_millis(100), Priority::Issue);
+        atlas.who_am_i(impatient).await.expect_err("a closed port");
+        assert_eq!(atlas.queues(), []);
+        let fake = Fake::start(|_| Reply::new(400, r#"{"error":"invalid_grant"}"#)).await;
+        let atlas = fake.bearer_client_at(TestClock::new());
+        atlas.who_am_i(patience(5)).await.expect_err("no token");
+        let [queue] = atlas.queues().try_into().expect("that of the token alone");
+        assert_eq!(queue.calls, "access tokens");
+    }
+
+    /// The token of the first attempt may be alive although the last one surely minted none.
+    #[tokio::test]
+    async fn an_attempt_that_surely_failed_does_not_hide_one_that_may_not_have() {
+        let tries = AtomicUsize::new(0);
+        let fake = Fake::start(move |_| match tries.fetch_add(1, Ordering::Relaxed) {
+            0 => Reply::token("t").cut(),
+            _ => Reply::error(429, "RATE_LIMITED").with("retry-after", "600"),
+        })
+        .await;
+        let secret = crate::base::Sensitive::new("mdb_sa_sk_x".to_owned());
+        let error = fake
+            .digest_client()
+            .mint_token(&client_id(), &secret, patience(5))
+            .await
+            .expect_err("no token");
+        assert_eq!(fake.requests().len(), 2);
+        assert!(matches!(error, AtlasError::NoAnswer { .. }), "{error:?}");
     }
 
     #[tokio::test]

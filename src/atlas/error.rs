@@ -92,6 +92,9 @@ pub enum TransportFault {
     /// The caller's deadline had passed before anything was sent.
     #[error("no time was left to send the request")]
     NoTimeLeft,
+    /// Nobody waited any more before anything was sent.
+    #[error("the request was not sent: its caller went away, or the mount is ending; try again")]
+    GivenUp,
     /// No connection could be made: name, network, TLS. Nothing was sent.
     #[error("cannot connect")]
     Connect(#[source] BoxError),
@@ -161,7 +164,7 @@ impl TransportFault {
     /// Whether Atlas may have seen the request.
     #[must_use]
     pub fn maybe_sent(&self) -> bool {
-        !matches!(self, Self::NoTimeLeft | Self::Connect(_))
+        !matches!(self, Self::NoTimeLeft | Self::GivenUp | Self::Connect(_))
     }
 }
 
@@ -171,15 +174,36 @@ impl AtlasError {
     /// A failure to get an access token comes before the write and leaves nothing behind.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
+        self.operation() != MINT_TOKEN && self.may_have_taken_effect()
+    }
+
+    /// Whether Atlas may have done what this error's operation asks, be it minting a token.
+    #[must_use]
+    pub fn may_have_taken_effect(&self) -> bool {
         match self {
-            Self::NoAnswer {
-                operation, source, ..
-            } => *operation != MINT_TOKEN && source.maybe_sent(),
-            Self::MalformedAnswer { operation, source } => {
-                *operation != MINT_TOKEN && !matches!(source, AnswerFault::Challenge)
-            }
-            Self::ServerFault { operation, .. } => *operation != MINT_TOKEN,
+            Self::NoAnswer { source, .. } => source.maybe_sent(),
+            Self::MalformedAnswer { source, .. } => !matches!(source, AnswerFault::Challenge),
+            Self::ServerFault { .. } => true,
             Self::Refused { .. } | Self::Unauthenticated { .. } | Self::RateLimited { .. } => false,
+        }
+    }
+
+    /// Whether this is what came of sending `operation`, and not of waiting for it, connecting or
+    /// signing in.
+    pub(super) fn is_answer_to(&self, operation: &str) -> bool {
+        let refused = matches!(self, Self::Refused { .. } | Self::Unauthenticated { .. });
+        self.operation() == operation && (refused || self.may_have_taken_effect())
+    }
+
+    /// The API's name of the operation.
+    fn operation(&self) -> &'static str {
+        match self {
+            Self::Refused { operation, .. }
+            | Self::Unauthenticated { operation, .. }
+            | Self::RateLimited { operation, .. }
+            | Self::ServerFault { operation, .. }
+            | Self::NoAnswer { operation, .. }
+            | Self::MalformedAnswer { operation, .. } => operation,
         }
     }
 

@@ -28,10 +28,10 @@ pub(super) struct Lesson {
 }
 
 impl Lesson {
-    /// Reads an answer; `attempts` tells how often the request was sent, this time included.
+    /// Reads an answer; `limited` tells how many 429s in a row the request met, should this be one.
     pub(super) fn of(
         answer: &Answer,
-        attempts: u32,
+        limited: u32,
         now: DateTime<Utc>,
         entropy: &dyn Entropy,
     ) -> Self {
@@ -44,7 +44,7 @@ impl Lesson {
             let (wait, rate) = parameters(&ErrorBody::parse(&answer.body).parameters);
             let wait = retry_after(&answer.headers, now).or(wait);
             lesson.rate = rate;
-            lesson.wait = Some(wait.unwrap_or_else(|| limited_delay(attempts, entropy)));
+            lesson.wait = Some(wait.unwrap_or_else(|| limited_delay(limited, entropy)));
         }
         lesson
     }

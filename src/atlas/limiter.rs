@@ -5,184 +5,29 @@
 //! a new credential; the last tokens of a bucket are kept for revocations alone. What other clients
 //! of the same organization take is learnt from the headers of Atlas's answers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::endpoints::{BucketKey, Rate};
+use super::bucket::{Bucket, Mark, Place, Turn};
+use super::endpoints::BucketKey;
 use super::lesson::Lesson;
 
 /// The most buckets remembered; beyond it those without requests are forgotten.
 const MAX_BUCKETS: usize = 1_024;
-/// The most requests that wait for one bucket.
-const MAX_WAITING: usize = 512;
-/// The longest debt a bucket can be put in, in seconds.
-const MAX_DEBT_SECONDS: f64 = 3_600.0;
 
 /// What a request is for; earlier ones go first when tokens are short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Takes something away: what is to end ends on time even under load.
+    /// Takes something away, by order or by the minute's tick: what is to end ends on time even
+    /// under load.
     Revoke,
-    /// Somebody waits for a new credential.
+    /// Somebody waits for a new credential, or one in use is to be replaced before it ends.
     Issue,
-    /// Nobody waits: reconciliation, checks, inventory.
+    /// Nothing suffers if it comes late: reconciliation, checks, inventory. Under full load it may
+    /// not come at all.
     Background,
-}
-
-/// Whether a request may be sent now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// It may; a token is taken for it.
-    Go,
-    /// Ask again after this long.
-    Wait(Duration),
-    /// Too many wait already; a place may be free after this long.
-    Full(Duration),
-}
-
-/// A place in the queue of a bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    priority: Priority,
-    number: u64,
-}
-
-/// Where a request stands among those sent to its bucket.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    /// How many had been sent, itself included.
-    number: u64,
-    /// So many others were under way when it was sent.
-    beside: u32,
-}
-
-#[derive(Debug)]
-struct Bucket {
-    rate: Rate,
-    tokens: f64,
-    counted_at: DateTime<Utc>,
-    /// Requests sent whose answer has not come: Atlas may not have counted them yet.
-    in_flight: u32,
-    /// Requests sent ever.
-    sent: u64,
-    /// How many had been sent when Atlas last refused one: what their answers say of tokens left
-    /// is older news than that refusal.
-    sent_before_refusal: u64,
-    waiting: BTreeSet<Place>,
-    keeps_reserve: bool,
-}
-
-impl Bucket {
-    fn new(key: &BucketKey, now: DateTime<Utc>) -> Self {
-        let rate = key.documented_rate();
-        Self {
-            rate,
-            tokens: f64::from(rate.capacity),
-            counted_at: now,
-            in_flight: 0,
-            sent: 0,
-            sent_before_refusal: 0,
-            waiting: BTreeSet::new(),
-            keeps_reserve: key.serves_revocations(),
-        }
-    }
-
-    fn per_second(&self) -> f64 {
-        f64::from(self.rate.refill.max(1)) / f64::from(self.rate.seconds.max(1))
-    }
-
-    /// Adds what has flowed in since the last look. A clock that was set back adds nothing.
-    fn refill(&mut self, now: DateTime<Utc>) {
-        let elapsed = (now - self.counted_at).to_std().unwrap_or_default();
-        let tokens = self.tokens + elapsed.as_secs_f64() * self.per_second();
-        self.tokens = tokens.min(f64::from(self.rate.capacity));
-        self.counted_at = now;
-    }
-
-    /// Tokens that must be left after a request of this priority: a hundredth of the bucket is for
-    /// revocations alone, a tenth is not for background work.
-    fn reserve(&self, priority: Priority) -> f64 {
-        let capacity = f64::from(self.rate.capacity);
-        let share = |part: f64| (capacity / part).max(1.0).min(capacity / 2.0);
-        match priority {
-            Priority::Issue if self.keeps_reserve => share(100.0),
-            Priority::Background => share(10.0),
-            Priority::Revoke | Priority::Issue => 0.0,
-        }
-    }
-
-    fn ask(&mut self, place: Place, now: DateTime<Utc>) -> Turn {
-        self.refill(now);
-        let ahead = self.waiting.range(..place).count();
-        let ahead = f64::from(u32::try_from(ahead).unwrap_or(u32::MAX));
-        let needed = 1.0 + ahead + self.reserve(place.priority);
-        if self.tokens >= needed {
-            self.waiting.remove(&place);
-            self.tokens -= 1.0;
-            self.in_flight = self.in_flight.saturating_add(1);
-            self.sent = self.sent.saturating_add(1);
-            return Turn::Go;
-        }
-        let wait = seconds((needed - self.tokens) / self.per_second());
-        if self.waiting.contains(&place) || self.waiting.len() < MAX_WAITING {
-            self.waiting.insert(place);
-            Turn::Wait(wait)
-        } else {
-            Turn::Full(wait)
-        }
-    }
-
-    fn learn(&mut self, mark: Mark, lesson: Lesson, now: DateTime<Utc>) {
-        self.refill(now);
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(rate) = lesson.rate {
-            self.rate = rate;
-        }
-        if let Some(limit) = lesson.limit.filter(|limit| *limit > 0) {
-            self.rate.capacity = limit;
-        }
-        if let Some(remaining) = lesson.remaining {
-            self.correct(mark, remaining);
-        }
-        if let Some(wait) = lesson.wait {
-            // The next token is there when the wait is over.
-            let debt = wait.as_secs_f64().min(MAX_DEBT_SECONDS) * self.per_second();
-            self.tokens = self.tokens.min(1.0 - debt);
-            self.sent_before_refusal = self.sent;
-        }
-        self.tokens = self.tokens.min(f64::from(self.rate.capacity));
-    }
-
-    /// Brings the count in line with what Atlas had left when it answered.
-    ///
-    /// Answers overtake each other, so that is no more than two bounds: Atlas has not more than it
-    /// said, and not less than it said without all that was under way beside this request.
-    fn correct(&mut self, mark: Mark, remaining: u32) {
-        let remaining = f64::from(remaining);
-        if mark.number > self.sent_before_refusal {
-            let later = u32::try_from(self.sent.saturating_sub(mark.number)).unwrap_or(u32::MAX);
-            let beside = f64::from(later) + f64::from(mark.beside);
-            self.tokens = self.tokens.max(remaining - beside);
-        }
-        self.tokens = self.tokens.min(remaining);
-    }
-
-    fn is_in_use(&self) -> bool {
-        self.in_flight > 0 || !self.waiting.is_empty()
-    }
-
-    fn is_idle(&self) -> bool {
-        !self.is_in_use() && self.tokens >= f64::from(self.rate.capacity)
-    }
-}
-
-fn seconds(seconds: f64) -> Duration {
-    // Rounded up to a millisecond: a token that is short by a hair would be asked for in a circle.
-    let rounded = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    rounded.saturating_add(Duration::from_millis(1))
 }
 
 /// How one of Atlas's counters stands, as far as is known here.
@@ -288,12 +133,16 @@ impl Ticket<'_> {
         let bucket = state.bucket(&self.key, now);
         let turn = bucket.ask(self.place, now);
         if turn == Turn::Go {
-            self.mark = Some(Mark {
-                number: bucket.sent,
-                beside: bucket.in_flight.saturating_sub(1),
-            });
+            self.mark = Some(bucket.mark());
         }
         turn
+    }
+
+    /// Ends the request, of which Atlas never heard: its token is there for the next one.
+    pub(super) fn give_back(mut self, now: DateTime<Utc>) {
+        if self.mark.take().is_some() {
+            self.limiter.locked().bucket(&self.key, now).take_back(now);
+        }
     }
 
     /// Ends the request, with what its answer told.
@@ -321,10 +170,13 @@ impl Drop for Ticket<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::atlas::endpoints::{EndpointSet, Scope};
+    use crate::atlas::bucket::MAX_WAITING;
+    use crate::atlas::endpoints::{EndpointSet, Rate, Scope};
     use crate::atlas::fake::org_id;
     use crate::base::{Clock, SystemClock};
 
@@ -466,6 +318,22 @@ mod tests {
                 .all(|turn| matches!(turn, Turn::Wait(_)))
         );
         assert!(matches!(turns[MAX_WAITING], Turn::Full(_)));
+    }
+
+    #[test]
+    fn a_queue_full_of_others_keeps_no_revocation_out() {
+        let (limiter, now) = (Limiter::default(), start());
+        drain(&limiter, Priority::Revoke, now);
+        let mut tickets: Vec<_> = (0..MAX_WAITING)
+            .map(|_| limiter.request(key(), Priority::Issue))
+            .collect();
+        for ticket in &mut tickets {
+            assert!(matches!(ticket.ask(now), Turn::Wait(_)));
+        }
+        let mut background = limiter.request(key(), Priority::Background);
+        assert!(matches!(background.ask(now), Turn::Full(_)));
+        let mut revoke = limiter.request(key(), Priority::Revoke);
+        assert!(matches!(revoke.ask(now), Turn::Wait(_)));
     }
 
     #[test]

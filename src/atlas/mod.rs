@@ -6,6 +6,7 @@
 
 mod access_list;
 mod api_keys;
+mod bucket;
 mod call;
 mod client;
 mod digest;
@@ -22,8 +23,10 @@ mod oauth;
 mod organizations;
 mod paging;
 mod retry;
+mod secret_removal;
 mod service_accounts;
 mod settings;
+mod sign_in;
 mod token_cache;
 mod transport;
 

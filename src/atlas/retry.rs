@@ -16,7 +16,7 @@ use super::error::{AtlasError, TransportFault};
 use super::error_body::ErrorBody;
 use super::transport::Answer;
 
-/// The most attempts of one call.
+/// The most attempts of one call, but for those that were told to come back later.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
 /// The longest wait that is believed of an answer.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
@@ -36,10 +36,36 @@ pub(super) enum Repeat {
     Unsafe,
 }
 
+/// The attempts of one call so far.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Tries {
+    /// All of them.
+    pub(super) made: u32,
+    /// Those at the end that Atlas answered with 429.
+    pub(super) limited_in_a_row: u32,
+    /// Those that failed in another way.
+    failed: u32,
+}
+
+impl Tries {
+    /// Counts one more.
+    pub(super) fn count(&mut self, failure: &Failure) {
+        self.made = self.made.saturating_add(1);
+        if failure.is_limited() {
+            self.limited_in_a_row = self.limited_in_a_row.saturating_add(1);
+        } else {
+            self.limited_in_a_row = 0;
+            self.failed = self.failed.saturating_add(1);
+        }
+    }
+}
+
 /// A failed attempt.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: AtlasError,
+    /// Nothing of it reached Atlas.
+    pub(super) unsent: bool,
     again: Again,
     /// How long Atlas asks to wait.
     wait: Option<Duration>,
@@ -63,10 +89,13 @@ impl Failure {
         source: TransportFault,
     ) -> Self {
         let again = match &source {
-            TransportFault::NoTimeLeft | TransportFault::TooLong { .. } => Again::Never,
+            TransportFault::NoTimeLeft
+            | TransportFault::GivenUp
+            | TransportFault::TooLong { .. } => Again::Never,
             TransportFault::Connect(_) => Again::Always,
             TransportFault::Timeout { .. } | TransportFault::Broken(_) => Again::IfSafe,
         };
+        let unsent = !source.maybe_sent();
         let error = AtlasError::NoAnswer {
             operation,
             attempts,
@@ -74,16 +103,32 @@ impl Failure {
         };
         Self {
             error,
+            unsent,
             again,
             wait: None,
         }
     }
 
+    /// What came in between before the call itself could be sent.
+    pub(super) fn before_sending(error: AtlasError) -> Self {
+        Self {
+            unsent: true,
+            ..Self::from(error)
+        }
+    }
+
+    fn is_limited(&self) -> bool {
+        matches!(self.error, AtlasError::RateLimited { .. })
+    }
+
     /// How long to wait before the next attempt; `None` if there is to be none.
+    ///
+    /// A 429 is waited out however often it comes: only the caller's patience ends that. `tries`
+    /// counts this failure.
     pub(super) fn delay(
         &self,
         repeat: Repeat,
-        attempts: u32,
+        tries: Tries,
         entropy: &dyn Entropy,
     ) -> Option<Duration> {
         let again = match self.again {
@@ -91,12 +136,13 @@ impl Failure {
             Again::IfSafe => repeat == Repeat::Safe,
             Again::Always => true,
         };
-        (again && attempts < MAX_ATTEMPTS).then_some(())?;
-        if matches!(self.error, AtlasError::RateLimited { .. }) {
-            // The limiter has learnt of it and makes the next attempt wait.
-            return Some(Duration::ZERO);
+        if self.is_limited() {
+            // The limiter has learnt what the answer asks for and makes the next attempt wait as long.
+            let delay = backoff(tries.limited_in_a_row, FIRST_DELAY, LONGEST_DELAY, entropy);
+            return again.then_some(delay);
         }
-        let delay = backoff(attempts, FIRST_DELAY, LONGEST_DELAY, entropy);
+        (again && tries.failed < MAX_ATTEMPTS).then_some(())?;
+        let delay = backoff(tries.failed, FIRST_DELAY, LONGEST_DELAY, entropy);
         Some(self.wait.unwrap_or_default().max(delay))
     }
 }
@@ -105,6 +151,7 @@ impl From<AtlasError> for Failure {
     fn from(error: AtlasError) -> Self {
         Self {
             error,
+            unsent: false,
             again: Again::Never,
             wait: None,
         }
@@ -192,7 +239,12 @@ pub(super) fn judge(
         }
         _ => refused(operation, status, code, detail),
     };
-    Err(Failure { error, again, wait })
+    Err(Failure {
+        error,
+        unsent: false,
+        again,
+        wait,
+    })
 }
 
 fn refused(
@@ -270,8 +322,15 @@ mod tests {
         retry_after(&headers, now())
     }
 
+    /// As many such failures one after the other.
+    fn times(failure: &Failure, count: u32) -> Tries {
+        let mut tries = Tries::default();
+        (0..count).for_each(|_| tries.count(failure));
+        tries
+    }
+
     fn repeats(failure: &Failure, repeat: Repeat) -> bool {
-        failure.delay(repeat, 1, &Same(0)).is_some()
+        failure.delay(repeat, times(failure, 1), &Same(0)).is_some()
     }
 
     #[test]
@@ -317,12 +376,32 @@ mod tests {
     #[test]
     fn delays_double_up_to_the_longest_and_attempts_end() {
         let fault = failure(500, "");
-        let delay = |attempts, byte| fault.delay(Repeat::Safe, attempts, &Same(byte));
+        let delay =
+            |attempts, byte| fault.delay(Repeat::Safe, times(&fault, attempts), &Same(byte));
         assert_eq!(delay(1, 0), Some(FIRST_DELAY / 2));
         assert_eq!(delay(2, 0), Some(FIRST_DELAY));
         assert!(delay(4, 255).expect("one more") <= LONGEST_DELAY);
         assert_eq!(delay(MAX_ATTEMPTS, 0), None);
         assert!(backoff(u32::MAX, FIRST_DELAY, LONGEST_DELAY, &Same(255)) <= LONGEST_DELAY);
+    }
+
+    #[test]
+    fn a_429_is_waited_out_however_often_it_comes() {
+        let limited = failure(429, "");
+        let delay = |tries| limited.delay(Repeat::Unsafe, tries, &Same(0));
+        assert_eq!(delay(times(&limited, 1)), Some(FIRST_DELAY / 2));
+        assert_eq!(delay(times(&limited, 2)), Some(FIRST_DELAY));
+        let long = delay(times(&limited, 40));
+        assert_eq!(long, Some(LONGEST_DELAY / 2), "bounded, and no end");
+        let mut tries = times(&limited, MAX_ATTEMPTS + 1);
+        let fault = failure(500, "");
+        tries.count(&fault);
+        let delay = fault.delay(Repeat::Safe, tries, &Same(0));
+        assert_eq!(
+            delay,
+            Some(FIRST_DELAY / 2),
+            "they do not count as failures"
+        );
     }
 
     #[test]

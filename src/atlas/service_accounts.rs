@@ -1,4 +1,4 @@
-//! Service accounts and their secrets.
+//! Service accounts and their secrets; a secret's end is in `secret_removal.rs`.
 //!
 //! An account made at project level belongs to the project's organization all the same, and only the
 //! organization's delete removes it. An account holds two secrets at most, expired ones included.
@@ -163,18 +163,18 @@ fn time_if_readable<'de, D: Deserializer<'de>>(
 }
 
 /// The API's names of the same call at either level.
-fn named(level: &Level, org: &'static str, project: &'static str) -> &'static str {
+pub(super) fn named(level: &Level, org: &'static str, project: &'static str) -> &'static str {
     match level {
         Level::Org(_) => org,
         Level::Project(_) => project,
     }
 }
 
-fn account_path(level: &Level, account: &ClientId) -> String {
+pub(super) fn account_path(level: &Level, account: &ClientId) -> String {
     format!("{}/serviceAccounts/{account}", level.path())
 }
 
-const SET: EndpointSet = EndpointSet::ServiceAccounts;
+pub(super) const SET: EndpointSet = EndpointSet::ServiceAccounts;
 
 impl Atlas {
     /// Makes a service account with its first secret. One request; never sent twice unless the first
@@ -346,26 +346,6 @@ impl Atlas {
         reply
             .created(asked_at, lifetime)
             .ok_or_else(|| no_secret(operation))
-    }
-
-    /// Deletes a secret; access tokens minted with it die at once.
-    ///
-    /// Source: Atlas API `deleteOrgSecret`, `deleteGroupSecret`.
-    pub async fn delete_secret(
-        &self,
-        level: &Level,
-        account: &ClientId,
-        secret: &SecretId,
-        patience: Patience,
-    ) -> Result<Deletion, AtlasError> {
-        let operation = named(level, "deleteOrgSecret", "deleteGroupSecret");
-        let path = format!("{}/secrets/{secret}", account_path(level, account));
-        let call = Call::delete(operation, &path, SET, level);
-        let outcome = self.send(&call, patience).await;
-        gone_is_fine(
-            outcome.map(drop),
-            AtlasError::says_account_or_secret_is_gone,
-        )
     }
 
     async fn walk_service_accounts<U>(

@@ -25,6 +25,8 @@ const EARLY: TimeDelta = TimeDelta::minutes(5);
 const MARGIN: TimeDelta = TimeDelta::seconds(10);
 /// The longest a call waits for an early renewal; the old token still works.
 const EARLY_RENEWAL_WAIT: Duration = Duration::from_secs(5);
+/// A token younger than this is not replaced because Atlas refuses it.
+const NEW: TimeDelta = TimeDelta::minutes(1);
 /// The pause after an early renewal that failed.
 const RENEWAL_PAUSE: TimeDelta = TimeDelta::seconds(30);
 
@@ -32,6 +34,7 @@ const RENEWAL_PAUSE: TimeDelta = TimeDelta::seconds(30);
 pub(super) struct CachedToken {
     token: AccessToken,
     header: HeaderValue,
+    minted_at: DateTime<Utc>,
 }
 
 impl CachedToken {
@@ -42,6 +45,11 @@ impl CachedToken {
     /// The token itself.
     pub(super) fn value(&self) -> &Sensitive {
         &self.token.value
+    }
+
+    /// Whether it was minted a moment ago.
+    pub(super) fn is_new(&self, now: DateTime<Utc>) -> bool {
+        (now - self.minted_at).abs() < NEW
     }
 
     fn is_usable(&self, now: DateTime<Utc>) -> bool {
@@ -119,7 +127,11 @@ impl TokenCache {
         header.set_sensitive(true);
         let life = token.expires_at - now;
         let renew_at = token.expires_at - EARLY.min(life / 5);
-        let cached = Arc::new(CachedToken { token, header });
+        let cached = Arc::new(CachedToken {
+            token,
+            header,
+            minted_at: now,
+        });
         let mut state = self.locked();
         state.renew_at = renew_at;
         state.token = Some(Arc::clone(&cached));
@@ -205,12 +217,15 @@ impl Atlas {
         refusals: u64,
         patience: Patience,
     ) -> Result<Arc<CachedToken>, AtlasError> {
-        let minting = timeout_at(patience.deadline, cache.minting.lock()).await;
-        let _minting = minting.map_err(|_| AtlasError::NoAnswer {
+        let not_sent = |source| AtlasError::NoAnswer {
             operation: MINT_TOKEN,
             attempts: 0,
-            source: TransportFault::NoTimeLeft,
-        })?;
+            source,
+        };
+        let minting = self.while_wanted(cache.minting.lock());
+        let minting = timeout_at(patience.deadline, minting).await;
+        let minting = minting.map_err(|_| not_sent(TransportFault::NoTimeLeft))?;
+        let _minting = minting.ok_or_else(|| not_sent(TransportFault::GivenUp))?;
         match cache.at_hand(self.clock().now()) {
             AtHand::Fresh(token) | AtHand::Aging(token) => return Ok(token),
             AtHand::Nothing(_) => {}
@@ -242,6 +257,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
     use futures_util::future::join_all;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::atlas::fake::{Fake, Reply, TestClock, patience};
@@ -283,27 +299,59 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_token_is_replaced_once_for_all() {
-        let fake = minting(|token| token != "t1").await;
-        let atlas = fake.bearer_client();
+        let revoked = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&revoked);
+        let fake = minting(move |token| token != "t1" || seen.load(Ordering::Relaxed) == 0).await;
+        let clock = TestClock::new();
+        let atlas = fake.bearer_client_at(clock.clone());
+        ask(&atlas).await;
+        revoked.store(1, Ordering::Relaxed);
+        clock.turn(TimeDelta::seconds(61));
         join_all((0..20).map(|_| ask(&atlas))).await;
         assert_eq!(fake.count("POST", TOKEN), 2);
         ask(&atlas).await;
         assert_eq!(fake.count("POST", TOKEN), 2);
     }
 
+    /// Each token counts against the account's limit until its hour is over.
     #[tokio::test]
-    async fn a_second_refusal_ends_it() {
+    async fn while_atlas_refuses_every_token_one_is_minted_a_minute() {
         let fake = minting(|_| false).await;
-        let error = fake
-            .bearer_client()
-            .who_am_i(patience(5))
-            .await
-            .expect_err("refused");
-        assert!(
-            matches!(error, AtlasError::Unauthenticated { .. }),
-            "{error:?}"
-        );
-        assert_eq!(fake.requests().len(), 4);
+        let clock = TestClock::new();
+        let atlas = fake.bearer_client_at(clock.clone());
+        for minute in 1..4 {
+            for _ in 0..3 {
+                let error = atlas.who_am_i(patience(5)).await.expect_err("refused");
+                assert!(error.is_unauthenticated(), "{error:?}");
+            }
+            assert_eq!(fake.count("POST", TOKEN), minute);
+            clock.turn(TimeDelta::seconds(61));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_does_not_wait_for_the_token_of_another() {
+        let fake = Fake::start(|received| match received.target.as_str() {
+            TOKEN => Reply::token("t").after(Duration::from_secs(2)),
+            _ => Reply::new(200, "{}"),
+        })
+        .await;
+        let (atlas, gone) = (fake.bearer_client(), CancellationToken::new());
+        let leaving = atlas.until(&gone);
+        let (first, second) = tokio::join!(atlas.who_am_i(patience(10)), async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let waits = leaving.who_am_i(patience(10));
+            let leaves = async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                gone.cancel();
+            };
+            let both = async { tokio::join!(waits, leaves).0 };
+            tokio::time::timeout(Duration::from_secs(1), both).await
+        });
+        first.expect("an answer");
+        let error = second.expect("at once").expect_err("nobody waits");
+        assert!(!error.may_have_taken_effect(), "{error:?}");
+        assert_eq!(fake.requests().len(), 2);
     }
 
     #[tokio::test]

@@ -47,13 +47,28 @@ pub(crate) async fn refuse_shared(
                 "static role {other:?} rotates this account; delete the static role first"
             ));
         }
+        // A static role of any name takes over what is left to be removed; nobody else would.
+        Some((other, true)) if !matches!(user, User::StaticRole(_)) => {
+            return refused(format!(
+                "what static role {other:?} left at this account is still being removed; try again \
+                 later (static_roles.being_removed in status)"
+            ));
+        }
         _ => {}
     }
-    if user != User::Roles
-        && let Some(role) = role_with(engine, client_id).await?
-    {
+    if user == User::Roles {
+        return Ok(());
+    }
+    if let Some(role) = role_with(engine, client_id).await? {
         return refused(format!(
             "role {role:?} adds secrets to this account for its leases; delete the role first"
+        ));
+    }
+    let issued = engine.journal.secrets_of(client_id).await?;
+    let issued = issued.known.len() + issued.unsettled.len();
+    if issued > 0 {
+        return refused(format!(
+            "{issued} of this account's secrets are issued with leases; revoke them first"
         ));
     }
     Ok(())
@@ -76,6 +91,40 @@ mod tests {
 
     use crate::engine::testing::TestMount;
 
+    /// The role is gone, but one of its secrets is in somebody's hands.
+    #[tokio::test]
+    async fn an_account_with_live_leases_is_not_rotated() {
+        let mount = TestMount::configured().await;
+        let account = mount.atlas.make_account(0, json!({})).await;
+        let role = json!({
+            "credential_type": "service_account", "organization_id": mount.atlas.org(),
+            "client_id": account,
+        });
+        mount.write("roles/adds", role).await.expect("a role");
+        let (_, lease) = mount.issue("adds").await;
+        mount
+            .ask(crate::vault::Operation::Delete, "roles/adds", json!({}))
+            .await
+            .expect("deleted");
+        let static_role = json!({
+            "client_id": account, "organization_id": mount.atlas.org(), "rotation_period": 0,
+        });
+        let refused = mount
+            .write("static-roles/rotates", static_role.clone())
+            .await;
+        let refused = refused.expect_err("leased").to_string();
+        assert!(
+            refused.contains("client_id: 1 of this account's secrets"),
+            "{refused}"
+        );
+        assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
+        mount.revoke(&lease).await.expect("revoked");
+        mount
+            .write("static-roles/rotates", static_role)
+            .await
+            .expect("free now");
+    }
+
     /// Each of the three in turn has the account; the other two are refused.
     #[tokio::test]
     async fn an_account_serves_only_one_of_configuration_static_role_and_roles() {
@@ -88,6 +137,7 @@ mod tests {
         });
         let static_role = json!({
             "client_id": account.client_id, "organization_id": org, "rotation_period": 0,
+            "client_secret": account.secret, "skip_initial_rotation": true,
         });
         let mut config = mount.atlas.account_config();
         config["client_id"] = json!(account.client_id);

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
 
 use super::config::ConfigEntry;
 use super::error::EngineError;
@@ -148,6 +149,8 @@ pub(crate) struct Connection {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    /// Cancelled once the mount is about to end.
+    closing: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -163,11 +166,13 @@ impl Connection {
         storage: Arc<dyn Storage>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        closing: CancellationToken,
     ) -> Self {
         Self {
             storage,
             clock,
             entropy,
+            closing,
             state: Mutex::default(),
         }
     }
@@ -203,6 +208,7 @@ impl Connection {
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         )?;
+        let atlas = atlas.closing_with(self.closing.clone());
         let mut linked = Linked::new(atlas, entry.organization_id.clone());
         linked.client_id.clone_from(&entry.client_id);
         linked.organization_owner = entry.organization_owner;

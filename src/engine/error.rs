@@ -129,6 +129,12 @@ pub(crate) enum EngineError {
          in a minute"
     )]
     Unsettled(ClientId),
+    /// The operator holds deletions, and without one it cannot go on.
+    #[error(
+        "{0}: what an earlier attempt may have left there must be deleted first, and hold_deletions is \
+         on in config; switch it off when the restore is done"
+    )]
+    DeletionsHeld(String),
     /// An attempt's secret cannot be told from one that somebody else made, so none is deleted.
     #[error(
         "service account {client_id} got several secrets at once, {}, and one of them is in nobody's \
@@ -191,7 +197,7 @@ pub(crate) enum EngineError {
         max_live: u32,
     },
     /// The caller went away before the answer was ready.
-    #[error("the caller went away before the credential was complete; it was removed")]
+    #[error("the caller went away before the credential was complete: read a new one")]
     CallerGone,
     /// Storage failed.
     #[error(transparent)]
@@ -275,9 +281,10 @@ impl From<EngineError> for Failure {
             | EngineError::TooManyLive { .. }
             | EngineError::NoFreeSlot { .. }
             | EngineError::TooManyTokens { .. } => Self::coded(429, &error),
-            EngineError::Busy { .. } | EngineError::Unsettled(_) | EngineError::BeingDisabled => {
-                Self::coded(503, &error)
-            }
+            EngineError::Busy { .. }
+            | EngineError::Unsettled(_)
+            | EngineError::DeletionsHeld(_)
+            | EngineError::BeingDisabled => Self::coded(503, &error),
             EngineError::NothingToPatch(_) => Self::coded(404, &error),
             EngineError::NotCompleted { .. } => not_completed(error),
             // The host knows its own words: the read-only text makes it forward the request.

@@ -91,6 +91,7 @@ impl Engine {
                 Arc::clone(&storage),
                 Arc::clone(&clock),
                 Arc::clone(&entropy),
+                mount.tasks.cancelled().clone(),
             ),
             journal: Journal::new(Arc::clone(&storage), clock.now()),
             root: config::Root::default(),
@@ -109,6 +110,23 @@ impl Engine {
     /// A stored role.
     async fn role(&self, name: &RoleName) -> Result<Option<RoleEntry>, EngineError> {
         stored::load(&*self.storage, &keys::role(name)).await
+    }
+
+    /// Waits as long as the caller and the mount are there. Not for what was sent to Atlas: that is
+    /// waited for, whoever is gone.
+    async fn while_wanted<T>(
+        &self,
+        gone: &CancellationToken,
+        wait: impl Future<Output = T>,
+    ) -> Result<T, EngineError> {
+        if gone.is_cancelled() {
+            return Err(EngineError::CallerGone);
+        }
+        let wait = gone.run_until_cancelled(wait);
+        let outcome = self.closing.run_until_cancelled(wait).await;
+        outcome
+            .ok_or(EngineError::BeingDisabled)?
+            .ok_or(EngineError::CallerGone)
     }
 
     /// Another node changed this key.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::EngineFactory;
 use crate::base::time::TurnedClock;
@@ -140,6 +141,18 @@ impl TestMount {
         self.backend.handle(request).await
     }
 
+    /// A read by a caller who goes away when `gone` is cancelled.
+    pub(crate) async fn read_until(&self, path: &str, gone: CancellationToken) -> Outcome {
+        let mut request = request(Operation::Read, path, json!({}));
+        request.caller.gone = gone;
+        self.backend.handle(request).await
+    }
+
+    /// The host is about to end the mount: what runs is asked to end.
+    pub(crate) async fn close(&self) {
+        self.tasks.close(Duration::ZERO).await;
+    }
+
     pub(crate) async fn write(&self, path: &str, data: Value) -> Outcome {
         self.ask(Operation::Update, path, data).await
     }
@@ -202,7 +215,7 @@ async fn backend(
     system: &Arc<FixedSystemView>,
     clock: &Arc<TurnedClock>,
 ) -> (Arc<dyn Backend>, Tasks) {
-    let tasks = Tasks::new(&tokio_util::sync::CancellationToken::new());
+    let tasks = Tasks::new(&CancellationToken::new());
     let mount = Mount {
         uuid: "a-mount".to_owned(),
         config: std::collections::BTreeMap::new(),
@@ -390,6 +403,18 @@ impl Atlas {
 
     /// Changes settings of the organization, as its owner does.
     pub(crate) async fn change_organization(&self, settings: Value) {
+        let path = format!("/orgs/{}/settings", self.org());
+        self.as_owner("PATCH", &path, settings).await;
+    }
+
+    /// Somebody takes a service account out of a project; it lives on in the organization.
+    pub(crate) async fn leave_project(&self, client_id: &str, project: &str) {
+        let path = format!("/groups/{project}/serviceAccounts/{client_id}");
+        self.as_owner("DELETE", &path, Value::Null).await;
+    }
+
+    /// A call of the API by the organization's owner that must succeed.
+    async fn as_owner(&self, method: &str, path: &str, body: Value) {
         let account = &self.running.seed().service_account;
         let token = self
             .http
@@ -401,19 +426,18 @@ impl Atlas {
         let token: Value =
             serde_json::from_str(&token.text().await.expect("a text")).expect("a token");
         let media_type = "application/vnd.atlas.2025-03-12+json";
-        let url = format!(
-            "{}/api/atlas/v2/orgs/{}/settings",
-            self.running.api(),
-            self.org()
-        );
-        let answer = self
+        let url = format!("{}/api/atlas/v2{path}", self.running.api());
+        let mut request = self
             .http
-            .patch(url)
+            .request(method.parse().expect("a method"), url)
             .bearer_auth(token["access_token"].as_str().expect("a token"))
-            .header("Accept", media_type)
-            .header("Content-Type", media_type)
-            .body(settings.to_string());
-        let answer = answer.send().await.expect("an answer");
+            .header("Accept", media_type);
+        if !body.is_null() {
+            request = request
+                .header("Content-Type", media_type)
+                .body(body.to_string());
+        }
+        let answer = request.send().await.expect("an answer");
         assert!(answer.status().is_success(), "{}", answer.status());
     }
 

@@ -197,6 +197,17 @@ mod tests {
         );
     }
 
+    /// A command line gives an object as its JSON text.
+    #[test]
+    fn null_in_the_text_of_an_object_removes() {
+        let stored = json!({"ttl": 5, "lists": {"p": ["a"], "q": ["b"]}});
+        let body = json!({"lists": "{\"p\": null, \"r\": \"c,d\"}"});
+        assert_eq!(
+            patched(stored, body),
+            json!({"ttl": 5, "lists": {"q": ["b"], "r": ["c", "d"]}})
+        );
+    }
+
     proptest! {
         #[test]
         fn patching_twice_changes_nothing_more(stored in json_value(), change in json_value()) {

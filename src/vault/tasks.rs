@@ -75,12 +75,13 @@ impl Tasks {
     }
 
     /// Asks every task to end, waits for at most `grace`, then ends what still runs. False: something did.
+    ///
+    /// A caller who does not wait so long ends what still runs then.
     pub async fn close(&self, grace: Duration) -> bool {
+        let _abort = self.abort.clone().drop_guard();
         self.cancel.cancel();
         self.tracker.close();
-        let orderly = timeout(grace, self.tracker.wait()).await.is_ok();
-        self.abort.cancel();
-        orderly
+        timeout(grace, self.tracker.wait()).await.is_ok()
     }
 }
 
@@ -113,6 +114,17 @@ mod tests {
         let outcome = tasks.to_the_end(async { assert_eq!(1, 2) }).await;
         assert!(matches!(outcome, Err(Failure::Internal(_))));
         assert_eq!(tasks.to_the_end(async { 7 }).await, Ok(7));
+    }
+
+    /// The host gives Cleanup up: what does not listen must not run on for ever.
+    #[tokio::test(start_paused = true)]
+    async fn closing_that_is_given_up_ends_what_does_not_listen() {
+        let tasks = Tasks::new(&CancellationToken::new());
+        tasks.spawn(std::future::pending());
+        let given_up = timeout(Duration::from_secs(1), tasks.close(Duration::from_secs(5)));
+        assert!(given_up.await.is_err());
+        let ended = timeout(Duration::from_secs(10), tasks.tracker.wait());
+        assert!(ended.await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -112,6 +112,11 @@ async fn requests_per_operation(client: &Client, atlas: &StandIn) {
             .extend(extra.as_object().unwrap().clone());
         role
     };
+    let account = atlas.account("existing").await;
+    let existing = json!({
+        "credential_type": "service_account", "organization_id": org,
+        "client_id": account["client_id"],
+    });
     let shapes = [
         ("organization key", key(json!({}))),
         (
@@ -132,6 +137,11 @@ async fn requests_per_operation(client: &Client, atlas: &StandIn) {
         (
             "service account",
             key(json!({ "credential_type": "service_account" })),
+        ),
+        ("secret of an existing service account", existing),
+        (
+            "access token",
+            key(json!({ "credential_type": "access_token" })),
         ),
     ];
     for (name, role) in shapes {

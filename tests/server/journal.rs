@@ -1,13 +1,13 @@
 //! What the journal is for: nothing is lost, whatever becomes of leases and processes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::support::{Bao, Mount};
 
-/// The server ticks once a minute.
-const TWO_TICKS: Duration = Duration::from_secs(150);
+/// The server ticks once a minute; what failed rests for one.
+const SOME_TICKS: Duration = Duration::from_secs(210);
 
 async fn turn(bao: &Bao, mount: &Mount, by: Duration) {
     bao.clock.as_ref().expect("a clock to turn").turn(by);
@@ -29,7 +29,6 @@ async fn a_credential_whose_lease_was_forced_away_is_deleted_when_its_time_is_ov
     let force = format!("sys/leases/revoke-force/{}/creds/r", mount.path);
     assert!(mount.client.write(&force, json!({})).await.ok());
     assert_eq!(mount.leases("r").await, 0);
-    mount.atlas.no_more_faults().await;
     assert_eq!(
         mount.atlas.credentials().await.len(),
         1,
@@ -46,8 +45,31 @@ async fn a_credential_whose_lease_was_forced_away_is_deleted_when_its_time_is_ov
     );
 
     turn(&bao, &mount, Duration::from_hours(3)).await;
-    mount.atlas.empties(TWO_TICKS).await;
+    is_told_of(&mount).await;
+    mount.atlas.no_more_faults().await;
+    mount.atlas.empties(SOME_TICKS).await;
     assert_eq!(mount.list("issued").await.status, 404);
+}
+
+/// What cannot be removed is never given up in silence: `status` counts it and names the cause.
+async fn is_told_of(mount: &Mount) {
+    let id = mount.list("issued").await.data()["keys"][0].clone();
+    let give_up = Instant::now() + SOME_TICKS;
+    loop {
+        let status = mount.read("status").await;
+        let journal = &status.data()["journal"];
+        if journal["entries"]["failing"] == 1 {
+            assert_eq!(journal["entries"]["due"], 1, "{journal}");
+            let told = journal["errors"][0].to_string();
+            assert!(
+                told.contains(id.as_str().unwrap()) && told.contains("ACCESS_FORBIDDEN"),
+                "{journal}"
+            );
+            return;
+        }
+        assert!(Instant::now() < give_up, "not told: {journal}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 #[tokio::test]

@@ -225,6 +225,21 @@ async fn another_organizations_credential_does_not_take_a_lease_for_revoked() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_asks_for_nothing_gets_the_roles_ttl() {
+    let mount = Mount::configured().await;
+    mount.org_role("r", 600, 7_200).await;
+    let lease = mount.issue("r").await.lease_id();
+    let renewed = mount.renew(&lease, 0).await;
+    assert_eq!(renewed.body["lease_duration"], 600, "{renewed:?}");
+    let renewed = mount.renew(&lease, 1_200).await;
+    assert_eq!(renewed.body["lease_duration"], 1_200, "{renewed:?}");
+    let longest = mount.renew(&lease, 10_000).await;
+    let longest = longest.body["lease_duration"].as_u64();
+    assert!(longest.is_some_and(|left| (7_100..=7_200).contains(&left)));
+    assert!(mount.revoke(&lease).await.ok());
+}
+
+#[tokio::test]
 async fn a_lease_outlives_its_role_but_is_not_extended() {
     let mount = Mount::configured().await;
     mount.org_role("r", 600, 0).await;

@@ -116,6 +116,12 @@ async fn a_key_whose_answer_was_lost_is_found_among_six_hundred() {
         );
         assert_eq!(mount.atlas.credentials().await.len(), 600);
     }
+    let lease = mount.issue("project").await.lease_id();
+    mount.atlas.forget_requests().await;
+    assert!(mount.revoke(&lease).await.ok());
+    let asked = mount.atlas.operations().await;
+    assert_eq!(asked, json!({ "deleteOrgApiKey": 1 }), "nothing is listed");
+    assert_eq!(mount.atlas.credentials().await.len(), 600);
     assert_eq!(mount.list("issued").await.status, 404);
 }
 

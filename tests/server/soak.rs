@@ -2,8 +2,12 @@
 
 #[path = "../soak/decisions.rs"]
 mod decisions;
+#[path = "../soak/order.rs"]
+mod order;
 #[path = "../soak/run.rs"]
 mod run;
+#[path = "../soak/stage.rs"]
+mod stage;
 
 use std::time::Duration;
 

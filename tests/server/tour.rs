@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::Mount;
+use crate::support::{Answer, Mount};
 
 #[tokio::test]
 async fn an_application_gets_a_key_that_works_and_that_is_gone_with_its_lease() {
@@ -204,6 +204,27 @@ async fn a_partial_update_keeps_what_is_not_given() {
         (&json!(0), &json!(3_600))
     );
     assert_eq!(role.data()["roles"], json!(["ORG_MEMBER"]));
+}
+
+#[tokio::test]
+async fn of_partial_updates_at_once_none_undoes_the_other() {
+    let mount = Mount::configured().await;
+    mount.org_role("r", 600, 0).await;
+    for number in 1..30 {
+        let address = format!("192.0.2.{number}");
+        let (times, list, most) = (
+            json!({ "ttl": number }),
+            json!({ "ip_addresses": address }),
+            json!({ "max_live": number }),
+        );
+        let writes = [times, list, most].map(|body| mount.write("roles/r", body));
+        let written = futures_util::future::join_all(writes).await;
+        assert!(written.iter().all(Answer::ok), "{written:?}");
+        let role = mount.read("roles/r").await;
+        assert_eq!(role.data()["ttl"], number, "{role:?}");
+        assert_eq!(role.data()["ip_addresses"], json!([address]), "{role:?}");
+        assert_eq!(role.data()["max_live"], number, "{role:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,8 +3,7 @@
 
 use serde_json::{Value, json};
 
-/// Roles of the mount, by number.
-pub(crate) const ROLES: [&str; 5] = ["key", "short", "project", "narrow", "account"];
+use super::stage::{ROLES, SECRET, TOKEN};
 
 /// Steele, Lea and Flood's `SplitMix64`: few lines, and the same numbers for ever.
 pub(crate) struct Random(u64);
@@ -51,7 +50,18 @@ pub(crate) enum Act {
         role: &'static str,
         ttl: u64,
     },
+    /// The secret of the static role.
+    Rotate,
+    /// The key of the mount that rotates its own.
+    RotateRoot,
     Reload,
+}
+
+/// Whose process is killed, so many milliseconds after the round began.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Kill {
+    Plugin { after: u64 },
+    Server { after: u64 },
 }
 
 /// Requests at the same time, and what befalls them.
@@ -59,8 +69,9 @@ pub(crate) enum Act {
 pub(crate) struct Round {
     pub(crate) acts: Vec<Act>,
     pub(crate) fault: Option<Value>,
-    /// So many milliseconds after the start the plugin's process is killed.
-    pub(crate) killed_after: Option<u64>,
+    /// The same for the Atlas of the mount that rotates its own key.
+    pub(crate) root_fault: Option<Value>,
+    pub(crate) kill: Option<Kill>,
 }
 
 impl Round {
@@ -69,7 +80,19 @@ impl Round {
         Self {
             acts: (0..count).map(|_| Act::draw(random)).collect(),
             fault: (!random.one_in(3)).then(|| fault(random)),
-            killed_after: random.one_in(8).then(|| random.below(400)),
+            root_fault: random.one_in(3).then(|| fault(random)),
+            kill: Kill::draw(random),
+        }
+    }
+}
+
+impl Kill {
+    fn draw(random: &mut Random) -> Option<Self> {
+        let after = random.below(400);
+        match random.below(24) {
+            0..=2 => Some(Self::Plugin { after }),
+            3 => Some(Self::Server { after }),
+            _ => None,
         }
     }
 }
@@ -85,8 +108,13 @@ impl Act {
                 ttl: 1_800 + random.below(1_800),
             },
             2 if random.one_in(3) => Self::Reload,
-            2..=7 => Self::Renew(random.next()),
-            8..=22 => Self::Revoke(random.next()),
+            3 => Self::RotateRoot,
+            4 => Self::Rotate,
+            // Atlas mints few tokens a minute.
+            5 if random.one_in(3) => Self::Issue(TOKEN),
+            6 => Self::Issue(SECRET),
+            7..=10 => Self::Renew(random.next()),
+            11..=23 => Self::Revoke(random.next()),
             _ => Self::Issue(random.of(&ROLES)),
         }
     }

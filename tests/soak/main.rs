@@ -16,7 +16,9 @@
 mod support;
 
 mod decisions;
+mod order;
 mod run;
+mod stage;
 
 use std::process::ExitCode;
 use std::time::Duration;

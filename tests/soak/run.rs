@@ -1,28 +1,23 @@
-//! Carries out the rounds of a soak, then waits until all is in order again.
-//!
-//! In order: Atlas holds exactly the credentials of the server's leases, and so does the journal.
+//! Carries out the rounds of a soak.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::decisions::{Act, ROLES, Random, Round};
-use crate::support::{Answer, Bao, Mount};
+use super::decisions::{Act, Kill, Random, Round};
+use super::stage::{Stage, text};
+use crate::support::{Answer, Mount};
 
-/// Rollback takes two ticks of a minute, a failed expiry up to some minutes of tries.
-const SETTLES_WITHIN: Duration = Duration::from_mins(8);
-
-/// A server, a mount, and what was issued so far.
+/// A stage, and what was issued on it so far.
 pub(crate) struct Soak {
-    bao: Bao,
-    mount: Mount,
+    pub(super) stage: Stage,
     /// Public parts by lease, of every answer that came.
-    issued: Mutex<BTreeMap<String, String>>,
+    pub(super) issued: Mutex<BTreeMap<String, String>>,
     /// Leases that somebody wanted to end, and that did not: their credentials may be gone.
-    unrevoked: Mutex<BTreeSet<String>>,
+    pub(super) unrevoked: Mutex<BTreeSet<String>>,
     outcomes: Mutex<Outcomes>,
 }
 
@@ -30,28 +25,28 @@ pub(crate) struct Soak {
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Outcomes {
     pub(crate) rounds: usize,
-    pub(crate) kills: usize,
+    pub(crate) plugin_kills: usize,
+    pub(crate) server_kills: usize,
     pub(crate) done: usize,
     pub(crate) failed: usize,
+    /// Requests under way when the server was killed: what they made may have no lease.
+    pub(crate) cut_off: usize,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A request to a server that may be killed meanwhile.
+async fn ask(mount: &Mount, method: &str, path: &str, body: Option<Value>) -> Option<Answer> {
+    let path = format!("{}/{path}", mount.path);
+    mount.client.try_call(method, &path, body).await.ok()
 }
 
 impl Soak {
     pub(crate) async fn set_up() -> Self {
-        let bao = Bao::dev_with_clock();
-        let mount = Mount::on(&bao.client()).await;
-        let room = json!({
-            "rate_limits": false, "max_api_keys_per_org": 100_000,
-            "max_service_accounts_per_org": 100_000, "max_tokens_per_account": 100_000,
-            "token_requests_per_minute": 0,
-        });
-        mount.atlas.settings(room).await;
-        mount.configure().await;
-        for role in ROLES {
-            mount.role(role, role_body(&mount, role)).await;
-        }
         Self {
-            bao,
-            mount,
+            stage: Stage::set().await,
             issued: Mutex::default(),
             unrevoked: Mutex::default(),
             outcomes: Mutex::default(),
@@ -59,109 +54,124 @@ impl Soak {
     }
 
     /// Rounds of this seed, for so long; then order must come back. Tells what is wrong if it does not.
-    pub(crate) async fn run(self, seed: u64, length: Duration) -> Result<Outcomes, String> {
+    pub(crate) async fn run(mut self, seed: u64, length: Duration) -> Result<Outcomes, String> {
         let mut random = Random::new(seed);
         let end = Instant::now() + length;
         while Instant::now() < end {
-            self.round(Round::draw(&mut random)).await;
+            self.round(Round::draw(&mut random)).await?;
         }
         self.settle().await?;
-        Ok(*self.outcomes())
+        Ok(self.outcomes())
     }
 
-    fn outcomes(&self) -> std::sync::MutexGuard<'_, Outcomes> {
-        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn outcomes(&self) -> Outcomes {
+        *lock(&self.outcomes)
     }
 
-    async fn round(&self, round: Round) {
-        if let Some(fault) = round.fault {
-            self.mount.atlas.fault(fault).await;
-        }
-        let acts = join_all(round.acts.into_iter().map(|act| self.act(act)));
-        let killing = async {
-            if let Some(milliseconds) = round.killed_after {
-                tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-                self.bao.signal_plugins("KILL");
-                self.outcomes().kills += 1;
+    async fn round(&mut self, round: Round) -> Result<(), String> {
+        let Stage { app, root, .. } = &self.stage;
+        for (mount, fault) in [(app, round.fault), (root, round.root_fault)] {
+            if let Some(fault) = fault {
+                mount.atlas.fault(fault).await;
             }
+        }
+        let requests = round.acts.len();
+        let acts = join_all(round.acts.into_iter().map(|act| self.act(act)));
+        tokio::join!(acts, self.kill(round.kill));
+        for mount in [app, root] {
+            mount.atlas.no_more_faults().await;
+        }
+        if let Some(Kill::Server { .. }) = round.kill {
+            lock(&self.outcomes).cut_off += requests;
+            self.stage.bao.start_after_a_kill().await;
+            self.stage.app.serves().await;
+        }
+        lock(&self.outcomes).rounds += 1;
+        self.static_credential_works().await
+    }
+
+    async fn kill(&self, kill: Option<Kill>) {
+        let Some(Kill::Plugin { after } | Kill::Server { after }) = kill else {
+            return;
         };
-        tokio::join!(acts, killing);
-        self.mount.atlas.no_more_faults().await;
-        self.outcomes().rounds += 1;
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        if let Some(Kill::Server { .. }) = kill {
+            self.stage.bao.signal("KILL");
+            lock(&self.outcomes).server_kills += 1;
+        } else {
+            self.stage.bao.signal_plugins("KILL");
+            lock(&self.outcomes).plugin_kills += 1;
+        }
     }
 
     async fn act(&self, act: Act) {
-        let mount = &self.mount;
+        let Stage { app, root, .. } = &self.stage;
         let answer = match act {
             Act::Issue(role) => {
-                let answer = mount.read(&format!("creds/{role}")).await;
-                if answer.ok() {
-                    self.note(&answer.body);
+                let answer = ask(app, "GET", &format!("creds/{role}"), None).await;
+                if let Some(issued) = answer.as_ref().filter(|answer| answer.ok()) {
+                    self.note(&issued.body);
                 }
                 answer
             }
-            Act::Renew(number) => match self.lease(number) {
-                Some(lease) => mount.renew(&lease, 0).await,
-                None => return,
-            },
+            Act::Renew(number) => {
+                let Some(lease) = self.lease(number) else {
+                    return;
+                };
+                let body = json!({ "lease_id": lease, "increment": 0 });
+                let path = "sys/leases/renew";
+                app.client.try_call("POST", path, Some(body)).await.ok()
+            }
             Act::Revoke(number) => match self.lease(number) {
                 Some(lease) => self.revoke(lease).await,
                 None => return,
             },
-            Act::Configure { account: true } => {
-                mount.write("config", mount.atlas.account_config()).await
-            }
-            Act::Configure { account: false } => {
-                mount.write("config", mount.atlas.key_config()).await
+            Act::Configure { account } => {
+                let config = if account {
+                    app.atlas.account_config()
+                } else {
+                    app.atlas.key_config()
+                };
+                ask(app, "POST", "config", Some(config)).await
             }
             Act::ChangeRole { role, ttl } => {
-                mount
-                    .write(&format!("roles/{role}"), json!({ "ttl": ttl }))
-                    .await
+                let path = format!("roles/{role}");
+                ask(app, "POST", &path, Some(json!({ "ttl": ttl }))).await
+            }
+            Act::Rotate => {
+                let force = json!({ "force": true });
+                ask(app, "POST", "rotate-role/app", Some(force)).await
+            }
+            Act::RotateRoot => {
+                let force = json!({ "force": true });
+                ask(root, "POST", "config/rotate-root", Some(force)).await
             }
             Act::Reload => {
                 let body = json!({ "plugin": "mongodbatlas" });
-                mount.client.write("sys/plugins/reload/backend", body).await
+                let path = "sys/plugins/reload/backend";
+                app.client.try_call("POST", path, Some(body)).await.ok()
             }
         };
-        let mut outcomes = self.outcomes();
-        if answer.ok() {
+        let mut outcomes = lock(&self.outcomes);
+        if answer.is_some_and(|answer| answer.ok()) {
             outcomes.done += 1;
         } else {
             outcomes.failed += 1;
         }
     }
 
-    async fn revoke(&self, lease: String) -> Answer {
-        let answer = self.mount.revoke(&lease).await;
-        let mut unrevoked = self
-            .unrevoked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if answer.ok() {
+    pub(super) async fn revoke(&self, lease: String) -> Option<Answer> {
+        let body = json!({ "lease_id": lease, "sync": true });
+        let client = &self.stage.app.client;
+        let answer = client.try_call("POST", "sys/leases/revoke", Some(body));
+        let answer = answer.await.ok();
+        let mut unrevoked = lock(&self.unrevoked);
+        if answer.as_ref().is_some_and(Answer::ok) {
             unrevoked.remove(&lease);
         } else {
             unrevoked.insert(lease);
         }
         answer
-    }
-
-    /// What an operator does with a revocation that failed.
-    async fn revoke_again(&self) -> Result<(), String> {
-        let unrevoked = std::mem::take(
-            &mut *self
-                .unrevoked
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        for lease in unrevoked {
-            let answer = self.mount.revoke(&lease).await;
-            // A lease that ended meanwhile is unknown to the server.
-            if !answer.ok() && !answer.errors().contains("lease not found") {
-                return Err(format!("{lease} cannot be revoked: {answer:?}"));
-            }
-        }
-        Ok(())
     }
 
     fn note(&self, body: &Value) {
@@ -171,97 +181,28 @@ impl Soak {
         let (Some(public), Some(lease)) = (public, lease) else {
             panic!("an answer without a lease");
         };
-        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
-        issued.insert(lease.to_owned(), public.to_owned());
+        lock(&self.issued).insert(lease.to_owned(), public.to_owned());
     }
 
     fn lease(&self, number: u64) -> Option<String> {
-        let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        let issued = lock(&self.issued);
         let length = u64::try_from(issued.len()).expect("a length");
         let number = usize::try_from(number.checked_rem(length)?).expect("a small number");
         issued.keys().nth(number).cloned()
     }
 
-    /// Public parts of the leases that the server keeps.
-    async fn leased(&self) -> BTreeSet<String> {
-        let mut leased = BTreeSet::new();
-        for role in ROLES {
-            let prefix = format!("{}/creds/{role}", self.mount.path);
-            let listing = format!("sys/leases/lookup/{prefix}");
-            let answer = self.mount.client.list(&listing).await;
-            let ids = answer.body["data"]["keys"].as_array().cloned();
-            let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
-            for id in ids.unwrap_or_default() {
-                let lease = format!("{prefix}/{}", id.as_str().unwrap_or_default());
-                let unknown = || format!("{lease}, which nobody was told");
-                leased.insert(issued.get(&lease).cloned().unwrap_or_else(unknown));
-            }
+    /// What a reader of the static role gets mints, whenever it gets anything.
+    pub(super) async fn static_credential_works(&self) -> Result<(), String> {
+        let app = &self.stage.app;
+        let Some(answer) = ask(app, "GET", "static-creds/app", None).await else {
+            return Ok(());
+        };
+        if !answer.ok() {
+            return Ok(());
         }
-        leased
+        let secret = text(&answer.data()["client_secret"]);
+        let works = app.atlas.mints(&self.stage.static_account, &secret).await;
+        let wrong = || "static-creds/app shows a secret that does not mint".to_owned();
+        works.then_some(()).ok_or_else(wrong)
     }
-
-    async fn settle(&self) -> Result<(), String> {
-        let end = Instant::now() + SETTLES_WITHIN;
-        while !self.mount.read("config").await.ok() {
-            if Instant::now() > end {
-                return Err("the mount does not answer".to_owned());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        self.revoke_again().await?;
-        let by = Duration::from_mins(11);
-        self.bao.clock.as_ref().expect("a clock to turn").turn(by);
-        self.mount.atlas.turn_clock(by).await;
-        loop {
-            let Some(wrong) = self.disorder().await else {
-                return Ok(());
-            };
-            if Instant::now() > end {
-                return Err(wrong);
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-
-    async fn disorder(&self) -> Option<String> {
-        let leased = self.leased().await;
-        let held = self.mount.atlas.public_parts().await;
-        let listed = self.mount.list("issued").await;
-        let entries = listed.body["data"]["keys"].as_array().map_or(0, Vec::len);
-        let strays: Vec<_> = held.difference(&leased).collect();
-        let lost: Vec<_> = leased.difference(&held).collect();
-        let in_order = strays.is_empty() && lost.is_empty() && entries == leased.len();
-        (!in_order).then(|| {
-            format!(
-                "{} leases, {entries} journal entries, {} credentials; without a lease: {strays:?}; \
-                 gone in spite of a lease: {lost:?}",
-                leased.len(),
-                held.len()
-            )
-        })
-    }
-}
-
-fn role_body(mount: &Mount, role: &str) -> Value {
-    let (org, project) = (mount.atlas.org(), mount.atlas.project(0));
-    let mut body = match role {
-        "project" => json!({ "project_id": project, "roles": "GROUP_READ_ONLY" }),
-        "narrow" => json!({
-            "organization_id": org, "roles": "ORG_MEMBER", "ip_addresses": "192.0.2.1",
-            "project_assignments": { project: ["GROUP_READ_ONLY"] },
-        }),
-        "account" => json!({
-            "credential_type": "service_account", "organization_id": org, "roles": "ORG_MEMBER",
-            "cidr_blocks": "192.0.2.0/24", "project_id": project, "project_roles": "GROUP_READ_ONLY",
-        }),
-        _ => json!({ "organization_id": org, "roles": "ORG_MEMBER" }),
-    };
-    let (ttl, max_ttl) = if role == "short" {
-        (5, 10)
-    } else {
-        (3_600, 36_000)
-    };
-    body["ttl"] = json!(ttl);
-    body["max_ttl"] = json!(max_ttl);
-    body
 }

@@ -40,7 +40,7 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
         return Ok(());
     }
     pass_over_missed(&mut record, now).await?;
-    let patience = Patience::within(PATIENCE, Priority::Background);
+    let patience = Patience::within(PATIENCE, Priority::Issue);
     if leaves_work(&record.entry) {
         // Logged where it happened; it must not keep a rotation from its turn.
         let _ = rotate::tidy_up(&mut record, patience).await;

@@ -19,7 +19,7 @@ use crate::engine::journal::{Hold, JournalEntry, JournalId, LiveToken, Part, Sta
 use crate::engine::roles::{CredentialType, RoleEntry, RoleName};
 use crate::engine::turns::Turn;
 use crate::framework::{Call, Lease};
-use crate::vault::{Data, Response};
+use crate::vault::{Caller, Data, Response};
 
 /// Most live tokens of one account. Source: Atlas documentation, "MongoDB Limits and Thresholds".
 const MOST_TOKENS: usize = 100;
@@ -52,21 +52,18 @@ pub(super) async fn issue(
     role: &RoleEntry,
     call: &Call,
 ) -> Result<Response, EngineError> {
-    let patience = Patience {
-        deadline: call.caller.deadline,
-        priority: Priority::Issue,
-    };
+    let patience = patience(call);
     let linked = engine.connection.linked().await?;
     let mut healed = false;
     loop {
         let reserved = reserve(engine, name, role, call, patience).await?;
-        let error = match mint(engine, &linked, &reserved, patience).await {
+        let error = match mint(engine, &linked, &reserved, call, patience).await {
             Ok(token) => return finish(engine, &linked, role, call, reserved, token).await,
             Err(error) => error,
         };
         give_up(engine, &reserved, &error).await?;
         let refused = matches!(error, AtlasError::Unauthenticated { .. });
-        if healed || !refused || !is_lost(engine, name, &reserved, patience).await? {
+        if healed || !refused || !is_lost(engine, name, &reserved, call).await? {
             return Err(EngineError::Atlas {
                 advice: format!(
                     "minting an access token with service account {}, which is kept for role \
@@ -80,8 +77,16 @@ pub(super) async fn issue(
     }
 }
 
-async fn turn(engine: &Engine, name: &RoleName, deadline: Instant) -> Result<Turn, EngineError> {
-    let turn = engine.role_turns.wait(name, deadline).await;
+fn patience(call: &Call) -> Patience {
+    Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Issue,
+    }
+}
+
+async fn turn(engine: &Engine, name: &RoleName, caller: &Caller) -> Result<Turn, EngineError> {
+    let turn = engine.role_turns.wait(name, caller.deadline);
+    let turn = engine.while_wanted(&caller.gone, turn).await?;
     turn.ok_or_else(|| EngineError::Busy {
         what: format!("the service account kept for role {name}"),
     })
@@ -95,7 +100,7 @@ async fn reserve(
     call: &Call,
     patience: Patience,
 ) -> Result<Reserved, EngineError> {
-    let _turn = turn(engine, name, patience.deadline).await?;
+    let _turn = turn(engine, name, &call.caller).await?;
     let account = ready(engine, name, role, call, patience).await?;
     let now = engine.clock.now();
     let secret = account.minting_secret(now).or(account.secrets.last());
@@ -150,25 +155,29 @@ async fn mint(
     engine: &Engine,
     linked: &Linked,
     reserved: &Reserved,
+    call: &Call,
     patience: Patience,
 ) -> Result<AccessToken, AtlasError> {
     let (account, secret) = (&reserved.account.client_id, &reserved.secret);
+    let gone = &call.caller.gone;
+    let atlas = linked.atlas.until(gone);
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let minted = linked
-            .atlas
+        let minted = atlas
             .mint_token(account, &secret.client_secret, patience)
             .await;
         let is_new = engine.clock.now() - secret.made_at < SETTLES_WITHIN;
         let pause = PAUSE * attempts;
         match minted {
-            Err(AtlasError::Unauthenticated { .. })
-                if is_new
+            Err(error)
+                if error.is_unauthenticated()
+                    && is_new
                     && attempts < MOST_ATTEMPTS
                     && Instant::now() + pause < patience.deadline =>
             {
-                sleep(pause).await;
+                let waited = engine.while_wanted(gone, sleep(pause)).await;
+                waited.map_err(|_| error)?;
             }
             outcome => return outcome,
         }
@@ -180,9 +189,10 @@ async fn is_lost(
     engine: &Engine,
     name: &RoleName,
     reserved: &Reserved,
-    patience: Patience,
+    call: &Call,
 ) -> Result<bool, EngineError> {
-    let _turn = turn(engine, name, patience.deadline).await?;
+    let _turn = turn(engine, name, &call.caller).await?;
+    let patience = patience(call);
     examine(engine, name, &reserved.account, patience).await
 }
 
@@ -193,14 +203,7 @@ async fn give_up(
     reserved: &Reserved,
     error: &AtlasError,
 ) -> Result<(), EngineError> {
-    let surely_not = match error {
-        AtlasError::Refused { .. }
-        | AtlasError::Unauthenticated { .. }
-        | AtlasError::RateLimited { .. } => true,
-        AtlasError::NoAnswer { source, .. } => !source.maybe_sent(),
-        AtlasError::ServerFault { .. } | AtlasError::MalformedAnswer { .. } => false,
-    };
-    if surely_not {
+    if !error.may_have_taken_effect() {
         engine.journal.remove(&reserved.id).await?;
     }
     Ok(())

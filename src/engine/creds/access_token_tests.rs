@@ -311,6 +311,20 @@ async fn the_secret_is_renewed_in_time_and_the_old_one_waits_for_its_tokens() {
 }
 
 #[tokio::test]
+async fn a_token_is_revoked_with_an_older_secret_where_the_newest_is_gone() {
+    let mount = mount().await;
+    let (data, _) = mount.issue("ci").await;
+    mount.turn(Duration::from_hours(113)).await;
+    let (_, of_old) = mount.issue("ci").await;
+    ticks(&mount, 5, MINUTE).await;
+    let newest = mount.atlas.secrets(account_of(&data)).await.remove(1);
+    let path = format!("/secrets/{newest}");
+    mount.atlas.control("DELETE", &path, Value::Null).await;
+    mount.revoke(&of_old).await.expect("revoked");
+    assert_eq!(live_tokens(&mount).await, 0);
+}
+
+#[tokio::test]
 async fn a_role_that_slept_longer_than_its_secret_wakes_up() {
     let mount = mount().await;
     let (data, _) = mount.issue("ci").await;
@@ -367,6 +381,29 @@ async fn an_account_or_secret_that_others_deleted_is_made_anew() {
     mount.atlas.control("DELETE", &path, Value::Null).await;
     let (third, _) = mount.issue("ci").await;
     assert_eq!(account_of(&third), account_of(&second));
+    assert_role_goes_without_trace(&mount).await;
+}
+
+/// An account that Atlas neither shows nor takes yet is not taken for lost.
+#[tokio::test]
+async fn an_account_that_takes_its_time_is_not_lost_sight_of() {
+    let mount = TestMount::configured().await;
+    let role = json!({
+        "credential_type": "access_token", "organization_id": mount.atlas.org(),
+        "roles": "ORG_MEMBER",
+    });
+    mount.write("roles/ci", role).await.expect("a role");
+    let slow = json!({
+        "new_credential_delay_seconds": 40, "read_lag_after_create_seconds": 40,
+    });
+    mount.atlas.set(slow).await;
+    for _ in 0..2 {
+        mount.read("creds/ci").await.expect_err("not taken yet");
+    }
+    assert_eq!(kept(&mount).await.len(), 1);
+    mount.turn(MINUTE).await;
+    mount.issue("ci").await;
+    assert_eq!(kept(&mount).await.len(), 1);
     assert_role_goes_without_trace(&mount).await;
 }
 

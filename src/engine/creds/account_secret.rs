@@ -17,6 +17,7 @@ use crate::atlas::{
     AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, SecretId, SecretState,
     ServiceAccount,
 };
+use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
 use crate::framework::Lease;
@@ -37,7 +38,8 @@ pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Respons
     // For the answer; what is unknown must fail before anything is made.
     let org = draft.organization().await?;
     let turns = &draft.engine.account_turns;
-    let turn = turns.wait(&account, draft.patience.deadline).await;
+    let turn = turns.wait(&account, draft.patience.deadline);
+    let turn = draft.engine.while_wanted(&draft.gone, turn).await?;
     draft.turn = Some(turn.ok_or_else(|| EngineError::Busy {
         what: format!("service account {account}"),
     })?);
@@ -53,6 +55,11 @@ pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Respons
 /// while there may be one.
 async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineError> {
     let earlier = draft.engine.journal.secrets_of(account).await?;
+    if !earlier.unsettled.is_empty() && deletions_held(&draft.engine).await? {
+        return Err(EngineError::DeletionsHeld(format!(
+            "service account {account}"
+        )));
+    }
     for id in earlier.unsettled {
         if !finish(&draft.engine, &id, draft.patience).await? {
             return Err(EngineError::Unsettled(account.clone()));
@@ -78,13 +85,17 @@ async fn create(
         draft.sent = true;
         attempts += 1;
         let (level, patience) = (&draft.grant.level, draft.patience);
-        let atlas = &draft.linked.atlas;
-        match atlas.create_secret(level, account, hours, patience).await {
+        match draft
+            .atlas
+            .create_secret(level, account, hours, patience)
+            .await
+        {
             Ok(secret) => return Ok((seen, secret)),
             // Not by us: our requests take turns. What others did shows when the account is read.
             Err(error) if error.says_changed_meanwhile() && attempts < MOST_ATTEMPTS => {
                 draft.sent = false;
-                sleep(PAUSE * attempts).await;
+                let pause = sleep(PAUSE * attempts);
+                draft.engine.while_wanted(&draft.gone, pause).await?;
             }
             Err(error) => return Err(not_created(account, hours, error)),
         }
@@ -134,11 +145,7 @@ pub(crate) fn frees_at(secrets: &[SecretState], ours: &[SecretId]) -> Option<Dat
 
 async fn read(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
     let (level, patience) = (&draft.grant.level, draft.patience);
-    let seen = draft
-        .linked
-        .atlas
-        .service_account(level, account, patience)
-        .await;
+    let seen = draft.atlas.service_account(level, account, patience).await;
     seen.map_err(|error| unreadable(account, error))
 }
 
@@ -164,21 +171,18 @@ fn answer(draft: &Draft, seen: &ServiceAccount, secret: &CreatedSecret, org: &Or
         ("name".to_owned(), json!(seen.name)),
         ("organization_id".to_owned(), json!(org)),
     ]);
-    // Where the secret is managed: one of the two, never both.
-    let managed = match &draft.grant.level {
-        Level::Org(org) => ("organization_id".to_owned(), json!(org)),
-        Level::Project(project) => {
-            data.insert("project_id".to_owned(), json!(project));
-            ("project_id".to_owned(), json!(project))
-        }
-    };
-    let internal = Data::from_iter([
+    let mut internal = Data::from_iter([
         ("client_id".to_owned(), json!(seen.client_id)),
         ("secret_id".to_owned(), json!(secret.id)),
-        managed,
+        // Should the account leave its project, the organization is where to look for it.
+        ("organization_id".to_owned(), json!(org)),
         ("role".to_owned(), json!(draft.entry.role)),
         ("journal_id".to_owned(), json!(draft.id)),
     ]);
+    if let Level::Project(project) = &draft.grant.level {
+        data.insert("project_id".to_owned(), json!(project));
+        internal.insert("project_id".to_owned(), json!(project));
+    }
     let lease = Lease {
         ttl: draft.life.ttl,
         max_ttl: draft.life.max_ttl,

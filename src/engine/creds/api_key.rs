@@ -17,7 +17,7 @@ pub(super) async fn make(draft: &mut Draft) -> Result<Response, EngineError> {
     let Some(org) = draft.entry.organization_id.clone() else {
         return Err(EngineError::OrganizationUnknown);
     };
-    let (atlas, patience) = (&draft.linked.atlas, draft.patience);
+    let (atlas, patience) = (&draft.atlas, draft.patience);
     if !draft.grant.access_list.is_empty() {
         atlas
             .add_api_key_access_list(&org, &key.id, &draft.grant.access_list, patience)
@@ -43,7 +43,6 @@ async fn create(draft: &mut Draft) -> Result<CreatedApiKey, EngineError> {
     };
     draft.sent = true;
     let key = draft
-        .linked
         .atlas
         .create_api_key(&draft.grant.level, &new, draft.patience)
         .await

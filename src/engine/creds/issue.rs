@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
 
 use super::life::Life;
 use super::{access_token, account_secret, api_key, find, remove, service_account};
-use crate::atlas::{Deletion, Level, OrgId, Patience, Priority};
+use crate::atlas::{Atlas, Deletion, Level, OrgId, Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
@@ -25,6 +26,10 @@ const UNDO_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Draft {
     pub(super) engine: Arc<Engine>,
     pub(super) linked: Arc<Linked>,
+    /// The client with which it is made: it sends nothing more once the caller is gone.
+    pub(super) atlas: Atlas,
+    /// Cancelled when the caller goes away.
+    pub(super) gone: CancellationToken,
     pub(super) grant: Grant,
     pub(super) life: Life,
     pub(super) id: JournalId,
@@ -128,6 +133,8 @@ impl Draft {
         let hold = engine.journal.begin(&id, &entry, max_live).await?;
         Ok(Self {
             engine,
+            atlas: linked.atlas.until(&call.caller.gone),
+            gone: call.caller.gone.clone(),
             linked,
             grant,
             life,

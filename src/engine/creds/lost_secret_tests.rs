@@ -31,6 +31,20 @@ async fn fail_to_issue(mount: &TestMount) {
     assert_eq!(mount.journal_keys().len(), 1);
 }
 
+/// Atlas makes a secret, the answer is lost, and the account cannot be read after.
+async fn lose_a_secret(mount: &TestMount, account: &str) {
+    let lost = json!({ "operation": "createOrgSecret", "action": {"kind": "lose_answer"} });
+    let unreadable = json!({
+        "operation": "getOrgServiceAccount", "skip": 1, "count": 0,
+        "action": {"kind": "answer", "status": 403},
+    });
+    mount.atlas.fault(lost).await;
+    mount.atlas.fault(unreadable).await;
+    mount.read("creds/shared").await.expect_err("no answer");
+    mount.atlas.no_more_faults().await;
+    assert_eq!(mount.atlas.secrets(account).await.len(), 1);
+}
+
 async fn strangers_secret(mount: &TestMount, account: &str) -> String {
     let secret = json!({"client_id": account, "hours": 800});
     let made = mount.atlas.control("POST", "/secrets", secret).await;
@@ -88,6 +102,41 @@ async fn an_entry_of_a_secret_that_was_not_asked_for_takes_none() {
     mount.tick_for(13).await;
     assert_eq!(mount.atlas.secrets(&account).await, [secret]);
     assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}
+
+/// A tick that looks for the lost one while a reader settles it and gets another.
+#[tokio::test]
+async fn a_tick_does_not_take_a_readers_new_secret_for_the_lost_one() {
+    let (mount, account) = mount(0).await;
+    lose_a_secret(&mount, &account).await;
+    let slow = json!({
+        "operation": "getOrgServiceAccount", "action": {"kind": "delay", "seconds": 1.0},
+    });
+    mount.atlas.fault(slow).await;
+    let reading = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        mount.issue("shared").await
+    };
+    let (ticked, (_, lease)) = tokio::join!(mount.tick(), reading);
+    ticked.expect("a tick");
+    let leased = lease.internal_data["secret_id"].clone();
+    assert_eq!(json!(mount.atlas.secrets(&account).await), json!([leased]));
+    assert_eq!(mount.journal_keys().len(), 1);
+}
+
+/// After a restore from a snapshot, what looks lost may have been handed out since.
+#[tokio::test]
+async fn held_deletions_hold_what_a_reader_would_have_to_delete_first() {
+    let (mount, account) = mount(0).await;
+    lose_a_secret(&mount, &account).await;
+    let hold = |on: bool| mount.write("config", json!({ "hold_deletions": on }));
+    hold(true).await.expect("held");
+    let failure = mount.read("creds/shared").await.expect_err("held");
+    assert!(failure.to_string().contains("hold_deletions"), "{failure}");
+    assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
+    hold(false).await.expect("not held");
+    mount.issue("shared").await;
+    assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
 }
 
 #[tokio::test]

@@ -5,9 +5,13 @@ mod access_token;
 mod access_token_tests;
 mod account_secret;
 mod api_key;
+#[cfg(test)]
+mod gone_tests;
 mod issue;
 #[cfg(test)]
 mod kept_account_tests;
+#[cfg(test)]
+mod left_project_tests;
 mod life;
 #[cfg(test)]
 mod lost_secret_tests;

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::atlas::{AtlasError, Deletion, Level, Patience, SecretState};
+use crate::atlas::{
+    AtlasError, ClientId, Deletion, Level, Patience, SecretId, SecretState, ServiceAccount,
+};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, JournalId, Made, Part, SecretPart};
@@ -31,13 +33,16 @@ pub(crate) async fn remove(
             .atlas
             .delete_secret(level, account, id, patience)
             .await
-            .map_err(|error| {
-                let doing = format!("deleting secret {id} of service account {account}");
-                EngineError::atlas(&doing, error)
-            }),
+            .map_err(|error| not_deleted(account, id, error)),
         // It died when its entry did, if not before.
         Made::Token(_) => Ok(Deletion::AlreadyGone),
     }
+}
+
+/// Why a secret could not be deleted.
+pub(super) fn not_deleted(account: &ClientId, id: &SecretId, error: AtlasError) -> EngineError {
+    let doing = format!("deleting secret {id} of service account {account}");
+    EngineError::atlas(&doing, error)
 }
 
 /// What Atlas holds of a journal entry: by id if that is known, else by its unique description.
@@ -119,18 +124,9 @@ async fn find_secret(
         return Ok(Vec::new());
     };
     let client_id = &sought.client_id;
-    let seen = linked
-        .atlas
-        .service_account(&level, client_id, patience)
-        .await;
-    let account = match seen {
-        Ok(account) => account,
+    let Some((level, account)) = find_account(linked, level, client_id, patience).await? else {
         // With the account all its secrets are gone.
-        Err(error) if error.says_account_or_secret_is_gone() => return Ok(Vec::new()),
-        Err(error) => {
-            let doing = format!("looking for a new secret of service account {client_id}");
-            return Err(EngineError::atlas(&doing, error));
-        }
+        return Ok(Vec::new());
     };
     let is_new = |made_at: DateTime<Utc>| (made_at - entry.issued_at).abs() < MADE_WITHIN;
     let fits = |secret: &SecretState| match sought.candidates.as_slice() {
@@ -151,5 +147,47 @@ async fn find_secret(
                 .map(|each| each.id)
                 .collect(),
         }),
+    }
+}
+
+/// The account, and where it is managed by now: one that was taken out of its project, or whose
+/// project was deleted, lives on in the organization.
+async fn find_account(
+    linked: &Linked,
+    level: Level,
+    client_id: &ClientId,
+    patience: Patience,
+) -> Result<Option<(Level, ServiceAccount)>, EngineError> {
+    let error = match linked
+        .atlas
+        .service_account(&level, client_id, patience)
+        .await
+    {
+        Ok(account) => return Ok(Some((level, account))),
+        Err(error) => error,
+    };
+    let failed = |error: AtlasError| {
+        let doing = format!("looking for a new secret of service account {client_id}");
+        Err(EngineError::atlas(&doing, error))
+    };
+    let is_gone = error.says_account_or_secret_is_gone();
+    let level = match level {
+        Level::Project(project) if is_gone || error.says_project_is_gone() => {
+            let org = linked
+                .managing_organization(Some(&project), patience)
+                .await?;
+            Level::Org(org)
+        }
+        Level::Org(_) if is_gone => return Ok(None),
+        Level::Org(_) | Level::Project(_) => return failed(error),
+    };
+    match linked
+        .atlas
+        .service_account(&level, client_id, patience)
+        .await
+    {
+        Ok(account) => Ok(Some((level, account))),
+        Err(error) if error.says_account_or_secret_is_gone() => Ok(None),
+        Err(error) => failed(error),
     }
 }

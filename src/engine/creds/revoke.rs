@@ -14,6 +14,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::removal::not_deleted;
 use super::remove;
 use crate::atlas::{ClientId, Level, OrgId, Patience, Priority, ProjectId, SecretId};
 use crate::engine::Engine;
@@ -76,10 +77,15 @@ pub(super) async fn revoke_account_secret(
 ) -> Result<(), EngineError> {
     let (account, secret) = account_secret(&call)?;
     let level = level(&call)?;
+    // Leases of earlier versions do not name it where the account is managed in a project.
+    let org: Option<OrgId> = internal(&call, "organization_id")?;
     let linked = engine.connection.linked().await?;
-    let made = Made::Secret(level, account, secret);
-    let deletion = remove(&linked, &made, patience(&call)).await?;
-    tracing::debug!(?made, ?deletion, "revoked");
+    let deletion = linked
+        .atlas
+        .delete_secret_known_in(org.as_ref(), &level, &account, &secret, patience(&call))
+        .await
+        .map_err(|error| not_deleted(&account, &secret, error))?;
+    tracing::debug!(?level, %account, %secret, ?deletion, "revoked");
     forget(&engine, &call).await
 }
 

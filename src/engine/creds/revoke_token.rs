@@ -84,25 +84,33 @@ async fn end(
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     let client_id = &token.client_id;
-    let secret = account
-        .working_secret(now)
-        .ok_or_else(|| EngineError::NoWorkingSecret(client_id.clone()))?;
-    let error = match linked
-        .atlas
-        .revoke_token(client_id, &secret.client_secret, &token.value, patience)
-        .await
-    {
-        Ok(()) => return Ok(()),
-        Err(error) => error,
-    };
-    let refused = matches!(error, AtlasError::Unauthenticated { .. });
-    if refused && !may_live(linked, token, account, patience).await? {
-        return Ok(());
+    let mut refused = None;
+    for secret in account.working_secrets(now) {
+        let revoked = linked
+            .atlas
+            .revoke_token(client_id, &secret.client_secret, &token.value, patience)
+            .await;
+        match revoked {
+            Ok(()) => return Ok(()),
+            // Somebody may have deleted this one; the other may still sign in.
+            Err(error @ AtlasError::Unauthenticated { .. }) => refused = Some(error),
+            Err(error) => return Err(not_revoked(client_id, error)),
+        }
     }
-    Err(EngineError::Atlas {
+    let Some(error) = refused else {
+        return Err(EngineError::NoWorkingSecret(client_id.clone()));
+    };
+    if may_live(linked, token, account, patience).await? {
+        return Err(not_revoked(client_id, error));
+    }
+    Ok(())
+}
+
+fn not_revoked(client_id: &ClientId, error: AtlasError) -> EngineError {
+    EngineError::Atlas {
         advice: format!("revoking an access token of service account {client_id}"),
         source: error,
-    })
+    }
 }
 
 /// Whether the secret that minted the token is still there: with it, and with its account, the token

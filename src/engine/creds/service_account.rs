@@ -32,7 +32,7 @@ pub(super) async fn build(
     // deleted: so it must be known before.
     let org = draft.organization().await?;
     let account = create(draft, hours, about, &org).await?;
-    let (atlas, patience) = (&draft.linked.atlas, draft.patience);
+    let (atlas, patience) = (&draft.atlas, draft.patience);
     let (level, id) = (&draft.grant.level, &account.client_id);
     if !draft.grant.access_list.is_empty() {
         atlas
@@ -75,7 +75,6 @@ async fn create(
         secret_lifetime: hours,
     };
     let account = draft
-        .linked
         .atlas
         .create_service_account(&draft.grant.level, &new, draft.patience)
         .await

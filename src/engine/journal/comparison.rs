@@ -129,7 +129,10 @@ impl Comparison<'_> {
                 let asked = atlas.service_account(&level, &account, patience).await;
                 match asked {
                     Ok(seen) => Some(seen.secrets.iter().all(|each| each.id != secret)),
-                    Err(error) => error.says_account_or_secret_is_gone().then_some(true),
+                    // An account that left its project lives on in the organization.
+                    Err(error) => (matches!(level, Level::Org(_))
+                        && error.says_account_or_secret_is_gone())
+                    .then_some(true),
                 }
             }
             // Nobody but its holder can ask for a token.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entry::{JournalEntry, JournalId, Part, Stage};
+use crate::atlas::ClientId;
 
 /// A request gives up within 85 s and cleans up for 30 s at most. What another process left
 /// half-made is nobody's after this, also where clocks differ by a minute.
@@ -87,11 +88,15 @@ pub(super) struct Index {
     /// Storage is being read into memory.
     pub(super) filling: bool,
     pub(super) unreadable: usize,
+    /// What these name is not known, but that they name something is.
+    pub(super) unreadable_ids: HashSet<JournalId>,
     entries: BTreeMap<JournalId, Brief>,
     /// How many entries each role has; accounts kept for it are no credentials.
     of_role: HashMap<Arc<str>, usize>,
     trials: HashMap<JournalId, Trial>,
     removed_meanwhile: HashSet<JournalId>,
+    /// Everything was forgotten while storage was being read: what was read before is missing.
+    forgotten_meanwhile: bool,
 }
 
 impl Index {
@@ -162,16 +167,25 @@ impl Index {
         }
     }
 
+    /// Begins to read storage.
+    pub(super) fn begin_filling(&mut self) {
+        self.filling = true;
+        self.forgotten_meanwhile = false;
+        self.unreadable = 0;
+        self.unreadable_ids.clear();
+    }
+
     /// Ends the reading of storage.
     pub(super) fn end_filling(&mut self, whole: bool) {
         self.filling = false;
-        self.filled |= whole;
+        self.filled |= whole && !self.forgotten_meanwhile;
         self.removed_meanwhile.clear();
     }
 
     /// Forgets everything that no request of this process works on.
     pub(super) fn forget(&mut self) {
         self.filled = false;
+        self.forgotten_meanwhile = self.filling;
         let known: Vec<JournalId> = self.entries.keys().cloned().collect();
         for id in known {
             if self.entries[&id].hands != Hands::Busy {
@@ -194,6 +208,14 @@ impl Index {
     pub(super) fn is_left(&self, id: &JournalId) -> bool {
         let brief = self.entries.get(id);
         brief.is_some_and(|brief| brief.stage == Stage::Making && brief.hands == Hands::Left)
+    }
+
+    /// The account to which an entry's secret was added, of such entries.
+    pub(super) fn account_of_secret(&self, id: &JournalId) -> Option<ClientId> {
+        match self.entries.get(id)?.part.as_ref()? {
+            Part::Secret(secret) => Some(secret.client_id.clone()),
+            Part::Token { .. } => None,
+        }
     }
 
     /// The entry whose public key or client id this is.
@@ -247,7 +269,10 @@ impl Index {
             .filter_map(|(id, brief)| {
                 let since = since(brief)?;
                 let trial = self.trials.get(id).copied().unwrap_or_default();
-                let rests = trial.not_before.is_some_and(|not_before| now < not_before);
+                // A clock that was set back must not lengthen the pause.
+                let rests = trial.not_before.is_some_and(|not_before| {
+                    now < not_before && not_before - now <= LONGEST_PAUSE
+                });
                 (urgent || !rests).then_some((trial.failures, since, id))
             })
             .collect();

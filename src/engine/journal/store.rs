@@ -204,13 +204,14 @@ impl Journal {
         self.index().forget();
     }
 
-    /// Which of these have an entry.
+    /// Which of these have an entry, be it one that cannot be read.
     pub(super) async fn known(
         &self,
         ids: impl Iterator<Item = JournalId> + Clone,
     ) -> Result<HashSet<JournalId>, EngineError> {
         let index = self.filled().await?;
-        Ok(ids.filter(|id| index.contains(id)).collect())
+        let is_known = |id: &JournalId| index.contains(id) || index.unreadable_ids.contains(id);
+        Ok(ids.filter(is_known).collect())
     }
 
     /// How many credentials are live.
@@ -265,8 +266,7 @@ impl Journal {
             if index.filled {
                 return Ok(());
             }
-            index.filling = true;
-            index.unreadable = 0;
+            index.begin_filling();
         }
         let outcome = self.read_all().await;
         self.index().end_filling(outcome.is_ok());
@@ -309,7 +309,9 @@ impl Journal {
             Ok(None) => {}
             Err(error @ EngineError::Unreadable { .. }) => {
                 tracing::error!(%error, "a journal entry is left alone");
-                self.index().unreadable += 1;
+                let mut index = self.index();
+                index.unreadable += 1;
+                index.unreadable_ids.insert(id);
             }
             Err(error) => return Err(error),
         }

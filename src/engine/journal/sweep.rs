@@ -13,11 +13,11 @@ use crate::engine::error::EngineError;
 use crate::engine::{Engine, config};
 use crate::vault::failure::chain;
 
-/// The most entries of one sweep. Atlas allows 250 requests a minute for an organization, of which
-/// the limiter leaves the last tenth to requests that somebody waits for.
+/// The most entries of one sweep, one after the other: no more than one request of a sweep is ever in
+/// front of those that somebody waits for.
 const MAX_ENTRIES: usize = 100;
 /// The longest that one entry is worked on: past this the next has its turn.
-const ENTRY_PATIENCE: Duration = Duration::from_secs(10);
+const ENTRY_PATIENCE: Duration = Duration::from_secs(15);
 /// So many failures one after the other are an outage: the sweep ends.
 const OUTAGE: usize = 3;
 /// What is overdue by this is told in the log, once.
@@ -56,6 +56,13 @@ impl Sweep {
         id: &JournalId,
         patience: Patience,
     ) -> Result<(), EngineError> {
+        // A request that adds a secret to the account settles such entries itself, and what it adds
+        // next would look like the one that is sought here.
+        let account = engine.journal.index().account_of_secret(id);
+        let turn = account.map(|account| engine.account_turns.at_once(&account));
+        if let Some(None) = turn {
+            return Ok(());
+        }
         match self {
             Self::RollBack => rollback::finish(engine, id, patience).await.map(drop),
             Self::Reap => reaper::finish(engine, id, patience).await,
@@ -88,12 +95,13 @@ async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<
     let mut failures_in_a_row = 0;
     for id in due.iter().take(MAX_ENTRIES) {
         let now = Instant::now();
-        if now >= end || failures_in_a_row >= OUTAGE {
+        if now >= end || failures_in_a_row >= OUTAGE || engine.closing.is_cancelled() {
             break;
         }
         let patience = Patience {
             deadline: end.min(now + ENTRY_PATIENCE),
-            priority: Priority::Background,
+            // What nobody may hold any more ends on time however many credentials are issued.
+            priority: Priority::Revoke,
         };
         let Err(error) = sweep.finish(engine, id, patience).await else {
             failures_in_a_row = 0;
@@ -175,4 +183,49 @@ fn tell_overdue(engine: &Engine) {
 
 fn seconds(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use crate::engine::testing::TestMount;
+
+    /// A mount with credentials that outlived their leases.
+    async fn with_outlived(count: usize) -> TestMount {
+        let mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
+        for _ in 0..count {
+            mount.issue("reader").await;
+        }
+        mount.turn(Duration::from_hours(3)).await;
+        mount
+    }
+
+    /// New credentials keep the bucket nearly empty: the share kept from background work is all
+    /// that is left.
+    #[tokio::test]
+    async fn a_removal_does_not_starve_while_credentials_are_issued_at_the_full_rate() {
+        let mount = with_outlived(1).await;
+        let nearly_empty = json!({
+            "operation": "createOrgApiKey",
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN",
+                "headers": {"ratelimit-remaining": "20"}},
+        });
+        mount.atlas.fault(nearly_empty).await;
+        mount.read("creds/reader").await.expect_err("refused");
+        mount.tick().await.expect("a tick");
+        assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_mount_that_ends_begins_no_further_removal() {
+        let mount = with_outlived(3).await;
+        mount.atlas.forget_requests().await;
+        mount.close().await;
+        mount.tick().await.expect("a tick");
+        assert_eq!(mount.atlas.operations().await, json!({}));
+        assert_eq!(mount.atlas.credentials().await.len(), 3);
+    }
 }

@@ -201,6 +201,25 @@ mod tests {
         }
     }
 
+    /// Such as one that a later version wrote.
+    #[tokio::test]
+    async fn a_credential_whose_entry_cannot_be_read_is_no_stray() {
+        let mut mount = TestMount::with_role(json!({})).await;
+        mount.issue("reader").await;
+        let key = mount.journal_keys().remove(0);
+        mount
+            .storage
+            .plant(&key, b"{\"stage\": \"of a later version\"}");
+        mount.restart().await;
+        mount.turn(Duration::from_hours(2)).await;
+        let done = tidied(&mount, false).await;
+        assert_eq!(
+            (&done["stray_count"], &done["removed_count"]),
+            (&json!(0), &json!(0))
+        );
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
+    }
+
     #[tokio::test]
     async fn what_others_made_is_never_touched() {
         let mut mount = TestMount::with_role(json!({})).await;

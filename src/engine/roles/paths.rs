@@ -119,6 +119,11 @@ async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Eng
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
+    // Of two partial writes at once none undoes the other.
+    let turn = engine.role_turns.wait(&name, call.caller.deadline).await;
+    let _turn = turn.ok_or_else(|| EngineError::Busy {
+        what: format!("role {name}"),
+    })?;
     let stored_role = engine.role(&name).await?;
     if stored_role.is_none() && call.operation == Operation::Patch {
         return Err(EngineError::NothingToPatch(name.to_string()));

@@ -48,7 +48,7 @@ pub(super) async fn work(
         leaving: brief.leaving,
         entry,
     };
-    let patience = Patience::within(PATIENCE, Priority::Background);
+    let patience = Patience::within(PATIENCE, Priority::Issue);
     if record.leaving {
         return leave(&mut record, patience).await;
     }

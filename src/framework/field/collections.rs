@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
 use super::decode::{Reason, int, text};
+use super::kind::Kind;
 use crate::vault::Data;
 
 /// An object; an array of objects is merged, later ones win.
@@ -111,18 +112,25 @@ pub(super) fn comma_ints(raw: Value) -> Result<Vec<i64>, Reason> {
     each.collect()
 }
 
-/// An object of lists of text, or the JSON text of one, as a command line gives it. An entry that
-/// is `null` is not there.
+/// The object whose JSON text is given, as a command line gives it, where the kind takes such a text;
+/// anything else as it came.
+pub(super) fn opened(kind: Kind, raw: Value) -> Value {
+    match raw {
+        Value::String(text) if kind == Kind::MapOfLists => {
+            serde_json::from_str(&text).map_or(Value::String(text), Value::Object)
+        }
+        other => other,
+    }
+}
+
+/// An object of lists of text, or the JSON text of one. An entry that is `null` is not there.
 pub(super) fn map_of_lists(raw: Value) -> Result<BTreeMap<String, Vec<String>>, Reason> {
     const REASON: &str = "must be a JSON object of lists of text";
-    let raw = match raw {
+    let map = match opened(Kind::MapOfLists, raw) {
         Value::Null => return Ok(BTreeMap::new()),
         Value::String(text) if text.is_empty() => return Ok(BTreeMap::new()),
-        Value::String(text) => serde_json::from_str(&text).map_err(|_| REASON)?,
-        other => other,
-    };
-    let Value::Object(map) = raw else {
-        return Err(REASON.into());
+        Value::Object(map) => map,
+        _ => return Err(REASON.into()),
     };
     map.into_iter()
         .filter(|(_, list)| !list.is_null())

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::collections::opened;
 use super::decode::decode;
 use super::faults::Faults;
 use super::kind::Field;
@@ -57,6 +58,7 @@ impl Fields {
                 (None, Some(raw)) => (raw, false),
                 (None, None) => continue,
             };
+            let raw = opened(field.kind, raw);
             let (null, null_keys) = (raw.is_null(), null_keys(&raw));
             match decode(field.kind, raw) {
                 Ok(value) => {

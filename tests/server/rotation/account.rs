@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Client, Mount};
+use crate::support::{Atlas, Client, Mount};
 
 /// The server ticks once a minute; whatever one tick leaves to the next is done by then.
 pub(super) const THREE_TICKS: Duration = Duration::from_secs(210);
@@ -74,37 +74,7 @@ pub(super) async fn secret(mount: &Mount, name: &str) -> String {
 
 /// Whether the secret mints an access token.
 pub(super) async fn mints(mount: &Mount, client_id: &str, secret: &str) -> bool {
-    Mint::at(mount).with(client_id, secret).await == 200
-}
-
-/// Atlas's token endpoint.
-#[derive(Clone)]
-struct Mint {
-    address: String,
-    http: reqwest::Client,
-}
-
-impl Mint {
-    fn at(mount: &Mount) -> Self {
-        Self {
-            address: format!("{}/api/oauth/token", mount.atlas.api()),
-            http: reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .expect("a client"),
-        }
-    }
-
-    async fn with(&self, client_id: &str, secret: &str) -> u16 {
-        let request = self
-            .http
-            .post(&self.address)
-            .basic_auth(client_id, Some(secret))
-            .header("Content-Type", "application/x-www-form-urlencoded")
-            .header("Accept", "application/json")
-            .body("grant_type=client_credentials");
-        request.send().await.expect("an answer").status().as_u16()
-    }
+    mount.atlas.mints(client_id, secret).await
 }
 
 /// What a reader came to see.
@@ -130,8 +100,8 @@ impl Readers {
         let mut working = JoinSet::new();
         for name in names {
             let path = format!("{}/static-creds/{name}", mount.path);
-            let (client, mint) = (mount.client.clone(), Mint::at(mount));
-            working.spawn(read_on(client, path, mint, end.clone()));
+            let (client, atlas) = (mount.client.clone(), Arc::clone(&mount.atlas));
+            working.spawn(read_on(client, path, atlas, end.clone()));
         }
         Self { working, end }
     }
@@ -143,15 +113,17 @@ impl Readers {
     }
 }
 
-async fn read_on(client: Client, path: String, mint: Mint, end: CancellationToken) -> Seen {
+async fn read_on(client: Client, path: String, atlas: Arc<Atlas>, end: CancellationToken) -> Seen {
     let mut seen = Seen::default();
     let mut last = Arc::<str>::from("");
     while !end.is_cancelled() {
         let answer = client.read(&path).await;
         if answer.ok() {
             let secret = text(&answer.data()["client_secret"]);
-            let status = mint.with(&text(&answer.data()["client_id"]), &secret).await;
-            assert_eq!(status, 200, "{path}: a secret that was read mints no token");
+            let mints = atlas
+                .mints(&text(&answer.data()["client_id"]), &secret)
+                .await;
+            assert!(mints, "{path}: a secret that was read mints no token");
             seen.minted += 1;
             if *last != *secret {
                 seen.secrets += 1;

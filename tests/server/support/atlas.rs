@@ -86,6 +86,18 @@ impl Atlas {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
+    /// Whether an account's secret mints an access token.
+    pub(crate) async fn mints(&self, client_id: &str, secret: &str) -> bool {
+        let request = self
+            .http
+            .post(format!("{}/api/oauth/token", self.api()))
+            .basic_auth(client_id, Some(secret))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .header("Accept", "application/json")
+            .body("grant_type=client_credentials");
+        request.send().await.expect("an answer").status() == 200
+    }
+
     pub(crate) async fn fault(&self, fault: Value) {
         self.control("POST", "/faults", fault).await;
     }

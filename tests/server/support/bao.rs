@@ -426,6 +426,11 @@ impl Bao {
         self.start_again().await;
     }
 
+    /// Starts a server anew that was killed, on the same storage.
+    pub(crate) async fn start_after_a_kill(&mut self) {
+        self.start_again().await;
+    }
+
     async fn start_again(&mut self) {
         self.process.wait();
         let file = self.config_file.clone().expect("a server on disk");

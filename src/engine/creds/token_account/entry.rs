@@ -98,9 +98,10 @@ impl KeptAccount {
         (newest.expires_at - now > OUTLIVES).then_some(newest)
     }
 
-    /// A secret that still signs in.
-    pub(crate) fn working_secret(&self, now: DateTime<Utc>) -> Option<&KeptSecret> {
-        self.secrets.last().filter(|secret| secret.expires_at > now)
+    /// The secrets that still sign in unless somebody deleted them, the newest first.
+    pub(crate) fn working_secrets(&self, now: DateTime<Utc>) -> impl Iterator<Item = &KeptSecret> {
+        let newest_first = self.secrets.iter().rev();
+        newest_first.filter(move |secret| secret.expires_at > now)
     }
 
     /// Whether a new secret should be made before the newest one ends.
@@ -287,7 +288,11 @@ mod tests {
             let account = account(vec![secret(hours_left, now)]);
             assert_eq!(account.is_due(now), due, "{hours_left}");
             assert_eq!(account.minting_secret(now).is_some(), mints, "{hours_left}");
-            assert_eq!(account.working_secret(now).is_some(), works, "{hours_left}");
+            assert_eq!(
+                account.working_secrets(now).next().is_some(),
+                works,
+                "{hours_left}"
+            );
         }
     }
 

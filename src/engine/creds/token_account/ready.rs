@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
 use super::refresh::{lifetime, look, renew_secret};
 use crate::atlas::{Level, Patience};
@@ -91,8 +93,11 @@ async fn make_and_store(
     Ok(account)
 }
 
+/// Atlas may not show yet what was made this short a time ago: then "not there" says nothing.
+const SHOWN_WITHIN: TimeDelta = TimeDelta::minutes(2);
+
 /// Looks what became of an account whose secret Atlas refused. True: something was lost in Atlas and
-/// is forgotten here too, so that the next look makes it anew.
+/// is no longer minted with, so that the next look makes it anew.
 pub(in crate::engine::creds) async fn examine(
     engine: &Engine,
     name: &RoleName,
@@ -110,8 +115,13 @@ pub(in crate::engine::creds) async fn examine(
     let level = Level::Org(current.organization_id.clone());
     match look(&linked, &level, &current.client_id, patience).await? {
         None => {
-            engine.journal.remove(&current.journal_id).await?;
-            accounts.current = None;
+            let now = engine.clock.now();
+            let newest = current.secrets.last();
+            if newest.is_some_and(|secret| now - secret.made_at < SHOWN_WITHIN) {
+                return Ok(false);
+            }
+            // Should it be there after all, it is deleted with those that are out of use.
+            accounts.retire(now);
         }
         Some(seen) => {
             let before = current.secrets.len();

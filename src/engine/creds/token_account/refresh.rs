@@ -2,9 +2,11 @@
 
 use super::entry::{KeptAccount, KeptSecret, TokenAccounts};
 use crate::atlas::{
-    AtlasError, ClientId, Hours, Level, MOST_SECRETS, OrgId, Patience, SecretId, ServiceAccount,
+    AtlasError, ClientId, Hours, Level, MOST_SECRETS, OrgId, Patience, SecretId, SecretState,
+    ServiceAccount,
 };
 use crate::engine::Engine;
+use crate::engine::config::deletions_held;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::roles::RoleName;
@@ -52,7 +54,7 @@ fn failed(doing: &str, account: &ClientId, error: AtlasError) -> EngineError {
 }
 
 /// Gives the current account another secret. The old one stays until its tokens have ended. [`None`]:
-/// the account is gone in Atlas, and no longer stored.
+/// the account is gone in Atlas, and no longer the current one.
 ///
 /// The account is ours alone, so a secret that is not stored here is one whose answer was lost.
 pub(super) async fn renew_secret(
@@ -67,15 +69,22 @@ pub(super) async fn renew_secret(
     let linked = engine.connection.linked().await?;
     let level = account.level();
     let Some(seen) = look(&linked, &level, &account.client_id, patience).await? else {
-        engine.journal.remove(&account.journal_id).await?;
-        accounts.current = None;
+        // Should it be there after all, it is deleted with those that are out of use.
+        accounts.retire(engine.clock.now());
         accounts.save(engine, name).await?;
         return Ok(None);
     };
     let is_there = |kept: &KeptSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
     account.secrets.retain(is_there);
+    let is_ours = |secret: &SecretState| account.secrets.iter().any(|kept| kept.id == secret.id);
+    if !seen.secrets.iter().all(is_ours) && deletions_held(engine).await? {
+        return Err(EngineError::DeletionsHeld(format!(
+            "service account {}, which is kept for role {name}",
+            account.client_id
+        )));
+    }
     for secret in &seen.secrets {
-        if account.secrets.iter().all(|kept| kept.id != secret.id) {
+        if !is_ours(secret) {
             delete(&linked, &account, &secret.id, patience).await?;
         }
     }

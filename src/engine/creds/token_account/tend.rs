@@ -30,10 +30,17 @@ pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
     if config::deletions_held(engine).await? {
         return Ok(());
     }
-    let patience = Patience::within(TICK_PATIENCE, Priority::Background);
+    let making = Patience::within(TICK_PATIENCE, Priority::Issue);
+    let removing = Patience {
+        priority: Priority::Revoke,
+        ..making
+    };
     let mut first_failure = None;
     for name in engine.storage.list(keys::TOKEN_ACCOUNTS).await? {
-        if let Err(error) = tend_role(engine, &RoleName::new(&name), patience).await {
+        if engine.closing.is_cancelled() {
+            break;
+        }
+        if let Err(error) = tend_role(engine, &RoleName::new(&name), making, removing).await {
             tracing::warn!(
                 role = name,
                 error = %crate::vault::failure::chain(&error),
@@ -48,7 +55,8 @@ pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
 async fn tend_role(
     engine: &Engine,
     name: &RoleName,
-    patience: Patience,
+    making: Patience,
+    removing: Patience,
 ) -> Result<(), EngineError> {
     // A request works on it: the next tick comes in a minute.
     let Some(_turn) = engine.role_turns.at_once(name) else {
@@ -62,11 +70,11 @@ async fn tend_role(
             accounts.retire(now);
             accounts.save(engine, name).await?;
         } else if current.is_due(now) {
-            renew_secret(engine, name, &mut accounts, patience).await?;
+            renew_secret(engine, name, &mut accounts, making).await?;
         }
     }
-    drop_old_secrets(engine, name, &mut accounts, patience, now).await?;
-    drop_retired(engine, name, &mut accounts, patience, now).await
+    drop_old_secrets(engine, name, &mut accounts, removing, now).await?;
+    drop_retired(engine, name, &mut accounts, removing, now).await
 }
 
 /// The reach of the role as it is now; [`None`] if it needs no account.

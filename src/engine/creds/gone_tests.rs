@@ -1,0 +1,106 @@
+//! Stories of callers who go away, and of a mount that ends, while a request waits for its turn.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::testing::{Outcome, TestMount};
+
+const SHORT: Duration = Duration::from_millis(200);
+const SOON: Duration = Duration::from_secs(3);
+
+/// A mount whose next create is told to come back later; its clock stands, so that it waits until
+/// its caller's time is over.
+async fn busy_mount() -> TestMount {
+    let mount = TestMount::with_role(json!({})).await;
+    let limited = json!({
+        "operation": "createOrgApiKey",
+        "action": {"kind": "answer", "status": 429, "code": "RATE_LIMITED",
+            "headers": {"retry-after": "5"}},
+    });
+    mount.atlas.fault(limited).await;
+    mount
+}
+
+/// What becomes of a read during which `event` happens.
+async fn read_beside(
+    mount: &TestMount,
+    path: &str,
+    gone: &CancellationToken,
+    event: impl Future<Output = ()>,
+) -> Outcome {
+    let read = timeout(SOON, mount.read_until(path, gone.clone()));
+    let (outcome, ()) = tokio::join!(read, async {
+        sleep(SHORT).await;
+        event.await;
+    });
+    outcome.expect("it ends at once")
+}
+
+#[tokio::test]
+async fn who_goes_away_waits_no_longer_and_nothing_is_made() {
+    let mount = busy_mount().await;
+    let gone = CancellationToken::new();
+    let outcome = read_beside(&mount, "creds/reader", &gone, async { gone.cancel() }).await;
+    outcome.expect_err("nobody waits");
+    assert_eq!(mount.atlas.operations().await["createOrgApiKey"], 1);
+    assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nothing_is_made_for_a_caller_who_is_gone_already() {
+    for role in [
+        json!({}),
+        json!({"credential_type": "service_account"}),
+        json!({"credential_type": "access_token"}),
+    ] {
+        let mount = TestMount::with_role(role).await;
+        mount.atlas.forget_requests().await;
+        let gone = CancellationToken::new();
+        gone.cancel();
+        let outcome = mount.read_until("creds/reader", gone).await;
+        outcome.expect_err("nobody waits");
+        let asked = mount.atlas.operations().await;
+        for create in ["createOrgApiKey", "createOrgServiceAccount", "oauthToken"] {
+            assert_eq!(asked.get(create), None, "{asked}");
+        }
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_others_on_an_account_goes_at_once() {
+    let mount = TestMount::configured().await;
+    let account = mount.atlas.make_account(0, json!({})).await;
+    let role = json!({
+        "credential_type": "service_account", "organization_id": mount.atlas.org(),
+        "client_id": account, "max_ttl": "24h",
+    });
+    mount.write("roles/shared", role).await.expect("a role");
+    let slow = json!({
+        "operation": "createOrgSecret", "action": {"kind": "delay", "seconds": 4.0},
+    });
+    mount.atlas.fault(slow).await;
+    let gone = CancellationToken::new();
+    let (first, second) = tokio::join!(mount.read("creds/shared"), async {
+        sleep(SHORT).await;
+        read_beside(&mount, "creds/shared", &gone, async { gone.cancel() }).await
+    });
+    first.expect("a secret");
+    second.expect_err("nobody waits");
+    assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
+    assert_eq!(mount.journal_keys().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mount_that_ends_keeps_nobody_waiting_for_atlas() {
+    let mount = busy_mount().await;
+    let gone = CancellationToken::new();
+    let outcome = read_beside(&mount, "creds/reader", &gone, mount.close()).await;
+    outcome.expect_err("the mount ends");
+    assert_eq!(mount.atlas.operations().await["createOrgApiKey"], 1);
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}
