@@ -73,10 +73,10 @@ async fn secrets_of_a_day_are_rotated_before_their_end_and_not_at_each_tick() {
     let first = mount.config().await["last_rotated"].clone();
     mount.minutes(30).await;
     assert_eq!(mount.config().await["last_rotated"], first);
-    mount.turn(Duration::from_secs(17 * 3_600)).await;
+    mount.turn(Duration::from_hours(17)).await;
     mount.tick().await.expect("a tick");
     assert_eq!(mount.config().await["last_rotated"], first);
-    mount.turn(Duration::from_secs(3_600)).await;
+    mount.turn(Duration::from_hours(1)).await;
     mount.tick().await.expect("a tick");
     assert_ne!(mount.config().await["last_rotated"], first);
     assert!(mount.is_alive().await);
