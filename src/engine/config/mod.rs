@@ -1,18 +1,27 @@
 //! The configuration: which credential this mount acts with, and where Atlas is.
 
 mod entry;
+mod leaving;
+#[cfg(test)]
+mod leaving_tests;
 pub(crate) mod paths;
 mod principal;
 mod rotate;
 mod rotate_entry;
 #[cfg(test)]
 mod rotate_fault_tests;
+#[cfg(test)]
+mod rotate_lost_tests;
 mod rotate_record;
 mod rotate_removal;
+#[cfg(test)]
+mod rotate_stray_tests;
 mod rotate_successor;
 #[cfg(test)]
 mod rotate_tests;
 mod rotate_tick;
+#[cfg(test)]
+mod rotate_timing_tests;
 
 pub(crate) use entry::ConfigEntry;
 pub(crate) use paths::deletions_held;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::{self, ConfigEntry};
-use super::{rotate, rotate_tick};
+use super::{leaving, rotate, rotate_tick};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::Sensitive;
 use crate::engine::account_use::{User, refuse_shared};
@@ -91,7 +91,10 @@ fn fields() -> Vec<Field> {
              them, and a revoked credential must be gone.",
         ),
         Field::boolean("force")
-            .about("On delete: also while credentials issued here are live.")
+            .about(
+                "On delete: also while credentials issued here are live, static roles are there, or \
+                 rotations have something left to remove.",
+            )
             .default(false)
             .query(),
         Field::boolean("disable_automated_rotation")
@@ -159,11 +162,11 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     entry.organization_owner = None;
     let mut linked = engine.connection.link(&entry)?;
     let mut warnings = Vec::new();
+    let patience = Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Issue,
+    };
     if call.fields.boolean("verify_connection").unwrap_or(true) {
-        let patience = Patience {
-            deadline: call.caller.deadline,
-            priority: Priority::Issue,
-        };
         entry.organization_id = verify(&linked, entry.organization_id.as_ref(), patience).await?;
         if entry.organization_id.is_none() {
             warnings.push(
@@ -173,6 +176,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         linked.organization_id.clone_from(&entry.organization_id);
         rotate::learn(&engine, &linked.atlas, &mut entry, patience).await;
         learn(&linked, &mut entry, patience, &mut warnings).await;
+        let limit = rotate::warning_of_limit(&engine, &linked.atlas, &entry, patience).await;
+        warnings.extend(limit);
     }
     linked.organization_owner = entry.organization_owner;
     if entry.hold_deletions {
@@ -181,6 +186,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
              no rotation comes by itself"
                 .to_owned(),
         );
+    }
+    if !same_credential(&entry, &before) {
+        warnings.extend(leaving::settle(&engine, &before, &mut entry, &linked, patience).await);
     }
     stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
     let old = engine.connection.replace(linked);
@@ -274,6 +282,9 @@ async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Eng
                  not be deleted without a configuration: delete these roles and wait for the end \
                  of their tokens, or give force=true"
             )));
+        }
+        if let Some(entry) = load(&engine).await? {
+            leaving::refuse_while_needed(&engine, &entry).await?;
         }
     }
     engine.storage.delete(keys::CONFIG).await?;

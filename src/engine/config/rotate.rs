@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use serde_json::json;
 
-use super::rotate_entry::RootType;
+use super::rotate_entry::{RootType, SMALLEST_GAP};
 use super::rotate_record::RootRecord;
 use super::rotate_removal::settle;
 use super::{rotate_successor, rotate_tick};
@@ -18,8 +17,6 @@ use crate::framework::{Call, Display, Field, Path, PathOperation};
 use crate::vault::failure::chain;
 use crate::vault::{Data, Operation, Response};
 
-/// Between two rotations, unless one is forced.
-const SMALLEST_GAP: TimeDelta = TimeDelta::minutes(1);
 /// The most credentials that wait to be removed before no more are made.
 const MAX_REMOVALS: usize = 4;
 
@@ -44,7 +41,11 @@ pub(super) fn path() -> Path<Engine> {
         )
         .field(
             Field::boolean("force")
-                .about("Rotate even right after another rotation.")
+                .about(
+                    "Rotate even right after another rotation; and where a service account \
+                     already holds two secrets, delete at once the one that is not in use here, \
+                     whoever uses it.",
+                )
                 .default(false),
         )
         .operation(
@@ -64,10 +65,11 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     let mut record = record.ok_or(EngineError::NotConfigured)?;
     let to = wanted(&call, record.entry.root_type())?;
     let now = engine.clock.now();
+    let force = call.fields.boolean("force").unwrap_or(false);
     let last = record.entry.rotation.last_rotated;
     if let Some(last) = last
         && now < last + SMALLEST_GAP
-        && !call.fields.boolean("force").unwrap_or(false)
+        && !force
     {
         return Err(RenewalError::TooSoon {
             seconds_ago: (now - last).num_seconds(),
@@ -75,7 +77,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
         }
         .into());
     }
-    rotate(&mut record, to, patience).await?;
+    rotate(&mut record, to, force, patience).await?;
     Ok(Some(Response {
         warnings: rotate_tick::warnings(&record.entry, now),
         ..Response::data(told(&record))
@@ -121,13 +123,15 @@ fn told(record: &RootRecord) -> Data {
 }
 
 /// Rotates now, and removes the old credential if no request works with it any more; else the tick
-/// does that. A failure is noted with the configuration.
+/// does that. A failure is noted with the configuration. `force` deletes another secret of the
+/// account that is in the way, even if it is in use.
 pub(super) async fn rotate(
     record: &mut RootRecord,
     to: RootType,
+    force: bool,
     patience: Patience,
 ) -> Result<(), EngineError> {
-    let outcome = replace(record, to, patience).await;
+    let outcome = replace(record, to, force, patience).await;
     if let Err(error) = &outcome {
         note_failure(record, error).await;
         return outcome;
@@ -144,11 +148,12 @@ pub(super) async fn rotate(
 async fn replace(
     record: &mut RootRecord,
     to: RootType,
+    force: bool,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let present = record.entry.root_type();
     if (present, to) == (RootType::ServiceAccount, RootType::ServiceAccount) {
-        return renew_secret(record, patience).await;
+        return renew_secret(record, force, patience).await;
     }
     // What an earlier attempt may have left is looked at before anything new is made.
     let linked = record.engine.connection.linked().await?;
@@ -160,7 +165,11 @@ async fn replace(
     rotate_successor::succeed(record, to, patience).await
 }
 
-async fn renew_secret(record: &mut RootRecord, patience: Patience) -> Result<(), EngineError> {
+async fn renew_secret(
+    record: &mut RootRecord,
+    force: bool,
+    patience: Patience,
+) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let linked = engine.connection.linked().await?;
     let org = record.entry.organization_id.clone();
@@ -173,7 +182,7 @@ async fn renew_secret(record: &mut RootRecord, patience: Patience) -> Result<(),
         lifetime,
     };
     let before = record.entry.rotation.last_rotated;
-    let outcome = renew(&mut record.account()?, &tools, false).await;
+    let outcome = renew(&mut record.account()?, &tools, force).await;
     if outcome.is_err() && record.entry.rotation.last_rotated != before {
         // Published, but not known to be stored: what is stored decides.
         engine.connection.reset();
@@ -246,6 +255,33 @@ async fn note_failure(record: &mut RootRecord, error: &EngineError) {
     if let Err(error) = record.store().await {
         tracing::warn!(error = %chain(&error), "the failure was not stored");
     }
+}
+
+/// Tells of a time between rotations that the organization's limit on secrets does not allow.
+pub(super) async fn warning_of_limit(
+    engine: &Engine,
+    atlas: &Atlas,
+    entry: &super::ConfigEntry,
+    patience: Patience,
+) -> Option<String> {
+    let (Some(_), Some(org)) = (&entry.client_id, &entry.organization_id) else {
+        return None;
+    };
+    let now = engine.clock.now();
+    let wanted = entry.rotation.plan().gaps(now)?.longest;
+    let limit = engine.longest_secrets.of(atlas, org, now, patience).await;
+    let field = if entry.rotation.timing.schedule.is_empty() {
+        "rotation_period"
+    } else {
+        "rotation_schedule"
+    };
+    (wanted >= limit.duration()).then(|| {
+        format!(
+            "{field}: the organization lets a secret live for {} h only, no longer than the time \
+             between two rotations: the secret is rotated before its end instead",
+            limit.get()
+        )
+    })
 }
 
 /// What Atlas tells of the secret that is being configured, if it tells.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::entry::ConfigEntry;
@@ -14,6 +14,11 @@ use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
 pub(super) const NAME: &str = "config";
 /// Added to what a new secret has to cover, so that a missed rotation is no outage yet.
 const SPARE: Duration = Duration::from_hours(24);
+/// A rotation that would come after the secret's end comes this long before it instead, or a quarter
+/// of the secret's life if that is shorter.
+const BEFORE_THE_END: TimeDelta = TimeDelta::days(1);
+/// Between two rotations, unless one is forced.
+pub(super) const SMALLEST_GAP: TimeDelta = TimeDelta::minutes(1);
 
 /// What a mount can sign in with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +158,15 @@ impl RootRotation {
 }
 
 impl Removal {
+    /// By what it is found in Atlas: its id, or its name if that is all there is.
+    pub(super) fn name(&self) -> String {
+        let key = self.programmatic_api_key_id.as_ref();
+        let account = self.client_id.as_ref();
+        key.map(ToString::to_string)
+            .or_else(|| account.map(ToString::to_string))
+            .unwrap_or_else(|| self.description.clone())
+    }
+
     /// Whether it is what the configuration signs in with: a person has written it back.
     pub(super) fn is_credential_of(&self, entry: &ConfigEntry) -> bool {
         let key = !self.public_key.is_empty() && self.public_key == entry.public_key;
@@ -180,10 +194,38 @@ impl ConfigEntry {
         }
     }
 
-    /// When the rotation that comes by itself is due: as planned, but before the secret's end.
+    /// When the rotation that comes by itself is due: as planned, but before the secret's end. A
+    /// secret that lives for days only is not rotated as soon as it is made.
     pub(super) fn due(&self) -> Option<DateTime<Utc>> {
         let planned = self.rotation.next_rotation?;
-        let end = self.client_secret_expires_at.filter(|end| *end <= planned);
-        Some(end.map_or(planned, |end| end - chrono::TimeDelta::days(1)))
+        let Some(end) = self.client_secret_expires_at.filter(|end| *end <= planned) else {
+            return Some(planned);
+        };
+        let Some(last) = self.rotation.last_rotated else {
+            return Some(end - BEFORE_THE_END);
+        };
+        let early = end - BEFORE_THE_END.min((end - last) / 4);
+        Some(early.max(last + SMALLEST_GAP))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rotation_comes_before_the_end_of_its_secret_by_a_day_or_a_quarter_of_its_life() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut entry = ConfigEntry::default();
+        entry.rotation.next_rotation = Some(now + TimeDelta::days(90));
+        assert_eq!(entry.due(), entry.rotation.next_rotation);
+        entry.client_secret_expires_at = Some(now + TimeDelta::days(7));
+        assert_eq!(entry.due(), Some(now + TimeDelta::days(6)));
+        entry.rotation.last_rotated = Some(now);
+        assert_eq!(entry.due(), Some(now + TimeDelta::days(6)));
+        entry.client_secret_expires_at = Some(now + TimeDelta::hours(8));
+        assert_eq!(entry.due(), Some(now + TimeDelta::hours(6)));
+        entry.client_secret_expires_at = Some(now - TimeDelta::hours(8));
+        assert_eq!(entry.due(), Some(now + SMALLEST_GAP));
     }
 }

@@ -85,11 +85,16 @@ impl RootRecord {
     /// The stored configuration; [`None`] if there is none.
     pub(super) async fn load(engine: &Arc<Engine>) -> Result<Option<Self>, EngineError> {
         let entry: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
-        Ok(entry.map(|entry| Self {
+        Ok(entry.map(|entry| Self::of(engine, entry)))
+    }
+
+    /// A configuration that is at hand.
+    pub(super) fn of(engine: &Arc<Engine>, entry: ConfigEntry) -> Self {
+        Self {
             engine: Arc::clone(engine),
             account: entry.client_id.clone().zip(entry.organization_id.clone()),
             entry,
-        }))
+        }
     }
 
     /// As an account whose secret can be renewed.

@@ -48,7 +48,7 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     if is_due(&record.entry, now) {
         let to = record.entry.root_type();
         // Noted with the configuration, for the next try.
-        let _ = rotate::rotate(&mut record, to, patience).await;
+        let _ = rotate::rotate(&mut record, to, false, patience).await;
     } else if record.entry.client_id.is_some() && engine.root.is_time_to_look(now, LOOK_EVERY) {
         let looked = rotate::inspect(&mut record, patience).await;
         if let Err(error) = looked {

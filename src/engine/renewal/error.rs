@@ -41,6 +41,25 @@ pub(crate) enum RenewalError {
         /// When it is removed.
         until: DateTime<Utc>,
     },
+    /// Both slots are taken, one of them by a secret that somebody else made and uses.
+    #[error(
+        "the account already holds two secrets, Atlas's limit: {stray} was not made here and was \
+         used at {used_at}; find out who uses it and delete it in Atlas, or wait until a day after \
+         its last use; force=true deletes it at once and locks its user out"
+    )]
+    StrayInUse {
+        /// The secret that is in the way.
+        stray: SecretId,
+        /// When it was last used, as far as Atlas tells.
+        used_at: DateTime<Utc>,
+    },
+    /// Both slots are taken, and the present secret may be in either.
+    #[error(
+        "the account already holds two secrets, Atlas's limit, and Atlas does not tell which of \
+         them is the one in use here, so that none is deleted, even with force=true: delete the \
+         other one in Atlas and try again"
+    )]
+    PresentUnknown,
     /// The account's own secret no longer signs in, so that only a person can help.
     #[error(
         "client_secret: Atlas mints no token with the account's own secret, which may have expired \

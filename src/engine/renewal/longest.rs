@@ -2,26 +2,38 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::atlas::{Atlas, Hours, OrgId, Patience};
 
 /// Atlas allows five such reads a minute, for all who ask.
 const REMEMBERED_FOR: TimeDelta = TimeDelta::hours(1);
+/// Where Atlas does not tell, it is asked again after this.
+const ASKED_AGAIN_AFTER: TimeDelta = TimeDelta::minutes(1);
+/// The answer is good to have, and nothing waits for it longer than this.
+const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_REMEMBERED: usize = 100;
 
 /// What was answered for each organization.
 #[derive(Default)]
 pub(crate) struct LongestSecrets {
-    by_org: Mutex<HashMap<OrgId, (DateTime<Utc>, Hours)>>,
+    by_org: Mutex<HashMap<OrgId, Answer>>,
     /// Held while Atlas is asked, so that many who need the answer ask once.
     asking: tokio::sync::Mutex<()>,
 }
 
+#[derive(Clone, Copy)]
+struct Answer {
+    longest: Hours,
+    good_until: DateTime<Utc>,
+}
+
 impl LongestSecrets {
-    /// The longest lifetime; where Atlas does not tell this credential, that of all organizations.
+    /// The longest lifetime; where Atlas does not tell this credential, or not soon, what it told
+    /// last, or else that of all organizations.
     pub(crate) async fn of(
         &self,
         atlas: &Atlas,
@@ -29,31 +41,95 @@ impl LongestSecrets {
         now: DateTime<Utc>,
         patience: Patience,
     ) -> Hours {
-        let Ok(_asking) = timeout_at(patience.deadline, self.asking.lock()).await else {
-            return Hours::LONGEST_SECRET;
-        };
-        let remembered = self.locked().get(org).copied();
-        if let Some((_, hours)) = remembered.filter(|(at, _)| now - *at < REMEMBERED_FOR) {
-            return hours;
+        if let Some(answer) = self.known(org).filter(|answer| now < answer.good_until) {
+            return answer.longest;
         }
-        match atlas.organization_settings(org, patience).await {
-            Ok(settings) => {
-                let longest = settings.longest_secret.unwrap_or(Hours::LONGEST_SECRET);
-                let mut by_org = self.locked();
-                if by_org.len() >= MAX_REMEMBERED {
-                    by_org.clear();
-                }
-                by_org.insert(org.clone(), (now, longest));
-                longest
-            }
-            Err(error) => {
-                tracing::debug!(%org, %error, "the organization's longest secret lifetime is not known");
-                remembered.map_or(Hours::LONGEST_SECRET, |(_, hours)| hours)
-            }
+        let patience = Patience {
+            deadline: patience.deadline.min(Instant::now() + PATIENCE),
+            ..patience
+        };
+        let asking = timeout_at(patience.deadline, self.asking.lock()).await;
+        let known = self.known(org);
+        match known.filter(|answer| asking.is_err() || now < answer.good_until) {
+            Some(answer) => answer.longest,
+            None if asking.is_err() => Hours::LONGEST_SECRET,
+            None => self.ask(atlas, org, now, patience).await,
         }
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<OrgId, (DateTime<Utc>, Hours)>> {
+    async fn ask(
+        &self,
+        atlas: &Atlas,
+        org: &OrgId,
+        now: DateTime<Utc>,
+        patience: Patience,
+    ) -> Hours {
+        let asked = atlas.organization_settings(org, patience).await;
+        let (longest, good_for) = match asked {
+            Ok(settings) => (settings.longest_secret, REMEMBERED_FOR),
+            Err(error) => {
+                tracing::debug!(%org, %error, "the organization's longest secret lifetime is not known");
+                let told_last = self.known(org).map(|answer| answer.longest);
+                (told_last, ASKED_AGAIN_AFTER)
+            }
+        };
+        let longest = longest.unwrap_or(Hours::LONGEST_SECRET);
+        let mut by_org = self.locked();
+        if by_org.len() >= MAX_REMEMBERED {
+            by_org.clear();
+        }
+        let good_until = now + good_for;
+        by_org.insert(
+            org.clone(),
+            Answer {
+                longest,
+                good_until,
+            },
+        );
+        longest
+    }
+
+    fn known(&self, org: &OrgId) -> Option<Answer> {
+        self.locked().get(org).copied()
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<OrgId, Answer>> {
         self.by_org.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::atlas::{Credential, Priority};
+    use crate::base::{Sensitive, SystemClock, SystemEntropy};
+    use crate::engine::config::ConfigEntry;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_waits_for_long_for_somebody_else_who_asks() {
+        let key = Credential::ApiKey {
+            public_key: "abcdefgh".to_owned(),
+            private_key: Sensitive::new("01234567-89ab-cdef-0123-456789abcdef".to_owned()),
+        };
+        let settings = ConfigEntry::default().settings().expect("settings");
+        let atlas = Atlas::new(
+            &settings,
+            key,
+            Arc::new(SystemClock),
+            Arc::new(SystemEntropy),
+        );
+        let atlas = atlas.expect("a client");
+        let org = "5cf5a45a9ccf6400e60981b7".parse().expect("an id");
+        let longest = LongestSecrets::default();
+        let _asking = longest.asking.lock().await;
+        let begun = Instant::now();
+        let patience = Patience::within(Duration::from_mins(1), Priority::Background);
+        let hours = longest
+            .of(&atlas, &org, DateTime::UNIX_EPOCH, patience)
+            .await;
+        assert_eq!(hours, Hours::LONGEST_SECRET);
+        assert!(begun.elapsed() < Duration::from_secs(6));
     }
 }

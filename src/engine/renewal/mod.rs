@@ -9,7 +9,10 @@ mod proof;
 mod record;
 mod retire;
 mod slots;
+mod standing;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use error::RenewalError;
 pub(crate) use longest::LongestSecrets;

@@ -1,15 +1,18 @@
 //! What is stored of an account's secrets, and whose record it is.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use crate::atlas::{Atlas, ClientId, Hours, Level, Patience, SecretId};
+use crate::atlas::{Atlas, ClientId, Hours, Level, Patience, SecretId, SecretState};
 use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::stored::plain_text;
+
+/// A secret that was asked for was made this soon, by Atlas's clock or ours.
+const MADE_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
 /// A secret with its value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,13 +31,33 @@ pub(crate) struct Held {
 /// A renewal that has begun: from the first moment at which Atlas may hold a secret for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Pending {
-    /// The account's secrets before: any other is this renewal's, should its answer be lost.
+    /// The account's secrets before: none of them is this renewal's.
     pub(crate) known: Vec<SecretId>,
     /// When it began.
     pub(crate) since: DateTime<Utc>,
+    /// When Atlas was last asked for a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked_at: Option<DateTime<Utc>>,
     /// The new secret, once its value is at hand; nobody else has it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) made: Option<Held>,
+}
+
+impl Pending {
+    /// When Atlas was last asked for a secret.
+    pub(super) fn last_asked(&self) -> DateTime<Utc> {
+        self.asked_at.unwrap_or(self.since)
+    }
+
+    /// Whether a secret came of this renewal, its value lost with Atlas's answer: it was made when
+    /// one was asked for, and nobody can ever have used it. Any other may be somebody's.
+    pub(super) fn has_lost(&self, state: &SecretState) -> bool {
+        let asked = self.since - MADE_WITHIN..=self.last_asked() + MADE_WITHIN;
+        self.made.is_none()
+            && !self.known.contains(&state.id)
+            && state.last_used_at.is_none()
+            && state.created_at.is_some_and(|at| asked.contains(&at))
+    }
 }
 
 /// A secret that was replaced and is kept for those who still use it.

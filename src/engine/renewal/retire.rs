@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::record::{Record, Retiring, Tools};
-use super::slots::{kept_may_go, look, remove};
+use super::slots::{look, remove, written_first};
+use super::standing::{is_current, is_in_use, kept_may_go, may_be_current};
 use crate::atlas::SecretState;
 use crate::engine::error::EngineError;
 
@@ -14,6 +15,8 @@ const LOOK_AGAIN: std::ops::RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_mins(30);
 /// The longest time between failed attempts to remove one.
 const LONGEST_DELAY: Duration = Duration::from_hours(1);
+/// What Atlas lists may lag behind a create. What is not listed this long after was never made.
+const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
 /// Removes replaced secrets whose time has come.
 pub(crate) async fn retire(record: &mut dyn Record, tools: &Tools<'_>) -> Result<(), EngineError> {
@@ -49,8 +52,11 @@ async fn retire_due(
         let state = secrets.iter().find(|state| state.id == each.id);
         match state {
             Some(state) if is_current(record, state) => {}
-            Some(state) if !kept_may_go(record, state, each.since, now) => {
-                wait_on(record, &each, now);
+            Some(state)
+                if may_be_current(record, state)
+                    || !kept_may_go(record, state, each.since, now) =>
+            {
+                wait_on(record, &each, state, now);
                 continue;
             }
             Some(state) => remove(record, tools, &state.id).await?,
@@ -62,29 +68,33 @@ async fn retire_due(
     Ok(())
 }
 
-/// The present secret is never removed, whatever a record says.
-fn is_current(record: &dyn Record, state: &SecretState) -> bool {
-    let current = record.current().and_then(|held| held.id);
-    current.as_ref() == Some(&state.id)
-}
-
-fn wait_on(record: &mut dyn Record, each: &Retiring, now: DateTime<Utc>) {
+/// Keeps one for now: its time is not over (the overlap may have been raised since), somebody uses it,
+/// or it may be the present one.
+fn wait_on(record: &mut dyn Record, each: &Retiring, state: &SecretState, now: DateTime<Utc>) {
     let overlap = record.overlap();
-    let again = (overlap / 4).clamp(*LOOK_AGAIN.start(), *LOOK_AGAIN.end());
-    let last = each.since + overlap * 2;
-    tracing::info!(
-        client_id = %record.client_id(), secret_id = %each.id, until = %last,
-        "a replaced secret is still in use and is kept for a while"
-    );
+    let (first, last) = (each.since + overlap, each.since + overlap * 2);
+    let in_use = is_in_use(record, state, now);
+    let again = now + (overlap / 4).clamp(*LOOK_AGAIN.start(), *LOOK_AGAIN.end());
+    let look_at = if now < first {
+        first
+    } else if now < last {
+        tracing::info!(
+            client_id = %record.client_id(), secret_id = %each.id, until = %last,
+            "a replaced secret is still in use and is kept for a while"
+        );
+        again.min(last)
+    } else {
+        again
+    };
     for kept in &mut record.renewal_mut().retiring {
         if kept.id == each.id {
-            kept.in_use = true;
-            kept.look_at = (now + again).min(last);
+            (kept.in_use, kept.look_at) = (in_use, look_at);
         }
     }
 }
 
-/// Removes from Atlas a secret that was made, or may have been made, and never published.
+/// Removes from Atlas a secret that was made, or may have been made, and never published. While none
+/// is listed, it stays pending for a few minutes.
 pub(crate) async fn discard_pending(
     record: &mut dyn Record,
     tools: &Tools<'_>,
@@ -92,16 +102,18 @@ pub(crate) async fn discard_pending(
     let Some(pending) = record.renewal().pending.clone() else {
         return Ok(());
     };
-    if let Some(id) = pending.made.and_then(|held| held.id) {
-        remove(record, tools, &id).await?;
+    if let Some(id) = pending.made.as_ref().and_then(|held| held.id.as_ref()) {
+        written_first(record, tools, id).await?;
     } else {
         let (secrets, _) = look(record, tools).await?;
-        let current = record.current().and_then(|held| held.id);
-        for state in secrets {
-            let ours = Some(&state.id) == current.as_ref();
-            if !ours && !pending.known.contains(&state.id) {
-                remove(record, tools, &state.id).await?;
-            }
+        let mut lost = secrets;
+        lost.retain(|state| !may_be_current(record, state) && pending.has_lost(state));
+        for state in &lost {
+            written_first(record, tools, &state.id).await?;
+        }
+        let age = tools.engine.clock.now() - pending.last_asked();
+        if lost.is_empty() && age <= LISTED_WITHIN {
+            return Ok(());
         }
     }
     record.renewal_mut().pending = None;

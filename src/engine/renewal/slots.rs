@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::error::RenewalError;
 use super::record::{Record, Retiring, Tools};
+use super::standing::{Standing, is_in_use, may_make_room, standing};
 use crate::atlas::{AtlasError, ClientId, Level, SecretId, SecretState};
 use crate::engine::error::EngineError;
 
@@ -52,42 +53,8 @@ fn learn(record: &mut dyn Record, secrets: &[SecretState], now: DateTime<Utc>) -
     true
 }
 
-/// What a secret of the account is to its record.
-#[derive(Debug, PartialEq, Eq)]
-enum Standing {
-    /// Readers have it, or are about to.
-    Ours,
-    /// Kept for those who still use it.
-    Retiring,
-    /// Nobody can use it: expired, or its value was lost with an answer.
-    Useless,
-    /// Made by somebody else.
-    Stray,
-}
-
-fn standing(record: &dyn Record, state: &SecretState, now: DateTime<Utc>) -> Standing {
-    let id = Some(&state.id);
-    let current = record.current();
-    let renewal = record.renewal();
-    if current.as_ref().and_then(|held| held.id.as_ref()) == id
-        || renewal.made().and_then(|held| held.id.as_ref()) == id
-    {
-        return Standing::Ours;
-    }
-    let lost = renewal
-        .pending
-        .as_ref()
-        .is_some_and(|pending| pending.made.is_none() && !pending.known.contains(&state.id));
-    if lost || state.is_expired(now) {
-        return Standing::Useless;
-    }
-    if renewal.retiring.iter().any(|each| each.id == state.id) {
-        return Standing::Retiring;
-    }
-    Standing::Stray
-}
-
-/// Removes what nobody can use, and what stands in the way of a new secret and may go.
+/// Removes what nobody can use, and what stands in the way of a new secret and may go. Answers the
+/// secrets that are left.
 pub(super) async fn make_room(
     record: &mut dyn Record,
     tools: &Tools<'_>,
@@ -99,29 +66,12 @@ pub(super) async fn make_room(
     for state in secrets {
         match standing(record, &state, now) {
             Standing::Useless => {
-                remove(record, tools, &state.id).await?;
+                written_first(record, tools, &state.id).await?;
                 forget(record, &state.id);
                 continue;
             }
-            Standing::Stray => {
-                let overlap = record.overlap();
-                if stray_may_go(record, &state, now, force) {
-                    tracing::warn!(
-                        client_id = %record.client_id(), secret_id = %state.id,
-                        "a secret that is not this engine's is removed: nobody uses it"
-                    );
-                    remove(record, tools, &state.id).await?;
-                    continue;
-                }
-                record.renewal_mut().retiring.push(Retiring {
-                    id: state.id.clone(),
-                    since: now,
-                    look_at: now + overlap,
-                    in_use: state.last_used_at.is_some(),
-                    failures: 0,
-                });
-            }
-            Standing::Ours | Standing::Retiring => {}
+            Standing::Stray if record.current().is_none() => adopt(record, &state, now),
+            Standing::Ours | Standing::Retiring | Standing::Stray => {}
         }
         left.push(state);
     }
@@ -129,7 +79,21 @@ pub(super) async fn make_room(
     Ok(left.into_iter().map(|state| state.id).collect())
 }
 
-/// With both slots taken, the secret that is kept the longest already goes if it may.
+/// Where readers have no secret from here yet, whoever uses the account uses that one: it is kept for
+/// them like one that was replaced.
+fn adopt(record: &mut dyn Record, state: &SecretState, now: DateTime<Utc>) {
+    let look_at = now + record.overlap();
+    let in_use = is_in_use(record, state, now);
+    record.renewal_mut().retiring.push(Retiring {
+        id: state.id.clone(),
+        since: now,
+        look_at,
+        in_use,
+        failures: 0,
+    });
+}
+
+/// With both slots taken, what is in the way goes if it may.
 async fn free_a_slot(
     record: &mut dyn Record,
     tools: &Tools<'_>,
@@ -138,68 +102,53 @@ async fn free_a_slot(
 ) -> Result<(), EngineError> {
     let now = tools.engine.clock.now();
     while left.len() >= SLOTS {
-        let mut retiring = record.renewal().retiring.clone();
-        retiring.sort_by_key(|each| each.since);
-        let kept = retiring
-            .into_iter()
-            .find_map(|each| Some((left.iter().position(|state| state.id == each.id)?, each)));
-        let Some((place, kept)) = kept else {
+        let Some(state) = in_the_way(record, left, now) else {
             // Nothing is known to be in the way: Atlas says itself whether there is room.
             return Ok(());
         };
-        let adopted = record.current().is_some();
-        let unused = left
-            .get(place)
-            .is_none_or(|state| kept_may_go(record, state, kept.since, now));
-        let may_go = force || (adopted && (unused || is_urgent(record, kept.since)));
-        if !may_go {
+        if let Err(refused) = may_make_room(record, &state, now, force) {
             // What was found out is kept, so that a bound begun now runs from now.
             record.store().await?;
-            let until = kept.since + record.overlap() * 2;
-            return Err(RenewalError::SlotsFull {
-                kept: kept.id,
-                until,
-            }
-            .into());
+            return Err(refused.into());
         }
-        remove(record, tools, &kept.id).await?;
-        forget(record, &kept.id);
-        left.remove(place);
+        if standing(record, &state, now) == Standing::Stray {
+            tracing::warn!(
+                client_id = %record.client_id(), secret_id = %state.id, force,
+                "a secret that was not made here is removed to make room for a new one"
+            );
+        }
+        written_first(record, tools, &state.id).await?;
+        forget(record, &state.id);
+        left.retain(|each| each.id != state.id);
     }
     Ok(())
 }
 
-/// Whether a secret that is not this engine's may go. Where readers have none from here yet, whoever
-/// uses the account uses that one.
-fn stray_may_go(record: &dyn Record, state: &SecretState, now: DateTime<Utc>, force: bool) -> bool {
-    record.current().is_some() && (force || !is_in_use(record, state, now))
-}
-
-/// Whether a replaced secret may go: it has expired, or its time is over and nobody uses it, or twice
-/// its time is over.
-pub(super) fn kept_may_go(
+/// The secret that is to go first: one that was not made here, or else the one kept the longest.
+fn in_the_way(
     record: &dyn Record,
-    state: &SecretState,
-    since: DateTime<Utc>,
+    left: &[SecretState],
     now: DateTime<Utc>,
-) -> bool {
-    let overlap = record.overlap();
-    state.is_expired(now)
-        || now >= since + overlap * 2
-        || (now >= since + overlap && !is_in_use(record, state, now))
+) -> Option<SecretState> {
+    let is_stray = |state: &&SecretState| standing(record, state, now) == Standing::Stray;
+    if let Some(stray) = left.iter().find(is_stray) {
+        return Some(stray.clone());
+    }
+    let mut retiring: Vec<&Retiring> = record.renewal().retiring.iter().collect();
+    retiring.sort_by_key(|each| each.since);
+    let place = |kept: &Retiring| left.iter().find(|state| state.id == kept.id).cloned();
+    retiring.into_iter().find_map(place)
 }
 
-/// Whether readers would be left without a secret before the kept one has to go.
-fn is_urgent(record: &dyn Record, since: DateTime<Utc>) -> bool {
-    let bound = since + record.overlap() * 2;
-    let expires_at = record.current().and_then(|held| held.expires_at);
-    expires_at.is_some_and(|expires_at| expires_at <= bound)
-}
-
-/// Whether it was used lately: within half an overlap.
-fn is_in_use(record: &dyn Record, state: &SecretState, now: DateTime<Utc>) -> bool {
-    let lately = now - record.overlap() / 2;
-    state.last_used_at.is_some_and(|used| used > lately)
+/// Deletes a secret that was not put aside for that when it was replaced. The record is written before:
+/// a node that no longer is the active one fails there, and deletes nothing by what it knew.
+pub(super) async fn written_first(
+    record: &dyn Record,
+    tools: &Tools<'_>,
+    id: &SecretId,
+) -> Result<(), EngineError> {
+    record.store().await?;
+    remove(record, tools, id).await
 }
 
 /// Deletes a secret of the account; one that is gone already is fine.

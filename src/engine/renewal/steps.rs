@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::error::RenewalError;
 use super::proof::prove_new;
 use super::record::{Held, Pending, Record, Retiring, Tools};
-use super::slots::{look, make_room, remove, told};
+use super::slots::{look, make_room, remove, told, written_first};
 use crate::atlas::{AtlasError, CreatedSecret};
 use crate::engine::error::EngineError;
 
@@ -46,11 +46,13 @@ async fn make(record: &mut dyn Record, tools: &Tools<'_>, force: bool) -> Result
     let before = record.renewal().pending.clone();
     let now = tools.engine.clock.now();
     // A secret whose answer was lost may still be missing from what was just read.
-    let pending = before.clone().unwrap_or(Pending {
+    let mut pending = before.clone().unwrap_or(Pending {
         known: present,
         since: now,
+        asked_at: None,
         made: None,
     });
+    pending.asked_at = Some(now);
     record.renewal_mut().pending = Some(pending);
     record.store().await?;
     let (level, client_id) = (record.level(), record.client_id().clone());
@@ -144,7 +146,7 @@ async fn not_proved(
         return RenewalError::NotProved(error).into();
     }
     if let Some(id) = &made.id
-        && let Err(failure) = remove(record, tools, id).await
+        && let Err(failure) = written_first(record, tools, id).await
     {
         return failure;
     }

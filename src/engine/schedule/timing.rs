@@ -41,8 +41,8 @@ impl Timing {
     pub(crate) fn fields() -> [Field; 3] {
         [
             Field::seconds("rotation_period").about(
-                "Time from one rotation to the next, at least 60 s; 0 means by hand only. Giving it \
-                 replaces a schedule.",
+                "Time from one rotation to the next, at least 60 s; 0 means by hand only. Giving it, \
+                 0 as well, ends a schedule.",
             ),
             Field::text("rotation_schedule").about(
                 "When to rotate: five cron fields (minute, hour, day of month, month, day of week), \
@@ -55,7 +55,7 @@ impl Timing {
         ]
     }
 
-    /// Takes over what is given; one way of timing replaces the other.
+    /// Takes over what is given; one way of timing replaces the other, and a period of zero both.
     pub(crate) fn apply(&mut self, fields: &Fields, faults: &mut Faults) {
         let period = fields.duration("rotation_period");
         let schedule = fields.text("rotation_schedule").map(str::trim);
@@ -78,7 +78,7 @@ impl Timing {
         }
         if by_schedule {
             self.period = Duration::ZERO;
-        } else if by_period {
+        } else if period.is_some() {
             self.schedule.clear();
             self.window = Duration::ZERO;
         }

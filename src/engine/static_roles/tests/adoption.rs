@@ -15,7 +15,7 @@ async fn an_account_is_rotated_when_it_is_adopted() {
         "its overlap has begun"
     );
     assert_eq!(app.secrets_at_atlas().await, 2);
-    app.pass(HOUR + 1).await;
+    app.pass(HOUR + HOUR / 2).await;
     assert!(!app.mints(&app.account.secret).await);
     assert!(app.works().await);
     assert_eq!(app.secrets_at_atlas().await, 1);

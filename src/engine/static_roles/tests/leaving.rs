@@ -48,7 +48,7 @@ async fn what_a_deleted_role_had_yet_to_remove_is_removed() {
         app.mints(&app.account.secret).await,
         "its overlap is not over"
     );
-    app.mount.turn(Duration::from_secs(HOUR)).await;
+    app.mount.turn(Duration::from_mins(70)).await;
     app.tick().await;
     assert!(!app.mints(&app.account.secret).await);
     assert!(app.mints(&secret).await);

@@ -1,0 +1,175 @@
+//! What is still to be done in Atlas with a credential when another one is written, or when the
+//! configuration is deleted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use super::entry::ConfigEntry;
+use super::rotate_entry::Removal;
+use super::rotate_record::RootRecord;
+use crate::atlas::{Hours, Patience};
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::renewal::{Record as _, Renewal, Retiring, Tools, discard_pending, retire};
+use crate::engine::{Engine, keys};
+use crate::vault::failure::chain;
+
+/// The credential that is being written is worth more than what the last one has left.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So many names are told; how many there are is told in any case.
+const MOST_NAMED: usize = 10;
+
+/// Another credential takes the place of the one in `before`: what its rotations have left among the
+/// secrets of its account is removed, with either credential. What could not be removed is told: from
+/// now on nobody here knows of it. A new secret of the same account takes over what is to be removed.
+pub(super) async fn settle(
+    engine: &Arc<Engine>,
+    before: &ConfigEntry,
+    entry: &mut ConfigEntry,
+    new: &Linked,
+    patience: Patience,
+) -> Option<String> {
+    let renewal = &before.rotation.renewal;
+    if renewal.is_done() {
+        return None;
+    }
+    if before.client_id == entry.client_id {
+        entry.rotation.renewal.retiring = carried_over(renewal, engine.clock.now());
+        return None;
+    }
+    let patience = Patience {
+        deadline: patience.deadline.min(Instant::now() + PATIENCE),
+        ..patience
+    };
+    let mut record = RootRecord::of(engine, before.clone());
+    if let Ok(old) = engine.connection.linked().await {
+        remove(&mut record, &old, patience).await;
+    }
+    if before.organization_id == entry.organization_id {
+        remove(&mut record, new, patience).await;
+    }
+    let left = secrets(&record.entry.rotation.renewal);
+    let client_id = before.client_id.as_ref()?;
+    (!left.is_empty()).then(|| {
+        format!(
+            "secrets of the former service account {client_id} could not be removed and are no \
+             longer known here, delete them in Atlas: {}",
+            named(&left)
+        )
+    })
+}
+
+/// What is still to be removed of an account that is kept; the new secret itself is found out before
+/// anything is removed.
+fn carried_over(renewal: &Renewal, now: DateTime<Utc>) -> Vec<Retiring> {
+    let made = renewal.made().and_then(|held| held.id.clone());
+    let unused = made.map(|id| Retiring {
+        id,
+        since: now,
+        look_at: now,
+        in_use: false,
+        failures: 0,
+    });
+    renewal.retiring.iter().cloned().chain(unused).collect()
+}
+
+async fn remove(record: &mut RootRecord, linked: &Linked, patience: Patience) {
+    if record.entry.rotation.renewal.is_done() {
+        return;
+    }
+    if let Err(error) = try_to_remove(record, linked, patience).await {
+        let error = chain(&error);
+        tracing::warn!(error, "secrets of the former account are not all removed");
+    }
+}
+
+async fn try_to_remove(
+    record: &mut RootRecord,
+    linked: &Linked,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let engine = Arc::clone(&record.engine);
+    let tools = Tools {
+        engine: &engine,
+        atlas: &linked.atlas,
+        patience,
+        lifetime: Hours::SHORTEST_SECRET,
+    };
+    let mut account = record.account()?;
+    discard_pending(&mut account, &tools).await?;
+    if engine.root.is_old_in_use() {
+        return Ok(());
+    }
+    let now = engine.clock.now();
+    for each in &mut account.renewal_mut().retiring {
+        each.look_at = now;
+    }
+    retire(&mut account, &tools).await
+}
+
+/// Refuses to delete a configuration that is needed to rotate, or to remove what rotations have left.
+pub(super) async fn refuse_while_needed(
+    engine: &Engine,
+    entry: &ConfigEntry,
+) -> Result<(), EngineError> {
+    let refused = |text: String| Err(EngineError::BadInput(text));
+    let rotation = &entry.rotation;
+    let mut left = secrets(&rotation.renewal);
+    left.extend(rotation.removals.iter().map(Removal::name));
+    if !left.is_empty() {
+        return refused(format!(
+            "{} credentials of earlier rotations of this configuration are still to be removed in \
+             Atlas and would be left there: {}; read config for what keeps them, or give force=true",
+            left.len(),
+            named(&left)
+        ));
+    }
+    let roles = engine.storage.list(keys::STATIC_ROLES).await?;
+    if !roles.is_empty() {
+        return refused(format!(
+            "{} static roles could not be rotated without a configuration: {}; delete them first, \
+             or give force=true",
+            roles.len(),
+            named(&roles)
+        ));
+    }
+    let accounts = engine.storage.list(keys::STATIC_LEAVING).await?;
+    if !accounts.is_empty() {
+        return refused(format!(
+            "replaced secrets of deleted static roles are still to be removed in Atlas, of {} \
+             service accounts: {}; wait for the end of their overlap, or give force=true",
+            accounts.len(),
+            named(&accounts)
+        ));
+    }
+    Ok(())
+}
+
+/// The secrets beside the present one that are still to be removed.
+fn secrets(renewal: &Renewal) -> Vec<String> {
+    let kept = renewal.retiring.iter().map(|each| each.id.to_string());
+    let made = renewal.pending.as_ref().map(|pending| {
+        let id = renewal.made().and_then(|held| held.id.as_ref());
+        id.map_or_else(
+            || format!("one that Atlas may have made about {}", pending.since),
+            ToString::to_string,
+        )
+    });
+    kept.chain(made).collect()
+}
+
+fn named(names: &[String]) -> String {
+    let mut text = names
+        .iter()
+        .take(MOST_NAMED)
+        .map(String::as_str)
+        .collect::<Vec<&str>>()
+        .join(", ");
+    if names.len() > MOST_NAMED {
+        text.push_str(", and others");
+    }
+    text
+}

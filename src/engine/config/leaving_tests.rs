@@ -1,0 +1,124 @@
+//! Another credential is written, or the configuration deleted, while rotations still have something
+//! to remove.
+
+use serde_json::{Value, json};
+
+use crate::engine::testing::{Outcome, TestMount};
+use crate::vault::Operation;
+
+async fn delete(mount: &TestMount, options: Value) -> Outcome {
+    mount.ask(Operation::Delete, "config", options).await
+}
+
+fn refuse(operation: &str) -> Value {
+    json!({
+        "operation": operation, "count": 0,
+        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+    })
+}
+
+/// A mount whose rotation has made a secret that mints no token yet; and that secret's id.
+async fn half_rotated() -> (TestMount, String) {
+    let mount = TestMount::new().await;
+    mount
+        .write("config", mount.atlas.account_config())
+        .await
+        .expect("a configuration");
+    mount
+        .atlas
+        .set(json!({"new_credential_delay_seconds": 3_000}))
+        .await;
+    mount.rotate_root(json!({})).await.expect_err("not proved");
+    let seed = mount.atlas.seed_account().client_id;
+    let made = mount.atlas.secrets(&seed).await;
+    assert_eq!(made.len(), 2);
+    let made = made.last().cloned().expect("the new one");
+    (mount, made)
+}
+
+#[tokio::test]
+async fn another_credential_leaves_no_half_made_secret_behind() {
+    let (mount, made) = half_rotated().await;
+    let written = mount.write("config", mount.atlas.key_config()).await;
+    assert!(matches!(written, Ok(None)), "{written:?}");
+    let seed = mount.atlas.seed_account().client_id;
+    let left = mount.atlas.secrets(&seed).await;
+    assert!(left.len() == 1 && !left.contains(&made), "{left:?}");
+    assert!(mount.is_alive().await);
+}
+
+#[tokio::test]
+async fn what_cannot_be_removed_before_another_credential_is_told() {
+    let (mount, made) = half_rotated().await;
+    mount.atlas.fault(refuse("deleteOrgSecret")).await;
+    let written = mount.write("config", mount.atlas.key_config()).await;
+    let told = written.expect("written").expect("warnings").warnings;
+    assert!(
+        told.iter()
+            .any(|text| text.contains(&made) && text.contains("delete them in Atlas")),
+        "{told:?}"
+    );
+    assert!(mount.is_alive().await);
+}
+
+#[tokio::test]
+async fn a_new_secret_of_the_same_account_takes_over_what_is_to_be_removed() {
+    let (mount, made) = half_rotated().await;
+    let seed = mount.atlas.seed_account().client_id;
+    let old = mount.atlas.secrets(&seed).await.first().cloned();
+    mount
+        .atlas
+        .set(json!({"new_credential_delay_seconds": 0}))
+        .await;
+    let wanted = json!({"client_id": seed});
+    let given = mount.atlas.control("POST", "/secrets", wanted).await;
+    let path = format!("/secrets/{}", old.expect("the first one"));
+    mount.atlas.control("DELETE", &path, Value::Null).await;
+    let config = json!({"client_secret": given["client_secret"]});
+    let written = mount.write("config", config).await;
+    assert!(matches!(written, Ok(None)), "{written:?}");
+    mount.minutes(1).await;
+    let left = mount.atlas.secrets(&seed).await;
+    assert!(left.len() == 1 && !left.contains(&made), "{left:?}");
+    assert!(mount.is_alive().await);
+}
+
+#[tokio::test]
+async fn a_configuration_with_something_left_to_remove_is_deleted_by_force_only() {
+    let (mount, made) = half_rotated().await;
+    let refused = delete(&mount, json!({})).await.expect_err("refused");
+    assert!(refused.to_string().contains(&made), "{refused}");
+    delete(&mount, json!({"force": true}))
+        .await
+        .expect("forced");
+
+    let mount = TestMount::configured().await;
+    mount.atlas.fault(refuse("deleteOrgApiKey")).await;
+    mount.rotate_root(json!({})).await.expect("rotated");
+    let refused = delete(&mount, json!({})).await.expect_err("refused");
+    assert!(
+        refused.to_string().contains(mount.atlas.key_id()),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn a_configuration_with_static_roles_is_deleted_by_force_only() {
+    let mount = TestMount::configured().await;
+    let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+    let role = json!({"client_id": account.client_id, "organization_id": mount.atlas.org()});
+    mount.write("static-roles/app", role).await.expect("a role");
+    let refused = delete(&mount, json!({})).await.expect_err("refused");
+    assert!(refused.to_string().contains("static role"), "{refused}");
+    assert!(refused.to_string().contains("app"), "{refused}");
+    // Deleted, but its replaced secret is still to be removed.
+    let deleted = mount.ask(Operation::Delete, "static-roles/app", json!({}));
+    deleted.await.expect("deleted");
+    let refused = delete(&mount, json!({})).await.expect_err("refused");
+    assert!(
+        refused.to_string().contains(&account.client_id),
+        "{refused}"
+    );
+    mount.minutes(61).await;
+    delete(&mount, json!({})).await.expect("nothing is left");
+}

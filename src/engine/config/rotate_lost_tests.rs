@@ -1,0 +1,65 @@
+//! A secret of the configuration's account whose answer was lost, and what may be taken for one.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::rotate_stray_tests::with_account;
+
+#[tokio::test]
+async fn a_persons_secret_is_not_taken_for_one_whose_answer_was_lost() {
+    let mount = with_account().await;
+    mount
+        .atlas
+        .fault(json!({"operation": "createOrgSecret", "action": {"kind": "close"}}))
+        .await;
+    mount
+        .rotate_root(json!({}))
+        .await
+        .expect_err("no answer, and nothing made");
+    mount.turn(Duration::from_mins(30)).await;
+    let persons = mount.add_secret().await;
+    assert!(mount.uses(&persons).await);
+    mount.tick().await.expect("a tick");
+    mount.rotate_root(json!({})).await.expect_err("in use");
+    assert!(mount.uses(&persons).await && mount.is_alive().await);
+}
+
+#[tokio::test]
+async fn who_may_no_longer_write_deletes_no_secret() {
+    let mount = with_account().await;
+    let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
+    mount.atlas.fault(lost).await;
+    mount
+        .rotate_root(json!({}))
+        .await
+        .expect_err("no answer, but made");
+    assert_eq!(mount.own_secrets().await, 2);
+    mount.storage.fail_after(Some(0));
+    mount
+        .rotate_root(json!({}))
+        .await
+        .expect_err("nothing can be written");
+    assert_eq!(mount.own_secrets().await, 2);
+    mount.storage.fail_after(None);
+    mount.rotate_root(json!({})).await.expect("rotated");
+    assert_eq!(mount.own_secrets().await, 1);
+    assert!(mount.is_alive().await);
+}
+
+/// A secret that mints nothing for long enough to be given up is not deleted by a node that was
+/// deposed: the active one may have published it meanwhile.
+#[tokio::test]
+async fn who_may_no_longer_write_gives_up_no_secret() {
+    let mount = with_account().await;
+    let slow = json!({"new_credential_delay_seconds": 3_000});
+    mount.atlas.set(slow).await;
+    mount.rotate_root(json!({})).await.expect_err("not proved");
+    mount.turn(Duration::from_mins(11)).await;
+    mount.storage.fail_after(Some(0));
+    mount
+        .rotate_root(json!({}))
+        .await
+        .expect_err("nothing can be written");
+    assert_eq!(mount.own_secrets().await, 2);
+}

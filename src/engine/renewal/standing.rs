@@ -1,0 +1,130 @@
+//! What a secret of an account is to its record, and whether it may go.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::error::RenewalError;
+use super::record::Record;
+use crate::atlas::SecretState;
+
+/// A secret that was not made here counts as in use for so long after its last use, whatever the
+/// overlap of the record: nobody has agreed with its user on one.
+const STRAY_USED_WITHIN: TimeDelta = TimeDelta::hours(24);
+
+/// A client signs in again after so long at the latest: an access token lives for an hour, and Atlas
+/// may tell of a use a little late. Source: Atlas documentation, "Service Accounts Overview".
+const SIGNS_IN_WITHIN: Duration = Duration::from_mins(65);
+
+/// What a secret of the account is to its record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Readers have it, or are about to.
+    Ours,
+    /// Kept for those who still use it.
+    Retiring,
+    /// Nobody can use it: expired, or its value was lost with an answer.
+    Useless,
+    /// Made by somebody else, as far as is known.
+    Stray,
+}
+
+/// What a secret is.
+pub(super) fn standing(record: &dyn Record, state: &SecretState, now: DateTime<Utc>) -> Standing {
+    let renewal = record.renewal();
+    let made = renewal.made().and_then(|held| held.id.as_ref());
+    if is_current(record, state) || made == Some(&state.id) {
+        return Standing::Ours;
+    }
+    let pending = renewal.pending.as_ref();
+    if pending.is_some_and(|pending| pending.has_lost(state)) || state.is_expired(now) {
+        return Standing::Useless;
+    }
+    if renewal.retiring.iter().any(|each| each.id == state.id) {
+        return Standing::Retiring;
+    }
+    Standing::Stray
+}
+
+/// Whether it is known to be the present secret. That one is never removed, whatever a record says.
+pub(super) fn is_current(record: &dyn Record, state: &SecretState) -> bool {
+    let current = record.current().and_then(|held| held.id);
+    current.as_ref() == Some(&state.id)
+}
+
+/// Whether it is the present secret as far as is known which that is.
+pub(super) fn may_be_current(record: &dyn Record, state: &SecretState) -> bool {
+    record.current().is_some_and(|held| match &held.id {
+        Some(id) => *id == state.id,
+        None => state.may_be(&held.client_secret),
+    })
+}
+
+/// Whether a secret that is in the way of a new one may be removed for it; if not, why.
+///
+/// Which secret is the present one has to be known before another goes, even by force: else it might
+/// be the present one that goes.
+pub(super) fn may_make_room(
+    record: &dyn Record,
+    state: &SecretState,
+    now: DateTime<Utc>,
+    force: bool,
+) -> Result<(), RenewalError> {
+    let current = record.current();
+    let unknown = current.as_ref().is_some_and(|held| held.id.is_none());
+    let retiring = &record.renewal().retiring;
+    let Some(kept) = retiring.iter().find(|each| each.id == state.id) else {
+        return match state.last_used_at {
+            _ if unknown => Err(RenewalError::PresentUnknown),
+            Some(used_at)
+                if !force && used_at > now - STRAY_USED_WITHIN && !is_urgent(record, now) =>
+            {
+                Err(RenewalError::StrayInUse {
+                    stray: state.id.clone(),
+                    used_at,
+                })
+            }
+            _ => Ok(()),
+        };
+    };
+    if unknown && may_be_current(record, state) {
+        return Err(RenewalError::PresentUnknown);
+    }
+    let unused = kept_may_go(record, state, kept.since, now);
+    if force || (current.is_some() && (unused || is_urgent(record, kept.since))) {
+        return Ok(());
+    }
+    Err(RenewalError::SlotsFull {
+        kept: kept.id.clone(),
+        until: kept.since + record.overlap() * 2,
+    })
+}
+
+/// Whether a replaced secret may go: it has expired, or its time is over and nobody uses it, or twice
+/// its time is over.
+pub(super) fn kept_may_go(
+    record: &dyn Record,
+    state: &SecretState,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> bool {
+    let overlap = record.overlap();
+    state.is_expired(now)
+        || now >= since + overlap * 2
+        || (now >= since + overlap && !is_in_use(record, state, now))
+}
+
+/// Whether readers would be left without a secret before one that is kept since then has to go.
+/// Without an overlap there are no readers but this mount itself, and a person decides.
+fn is_urgent(record: &dyn Record, since: DateTime<Utc>) -> bool {
+    let bound = since + record.overlap() * 2;
+    let expires_at = record.current().and_then(|held| held.expires_at);
+    expires_at.is_some_and(|expires_at| expires_at <= bound)
+}
+
+/// Whether somebody may work with a replaced secret: it was used within half an overlap, or lately
+/// enough for a client to live on the token from it. Of the token's own uses nothing is heard.
+pub(super) fn is_in_use(record: &dyn Record, state: &SecretState, now: DateTime<Utc>) -> bool {
+    let lately = now - SIGNS_IN_WITHIN.max(record.overlap() / 2);
+    state.last_used_at.is_some_and(|used| used > lately)
+}
