@@ -25,7 +25,7 @@ const EARLY: TimeDelta = TimeDelta::minutes(5);
 const MARGIN: TimeDelta = TimeDelta::seconds(10);
 /// The longest a call waits for an early renewal; the old token still works.
 const EARLY_RENEWAL_WAIT: Duration = Duration::from_secs(5);
-/// A token younger than this is not replaced because Atlas refuses it.
+/// A token that took the place of a refused one is not replaced itself before this age.
 const NEW: TimeDelta = TimeDelta::minutes(1);
 /// The pause after an early renewal that failed.
 const RENEWAL_PAUSE: TimeDelta = TimeDelta::seconds(30);
@@ -35,6 +35,8 @@ pub(super) struct CachedToken {
     token: AccessToken,
     header: HeaderValue,
     minted_at: DateTime<Utc>,
+    /// It took the place of one that Atlas refused.
+    replaces_refused: bool,
 }
 
 impl CachedToken {
@@ -47,9 +49,10 @@ impl CachedToken {
         &self.token.value
     }
 
-    /// Whether it was minted a moment ago.
-    pub(super) fn is_new(&self, now: DateTime<Utc>) -> bool {
-        (now - self.minted_at).abs() < NEW
+    /// Whether another would be refused like this one. Each counts against the account's limit of
+    /// tokens until its hour is over.
+    pub(super) fn is_vain_to_replace(&self, now: DateTime<Utc>) -> bool {
+        self.replaces_refused && (now - self.minted_at).abs() < NEW
     }
 
     fn is_usable(&self, now: DateTime<Utc>) -> bool {
@@ -61,6 +64,8 @@ impl CachedToken {
 struct State {
     token: Option<Arc<CachedToken>>,
     renew_at: DateTime<Utc>,
+    /// The last token was refused, and none was minted since.
+    discarded: bool,
     /// How often the credential was refused, and what Atlas said the last time.
     refusals: u64,
     refusal: (String, String),
@@ -103,6 +108,7 @@ impl TokenCache {
             .is_some_and(|token| Arc::ptr_eq(token, refused))
         {
             state.token = None;
+            state.discarded = true;
         }
     }
 
@@ -127,12 +133,13 @@ impl TokenCache {
         header.set_sensitive(true);
         let life = token.expires_at - now;
         let renew_at = token.expires_at - EARLY.min(life / 5);
+        let mut state = self.locked();
         let cached = Arc::new(CachedToken {
             token,
             header,
             minted_at: now,
+            replaces_refused: std::mem::take(&mut state.discarded),
         });
-        let mut state = self.locked();
         state.renew_at = renew_at;
         state.token = Some(Arc::clone(&cached));
         Some(cached)
@@ -302,11 +309,9 @@ mod tests {
         let revoked = Arc::new(AtomicU32::new(0));
         let seen = Arc::clone(&revoked);
         let fake = minting(move |token| token != "t1" || seen.load(Ordering::Relaxed) == 0).await;
-        let clock = TestClock::new();
-        let atlas = fake.bearer_client_at(clock.clone());
+        let atlas = fake.bearer_client();
         ask(&atlas).await;
         revoked.store(1, Ordering::Relaxed);
-        clock.turn(TimeDelta::seconds(61));
         join_all((0..20).map(|_| ask(&atlas))).await;
         assert_eq!(fake.count("POST", TOKEN), 2);
         ask(&atlas).await;
@@ -324,7 +329,7 @@ mod tests {
                 let error = atlas.who_am_i(patience(5)).await.expect_err("refused");
                 assert!(error.is_unauthenticated(), "{error:?}");
             }
-            assert_eq!(fake.count("POST", TOKEN), minute);
+            assert_eq!(fake.count("POST", TOKEN), minute + 1);
             clock.turn(TimeDelta::seconds(61));
         }
     }

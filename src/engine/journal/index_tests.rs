@@ -1,0 +1,131 @@
+//! Tests of the journal's index.
+
+use std::time::Duration;
+
+use super::*;
+use crate::base::time::TurnedClock;
+use crate::base::{Clock as _, SystemEntropy, base62};
+use crate::engine::roles::CredentialType;
+
+fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, JournalEntry) {
+    let id = JournalId::parse(&base62(&SystemEntropy, 20)).unwrap();
+    let entry = JournalEntry {
+        stage,
+        role: role.to_owned(),
+        credential_type: CredentialType::ProgrammaticApiKey,
+        description: format!("vault-{role}-{id}"),
+        organization_id: None,
+        project_id: None,
+        programmatic_api_key_id: None,
+        public_key: Some(format!("public of {id}")),
+        client_id: None,
+        part: None,
+        display_name: String::new(),
+        entity_id: String::new(),
+        issued_at,
+        dies_by: issued_at + TimeDelta::hours(2),
+    };
+    (id, entry)
+}
+
+#[test]
+fn roles_are_counted_through_every_change() {
+    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (first, mut changed) = entry(Stage::Making, "reader", now);
+    let (second, other) = entry(Stage::Making, "reader", now);
+    index.put(&first, &changed, Hands::Busy);
+    index.put(&second, &other, Hands::Busy);
+    changed.stage = Stage::Live;
+    index.put(&first, &changed, Hands::Unknown);
+    assert_eq!((index.alive("reader"), index.live()), (2, 1));
+    index.remove(&first);
+    index.remove(&first);
+    index.remove(&second);
+    assert_eq!((index.alive("reader"), index.of_role.len()), (0, 0));
+}
+
+#[test]
+fn what_a_request_works_on_is_nobody_elses() {
+    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(9));
+    index.put(&id, &making, Hands::Busy);
+    assert!(index.half_made(now, true).is_empty());
+    assert!(index.newly_overdue(now, TimeDelta::hours(1)).is_empty());
+    index.forget();
+    assert!(index.contains(&id));
+    index.leave(&id);
+    assert_eq!(index.half_made(now, false), [id]);
+}
+
+#[test]
+fn failures_make_an_entry_rest_longer_and_stand_behind() {
+    let (mut index, clock) = (Index::default(), TurnedClock::new());
+    let old = clock.now() - TimeDelta::hours(9);
+    let (stuck, making) = entry(Stage::Making, "reader", old);
+    index.put(&stuck, &making, Hands::Unknown);
+    for _ in 0..20 {
+        index.failed(&stuck, clock.now());
+    }
+    assert!(index.half_made(clock.now(), false).is_empty());
+    assert_eq!(index.half_made(clock.now(), true), vec![stuck.clone()]);
+    clock.turn(Duration::from_hours(1));
+    let (fresh, making) = entry(Stage::Making, "reader", clock.now() - TimeDelta::minutes(4));
+    index.put(&fresh, &making, Hands::Unknown);
+    assert_eq!(index.half_made(clock.now(), false), [fresh, stuck]);
+    let counts = index.counts(clock.now());
+    assert_eq!((counts.failing, counts.most_failures), (1, 20));
+}
+
+#[test]
+fn an_account_kept_for_a_role_is_none_of_its_credentials() {
+    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (id, mut account) = entry(Stage::Making, "reader", now);
+    index.put(&id, &account, Hands::Busy);
+    assert_eq!(index.alive("reader"), 1);
+    account.stage = Stage::Kept;
+    index.put(&id, &account, Hands::Unknown);
+    assert_eq!(
+        (index.alive("reader"), index.kept(), index.live()),
+        (0, 1, 0)
+    );
+    index.remove(&id);
+    assert_eq!((index.alive("reader"), index.kept()), (0, 0));
+}
+
+#[test]
+fn a_token_that_nobody_got_is_looked_at_once_it_is_dead() {
+    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (id, mut token) = entry(Stage::Making, "reader", now);
+    token.part = Some(Part::Token {
+        client_id: "mdb_sa_id_5cf5a45a9ccf6400e60981b7".parse().unwrap(),
+        secret_id: "5cf5a45a9ccf6400e60981b7".parse().unwrap(),
+    });
+    index.put(&id, &token, Hands::Left);
+    assert!(index.half_made(token.dies_by, true).is_empty());
+    let dead = token.dies_by + TimeDelta::minutes(4);
+    assert!(index.newly_overdue(dead, TimeDelta::hours(1)).is_empty());
+    assert_eq!(index.counts(dead).oldest_making, None);
+    assert_eq!(index.half_made(dead, false), [id]);
+}
+
+#[test]
+fn great_age_is_told_once() {
+    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(2));
+    index.put(&id, &making, Hands::Unknown);
+    assert_eq!(index.newly_overdue(now, TimeDelta::hours(1)).len(), 1);
+    index.put(&id, &making, Hands::Unknown);
+    assert!(index.newly_overdue(now, TimeDelta::hours(1)).is_empty());
+}
+
+#[test]
+fn a_live_entry_is_outlived_an_hour_after_its_end() {
+    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (id, live) = entry(Stage::Live, "reader", now);
+    index.put(&id, &live, Hands::Unknown);
+    assert!(index.outlived(now + TimeDelta::hours(3)).is_empty());
+    let after = now + TimeDelta::hours(3) + TimeDelta::seconds(1);
+    assert_eq!(index.outlived(after), vec![id.clone()]);
+    assert!(index.half_made(after, true).is_empty());
+    assert_eq!(index.with_public_part(&format!("public of {id}")), Some(id));
+}
