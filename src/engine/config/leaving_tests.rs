@@ -103,6 +103,27 @@ async fn a_configuration_with_something_left_to_remove_is_deleted_by_force_only(
 }
 
 #[tokio::test]
+async fn a_configuration_with_half_made_credentials_is_deleted_by_force_only() {
+    let mount = TestMount::with_role(json!({ "ip_addresses": "192.0.2.1" })).await;
+    for operation in ["createOrgAccessEntry", "deleteOrgApiKey"] {
+        let refused = json!({"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"});
+        let fault = json!({"operation": operation, "count": 0, "action": refused});
+        mount.atlas.fault(fault).await;
+    }
+    mount.read("creds/reader").await.expect_err("refused");
+    mount.atlas.no_more_faults().await;
+    let refused = delete(&mount, json!({})).await.expect_err("half-made");
+    assert!(
+        refused
+            .to_string()
+            .contains("need the configuration, 1 of them"),
+        "{refused}"
+    );
+    mount.tick().await.expect("a tick");
+    delete(&mount, json!({})).await.expect("nothing is left");
+}
+
+#[tokio::test]
 async fn a_configuration_with_static_roles_is_deleted_by_force_only() {
     let mount = TestMount::configured().await;
     let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;

@@ -283,6 +283,14 @@ async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Eng
                  of their tokens, or give force=true"
             )));
         }
+        let half_made = engine.journal.half_made().await?;
+        if half_made > 0 {
+            return Err(EngineError::BadInput(format!(
+                "credentials that are being made, or half-made and still to be removed from Atlas, \
+                 need the configuration, {half_made} of them: try again later (making in status), or \
+                 give force=true"
+            )));
+        }
         if let Some(entry) = load(&engine).await? {
             leaving::refuse_while_needed(&engine, &entry).await?;
         }

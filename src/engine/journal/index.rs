@@ -118,6 +118,14 @@ impl Index {
         briefs.filter(|brief| brief.stage == Stage::Live).count()
     }
 
+    /// Half-made ones, but for access tokens, which need no removal.
+    pub(super) fn all_half_made(&self) -> usize {
+        let half_made = |brief: &&Brief| {
+            brief.stage == Stage::Making && !matches!(brief.part, Some(Part::Token { .. }))
+        };
+        self.entries.values().filter(half_made).count()
+    }
+
     /// Takes over an entry as it was written. `hands` counts for one that is new here.
     pub(super) fn put(&mut self, id: &JournalId, entry: &JournalEntry, hands: Hands) {
         let known = self.take(id);

@@ -219,6 +219,11 @@ impl Journal {
         Ok(self.filled().await?.live())
     }
 
+    /// How many credentials are being made, or were and are to be removed.
+    pub(crate) async fn half_made(&self) -> Result<usize, EngineError> {
+        Ok(self.filled().await?.all_half_made())
+    }
+
     /// How many accounts are kept for roles.
     pub(crate) async fn kept(&self) -> Result<usize, EngineError> {
         Ok(self.filled().await?.kept())
