@@ -7,6 +7,7 @@ mod ends;
 mod input;
 mod leader;
 mod root;
+mod schedules;
 mod two_hundred;
 
 use std::time::Duration;
