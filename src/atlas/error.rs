@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::base::Counted;
+
 use super::oauth::MINT_TOKEN;
 
 /// A cause of any kind.
@@ -51,7 +53,8 @@ pub enum AtlasError {
     },
     /// Atlas failed on its own side. Whether it changed anything is unknown.
     #[error(
-        "atlas failed at {operation} (HTTP {status}, {attempts} attempts){}",
+        "atlas failed at {operation} (HTTP {status}, {}){}",
+        Counted(*attempts, "attempt"),
         said(code, detail)
     )]
     ServerFault {
@@ -67,7 +70,10 @@ pub enum AtlasError {
         attempts: u32,
     },
     /// No whole answer came. `source` tells whether Atlas may have seen the request.
-    #[error("no answer from atlas to {operation} in {attempts} attempts")]
+    #[error(
+        "no answer from atlas to {operation} in {}",
+        Counted(*attempts, "attempt")
+    )]
     NoAnswer {
         /// The API's name of the operation.
         operation: &'static str,

@@ -1,9 +1,11 @@
 //! What every layer needs: sensitive values, time, chance. Knows no other layer.
 
+pub mod counted;
 pub mod random;
 pub mod sensitive;
 pub mod time;
 
+pub use counted::Counted;
 pub use random::{Entropy, SystemEntropy, base62};
 pub use sensitive::Sensitive;
 pub use time::{Clock, SystemClock};

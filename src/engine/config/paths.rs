@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::entry::{self, ConfigEntry};
 use super::{leaving, rotate, rotate_tick};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
-use crate::base::Sensitive;
+use crate::base::{Counted, Sensitive};
 use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::check::identify;
 use crate::engine::connection::Linked;
@@ -271,16 +271,18 @@ async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Eng
         let live = engine.journal.live().await?;
         if live > 0 {
             return Err(EngineError::BadInput(format!(
-                "{live} credentials issued here are live and could not be revoked without a \
-                 configuration: revoke their leases first, or give force=true"
+                "{} issued here could not be revoked without a configuration: revoke their leases \
+                 first, or give force=true",
+                Counted(live, "live credential")
             )));
         }
         let kept = engine.journal.kept().await?;
         if kept > 0 {
             return Err(EngineError::BadInput(format!(
-                "{kept} service accounts are kept in Atlas for roles of access tokens and could \
-                 not be deleted without a configuration: delete these roles and wait for the end \
-                 of their tokens, or give force=true"
+                "{}, kept in Atlas for roles of access tokens, could not be deleted without a \
+                 configuration: delete these roles and wait for the end of their tokens, or give \
+                 force=true",
+                Counted(kept, "service account")
             )));
         }
         let half_made = engine.journal.half_made().await?;

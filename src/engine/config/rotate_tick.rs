@@ -13,6 +13,7 @@ use super::rotate;
 use super::rotate_entry::NAME;
 use super::rotate_record::RootRecord;
 use crate::atlas::{Patience, Priority};
+use crate::base::Counted;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::schedule::log_marks;
@@ -133,8 +134,10 @@ pub(super) fn warnings(entry: &ConfigEntry, now: DateTime<Utc>) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(trouble) = &rotation.trouble {
         warnings.push(format!(
-            "rotation has failed {} times since {}: {}",
-            trouble.failures, trouble.since, trouble.error
+            "rotation has failed {} since {}: {}",
+            Counted(trouble.failures, "time"),
+            trouble.since,
+            trouble.error
         ));
     }
     if let Some(missed) = rotation.missed_window {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::{Mode, StaticRoleEntry};
+use crate::base::Counted;
 use crate::engine::Engine;
 use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
@@ -68,8 +69,11 @@ pub(super) async fn warnings(
     let mut warnings = Vec::new();
     if let Some(trouble) = &entry.trouble {
         warnings.push(format!(
-            "rotation has failed {} times since {} and is tried again at {}: {}",
-            trouble.failures, trouble.since, trouble.next_try, trouble.error
+            "rotation has failed {} since {} and is tried again at {}: {}",
+            Counted(trouble.failures, "time"),
+            trouble.since,
+            trouble.next_try,
+            trouble.error
         ));
     }
     if let Some(missed) = entry.missed_window {
