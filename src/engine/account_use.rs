@@ -2,9 +2,12 @@
 //! add a secret for each lease. Two of these would take each other's secrets for strays, so one
 //! account serves only one of them.
 
+use tokio::time::Instant;
+
 use super::config::ConfigEntry;
 use super::error::EngineError;
 use super::roles::{RoleEntry, RoleName};
+use super::turns::Turn;
 use super::{Engine, keys, stored};
 use crate::atlas::ClientId;
 
@@ -19,7 +22,20 @@ pub(crate) enum User<'a> {
     Roles,
 }
 
-/// Refuses an account that somebody else has in hand already.
+/// Waits for the account's turn and refuses an account that somebody else has in hand. The turn is
+/// kept until the use is stored, so that a static role which asks for the account meanwhile waits.
+pub(crate) async fn take(
+    engine: &Engine,
+    client_id: &ClientId,
+    user: User<'_>,
+    deadline: Instant,
+) -> Result<Turn, EngineError> {
+    let turn = engine.static_roles.lock(client_id, deadline).await?;
+    refuse_shared(engine, client_id, user).await?;
+    Ok(turn)
+}
+
+/// Refuses an account that somebody else has in hand already. The caller has the account's turn.
 pub(crate) async fn refuse_shared(
     engine: &Engine,
     client_id: &ClientId,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Bao, Mount};
+use crate::support::{Bao, Mount, TICK};
 
 /// A mount that signs in with tokens, whose ends go by the clock.
 async fn mount(bao: &Bao) -> Mount {
@@ -17,10 +17,9 @@ async fn mount(bao: &Bao) -> Mount {
 
 /// Waits for a tick: whoever is wrongly due goes with it.
 async fn ticks(bao: &Bao) {
-    let tick = "path=\"\" status=finished";
     let give_up = Instant::now() + Duration::from_mins(3);
-    let before = bao.log_text().matches(tick).count();
-    while bao.log_text().matches(tick).count() == before {
+    let before = bao.log_text().matches(TICK).count();
+    while bao.log_text().matches(TICK).count() == before {
         assert!(Instant::now() < give_up, "the server does not tick");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

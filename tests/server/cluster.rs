@@ -4,13 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Cluster, Mount};
+use crate::support::{Client, Cluster, Mount, TICK};
 
 /// Each node's server ticks once a minute.
 const THREE_TICKS: Duration = Duration::from_mins(4);
-
-/// What the server logs when a mount has had its tick.
-const TICK: &str = "path=\"\" status=finished";
 
 async fn mount_on(cluster: &Cluster) -> Mount {
     let mount = Mount::on(&cluster.client(0)).await;

@@ -10,7 +10,7 @@ use super::entry::{self, ConfigEntry};
 use super::{leaving, rotate, rotate_tick};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::{Counted, Sensitive};
-use crate::engine::account_use::{User, refuse_shared};
+use crate::engine::account_use::{self, User};
 use crate::engine::check::identify;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
@@ -146,16 +146,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
-    // Kept until the configuration is stored: a static role that asks for the account waits.
     let _turn_of_account = match &entry.client_id {
-        Some(client_id) => {
-            let turn = engine
-                .static_roles
-                .lock(client_id, call.caller.deadline)
-                .await?;
-            refuse_shared(&engine, client_id, User::Config).await?;
-            Some(turn)
-        }
+        Some(id) => Some(account_use::take(&engine, id, User::Config, call.caller.deadline).await?),
         None => None,
     };
     // What was seen of an earlier credential says nothing of this one.

@@ -9,7 +9,7 @@ use super::entry::{CredentialType, RoleEntry};
 use super::grant::Grant;
 use super::name::RoleName;
 use crate::atlas::AccessEntry;
-use crate::engine::account_use::{User, refuse_shared};
+use crate::engine::account_use::{self, User};
 use crate::engine::creds::retire_account;
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
@@ -136,16 +136,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
-    // Kept until the role is stored: a static role that asks for the account waits.
     let _turn_of_account = match role.client_id.parse() {
-        Ok(client_id) => {
-            let turn = engine
-                .static_roles
-                .lock(&client_id, call.caller.deadline)
-                .await?;
-            refuse_shared(&engine, &client_id, User::Roles).await?;
-            Some(turn)
-        }
+        Ok(id) => Some(account_use::take(&engine, &id, User::Roles, call.caller.deadline).await?),
         Err(_) => None,
     };
     canonicalize(&mut role);

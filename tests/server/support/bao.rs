@@ -148,6 +148,9 @@ impl Client {
     }
 }
 
+/// What a server logs when a mount has had its tick.
+pub(crate) const TICK: &str = "path=\"\" status=finished";
+
 /// A running server.
 pub(crate) struct Bao {
     pub(crate) address: String,

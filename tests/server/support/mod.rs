@@ -8,6 +8,6 @@ pub(crate) mod mount;
 pub(crate) mod process;
 
 pub(crate) use atlas::Atlas;
-pub(crate) use bao::{Answer, Bao, Client, agent};
+pub(crate) use bao::{Answer, Bao, Client, TICK, agent};
 pub(crate) use cluster::Cluster;
 pub(crate) use mount::Mount;
