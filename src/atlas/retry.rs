@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
-use crate::base::Entropy;
+use crate::base::{Entropy, backoff};
 
 use super::error::{AtlasError, TransportFault};
 use super::error_body::ErrorBody;
@@ -156,15 +156,6 @@ impl From<AtlasError> for Failure {
             wait: None,
         }
     }
-}
-
-/// Doubles the delay with each attempt and takes a random part between half and all of it.
-fn backoff(attempts: u32, first: Duration, longest: Duration, entropy: &dyn Entropy) -> Duration {
-    let doubled = first.saturating_mul(1 << attempts.saturating_sub(1).min(16));
-    let mut random = [0_u8; 1];
-    entropy.fill(&mut random);
-    let [byte] = random;
-    doubled.min(longest).mul_f64(0.5 + f64::from(byte) / 512.0)
 }
 
 /// How long to stay away after a 429 that does not say.

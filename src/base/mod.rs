@@ -6,6 +6,6 @@ pub mod sensitive;
 pub mod time;
 
 pub use counted::Counted;
-pub use random::{Entropy, SystemEntropy, base62};
+pub use random::{Entropy, SystemEntropy, backoff, base62};
 pub use sensitive::Sensitive;
 pub use time::{Clock, SystemClock};

@@ -1,4 +1,6 @@
-//! Chance as an argument: where random bytes come from, and text drawn from them.
+//! Chance as an argument: where random bytes come from, and text and delays drawn from them.
+
+use std::time::Duration;
 
 /// A source of random bytes; tests pass one that repeats itself.
 pub trait Entropy: Send + Sync {
@@ -18,6 +20,21 @@ impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system gives random bytes");
     }
+}
+
+/// How long to wait after so many failures in a row: doubles from `first` up to `longest`, less a
+/// random part of up to a half, so that what failed together does not come back together.
+pub fn backoff(
+    failures: u32,
+    first: Duration,
+    longest: Duration,
+    entropy: &dyn Entropy,
+) -> Duration {
+    let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let mut random = [0_u8; 1];
+    entropy.fill(&mut random);
+    let [byte] = random;
+    doubled.min(longest).mul_f64(0.5 + f64::from(byte) / 512.0)
 }
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::rotate_entry::{RootType, SMALLEST_GAP};
+use super::rotate_entry::RootType;
 use super::rotate_record::RootRecord;
 use super::rotate_removal::settle;
 use super::{rotate_successor, rotate_tick};
 use crate::atlas::{Atlas, AtlasError, Patience, Priority};
 use crate::engine::error::EngineError;
-use crate::engine::renewal::{Record as _, RenewalError, Tools, renew, retire};
+use crate::engine::renewal::{Record as _, RenewalError, Tools, refuse_too_soon, renew, retire};
 use crate::engine::schedule::Trouble;
 use crate::engine::{Engine, OPERATION_PREFIX};
 use crate::framework::{Call, Display, Field, Path, PathOperation};
@@ -66,17 +66,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     let to = wanted(&call, record.entry.root_type())?;
     let now = engine.clock.now();
     let force = call.fields.boolean("force").unwrap_or(false);
-    let last = record.entry.rotation.last_rotated;
-    if let Some(last) = last
-        && now < last + SMALLEST_GAP
-        && !force
-    {
-        return Err(RenewalError::TooSoon {
-            seconds_ago: (now - last).num_seconds(),
-            until: last + SMALLEST_GAP,
-        }
-        .into());
-    }
+    refuse_too_soon(record.entry.rotation.last_rotated, now, force)?;
     rotate(&mut record, to, force, patience).await?;
     Ok(Some(Response {
         warnings: rotate_tick::warnings(&record.entry, now),

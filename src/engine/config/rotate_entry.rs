@@ -2,23 +2,18 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::entry::ConfigEntry;
 use crate::atlas::{ApiKeyId, ClientId, Hours, OrgId, SecretId};
-use crate::engine::renewal::Renewal;
+use crate::engine::renewal::{self, Renewal};
 use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
 
 /// The name by which the configuration's credential has its place on a schedule.
 pub(super) const NAME: &str = "config";
 /// Added to what a new secret has to cover, so that a missed rotation is no outage yet.
 const SPARE: Duration = Duration::from_hours(24);
-/// A rotation that would come after the secret's end comes this long before it instead, or a quarter
-/// of the secret's life if that is shorter.
-const BEFORE_THE_END: TimeDelta = TimeDelta::days(1);
-/// Between two rotations, unless one is forced.
-pub(super) const SMALLEST_GAP: TimeDelta = TimeDelta::minutes(1);
 
 /// What a mount can sign in with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,23 +189,17 @@ impl ConfigEntry {
         }
     }
 
-    /// When the rotation that comes by itself is due: as planned, but before the secret's end. A
-    /// secret that lives for days only is not rotated as soon as it is made.
+    /// When the rotation that comes by itself is due.
     pub(super) fn due(&self) -> Option<DateTime<Utc>> {
-        let planned = self.rotation.next_rotation?;
-        let Some(end) = self.client_secret_expires_at.filter(|end| *end <= planned) else {
-            return Some(planned);
-        };
-        let Some(last) = self.rotation.last_rotated else {
-            return Some(end - BEFORE_THE_END);
-        };
-        let early = end - BEFORE_THE_END.min((end - last) / 4);
-        Some(early.max(last + SMALLEST_GAP))
+        let (end, last) = (self.client_secret_expires_at, self.rotation.last_rotated);
+        Some(renewal::due(self.rotation.next_rotation?, end, last))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     #[test]
@@ -226,6 +215,6 @@ mod tests {
         entry.client_secret_expires_at = Some(now + TimeDelta::hours(8));
         assert_eq!(entry.due(), Some(now + TimeDelta::hours(6)));
         entry.client_secret_expires_at = Some(now - TimeDelta::hours(8));
-        assert_eq!(entry.due(), Some(now + SMALLEST_GAP));
+        assert_eq!(entry.due(), Some(now + TimeDelta::minutes(1)));
     }
 }

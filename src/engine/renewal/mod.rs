@@ -4,6 +4,7 @@
 //! after it is done outside, so that whoever comes next knows what may exist in Atlas.
 
 mod error;
+mod gap;
 mod longest;
 mod proof;
 mod record;
@@ -15,6 +16,7 @@ mod steps;
 mod tests;
 
 pub(crate) use error::RenewalError;
+pub(crate) use gap::{due, refuse_too_soon};
 pub(crate) use longest::LongestSecrets;
 pub(crate) use proof::{patiently, prove};
 pub(crate) use record::{Held, Record, Renewal, Retiring, Tools};

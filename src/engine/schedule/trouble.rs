@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::plan::delta;
 use crate::atlas::AtlasError;
-use crate::base::Entropy;
+use crate::base::{Entropy, backoff};
 use crate::engine::error::EngineError;
 use crate::vault::Data;
 use crate::vault::failure::chain;
@@ -57,7 +57,7 @@ impl Trouble {
             failures,
             since: previous.map_or(now, |previous| previous.since),
             error: text,
-            next_try: now + delta(backoff(failures, entropy).max(asked)),
+            next_try: now + delta(pause(failures, entropy).max(asked)),
         }
     }
 
@@ -70,16 +70,8 @@ impl Trouble {
     }
 }
 
-/// Doubles with each failure up to an hour, less a random part of up to a half, so that what failed
-/// together does not come back together.
-fn backoff(failures: u32, entropy: &dyn Entropy) -> Duration {
-    let doubled = FIRST_DELAY.saturating_mul(1 << failures.saturating_sub(1).min(10));
-    let mut random = [0_u8; 1];
-    entropy.fill(&mut random);
-    let [byte] = random;
-    doubled
-        .min(LONGEST_DELAY)
-        .mul_f64(0.5 + f64::from(byte) / 512.0)
+fn pause(failures: u32, entropy: &dyn Entropy) -> Duration {
+    backoff(failures, FIRST_DELAY, LONGEST_DELAY, entropy)
 }
 
 #[cfg(test)]
@@ -91,7 +83,7 @@ mod tests {
     fn delays_double_up_to_an_hour_and_vary() {
         let mut seen = std::collections::BTreeSet::new();
         for failures in 1..100 {
-            let delay = backoff(failures, &SystemEntropy);
+            let delay = pause(failures, &SystemEntropy);
             let whole = Duration::from_mins(1 << (failures - 1).min(10)).min(LONGEST_DELAY);
             assert!(
                 delay >= whole / 2 && delay <= whole,

@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::atlas::{ClientId, Hours, Level, OrgId, ProjectId};
 use crate::base::time::serde_go_nanos;
-use crate::engine::renewal::{Held, Renewal};
+use crate::engine::renewal::{self, Held, Renewal};
 use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
 
 /// Default of `overlap`.
 pub(super) const DEFAULT_OVERLAP: Duration = Duration::from_hours(1);
-/// A rotation that would come after the secret's end comes this long before it instead, or a
-/// quarter of the secret's life, whichever is less.
-const BEFORE_THE_END: TimeDelta = TimeDelta::days(1);
-/// Between two rotations that nobody asked for.
-pub(super) const SMALLEST_GAP: TimeDelta = TimeDelta::minutes(1);
 
 /// Who makes and removes the account's secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -147,14 +142,7 @@ impl StaticRoleEntry {
         if self.lost.is_some() {
             return self.lost;
         }
-        let too_late = self.expires_at().filter(|end| *end <= planned);
-        Some(too_late.map_or(planned, |end| match self.last_rotated {
-            Some(last) => {
-                let early = end - BEFORE_THE_END.min((end - last) / 4);
-                early.max(last + SMALLEST_GAP)
-            }
-            None => end - BEFORE_THE_END,
-        }))
+        Some(renewal::due(planned, self.expires_at(), self.last_rotated))
     }
 
     /// Whether the present secret ends before the planned rotation.
@@ -198,6 +186,7 @@ impl StaticRoleEntry {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use serde_json::json;
 
     use super::*;

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::entry::SMALLEST_GAP;
 use super::record::RoleRecord;
 use super::write::{load, name};
 use super::{summary, work};
 use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::renewal::RenewalError;
+use crate::engine::renewal::refuse_too_soon;
 use crate::framework::Call;
 use crate::vault::Response;
 
@@ -29,16 +28,7 @@ pub(super) async fn rotate(
         .ok_or_else(unknown)?;
     let force = call.fields.boolean("force").unwrap_or(false);
     let now = engine.clock.now();
-    if let Some(last) = entry.last_rotated
-        && now < last + SMALLEST_GAP
-        && !force
-    {
-        return Err(RenewalError::TooSoon {
-            seconds_ago: (now - last).num_seconds(),
-            until: last + SMALLEST_GAP,
-        }
-        .into());
-    }
+    refuse_too_soon(entry.last_rotated, now, force)?;
     let mut record = RoleRecord {
         engine: Arc::clone(&engine),
         name,
