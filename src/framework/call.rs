@@ -70,11 +70,13 @@ impl LeaseCall {
     /// The answer that extends the lease: `ttl` from now, if the user asked for no other length,
     /// and at most `max_ttl` from the first issue. Zero means the mount's.
     ///
-    /// Data and internal data go back as they came: the host replaces what it holds by them.
+    /// Without data: the host would show it, secrets included, to whoever may renew the lease. The
+    /// internal data goes back as it came, as the host replaces what it holds by the answer: from
+    /// then on its stored data is empty, and the internal data is all there is to revoke by.
     #[must_use]
     pub fn renewed(self, ttl: Duration, max_ttl: Duration) -> Response {
         Response {
-            data: (!self.data.is_empty()).then_some(self.data),
+            data: None,
             secret: Some(Secret {
                 ttl,
                 max_ttl,

@@ -76,7 +76,7 @@ async fn leases_of_the_go_engine_are_renewed_and_revoked() {
 }
 
 #[tokio::test]
-async fn renewal_gives_back_what_the_lease_holds() {
+async fn renewal_answers_the_times_and_nothing_of_the_credential() {
     let (_plugin, mount, atlas) = configured().await;
     let mut role = org_role(atlas.org());
     for (name, kind) in [
@@ -95,10 +95,17 @@ async fn renewal_gives_back_what_the_lease_holds() {
         assert_eq!(lease.times(), (30.minutes(), 120.minutes()));
         let renewed = mount.about_lease("renew", &path, &lease, issued.data().clone());
         let renewed = renewed.await;
-        assert_eq!(renewed.data, issued.data, "a revocation may need it");
-        assert_eq!(renewed.lease().internal, lease.internal);
-        assert_eq!(renewed.lease().times(), (30.minutes(), 120.minutes()));
+        assert_eq!(renewed.data, Some(Value::Null), "the host would show it");
+        let renewed = renewed.lease();
+        assert_eq!(renewed.internal, lease.internal);
+        assert_eq!(renewed.times(), (30.minutes(), 120.minutes()));
+        // From now on the host holds no data of the lease.
+        let again = mount.about_lease("renew", &path, &renewed, Value::Null);
+        let again = again.await.lease();
+        assert_eq!(again.times(), (30.minutes(), 120.minutes()));
+        assert!(mount.revoke(&again).await.is_success());
     }
+    assert_eq!(atlas.credentials().await, [""; 0]);
 }
 
 /// The secret of a service account has an end of its own, which no renewal may pass.

@@ -239,6 +239,47 @@ async fn a_renewal_that_asks_for_nothing_gets_the_roles_ttl() {
     assert!(mount.revoke(&lease).await.ok());
 }
 
+/// Whoever knows a lease id may renew it: the policy `default` allows that to every token.
+#[tokio::test]
+async fn a_renewal_shows_nothing_of_the_credential() {
+    let mount = Mount::configured().await;
+    mount.org_role("key", 600, 7_200).await;
+    let mut role = json!({
+        "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER", "ttl": 600,
+        "credential_type": "service_account",
+    });
+    mount.role("account", role.clone()).await;
+    let holder = json!({ "org_id": mount.atlas.org(), "name": "seed", "secret_hours": 0 });
+    let holder = mount.atlas.control("POST", "/accounts", holder).await;
+    role["client_id"] = holder["client_id"].clone();
+    role["roles"] = json!("");
+    mount.role("secret", role).await;
+    let body = json!({ "policies": ["default"], "ttl": "1h" });
+    let token = mount.client.write("auth/token/create", body).await;
+    let token = token.body["auth"]["client_token"].as_str().unwrap();
+    let stranger = mount.client.with_token(token);
+    for role in ["key", "account", "secret"] {
+        let lease = mount.issue(role).await.lease_id();
+        // After the first one the server has no data of the lease any more.
+        for _ in 0..2 {
+            let body = json!({ "lease_id": lease, "increment": 900 });
+            let renewed = stranger.write("sys/leases/renew", body).await;
+            assert_eq!(renewed.body["lease_id"], lease.as_str(), "{renewed:?}");
+            assert_eq!(renewed.body["lease_duration"], 900, "{role}");
+            assert_eq!(renewed.body["renewable"], true, "{role}");
+            assert!(renewed.body["data"].is_null(), "{role}: data is answered");
+        }
+        assert!(mount.revoke(&lease).await.ok());
+        assert_eq!(mount.leases(role).await, 0);
+    }
+    mount.atlas.empties(Duration::from_secs(5)).await;
+    let state = mount
+        .atlas
+        .known(holder["client_id"].as_str().unwrap())
+        .await;
+    assert_eq!(state["secrets"], json!([]), "the leased secret is gone");
+}
+
 #[tokio::test]
 async fn a_lease_outlives_its_role_but_is_not_extended() {
     let mount = Mount::configured().await;
