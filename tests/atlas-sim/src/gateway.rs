@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::DATE;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use chrono::TimeDelta;
 use futures_util::stream;
 
 use crate::auth;
@@ -34,11 +36,8 @@ pub(crate) async fn serve(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_REQUEST_BYTES).await else {
-        return response(Reply::refused(&ApiError::new(
-            413,
-            "REQUEST_TOO_LARGE",
-            "The request is too large.",
-        )));
+        let refusal = ApiError::new(413, "REQUEST_TOO_LARGE", "The request is too large.");
+        return response(&sim, Reply::refused(&refusal));
     };
     let target = parts
         .uri
@@ -98,7 +97,7 @@ impl Exchange<'_> {
             }) => {
                 let reply = self.effect(true);
                 tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
-                response(reply)
+                response(self.sim, reply)
             }
             Some(Action::Hang { after_effect }) => {
                 if after_effect {
@@ -117,7 +116,7 @@ impl Exchange<'_> {
                 drop(self.effect(false));
                 self.close()
             }
-            Some(Action::CutJson) => cut(self.effect(true)),
+            Some(Action::CutJson) => cut(self.sim, self.effect(true)),
             Some(action @ (Action::Answer { .. } | Action::MalformedJson | Action::NotJson)) => {
                 self.changed(action)
             }
@@ -129,7 +128,7 @@ impl Exchange<'_> {
         if reply.hold_millis > 0 {
             tokio::time::sleep(Duration::from_millis(reply.hold_millis)).await;
         }
-        response(reply)
+        response(self.sim, reply)
     }
 
     /// An answer other than the true one.
@@ -174,7 +173,7 @@ impl Exchange<'_> {
                 reply.body = b"<html><body>upstream connect error</body></html>".to_vec();
             }
         }
-        response(reply)
+        response(self.sim, reply)
     }
 
     /// Does what was asked and logs it; `sent` is false if the answer will not be sent.
@@ -219,13 +218,14 @@ impl Exchange<'_> {
 }
 
 /// Announces the whole body, sends half of it, then ends the connection.
-fn cut(reply: Reply) -> Response {
+fn cut(sim: &Sim, reply: Reply) -> Response {
     let length = reply.body.len();
     let half = Bytes::copy_from_slice(&reply.body[..length / 2]);
-    let mut response = response(Reply {
+    let head = Reply {
         body: Vec::new(),
         ..reply
-    });
+    };
+    let mut response = response(sim, head);
     response
         .headers_mut()
         .insert("content-length", HeaderValue::from(length));
@@ -239,7 +239,7 @@ fn cut(reply: Reply) -> Response {
     response
 }
 
-fn response(reply: Reply) -> Response {
+fn response(sim: &Sim, reply: Reply) -> Response {
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -249,5 +249,23 @@ fn response(reply: Reply) -> Response {
             response.headers_mut().append(name, value);
         }
     }
+    if !response.headers().contains_key(DATE) {
+        response.headers_mut().insert(DATE, date(sim));
+    }
     response
+}
+
+/// What `Date` says: the stand-in's time, or nothing that is a date. Left out, the HTTP library would
+/// put in the machine's.
+fn date(sim: &Sim) -> HeaderValue {
+    let (is_told, skew) = {
+        let settings = &sim.lock().settings;
+        (settings.date_header, settings.date_skew_seconds)
+    };
+    let skew = TimeDelta::try_seconds(skew).unwrap_or_default();
+    let now = sim.clock.now();
+    let moment = now.checked_add_signed(skew).unwrap_or(now);
+    let text = moment.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    HeaderValue::from_str(if is_told { &text } else { "" })
+        .unwrap_or_else(|_| HeaderValue::from_static(""))
 }

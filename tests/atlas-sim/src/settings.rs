@@ -191,6 +191,11 @@ settings! {
     /// Answers carry a field that no description knows.
     extra_fields: bool = false;
 
+    /// Answers carry the time in `Date`; else that header is empty.
+    date_header: bool = true;
+    /// What `Date` is ahead of the stand-in's clock, or behind it.
+    date_skew_seconds: i64 = 0;
+
     // Digest
     /// How long a nonce may be used.
     digest_nonce_seconds: u64 = 300;

@@ -272,3 +272,24 @@ async fn things_need_what_they_belong_to() {
         404
     );
 }
+
+#[tokio::test]
+async fn the_date_header_follows_the_clock_and_its_switches() {
+    let atlas = Atlas::start("control_date").await;
+    let token = atlas.token(atlas.client()).await;
+    let offset = async || {
+        let answer = atlas.call(&token, "GET", "/orgs", None).await;
+        let date = chrono::DateTime::parse_from_rfc2822(answer.header("date")).ok()?;
+        let clock = atlas.control("GET", "/clock", Value::Null).await.ok();
+        let now: chrono::DateTime<chrono::Utc> = clock["now"].as_str()?.parse().ok()?;
+        Some((date.to_utc() - now).num_minutes())
+    };
+    assert_eq!(offset().await, Some(0));
+    let turn = json!({"advance_seconds": 1_800});
+    atlas.control("POST", "/clock", turn).await.ok();
+    assert_eq!(offset().await, Some(0));
+    atlas.settings(json!({"date_skew_seconds": -630})).await;
+    assert_eq!(offset().await, Some(-10));
+    atlas.settings(json!({"date_header": false})).await;
+    assert_eq!(offset().await, None);
+}
