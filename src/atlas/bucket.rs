@@ -1,11 +1,9 @@
 //! One of Atlas's counters, as far as it is known here: tokens, who waits for them, what is under way.
 //!
-//! Pure arithmetic over a time that is passed in. Which buckets there are is `limiter.rs`'s business.
+//! Pure arithmetic over a monotonic time that is passed in: nobody sets that forward or back. Which buckets there are is `limiter.rs`'s business.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
-
-use chrono::{DateTime, Utc};
 
 use super::endpoints::{BucketKey, Rate};
 use super::lesson::Lesson;
@@ -47,7 +45,7 @@ pub(super) struct Mark {
 pub(super) struct Bucket {
     pub(super) rate: Rate,
     pub(super) tokens: f64,
-    counted_at: DateTime<Utc>,
+    counted_at: Duration,
     /// Requests sent whose answer has not come: Atlas may not have counted them yet.
     pub(super) in_flight: u32,
     /// Requests sent ever.
@@ -60,7 +58,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(key: &BucketKey, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(key: &BucketKey, now: Duration) -> Self {
         let rate = key.documented_rate();
         Self {
             rate,
@@ -78,9 +76,9 @@ impl Bucket {
         f64::from(self.rate.refill.max(1)) / f64::from(self.rate.seconds.max(1))
     }
 
-    /// Adds what has flowed in since the last look. A clock that was set back adds nothing.
-    pub(super) fn refill(&mut self, now: DateTime<Utc>) {
-        let elapsed = (now - self.counted_at).to_std().unwrap_or_default();
+    /// Adds what has flowed in since the last look.
+    pub(super) fn refill(&mut self, now: Duration) {
+        let elapsed = now.saturating_sub(self.counted_at);
         let tokens = self.tokens + elapsed.as_secs_f64() * self.per_second();
         self.tokens = tokens.min(f64::from(self.rate.capacity));
         self.counted_at = now;
@@ -107,7 +105,7 @@ impl Bucket {
     }
 
     /// Takes a token for the request in this place, if it is its turn; else it waits in the queue.
-    pub(super) fn ask(&mut self, place: Place, now: DateTime<Utc>) -> Turn {
+    pub(super) fn ask(&mut self, place: Place, now: Duration) -> Turn {
         self.refill(now);
         let ahead = self.waiting.range(..place).count();
         let ahead = f64::from(u32::try_from(ahead).unwrap_or(u32::MAX));
@@ -139,14 +137,14 @@ impl Bucket {
     }
 
     /// A request that went was never sent.
-    pub(super) fn take_back(&mut self, now: DateTime<Utc>) {
+    pub(super) fn take_back(&mut self, now: Duration) {
         self.refill(now);
         self.in_flight = self.in_flight.saturating_sub(1);
         self.tokens = (self.tokens + 1.0).min(f64::from(self.rate.capacity));
     }
 
     /// A request was answered, or will not be: `lesson` is what the answer told.
-    pub(super) fn learn(&mut self, mark: Mark, lesson: Lesson, now: DateTime<Utc>) {
+    pub(super) fn learn(&mut self, mark: Mark, lesson: Lesson, now: Duration) {
         self.refill(now);
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(rate) = lesson.rate {

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 
 use crate::base::{Clock, Entropy};
 
+use super::atlas_time::{AtlasTime, LastDate};
 use super::bucket::Turn;
 use super::call::{Call, Patience};
 use super::error::{AnswerFault, AtlasError, TransportFault};
@@ -44,6 +45,7 @@ struct Inner {
     media_type: HeaderValue,
     sign_in: SignIn,
     limiter: Arc<Limiter>,
+    last_date: Arc<LastDate>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     sunset_told: AtomicBool,
@@ -67,6 +69,7 @@ impl Atlas {
             media_type,
             sign_in,
             limiter: Arc::default(),
+            last_date: Arc::default(),
             clock,
             entropy,
             sunset_told: AtomicBool::new(false),
@@ -86,6 +89,7 @@ impl Atlas {
             transport,
             media_type,
             limiter,
+            last_date,
             clock,
             entropy,
             ..
@@ -95,6 +99,7 @@ impl Atlas {
             media_type: media_type.clone(),
             sign_in: SignIn::new(credential, clock, entropy),
             limiter: Arc::clone(limiter),
+            last_date: Arc::clone(last_date),
             clock: Arc::clone(clock),
             entropy: Arc::clone(entropy),
             sunset_told: AtomicBool::new(true),
@@ -150,7 +155,13 @@ impl Atlas {
     /// How Atlas's counters of requests stand, those that are not at rest.
     #[must_use]
     pub fn queues(&self) -> Vec<Queue> {
-        self.inner.limiter.queues(self.inner.clock.now())
+        self.inner.limiter.queues(self.inner.clock.monotonic())
+    }
+
+    /// Atlas's own time, as it told last: to this client or one that shares its connections.
+    #[must_use]
+    pub fn atlas_time(&self) -> Option<AtlasTime> {
+        self.inner.last_date.last()
     }
 
     /// Sends a call and reads its answer as JSON.
@@ -218,7 +229,7 @@ impl Atlas {
             if self.gone.is_cancelled() {
                 return Err(given_up());
             }
-            let (wait, full) = match ticket.ask(inner.clock.now()) {
+            let (wait, full) = match ticket.ask(inner.clock.monotonic()) {
                 Turn::Go => return Ok(ticket),
                 Turn::Wait(wait) => (wait, false),
                 Turn::Full(wait) => (wait, true),
@@ -244,7 +255,7 @@ impl Atlas {
         let inner = &*self.inner;
         let ticket = self.turn(call, patience).await?;
         let attempts = tries.made + 1;
-        let started = Instant::now();
+        let (started, sent_at) = (Instant::now(), inner.clock.monotonic());
         let outcome = self.exchange(call, attempts, patience).await;
         let status = outcome.as_ref().map_or(0, |answer| answer.status.as_u16());
         debug!(
@@ -254,20 +265,21 @@ impl Atlas {
             milliseconds = started.elapsed().as_millis(),
             "request to atlas ended"
         );
-        let now = inner.clock.now();
+        let (now, ended) = (inner.clock.now(), inner.clock.monotonic());
         let answer = match outcome {
             Ok(answer) => answer,
             Err(failure) if failure.unsent => {
-                ticket.give_back(now);
+                ticket.give_back(ended);
                 return Err(failure);
             }
             Err(failure) => {
-                ticket.settle(Lesson::default(), now);
+                ticket.settle(Lesson::default(), ended);
                 return Err(failure);
             }
         };
+        inner.last_date.note(&answer, sent_at, ended);
         let lesson = Lesson::of(&answer, tries.limited_in_a_row + 1, now, &*inner.entropy);
-        ticket.settle(lesson, now);
+        ticket.settle(lesson, ended);
         self.tell_sunset(call.operation, &answer.headers);
         let wait = match answer.status {
             StatusCode::SERVICE_UNAVAILABLE => retry::retry_after(&answer.headers, now),
@@ -291,7 +303,7 @@ impl Atlas {
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
-    use crate::atlas::fake::{Fake, Reply, TestClock, api_key_id, client_id, org_id, patience};
+    use crate::atlas::fake::{Fake, Reply, api_key_id, client_id, org_id, patience, test_clock};
     use crate::atlas::{AccessList, Level, NewApiKey, Priority};
 
     use super::*;
@@ -414,13 +426,13 @@ mod tests {
     async fn a_request_that_was_never_sent_costs_no_place_in_the_count() {
         let atlas = {
             let fake = Fake::start(|_| Reply::new(200, "{}")).await;
-            fake.digest_client_at(TestClock::new())
+            fake.digest_client_at(test_clock())
         };
         let impatient = Patience::within(Duration::from_millis(100), Priority::Issue);
         atlas.who_am_i(impatient).await.expect_err("a closed port");
         assert_eq!(atlas.queues(), []);
         let fake = Fake::start(|_| Reply::new(400, r#"{"error":"invalid_grant"}"#)).await;
-        let atlas = fake.bearer_client_at(TestClock::new());
+        let atlas = fake.bearer_client_at(test_clock());
         atlas.who_am_i(patience(5)).await.expect_err("no token");
         let [queue] = atlas.queues().try_into().expect("that of the token alone");
         assert_eq!(queue.calls, "access tokens");
@@ -443,6 +455,27 @@ mod tests {
             .expect_err("no token");
         assert_eq!(fake.requests().len(), 2);
         assert!(matches!(error, AtlasError::NoAnswer { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn only_time_that_passes_ends_a_wait_for_the_limits() {
+        let limited = AtomicBool::new(true);
+        let fake = Fake::start(move |_| {
+            if limited.swap(false, Ordering::Relaxed) {
+                Reply::error(429, "RATE_LIMITED").with("retry-after", "600")
+            } else {
+                Reply::new(200, "{}")
+            }
+        })
+        .await;
+        let clock = test_clock();
+        let atlas = fake.digest_client_at(clock.clone());
+        atlas.who_am_i(patience(1)).await.expect_err("limited");
+        clock.jump(chrono::TimeDelta::hours(4));
+        atlas.who_am_i(patience(1)).await.expect_err("limited");
+        assert_eq!(fake.requests().len(), 1);
+        clock.turn(Duration::from_mins(11));
+        atlas.who_am_i(patience(1)).await.expect("an answer");
     }
 
     #[tokio::test]

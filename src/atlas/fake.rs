@@ -4,12 +4,12 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::base::time::TurnedClock;
 use crate::base::{Clock, Sensitive, SystemClock, SystemEntropy};
 
 use super::call::Patience;
@@ -191,23 +191,9 @@ impl Fake {
 }
 
 /// A clock that stands still until it is turned.
-pub(super) struct TestClock(Mutex<DateTime<Utc>>);
-
-impl TestClock {
-    pub(super) fn new() -> Arc<Self> {
-        let start = "2026-08-10T03:02:57Z".parse().expect("a time");
-        Arc::new(Self(Mutex::new(start)))
-    }
-
-    pub(super) fn turn(&self, by: TimeDelta) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+pub(super) fn test_clock() -> Arc<TurnedClock> {
+    let start = "2026-08-10T03:02:57Z".parse().expect("a time");
+    Arc::new(TurnedClock::at(start))
 }
 
 pub(super) fn settings(base_url: &str) -> Settings {

@@ -6,6 +6,7 @@
 
 mod access_list;
 mod api_keys;
+mod atlas_time;
 mod bucket;
 mod call;
 mod client;
@@ -32,6 +33,7 @@ mod transport;
 
 pub use access_list::{AccessEntry, AccessEntryError, AccessList};
 pub use api_keys::{ApiKey, CreatedApiKey, Deletion, NewApiKey, RoleGrant};
+pub use atlas_time::AtlasTime;
 pub use call::Patience;
 pub use client::Atlas;
 pub use error::{AnswerFault, AtlasError, BoxError, TransportFault};

@@ -7,8 +7,8 @@
 //! stops lending used ones and tries again an hour later.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderValue;
 use tokio::time::Instant;
 
@@ -24,31 +24,31 @@ const MAX_IDLE: usize = 32;
 /// After so many first reuses in a row that were refused, reuse pauses.
 const MAX_REFUSED_REUSES: u32 = 3;
 /// How long reuse pauses.
-const PAUSE: TimeDelta = TimeDelta::hours(1);
+const PAUSE: Duration = Duration::from_hours(1);
 /// A nonce that lay idle longer may have been refused for its age, which says nothing of reuse.
-const FRESH: TimeDelta = TimeDelta::seconds(30);
+const FRESH: Duration = Duration::from_secs(30);
 /// A refused old nonce, its successor, and once more if that one is called stale.
 const MAX_EXCHANGES: u32 = 4;
 
 #[derive(Default)]
 struct Pool {
-    idle: Vec<(Nonce, DateTime<Utc>)>,
+    idle: Vec<(Nonce, Duration)>,
     refused_reuses: u32,
-    paused_since: Option<DateTime<Utc>>,
+    paused_since: Option<Duration>,
 }
 
 /// A nonce in use by one request.
 struct Lent {
     nonce: Nonce,
     /// How long it lay idle before.
-    rested: TimeDelta,
+    rested: Duration,
 }
 
 impl From<Challenge> for Lent {
     fn from(challenge: Challenge) -> Self {
         Self {
             nonce: Nonce::new(challenge),
-            rested: TimeDelta::zero(),
+            rested: Duration::ZERO,
         }
     }
 }
@@ -63,19 +63,19 @@ impl NoncePool {
     /// The nonce used last, as it is the least likely to have grown old.
     fn take(&self) -> Option<Lent> {
         let (nonce, since) = self.locked().idle.pop()?;
-        let rested = self.clock.now() - since;
+        let rested = self.clock.monotonic().saturating_sub(since);
         Some(Lent { nonce, rested })
     }
 
     /// Takes a nonce back that the server has just accepted.
     fn give_back(&self, nonce: Nonce) {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         let mut pool = self.locked();
         if nonce.uses() > 1 {
             pool.refused_reuses = 0;
         }
         if let Some(since) = pool.paused_since {
-            if (now - since).abs() < PAUSE {
+            if now.saturating_sub(since) < PAUSE {
                 return;
             }
             pool.paused_since = None;
@@ -91,7 +91,7 @@ impl NoncePool {
         if lent.nonce.uses() != 2 || lent.rested > FRESH {
             return;
         }
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         let mut pool = self.locked();
         pool.refused_reuses += 1;
         if pool.refused_reuses >= MAX_REFUSED_REUSES {
@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
     use crate::atlas::error::AtlasError;
-    use crate::atlas::fake::{Fake, Received, Reply, TestClock, patience};
+    use crate::atlas::fake::{Fake, Received, Reply, patience, test_clock};
 
     /// A server that counts as RFC 7616 asks: a count must be higher than the last one.
     #[derive(Default)]
@@ -292,7 +292,7 @@ mod tests {
     #[tokio::test]
     async fn where_a_nonce_serves_once_reuse_pauses_for_an_hour() {
         let fake = counting(1, true).await;
-        let clock = TestClock::new();
+        let clock = test_clock();
         let atlas = fake.digest_client_at(clock.clone());
         let reuses = || {
             let requests = fake.requests();
@@ -304,7 +304,7 @@ mod tests {
         }
         assert_eq!(reuses(), 3);
         assert_eq!(fake.requests().len(), 20);
-        clock.turn(TimeDelta::minutes(61));
+        clock.turn(Duration::from_mins(61));
         ask(&atlas).await;
         ask(&atlas).await;
         assert_eq!(reuses(), 4);

@@ -3,6 +3,8 @@
 //! OAuth 2.0 client credentials (RFC 6749) and revocation (RFC 7009). The client's own token is
 //! kept in `token_cache.rs`; tokens minted here for others are the caller's.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -42,6 +44,8 @@ pub struct AccessToken {
     pub value: Sensitive,
     /// When Atlas stops taking it, by this machine's clock.
     pub expires_at: DateTime<Utc>,
+    /// How long it lives from when it was asked for.
+    pub lifetime: Duration,
 }
 
 #[derive(Deserialize)]
@@ -71,10 +75,11 @@ impl Atlas {
         if reply.access_token.is_empty() {
             return Err(unusable_token());
         }
-        let seconds = reply.expires_in.unwrap_or(USUAL_LIFE_SECONDS);
+        let seconds = reply.expires_in.unwrap_or(USUAL_LIFE_SECONDS).into();
         Ok(AccessToken {
             value: reply.access_token,
-            expires_at: asked_at + TimeDelta::seconds(seconds.into()),
+            expires_at: asked_at + TimeDelta::seconds(seconds),
+            lifetime: Duration::from_secs(seconds.unsigned_abs()),
         })
     }
 

@@ -5,7 +5,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use tokio::time::{Instant, timeout_at};
@@ -20,21 +19,24 @@ use super::ids::ClientId;
 use super::oauth::{AccessToken, MINT_TOKEN};
 
 /// A token is renewed this long before its end, or in the last fifth of a short life.
-const EARLY: TimeDelta = TimeDelta::minutes(5);
+const EARLY: Duration = Duration::from_mins(5);
 /// A token this close to its end is not used any more: it could die on the way.
-const MARGIN: TimeDelta = TimeDelta::seconds(10);
+const MARGIN: Duration = Duration::from_secs(10);
 /// The longest a call waits for an early renewal; the old token still works.
 const EARLY_RENEWAL_WAIT: Duration = Duration::from_secs(5);
 /// A token that took the place of a refused one is not replaced itself before this age.
-const NEW: TimeDelta = TimeDelta::minutes(1);
+const NEW: Duration = Duration::from_mins(1);
 /// The pause after an early renewal that failed.
-const RENEWAL_PAUSE: TimeDelta = TimeDelta::seconds(30);
+const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 
 /// A token in the cache, ready as a header.
 pub(super) struct CachedToken {
     token: AccessToken,
     header: HeaderValue,
-    minted_at: DateTime<Utc>,
+    /// By monotonic time, like all moments here: a wall clock that jumps neither keeps a dead token
+    /// nor throws away a live one.
+    minted_at: Duration,
+    usable_until: Duration,
     /// It took the place of one that Atlas refused.
     replaces_refused: bool,
 }
@@ -51,19 +53,19 @@ impl CachedToken {
 
     /// Whether another would be refused like this one. Each counts against the account's limit of
     /// tokens until its hour is over.
-    pub(super) fn is_vain_to_replace(&self, now: DateTime<Utc>) -> bool {
-        self.replaces_refused && (now - self.minted_at).abs() < NEW
+    pub(super) fn is_vain_to_replace(&self, now: Duration) -> bool {
+        self.replaces_refused && now.saturating_sub(self.minted_at) < NEW
     }
 
-    fn is_usable(&self, now: DateTime<Utc>) -> bool {
-        now < self.token.expires_at - MARGIN
+    fn is_usable(&self, now: Duration) -> bool {
+        now < self.usable_until
     }
 }
 
 #[derive(Default)]
 struct State {
     token: Option<Arc<CachedToken>>,
-    renew_at: DateTime<Utc>,
+    renew_at: Duration,
     /// The last token was refused, and none was minted since.
     discarded: bool,
     /// How often the credential was refused, and what Atlas said the last time.
@@ -117,7 +119,7 @@ impl TokenCache {
         self.locked().token.take()
     }
 
-    fn at_hand(&self, now: DateTime<Utc>) -> AtHand {
+    fn at_hand(&self, now: Duration) -> AtHand {
         let state = self.locked();
         match &state.token {
             Some(token) if token.is_usable(now) && now < state.renew_at => {
@@ -128,16 +130,18 @@ impl TokenCache {
         }
     }
 
-    fn store(&self, token: AccessToken, now: DateTime<Utc>) -> Option<Arc<CachedToken>> {
+    /// Keeps a token that was asked for at `now`.
+    fn store(&self, token: AccessToken, now: Duration) -> Option<Arc<CachedToken>> {
         let mut header = HeaderValue::try_from(format!("Bearer {}", token.value.expose())).ok()?;
         header.set_sensitive(true);
-        let life = token.expires_at - now;
-        let renew_at = token.expires_at - EARLY.min(life / 5);
+        let ends = now.saturating_add(token.lifetime);
+        let renew_at = ends.saturating_sub(EARLY.min(token.lifetime / 5));
         let mut state = self.locked();
         let cached = Arc::new(CachedToken {
             token,
             header,
             minted_at: now,
+            usable_until: ends.saturating_sub(MARGIN),
             replaces_refused: std::mem::take(&mut state.discarded),
         });
         state.renew_at = renew_at;
@@ -163,7 +167,7 @@ impl TokenCache {
         })
     }
 
-    fn postpone_renewal(&self, now: DateTime<Utc>) {
+    fn postpone_renewal(&self, now: Duration) {
         self.locked().renew_at = now + RENEWAL_PAUSE;
     }
 
@@ -180,7 +184,7 @@ impl Atlas {
         patience: Patience,
     ) -> BoxFuture<'a, Result<Arc<CachedToken>, AtlasError>> {
         Box::pin(async move {
-            match cache.at_hand(self.clock().now()) {
+            match cache.at_hand(self.clock().monotonic()) {
                 AtHand::Fresh(token) => Ok(token),
                 AtHand::Aging(token) => Ok(self.renew_early(cache, token, patience).await),
                 AtHand::Nothing(refusals) => self.wait_and_mint(cache, refusals, patience).await,
@@ -212,7 +216,7 @@ impl Atlas {
             Ok(token) => token,
             Err(error) => {
                 warn!(%error, "the access token could not be renewed early");
-                cache.postpone_renewal(self.clock().now());
+                cache.postpone_renewal(self.clock().monotonic());
                 old
             }
         }
@@ -233,7 +237,7 @@ impl Atlas {
         let minting = timeout_at(patience.deadline, minting).await;
         let minting = minting.map_err(|_| not_sent(TransportFault::NoTimeLeft))?;
         let _minting = minting.ok_or_else(|| not_sent(TransportFault::GivenUp))?;
-        match cache.at_hand(self.clock().now()) {
+        match cache.at_hand(self.clock().monotonic()) {
             AtHand::Fresh(token) | AtHand::Aging(token) => return Ok(token),
             AtHand::Nothing(_) => {}
         }
@@ -248,7 +252,7 @@ impl Atlas {
         cache: &TokenCache,
         patience: Patience,
     ) -> Result<Arc<CachedToken>, AtlasError> {
-        let now = self.clock().now();
+        let now = self.clock().monotonic();
         let minted = self
             .mint_token(&cache.client_id, &cache.client_secret, patience)
             .await;
@@ -267,7 +271,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::atlas::fake::{Fake, Reply, TestClock, patience};
+    use crate::atlas::fake::{Fake, Reply, patience, test_clock};
 
     const TOKEN: &str = "/api/oauth/token";
 
@@ -322,7 +326,7 @@ mod tests {
     #[tokio::test]
     async fn while_atlas_refuses_every_token_one_is_minted_a_minute() {
         let fake = minting(|_| false).await;
-        let clock = TestClock::new();
+        let clock = test_clock();
         let atlas = fake.bearer_client_at(clock.clone());
         for minute in 1..4 {
             for _ in 0..3 {
@@ -330,7 +334,7 @@ mod tests {
                 assert!(error.is_unauthenticated(), "{error:?}");
             }
             assert_eq!(fake.count("POST", TOKEN), minute + 1);
-            clock.turn(TimeDelta::seconds(61));
+            clock.turn(Duration::from_secs(61));
         }
     }
 
@@ -362,10 +366,10 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_renewed_before_it_ends() {
         let fake = minting(|_| true).await;
-        let clock = TestClock::new();
+        let clock = test_clock();
         let atlas = fake.bearer_client_at(clock.clone());
         for (turned, minted) in [(0, 1), (54, 1), (2, 2), (54, 2), (2, 3)] {
-            clock.turn(TimeDelta::minutes(turned));
+            clock.turn(Duration::from_mins(turned));
             ask(&atlas).await;
             assert_eq!(fake.count("POST", TOKEN), minted, "after {turned} minutes");
         }
@@ -380,14 +384,14 @@ mod tests {
             _ => Reply::new(200, "{}"),
         })
         .await;
-        let clock = TestClock::new();
+        let clock = test_clock();
         let atlas = fake.bearer_client_at(clock.clone());
         ask(&atlas).await;
-        clock.turn(TimeDelta::minutes(56));
+        clock.turn(Duration::from_mins(56));
         ask(&atlas).await;
         ask(&atlas).await;
         assert_eq!(fake.count("POST", TOKEN), 2);
-        clock.turn(TimeDelta::minutes(4));
+        clock.turn(Duration::from_mins(4));
         let error = atlas.who_am_i(patience(5)).await.expect_err("no token");
         assert_eq!(error.code(), Some("invalid_grant"));
     }

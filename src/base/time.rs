@@ -1,18 +1,26 @@
 //! Time as an argument, the forms in which Vault's users write durations, and Go's nanoseconds.
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
 /// Tells the time; a test sets it and turns it.
 pub trait Clock: Send + Sync {
-    /// The present moment.
+    /// The present moment by the wall clock, which people and time services set forward and back.
+    /// For moments that are stored or that others tell.
     fn now(&self) -> DateTime<Utc>;
+
+    /// Time since an arbitrary start of this process, which nobody can set. For elapsed time within
+    /// one process: it means nothing to another one, so it is never stored.
+    fn monotonic(&self) -> Duration;
 }
 
-/// The machine's clock.
+/// The machine's clocks.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SystemClock;
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock for SystemClock {
     #[expect(
@@ -22,35 +30,63 @@ impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
     }
+
+    fn monotonic(&self) -> Duration {
+        START.elapsed()
+    }
 }
 
 /// A clock that stands still until it is turned.
 #[cfg(test)]
-pub(crate) struct TurnedClock(std::sync::Mutex<DateTime<Utc>>);
+pub(crate) struct TurnedClock(std::sync::Mutex<Turned>);
+
+#[cfg(test)]
+#[derive(Clone, Copy)]
+struct Turned {
+    wall: DateTime<Utc>,
+    monotonic: Duration,
+}
 
 #[cfg(test)]
 impl TurnedClock {
     /// Stands at the machine's present moment.
     pub(crate) fn new() -> Self {
-        Self(std::sync::Mutex::new(SystemClock.now()))
+        Self::at(SystemClock.now())
     }
 
-    /// Turns the clock forward.
+    /// Stands at this moment.
+    pub(crate) fn at(wall: DateTime<Utc>) -> Self {
+        let monotonic = Duration::ZERO;
+        Self(std::sync::Mutex::new(Turned { wall, monotonic }))
+    }
+
+    /// Time passes: both clocks go forward.
     pub(crate) fn turn(&self, by: Duration) {
-        *self
-            .0
-            .lock()
-            .expect("no test panics while it turns the clock") += by;
+        self.change(|turned| {
+            turned.wall += by;
+            turned.monotonic += by;
+        });
+    }
+
+    /// Somebody sets the wall clock, forward or back; no time passes.
+    pub(crate) fn jump(&self, by: chrono::TimeDelta) {
+        self.change(|turned| turned.wall += by);
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Turned) -> T) -> T {
+        let turned = self.0.lock();
+        change(&mut turned.expect("no test panics while it turns the clock"))
     }
 }
 
 #[cfg(test)]
 impl Clock for TurnedClock {
     fn now(&self) -> DateTime<Utc> {
-        *self
-            .0
-            .lock()
-            .expect("no test panics while it turns the clock")
+        self.change(|turned| turned.wall)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.change(|turned| turned.monotonic)
     }
 }
 

@@ -239,26 +239,18 @@ pub(super) fn joined(mut failures: Vec<Failure>) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
     use crate::base::SystemEntropy;
+    use crate::base::time::TurnedClock;
     use crate::framework::call::handler;
     use crate::framework::toy::{Toy, ToyMount};
 
-    struct SetClock(Mutex<DateTime<Utc>>);
-
-    impl Clock for SetClock {
-        fn now(&self) -> DateTime<Utc> {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-        }
-    }
-
     struct Story {
         toy: ToyMount,
-        clock: SetClock,
+        clock: TurnedClock,
         log: Log<Toy>,
     }
 
@@ -278,7 +270,7 @@ mod tests {
             let start = DateTime::from_timestamp(1_900_000_000, 0).expect("is a time");
             Self {
                 toy: ToyMount::new(),
-                clock: SetClock(Mutex::new(start)),
+                clock: TurnedClock::at(start),
                 log,
             }
         }
@@ -290,8 +282,8 @@ mod tests {
                 .expect("is written")
         }
 
-        fn turn(&self, seconds: i64) {
-            *self.clock.0.lock().unwrap() += TimeDelta::seconds(seconds);
+        fn turn(&self, seconds: u64) {
+            self.clock.turn(std::time::Duration::from_secs(seconds));
         }
 
         async fn tick(&self, immediate: bool) -> Result<(), Failure> {
