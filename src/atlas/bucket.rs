@@ -1,6 +1,7 @@
 //! One of Atlas's counters, as far as it is known here: tokens, who waits for them, what is under way.
 //!
-//! Pure arithmetic over a monotonic time that is passed in: nobody sets that forward or back. Which buckets there are is `limiter.rs`'s business.
+//! Pure arithmetic over a monotonic time that is passed in: nobody sets that forward or back. Which
+//! buckets there are is `limiter.rs`'s business.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,11 +9,17 @@ use std::time::Duration;
 use super::endpoints::{BucketKey, Rate};
 use super::lesson::Lesson;
 use super::limiter::Priority;
+use super::retry::MAX_WAIT;
 
-/// The most requests of one priority and those before it that wait for one bucket.
-pub(super) const MAX_WAITING: usize = 512;
-/// The longest debt a bucket can be put in, in seconds.
-const MAX_DEBT_SECONDS: f64 = 3_600.0;
+/// The most requests that wait for one bucket before one more that somebody waits for, or that
+/// nothing suffers without. What ends a credential or keeps one in use always has a place.
+pub(super) const MAX_WAITING: usize = 1_024;
+
+/// No more is kept for revocations than flows in within so many seconds. A capacity that Atlas
+/// raised says nothing of how fast the bucket fills.
+const REVOCATIONS_SECONDS: f64 = 2.0;
+/// The same for what background work leaves to all others.
+const OTHERS_SECONDS: f64 = 20.0;
 
 /// Whether a request may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +60,12 @@ pub(super) struct Bucket {
     /// How many had been sent when Atlas last refused one: what their answers say of tokens left
     /// is older news than that refusal.
     sent_before_refusal: u64,
+    /// A refusal of Atlas's keeps everybody away until then. That is a time and no debt in tokens:
+    /// how fast they flow in is only guessed where Atlas has not told.
+    blocked_until: Option<Duration>,
+    /// Nothing was sent since that time was over: one request goes whatever is kept back, and its
+    /// answer tells how many tokens there are.
+    probes: bool,
     pub(super) waiting: BTreeSet<Place>,
     keeps_reserve: bool,
 }
@@ -67,6 +80,8 @@ impl Bucket {
             in_flight: 0,
             sent: 0,
             sent_before_refusal: 0,
+            blocked_until: None,
+            probes: false,
             waiting: BTreeSet::new(),
             keeps_reserve: key.serves_revocations(),
         }
@@ -78,21 +93,38 @@ impl Bucket {
 
     /// Adds what has flowed in since the last look.
     pub(super) fn refill(&mut self, now: Duration) {
+        if let Some(until) = self.blocked_until {
+            if now < until {
+                return;
+            }
+            self.blocked_until = None;
+            self.counted_at = until;
+        }
         let elapsed = now.saturating_sub(self.counted_at);
         let tokens = self.tokens + elapsed.as_secs_f64() * self.per_second();
         self.tokens = tokens.min(f64::from(self.rate.capacity));
         self.counted_at = now;
     }
 
+    /// How long Atlas still wants nobody to come.
+    pub(super) fn blocked_for(&self, now: Duration) -> Option<Duration> {
+        self.blocked_until?.checked_sub(now)
+    }
+
     /// Tokens that must be left after a request of this priority: a hundredth of the bucket is for
     /// revocations alone, a tenth is not for background work.
     fn reserve(&self, priority: Priority) -> f64 {
         let capacity = f64::from(self.rate.capacity);
-        let share = |part: f64| (capacity / part).max(1.0).min(capacity / 2.0);
+        let share = |part: f64, seconds: f64| {
+            let tokens = (capacity / part).max(1.0).min(capacity / 2.0);
+            tokens.min(self.per_second() * seconds)
+        };
         match priority {
-            Priority::Issue if self.keeps_reserve => share(100.0),
-            Priority::Background => share(10.0),
-            Priority::Revoke | Priority::Issue => 0.0,
+            Priority::Rotate | Priority::Issue if self.keeps_reserve => {
+                share(100.0, REVOCATIONS_SECONDS)
+            }
+            Priority::Background => share(10.0, OTHERS_SECONDS),
+            Priority::Revoke | Priority::Rotate | Priority::Issue => 0.0,
         }
     }
 
@@ -108,16 +140,24 @@ impl Bucket {
     pub(super) fn ask(&mut self, place: Place, now: Duration) -> Turn {
         self.refill(now);
         let ahead = self.waiting.range(..place).count();
+        let kept = if self.probes && ahead == 0 {
+            0.0
+        } else {
+            self.reserve(place.priority)
+        };
         let ahead = f64::from(u32::try_from(ahead).unwrap_or(u32::MAX));
-        let needed = 1.0 + ahead + self.reserve(place.priority);
-        if self.tokens >= needed {
+        let needed = 1.0 + ahead + kept;
+        if self.blocked_until.is_none() && self.tokens >= needed {
             self.waiting.remove(&place);
             self.tokens -= 1.0;
+            self.probes = false;
             self.in_flight = self.in_flight.saturating_add(1);
             self.sent = self.sent.saturating_add(1);
             return Turn::Go;
         }
-        let wait = seconds((needed - self.tokens) / self.per_second());
+        let missing = (needed - self.tokens).max(0.0) / self.per_second();
+        let wait = self.blocked_for(now).unwrap_or_default();
+        let wait = wait.saturating_add(seconds(missing)).min(MAX_WAIT);
         if self.waiting.contains(&place) || self.has_room(place.priority) {
             self.waiting.insert(place);
             Turn::Wait(wait)
@@ -126,14 +166,18 @@ impl Bucket {
         }
     }
 
-    /// Whether one more may wait. Those that come after it do not keep it out: so at most as many
-    /// again wait as there are.
+    /// Whether one more may wait. Those that come after it do not keep it out.
     fn has_room(&self, priority: Priority) -> bool {
         let not_after = Place {
             priority,
             number: u64::MAX,
         };
-        self.waiting.range(..=not_after).count() < MAX_WAITING
+        match priority {
+            Priority::Revoke | Priority::Rotate => true,
+            Priority::Issue | Priority::Background => {
+                self.waiting.range(..=not_after).count() < MAX_WAITING
+            }
+        }
     }
 
     /// A request that went was never sent.
@@ -157,26 +201,34 @@ impl Bucket {
             self.correct(mark, remaining);
         }
         if let Some(wait) = lesson.wait {
-            // The next token is there when the wait is over.
-            let debt = wait.as_secs_f64().min(MAX_DEBT_SECONDS) * self.per_second();
-            self.tokens = self.tokens.min(1.0 - debt);
-            self.sent_before_refusal = self.sent;
+            self.block(wait, now);
         }
         self.tokens = self.tokens.min(f64::from(self.rate.capacity));
+    }
+
+    /// Keeps everybody away as long as a refusal asks. Then one token is there, as Atlas says; how
+    /// many more is not known.
+    fn block(&mut self, wait: Duration, now: Duration) {
+        let until = now.saturating_add(wait.min(MAX_WAIT));
+        self.blocked_until = Some(self.blocked_until.map_or(until, |other| other.max(until)));
+        self.tokens = 1.0;
+        self.probes = true;
+        self.sent_before_refusal = self.sent;
     }
 
     /// Brings the count in line with what Atlas had left when it answered.
     ///
     /// Answers overtake each other, so that is no more than two bounds: Atlas has not more than it
-    /// said, and not less than it said without all that was under way beside this request.
+    /// said, and not less than it said without all that was under way beside this request. What was
+    /// sent before the last refusal says nothing any more.
     fn correct(&mut self, mark: Mark, remaining: u32) {
-        let remaining = f64::from(remaining);
-        if mark.number > self.sent_before_refusal {
-            let later = u32::try_from(self.sent.saturating_sub(mark.number)).unwrap_or(u32::MAX);
-            let beside = f64::from(later) + f64::from(mark.beside);
-            self.tokens = self.tokens.max(remaining - beside);
+        if mark.number <= self.sent_before_refusal {
+            return;
         }
-        self.tokens = self.tokens.min(remaining);
+        let remaining = f64::from(remaining);
+        let later = u32::try_from(self.sent.saturating_sub(mark.number)).unwrap_or(u32::MAX);
+        let beside = f64::from(later) + f64::from(mark.beside);
+        self.tokens = self.tokens.max(remaining - beside).min(remaining);
     }
 
     pub(super) fn is_in_use(&self) -> bool {
@@ -184,7 +236,9 @@ impl Bucket {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        !self.is_in_use() && self.tokens >= f64::from(self.rate.capacity)
+        !self.is_in_use()
+            && self.blocked_until.is_none()
+            && self.tokens >= f64::from(self.rate.capacity)
     }
 }
 

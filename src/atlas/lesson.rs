@@ -11,7 +11,7 @@ use crate::base::Entropy;
 
 use super::endpoints::Rate;
 use super::error_body::ErrorBody;
-use super::retry::{limited_delay, retry_after};
+use super::retry::{MAX_WAIT, limited_delay, retry_after};
 use super::transport::Answer;
 
 /// What the limiter can learn.
@@ -44,7 +44,8 @@ impl Lesson {
             let (wait, rate) = parameters(&ErrorBody::parse(&answer.body).parameters);
             let wait = retry_after(&answer.headers, now).or(wait);
             lesson.rate = rate;
-            lesson.wait = Some(wait.unwrap_or_else(|| limited_delay(limited, entropy)));
+            let wait = wait.unwrap_or_else(|| limited_delay(limited, entropy));
+            lesson.wait = Some(wait.min(MAX_WAIT));
         }
         lesson
     }
@@ -55,15 +56,18 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u32> {
 }
 
 /// Reads `[path, seconds to wait, capacity, refill, refill seconds]` (`RATE_LIMITED_TOKEN_BUCKET`)
-/// and the older `[resource, count, minutes]` (`RATE_LIMITED`).
+/// and the older `[resource, count, minutes]` (`RATE_LIMITED`). Less than a token an hour is not
+/// believed.
 fn parameters(parameters: &[String]) -> (Option<Duration>, Option<Rate>) {
     let number = |index: usize| -> Option<u32> { parameters.get(index)?.trim().parse().ok() };
     let rate = |capacity: Option<u32>, refill: Option<u32>, seconds: Option<u32>| {
-        Some(Rate {
+        let rate = Rate {
             capacity: capacity.filter(|number| *number > 0)?,
             refill: refill.filter(|number| *number > 0)?,
             seconds: seconds.filter(|number| *number > 0)?,
-        })
+        };
+        let token_every = Duration::from_secs(rate.seconds.into()) / rate.refill;
+        (token_every <= MAX_WAIT).then_some(rate)
     };
     match parameters.len() {
         5 => {
@@ -151,10 +155,16 @@ mod tests {
     }
 
     #[test]
-    fn rates_of_nothing_are_not_believed() {
-        assert_eq!(
-            lesson(429, &[], r#"{"parameters":["p",1,0,0,0]}"#).rate,
-            None
-        );
+    fn rates_and_waits_beyond_reason_are_not_believed() {
+        for parameters in [
+            r#"["p",1,0,0,0]"#,
+            r#"["p",1,600,1,4000000]"#,
+            r#"["p",1,99999]"#,
+        ] {
+            let read = lesson(429, &[], &format!(r#"{{"parameters":{parameters}}}"#));
+            assert_eq!(read.rate, None, "{parameters}");
+        }
+        let read = lesson(429, &[], r#"{"parameters":["p",2400003,600,300,60]}"#);
+        assert_eq!(read.wait, Some(MAX_WAIT));
     }
 }

@@ -1,7 +1,7 @@
 //! Keeps the pace that Atlas allows: one token bucket per endpoint set and scope.
 //!
-//! Pure arithmetic over a monotonic time that is passed in; who waits, and how long at most, is the client's
-//! business. Requests that must wait stand in a queue by priority, so that a revocation goes before
+//! Pure arithmetic over a monotonic time that is passed in; who waits, and how long at most, is the
+//! client's business. Requests that must wait stand in a queue by priority, so that a revocation goes before
 //! a new credential; the last tokens of a bucket are kept for revocations alone. What other clients
 //! of the same organization take is learnt from the headers of Atlas's answers.
 
@@ -22,7 +22,10 @@ pub enum Priority {
     /// Takes something away, by order or by the minute's tick: what is to end ends on time even
     /// under load.
     Revoke,
-    /// Somebody waits for a new credential, or one in use is to be replaced before it ends.
+    /// Keeps what is in use alive: the rotation of a secret, the renewal of a lease. However many
+    /// new credentials are wanted, none of what there is may end for that.
+    Rotate,
+    /// Somebody waits for a new credential, or for what is needed before there can be one.
     Issue,
     /// Nothing suffers if it comes late: reconciliation, checks, inventory. Under full load it may
     /// not come at all.
@@ -36,8 +39,10 @@ pub struct Queue {
     pub calls: &'static str,
     /// The organization, project or client id whose calls it counts; empty for the credential.
     pub scope: String,
-    /// Calls that could be sent at once; below zero when Atlas asked to wait.
+    /// Calls that could be sent at once.
     pub tokens: f64,
+    /// How long Atlas still wants no call at all, after it refused one.
+    pub blocked_for: Option<Duration>,
     /// The most of them.
     pub capacity: u32,
     /// Requests that wait for their turn.
@@ -84,6 +89,7 @@ impl Limiter {
                     calls: key.set.name(),
                     scope: key.scope.id().to_owned(),
                     tokens: bucket.tokens,
+                    blocked_for: bucket.blocked_for(now),
                     capacity: bucket.rate.capacity,
                     waiting: bucket.waiting.len(),
                     in_flight: bucket.in_flight,
@@ -286,36 +292,122 @@ mod tests {
         assert!((wait(second.ask(now)) - alone).abs() < 0.001);
     }
 
+    /// Rotations and revocations always have a place: what is full is full of others.
     #[test]
-    fn the_queue_has_an_end() {
+    fn the_queue_has_an_end_that_keeps_out_no_revocation_and_no_rotation() {
         let (limiter, now) = (Limiter::default(), start());
         drain(&limiter, Priority::Revoke, now);
-        let mut tickets: Vec<_> = (0..=MAX_WAITING)
-            .map(|_| limiter.request(key(), Priority::Revoke))
-            .collect();
-        let turns: Vec<_> = tickets.iter_mut().map(|ticket| ticket.ask(now)).collect();
+        let asked = |priority| {
+            let mut ticket = limiter.request(key(), priority);
+            let turn = ticket.ask(now);
+            (ticket, turn)
+        };
+        let waiting = (0..MAX_WAITING).map(|_| asked(Priority::Issue));
+        let waiting: Vec<_> = waiting.collect();
         assert!(
-            turns[..MAX_WAITING]
+            waiting
                 .iter()
-                .all(|turn| matches!(turn, Turn::Wait(_)))
+                .all(|(_, turn)| matches!(turn, Turn::Wait(_)))
         );
-        assert!(matches!(turns[MAX_WAITING], Turn::Full(_)));
+        for priority in [Priority::Issue, Priority::Background] {
+            let (_ticket, turn) = asked(priority);
+            assert!(matches!(turn, Turn::Full(_)), "{priority:?}: {turn:?}");
+        }
+        for priority in [Priority::Revoke, Priority::Rotate] {
+            let many: Vec<_> = (0..=MAX_WAITING).map(|_| asked(priority)).collect();
+            assert!(many.iter().all(|(_, turn)| matches!(turn, Turn::Wait(_))));
+        }
     }
 
     #[test]
-    fn a_queue_full_of_others_keeps_no_revocation_out() {
+    fn rotations_go_after_revocations_and_before_new_credentials() {
         let (limiter, now) = (Limiter::default(), start());
         drain(&limiter, Priority::Revoke, now);
-        let mut tickets: Vec<_> = (0..MAX_WAITING)
+        let mut issues: Vec<_> = (0..400)
             .map(|_| limiter.request(key(), Priority::Issue))
             .collect();
-        for ticket in &mut tickets {
-            assert!(matches!(ticket.ask(now), Turn::Wait(_)));
+        for issue in &mut issues {
+            assert!(matches!(issue.ask(now), Turn::Wait(_)));
         }
-        let mut background = limiter.request(key(), Priority::Background);
-        assert!(matches!(background.ask(now), Turn::Full(_)));
+        let mut rotate = limiter.request(key(), Priority::Rotate);
+        assert!(wait(rotate.ask(now)) < 1.5, "400 wait longer than it");
         let mut revoke = limiter.request(key(), Priority::Revoke);
-        assert!(matches!(revoke.ask(now), Turn::Wait(_)));
+        assert!(wait(revoke.ask(now)) < 0.3);
+        // With the reserve filled up, two tokens are free.
+        let later = now + Duration::from_millis(1_700);
+        assert!(matches!(issues[0].ask(later), Turn::Wait(_)));
+        assert_eq!(revoke.ask(later), Turn::Go);
+        assert_eq!(rotate.ask(later), Turn::Go);
+        assert!(matches!(issues[0].ask(later), Turn::Wait(_)));
+    }
+
+    /// Atlas raises limits on request. How fast the bucket then fills is not told by the headers.
+    #[test]
+    fn a_raised_capacity_makes_no_wait_longer_than_atlas_asks() {
+        for priority in [Priority::Revoke, Priority::Issue, Priority::Background] {
+            let (limiter, now) = (Limiter::default(), start());
+            let [first] = send(&limiter, now);
+            first.settle(left(20_000, 19_000), now);
+            let [refused] = send(&limiter, now);
+            let refusal = Lesson {
+                wait: Some(Duration::from_secs(1)),
+                ..Lesson::default()
+            };
+            refused.settle(refusal, now);
+            let mut next = limiter.request(key(), priority);
+            let left = wait(next.ask(now));
+            assert!((1.0..1.01).contains(&left), "{priority:?}: {left}");
+            let later = now + Duration::from_millis(1_001);
+            assert_eq!(next.ask(later), Turn::Go, "{priority:?}");
+            // Without news of Atlas the guess holds, and what is kept back is a few seconds' worth.
+            let mut third = limiter.request(key(), priority);
+            let left = wait(third.ask(later));
+            assert!(left < 21.0, "{priority:?}: {left}");
+        }
+    }
+
+    #[test]
+    fn the_first_answer_after_a_refusal_tells_how_many_may_follow() {
+        let (limiter, now) = (Limiter::default(), start());
+        let [refused] = send(&limiter, now);
+        let refusal = Lesson {
+            wait: Some(Duration::from_secs(1)),
+            ..left(20_000, 0)
+        };
+        refused.settle(refusal, now);
+        let later = now + Duration::from_secs(2);
+        let mut first = limiter.request(key(), Priority::Issue);
+        assert_eq!(first.ask(later), Turn::Go);
+        first.settle(left(20_000, 17_000), later);
+        let mut more: Vec<_> = (0..1_000)
+            .map(|_| limiter.request(key(), Priority::Issue))
+            .collect();
+        assert!(more.iter_mut().all(|each| each.ask(later) == Turn::Go));
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_an_hour() {
+        let (limiter, now) = (Limiter::default(), start());
+        let [refused] = send(&limiter, now);
+        let odd = Lesson {
+            wait: Some(Duration::from_secs(2_400_003)),
+            rate: Some(Rate {
+                capacity: 600,
+                refill: 1,
+                seconds: 4_000_000,
+            }),
+            ..Lesson::default()
+        };
+        refused.settle(odd, now);
+        let mut waiting: Vec<_> = (0..10)
+            .map(|_| limiter.request(key(), Priority::Issue))
+            .collect();
+        for each in &mut waiting {
+            assert!(wait(each.ask(now)) <= 3_600.0);
+        }
+        let [queue] = limiter.queues(now).try_into().expect("one");
+        assert!(queue.blocked_for <= Some(Duration::from_hours(1)));
+        assert!(queue.tokens >= 0.0);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use super::transport::Answer;
 
 /// The most attempts of one call, but for those that were told to come back later.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
-/// The longest wait that is believed of an answer.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// The longest wait that is believed of an answer, and told.
+pub(super) const MAX_WAIT: Duration = Duration::from_hours(1);
 
 const FIRST_DELAY: Duration = Duration::from_millis(400);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
@@ -275,7 +275,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Dur
             .to_std()
             .unwrap_or_default()
     };
-    Some(wait.min(MAX_RETRY_AFTER))
+    Some(wait.min(MAX_WAIT))
 }
 
 #[cfg(test)]
@@ -403,7 +403,7 @@ mod tests {
             Some(Duration::from_secs(10))
         );
         assert_eq!(wait("Mon, 10 Aug 2020 03:03:07 GMT"), Some(Duration::ZERO));
-        assert_eq!(wait("99999999999"), Some(MAX_RETRY_AFTER));
+        assert_eq!(wait("99999999999"), Some(MAX_WAIT));
         for wrong in ["", "-1", "soon", "1.5", "99999999999999999999999"] {
             assert_eq!(wait(wrong), None, "{wrong}");
         }
@@ -412,7 +412,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_retry_after_is_answered_and_bounded(text in "[ -~]{0,40}") {
-            prop_assert!(wait(&text).unwrap_or_default() <= MAX_RETRY_AFTER);
+            prop_assert!(wait(&text).unwrap_or_default() <= MAX_WAIT);
         }
 
         #[test]

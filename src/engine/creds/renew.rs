@@ -55,7 +55,7 @@ pub(super) async fn renew_account_secret(
     let linked = engine.connection.linked().await?;
     let patience = Patience {
         deadline: call.caller.deadline,
-        priority: Priority::Issue,
+        priority: Priority::Rotate,
     };
     let seen = linked
         .atlas

@@ -37,7 +37,7 @@ pub(super) async fn rotate(
     };
     let patience = Patience {
         deadline,
-        priority: Priority::Issue,
+        priority: Priority::Rotate,
     };
     let outcome = work::rotate(&mut record, patience, force).await;
     record.note();
