@@ -241,6 +241,15 @@ impl EngineError {
         }
     }
 
+    /// Whether nothing but Atlas's rate limit was in the way: nothing failed, it is only not its turn.
+    pub(crate) fn is_rate_limited(&self) -> bool {
+        match self {
+            Self::Atlas { source, .. } => matches!(source, AtlasError::RateLimited { .. }),
+            Self::NotCompleted { source, .. } => source.is_rate_limited(),
+            _ => false,
+        }
+    }
+
     /// Whether what was asked of Atlas may have been done all the same.
     pub(crate) fn outcome_unknown(&self) -> bool {
         match self {

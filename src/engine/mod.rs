@@ -9,6 +9,7 @@ mod creds;
 mod error;
 mod journal;
 mod keys;
+mod rate_waits;
 mod renewal;
 mod roles;
 mod schedule;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::connection::Connection;
 use self::error::EngineError;
 use self::journal::Journal;
+use self::rate_waits::RateWaits;
 use self::renewal::LongestSecrets;
 use self::roles::{RoleEntry, RoleName};
 use self::static_roles::StaticRoles;
@@ -58,6 +60,7 @@ pub(crate) struct Engine {
     root: config::Root,
     static_roles: StaticRoles,
     longest_secrets: LongestSecrets,
+    rate_waits: RateWaits,
     /// How long to wait between tries to use what Atlas made a moment ago.
     naps: &'static [Duration],
     /// Cancelled once the mount is about to end.
@@ -97,6 +100,7 @@ impl Engine {
             root: config::Root::default(),
             static_roles: StaticRoles::default(),
             longest_secrets: LongestSecrets::default(),
+            rate_waits: RateWaits::default(),
             naps: NAPS,
             closing: mount.tasks.cancelled().clone(),
             account_turns: Turns::default(),

@@ -53,7 +53,10 @@ fn answer() -> Vec<Field> {
         Field::map("journal").about(
             "On the active node: entries by state, what rollback and reaper did, their last errors.",
         ),
-        Field::map("atlas").about("On the active node: rate limits that are not at rest."),
+        Field::map("atlas").about(
+            "On the active node: rate limits that are not at rest, and work of the ticks that is due \
+             and waits for them.",
+        ),
     ]
 }
 
@@ -93,7 +96,11 @@ async fn atlas(engine: &Engine) -> Value {
     match engine.connection.linked().await {
         Ok(linked) => {
             let queues: Vec<Value> = linked.atlas.queues().iter().map(queue).collect();
-            json!({ "rate_limits": queues })
+            json!({
+                "rate_limits": queues,
+                "waiting_work_count": engine.rate_waits.count(),
+                "waiting_work": engine.rate_waits.listed(),
+            })
         }
         Err(_) => Value::Null,
     }
@@ -104,6 +111,7 @@ fn queue(queue: &Queue) -> Value {
         "calls": queue.calls,
         "scope": queue.scope,
         "tokens": queue.tokens.floor(),
+        "retry_after": queue.blocked_for.map(|wait| wait.as_secs() + 1),
         "capacity": queue.capacity,
         "waiting": queue.waiting,
         "in_flight": queue.in_flight,

@@ -12,7 +12,7 @@ use crate::atlas::{Atlas, AtlasError, Patience, Priority};
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{Record as _, RenewalError, Tools, refuse_too_soon, renew, retire};
 use crate::engine::schedule::Trouble;
-use crate::engine::{Engine, OPERATION_PREFIX};
+use crate::engine::{Engine, OPERATION_PREFIX, keys};
 use crate::framework::{Call, Display, Field, Path, PathOperation};
 use crate::vault::failure::chain;
 use crate::vault::{Data, Operation, Response};
@@ -58,7 +58,7 @@ pub(super) fn path() -> Path<Engine> {
 async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let patience = Patience {
         deadline: call.caller.deadline,
-        priority: Priority::Issue,
+        priority: Priority::Rotate,
     };
     let _turn = engine.root.turn(patience.deadline).await?;
     let record = RootRecord::load(&engine).await?;
@@ -113,7 +113,7 @@ fn told(record: &RootRecord) -> Data {
 }
 
 /// Rotates now, and removes the old credential if no request works with it any more; else the tick
-/// does that. A failure is noted with the configuration. `force` deletes another secret of the
+/// does that. A failure is noted with the configuration, but for want of rate. `force` deletes another secret of the
 /// account that is in the way, even if it is in use.
 pub(super) async fn rotate(
     record: &mut RootRecord,
@@ -123,9 +123,12 @@ pub(super) async fn rotate(
 ) -> Result<(), EngineError> {
     let outcome = replace(record, to, force, patience).await;
     if let Err(error) = &outcome {
-        note_failure(record, error).await;
+        if !error.is_rate_limited() {
+            note_failure(record, error).await;
+        }
         return outcome;
     }
+    record.engine.rate_waits.forget(keys::CONFIG);
     tracing::info!(
         credential_type = to.name(),
         "this mount's credential was rotated"
@@ -194,6 +197,9 @@ pub(super) async fn tidy_up(
         let tools = tools(&engine, &linked.atlas, patience);
         let mut account = record.account()?;
         if let Err(error) = retire(&mut account, &tools).await {
+            if error.is_rate_limited() {
+                return Err(error);
+            }
             tracing::warn!(error = %chain(&error), "the replaced secret was not removed yet");
             return Err(error);
         }

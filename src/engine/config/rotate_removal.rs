@@ -87,7 +87,9 @@ pub(super) async fn settle(
         } else {
             take_away(linked, &removal, patience, now).await
         };
-        if let Err(error) = &gone {
+        if let Err(error) = &gone
+            && !error.is_rate_limited()
+        {
             let entropy = &*record.engine.entropy;
             let trouble = Trouble::after(removal.trouble.as_ref(), error, now, entropy);
             tracing::warn!(

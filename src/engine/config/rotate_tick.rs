@@ -14,9 +14,9 @@ use super::rotate_entry::NAME;
 use super::rotate_record::RootRecord;
 use crate::atlas::{Patience, Priority};
 use crate::base::Counted;
-use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::schedule::log_marks;
+use crate::engine::{Engine, keys};
 use crate::vault::Data;
 
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -41,16 +41,23 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
         return Ok(());
     }
     pass_over_missed(&mut record, now).await?;
-    let patience = Patience::within(PATIENCE, Priority::Issue);
+    let patience = Patience::within(PATIENCE, Priority::Rotate);
+    let mut outcome = Ok(());
     if leaves_work(&record.entry) {
         // Logged where it happened; it must not keep a rotation from its turn.
-        let _ = rotate::tidy_up(&mut record, patience).await;
+        outcome = rotate::tidy_up(&mut record, patience).await;
     }
-    if is_due(&record.entry, now) {
+    let is_due = is_due(&record.entry, now);
+    if is_due {
         let to = record.entry.root_type();
         // Noted with the configuration, for the next try.
-        let _ = rotate::rotate(&mut record, to, false, patience).await;
-    } else if record.entry.client_id.is_some() && engine.root.is_time_to_look(now, LOOK_EVERY) {
+        outcome = rotate::rotate(&mut record, to, false, patience).await;
+    }
+    engine.rate_waits.note(keys::CONFIG, &outcome, now);
+    if is_due {
+        return Ok(());
+    }
+    if record.entry.client_id.is_some() && engine.root.is_time_to_look(now, LOOK_EVERY) {
         let looked = rotate::inspect(&mut record, patience).await;
         if let Err(error) = looked {
             tracing::debug!(%error, "the configuration's own account could not be looked at");

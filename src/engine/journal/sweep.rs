@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::entry::{JournalId, Stage};
 use super::{reaper, rollback};
-use crate::atlas::{AtlasError, Patience, Priority};
+use crate::atlas::{Patience, Priority};
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, config};
 use crate::vault::failure::chain;
@@ -103,7 +103,12 @@ async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<
             // What nobody may hold any more ends on time however many credentials are issued.
             priority: Priority::Revoke,
         };
-        let Err(error) = sweep.finish(engine, id, patience).await else {
+        let outcome = sweep.finish(engine, id, patience).await;
+        let now = engine.clock.now();
+        if engine.rate_waits.note(sweep.name(), &outcome, now) {
+            break;
+        }
+        let Err(error) = outcome else {
             failures_in_a_row = 0;
             continue;
         };
@@ -146,11 +151,7 @@ impl Extent {
         match error {
             EngineError::NotConfigured
             | EngineError::Settings(_)
-            | EngineError::CredentialRefused(_)
-            | EngineError::Atlas {
-                source: AtlasError::RateLimited { .. },
-                ..
-            } => Self::Mount,
+            | EngineError::CredentialRefused(_) => Self::Mount,
             EngineError::Storage(_) | EngineError::SystemView(_) => Self::Host,
             _ => Self::Entry,
         }

@@ -26,7 +26,10 @@ pub(crate) async fn retire(record: &mut dyn Record, tools: &Tools<'_>) -> Result
         return Ok(());
     }
     let outcome = retire_due(record, tools, now).await;
-    if outcome.is_err() {
+    if outcome
+        .as_ref()
+        .is_err_and(|error| !error.is_rate_limited())
+    {
         for each in &mut record.renewal_mut().retiring {
             if is_due(each) {
                 each.failures = each.failures.saturating_add(1);

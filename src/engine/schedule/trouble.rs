@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::plan::delta;
-use crate::atlas::AtlasError;
 use crate::base::{Entropy, backoff};
 use crate::engine::error::EngineError;
 use crate::vault::Data;
@@ -32,7 +31,7 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    /// One failure more.
+    /// One failure more. That Atlas limits requests is none: see `rate_waits`.
     pub(crate) fn after(
         previous: Option<&Self>,
         error: &EngineError,
@@ -42,13 +41,6 @@ impl Trouble {
         let failures = previous
             .map_or(0, |previous| previous.failures)
             .saturating_add(1);
-        let asked = match error {
-            EngineError::Atlas {
-                source: AtlasError::RateLimited { retry_after, .. },
-                ..
-            } => *retry_after,
-            _ => Duration::ZERO,
-        };
         let mut text = chain(error);
         if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
             text.truncate(end);
@@ -57,7 +49,7 @@ impl Trouble {
             failures,
             since: previous.map_or(now, |previous| previous.since),
             error: text,
-            next_try: now + delta(pause(failures, entropy).max(asked)),
+            next_try: now + delta(pause(failures, entropy)),
         }
     }
 
@@ -95,18 +87,13 @@ mod tests {
     }
 
     #[test]
-    fn atlas_decides_when_it_says_when_to_come_back() {
-        let limited = EngineError::atlas(
-            "creating a secret",
-            AtlasError::RateLimited {
-                operation: "createOrgSecret",
-                retry_after: Duration::from_mins(30),
-            },
-        );
+    fn a_series_of_failures_is_counted_from_its_first() {
         let now = DateTime::UNIX_EPOCH;
-        let trouble = Trouble::after(None, &limited, now, &SystemEntropy);
-        assert_eq!(trouble.next_try, now + delta(Duration::from_mins(30)));
-        let again = Trouble::after(Some(&trouble), &limited, trouble.next_try, &SystemEntropy);
+        let trouble = Trouble::after(None, &EngineError::NotConfigured, now, &SystemEntropy);
+        assert!(trouble.next_try > now);
+        let error = EngineError::OrganizationUnknown;
+        let again = Trouble::after(Some(&trouble), &error, trouble.next_try, &SystemEntropy);
         assert_eq!((again.failures, again.since), (2, now));
+        assert!(again.error.contains("organization_id"), "{}", again.error);
     }
 }

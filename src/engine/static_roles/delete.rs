@@ -33,6 +33,7 @@ pub(super) async fn delete(
         leaving: false,
         entry,
     };
+    engine.rate_waits.forget(&record.work());
     let mut warnings = vec![format!(
         "the service account {client_id} and its present secret were left as they are"
     )];

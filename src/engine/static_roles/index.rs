@@ -40,8 +40,7 @@ pub(super) struct Brief {
 }
 
 impl Brief {
-    fn of(name: &str, leaving: bool, entry: &StaticRoleEntry, looked_at: DateTime<Utc>) -> Self {
-        let look = looked_at + LOOK_EVERY;
+    fn of(name: &str, leaving: bool, entry: &StaticRoleEntry, look: DateTime<Utc>) -> Self {
         let next_try = entry.trouble.as_ref().map(|trouble| trouble.next_try);
         Self {
             name: name.to_owned(),
@@ -122,7 +121,18 @@ impl StaticRoles {
         entry: &StaticRoleEntry,
         looked_at: DateTime<Utc>,
     ) {
-        let brief = Brief::of(name, leaving, entry, looked_at);
+        self.note_look(name, leaving, entry, looked_at + LOOK_EVERY);
+    }
+
+    /// The same; the account is looked at next at `look`, if nothing is due before.
+    pub(super) fn note_look(
+        &self,
+        name: &str,
+        leaving: bool,
+        entry: &StaticRoleEntry,
+        look: DateTime<Utc>,
+    ) {
+        let brief = Brief::of(name, leaving, entry, look);
         let mut state = self.state();
         if !state.filled {
             state.fresh.insert(entry.client_id.clone());
@@ -218,7 +228,7 @@ impl StaticRoles {
             Ok(Some(entry)) => {
                 let mut state = self.state();
                 if !state.fresh.contains(&entry.client_id) {
-                    let brief = Brief::of(name, leaving, &entry, looked_at);
+                    let brief = Brief::of(name, leaving, &entry, looked_at + LOOK_EVERY);
                     state.put(&entry.client_id, brief);
                 }
                 Ok(())

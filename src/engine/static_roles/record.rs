@@ -32,6 +32,11 @@ impl RoleRecord {
         }
     }
 
+    /// What work on this role is called in `status`: its path, or the account of a deleted role.
+    pub(super) fn work(&self) -> String {
+        self.key()
+    }
+
     /// Tells the index how things stand.
     pub(super) fn note(&self) {
         let now = self.engine.clock.now();

@@ -52,16 +52,29 @@ pub(super) async fn work(
         leaving: brief.leaving,
         entry,
     };
-    let patience = Patience::within(PATIENCE, Priority::Issue);
+    let patience = Patience::within(PATIENCE, Priority::Rotate);
     if record.leaving {
-        return leave(&mut record, patience).await;
+        return leave(&mut record, brief.look, patience).await;
     }
     let outcome = attend(&mut record, brief.look, patience).await;
     if matches!(outcome, Err(EngineError::Storage(_))) {
         record.reload().await;
     }
-    record.note();
+    note_outcome(&record, &outcome, brief.look);
     outcome
+}
+
+/// Tells the index how things stand after a tick's work. Where only Atlas's rate limit was in the way
+/// all is due that was due before, the look at `look_at` included.
+fn note_outcome(record: &RoleRecord, outcome: &Result<(), EngineError>, look_at: DateTime<Utc>) {
+    let (engine, work) = (&record.engine, record.work());
+    if engine.rate_waits.note(&work, outcome, engine.clock.now()) {
+        engine
+            .static_roles
+            .note_look(&record.name, record.leaving, &record.entry, look_at);
+    } else {
+        record.note();
+    }
 }
 
 /// A replaced secret goes first: it may be in the way of a new one.
@@ -125,6 +138,7 @@ pub(super) async fn rotate(
         note_failure(record, &error).await;
         return Err(error);
     }
+    record.engine.rate_waits.forget(&record.work());
     tracing::info!(role = record.name, client_id = %record.entry.client_id, "rotated");
     end_at_once(record, patience).await;
     Ok(())
@@ -161,7 +175,9 @@ pub(super) async fn end_replaced(
     let tools = tools(record, &engine, &manager.atlas, patience).await;
     let outcome = retire(record, &tools).await;
     let outcome = manager.done(outcome).await;
-    if let Err(error) = &outcome {
+    if let Err(error) = &outcome
+        && !error.is_rate_limited()
+    {
         tracing::warn!(role = record.name, error = %chain(error), "a replaced secret was not removed yet");
     }
     outcome
@@ -244,7 +260,11 @@ async fn find_lost(
     Ok(news)
 }
 
+/// Notes a failure with the role, for the next try and for people. Want of rate is none.
 async fn note_failure(record: &mut RoleRecord, error: &EngineError) {
+    if error.is_rate_limited() {
+        return;
+    }
     let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
     let trouble = Trouble::after(record.entry.trouble.as_ref(), error, now, entropy);
     tracing::warn!(
@@ -275,11 +295,16 @@ async fn tools<'a>(
 }
 
 /// Finishes what a deleted role left in Atlas. Its account and present secret stay.
-async fn leave(record: &mut RoleRecord, patience: Patience) -> Result<(), EngineError> {
+async fn leave(
+    record: &mut RoleRecord,
+    look_at: DateTime<Utc>,
+    patience: Patience,
+) -> Result<(), EngineError> {
     let outcome = finish(record, patience).await;
     if outcome.is_ok() && record.entry.renewal.is_done() {
         record.erase().await?;
         record.engine.static_roles.drop(&record.entry.client_id);
+        record.engine.rate_waits.forget(&record.work());
         return Ok(());
     }
     if let Err(error) = &outcome {
@@ -287,7 +312,7 @@ async fn leave(record: &mut RoleRecord, patience: Patience) -> Result<(), Engine
     } else {
         record.store().await?;
     }
-    record.note();
+    note_outcome(record, &outcome, look_at);
     outcome
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
     if config::deletions_held(engine).await? {
         return Ok(());
     }
-    let making = Patience::within(TICK_PATIENCE, Priority::Issue);
+    let making = Patience::within(TICK_PATIENCE, Priority::Rotate);
     let removing = Patience {
         priority: Priority::Revoke,
         ..making
@@ -40,7 +40,13 @@ pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
         if engine.closing.is_cancelled() {
             break;
         }
-        if let Err(error) = tend_role(engine, &RoleName::new(&name), making, removing).await {
+        let role = RoleName::new(&name);
+        let outcome = tend_role(engine, &role, making, removing).await;
+        let now = engine.clock.now();
+        let waits = engine.rate_waits.note(&keys::role(&role), &outcome, now);
+        if let Err(error) = outcome
+            && !waits
+        {
             tracing::warn!(
                 role = name,
                 error = %crate::vault::failure::chain(&error),

@@ -172,24 +172,6 @@ async fn a_day_without_atlas_is_told_and_made_up_for() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_is_respected() {
-    let app = Rotated::every_day().await;
-    app.pass(HOUR + 1).await;
-    app.mount.atlas.fault(json!({
-        "operation": "createOrgSecret",
-        "action": {"kind": "answer", "status": 429, "code": "RATE_LIMITED", "headers": {"Retry-After": "1800"}},
-    })).await;
-    let asked = refusal(app.mount.write("rotate-role/app", json!({})).await);
-    assert!(asked.expect_err("limited").contains("is possible in"));
-    let next = app.shown().await["next_try"].clone();
-    let next: chrono::DateTime<chrono::Utc> = serde_json::from_value(next).expect("a time");
-    let now = crate::base::Clock::now(&*app.mount.clock);
-    assert!(next - now >= chrono::TimeDelta::seconds(1_790), "{next}");
-    app.settle(DAY + 3 * HOUR).await;
-    assert_eq!(app.secrets_at_atlas().await, 1);
-}
-
-#[tokio::test]
 async fn a_replaced_secret_that_cannot_be_removed_is_tried_again() {
     let app = Rotated::every_day().await;
     app.mount.atlas.fault(refused("deleteOrgSecret", 3)).await;

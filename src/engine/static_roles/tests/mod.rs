@@ -8,6 +8,7 @@ mod logs;
 mod lost;
 mod outlook;
 mod own;
+mod rate;
 mod schedules;
 mod storage_faults;
 mod throng;
