@@ -40,6 +40,10 @@ impl Atlas {
         self.running.api()
     }
 
+    pub(crate) fn control_url(&self) -> &str {
+        self.running.control()
+    }
+
     pub(crate) fn org(&self) -> &str {
         &self.running.seed().org_id
     }

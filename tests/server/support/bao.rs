@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::clock::PluginClock;
+pub(crate) use super::on_disk::{Extras, raft_config, start_on_disk};
 use super::process::{Guarded, binaries, signal, wait_for};
 
 /// Command of the server: `BAO` names it, else PATH is searched.
-fn command() -> PathBuf {
+pub(crate) fn command() -> PathBuf {
     std::env::var_os("BAO").map_or_else(|| PathBuf::from("bao"), PathBuf::from)
 }
 
@@ -159,12 +160,12 @@ pub(crate) struct Bao {
     pub(crate) plugin_folder: PathBuf,
     /// Turns the clock of the plugin, not of the server; only of servers started for it.
     pub(crate) clock: Option<PluginClock>,
-    unseal_key: String,
-    config_file: Option<PathBuf>,
-    variables: Vec<(String, String)>,
+    pub(super) unseal_key: String,
+    pub(super) config_file: Option<PathBuf>,
+    pub(super) variables: Vec<(String, String)>,
     /// Removed with the server.
-    _folder: TempDir,
-    process: Guarded,
+    pub(super) _folder: TempDir,
+    pub(super) process: Guarded,
 }
 
 /// A port that was free a moment ago.
@@ -309,153 +310,6 @@ pub(crate) async fn register(
     client
         .write("sys/plugins/catalog/secret/mongodbatlas", body)
         .await
-}
-
-/// What a server on disk is started with beside the usual.
-#[derive(Default)]
-pub(crate) struct Extras {
-    /// Whether the plugin's clock can be turned.
-    pub(crate) turnable: bool,
-    /// Lines of the server's configuration; `{folder}` in it is the server's own folder.
-    pub(crate) config: String,
-    pub(crate) variables: Vec<(String, String)>,
-}
-
-/// Configuration of a raft node whose data lie in `folder`, with its address. `slowness` multiplies
-/// the times after which a silent leader is given up.
-pub(crate) fn raft_config(
-    folder: &std::path::Path,
-    plugin_folder: &std::path::Path,
-    name: &str,
-    slowness: u8,
-) -> (String, String) {
-    let data = folder.join("data");
-    std::fs::create_dir_all(&data).expect("the data folder");
-    let (port, cluster_port) = (free_port(), free_port());
-    let address = format!("http://127.0.0.1:{port}");
-    let config = format!(
-        "storage \"raft\" {{ path = \"{}\" node_id = \"{name}\" performance_multiplier = {slowness} }}\n\
-         listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true \
-         cluster_address = \"127.0.0.1:{cluster_port}\" }}\n\
-         api_addr = \"{address}\"\ncluster_addr = \"http://127.0.0.1:{cluster_port}\"\n\
-         plugin_directory = \"{}\"\nlog_level = \"trace\"\n",
-        data.display(),
-        plugin_folder.display()
-    );
-    (config, address)
-}
-
-impl Bao {
-    /// A server with raft storage, initialized and unsealed, without any plugin registered.
-    pub(crate) async fn on_disk() -> Self {
-        Self::on_disk_with(Extras::default()).await
-    }
-
-    /// The same with more configuration.
-    pub(crate) async fn on_disk_with(extras: Extras) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let plugin_folder = folder.path().join("plugins");
-        place_plugin(&plugin_folder);
-        let (config, address) = raft_config(folder.path(), &plugin_folder, "one", 1);
-        let file = folder.path().join("bao.hcl");
-        let own_folder = folder.path().display().to_string();
-        let config = config + &extras.config.replace("{folder}", &own_folder);
-        std::fs::write(&file, config).expect("the configuration");
-        let log = folder.path().join("bao.log");
-        let clock = extras.turnable.then(|| PluginClock::new(folder.path()));
-        let mut variables = extras.variables;
-        variables.extend(clock.iter().flat_map(PluginClock::variables));
-        let process = start_on_disk(&file, &variables, &log);
-        let mut bao = Self {
-            address,
-            root_token: String::new(),
-            log,
-            plugin_folder,
-            clock,
-            unseal_key: String::new(),
-            config_file: Some(file),
-            variables,
-            _folder: folder,
-            process,
-        };
-        bao.wait_until_it_listens();
-        let body = json!({ "secret_shares": 1, "secret_threshold": 1 });
-        let answer = bao.client().call("PUT", "sys/init", Some(body)).await;
-        bao.root_token = answer.body["root_token"]
-            .as_str()
-            .expect("a root token")
-            .to_owned();
-        bao.unseal_key = answer.body["keys"][0].as_str().expect("a key").to_owned();
-        bao.unseal().await;
-        bao
-    }
-
-    fn wait_until_it_listens(&self) {
-        let address = self.address.trim_start_matches("http://").to_owned();
-        let up = wait_for(|| std::net::TcpStream::connect(&address).ok());
-        assert!(
-            up.is_some(),
-            "the server did not start:\n{}",
-            self.log_text()
-        );
-    }
-
-    /// Unseals, and waits until the server is active.
-    pub(crate) async fn unseal(&self) {
-        let client = self.client();
-        let unsealed = client
-            .call("PUT", "sys/unseal", Some(json!({ "key": self.unseal_key })))
-            .await;
-        assert!(unsealed.ok(), "{unsealed:?}");
-        for _ in 0..600 {
-            if client.read("sys/health").await.status == 200 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the server did not become active:\n{}", self.log_text());
-    }
-
-    /// Ends the server as the kernel would, and starts it anew on the same storage.
-    pub(crate) async fn crash_and_restart(&mut self) {
-        self.process.signal("KILL");
-        self.start_again().await;
-    }
-
-    /// Ends the server in an orderly way, and starts it anew on the same storage.
-    pub(crate) async fn restart(&mut self) {
-        self.process.signal("TERM");
-        self.process.wait();
-        self.start_again().await;
-    }
-
-    /// Starts a server anew that was killed, on the same storage.
-    pub(crate) async fn start_after_a_kill(&mut self) {
-        self.start_again().await;
-    }
-
-    async fn start_again(&mut self) {
-        self.process.wait();
-        let file = self.config_file.clone().expect("a server on disk");
-        self.process = start_on_disk(&file, &self.variables, &self.log);
-        self.wait_until_it_listens();
-        self.unseal().await;
-    }
-
-    /// Registers the plugin in the catalog under the name `mongodbatlas`.
-    pub(crate) async fn register(&self, arguments: &[&str]) -> Answer {
-        register(&self.client(), &self.plugin_folder, arguments).await
-    }
-}
-
-/// Starts a server with this configuration file and these variables.
-pub(crate) fn start_on_disk(
-    config: &std::path::Path,
-    variables: &[(String, String)],
-    log: &std::path::Path,
-) -> Guarded {
-    let config = format!("-config={}", config.display());
-    Guarded::start(&command(), &["server", &config], variables, log)
 }
 
 /// The checksum by which a plugin is registered.

@@ -5,6 +5,7 @@ pub(crate) mod bao;
 pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod mount;
+pub(crate) mod on_disk;
 pub(crate) mod process;
 
 pub(crate) use atlas::Atlas;
