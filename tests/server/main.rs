@@ -20,6 +20,7 @@ mod leases;
 mod lifecycle;
 mod mishaps;
 mod outages;
+mod pages;
 mod requests;
 mod rotation;
 mod secrecy;

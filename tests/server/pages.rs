@@ -1,0 +1,160 @@
+//! Every command of the README and of the operators' pages, run as it is printed, by the person who
+//! needs it, on a server of its own.
+
+mod page;
+mod policies;
+mod printed;
+mod stage;
+
+use serde_json::Value;
+
+use self::page::Page;
+use self::stage::Stage;
+
+/// Within this, what is queued is done.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Pages whose commands are run here, and how many of their blocks cannot be.
+const RUN: &[(&str, usize)] = &[
+    ("README.md", 3),
+    ("docs/audit.md", 0),
+    ("docs/install.md", 1),
+    ("docs/kubernetes.md", 2),
+    ("docs/namespaces.md", 0),
+    ("docs/operations.md", 2),
+    ("docs/policies.md", 1),
+    ("docs/runbook.md", 0),
+    ("docs/uninstall.md", 0),
+];
+
+/// Pages whose commands are not run here, and why.
+const OTHERS: &[(&str, &str)] = &[
+    ("docs/consumers.md", "tests/server/agent.rs runs its files"),
+    (
+        "docs/development.md",
+        "for developers: scripts/test does what it says",
+    ),
+    (
+        "docs/migrate-from-go-engine.md",
+        "tests/server/takeover.rs does what it says",
+    ),
+    (
+        "docs/rotation.md",
+        "tests/server/rotation does what it says",
+    ),
+    (
+        "docs/user-guide.md",
+        "the reference: most tests of the server do what it says",
+    ),
+];
+
+/// Runs a page on a server with a configured mount.
+async fn play(name: &str) -> Stage {
+    play_on(Stage::configured().await, name).await
+}
+
+async fn play_on(mut stage: Stage, name: &str) -> Stage {
+    let page = Page::read(name);
+    let listed = RUN.iter().find(|(listed, _)| *listed == name);
+    let (_, not_run) = listed.expect("the page is listed above");
+    assert_eq!(page.not_run(), *not_run, "{name}: blocks that are not run");
+    stage.play(&page).await;
+    stage
+}
+
+#[test]
+fn every_page_with_commands_is_run_or_says_why_not() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let files = std::fs::read_dir(docs).expect("the pages");
+    let names = files.map(|file| file.expect("a page").file_name().into_string());
+    let mut pages: Vec<_> = names
+        .map(|name| format!("docs/{}", name.expect("text")))
+        .collect();
+    pages.push("README.md".to_owned());
+    for page in pages {
+        let text = std::fs::read_to_string(&page).expect("a page");
+        let listed = RUN.iter().map(|(name, _)| *name);
+        let known = listed
+            .chain(OTHERS.iter().map(|(name, _)| *name))
+            .any(|name| name == page);
+        let commands = text.contains("```console");
+        assert_eq!(
+            known, commands,
+            "{page}: list it in tests/server/pages.rs, or take it out"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_readme() {
+    play_on(Stage::bare().await, "README.md").await;
+}
+
+#[tokio::test]
+async fn the_page_on_operations() {
+    play("docs/operations.md").await;
+}
+
+#[tokio::test]
+async fn the_page_on_kubernetes() {
+    play("docs/kubernetes.md").await;
+}
+
+#[tokio::test]
+async fn the_page_on_policies() {
+    play("docs/policies.md").await;
+}
+
+#[tokio::test]
+async fn the_page_on_the_audit_log() {
+    play("docs/audit.md").await;
+}
+
+#[tokio::test]
+async fn the_page_on_namespaces() {
+    let stage = play("docs/namespaces.md").await;
+    stage.atlas.empties(LIMIT).await;
+}
+
+#[tokio::test]
+async fn the_runbook() {
+    let stage = play("docs/runbook.md").await;
+    let text = std::fs::read_to_string("docs/runbook.md").expect("the page");
+    let status = stage.bao.client().read("mongodbatlas/status").await;
+    let mut names = Vec::new();
+    gather_names(status.data(), &mut names);
+    assert!(names.len() > 20, "{names:?}");
+    names.retain(|name| !text.contains(&format!("{name}`")));
+    assert!(
+        names.is_empty(),
+        "docs/runbook.md, \"Fields of status\", does not say what these mean: {names:?}"
+    );
+}
+
+/// The names of all fields that hold a value.
+fn gather_names(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if !field.is_object() {
+                    names.push(name.clone());
+                }
+                gather_names(field, names);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather_names(item, names)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_page_on_uninstalling() {
+    let stage = play("docs/uninstall.md").await;
+    stage.atlas.empties(LIMIT).await;
+}
+
+#[tokio::test]
+async fn the_page_on_installing() {
+    let stage = play_on(Stage::bare().await, "docs/install.md").await;
+    stage.atlas.empties(LIMIT).await;
+}

@@ -1,0 +1,223 @@
+//! The four policies of `docs/policies.md`: what each person may do, and who is refused.
+
+use super::stage::{POLICIES, Stage};
+
+const PEOPLE: [&str; 4] = ["administrator", "role-editor", "on-call", "application"];
+
+/// Commands of an operator's life, and who of the four may run them. Those who may not come first,
+/// so that the command still has something to do.
+const COMMANDS: &[(&str, &[&str])] = &[
+    // What hands out credentials.
+    ("bao read mongodbatlas/creds/auditor", &["application"]),
+    ("bao read mongodbatlas/creds/deployer", &[]),
+    (
+        "bao read mongodbatlas/static-creds/operator",
+        &["application"],
+    ),
+    // What decides who gets which.
+    (
+        "bao write mongodbatlas/roles/owner organization_id=$ORG roles=ORG_OWNER",
+        &["role-editor"],
+    ),
+    (
+        "bao patch mongodbatlas/roles/auditor ttl=20m",
+        &["role-editor"],
+    ),
+    (
+        "bao write mongodbatlas/static-roles/operator rotation_period=40d",
+        &["role-editor"],
+    ),
+    (
+        "bao write mongodbatlas/static-roles/operator overlap=0",
+        &["role-editor", "on-call"],
+    ),
+    (
+        "bao write mongodbatlas/rotate-role/operator force=true",
+        &["role-editor", "on-call"],
+    ),
+    // What the mount signs in with, and where.
+    (
+        "bao write mongodbatlas/config public_key=$ATLAS_PUBLIC_KEY private_key=$ATLAS_PRIVATE_KEY",
+        &["administrator"],
+    ),
+    (
+        "bao write mongodbatlas/config request_timeout=20s",
+        &["administrator"],
+    ),
+    (
+        "bao read mongodbatlas/config",
+        &["administrator", "on-call"],
+    ),
+    (
+        "bao write mongodbatlas/config/rotate-root force=true",
+        &["administrator", "on-call"],
+    ),
+    // What shows how it goes.
+    (
+        "bao read mongodbatlas/status",
+        &["administrator", "role-editor", "on-call"],
+    ),
+    (
+        "bao read mongodbatlas/check",
+        &["administrator", "role-editor", "on-call"],
+    ),
+    (
+        "bao read mongodbatlas/check/auditor",
+        &["administrator", "role-editor", "on-call"],
+    ),
+    (
+        "bao list -detailed mongodbatlas/issued",
+        &["administrator", "role-editor", "on-call"],
+    ),
+    (
+        "bao read sys/mounts/mongodbatlas",
+        &["administrator", "on-call"],
+    ),
+    ("bao secrets list", &["administrator", "on-call"]),
+    (
+        "bao read sys/leases type=irrevocable",
+        &["administrator", "on-call"],
+    ),
+    (
+        "bao list sys/leases/lookup/mongodbatlas/creds/auditor",
+        &["administrator", "on-call"],
+    ),
+    (
+        "bao write -field=hash sys/audit-hash/file input=abcdefgh",
+        &["on-call"],
+    ),
+    ("bao read -format=json sys/metrics", &["on-call"]),
+    // What ends credentials.
+    (
+        "bao write mongodbatlas/tidy dry_run=false",
+        &["administrator", "on-call"],
+    ),
+    (
+        "bao lease revoke -sync -prefix mongodbatlas/creds/auditor",
+        &["administrator", "on-call"],
+    ),
+    (
+        "bao lease revoke -prefix mongodbatlas/creds/",
+        &["administrator", "on-call"],
+    ),
+    (
+        "bao lease revoke -prefix mongodbatlas/",
+        &["administrator", "on-call"],
+    ),
+    (
+        "bao lease revoke -force -prefix mongodbatlas/creds/auditor",
+        &["on-call"],
+    ),
+    (
+        "bao lease revoke -force -prefix mongodbatlas/",
+        &["on-call"],
+    ),
+    (
+        "bao delete mongodbatlas/roles/owner",
+        &["role-editor", "on-call"],
+    ),
+    (
+        "bao delete mongodbatlas/static-roles/operator",
+        &["role-editor"],
+    ),
+    // What ends the mount.
+    (
+        "bao plugin reload -plugin=mongodbatlas",
+        &["administrator", "on-call"],
+    ),
+    ("bao list sys/plugins/catalog/secret", &["administrator"]),
+    (
+        "bao secrets tune -max-lease-ttl=24h mongodbatlas",
+        &["administrator"],
+    ),
+    (
+        "bao delete mongodbatlas/config force=true",
+        &["administrator"],
+    ),
+    ("bao secrets disable mongodbatlas", &["administrator"]),
+    ("bao secrets enable mongodbatlas", &["administrator"]),
+    (
+        "bao plugin deregister -version=v0.1.0 secret mongodbatlas",
+        &["administrator"],
+    ),
+    // What would give a person every other right.
+    (
+        "bao policy write more - <<<'path \"*\" { capabilities = [\"sudo\"] }'",
+        &[],
+    ),
+    ("bao secrets enable -path=other kv", &[]),
+];
+
+#[tokio::test]
+async fn each_person_may_do_the_own_work_and_nothing_else() {
+    let mut stage = Stage::configured().await;
+    for prepared in [
+        "bao write mongodbatlas/roles/deployer project_id=$ALPHA roles=GROUP_READ_ONLY ttl=30m",
+        "bao write mongodbatlas/static-roles/operator client_id=$CLIENT_ID organization_id=$ORG",
+        "bao read mongodbatlas/creds/auditor",
+    ] {
+        let outcome = stage.run("root", prepared).await;
+        assert!(outcome.ok, "{prepared}: {}", outcome.said);
+    }
+    for (command, allowed) in COMMANDS {
+        let mut people = PEOPLE;
+        people.sort_by_key(|who| allowed.contains(who));
+        for who in people {
+            let outcome = stage.run(who, command).await;
+            let refused = outcome.said.contains("permission denied");
+            assert_eq!(
+                refused,
+                !allowed.contains(&who),
+                "{POLICIES}: {who}: {command}\n{}",
+                outcome.said
+            );
+            assert!(refused || outcome.ok, "{who}: {command}\n{}", outcome.said);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_application_gives_its_own_credential_back_and_no_other() {
+    let mut stage = Stage::configured().await;
+    let lease = "bao read -field=lease_id mongodbatlas/creds/auditor";
+    let own = stage.run("application", lease).await.said;
+    assert_eq!(stage.atlas.credentials().await.len(), 1);
+    let revoke = format!("bao lease revoke -sync {own}");
+    for who in ["role-editor", "application"] {
+        let outcome = stage.run(who, &revoke).await;
+        assert_eq!(outcome.ok, who == "application", "{who}: {}", outcome.said);
+    }
+    assert!(stage.atlas.credentials().await.is_empty());
+
+    // Somebody with `default` alone gives back all that the token read.
+    stage.run("application", lease).await;
+    let given = stage.run("application", "bao token revoke -self").await;
+    assert!(given.ok, "{}", given.said);
+    stage
+        .atlas
+        .empties(std::time::Duration::from_secs(30))
+        .await;
+}
+
+#[tokio::test]
+async fn names_in_policies_are_in_lower_case_on_openbao() {
+    let mut stage = Stage::configured().await;
+    let write = "bao policy write upper - <<<'path \"mongodbatlas/creds/AUDITOR\" { capabilities = [\"read\"] }'";
+    let outcome = stage.run("root", write).await;
+    assert!(outcome.ok, "{}", outcome.said);
+    for (who, role) in [("upper", "AUDITOR"), ("upper", "auditor")] {
+        let read = format!(
+            "BAO_TOKEN=$(bao token create -field=token -policy={who}) bao read mongodbatlas/creds/{role}"
+        );
+        let outcome = stage.run("root", &read).await;
+        assert!(
+            outcome.said.contains("permission denied"),
+            "{role}: {}",
+            outcome.said
+        );
+    }
+    let outcome = stage
+        .run("application", "bao read mongodbatlas/creds/AUDITOR")
+        .await;
+    assert!(outcome.ok, "{}", outcome.said);
+}
