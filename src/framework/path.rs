@@ -144,6 +144,22 @@ impl<E: Send + Sync + 'static> Path<E> {
         self
     }
 
+    /// What an operation of the path does, in a line, for `OpenAPI`; the operation must be served.
+    #[must_use]
+    pub fn summary(mut self, operation: Operation, summary: &'static str) -> Self {
+        if let Some(served) = self.operations.get_mut(&operation) {
+            served.summary = summary;
+        }
+        self
+    }
+
+    /// As [`Self::summary`] for create and update alike.
+    #[must_use]
+    pub fn summary_of_write(self, summary: &'static str) -> Self {
+        self.summary(Operation::Create, summary)
+            .summary(Operation::Update, summary)
+    }
+
     /// Tells whether the object of a write is there; it only reads. Without it a write is always
     /// an update.
     #[must_use]

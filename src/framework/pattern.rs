@@ -167,6 +167,23 @@ impl Pattern {
         })
     }
 
+    /// The end of a path that would match, were it not for this last part: no name can be such.
+    pub(super) fn unfit_name<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let (last, before) = self.segments.split_last()?;
+        let Segment::Capture(_, class) = last else {
+            return None;
+        };
+        let mut rest = path;
+        for segment in before {
+            let Segment::Literal(literal) = segment else {
+                return None;
+            };
+            rest = rest.strip_prefix(literal)?.strip_prefix('/')?;
+        }
+        let whole = self.end == End::Here && !before.is_empty();
+        (whole && !rest.is_empty() && !class.matches(rest)).then_some(rest)
+    }
+
     /// The path that a match stands for, after its captures were changed.
     pub(super) fn path_of(&self, found: &Match) -> String {
         let mut values = found.captures.iter().map(|(_, value)| value.as_str());

@@ -16,6 +16,9 @@ use super::{help, openapi, secret_type, wal};
 use crate::vault::system_view::may_act;
 use crate::vault::{Backend, Data, Failure, Operation, Request, Response, SpecialPaths};
 
+/// How much of a wrong name is repeated, in characters.
+const LONGEST_SHOWN: usize = 64;
+
 impl<E: Send + Sync + 'static> Framework<E> {
     fn route(&self, path: &str) -> Result<(&Row<E>, Match), Failure> {
         let mut found = self
@@ -25,9 +28,26 @@ impl<E: Send + Sync + 'static> Framework<E> {
         found.next().ok_or(Failure::UnsupportedPath)
     }
 
+    /// Why a path is none that is only wrong in its name: "unsupported path" would not tell.
+    fn unfit_name(&self, path: &str) -> Option<Failure> {
+        let mut rows = self.rows.iter();
+        let name = rows.find_map(|row| row.path.pattern.unfit_name(path))?;
+        let shown: String = name.chars().take(LONGEST_SHOWN).collect();
+        Some(Failure::BadRequest(format!(
+            "{shown:?} cannot be a name: use letters, digits, \"_\", \"-\" and \".\", with a letter, \
+             a digit or \"_\" at both ends"
+        )))
+    }
+
     async fn serve(&self, request: Request) -> Result<Option<Response>, Failure> {
-        let (row, found) = self.route(&request.path)?;
         let operation = request.operation;
+        let routed = self.route(&request.path);
+        let (row, found) = routed.map_err(|failure| {
+            let unfit = self.unfit_name(&request.path);
+            unfit
+                .filter(|_| operation != Operation::List)
+                .unwrap_or(failure)
+        })?;
         let served = row.path.operations.get(&operation);
         let served = served.ok_or(Failure::UnsupportedOperation)?;
         if row.path.forwards(operation, served) && !may_act(&*self.mount.system).await? {
@@ -36,10 +56,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
         let warnings = row.warnings(&request.data, &found);
         let call = row.call(request, found, row.check_of(operation))?;
         let answer = (served.handler)(Arc::clone(&self.engine), call).await?;
-        Ok(answer.map(|mut response| {
-            response.warnings.extend(warnings);
-            response
-        }))
+        Ok(warned(operation, answer, warnings))
     }
 
     /// The path with its lower-cased captures lower-cased, so that access rules for one spelling
@@ -111,6 +128,24 @@ impl<E: Send + Sync + 'static> Framework<E> {
         let (row, _) = self.route(path).or_else(|_| self.route(&other))?;
         Ok(row)
     }
+}
+
+/// The answer with the warnings added. A write that has nothing to say answers them alone: with no
+/// answer at all nobody would read them. A read that finds nothing stays "nothing", which is 404.
+fn warned(
+    operation: Operation,
+    answer: Option<Response>,
+    warnings: Vec<String>,
+) -> Option<Response> {
+    let writes = matches!(
+        operation,
+        Operation::Create | Operation::Update | Operation::Patch | Operation::Delete
+    );
+    let answer = answer.or_else(|| (writes && !warnings.is_empty()).then(Response::default));
+    answer.map(|mut response| {
+        response.warnings.extend(warnings);
+        response
+    })
 }
 
 #[async_trait]
@@ -207,6 +242,27 @@ mod tests {
                 "{operation:?} {path}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_no_path_can_hold_is_told_as_such() {
+        for path in [
+            "roles/-x",
+            "roles/x-",
+            "roles/a b",
+            "roles/a/b",
+            "roles/r\u{f4}le",
+        ] {
+            let refused = failure(Operation::Update, path, json!({})).await;
+            assert!(
+                matches!(&refused, Failure::BadRequest(text) if text.contains("cannot be a name")),
+                "{path}: {refused:?}"
+            );
+        }
+        let list = failure(Operation::List, "roles/a/", json!({})).await;
+        assert_eq!(list, Failure::UnsupportedPath);
+        let resolved = failure(Operation::ResolvePath, "roles/-x", json!({})).await;
+        assert_eq!(resolved, Failure::UnsupportedPath);
     }
 
     const FORWARDED: [(Operation, &str); 4] = [

@@ -94,7 +94,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::framework::toy::{ToyMount, answer, data, failure, framework, request};
+    use crate::framework::toy::{ToyMount, answer, ask, data, failure, framework, request};
     use crate::vault::Backend;
 
     #[tokio::test]
@@ -110,6 +110,24 @@ mod tests {
                  the endpoint's path: [name]",
             ]
         );
+    }
+
+    /// A write that answers nothing else still answers its warnings; a read stays 404.
+    #[tokio::test]
+    async fn warnings_come_where_the_answer_is_otherwise_empty() {
+        let want = "Endpoint ignored these unrecognized parameters: [alpha zeta]";
+        let body = || json!({"zeta": 1, "alpha": 2});
+        for (operation, path) in [(Operation::Update, "mixed"), (Operation::Delete, "roles/a")] {
+            let answer = answer(operation, path, body()).await;
+            assert_eq!(answer.warnings, [want], "{operation:?} {path}");
+            assert!(answer.data.is_none());
+            let asked = request(operation, path, json!({}));
+            let quiet = ask(&ToyMount::new(), asked).await.expect("succeeds");
+            assert!(quiet.is_none(), "{operation:?} {path}");
+        }
+        let read = request(Operation::Read, "mixed", body());
+        let read = ask(&ToyMount::new(), read).await.expect("succeeds");
+        assert!(read.is_none(), "a read that finds nothing is 404");
     }
 
     #[tokio::test]

@@ -134,6 +134,20 @@ impl Fields {
         }
     }
 
+    /// The trimmed text of a field that may be left out but not be empty: a variable that is not set
+    /// gives an empty text, and that must not pass for "unchanged".
+    pub fn filled(&self, name: &'static str, faults: &mut Faults) -> Option<&str> {
+        let text = self.text(name)?.trim();
+        if text.is_empty() {
+            faults.add(
+                name,
+                "must not be empty; leave it out to keep what is stored",
+            );
+            return None;
+        }
+        Some(text)
+    }
+
     /// The text of a field that is part of the path, or else empty.
     #[must_use]
     pub fn captured(&self, name: &str) -> &str {
