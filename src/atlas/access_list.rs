@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -102,6 +102,12 @@ impl fmt::Display for AccessEntry {
     }
 }
 
+/// All IPv4 addresses, written as IPv6.
+const MAPPED_IPV4: IpNet = IpNet::V6(Ipv6Net::new_assert(
+    Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0),
+    96,
+));
+
 /// Entries without duplicates, in the order given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccessList(Vec<AccessEntry>);
@@ -117,6 +123,20 @@ impl AccessList {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether the entries together admit every IPv4 or every IPv6 address. An entry for the
+    /// unspecified address, `0.0.0.0` or `::`, is meant to.
+    #[must_use]
+    pub fn admits_everybody(&self) -> bool {
+        let networks: Vec<IpNet> = self.0.iter().map(|entry| entry.0).collect();
+        let names_nobody = |network: &IpNet| {
+            network.prefix_len() == network.max_prefix_len() && network.addr().is_unspecified()
+        };
+        networks.iter().any(names_nobody)
+            || IpNet::aggregate(&networks)
+                .iter()
+                .any(|network| network.prefix_len() == 0 || *network == MAPPED_IPV4)
     }
 
     fn without(&self, present: &Self) -> Self {

@@ -15,7 +15,7 @@ use crate::base::{Clock, Entropy};
 
 use super::atlas_time::{AtlasTime, LastDate};
 use super::bucket::Turn;
-use super::call::{Call, Patience};
+use super::call::{Call, Manner, Patience};
 use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::lesson::Lesson;
 use super::limiter::{Limiter, Queue, Ticket};
@@ -49,6 +49,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     sunset_told: AtomicBool,
+    /// Whether Atlas took the credential in some request.
+    accepted: AtomicBool,
 }
 
 impl Atlas {
@@ -73,6 +75,7 @@ impl Atlas {
             clock,
             entropy,
             sunset_told: AtomicBool::new(false),
+            accepted: AtomicBool::new(false),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -103,6 +106,7 @@ impl Atlas {
             clock: Arc::clone(clock),
             entropy: Arc::clone(entropy),
             sunset_told: AtomicBool::new(true),
+            accepted: AtomicBool::new(false),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -150,6 +154,12 @@ impl Atlas {
     /// The media type of the API's version in use.
     pub(super) fn media_type(&self) -> &HeaderValue {
         &self.inner.media_type
+    }
+
+    /// Whether Atlas has accepted this client's credential in any request so far.
+    #[must_use]
+    pub fn was_accepted(&self) -> bool {
+        self.inner.accepted.load(Ordering::Relaxed)
     }
 
     /// How Atlas's counters of requests stand, those that are not at rest.
@@ -285,7 +295,11 @@ impl Atlas {
             StatusCode::SERVICE_UNAVAILABLE => retry::retry_after(&answer.headers, now),
             _ => lesson.wait,
         };
-        retry::judge(call.operation, attempts, answer, wait)
+        let judged = retry::judge(call.operation, attempts, answer, wait);
+        if judged.is_ok() && matches!(call.manner, Manner::Resource) {
+            inner.accepted.store(true, Ordering::Relaxed);
+        }
+        judged
     }
 
     /// Says once that the API's version in use has an end.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::base::Counted;
 
 use super::oauth::MINT_TOKEN;
+use super::rights::{self, Lack};
 
 /// A cause of any kind.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -175,6 +176,20 @@ impl TransportFault {
 }
 
 impl AtlasError {
+    /// What the credential lacks, where Atlas says that it is refused for its rights or its address.
+    #[must_use]
+    pub fn lack(&self) -> Option<Lack> {
+        match self {
+            Self::Refused {
+                operation,
+                status: 401 | 403,
+                code,
+                ..
+            } => rights::lack(operation, code),
+            _ => None,
+        }
+    }
+
     /// Whether a write may have taken effect all the same. Whoever made it must look.
     ///
     /// A failure to get an access token comes before the write and leaves nothing behind.

@@ -24,6 +24,7 @@ mod oauth;
 mod organizations;
 mod paging;
 mod retry;
+mod rights;
 mod secret_removal;
 mod service_accounts;
 mod settings;
@@ -41,6 +42,7 @@ pub use ids::{ApiKeyId, ClientId, Hours, IdError, Level, OrgId, ProjectId, Secre
 pub use limiter::{Priority, Queue};
 pub use oauth::AccessToken;
 pub use organizations::{Caller, CallerKey, Organization, OrganizationSettings, Project};
+pub use rights::Lack;
 pub use service_accounts::{
     AccountProject, CreatedSecret, CreatedServiceAccount, MOST_SECRETS, NewServiceAccount,
     SecretState, ServiceAccount,

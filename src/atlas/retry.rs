@@ -14,6 +14,7 @@ use crate::base::{Entropy, backoff};
 
 use super::error::{AtlasError, TransportFault};
 use super::error_body::ErrorBody;
+use super::rights::names_missing_right;
 use super::transport::Answer;
 
 /// The most attempts of one call, but for those that were told to come back later.
@@ -168,21 +169,10 @@ pub(super) fn limited_delay(attempts: u32, entropy: &dyn Entropy) -> Duration {
     )
 }
 
-/// Whether the answer is a 401 that is about the credential and not about its roles.
+/// Whether the answer is a 401 that is about the credential and not about its rights.
 pub(super) fn refuses_credential(answer: &Answer) -> bool {
     answer.status == StatusCode::UNAUTHORIZED
-        && !names_missing_role(&ErrorBody::parse(&answer.body).code)
-}
-
-/// Atlas also answers 401 when the credential is good but lacks a role, and tells by the code.
-///
-/// Source: Atlas documentation, "Atlas Administration API Error Codes", those filed under 401.
-fn names_missing_role(code: &str) -> bool {
-    matches!(
-        code,
-        "USER_UNAUTHORIZED" | "API_KEY_WHITELIST_ACCESS_DENIED"
-    ) || code.starts_with("NOT_")
-        || code.starts_with("USER_CANNOT_")
+        && !names_missing_right(&ErrorBody::parse(&answer.body).code)
 }
 
 /// Sorts an answer: a success is given back, all else is a failure and what may follow from it.
@@ -210,7 +200,7 @@ pub(super) fn judge(
                 Again::Always,
             )
         }
-        401 if !names_missing_role(&code) => (
+        401 if !names_missing_right(&code) => (
             AtlasError::Unauthenticated {
                 operation,
                 code,
@@ -352,13 +342,27 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_role_is_no_bad_credential() {
-        let role = failure(401, r#"{"errorCode":"USER_UNAUTHORIZED"}"#).error;
-        assert!(
-            matches!(role, AtlasError::Refused { status: 401, .. }),
-            "{role:?}"
-        );
-        for body in ["", r#"{"errorCode":"UNEXPECTED_ERROR"}"#] {
+    fn a_missing_right_is_no_bad_credential() {
+        for code in [
+            "USER_UNAUTHORIZED",
+            "NOT_ORG_OWNER",
+            "USER_CANNOT_ACCESS_ORG",
+            "API_KEY_WHITELIST_ACCESS_DENIED",
+            "API_KEY_ACCESS_LIST_ACCESS_DENIED",
+            "SERVICE_ACCOUNT_ACCESS_LIST_ACCESS_DENIED",
+        ] {
+            let error = failure(401, &format!(r#"{{"errorCode":"{code}"}}"#)).error;
+            assert!(
+                matches!(error, AtlasError::Refused { status: 401, .. }),
+                "{code}: {error:?}"
+            );
+        }
+        for body in [
+            "",
+            r#"{"errorCode":"UNEXPECTED_ERROR"}"#,
+            r#"{"error":"invalid_client"}"#,
+            r#"{"error":"access_denied"}"#,
+        ] {
             let bad = failure(401, body).error;
             assert!(matches!(bad, AtlasError::Unauthenticated { .. }), "{bad:?}");
         }

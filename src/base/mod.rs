@@ -3,9 +3,11 @@
 pub mod counted;
 pub mod random;
 pub mod sensitive;
+pub mod shown;
 pub mod time;
 
 pub use counted::Counted;
 pub use random::{Entropy, SystemEntropy, backoff, base62};
 pub use sensitive::Sensitive;
+pub use shown::{Rfc3339, Short};
 pub use time::{Clock, SystemClock};
