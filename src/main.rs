@@ -10,7 +10,7 @@ use std::{
 };
 
 use mongodbatlas::base::{SystemClock, SystemEntropy};
-use mongodbatlas::engine::EngineFactory;
+use mongodbatlas::engine::{EngineFactory, ProcessSettings};
 use mongodbatlas::goplugin::{Application, Context, Environment, log, process, serve};
 use mongodbatlas::vault::Server;
 use mongodbatlas::vault::server::PLUGIN;
@@ -71,7 +71,9 @@ fn application(context: Context) -> Application {
     } else {
         version()
     };
-    let factory = EngineFactory::new(version, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let settings = ProcessSettings::of_environment(|name| context.environment.variable(name));
+    let factory = EngineFactory::new(version, Arc::new(SystemClock), Arc::new(SystemEntropy))
+        .with_settings(settings);
     let server = Server::new(Arc::new(factory), context.broker, context.cancel);
     let routes = server.add_to(Routes::default());
     Application {
@@ -141,6 +143,9 @@ Options:
 Environment (of the server, or `-env` at registration):
   MONGODBATLAS_LOG_LEVEL   trace, debug, info, warn, error or off; default debug, which the
                            server filters by its own level
+  MONGODBATLAS_VERIFY_CONNECTION
+                           false: a write of config does not ask Atlas about the credential,
+                           unless it gives verify_connection=true; default true
 ",
         version = env!("CARGO_PKG_VERSION"),
     )

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::renewal::RenewalError;
-use crate::atlas::{AtlasError, ClientId, MOST_SECRETS, SecretId, SettingsError};
+use crate::atlas::{AtlasError, ClientId, Lack, MOST_SECRETS, SecretId, SettingsError};
+use crate::base::Rfc3339;
 use crate::vault::failure::Failure;
 use crate::vault::{StorageError, SystemViewError};
 
@@ -85,6 +86,9 @@ pub(crate) enum EngineError {
         #[source]
         source: Box<EngineError>,
     },
+    /// Atlas could not be asked about a configuration that it was never asked about.
+    #[error("the configuration was stored unverified, and Atlas could not be asked now either")]
+    StillUnverified(#[source] Box<EngineError>),
     /// Nobody knows in which organization to look.
     #[error(
         "the organization of the credential is not known: write organization_id to this mount's \
@@ -178,7 +182,7 @@ pub(crate) enum EngineError {
         /// How many live.
         alive: usize,
         /// When the next one ends.
-        next_end: DateTime<Utc>,
+        next_end: Rfc3339,
     },
     /// The mount is about to end.
     #[error("this mount is being disabled or moved: nothing new is made in Atlas for it")]
@@ -224,10 +228,7 @@ impl EngineError {
             AtlasError::Refused {
                 status: 401 | 403, ..
             } => Self::Atlas {
-                advice: format!(
-                    "{doing}: check that the configured credential has the role it needs and that \
-                     its access list admits this server's address"
-                ),
+                advice: format!("{doing}: {}", refusal_advice(source.lack())),
                 source,
             },
             AtlasError::Refused { .. }
@@ -295,7 +296,7 @@ impl From<EngineError> for Failure {
             | EngineError::DeletionsHeld(_)
             | EngineError::BeingDisabled => Self::coded(503, &error),
             EngineError::NothingToPatch(_) => Self::coded(404, &error),
-            EngineError::NotCompleted { .. } => not_completed(error),
+            EngineError::NotCompleted { .. } | EngineError::StillUnverified(_) => by_cause(error),
             // The host knows its own words: the read-only text makes it forward the request.
             EngineError::Storage(StorageError::Refused(text)) => Self::HostText(text.clone()),
             EngineError::BrokenLease { .. }
@@ -312,6 +313,22 @@ impl From<EngineError> for Failure {
     }
 }
 
+/// What to do about a 401 or 403 that Atlas answers to a good credential.
+fn refusal_advice(lack: Option<Lack>) -> String {
+    match lack {
+        Some(Lack::Role(role)) => format!(
+            "the configured credential lacks a right: this needs the Atlas role {role}; give it \
+             that role in Atlas"
+        ),
+        Some(Lack::Address) => "Atlas does not admit this server's address: add it to the access \
+                                list of the configured credential"
+            .to_owned(),
+        None => "check that the configured credential has the Atlas role it needs and that its \
+                 access list admits this server's address"
+            .to_owned(),
+    }
+}
+
 fn listed(secrets: &[SecretId]) -> String {
     let ids: Vec<_> = secrets.iter().map(ToString::to_string).collect();
     ids.join(" and ")
@@ -323,15 +340,19 @@ fn no_free_slot(client_id: &ClientId, taken: usize, frees_at: Option<&DateTime<U
          expired ones included"
     );
     match frees_at {
-        Some(end) => format!("{held}: the next place is free at {end}, or when a lease is revoked"),
+        Some(end) => format!(
+            "{held}: the next place is free at {}, or when a lease is revoked",
+            Rfc3339(*end)
+        ),
         None => format!("{held}: none was issued here, so delete one in Atlas to make room"),
     }
 }
 
 /// The kind of the cause, with the text of the whole.
-fn not_completed(error: EngineError) -> Failure {
+fn by_cause(error: EngineError) -> Failure {
     let text = crate::vault::failure::chain(&error);
-    let EngineError::NotCompleted { source, .. } = error else {
+    let (EngineError::NotCompleted { source, .. } | EngineError::StillUnverified(source)) = error
+    else {
         return Failure::Internal(text);
     };
     match Failure::from(*source) {

@@ -7,8 +7,13 @@ mod config;
 mod connection;
 mod creds;
 mod error;
+#[cfg(test)]
+mod input_tests;
 mod journal;
 mod keys;
+#[cfg(test)]
+mod lease_advice_tests;
+mod process;
 mod rate_waits;
 mod renewal;
 mod roles;
@@ -29,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use self::connection::Connection;
 use self::error::EngineError;
 use self::journal::Journal;
+pub use self::process::ProcessSettings;
 use self::rate_waits::RateWaits;
 use self::renewal::LongestSecrets;
 use self::roles::{RoleEntry, RoleName};
@@ -51,6 +57,7 @@ const OPERATION_PREFIX: &str = "mongo-db-atlas";
 /// One mount's engine.
 pub(crate) struct Engine {
     version: String,
+    process: ProcessSettings,
     storage: Arc<dyn Storage>,
     system: Arc<dyn SystemView>,
     clock: Arc<dyn Clock>,
@@ -89,6 +96,7 @@ impl Engine {
         let storage = Arc::clone(&mount.storage);
         Self {
             version,
+            process: ProcessSettings::default(),
             system: Arc::clone(&mount.system),
             connection: Connection::new(
                 Arc::clone(&storage),
@@ -183,6 +191,7 @@ impl Engine {
 /// Makes an engine for each mount.
 pub struct EngineFactory {
     version: String,
+    process: ProcessSettings,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     naps: &'static [Duration],
@@ -194,10 +203,17 @@ impl EngineFactory {
     pub fn new(version: String, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         Self {
             version,
+            process: ProcessSettings::default(),
             clock,
             entropy,
             naps: NAPS,
         }
+    }
+
+    /// The same, set as the operator wants it for the process.
+    #[must_use]
+    pub fn with_settings(self, process: ProcessSettings) -> Self {
+        Self { process, ..self }
     }
 
     /// Engines that do not wait between tries to use what is new: a test turns the clock instead.
@@ -217,6 +233,7 @@ impl Factory for EngineFactory {
             Arc::clone(&self.entropy),
         );
         engine.naps = self.naps;
+        engine.process = self.process;
         Ok(Arc::new(engine.serve(mount)))
     }
 

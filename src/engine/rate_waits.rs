@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::error::EngineError;
+use crate::base::Rfc3339;
 use crate::vault::failure::chain;
 
 /// How many are listed; how many there are is told in any case.
@@ -71,7 +72,7 @@ impl RateWaits {
         let waits = self.locked();
         let waits = waits.iter().take(MAX_LISTED);
         waits
-            .map(|(work, wait)| json!({"work": work, "since": wait.since, "error": wait.error}))
+            .map(|(work, wait)| json!({"work": work, "since": Rfc3339(wait.since), "error": wait.error}))
             .collect()
     }
 
@@ -104,7 +105,7 @@ mod tests {
         assert!(waits.note("static-roles/a", &limited(60), later));
         assert_eq!(waits.count(), 1);
         let [wait] = waits.listed().try_into().expect("one");
-        assert_eq!(wait["since"], json!(start));
+        assert_eq!(wait["since"], json!(Rfc3339(start)));
         assert!(wait["error"].to_string().contains("61 s"), "{wait}");
         let failed: Result<(), _> = Err(EngineError::NotConfigured);
         assert!(!waits.note("static-roles/a", &failed, later));

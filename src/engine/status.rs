@@ -43,8 +43,8 @@ fn answer() -> Vec<Field> {
         ),
         Field::map("configuration")
             .about(
-                "Type and organization of the credential, whether deletions are held, and how its \
-                 rotation goes.",
+                "Type and organization of the credential, whether deletions are held, whether it was \
+                 stored unverified and Atlas has not accepted it since, and how its rotation goes.",
             ),
         Field::map("static_roles").about(
             "On the active node: how many static roles there are, which fail, whose secrets end \
@@ -81,14 +81,25 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
 
 async fn configuration(engine: &Engine) -> Result<Value, EngineError> {
     let entry: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
-    Ok(entry.map_or(Value::Null, |entry| {
-        json!({
+    let Some(entry) = entry else {
+        return Ok(Value::Null);
+    };
+    Ok(json!({
             "credential_type": entry.credential_type().name(),
             "organization_id": entry.organization_id,
             "hold_deletions": entry.hold_deletions,
+            "unverified": is_unverified(engine, &entry).await,
             "rotation": config::rotation(&entry),
-        })
     }))
+}
+
+/// Whether Atlas has not accepted the configuration's credential since it was stored.
+pub(crate) async fn is_unverified(engine: &Engine, entry: &ConfigEntry) -> bool {
+    entry.unverified
+        && match engine.connection.linked().await {
+            Ok(linked) => !linked.atlas.was_accepted(),
+            Err(_) => true,
+        }
 }
 
 /// Without a usable configuration there is no client, and nothing to tell of it.

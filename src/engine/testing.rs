@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::EngineFactory;
+use super::{EngineFactory, ProcessSettings};
 use crate::base::time::TurnedClock;
 use crate::base::{Clock as _, SystemEntropy};
 use crate::vault::memory::{FixedSystemView, MemoryStorage};
@@ -32,10 +32,15 @@ pub(crate) struct TestMount {
 impl TestMount {
     /// A mount without configuration.
     pub(crate) async fn new() -> Self {
+        Self::new_with(ProcessSettings::default()).await
+    }
+
+    /// The same, in a process with these settings.
+    pub(crate) async fn new_with(process: ProcessSettings) -> Self {
         let storage = Arc::new(MemoryStorage::default());
         let system = Arc::new(FixedSystemView::default());
         let clock = Arc::new(TurnedClock::new());
-        let (backend, tasks) = backend(&storage, &system, &clock).await;
+        let (backend, tasks) = backend(&storage, &system, &clock, process).await;
         Self {
             storage,
             system,
@@ -67,7 +72,7 @@ impl TestMount {
         let storage = Arc::new(MemoryStorage::default());
         let system = Arc::new(FixedSystemView::default());
         let clock = Arc::clone(&other.clock);
-        let (backend, tasks) = backend(&storage, &system, &clock).await;
+        let (backend, tasks) = backend(&storage, &system, &clock, ProcessSettings::default()).await;
         let mount = Self {
             storage,
             system,
@@ -121,7 +126,13 @@ impl TestMount {
     /// The process dies and another takes its place: memory is gone, storage and Atlas are not.
     pub(crate) async fn restart(&mut self) {
         self.tasks.close(Duration::ZERO).await;
-        let (backend, tasks) = backend(&self.storage, &self.system, &self.clock).await;
+        let (backend, tasks) = backend(
+            &self.storage,
+            &self.system,
+            &self.clock,
+            ProcessSettings::default(),
+        )
+        .await;
         (self.backend, self.tasks) = (backend, tasks);
     }
 
@@ -214,6 +225,7 @@ async fn backend(
     storage: &Arc<MemoryStorage>,
     system: &Arc<FixedSystemView>,
     clock: &Arc<TurnedClock>,
+    process: ProcessSettings,
 ) -> (Arc<dyn Backend>, Tasks) {
     let tasks = Tasks::new(&CancellationToken::new());
     let mount = Mount {
@@ -228,7 +240,8 @@ async fn backend(
         Arc::clone(clock) as _,
         Arc::new(SystemEntropy),
     )
-    .without_naps();
+    .without_naps()
+    .with_settings(process);
     let backend = factory.create(mount).await.expect("a backend");
     backend.initialize().await.expect("initialized");
     (backend, tasks)

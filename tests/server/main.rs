@@ -25,6 +25,7 @@ mod requests;
 mod rotation;
 mod secrecy;
 mod sharing;
+mod slips;
 mod soak;
 mod storm;
 mod takeover;

@@ -9,7 +9,8 @@ use super::identity::{Identity, identify};
 use super::report::Report;
 use super::role::check_role;
 use crate::atlas::{OrgId, OrganizationSettings, Patience, Priority};
-use crate::engine::config::ConfigEntry;
+use crate::base::Rfc3339;
+use crate::engine::config::{ConfigEntry, UNVERIFIED};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::roles::RoleName;
@@ -138,7 +139,19 @@ async fn survey<'a>(
     patience: Patience,
     report: &mut Report,
 ) -> Result<Option<Ground<'a>>, EngineError> {
-    let Some(org) = organization(linked, config, patience, report).await? else {
+    let org = organization(linked, config, patience, report).await;
+    let unverified = config.unverified && !linked.atlas.was_accepted();
+    if unverified {
+        report.warning(UNVERIFIED);
+    }
+    let org = org.map_err(|source| {
+        if unverified {
+            EngineError::StillUnverified(Box::new(source))
+        } else {
+            source
+        }
+    })?;
+    let Some(org) = org else {
         return Ok(None);
     };
     let identity = identify(linked, org.as_ref(), patience).await;
@@ -223,10 +236,11 @@ fn tell_identity(engine: &Engine, identity: &Identity, config: &ConfigEntry, rep
     }
     let told = identity.secret_expires_at(&config.client_secret);
     if let Some(end) = told.or(config.client_secret_expires_at) {
-        report.fact("client_secret_expires_at", json!(end));
+        report.fact("client_secret_expires_at", json!(Rfc3339(end)));
         if end - engine.clock.now() < ENDS_SOON {
             report.warning(format!(
-                "the configured secret expires at {end}: write a new one to config, or rotate it"
+                "the configured secret expires at {}: write a new one to config, or rotate it",
+                Rfc3339(end)
             ));
         }
     }

@@ -3,9 +3,10 @@
 use super::paths::Ground;
 use super::report::Report;
 use crate::atlas::{ClientId, Hours, Level, MOST_SECRETS, OrgId, ProjectId};
-use crate::engine::creds::{Life, frees_at, secret_lifetime};
+use crate::base::Short;
+use crate::engine::creds::{Life, cut_warning, frees_at, secret_lifetime};
 use crate::engine::error::EngineError;
-use crate::engine::roles::{CredentialType, Grant, RoleEntry};
+use crate::engine::roles::{CredentialType, Grant, RoleEntry, warnings};
 
 /// The Atlas role that manages what belongs to a project.
 const PROJECT_OWNER: &str = "GROUP_OWNER";
@@ -34,6 +35,10 @@ pub(super) async fn check_role(
         check_project(ground, project, report).await?;
     }
     check_lifetime(ground, role, report).await?;
+    check_lease(ground, role, report).await?;
+    for warning in warnings(role) {
+        report.warning(warning);
+    }
     if let Some(account) = &grant.account {
         return check_account(ground, &grant.level, account, report).await;
     }
@@ -142,6 +147,33 @@ async fn check_lifetime(
             hours.get(),
             longest.get(),
             longest.get()
+        ));
+    }
+    Ok(())
+}
+
+/// How long leases really last, and what remains of a credential whose lease is gone.
+async fn check_lease(
+    ground: &Ground<'_>,
+    role: &RoleEntry,
+    report: &mut Report,
+) -> Result<(), EngineError> {
+    let system = &*ground.engine.system;
+    let life = Life::of(role, system).await?;
+    if let Some(warning) = life.warning() {
+        report.warning(warning);
+    } else if role.ttl.is_zero() {
+        let default = system.default_lease_ttl().await?;
+        if default > life.max_ttl {
+            report.warning(cut_warning(default, life.max_ttl));
+        }
+    }
+    // An access token dies within the hour, whatever becomes of its lease.
+    if role.max_ttl.is_zero() && role.credential_type != CredentialType::AccessToken {
+        report.warning(format!(
+            "the role has no max_ttl: a credential may outlive a forced revocation of its lease by \
+             up to {}, the mount's maximum lease TTL; give the role a max_ttl to shorten that",
+            Short(life.max_ttl)
         ));
     }
     Ok(())

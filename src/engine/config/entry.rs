@@ -20,6 +20,10 @@ pub(super) const DEFAULT_API_VERSION: &str = "2025-03-12";
 /// Default of `request_timeout`.
 pub(super) const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What people are told of a configuration that Atlas was not asked about.
+pub(crate) const UNVERIFIED: &str = "the configuration was stored unverified: Atlas has not accepted \
+    its credential yet; read check once this server can reach Atlas";
+
 /// What is stored at `config`. Empty texts and zero durations stand for "not given".
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -48,6 +52,9 @@ pub(crate) struct ConfigEntry {
     /// Whether the credential is an Organization Owner, if Atlas told when it was configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) organization_owner: Option<bool>,
+    /// Atlas was not asked when it was written, and has accepted no request since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unverified: bool,
     /// Atlas's address, if not the default.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) base_url: String,

@@ -23,7 +23,7 @@ mod rotate_tick;
 #[cfg(test)]
 mod rotate_timing_tests;
 
-pub(crate) use entry::ConfigEntry;
+pub(crate) use entry::{ConfigEntry, UNVERIFIED};
 pub(crate) use paths::deletions_held;
 pub(crate) use rotate_record::Root;
 pub(crate) use rotate_tick::{rotation, run_due};

@@ -6,15 +6,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::entry::{self, ConfigEntry};
+use super::entry::{self, ConfigEntry, UNVERIFIED};
 use super::{leaving, rotate, rotate_tick};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
-use crate::base::{Counted, Sensitive};
+use crate::base::{Counted, Rfc3339, Sensitive};
 use crate::engine::account_use::{self, User};
 use crate::engine::check::identify;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::schedule::Timing;
+use crate::engine::status::is_unverified;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Call, Display, Faults, Field, Fields, Path, PathOperation};
 use crate::vault::{Data, Operation, Response};
@@ -38,13 +39,17 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
             .exists(exists)
             .operation(
                 Operation::Read,
-                PathOperation::new(read).display(Display::operation("", "", "configuration")),
+                PathOperation::new(read)
+                    .summary("Read the configuration, without secrets.")
+                    .display(Display::operation("", "", "configuration")),
             )
             .operation(Operation::Create, configure())
             .operation(Operation::Update, configure())
             .operation(
                 Operation::Delete,
-                PathOperation::new(delete).display(Display::operation("", "", "configuration")),
+                PathOperation::new(delete)
+                    .summary("Delete the configuration.")
+                    .display(Display::operation("", "", "configuration")),
             )
             .writes_forwarded(),
         rotate::path(),
@@ -52,7 +57,9 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
 }
 
 fn configure() -> PathOperation<Engine> {
-    PathOperation::new(write).display(Display::operation("", "configure", ""))
+    PathOperation::new(write)
+        .summary("Configure the credential with which this mount acts in Atlas.")
+        .display(Display::operation("", "configure", ""))
 }
 
 fn fields() -> Vec<Field> {
@@ -80,7 +87,10 @@ fn fields() -> Vec<Field> {
             .about("Time for one HTTP request to Atlas.")
             .default(entry::DEFAULT_REQUEST_TIMEOUT.as_secs()),
         Field::boolean("verify_connection")
-            .about("Whether to ask Atlas who the credential is before storing it. Not stored.")
+            .about(
+                "Whether to ask Atlas who the credential is before storing it. Not stored. \
+                 MONGODBATLAS_VERIFY_CONNECTION=false in the plugin's environment changes the default.",
+            )
             .default(true),
         Field::boolean("hold_deletions").about(
             "Hold every deletion in Atlas that the engine would do by itself: of half-made \
@@ -123,9 +133,15 @@ async fn exists(engine: Arc<Engine>, _: Call) -> Result<bool, EngineError> {
 }
 
 async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineError> {
-    let now = engine.clock.now();
-    Ok(load(&engine).await?.map(|entry| Response {
-        warnings: rotate_tick::warnings(&entry, now),
+    let Some(entry) = load(&engine).await? else {
+        return Ok(None);
+    };
+    let mut warnings = rotate_tick::warnings(&entry, engine.clock.now());
+    if is_unverified(&engine, &entry).await {
+        warnings.push(UNVERIFIED.to_owned());
+    }
+    Ok(Some(Response {
+        warnings,
         ..Response::data(shown(&entry))
     }))
 }
@@ -158,7 +174,10 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         deadline: call.caller.deadline,
         priority: Priority::Issue,
     };
-    if call.fields.boolean("verify_connection").unwrap_or(true) {
+    let verify_connection = call.fields.boolean("verify_connection");
+    let verifies = verify_connection.unwrap_or(engine.process.verify_connection);
+    entry.unverified = !verifies;
+    if verifies {
         entry.organization_id = verify(&linked, entry.organization_id.as_ref(), patience).await?;
         if entry.organization_id.is_none() {
             warnings.push(
@@ -170,6 +189,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         learn(&linked, &mut entry, patience, &mut warnings).await;
         let limit = rotate::warning_of_limit(&engine, &linked.atlas, &entry, patience).await;
         warnings.extend(limit);
+    } else {
+        warnings.push(UNVERIFIED.to_owned());
     }
     linked.organization_owner = entry.organization_owner;
     if entry.hold_deletions {
@@ -369,14 +390,15 @@ fn apply_rotation(
 
 /// Exactly one of the two pairs is held; giving one replaces the other.
 fn apply_credential(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
-    let given = |name: &str| {
-        fields
-            .text(name)
-            .is_some_and(|text| !text.trim().is_empty())
-    };
-    let key = given("public_key") || given("private_key");
-    let account = given("client_id") || given("client_secret");
-    let secret = |name: &str| Sensitive::new(fields.captured(name).trim().to_owned());
+    const PARTS: [&str; 4] = ["public_key", "private_key", "client_id", "client_secret"];
+    let given = PARTS.map(|name| fields.filled(name, faults));
+    let is_empty = |name: &str| fields.text(name).is_some_and(|text| text.trim().is_empty());
+    if PARTS.into_iter().any(is_empty) {
+        return;
+    }
+    let [public_key, private_key, client_id, client_secret] = given;
+    let key = public_key.is_some() || private_key.is_some();
+    let account = client_id.is_some() || client_secret.is_some();
     if key && account {
         faults.add(
             "client_id",
@@ -388,25 +410,22 @@ fn apply_credential(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Fault
         entry.client_id = None;
         entry.client_secret = Sensitive::default();
         entry.client_secret_expires_at = None;
-        if given("public_key") {
-            fields
-                .captured("public_key")
-                .trim()
-                .clone_into(&mut entry.public_key);
+        if let Some(public_key) = public_key {
+            public_key.clone_into(&mut entry.public_key);
         }
-        if given("private_key") {
-            entry.private_key = secret("private_key");
+        if let Some(private_key) = private_key {
+            entry.private_key = Sensitive::new(private_key.to_owned());
         }
     }
     if account {
         entry.public_key = String::new();
         entry.private_key = Sensitive::default();
         entry.client_secret_expires_at = None;
-        if given("client_id") {
-            entry.client_id = parsed("client_id", fields.captured("client_id"), faults);
+        if let Some(client_id) = client_id {
+            entry.client_id = parsed("client_id", client_id, faults);
         }
-        if given("client_secret") {
-            entry.client_secret = secret("client_secret");
+        if let Some(client_secret) = client_secret {
+            entry.client_secret = Sensitive::new(client_secret.to_owned());
         }
     }
     require_a_pair(entry, account, faults);
@@ -465,7 +484,10 @@ fn shown(entry: &ConfigEntry) -> Data {
     if let Some(client_id) = &entry.client_id {
         data.insert("client_id".to_owned(), json!(client_id));
         if let Some(expires_at) = entry.client_secret_expires_at {
-            data.insert("client_secret_expires_at".to_owned(), json!(expires_at));
+            data.insert(
+                "client_secret_expires_at".to_owned(),
+                json!(Rfc3339(expires_at)),
+            );
         }
     } else {
         data.insert("public_key".to_owned(), json!(entry.public_key));

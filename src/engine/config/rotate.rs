@@ -9,6 +9,7 @@ use super::rotate_record::RootRecord;
 use super::rotate_removal::settle;
 use super::{rotate_successor, rotate_tick};
 use crate::atlas::{Atlas, AtlasError, Patience, Priority};
+use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{Record as _, RenewalError, Tools, refuse_too_soon, renew, retire};
 use crate::engine::schedule::Trouble;
@@ -98,13 +99,13 @@ fn told(record: &RootRecord) -> Data {
         ),
         (
             "last_rotated".to_owned(),
-            json!(entry.rotation.last_rotated),
+            json!(entry.rotation.last_rotated.map(Rfc3339)),
         ),
-        ("next_rotation".to_owned(), json!(entry.due())),
+        ("next_rotation".to_owned(), json!(entry.due().map(Rfc3339))),
     ]);
     if let Some(client_id) = &entry.client_id {
         data.insert("client_id".to_owned(), json!(client_id));
-        let expires_at = entry.client_secret_expires_at;
+        let expires_at = entry.client_secret_expires_at.map(Rfc3339);
         data.insert("client_secret_expires_at".to_owned(), json!(expires_at));
     } else {
         data.insert("public_key".to_owned(), json!(entry.public_key));

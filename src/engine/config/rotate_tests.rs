@@ -211,7 +211,7 @@ async fn wrong_timing_is_refused() {
         ),
         (
             json!({"rotation_schedule": "0 0"}),
-            "rotation_schedule: not a cron line",
+            "rotation_schedule: has 2 fields",
         ),
         (
             json!({"rotation_schedule": "0 0 * * *", "rotation_window": 1}),

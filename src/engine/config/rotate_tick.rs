@@ -13,7 +13,7 @@ use super::rotate;
 use super::rotate_entry::NAME;
 use super::rotate_record::RootRecord;
 use crate::atlas::{Patience, Priority};
-use crate::base::Counted;
+use crate::base::{Counted, Rfc3339};
 use crate::engine::error::EngineError;
 use crate::engine::schedule::log_marks;
 use crate::engine::{Engine, keys};
@@ -33,6 +33,7 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let Some(mut record) = RootRecord::load(engine).await? else {
         return Ok(());
     };
+    note_accepted(engine, &mut record).await?;
     let now = engine.clock.now();
     let mark = log_marks(&record.entry.outlook(), WHAT, engine.root.told(), now);
     engine.root.tell(mark);
@@ -66,6 +67,16 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// A configuration that was stored unverified is one like any other once Atlas took its credential.
+async fn note_accepted(engine: &Engine, record: &mut RootRecord) -> Result<(), EngineError> {
+    // Whoever changes the configuration replaces the client in the same turn: the two belong together.
+    if record.entry.unverified && engine.connection.linked().await?.atlas.was_accepted() {
+        record.entry.unverified = false;
+        record.store().await?;
+    }
+    Ok(())
+}
+
 fn leaves_work(entry: &ConfigEntry) -> bool {
     !entry.rotation.removals.is_empty() || !entry.rotation.renewal.retiring.is_empty()
 }
@@ -95,7 +106,7 @@ async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result
     if !missed || ends_before || entry.rotation.renewal.pending.is_some() {
         return Ok(());
     }
-    tracing::warn!(%due, "the rotation of this mount's credential missed its window");
+    tracing::warn!(due = %Rfc3339(due), "the rotation of this mount's credential missed its window");
     record.entry.rotation.missed_window = Some(due);
     record.entry.rotation.next_rotation = next;
     record.store().await
@@ -105,7 +116,7 @@ async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result
 pub(crate) fn rotation(entry: &ConfigEntry) -> Data {
     let mut data = Data::new();
     show(entry, &mut data);
-    let expires_at = json!(entry.client_secret_expires_at);
+    let expires_at = json!(entry.client_secret_expires_at.map(Rfc3339));
     data.insert("client_secret_expires_at".to_owned(), expires_at);
     data
 }
@@ -119,15 +130,15 @@ pub(super) fn show(entry: &ConfigEntry, data: &mut Data) {
             "disable_automated_rotation",
             json!(rotation.disable_automated_rotation),
         ),
-        ("last_rotated", json!(rotation.last_rotated)),
-        ("next_rotation", json!(entry.due())),
+        ("last_rotated", json!(rotation.last_rotated.map(Rfc3339))),
+        ("next_rotation", json!(entry.due().map(Rfc3339))),
     ];
     data.extend(values.map(|(name, value)| (name.to_owned(), value)));
     if let Some(trouble) = &rotation.trouble {
         trouble.show(data);
     }
     if let Some(missed) = rotation.missed_window {
-        data.insert("missed_window".to_owned(), json!(missed));
+        data.insert("missed_window".to_owned(), json!(Rfc3339(missed)));
     }
     let waiting = rotation.removals.len() + rotation.renewal.retiring.len();
     if waiting > 0 {
@@ -143,13 +154,14 @@ pub(super) fn warnings(entry: &ConfigEntry, now: DateTime<Utc>) -> Vec<String> {
         warnings.push(format!(
             "rotation has failed {} since {}: {}",
             Counted(trouble.failures, "time"),
-            trouble.since,
+            Rfc3339(trouble.since),
             trouble.error
         ));
     }
     if let Some(missed) = rotation.missed_window {
         warnings.push(format!(
-            "the rotation of {missed} missed its window and waits for the next one"
+            "the rotation of {} missed its window and waits for the next one",
+            Rfc3339(missed)
         ));
     }
     let stuck = rotation
@@ -159,7 +171,9 @@ pub(super) fn warnings(entry: &ConfigEntry, now: DateTime<Utc>) -> Vec<String> {
     warnings.extend(stuck.map(|trouble| {
         format!(
             "a {} could not be removed in Atlas yet and is tried again at {}: {}",
-            "replaced or half-made credential", trouble.next_try, trouble.error
+            "replaced or half-made credential",
+            Rfc3339(trouble.next_try),
+            trouble.error
         )
     }));
     let outlook = entry.outlook();

@@ -12,6 +12,7 @@ use super::issue::{description, not_completed, still_there};
 use super::life::Life;
 use super::token_account::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
 use crate::atlas::{AccessToken, AtlasError, Patience, Priority};
+use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
@@ -144,7 +145,7 @@ fn check_room(name: &RoleName, alive: &[LiveToken]) -> Result<(), EngineError> {
         Some(next_end) if alive.len() >= MOST_TOKENS => Err(EngineError::TooManyTokens {
             role: name.to_string(),
             alive: alive.len(),
-            next_end,
+            next_end: Rfc3339(next_end),
         }),
         _ => Ok(()),
     }
@@ -219,11 +220,17 @@ async fn finish(
     token: AccessToken,
 ) -> Result<Response, EngineError> {
     let outcome = match Life::of(role, &*engine.system).await {
-        Ok(life) => complete(engine, call, &mut reserved, &token, life).await,
+        Ok(life) => complete(engine, call, &mut reserved, &token, life)
+            .await
+            .map(|lease| (lease, life.warning())),
         Err(error) => Err(error),
     };
     let error = match outcome {
-        Ok(lease) => return Ok(answer(&reserved, &token, lease)),
+        Ok((lease, warning)) => {
+            let mut answer = answer(&reserved, &token, lease);
+            answer.warnings.extend(warning);
+            return Ok(answer);
+        }
         Err(error) => error,
     };
     let patience = Patience::within(UNDO_PATIENCE, Priority::Revoke);
@@ -276,7 +283,7 @@ async fn complete(
 
 fn answer(reserved: &Reserved, token: &AccessToken, lease: Lease) -> Response {
     let client_id = json!(reserved.account.client_id);
-    let expires_at = json!(token.expires_at);
+    let expires_at = json!(Rfc3339(token.expires_at));
     let data = Data::from_iter([
         ("access_token".to_owned(), json!(token.value.expose())),
         ("token_type".to_owned(), json!("Bearer")),

@@ -17,6 +17,7 @@ use crate::atlas::{
     AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, SecretId, SecretState,
     ServiceAccount,
 };
+use crate::base::Rfc3339;
 use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
@@ -166,7 +167,7 @@ fn answer(draft: &Draft, seen: &ServiceAccount, secret: &CreatedSecret, org: &Or
         ),
         (
             "client_secret_expires_at".to_owned(),
-            json!(secret.expires_at),
+            json!(Rfc3339(secret.expires_at)),
         ),
         ("name".to_owned(), json!(seen.name)),
         ("organization_id".to_owned(), json!(org)),

@@ -71,7 +71,10 @@ pub(super) async fn issue(
         Err(error) => Err(error),
     };
     match answer {
-        Ok(answer) => Ok(Some(answer)),
+        Ok(mut answer) => {
+            answer.warnings.extend(draft.life.warning());
+            Ok(Some(answer))
+        }
         Err(error) => Err(draft.undo(error).await),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::Short;
 use crate::engine::error::EngineError;
 use crate::engine::roles::RoleEntry;
 use crate::vault::SystemView;
@@ -16,6 +17,8 @@ pub(crate) struct Life {
     pub(crate) ttl: Duration,
     /// The most that renewals may add up to, from the first issue; never zero.
     pub(crate) max_ttl: Duration,
+    /// The role's own `ttl`, where the mount does not allow it, and what it does allow.
+    cut: Option<(Duration, Duration)>,
 }
 
 impl Life {
@@ -30,7 +33,14 @@ impl Life {
         Ok(Self {
             ttl: role.ttl.min(max_ttl),
             max_ttl,
+            cut: (role.ttl > max_ttl).then_some((role.ttl, max_ttl)),
         })
+    }
+
+    /// What to tell of a lease that is shorter than its role says. The host does not: it is asked
+    /// for no more than it allows, so that what the journal holds is what it gives.
+    pub(crate) fn warning(self) -> Option<String> {
+        self.cut.map(|(asked, most)| cut_warning(asked, most))
     }
 
     /// The same, ending no later than `limit` from the first issue. [`None`]: there is no life left.
@@ -42,8 +52,18 @@ impl Life {
         (max_ttl >= SHORTEST).then(|| Self {
             ttl: self.ttl.min(max_ttl),
             max_ttl,
+            ..self
         })
     }
+}
+
+/// In the words of the core's own engines. Source: `framework.CalculateTTL` of Vault's SDK.
+pub(crate) fn cut_warning(asked: Duration, most: Duration) -> String {
+    format!(
+        "TTL of \"{}\" exceeded the effective max_ttl of \"{}\"; TTL value is capped accordingly",
+        Short(asked),
+        Short(most)
+    )
 }
 
 #[cfg(test)]
@@ -71,6 +91,21 @@ mod tests {
         assert_eq!(seconds(life(0, 0).await), (0, 1_000));
         assert_eq!(seconds(life(60, 600).await), (60, 600));
         assert_eq!(seconds(life(2_000, 5_000).await), (1_000, 1_000));
+    }
+
+    #[tokio::test]
+    async fn what_the_mount_cuts_is_told_in_the_cores_words() {
+        assert_eq!(
+            life(3_600, 7_200).await.warning().as_deref(),
+            Some(
+                "TTL of \"1h\" exceeded the effective max_ttl of \"16m40s\"; TTL value is capped \
+                 accordingly"
+            )
+        );
+        assert_eq!(life(60, 600).await.warning(), None);
+        assert_eq!(life(0, 5_000).await.warning(), None);
+        let bounded = life(60, 600).await.within(Duration::from_secs(30));
+        assert_eq!(bounded.and_then(Life::warning), None, "not by the mount");
     }
 
     #[tokio::test]

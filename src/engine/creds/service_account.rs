@@ -5,6 +5,7 @@ use serde_json::json;
 use super::issue::Draft;
 use super::life::Life;
 use crate::atlas::{CreatedServiceAccount, Hours, NewServiceAccount, OrgId};
+use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Made, Stage};
 use crate::engine::roles::CredentialType;
@@ -99,7 +100,7 @@ async fn create(
 
 fn answer(draft: &Draft, account: &CreatedServiceAccount, org: &OrgId) -> Response {
     let project = draft.grant.project.clone();
-    let expires_at = json!(account.secret.expires_at);
+    let expires_at = json!(Rfc3339(account.secret.expires_at));
     let mut data = Data::from_iter([
         ("client_id".to_owned(), json!(account.client_id)),
         (

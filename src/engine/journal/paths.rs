@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::entry::{JournalEntry, JournalId};
 use super::store::{PAGE, READS_AT_ONCE};
 use super::tidy;
+use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, OPERATION_PREFIX, keys};
 use crate::framework::{Answer, Call, Display, Field, Page, Path, PathOperation, list_with_info};
@@ -30,6 +31,7 @@ fn issued_list() -> Path<Engine> {
         .display(Display::operation(OPERATION_PREFIX, "list", "issued"))
         .fields(Page::fields())
         .on(Operation::List, list)
+        .summary(Operation::List, "List the issued credentials.")
 }
 
 fn issued() -> Path<Engine> {
@@ -83,11 +85,19 @@ fn shown(id: &JournalId, entry: &JournalEntry) -> Data {
         _ => Data::new(),
     };
     data.insert("id".to_owned(), json!(id));
+    data.extend(times(entry));
     data
 }
 
+fn times(entry: &JournalEntry) -> [(String, Value); 2] {
+    [
+        ("issued_at".to_owned(), json!(Rfc3339(entry.issued_at))),
+        ("dies_by".to_owned(), json!(Rfc3339(entry.dies_by))),
+    ]
+}
+
 fn info(entry: &JournalEntry) -> Data {
-    Data::from_iter([
+    let mut data = Data::from_iter([
         ("role".to_owned(), json!(entry.role)),
         (
             "credential_type".to_owned(),
@@ -97,10 +107,10 @@ fn info(entry: &JournalEntry) -> Data {
             "public".to_owned(),
             json!(entry.public_part().unwrap_or_default()),
         ),
-        ("issued_at".to_owned(), json!(entry.issued_at)),
-        ("dies_by".to_owned(), json!(entry.dies_by)),
         ("stage".to_owned(), json!(entry.stage)),
-    ])
+    ]);
+    data.extend(times(entry));
+    data
 }
 
 async fn list(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {

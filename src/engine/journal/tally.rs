@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::entry::JournalId;
+use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::vault::failure::chain;
 
@@ -17,7 +18,7 @@ const MAX_TEXT: usize = 300;
 /// A failure as `status` shows it. Texts of errors hold no secret.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Noted {
-    at: DateTime<Utc>,
+    at: Rfc3339,
     /// Which work failed.
     during: &'static str,
     /// The entry it was about, if about one.
@@ -56,7 +57,7 @@ impl Tally {
             self.errors.pop_front();
         }
         self.errors.push_back(Noted {
-            at,
+            at: Rfc3339(at),
             during,
             id: id.cloned(),
             error: chain(error).chars().take(MAX_TEXT).collect(),

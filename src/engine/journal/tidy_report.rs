@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::{JournalEntry, JournalId, Made};
+use crate::base::Rfc3339;
 use crate::vault::Data;
 
 /// The most of a kind that are told one by one.
@@ -93,7 +94,7 @@ impl Report {
                 "id": id,
                 "role": entry.role,
                 "public": entry.public_part(),
-                "dies_by": entry.dies_by,
+                "dies_by": Rfc3339(entry.dies_by),
             })
         });
         let value = json!({

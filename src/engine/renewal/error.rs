@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::atlas::{AtlasError, ClientId, Hours, SecretId, SettingsError};
+use crate::base::Rfc3339;
 
 /// Why a renewal did not get on.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +33,9 @@ pub(crate) enum RenewalError {
     /// Both slots are taken by secrets that may be in use.
     #[error(
         "the account already holds two secrets, Atlas's limit: {kept} is kept for those who still \
-         use it until {until} at the latest; wait, delete it in Atlas, or give force=true where \
-         that is offered"
+         use it until {} at the latest; wait, delete it in Atlas, or give force=true where that is \
+         offered",
+        Rfc3339(*until)
     )]
     SlotsFull {
         /// The secret that is in the way.
@@ -44,8 +46,9 @@ pub(crate) enum RenewalError {
     /// Both slots are taken, one of them by a secret that somebody else made and uses.
     #[error(
         "the account already holds two secrets, Atlas's limit: {stray} was not made here and was \
-         used at {used_at}; find out who uses it and delete it in Atlas, or wait until a day after \
-         its last use; force=true deletes it at once and locks its user out"
+         used at {}; find out who uses it and delete it in Atlas, or wait until a day after its \
+         last use; force=true deletes it at once and locks its user out",
+        Rfc3339(*used_at)
     )]
     StrayInUse {
         /// The secret that is in the way.
@@ -88,7 +91,10 @@ pub(crate) enum RenewalError {
         source: AtlasError,
     },
     /// Asked for again right after a rotation.
-    #[error("it was rotated {seconds_ago} s ago; wait until {until}, or give force=true")]
+    #[error(
+        "it was rotated {seconds_ago} s ago; wait until {}, or give force=true",
+        Rfc3339(*until)
+    )]
     TooSoon {
         /// Since the last rotation.
         seconds_ago: i64,

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::atlas_role::{self, RoleLevel};
 use super::entry::{CredentialType, RoleEntry};
 use crate::atlas::{AccessEntry, AccessEntryError, AccessList, ClientId, Level, OrgId, ProjectId};
 use crate::framework::Faults;
@@ -27,11 +28,6 @@ pub(crate) struct Grant {
     pub(crate) access_list: AccessList,
 }
 
-/// The prefix of Atlas roles at a level. Source: Atlas's "User Roles"; the names themselves grow
-/// over time, so only Atlas judges them.
-const ORG_PREFIX: &str = "ORG_";
-const PROJECT_PREFIX: &str = "GROUP_";
-
 impl Grant {
     /// Checks a role; every fault is told with the field it is in.
     pub(crate) fn of(role: &RoleEntry, faults: &mut Faults) -> Option<Self> {
@@ -48,16 +44,25 @@ impl Grant {
                 "give organization_id, project_id or both",
             );
         }
-        let prefix = if has_org { ORG_PREFIX } else { PROJECT_PREFIX };
-        check_roles(&role.roles, prefix, "roles", faults);
+        let made_at = if has_org {
+            RoleLevel::Organization
+        } else {
+            RoleLevel::Project
+        };
+        check_roles(&role.roles, made_at, "roles", faults);
 
         let mut assignments = Vec::new();
         if has_org && has_project {
-            check_roles(&role.project_roles, PROJECT_PREFIX, "project_roles", faults);
+            check_roles(
+                &role.project_roles,
+                RoleLevel::Project,
+                "project_roles",
+                faults,
+            );
             assignments.extend(project.clone().map(|id| (id, role.project_roles.clone())));
         }
         for (text, roles) in &role.project_assignments {
-            check_roles(roles, PROJECT_PREFIX, "project_assignments", faults);
+            check_roles(roles, RoleLevel::Project, "project_assignments", faults);
             if *text == role.project_id {
                 faults.add(
                     "project_assignments",
@@ -163,52 +168,63 @@ where
     }
 }
 
-fn check_roles(roles: &[String], prefix: &str, field: &'static str, faults: &mut Faults) {
+/// Only the form of the names is checked: Atlas adds some over time and judges them itself.
+fn check_roles(roles: &[String], level: RoleLevel, field: &'static str, faults: &mut Faults) {
+    let (prefix, name) = (level.prefix(), level.name());
     if roles.is_empty() {
         faults.add(field, format!("give at least one Atlas role ({prefix}…)"));
     }
-    let shaped = |role: &String| {
-        role.len() > prefix.len()
-            && role.starts_with(prefix)
-            && role
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-    };
-    if !roles.iter().all(shaped) {
-        let level = if prefix == ORG_PREFIX {
-            "organization"
-        } else {
-            "project"
-        };
+    let unfit = roles.iter().enumerate();
+    let unfit = unfit.filter(|(_, role)| !level.takes(role));
+    let unfit: Vec<String> = unfit
+        .map(|(index, role)| atlas_role::quoted(index, role))
+        .collect();
+    if !unfit.is_empty() {
         faults.add(
             field,
-            format!("only Atlas roles of the {level} fit here: {prefix}…"),
+            format!(
+                "only Atlas roles of the {name} fit here, {prefix}…, not {}",
+                unfit.join(", ")
+            ),
         );
     }
 }
 
 fn access_list(role: &RoleEntry, faults: &mut Faults) -> AccessList {
     let mut list = Vec::new();
-    let lists: [(&str, &[String], Parse); 2] = [
-        ("ip_addresses", &role.ip_addresses, AccessEntry::address),
-        ("cidr_blocks", &role.cidr_blocks, AccessEntry::network),
-    ];
-    for (field, texts, parse) in lists {
-        for (index, text) in texts.iter().enumerate() {
-            match parse(text) {
-                Ok(entry) => list.push(entry),
-                Err(error) => faults.add(field, format!("entry {}: {error}", index + 1)),
+    for (index, text) in role.ip_addresses.iter().enumerate() {
+        match AccessEntry::address(text) {
+            Ok(entry) => list.push(entry),
+            Err(error) => {
+                let reason = match AccessEntry::network(text) {
+                    Ok(_) | Err(AccessEntryError::HostBits { .. }) => {
+                        "is a network; use cidr_blocks for it".to_owned()
+                    }
+                    Err(_) => error.to_string(),
+                };
+                faults.add("ip_addresses", format!("entry {}: {reason}", index + 1));
             }
         }
     }
-    if list.len() > MAX_ACCESS_LIST {
+    for (index, text) in role.cidr_blocks.iter().enumerate() {
+        match AccessEntry::network(text) {
+            Ok(entry) => list.push(entry),
+            Err(error) => {
+                let reason = match AccessEntry::address(text) {
+                    Ok(_) => "is a single address; use ip_addresses for it".to_owned(),
+                    Err(_) => error.to_string(),
+                };
+                faults.add("cidr_blocks", format!("entry {}: {reason}", index + 1));
+            }
+        }
+    }
+    let list: AccessList = list.into_iter().collect();
+    if list.entries().len() > MAX_ACCESS_LIST {
         let reason = format!("Atlas takes at most {MAX_ACCESS_LIST} addresses and networks");
         faults.add("ip_addresses", reason);
     }
-    list.into_iter().collect()
+    list
 }
-
-type Parse = fn(&str) -> Result<AccessEntry, AccessEntryError>;
 
 #[cfg(test)]
 mod tests {

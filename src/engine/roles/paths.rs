@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::advice;
 use super::entry::{CredentialType, RoleEntry};
 use super::grant::Grant;
 use super::name::RoleName;
-use crate::atlas::AccessEntry;
 use crate::engine::account_use::{self, User};
 use crate::engine::creds::retire_account;
 use crate::engine::error::EngineError;
@@ -25,7 +25,8 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
             .help("List the roles.", "Names of all roles of this mount.")
             .display(Display::operation(OPERATION_PREFIX, "list", "roles"))
             .fields(Page::fields())
-            .on(Operation::List, list_roles),
+            .on(Operation::List, list_roles)
+            .summary(Operation::List, "List the roles."),
         Path::new("roles/{name}")
             .help(
                 "Manage the roles that credentials are issued from.",
@@ -40,6 +41,10 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
             .on_write(write)
             .on(Operation::Patch, write)
             .on(Operation::Delete, delete)
+            .summary(Operation::Read, "Read a role.")
+            .summary_of_write("Create or update a role.")
+            .summary(Operation::Patch, "Change some fields of a role.")
+            .summary(Operation::Delete, "Delete a role.")
             .writes_forwarded(),
     ]
 }
@@ -140,9 +145,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         Ok(id) => Some(account_use::take(&engine, &id, User::Roles, call.caller.deadline).await?),
         Err(_) => None,
     };
-    canonicalize(&mut role);
     stored::save(&*engine.storage, keys::role(&name), &role, false).await?;
-    let warnings = warnings(&role);
+    let warnings = advice::warnings(&role);
     Ok((!warnings.is_empty()).then(|| Response {
         warnings,
         ..Response::default()
@@ -230,40 +234,6 @@ fn check(role: &RoleEntry, faults: &mut Faults) {
     if !role.ttl.is_zero() && !role.max_ttl.is_zero() && role.ttl > role.max_ttl {
         faults.add("ttl", "must not be longer than max_ttl");
     }
-}
-
-/// Addresses and networks in their canonical form, each once.
-fn canonicalize(role: &mut RoleEntry) {
-    canonical_list(&mut role.ip_addresses, |text| {
-        AccessEntry::address(text)
-            .map(|entry| entry.to_string())
-            .ok()
-    });
-    canonical_list(&mut role.cidr_blocks, |text| {
-        AccessEntry::network(text).map(|entry| entry.cidr()).ok()
-    });
-}
-
-fn canonical_list(list: &mut Vec<String>, canonical: impl Fn(&str) -> Option<String>) {
-    let mut seen = Vec::with_capacity(list.len());
-    for text in list.drain(..) {
-        let text = canonical(&text).unwrap_or(text);
-        if !seen.contains(&text) {
-            seen.push(text);
-        }
-    }
-    *list = seen;
-}
-
-fn warnings(role: &RoleEntry) -> Vec<String> {
-    let both = !role.organization_id.is_empty() && !role.project_id.is_empty();
-    let mut warnings = Vec::new();
-    if !role.project_roles.is_empty() && !both {
-        warnings.push(
-            "project_roles has no effect without both organization_id and project_id".to_owned(),
-        );
-    }
-    warnings
 }
 
 fn shown(role: &RoleEntry) -> Data {

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::base::Rfc3339;
+
 /// Distances from the end at which the log tells of it, with their names.
 const MARKS: [(TimeDelta, &str); 7] = [
     (TimeDelta::days(30), "30 days"),
@@ -57,20 +59,27 @@ impl Outlook {
         self.mark(now)?;
         let expires_at = self.expires_at?;
         if expires_at <= now {
-            return Some(format!("{what} expired at {expires_at}: {remedy}"));
+            return Some(format!(
+                "{what} expired at {}: {remedy}",
+                Rfc3339(expires_at)
+            ));
         }
         let why = match self.overdue(now) {
             _ if self.held => {
                 " (hold_deletions in this mount's config holds rotations as well)".to_owned()
             }
             Some(since) => {
-                format!(" (its rotation is overdue since {since}; the server's log may tell why)")
+                format!(
+                    " (its rotation is overdue since {}; the server's log may tell why)",
+                    Rfc3339(since)
+                )
             }
             None => String::new(),
         };
         Some(format!(
-            "{what} expires at {expires_at} and is not rotated before by itself as things \
-             stand{why}: rotate it, for past that only a person can help"
+            "{what} expires at {} and is not rotated before by itself as things stand{why}: rotate \
+             it, for past that only a person can help",
+            Rfc3339(expires_at)
         ))
     }
 }
@@ -89,8 +98,12 @@ pub(crate) fn log_marks(
         let left = MARKS.get(mark).map_or("", |(_, name)| *name);
         let (held, overdue_since) = (
             outlook.held,
-            outlook.overdue(now).map(tracing::field::display),
+            outlook
+                .overdue(now)
+                .map(Rfc3339)
+                .map(tracing::field::display),
         );
+        let expires_at = Rfc3339(expires_at);
         tracing::warn!(what, %expires_at, held, overdue_since, "a secret has {left} or less to live and no rotation to rely on");
     }
     mark
@@ -131,7 +144,7 @@ mod tests {
         let late = outlook(hour * 8, Some(-hour), false);
         let told = late.warning("the secret", "mend it", now).expect("told");
         assert!(
-            told.contains("overdue since 1969-12-31 23:00:00 UTC"),
+            told.contains("overdue since 1969-12-31T23:00:00Z"),
             "{told}"
         );
         let a_little_late = outlook(hour * 8, Some(-hour / 2), false);

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
+use crate::base::Counted;
 use crate::base::time::serde_go_nanos;
 use crate::framework::{Faults, Field, Fields};
 use crate::vault::Data;
@@ -96,11 +97,7 @@ impl Timing {
         }
         let plan = self.plan();
         if plan.is_none() {
-            faults.add(
-                "rotation_schedule",
-                "not a cron line that ever comes true; give minute, hour, day of month, month and \
-                 day of week, such as \"0 3 * * SUN\"",
-            );
+            faults.add("rotation_schedule", wrong_schedule(&self.schedule));
         }
         let window = self.window;
         if !window.is_zero() && self.schedule.is_empty() {
@@ -144,5 +141,51 @@ impl Timing {
             ("rotation_window", self.window.as_secs().into()),
         ];
         data.extend(values.map(|(name, value)| (name.to_owned(), value)));
+    }
+}
+
+/// What is wrong with a schedule that is no plan: the usual slips are named.
+fn wrong_schedule(line: &str) -> String {
+    const WANTED: &str = "give five cron fields in UTC (minute, hour, day of month, month, day of \
+                          week), such as \"0 3 * * SUN\"";
+    let fields = line.split_whitespace().count();
+    let upper = line.to_ascii_uppercase();
+    if upper.starts_with("CRON_TZ=") || upper.starts_with("TZ=") {
+        format!("takes no time zone: {WANTED}")
+    } else if fields == 5 {
+        format!("not a cron line that ever comes true; {WANTED}")
+    } else {
+        format!("has {}: {WANTED}", Counted(fields, "field"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_schedule_is_named() {
+        for (line, part) in [
+            ("0 0 3 * * *", "has 6 fields: give five cron fields in UTC"),
+            ("0 3 * *", "has 4 fields: "),
+            (
+                "CRON_TZ=Europe/Vienna 0 3 * * *",
+                "takes no time zone: give five",
+            ),
+            ("TZ=UTC 0 3 * * *", "takes no time zone: "),
+            (
+                "0 0 31 2 *",
+                "not a cron line that ever comes true; give five",
+            ),
+        ] {
+            let timing = Timing {
+                schedule: line.to_owned(),
+                ..Timing::default()
+            };
+            let mut faults = Faults::new();
+            timing.check(DateTime::UNIX_EPOCH, &mut faults);
+            let told = faults.to_string();
+            assert!(told.contains(part), "{line}: {told}");
+        }
     }
 }

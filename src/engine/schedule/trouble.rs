@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::plan::delta;
-use crate::base::{Entropy, backoff};
+use crate::base::{Entropy, Rfc3339, backoff};
 use crate::engine::error::EngineError;
 use crate::vault::Data;
 use crate::vault::failure::chain;
@@ -56,9 +56,9 @@ impl Trouble {
     /// Shows it in an answer.
     pub(crate) fn show(&self, data: &mut Data) {
         data.insert("rotation_failures".to_owned(), json!(self.failures));
-        data.insert("failing_since".to_owned(), json!(self.since));
+        data.insert("failing_since".to_owned(), json!(Rfc3339(self.since)));
         data.insert("last_error".to_owned(), json!(self.error));
-        data.insert("next_try".to_owned(), json!(self.next_try));
+        data.insert("next_try".to_owned(), json!(Rfc3339(self.next_try)));
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::entry::StaticRoleEntry;
 use super::summary;
 use super::write::{load, name};
+use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::framework::Call;
@@ -26,7 +27,8 @@ pub(super) async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Respo
             |trouble| {
                 format!(
                     "failed and is tried again at {}: {}",
-                    trouble.next_try, trouble.error
+                    Rfc3339(trouble.next_try),
+                    trouble.error
                 )
             },
         ),
@@ -49,10 +51,10 @@ fn credential(entry: &StaticRoleEntry, now: DateTime<Utc>) -> Option<Data> {
         "client_id": entry.client_id,
         "client_secret": current.client_secret.expose(),
         "organization_id": entry.organization_id,
-        "last_rotated": entry.last_rotated,
-        "next_rotation": next_rotation,
+        "last_rotated": entry.last_rotated.map(Rfc3339),
+        "next_rotation": next_rotation.map(Rfc3339),
         "ttl": ttl,
-        "client_secret_expires_at": current.expires_at,
+        "client_secret_expires_at": current.expires_at.map(Rfc3339),
     });
     match value {
         Value::Object(data) => Some(data),

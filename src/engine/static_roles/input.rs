@@ -81,9 +81,8 @@ impl Input {
         apply(&mut options, fields, faults);
         check(&options, now, faults);
         let client_secret = fields
-            .text("client_secret")
-            .map(|text| Sensitive::new(text.trim().to_owned()))
-            .filter(|secret| !secret.is_empty());
+            .filled("client_secret", faults)
+            .map(|text| Sensitive::new(text.to_owned()));
         let has_one = client_secret.is_some() || stored.is_some_and(|role| role.current.is_some());
         if options.rotation_mode == Mode::Own && !has_one {
             faults.add("client_secret", "is needed for rotation_mode=self");
@@ -110,6 +109,9 @@ fn client_id(
     stored: Option<&StaticRoleEntry>,
     faults: &mut Faults,
 ) -> Option<ClientId> {
+    if fields.text("client_id").is_some() && fields.filled("client_id", faults).is_none() {
+        return None;
+    }
     let given = id("client_id", fields, faults);
     match (given, stored) {
         (Given::Is(given), Some(role)) if given != role.client_id => {

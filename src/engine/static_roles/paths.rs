@@ -19,7 +19,8 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
             )
             .display(Display::operation(OPERATION_PREFIX, "list", "static-roles"))
             .fields(Page::fields())
-            .on(Operation::List, list_roles),
+            .on(Operation::List, list_roles)
+            .summary(Operation::List, "List the static roles."),
         static_role(),
         static_creds(),
         rotate_role(),
@@ -41,6 +42,12 @@ fn static_role() -> Path<Engine> {
         .on(Operation::Read, read)
         .on_write(write::write)
         .on(Operation::Delete, delete::delete)
+        .summary(Operation::Read, "Read a static role.")
+        .summary_of_write("Create or update a static role.")
+        .summary(
+            Operation::Delete,
+            "Delete a static role; its service account stays.",
+        )
         .writes_forwarded()
 }
 
@@ -100,6 +107,7 @@ fn rotate_role() -> Path<Engine> {
                 .default(false),
         )
         .on(Operation::Update, rotate::rotate)
+        .summary(Operation::Update, "Rotate a static role now.")
         .forwarded()
 }
 

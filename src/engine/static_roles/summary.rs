@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::{Mode, StaticRoleEntry};
-use crate::base::Counted;
+use crate::base::{Counted, Rfc3339};
 use crate::engine::Engine;
 use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
@@ -33,14 +33,14 @@ pub(super) fn shown(entry: &StaticRoleEntry) -> Data {
         trouble.show(&mut data);
     }
     if let Some(missed) = entry.missed_window {
-        data.insert("missed_window".to_owned(), json!(missed));
+        data.insert("missed_window".to_owned(), json!(Rfc3339(missed)));
     }
     let retiring = entry.renewal.retiring.iter().map(|each| {
         json!({
             "id": each.id,
-            "replaced_at": each.since,
+            "replaced_at": Rfc3339(each.since),
             "in_use": each.in_use,
-            "removed_by": each.since + options.overlap * 2,
+            "removed_by": Rfc3339(each.since + options.overlap * 2),
         })
     });
     data.insert("previous_secrets".to_owned(), retiring.collect());
@@ -50,9 +50,9 @@ pub(super) fn shown(entry: &StaticRoleEntry) -> Data {
 /// The times of a role's rotations.
 pub(super) fn rotated(entry: &StaticRoleEntry) -> Data {
     let value = json!({
-        "last_rotated": entry.last_rotated,
-        "next_rotation": entry.due(),
-        "client_secret_expires_at": entry.expires_at(),
+        "last_rotated": entry.last_rotated.map(Rfc3339),
+        "next_rotation": entry.due().map(Rfc3339),
+        "client_secret_expires_at": entry.expires_at().map(Rfc3339),
     });
     match value {
         Value::Object(data) => data,
@@ -71,14 +71,15 @@ pub(super) async fn warnings(
         warnings.push(format!(
             "rotation has failed {} since {} and is tried again at {}: {}",
             Counted(trouble.failures, "time"),
-            trouble.since,
-            trouble.next_try,
+            Rfc3339(trouble.since),
+            Rfc3339(trouble.next_try),
             trouble.error
         ));
     }
     if let Some(missed) = entry.missed_window {
         warnings.push(format!(
-            "the rotation of {missed} missed its window and waits for the next one"
+            "the rotation of {} missed its window and waits for the next one",
+            Rfc3339(missed)
         ));
     }
     let in_use = entry.renewal.retiring.iter().filter(|each| each.in_use);
@@ -86,7 +87,7 @@ pub(super) async fn warnings(
         format!(
             "the replaced secret {} is still in use; it is removed by {}",
             each.id,
-            each.since + entry.options.overlap * 2
+            Rfc3339(each.since + entry.options.overlap * 2)
         )
     }));
     let remedy = match entry.options.rotation_mode {
@@ -95,7 +96,8 @@ pub(super) async fn warnings(
     };
     if let Some(lost) = entry.lost {
         warnings.push(format!(
-            "the client_secret was deleted in Atlas, as was noticed at {lost}: {remedy}"
+            "the client_secret was deleted in Atlas, as was noticed at {}: {remedy}",
+            Rfc3339(lost)
         ));
         return warnings;
     }
@@ -122,7 +124,7 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
             "name": brief.name,
             "failures": trouble.failures,
             "last_error": trouble.error,
-            "next_try": trouble.next_try,
+            "next_try": Rfc3339(trouble.next_try),
         }))
     });
     let held = deletions_held(engine).await?;
@@ -136,7 +138,7 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
     Ok(json!({
         "roles": roles.count(),
         "being_removed": briefs.values().filter(|brief| brief.leaving).count(),
-        "next_rotation": next,
+        "next_rotation": next.map(Rfc3339),
         "failing": failing.clone().count(),
         "failing_roles": failing.take(MOST_LISTED).collect::<Vec<Value>>(),
         "expiring_roles": ending.map(|brief| brief.name.as_str()).take(MOST_LISTED).collect::<Vec<&str>>(),

@@ -11,6 +11,7 @@ use super::entry::StaticRoleEntry;
 use super::index::Brief;
 use super::record::RoleRecord;
 use crate::atlas::{Atlas, ClientId, Patience, Priority, SecretState};
+use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{
     Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, prove, renew,
@@ -119,7 +120,7 @@ async fn pass_over_missed(record: &mut RoleRecord, now: DateTime<Utc>) -> Result
     {
         return Ok(());
     }
-    tracing::warn!(role = record.name, %due, "a rotation missed its window and waits for the next");
+    tracing::warn!(role = record.name, due = %Rfc3339(due), "a rotation missed its window and waits for the next");
     record.entry.missed_window = Some(due);
     record.entry.next_rotation = next;
     record.store().await

@@ -165,7 +165,7 @@ async fn times_that_do_not_go_together_are_refused() {
         ),
         (
             json!({"rotation_schedule": "0 0 * *"}),
-            "rotation_schedule: not a cron line",
+            "rotation_schedule: has 4 fields",
         ),
         (
             json!({"rotation_schedule": daily, "rotation_window": 59}),

@@ -1,0 +1,66 @@
+//! What a role's writer should know although the role is stored: for the answer to the write and for
+//! `check/<role>`.
+
+use super::atlas_role;
+use super::entry::RoleEntry;
+use super::grant::Grant;
+
+/// Everything about the role that works but is seldom meant.
+pub(crate) fn warnings(role: &RoleEntry) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let both = !role.organization_id.is_empty() && !role.project_id.is_empty();
+    if !role.project_roles.is_empty() && !both {
+        warnings.push(
+            "project_roles has no effect without both organization_id and project_id".to_owned(),
+        );
+    }
+    let assigned = role.project_assignments.values().flatten();
+    let names = role.roles.iter().chain(&role.project_roles).chain(assigned);
+    warnings.extend(atlas_role::warnings(names));
+    if Grant::of_stored(role).is_ok_and(|grant| grant.access_list.admits_everybody()) {
+        warnings.push(
+            "the access list admits every address: credentials of this role can be used from \
+             anywhere"
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warned(addresses: &[&str], networks: &[&str]) -> bool {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let role = RoleEntry {
+            organization_id: "5cf5a45a9ccf6400e60981b7".to_owned(),
+            roles: texts(&["ORG_MEMBER"]),
+            ip_addresses: texts(addresses),
+            cidr_blocks: texts(networks),
+            ..RoleEntry::default()
+        };
+        let warnings = warnings(&role);
+        assert!(warnings.len() < 2, "{warnings:?}");
+        warnings.iter().any(|text| text.contains("every address"))
+    }
+
+    #[test]
+    fn every_way_to_write_all_addresses_is_warned_of() {
+        for addresses in [["0.0.0.0"], ["::"], ["0:0:0:0:0:0:0:0"]] {
+            assert!(warned(&addresses, &[]), "{addresses:?}");
+        }
+        for networks in [
+            &["0.0.0.0/0"][..],
+            &["::/0"],
+            &["10.0.0.0/8", "0.0.0.0/0"],
+            &["0.0.0.0/1", "128.0.0.0/1"],
+            &["::ffff:0.0.0.0/96"],
+        ] {
+            assert!(warned(&[], networks), "{networks:?}");
+        }
+        assert!(!warned(&["192.0.2.1"], &["10.0.0.0/8", "2001:db8::/32"]));
+        assert!(!warned(&[], &["0.0.0.0/1"]));
+        assert!(!warned(&[], &[]), "a role without a list was meant so");
+    }
+}
