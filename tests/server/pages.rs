@@ -24,6 +24,7 @@ const RUN: &[(&str, usize)] = &[
     ("docs/operations.md", 2),
     ("docs/policies.md", 1),
     ("docs/runbook.md", 0),
+    ("docs/terraform.md", 1),
     ("docs/uninstall.md", 0),
 ];
 
