@@ -19,6 +19,7 @@ use super::call::{Call, Manner, Patience};
 use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::lesson::Lesson;
 use super::limiter::{Limiter, Queue, Ticket};
+use super::origin::Origin;
 use super::retry::{self, Failure, Tries};
 use super::settings::{Credential, Settings, SettingsError};
 use super::sign_in::SignIn;
@@ -129,6 +130,12 @@ impl Atlas {
             gone: gone.clone(),
             ..self.clone()
         }
+    }
+
+    /// Where everything goes that this client sends.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        self.inner.transport.origin()
     }
 
     /// The cache of the client's own access token, if it signs in with one.

@@ -22,6 +22,7 @@ mod limiter;
 mod nonces;
 mod oauth;
 mod organizations;
+mod origin;
 mod paging;
 mod retry;
 mod rights;
@@ -42,6 +43,7 @@ pub use ids::{ApiKeyId, ClientId, Hours, IdError, Level, OrgId, ProjectId, Secre
 pub use limiter::{Priority, Queue};
 pub use oauth::AccessToken;
 pub use organizations::{Caller, CallerKey, Organization, OrganizationSettings, Project};
+pub use origin::Origin;
 pub use rights::Lack;
 pub use service_accounts::{
     AccountProject, CreatedSecret, CreatedServiceAccount, MOST_SECRETS, NewServiceAccount,

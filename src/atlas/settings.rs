@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use http::HeaderValue;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use url::{Host, Url};
 
 use crate::base::Sensitive;
@@ -92,13 +94,15 @@ impl fmt::Display for ApiVersion {
 
 /// One or more certificates in PEM form that are trusted beside the platform's.
 #[derive(Debug, Clone)]
-pub struct Pem(Vec<reqwest::Certificate>);
+pub struct Pem(Vec<CertificateDer<'static>>);
 
 impl FromStr for Pem {
     type Err = SettingsError;
 
     fn from_str(text: &str) -> Result<Self, SettingsError> {
-        match reqwest::Certificate::from_pem_bundle(text.as_bytes()) {
+        let sections = CertificateDer::pem_slice_iter(text.as_bytes());
+        let certificates: Result<Vec<_>, _> = sections.collect();
+        match certificates {
             Ok(certificates) if !certificates.is_empty() => Ok(Self(certificates)),
             _ => Err(SettingsError::CaCertificate),
         }
@@ -106,8 +110,18 @@ impl FromStr for Pem {
 }
 
 impl Pem {
-    pub(super) fn certificates(&self) -> &[reqwest::Certificate] {
-        &self.0
+    pub(super) fn certificates(&self) -> Result<Vec<reqwest::Certificate>, SettingsError> {
+        let read = self.0.iter().map(|der| reqwest::Certificate::from_der(der));
+        read.collect::<Result<_, _>>()
+            .map_err(|_| SettingsError::CaCertificate)
+    }
+
+    /// Whether a certificate is among these that is not among the others: whoever holds its key
+    /// could be taken for Atlas from now on.
+    #[must_use]
+    pub fn adds_to(&self, others: Option<&Self>) -> bool {
+        let known = |der| others.is_some_and(|others| others.0.contains(der));
+        !self.0.iter().all(known)
     }
 }
 

@@ -12,6 +12,7 @@ use url::{Position, Url};
 use zeroize::Zeroizing;
 
 use super::error::TransportFault;
+use super::origin::Origin;
 use super::settings::{Settings, SettingsError};
 
 /// The longest answer that is read. A page of 500 API keys is a tenth of it.
@@ -52,6 +53,7 @@ pub(super) struct Answer {
 pub(super) struct Transport {
     http: reqwest::Client,
     base: Url,
+    origin: Origin,
     request_timeout: Duration,
 }
 
@@ -71,7 +73,7 @@ impl Transport {
             // and no proxy shall see a credential in clear.
             builder = builder.tls_certs_only([]).no_proxy();
         } else if let Some(pem) = &settings.ca_certificate {
-            builder = builder.tls_certs_merge(pem.certificates().iter().cloned());
+            builder = builder.tls_certs_merge(pem.certificates()?);
         }
         let http = builder
             .build()
@@ -79,8 +81,14 @@ impl Transport {
         Ok(Self {
             http,
             base: settings.base_url.clone(),
+            origin: Origin::of(&settings.base_url),
             request_timeout: settings.request_timeout,
         })
+    }
+
+    /// Where everything goes.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The full address of a path with its query, both percent-encoded already.

@@ -10,12 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::ConfigEntry;
 use super::error::EngineError;
+use super::origin::{BoundTo, Origins};
 use super::{keys, stored};
 use crate::atlas::{
     Atlas, AtlasError, ClientId, Level, OrgId, OrganizationSettings, Patience, ProjectId,
 };
 use crate::base::{Clock, Entropy};
-use crate::vault::Storage;
+use crate::vault::system_view::may_act;
+use crate::vault::{Storage, SystemView};
 
 /// Most projects whose organization is remembered; Atlas allows 250 in one organization.
 const MAX_REMEMBERED_PROJECTS: usize = 1_000;
@@ -24,6 +26,20 @@ const MAX_REMEMBERED_PROJECTS: usize = 1_000;
 const SETTINGS_KEPT: TimeDelta = TimeDelta::minutes(5);
 /// Most organizations whose settings are remembered; a credential belongs to one.
 const MAX_REMEMBERED_SETTINGS: usize = 16;
+
+/// The organization in which something is managed.
+pub(crate) struct Managing {
+    pub(crate) org: OrgId,
+    /// Whether it is known to be that one. Else finding nothing there proves nothing.
+    pub(crate) is_certain: bool,
+}
+
+/// Under which configuration something was made, as far as that was noted.
+#[derive(Clone, Copy)]
+pub(crate) struct MadeUnder<'a> {
+    pub(crate) bound: &'a BoundTo,
+    pub(crate) organization: Option<&'a OrgId>,
+}
 
 /// A client and what is known of its credential.
 pub(crate) struct Linked {
@@ -35,20 +51,36 @@ pub(crate) struct Linked {
     pub(crate) client_id: Option<ClientId>,
     /// Whether the credential is an Organization Owner, if that was seen when it was configured.
     pub(crate) organization_owner: Option<bool>,
+    /// Whether the configuration was not written since the origin of earlier entries was recorded.
+    pub(crate) is_legacy: bool,
+    /// What may go where.
+    origins: Arc<Origins>,
     settings: Mutex<HashMap<OrgId, (DateTime<Utc>, OrganizationSettings)>>,
     org_of_project: Mutex<HashMap<ProjectId, OrgId>>,
 }
 
 impl Linked {
-    pub(crate) fn new(atlas: Atlas, organization_id: Option<OrgId>) -> Self {
+    pub(crate) fn new(atlas: Atlas, organization_id: Option<OrgId>, origins: Arc<Origins>) -> Self {
         Self {
             atlas,
             organization_id,
             client_id: None,
             organization_owner: None,
+            is_legacy: false,
+            origins,
             settings: Mutex::default(),
             org_of_project: Mutex::default(),
         }
+    }
+
+    /// Whether what is stored may be sent, and looked for, where this client sends everything.
+    pub(crate) fn serves(&self, bound: &BoundTo) -> bool {
+        self.origins.admits(bound, self.atlas.origin())
+    }
+
+    /// Why it may not.
+    pub(crate) fn admit(&self, bound: &BoundTo) -> Result<(), EngineError> {
+        self.origins.admit(bound, self.atlas.origin())
     }
 
     fn remembered(&self) -> MutexGuard<'_, HashMap<ProjectId, OrgId>> {
@@ -108,23 +140,41 @@ impl Linked {
 
     /// The organization in which a credential is managed that was made in `project`, or nobody
     /// knows where. A project may be gone while what was made in it is not: that belongs to the
-    /// organization.
+    /// organization. Then it is the credential's own, which may be another by now: `made` says whether
+    /// it is proof where that organization does not know it.
     pub(crate) async fn managing_organization(
         &self,
         project: Option<&ProjectId>,
+        made: MadeUnder<'_>,
         patience: Patience,
-    ) -> Result<OrgId, EngineError> {
+    ) -> Result<Managing, EngineError> {
         if let Some(project) = project {
             let level = Level::Project(project.clone());
             match self.organization_of(&level, patience).await {
                 Err(error) if error.says_project_is_gone() => {}
                 outcome => {
                     let doing = format!("looking up the organization of project {project}");
-                    return outcome.map_err(|error| EngineError::atlas(&doing, error));
+                    let org = outcome.map_err(|error| EngineError::atlas(&doing, error))?;
+                    return Ok(Managing {
+                        org,
+                        is_certain: true,
+                    });
                 }
             }
         }
-        self.own_organization(patience).await
+        let org = self.own_organization(patience).await?;
+        let is_certain = self.is_of(&org, made);
+        Ok(Managing { org, is_certain })
+    }
+
+    /// Whether something was made under a configuration of this organization.
+    fn is_of(&self, org: &OrgId, made: MadeUnder<'_>) -> bool {
+        let legacy = self.origins.legacy_organization_id.as_ref();
+        let known = made
+            .organization
+            .or(legacy.filter(|_| made.bound.is_legacy()));
+        // Of a configuration that was never written since, it is the present one's.
+        known.map_or(self.is_legacy, |known| known == org)
     }
 
     /// The organization of the credential itself. A configuration that the Go engine wrote does not
@@ -147,10 +197,14 @@ impl Linked {
 /// Gives the client in use, making it when it is first needed.
 pub(crate) struct Connection {
     storage: Arc<dyn Storage>,
+    system: Arc<dyn SystemView>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// Cancelled once the mount is about to end.
     closing: CancellationToken,
+    /// Held while the origin of earlier entries is recorded: by the configuration of before, not by
+    /// one that is written meanwhile.
+    recording: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -159,20 +213,24 @@ struct State {
     /// Counts changes, so that a client made from what was read before one is not kept after it.
     generation: u64,
     linked: Option<Arc<Linked>>,
+    origins: Option<Arc<Origins>>,
 }
 
 impl Connection {
     pub(crate) fn new(
         storage: Arc<dyn Storage>,
+        system: Arc<dyn SystemView>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         closing: CancellationToken,
     ) -> Self {
         Self {
             storage,
+            system,
             clock,
             entropy,
             closing,
+            recording: tokio::sync::Mutex::default(),
             state: Mutex::default(),
         }
     }
@@ -191,7 +249,8 @@ impl Connection {
             state.generation
         };
         let entry: Option<ConfigEntry> = stored::load(&*self.storage, keys::CONFIG).await?;
-        let linked = Arc::new(self.link(&entry.ok_or(EngineError::NotConfigured)?)?);
+        let linked = self.link(&entry.ok_or(EngineError::NotConfigured)?).await?;
+        let linked = Arc::new(linked);
         let mut state = self.state();
         if state.generation == generation {
             // Two requests may have come here at once: the first one's client serves both.
@@ -200,18 +259,69 @@ impl Connection {
         Ok(linked)
     }
 
+    /// The client for something stored, if it may go where the configuration is now. For what is new,
+    /// or of the configuration itself, [`linked`](Self::linked) is enough.
+    pub(crate) async fn linked_to(&self, bound: &BoundTo) -> Result<Arc<Linked>, EngineError> {
+        let linked = self.linked().await?;
+        linked.admit(bound)?;
+        Ok(linked)
+    }
+
+    /// What may go where. Recorded when it is first asked for on a node that may write, from the
+    /// configuration that is stored then: so it is asked for before a configuration is written.
+    pub(crate) async fn origins(&self) -> Result<Arc<Origins>, EngineError> {
+        let _recording = self.recording.lock().await;
+        let generation = {
+            let state = self.state();
+            if let Some(origins) = &state.origins {
+                return Ok(Arc::clone(origins));
+            }
+            state.generation
+        };
+        let stored: Option<Origins> = stored::load(&*self.storage, keys::ORIGINS).await?;
+        let origins = if let Some(origins) = stored {
+            Arc::new(origins)
+        } else {
+            let config = self.storage.get(keys::CONFIG).await?;
+            let config = config.as_ref().map(|entry| entry.value.as_slice());
+            let origins = Arc::new(Origins::of_stored(config)?);
+            if !may_act(&*self.system).await? {
+                return Ok(origins);
+            }
+            stored::save(&*self.storage, keys::ORIGINS.to_owned(), &*origins, false).await?;
+            origins
+        };
+        let mut state = self.state();
+        if state.generation == generation {
+            state.origins = Some(Arc::clone(&origins));
+        }
+        Ok(origins)
+    }
+
+    /// Stores what may go where from now on. The caller has the configuration's turn.
+    pub(crate) async fn store_origins(&self, origins: Origins) -> Result<(), EngineError> {
+        let _recording = self.recording.lock().await;
+        let saved = stored::save(&*self.storage, keys::ORIGINS.to_owned(), &origins, false).await;
+        // Where the write failed, storage tells what there is.
+        self.reset();
+        saved
+    }
+
     /// A client of a configuration that need not be stored.
-    pub(crate) fn link(&self, entry: &ConfigEntry) -> Result<Linked, EngineError> {
+    pub(crate) async fn link(&self, entry: &ConfigEntry) -> Result<Linked, EngineError> {
+        let origins = self.origins().await?;
         let atlas = Atlas::new(
             &entry.settings()?,
             entry.credential()?,
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         )?;
+        origins.admit(&entry.origin, atlas.origin())?;
         let atlas = atlas.closing_with(self.closing.clone());
-        let mut linked = Linked::new(atlas, entry.organization_id.clone());
+        let mut linked = Linked::new(atlas, entry.organization_id.clone(), origins);
         linked.client_id.clone_from(&entry.client_id);
         linked.organization_owner = entry.organization_owner;
+        linked.is_legacy = entry.origin.is_legacy();
         Ok(linked)
     }
 
@@ -220,6 +330,7 @@ impl Connection {
         let mut state = self.state();
         state.generation += 1;
         state.linked = None;
+        state.origins = None;
     }
 
     /// Replaces the client by one whose configuration has just been stored, and gives back the one

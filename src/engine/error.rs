@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::renewal::RenewalError;
-use crate::atlas::{AtlasError, ClientId, Lack, MOST_SECRETS, SecretId, SettingsError};
+use crate::atlas::{
+    AtlasError, ClientId, Lack, MOST_SECRETS, OrgId, Origin, SecretId, SettingsError,
+};
 use crate::base::Rfc3339;
 use crate::vault::failure::Failure;
 use crate::vault::{StorageError, SystemViewError};
@@ -64,6 +66,19 @@ pub(crate) enum EngineError {
     /// The configuration cannot be used.
     #[error("{}: {reason}", .0.field(), reason = .0)]
     Settings(#[from] SettingsError),
+    /// What is asked for belongs to an origin to which the configuration does not lead.
+    #[error(
+        "this belongs to {bound}, and this mount's configuration leads to {present}, where it is \
+         neither sent nor looked for: write the secret for {bound} to config with base_url={bound}; \
+         or, if what belongs there is reached at {present} now, carry it over with config/move \
+         (from={bound}, needs the sudo capability)"
+    )]
+    OtherOrigin {
+        /// Where it belongs.
+        bound: Origin,
+        /// Where the configuration leads.
+        present: Origin,
+    },
     /// Atlas refused the configured credential.
     #[error(
         "Atlas refused the configured credential: write a valid one to this mount's config path"
@@ -95,6 +110,19 @@ pub(crate) enum EngineError {
          config path"
     )]
     OrganizationUnknown,
+    /// What was made in a project cannot be told from what is gone.
+    #[error(
+        "project {project:?} is not seen by the configured credential, and organization \
+         {organization}, which does not know the credential that was made there, is not known to be \
+         the one it was made in: write a credential of its organization to this mount's config path; \
+         or see that it is gone in Atlas, then end the lease with lease revoke -force -prefix"
+    )]
+    ProjectOutOfSight {
+        /// The project; empty for none.
+        project: String,
+        /// Where it was looked for.
+        organization: OrgId,
+    },
     /// A create may have taken effect, but Atlas does not list what it made, or not yet.
     #[error("Atlas does not list it (yet)")]
     NotListedYet,
@@ -300,6 +328,8 @@ impl From<EngineError> for Failure {
             // The host knows its own words: the read-only text makes it forward the request.
             EngineError::Storage(StorageError::Refused(text)) => Self::HostText(text.clone()),
             EngineError::BrokenLease { .. }
+            | EngineError::OtherOrigin { .. }
+            | EngineError::ProjectOutOfSight { .. }
             | EngineError::Unreadable { .. }
             | EngineError::CredentialRefused(_)
             | EngineError::Atlas { .. }

@@ -22,6 +22,9 @@ pub(super) const STATIC_LEAVING: &str = "static-leaving/";
 /// The accounts kept for access tokens, one entry a role. Seal-wrapped: they hold secrets.
 pub(super) const TOKEN_ACCOUNTS: &str = "token-accounts/";
 
+/// Where entries without an origin belong, and what was carried where by `config/move`.
+pub(super) const ORIGINS: &str = "origins";
+
 /// The key of the mark by which this mount knows its own credentials in Atlas.
 pub(super) const MARK: &str = "mark";
 

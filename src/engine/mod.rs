@@ -13,6 +13,9 @@ mod journal;
 mod keys;
 #[cfg(test)]
 mod lease_advice_tests;
+mod origin;
+#[cfg(test)]
+mod origin_tests;
 mod process;
 mod rate_waits;
 mod renewal;
@@ -100,6 +103,7 @@ impl Engine {
             system: Arc::clone(&mount.system),
             connection: Connection::new(
                 Arc::clone(&storage),
+                Arc::clone(&mount.system),
                 Arc::clone(&clock),
                 Arc::clone(&entropy),
                 mount.tasks.cancelled().clone(),
@@ -141,9 +145,18 @@ impl Engine {
             .ok_or(EngineError::CallerGone)
     }
 
+    /// The mount begins on this node. What cannot be recorded now is recorded before the first write.
+    async fn initialize(&self) -> Result<(), EngineError> {
+        if let Err(error) = self.connection.origins().await {
+            let error = crate::vault::failure::chain(&error);
+            tracing::warn!(error, "the origin of earlier entries is not recorded yet");
+        }
+        Ok(())
+    }
+
     /// Another node changed this key.
     fn invalidate(&self, key: &str) {
-        if key == keys::CONFIG {
+        if key == keys::CONFIG || key == keys::ORIGINS {
             self.connection.reset();
         } else if key.starts_with(keys::ISSUED) {
             self.journal.forget();
@@ -171,6 +184,7 @@ impl Engine {
             .into_iter()
             .fold(framework, Framework::secret)
             .wal(journal::GO_WAL_KIND, journal::take_over_go_entry)
+            .on_initialize(|engine: Arc<Self>| async move { engine.initialize().await })
             .periodic(background::tick)
             .on_invalidate(|engine, key| async move { engine.invalidate(&key) })
             .special(SpecialPaths {
@@ -183,6 +197,7 @@ impl Engine {
                 ]
                 .map(ToOwned::to_owned)
                 .into(),
+                root: vec![config::MOVE_PATH.to_owned()],
                 ..SpecialPaths::default()
             })
     }

@@ -136,6 +136,14 @@ impl TestMount {
         (self.backend, self.tasks) = (backend, tasks);
     }
 
+    /// This engine starts on what an earlier one left in storage: this configuration, and whatever
+    /// else is there by now.
+    pub(crate) async fn take_over(&mut self, config: Value) {
+        self.storage.unplant("origins");
+        self.storage.plant("config", config.to_string().as_bytes());
+        self.restart().await;
+    }
+
     /// Asks anything.
     pub(crate) async fn ask(&self, operation: Operation, path: &str, data: Value) -> Outcome {
         self.backend.handle(request(operation, path, data)).await
@@ -200,6 +208,25 @@ impl TestMount {
         let mut request = request(operation, "creds/role", json!({}));
         request.secret = Some(secret.clone());
         self.backend.handle(request).await
+    }
+
+    /// A lease as the Go engine left it, of a key of an organization, or of a project alone.
+    pub(crate) fn go_lease(&self, key: &str, org: &str, project: &str) -> Secret {
+        let internal = json!({
+            "programmatic_api_key_id": key, "organization_id": org, "project_id": project,
+            "role": "reader", "secret_type": "programmatic_api_key",
+        });
+        let Value::Object(internal_data) = internal else {
+            unreachable!("it is an object");
+        };
+        Secret {
+            internal_data,
+            ttl: Duration::from_hours(1),
+            max_ttl: Duration::from_hours(2),
+            renewable: true,
+            increment: Duration::ZERO,
+            issue_time: Some(self.now()),
+        }
     }
 
     /// The host's tick.
@@ -302,6 +329,29 @@ impl Atlas {
             "private_key": key.private_key,
             "base_url": self.running.api(),
         })
+    }
+
+    /// Another Atlas, at another address, that knows nothing of this one.
+    pub(crate) async fn another() -> Self {
+        Self::start().await
+    }
+
+    /// Where it is reached.
+    pub(crate) fn address(&self) -> &str {
+        self.running.api()
+    }
+
+    /// How many requests came, challenges included.
+    pub(crate) async fn request_count(&self) -> u64 {
+        let requests = self.control("GET", "/requests", Value::Null).await;
+        requests["count"].as_u64().expect("a count")
+    }
+
+    /// The same for a mount that was configured for another organization.
+    pub(crate) fn key_and_organization(&self) -> Value {
+        let mut config = self.key_config();
+        config["organization_id"] = json!(self.org());
+        config
     }
 
     /// The seed's service account and its secret.

@@ -251,6 +251,7 @@ async fn a_changed_configuration_counts_once_it_is_told() {
     let new = Atlas::start().await;
     let mut entry = new.config();
     entry["organization_id"] = new.org().into();
+    entry["origin"] = new.address().into();
     mount.host.store.plant("config", entry.to_string());
     let project = json!({"project_id": new.project(), "roles": ["GROUP_READ_ONLY"]});
     mount.host.store.plant("roles/role", project.to_string());

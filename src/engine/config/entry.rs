@@ -10,11 +10,12 @@ use crate::atlas::{ClientId, Credential, OrgId, Pem, Settings, SettingsError};
 use crate::base::Sensitive;
 use crate::base::time::serde_go_nanos;
 use crate::engine::error::EngineError;
+use crate::engine::origin::{BoundTo, DEFAULT_ORIGIN};
 use crate::engine::roles::CredentialType;
 use crate::engine::stored::{null_as_default, plain_text};
 
 /// Default of `base_url`.
-pub(super) const DEFAULT_BASE_URL: &str = "https://cloud.mongodb.com";
+pub(super) const DEFAULT_BASE_URL: &str = DEFAULT_ORIGIN;
 /// Default of `api_version`.
 pub(super) const DEFAULT_API_VERSION: &str = "2025-03-12";
 /// Default of `request_timeout`.
@@ -58,6 +59,9 @@ pub(crate) struct ConfigEntry {
     /// Atlas's address, if not the default.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) base_url: String,
+    /// The origin that the secret was given for, whatever the address is now.
+    #[serde(skip_serializing_if = "BoundTo::is_legacy")]
+    pub(crate) origin: BoundTo,
     /// The API's version, if not the default.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) api_version: String,

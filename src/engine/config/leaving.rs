@@ -36,7 +36,7 @@ pub(super) async fn settle(
     if renewal.is_done() {
         return None;
     }
-    if before.client_id == entry.client_id {
+    if before.client_id == entry.client_id && new.serves(&before.origin) {
         entry.rotation.renewal.retiring = carried_over(renewal, engine.clock.now());
         return None;
     }
@@ -48,7 +48,7 @@ pub(super) async fn settle(
     if let Ok(old) = engine.connection.linked().await {
         remove(&mut record, &old, patience).await;
     }
-    if before.organization_id == entry.organization_id {
+    if before.organization_id == entry.organization_id && new.serves(&before.origin) {
         remove(&mut record, new, patience).await;
     }
     let left = secrets(&record.entry.rotation.renewal);

@@ -1,11 +1,19 @@
 //! The configuration: which credential this mount acts with, and where Atlas is.
 
+mod address;
+#[cfg(test)]
+mod address_tests;
+mod census;
+mod deletion;
 mod entry;
 mod leaving;
 #[cfg(test)]
 mod leaving_tests;
 pub(crate) mod paths;
 mod principal;
+mod relocation;
+#[cfg(test)]
+mod relocation_tests;
 mod rotate;
 mod rotate_entry;
 #[cfg(test)]
@@ -25,5 +33,6 @@ mod rotate_timing_tests;
 
 pub(crate) use entry::{ConfigEntry, UNVERIFIED};
 pub(crate) use paths::deletions_held;
+pub(crate) use relocation::MOVE_PATH;
 pub(crate) use rotate_record::Root;
 pub(crate) use rotate_tick::{rotation, run_due};

@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::{self, ConfigEntry, UNVERIFIED};
-use super::{leaving, rotate, rotate_tick};
+use super::{address, deletion, leaving, relocation, rotate, rotate_tick};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
-use crate::base::{Counted, Rfc3339, Sensitive};
+use crate::base::{Rfc3339, Sensitive};
 use crate::engine::account_use::{self, User};
 use crate::engine::check::identify;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
+use crate::engine::origin::Origins;
 use crate::engine::schedule::Timing;
 use crate::engine::status::is_unverified;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
@@ -47,12 +48,13 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
             .operation(Operation::Update, configure())
             .operation(
                 Operation::Delete,
-                PathOperation::new(delete)
+                PathOperation::new(deletion::delete)
                     .summary("Delete the configuration.")
                     .display(Display::operation("", "", "configuration")),
             )
             .writes_forwarded(),
         rotate::path(),
+        relocation::path(),
     ]
 }
 
@@ -117,7 +119,7 @@ fn fields() -> Vec<Field> {
     fields
 }
 
-async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
+pub(super) async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
     stored::load(&*engine.storage, keys::CONFIG).await
 }
 
@@ -148,13 +150,18 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let _turn = engine.root.turn(call.caller.deadline).await?;
+    // Recorded by what is stored until now.
+    let origins = engine.connection.origins().await?;
     let mut entry = load(&engine).await?.unwrap_or_default();
     let before = entry.clone();
     let mut faults = Faults::new();
     apply(&mut entry, &call.fields, &mut faults);
+    address::bind(&mut entry, &before, &origins, &call.fields, &mut faults);
+    let is_same = same_credential(&entry, &before, &origins);
     apply_rotation(
         &mut entry,
         &before,
+        is_same,
         &call.fields,
         engine.clock.now(),
         &mut faults,
@@ -168,7 +175,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     };
     // What was seen of an earlier credential says nothing of this one.
     entry.organization_owner = None;
-    let mut linked = engine.connection.link(&entry)?;
+    let mut linked = engine.connection.link(&entry).await?;
     let mut warnings = Vec::new();
     let patience = Patience {
         deadline: call.caller.deadline,
@@ -200,12 +207,14 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
                 .to_owned(),
         );
     }
-    if !same_credential(&entry, &before) {
+    if !is_same {
         warnings.extend(leaving::settle(&engine, &before, &mut entry, &linked, patience).await);
     }
+    address::remember_organization(&engine, &before, &entry, is_same, patience).await?;
     stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
     let old = engine.connection.replace(linked);
     engine.root.replaced(old.as_ref());
+    warnings.extend(address::settled(&engine, &before, &entry).await?);
     Ok((!warnings.is_empty()).then(|| Response {
         warnings,
         ..Response::default()
@@ -213,7 +222,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
 }
 
 /// Asks Atlas which organizations the credential sees: nothing is stored that does not work.
-async fn verify(
+pub(super) async fn verify(
     linked: &Linked,
     given: Option<&OrgId>,
     patience: Patience,
@@ -278,43 +287,6 @@ fn not_verified(error: AtlasError) -> EngineError {
     }
 }
 
-async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
-    let _turn = engine.root.turn(call.caller.deadline).await?;
-    if !call.fields.boolean("force").unwrap_or(false) {
-        let live = engine.journal.live().await?;
-        if live > 0 {
-            return Err(EngineError::BadInput(format!(
-                "{} issued here could not be revoked without a configuration: revoke their leases \
-                 first, or give force=true",
-                Counted(live, "live credential")
-            )));
-        }
-        let kept = engine.journal.kept().await?;
-        if kept > 0 {
-            return Err(EngineError::BadInput(format!(
-                "{}, kept in Atlas for roles of access tokens, could not be deleted without a \
-                 configuration: delete these roles and wait for the end of their tokens, or give \
-                 force=true",
-                Counted(kept, "service account")
-            )));
-        }
-        let half_made = engine.journal.half_made().await?;
-        if half_made > 0 {
-            return Err(EngineError::BadInput(format!(
-                "credentials that are being made, or half-made and still to be removed from Atlas, \
-                 need the configuration, {half_made} of them: try again later (making in status), or \
-                 give force=true"
-            )));
-        }
-        if let Some(entry) = load(&engine).await? {
-            leaving::refuse_while_needed(&engine, &entry).await?;
-        }
-    }
-    engine.storage.delete(keys::CONFIG).await?;
-    engine.connection.reset();
-    Ok(None)
-}
-
 /// Takes over what is given.
 fn apply(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
     apply_credential(entry, fields, faults);
@@ -340,6 +312,11 @@ fn apply(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
         }
         entry.request_timeout = timeout;
     }
+    check_settings(entry, faults);
+}
+
+/// Refuses what no client could be made from.
+pub(super) fn check_settings(entry: &ConfigEntry, faults: &mut Faults) {
     let settings = [
         Settings::base_url(entry.base_url()).err(),
         entry.api_version().parse::<ApiVersion>().err(),
@@ -351,9 +328,10 @@ fn apply(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
 }
 
 /// Whether two configurations sign in with the same credential: writing it again changes nothing.
-fn same_credential(one: &ConfigEntry, other: &ConfigEntry) -> bool {
+fn same_credential(one: &ConfigEntry, other: &ConfigEntry, origins: &Origins) -> bool {
     let parts = |entry: &ConfigEntry| (entry.public_key.clone(), entry.client_id.clone());
     parts(one) == parts(other)
+        && origins.home(&one.origin) == origins.home(&other.origin)
         && one.private_key.expose() == other.private_key.expose()
         && one.client_secret.expose() == other.client_secret.expose()
 }
@@ -362,6 +340,7 @@ fn same_credential(one: &ConfigEntry, other: &ConfigEntry) -> bool {
 fn apply_rotation(
     entry: &mut ConfigEntry,
     before: &ConfigEntry,
+    is_same: bool,
     fields: &Fields,
     now: DateTime<Utc>,
     faults: &mut Faults,
@@ -379,7 +358,7 @@ fn apply_rotation(
     }
     let same_timing = rotation.timing == before.rotation.timing
         && rotation.disable_automated_rotation == before.rotation.disable_automated_rotation;
-    if !same_credential(entry, before) {
+    if !is_same {
         entry.rotation.begin_anew(now);
     } else if !same_timing {
         entry.rotation.trouble = None;

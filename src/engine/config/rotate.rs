@@ -182,7 +182,7 @@ async fn renew_secret(
         engine.connection.reset();
     }
     outcome?;
-    record.take_up()
+    record.take_up().await
 }
 
 /// Removes replaced credentials and half-made ones, as far as they may go now.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::ConfigEntry;
 use crate::atlas::{ApiKeyId, ClientId, Hours, OrgId, SecretId};
+use crate::engine::origin::BoundTo;
 use crate::engine::renewal::{self, Renewal};
 use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
 
@@ -50,6 +51,9 @@ pub(crate) struct Removal {
     pub(crate) credential_type: RootType,
     /// Where it is managed.
     pub(crate) organization_id: OrgId,
+    /// Where it was made.
+    #[serde(default, skip_serializing_if = "BoundTo::is_legacy")]
+    pub(crate) origin: BoundTo,
     /// Unique description or name of one that was being made: finds it if its answer was lost.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) description: String,

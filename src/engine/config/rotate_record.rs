@@ -123,8 +123,10 @@ impl RootRecord {
 
     /// Lets new requests use the stored credential. The old client goes when the last request that
     /// holds it has ended.
-    pub(super) fn take_up(&mut self) -> Result<(), EngineError> {
-        let linked = self.engine.connection.link(&self.entry)?;
+    pub(super) async fn take_up(&mut self) -> Result<(), EngineError> {
+        let linked = self.engine.connection.link(&self.entry).await;
+        // Made by the next request then, from what is stored.
+        let linked = linked.inspect_err(|_| self.engine.connection.reset())?;
         let old = self.engine.connection.replace(linked);
         self.engine.root.replaced(old.as_ref());
         self.account = (self.entry.client_id.clone()).zip(self.entry.organization_id.clone());

@@ -9,6 +9,7 @@ use super::rotate_record::RootRecord;
 use crate::atlas::{AtlasError, Level, Patience};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
+use crate::engine::origin::BoundTo;
 use crate::engine::schedule::Trouble;
 
 /// Atlas's lists may lag behind a create. What is not listed this long after was never made.
@@ -19,12 +20,14 @@ impl Removal {
     pub(super) fn of_new(
         credential_type: RootType,
         organization_id: crate::atlas::OrgId,
+        origin: BoundTo,
         description: String,
         since: DateTime<Utc>,
     ) -> Self {
         Self {
             credential_type,
             organization_id,
+            origin,
             description,
             programmatic_api_key_id: None,
             public_key: String::new(),
@@ -36,12 +39,17 @@ impl Removal {
     }
 
     /// One that was replaced.
-    pub(super) fn of_old(made: Principal, public_key: String, since: DateTime<Utc>) -> Self {
+    pub(super) fn of_old(
+        made: Principal,
+        origin: BoundTo,
+        public_key: String,
+        since: DateTime<Utc>,
+    ) -> Self {
         let (kind, org) = match &made {
             Principal::ApiKey(org, _) => (RootType::ProgrammaticApiKey, org.clone()),
             Principal::ServiceAccount(org, _) => (RootType::ServiceAccount, org.clone()),
         };
-        let mut removal = Self::of_new(kind, org, String::new(), since);
+        let mut removal = Self::of_new(kind, org, origin, String::new(), since);
         removal.replaced = true;
         removal.public_key = public_key;
         removal.note(made);
@@ -81,7 +89,9 @@ pub(super) async fn settle(
             continue;
         }
         let waits = removal.trouble.as_ref().is_some_and(|t| t.next_try > now)
-            || (removal.replaced && old_in_use);
+            || (removal.replaced && old_in_use)
+            // Until the configuration is where it was made, or that was moved.
+            || !linked.serves(&removal.origin);
         let gone = if waits {
             Ok(false)
         } else {

@@ -19,6 +19,7 @@ use crate::atlas::{
 use crate::base::{Sensitive, base62};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
+use crate::engine::origin::BoundTo;
 use crate::engine::renewal::patiently;
 
 /// What an operator reads beside the account in Atlas.
@@ -53,11 +54,17 @@ pub(super) async fn succeed(
     let now = record.engine.clock.now();
     // Not in the form of what is issued: nobody may take it for a stray.
     let name = format!("mongodbatlas-root-{}", base62(&*record.engine.entropy, 20));
-    let planned = Removal::of_new(to, reach.org.clone(), name.clone(), now);
+    let planned = Removal::of_new(
+        to,
+        reach.org.clone(),
+        BoundTo::client(&linked),
+        name.clone(),
+        now,
+    );
     record.entry.rotation.removals.push(planned);
     record.store().await?;
     match prepare(record, &linked, &reach, &name, to, patience).await {
-        Ok(successor) => take_up(record, successor, &reach, &name).await,
+        Ok(successor) => take_up(record, &linked, successor, &reach, &name).await,
         Err(error) => Err(undo(record, &linked, &name, error, patience).await),
     }
 }
@@ -127,7 +134,7 @@ async fn prepare(
     give_reach(linked, reach, &made, patience).await?;
     let mut entry = record.entry.clone();
     put_into(&mut entry, &successor);
-    let new = record.engine.connection.link(&entry)?;
+    let new = record.engine.connection.link(&entry).await?;
     let may_pass =
         |error: &AtlasError| error.is_unauthenticated() || error.says_address_is_not_listed();
     let seen = patiently(&record.engine, patience, may_pass, || {
@@ -277,6 +284,7 @@ fn planned(record: &mut RootRecord, name: &str, change: impl FnOnce(&mut Removal
 /// One write makes the new credential the configuration's and the old one a thing to be removed.
 async fn take_up(
     record: &mut RootRecord,
+    linked: &Linked,
     successor: Successor,
     reach: &Reach,
     name: &str,
@@ -288,7 +296,12 @@ async fn take_up(
     let removals = &mut record.entry.rotation.removals;
     removals.retain(|each| each.description != name);
     let old = Principal::ApiKey(reach.org.clone(), reach.key.clone());
-    removals.push(Removal::of_old(old, public_key, now));
+    removals.push(Removal::of_old(
+        old,
+        BoundTo::client(linked),
+        public_key,
+        now,
+    ));
     record.note_success(now);
     if let Err(error) = record.store().await {
         // Whether it was stored is not known, so both credentials are left alone: the tick reads
@@ -296,7 +309,7 @@ async fn take_up(
         record.engine.connection.reset();
         return Err(error);
     }
-    record.take_up()
+    record.take_up().await
 }
 
 /// Removes what was made. The error stays the one that led here.

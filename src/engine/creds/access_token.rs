@@ -54,10 +54,12 @@ pub(super) async fn issue(
     call: &Call,
 ) -> Result<Response, EngineError> {
     let patience = patience(call);
-    let linked = engine.connection.linked().await?;
     let mut healed = false;
     loop {
         let reserved = reserve(engine, name, role, call, patience).await?;
+        // The configuration may have changed while the account was made.
+        let origin = &reserved.account.origin;
+        let linked = engine.connection.linked_to(origin).await?;
         let error = match mint(engine, &linked, &reserved, call, patience).await {
             Ok(token) => return finish(engine, &linked, role, call, reserved, token).await,
             Err(error) => error,
@@ -125,6 +127,8 @@ async fn reserve(
             client_id: account.client_id.clone(),
             secret_id: secret.id.clone(),
         }),
+        config_organization_id: None,
+        origin: account.origin.clone(),
         display_name: call.display_name.clone(),
         entity_id: call.entity_id.clone(),
         issued_at: now,
@@ -291,7 +295,7 @@ fn answer(reserved: &Reserved, token: &AccessToken, lease: Lease) -> Response {
         ("client_id".to_owned(), client_id.clone()),
     ]);
     // Only who shows the token can revoke it; the host seals what it keeps of a lease.
-    let internal = Data::from_iter([
+    let mut internal = Data::from_iter([
         ("access_token".to_owned(), json!(token.value.expose())),
         ("expires_at".to_owned(), expires_at),
         ("client_id".to_owned(), client_id),
@@ -299,5 +303,6 @@ fn answer(reserved: &Reserved, token: &AccessToken, lease: Lease) -> Response {
         ("role".to_owned(), json!(reserved.entry.role)),
         ("journal_id".to_owned(), json!(reserved.id)),
     ]);
+    reserved.entry.origin.put_into(&mut internal);
     lease.answer(CredentialType::AccessToken.name(), data, internal)
 }

@@ -152,7 +152,7 @@ async fn a_token_is_revoked_without_its_role() {
     assert_eq!(live_tokens(&mount).await, 0);
     ticks(&mount, 1, MINUTE).await;
     assert_eq!(kept(&mount).await, Vec::<String>::new());
-    assert_eq!(mount.storage.keys(), ["config", "mark"]);
+    assert_eq!(mount.storage.keys(), ["config", "mark", "origins"]);
 }
 
 #[tokio::test]

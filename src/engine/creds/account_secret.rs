@@ -180,6 +180,7 @@ fn answer(draft: &Draft, seen: &ServiceAccount, secret: &CreatedSecret, org: &Or
         ("role".to_owned(), json!(draft.entry.role)),
         ("journal_id".to_owned(), json!(draft.id)),
     ]);
+    draft.entry.origin.put_into(&mut internal);
     if let Level::Project(project) = &draft.grant.level {
         data.insert("project_id".to_owned(), json!(project));
         internal.insert("project_id".to_owned(), json!(project));

@@ -73,7 +73,7 @@ fn answer(draft: &Draft, key: &CreatedApiKey, org: &OrgId) -> Response {
         data.insert("project_id".to_owned(), json!(project));
     }
     // The keys of the Go engine, so that it can revoke leases issued here; and ours.
-    let internal = Data::from_iter([
+    let mut internal = Data::from_iter([
         ("programmatic_api_key_id".to_owned(), json!(key.id)),
         ("organization_id".to_owned(), json!(org)),
         (
@@ -83,6 +83,7 @@ fn answer(draft: &Draft, key: &CreatedApiKey, org: &OrgId) -> Response {
         ("role".to_owned(), json!(draft.entry.role)),
         ("journal_id".to_owned(), json!(draft.id)),
     ]);
+    draft.entry.origin.put_into(&mut internal);
     let lease = Lease {
         ttl: draft.life.ttl,
         max_ttl: draft.life.max_ttl,

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry, JournalId, Part, SecretPart, Stage};
+use crate::engine::origin::BoundTo;
 use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName};
 use crate::engine::turns::Turn;
 use crate::framework::Call;
@@ -133,6 +134,11 @@ impl Draft {
             public_key: None,
             client_id: None,
             part: grant.account.clone().map(SecretPart::of).map(Part::Secret),
+            config_organization_id: match &grant.level {
+                Level::Org(_) => None,
+                Level::Project(_) => linked.organization_id.clone(),
+            },
+            origin: BoundTo::client(&linked),
             display_name: call.display_name.clone(),
             entity_id: call.entity_id.clone(),
             issued_at: now,

@@ -3,9 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::atlas::{
-    AtlasError, ClientId, Deletion, Level, Patience, SecretId, SecretState, ServiceAccount,
+    AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, SecretId, SecretState,
+    ServiceAccount,
 };
-use crate::engine::connection::Linked;
+use crate::engine::connection::{Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, JournalId, Made, Part, SecretPart};
 use crate::engine::roles::CredentialType;
@@ -71,21 +72,52 @@ pub(crate) async fn find(
             error,
         )
     };
-    let org = match &entry.organization_id {
-        Some(org) => org.clone(),
+    let Managing { org, is_certain } = match &entry.organization_id {
+        Some(org) => Managing {
+            org: org.clone(),
+            is_certain: true,
+        },
         None => {
             linked
-                .managing_organization(entry.project_id.as_ref(), patience)
+                .managing_organization(entry.project_id.as_ref(), made_under(entry), patience)
                 .await?
         }
     };
+    let found = find_described(linked, entry, &org, patience).await;
+    let found = found.map_err(looking)?;
+    if found.is_empty() && !is_certain {
+        return Err(out_of_sight(entry.project_id.as_ref(), org));
+    }
+    Ok(found)
+}
+
+fn made_under(entry: &JournalEntry) -> MadeUnder<'_> {
+    MadeUnder {
+        bound: &entry.origin,
+        organization: entry.config_organization_id.as_ref(),
+    }
+}
+
+fn out_of_sight(project: Option<&ProjectId>, organization: OrgId) -> EngineError {
+    EngineError::ProjectOutOfSight {
+        project: project.map(ToString::to_string).unwrap_or_default(),
+        organization,
+    }
+}
+
+/// What has the entry's description in an organization.
+async fn find_described(
+    linked: &Linked,
+    entry: &JournalEntry,
+    org: &OrgId,
+    patience: Patience,
+) -> Result<Vec<Made>, AtlasError> {
     match entry.credential_type {
         CredentialType::ProgrammaticApiKey => {
             let keys = linked
                 .atlas
-                .find_org_api_keys_by_description(&org, &entry.description, patience)
-                .await
-                .map_err(looking)?;
+                .find_org_api_keys_by_description(org, &entry.description, patience)
+                .await?;
             Ok(keys
                 .into_iter()
                 .map(|key| Made::ApiKey(org.clone(), key.id))
@@ -96,8 +128,7 @@ pub(crate) async fn find(
             let accounts = linked
                 .atlas
                 .find_service_accounts_by_name(&level, &entry.description, patience)
-                .await
-                .map_err(looking)?;
+                .await?;
             let made = |client_id| Made::ServiceAccount(org.clone(), client_id);
             Ok(accounts
                 .into_iter()
@@ -124,7 +155,8 @@ async fn find_secret(
         return Ok(Vec::new());
     };
     let client_id = &sought.client_id;
-    let Some((level, account)) = find_account(linked, level, client_id, patience).await? else {
+    let Some((level, account)) = find_account(linked, entry, level, client_id, patience).await?
+    else {
         // With the account all its secrets are gone.
         return Ok(Vec::new());
     };
@@ -154,6 +186,7 @@ async fn find_secret(
 /// project was deleted, lives on in the organization.
 async fn find_account(
     linked: &Linked,
+    entry: &JournalEntry,
     level: Level,
     client_id: &ClientId,
     patience: Patience,
@@ -171,12 +204,16 @@ async fn find_account(
         Err(EngineError::atlas(&doing, error))
     };
     let is_gone = error.says_account_or_secret_is_gone();
-    let level = match level {
+    let (level, doubt) = match level {
         Level::Project(project) if is_gone || error.says_project_is_gone() => {
-            let org = linked
-                .managing_organization(Some(&project), patience)
+            let managing = linked
+                .managing_organization(Some(&project), made_under(entry), patience)
                 .await?;
-            Level::Org(org)
+            let doubt = out_of_sight(Some(&project), managing.org.clone());
+            (
+                Level::Org(managing.org),
+                Some(doubt).filter(|_| !managing.is_certain),
+            )
         }
         Level::Org(_) if is_gone => return Ok(None),
         Level::Org(_) | Level::Project(_) => return failed(error),
@@ -187,7 +224,7 @@ async fn find_account(
         .await
     {
         Ok(account) => Ok(Some((level, account))),
-        Err(error) if error.says_account_or_secret_is_gone() => Ok(None),
+        Err(error) if error.says_account_or_secret_is_gone() => doubt.map_or(Ok(None), Err),
         Err(error) => failed(error),
     }
 }

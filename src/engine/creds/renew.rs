@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::account_secret::unreadable;
 use super::life::Life;
-use super::revoke::{account_secret, level};
+use super::revoke::{account_secret, level, linked};
 use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
@@ -52,7 +52,7 @@ pub(super) async fn renew_account_secret(
 ) -> Result<Option<Response>, EngineError> {
     let (account, secret) = account_secret(&call)?;
     let level = level(&call)?;
-    let linked = engine.connection.linked().await?;
+    let linked = linked(&engine, &call).await?;
     let patience = Patience {
         deadline: call.caller.deadline,
         priority: Priority::Rotate,
@@ -81,11 +81,21 @@ fn limit(engine: &Engine, issued_at: DateTime<Utc>, end: Option<DateTime<Utc>>) 
     }
 }
 
+/// Refuses to extend what the configuration of now could not end. Without a configuration there is
+/// nothing to compare with.
+async fn refuse_elsewhere(engine: &Engine, call: &LeaseCall) -> Result<(), EngineError> {
+    match linked(engine, call).await {
+        Ok(_) | Err(EngineError::NotConfigured) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 async fn renew(
     engine: &Engine,
     call: LeaseCall,
     end: Option<DateTime<Utc>>,
 ) -> Result<Option<Response>, EngineError> {
+    refuse_elsewhere(engine, &call).await?;
     let missing = || EngineError::BrokenLease {
         field: "role",
         reason: "it is missing".to_owned(),

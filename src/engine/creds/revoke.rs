@@ -16,11 +16,12 @@ use std::sync::Arc;
 
 use super::removal::not_deleted;
 use super::remove;
-use crate::atlas::{ClientId, Level, OrgId, Patience, Priority, ProjectId, SecretId};
+use crate::atlas::{ClientId, Deletion, Level, OrgId, Patience, Priority, ProjectId, SecretId};
 use crate::engine::Engine;
-use crate::engine::connection::Linked;
+use crate::engine::connection::{Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalId, Made};
+use crate::engine::origin::BoundTo;
 use crate::framework::LeaseCall;
 
 /// Revokes an API key.
@@ -47,12 +48,28 @@ async fn revoke(
     call: &LeaseCall,
     made: impl FnOnce(OrgId) -> Made,
 ) -> Result<(), EngineError> {
-    let linked = engine.connection.linked().await?;
+    let linked = linked(engine, call).await?;
     let patience = patience(call);
-    let made = made(organization(&linked, call, patience).await?);
+    let Managing { org, is_certain } = organization(&linked, call, patience).await?;
+    let made = made(org.clone());
     let deletion = remove(&linked, &made, patience).await?;
+    if !is_certain && deletion == Deletion::AlreadyGone {
+        return Err(EngineError::ProjectOutOfSight {
+            project: call
+                .internal_text("project_id")
+                .unwrap_or_default()
+                .to_owned(),
+            organization: org,
+        });
+    }
     tracing::debug!(?made, ?deletion, "revoked");
     forget(engine, call).await
+}
+
+/// The client for a lease: at another origin than its own it would count as gone without being so.
+pub(super) async fn linked(engine: &Engine, call: &LeaseCall) -> Result<Arc<Linked>, EngineError> {
+    let bound = BoundTo::of_lease(call)?;
+    engine.connection.linked_to(&bound).await
 }
 
 pub(super) fn patience(call: &LeaseCall) -> Patience {
@@ -79,7 +96,7 @@ pub(super) async fn revoke_account_secret(
     let level = level(&call)?;
     // Leases of earlier versions do not name it where the account is managed in a project.
     let org: Option<OrgId> = internal(&call, "organization_id")?;
-    let linked = engine.connection.linked().await?;
+    let linked = linked(&engine, &call).await?;
     let deletion = linked
         .atlas
         .delete_secret_known_in(org.as_ref(), &level, &account, &secret, patience(&call))
@@ -111,13 +128,22 @@ async fn organization(
     linked: &Linked,
     call: &LeaseCall,
     patience: Patience,
-) -> Result<OrgId, EngineError> {
+) -> Result<Managing, EngineError> {
     if let Some(org) = internal(call, "organization_id")? {
-        return Ok(org);
+        return Ok(Managing {
+            org,
+            is_certain: true,
+        });
     }
     let project: ProjectId =
         internal(call, "project_id")?.ok_or_else(|| missing("organization_id"))?;
-    linked.managing_organization(Some(&project), patience).await
+    let made = MadeUnder {
+        bound: &BoundTo::of_lease(call)?,
+        organization: None,
+    };
+    linked
+        .managing_organization(Some(&project), made, patience)
+        .await
 }
 
 /// A value of the internal data; the Go engine stores an absent one as an empty text.

@@ -15,6 +15,7 @@ use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
+use crate::engine::origin::BoundTo;
 use crate::engine::roles::RoleName;
 use crate::framework::LeaseCall;
 
@@ -62,6 +63,7 @@ pub(super) async fn revoke_access_token(
     call: LeaseCall,
 ) -> Result<(), EngineError> {
     let token = Token::of(&call)?;
+    let bound = BoundTo::of_lease(&call)?;
     // The whole account goes, and the token with it: this may be the last that is asked of the mount.
     if engine.system.tainted().await? {
         dissolve(&engine, &token.role, patience(&call)).await?;
@@ -70,7 +72,9 @@ pub(super) async fn revoke_access_token(
     let accounts = TokenAccounts::load(&engine, &token.role).await?;
     let now = engine.clock.now();
     if let Some(account) = token.account(&accounts, now) {
-        let linked = engine.connection.linked().await?;
+        let linked = engine.connection.linked_to(&bound).await?;
+        // The account's secret is sent to sign in, the token to be revoked.
+        linked.admit(&account.origin)?;
         end(&linked, &token, account, patience(&call), now).await?;
     }
     forget(&engine, &call).await

@@ -114,7 +114,7 @@ fn answer(draft: &Draft, account: &CreatedServiceAccount, org: &OrgId) -> Respon
     if let Some(project) = &project {
         data.insert("project_id".to_owned(), json!(project));
     }
-    let internal = Data::from_iter([
+    let mut internal = Data::from_iter([
         ("client_id".to_owned(), json!(account.client_id)),
         ("client_secret_expires_at".to_owned(), expires_at),
         ("organization_id".to_owned(), json!(org)),
@@ -125,6 +125,7 @@ fn answer(draft: &Draft, account: &CreatedServiceAccount, org: &OrgId) -> Respon
         ("role".to_owned(), json!(draft.entry.role)),
         ("journal_id".to_owned(), json!(draft.id)),
     ]);
+    draft.entry.origin.put_into(&mut internal);
     let lease = Lease {
         ttl: draft.life.ttl,
         max_ttl: draft.life.max_ttl,

@@ -102,6 +102,10 @@ impl Comparison<'_> {
             let Some(entry) = self.engine.journal.entry(id).await? else {
                 continue;
             };
+            if !self.linked.serves(&entry.origin) {
+                report.not_compared += 1;
+                continue;
+            }
             match self.is_gone(&entry).await {
                 Some(true) if entry.stage == Stage::Live => {
                     report.missing.push((id.clone(), entry));

@@ -10,6 +10,7 @@ use super::mark::Mark;
 use crate::atlas::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
 use crate::base::random::to_base62;
 use crate::base::{Entropy, base62};
+use crate::engine::origin::BoundTo;
 use crate::engine::roles::CredentialType;
 
 /// Names a credential in the journal and, as the end of its description, in Atlas.
@@ -167,6 +168,13 @@ pub(crate) struct JournalEntry {
     /// Of a credential that is part of an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) part: Option<Part>,
+    /// The organization of the configuration that made it, if that knew it: where to look should its
+    /// project be out of sight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) config_organization_id: Option<OrgId>,
+    /// Where it was made; nobody looks for it elsewhere.
+    #[serde(default, skip_serializing_if = "BoundTo::is_legacy")]
+    pub(crate) origin: BoundTo,
     /// How the caller's token is shown to people.
     pub(crate) display_name: String,
     /// The caller's identity entity; empty for none.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::time::TurnedClock;
 use crate::base::{Clock as _, SystemEntropy, base62};
+use crate::engine::origin::BoundTo;
 use crate::engine::roles::CredentialType;
 
 fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, JournalEntry) {
@@ -20,6 +21,8 @@ fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
         public_key: Some(format!("public of {id}")),
         client_id: None,
         part: None,
+        config_organization_id: None,
+        origin: BoundTo::default(),
         display_name: String::new(),
         entity_id: String::new(),
         issued_at,

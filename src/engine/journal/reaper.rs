@@ -50,7 +50,7 @@ pub(super) async fn finish(
     if let Some(Part::Token { .. }) = entry.part {
         return journal.remove(id).await;
     }
-    let linked = engine.connection.linked().await?;
+    let linked = engine.connection.linked_to(&entry.origin).await?;
     let mut deleted = false;
     for made in find(&linked, &entry, patience).await? {
         deleted |= remove(&linked, &made, patience).await? == Deletion::Deleted;

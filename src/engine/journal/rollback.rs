@@ -16,6 +16,7 @@ use crate::atlas::{ApiKeyId, Deletion, OrgId, Patience, ProjectId};
 use crate::engine::Engine;
 use crate::engine::creds::{find, kept_account, remove};
 use crate::engine::error::EngineError;
+use crate::engine::origin::BoundTo;
 use crate::engine::roles::CredentialType;
 use crate::framework::RollbackCall;
 
@@ -115,7 +116,7 @@ async fn delete(
     entry: &JournalEntry,
     patience: Patience,
 ) -> Result<bool, EngineError> {
-    let linked = engine.connection.linked().await?;
+    let linked = engine.connection.linked_to(&entry.origin).await?;
     let mut deleted = false;
     for made in find(&linked, entry, patience).await? {
         deleted |= remove(&linked, &made, patience).await? == Deletion::Deleted;
@@ -160,6 +161,9 @@ pub(crate) async fn take_over_go_entry(
         public_key: None,
         client_id: None,
         part: None,
+        config_organization_id: None,
+        // Of before, like everything of the Go engine.
+        origin: BoundTo::default(),
         display_name: String::new(),
         entity_id: String::new(),
         issued_at: call.entry.created_at,
@@ -322,9 +326,8 @@ mod tests {
 
     #[tokio::test]
     async fn entries_of_the_go_engine_are_finished() {
-        let mount = TestMount::new().await;
-        let config = mount.atlas.key_config();
-        mount.storage.plant("config", config.to_string().as_bytes());
+        let mut mount = TestMount::new().await;
+        mount.take_over(mount.atlas.key_config()).await;
         let description = |name: &str| format!("vault-{name}-{}", base62(&SystemEntropy, 20));
         let [by_id, by_role, never] = ["a", "b", "c"].map(description);
         let key = mount.atlas.plant_key(&by_id).await;

@@ -112,7 +112,10 @@ async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<
             failures_in_a_row = 0;
             continue;
         };
-        failures_in_a_row += 1;
+        // What belongs to another origin is no outage of this one, and asks nobody anything.
+        if !matches!(error, EngineError::OtherOrigin { .. }) {
+            failures_in_a_row += 1;
+        }
         note(engine, sweep, id, &error);
         match Extent::of(&error) {
             Extent::Entry => engine.journal.index().failed(id, engine.clock.now()),

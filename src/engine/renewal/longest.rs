@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, timeout_at};
 
-use crate::atlas::{Atlas, Hours, OrgId, Patience};
+use crate::atlas::{Atlas, Hours, OrgId, Origin, Patience};
 
 /// Atlas allows five such reads a minute, for all who ask.
 const REMEMBERED_FOR: TimeDelta = TimeDelta::hours(1);
@@ -17,10 +17,10 @@ const ASKED_AGAIN_AFTER: TimeDelta = TimeDelta::minutes(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_REMEMBERED: usize = 100;
 
-/// What was answered for each organization.
+/// What was answered for each organization of an origin.
 #[derive(Default)]
 pub(crate) struct LongestSecrets {
-    by_org: Mutex<HashMap<OrgId, Answer>>,
+    by_org: Mutex<HashMap<(Origin, OrgId), Answer>>,
     /// Held while Atlas is asked, so that many who need the answer ask once.
     asking: tokio::sync::Mutex<()>,
 }
@@ -41,7 +41,10 @@ impl LongestSecrets {
         now: DateTime<Utc>,
         patience: Patience,
     ) -> Hours {
-        if let Some(answer) = self.known(org).filter(|answer| now < answer.good_until) {
+        if let Some(answer) = self
+            .known(atlas, org)
+            .filter(|answer| now < answer.good_until)
+        {
             return answer.longest;
         }
         let patience = Patience {
@@ -49,7 +52,7 @@ impl LongestSecrets {
             ..patience
         };
         let asking = timeout_at(patience.deadline, self.asking.lock()).await;
-        let known = self.known(org);
+        let known = self.known(atlas, org);
         match known.filter(|answer| asking.is_err() || now < answer.good_until) {
             Some(answer) => answer.longest,
             None if asking.is_err() => Hours::LONGEST_SECRET,
@@ -69,7 +72,7 @@ impl LongestSecrets {
             Ok(settings) => (settings.longest_secret, REMEMBERED_FOR),
             Err(error) => {
                 tracing::debug!(%org, %error, "the organization's longest secret lifetime is not known");
-                let told_last = self.known(org).map(|answer| answer.longest);
+                let told_last = self.known(atlas, org).map(|answer| answer.longest);
                 (told_last, ASKED_AGAIN_AFTER)
             }
         };
@@ -80,7 +83,7 @@ impl LongestSecrets {
         }
         let good_until = now + good_for;
         by_org.insert(
-            org.clone(),
+            (atlas.origin().clone(), org.clone()),
             Answer {
                 longest,
                 good_until,
@@ -89,11 +92,12 @@ impl LongestSecrets {
         longest
     }
 
-    fn known(&self, org: &OrgId) -> Option<Answer> {
-        self.locked().get(org).copied()
+    fn known(&self, atlas: &Atlas, org: &OrgId) -> Option<Answer> {
+        let key = (atlas.origin().clone(), org.clone());
+        self.locked().get(&key).copied()
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<OrgId, Answer>> {
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<(Origin, OrgId), Answer>> {
         self.by_org.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -88,7 +88,7 @@ async fn a_deleted_role_leaves_no_secret_that_is_listed_late() {
     for _ in 0..4 {
         pass(&mount, 1).await;
     }
-    assert_eq!(mount.storage.keys(), ["config"]);
+    assert_eq!(mount.storage.keys(), ["config", "origins"]);
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn a_deleted_role_leaves_a_persons_secret_alone() {
     pass(&mount, 1).await;
     let persons = persons["client_secret"].as_str().expect("a secret");
     assert!(mount.atlas.mints(&account.client_id, persons).await);
-    assert_eq!(mount.storage.keys(), ["config"]);
+    assert_eq!(mount.storage.keys(), ["config", "origins"]);
 }
 
 #[tokio::test]

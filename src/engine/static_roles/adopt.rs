@@ -10,6 +10,7 @@ use super::work;
 use crate::atlas::{Atlas, AtlasError, Hours, Level, OrgId, Patience, ProjectId, ServiceAccount};
 use crate::base::Sensitive;
 use crate::engine::error::EngineError;
+use crate::engine::origin::BoundTo;
 use crate::engine::renewal::{Held, Record as _, Renewal, RenewalError, account_error, prove};
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
@@ -18,6 +19,7 @@ use crate::vault::failure::chain;
 pub(super) struct Found {
     pub(super) organization_id: OrgId,
     pub(super) project_id: Option<ProjectId>,
+    pub(super) origin: BoundTo,
     /// The secret that was given, proved.
     pub(super) current: Option<Held>,
 }
@@ -33,6 +35,10 @@ pub(super) async fn adopt(
     let found = find(&engine, &input, None, patience).await?;
     let left = keys::static_leaving(&input.client_id);
     let earlier: Option<StaticRoleEntry> = stored::load(&*engine.storage, &left).await?;
+    if let Some(earlier) = &earlier {
+        // What is left there is looked for there, so it cannot be this role's to remove.
+        engine.connection.linked_to(&earlier.origin).await?;
+    }
     let mut record = RoleRecord {
         engine: Arc::clone(&engine),
         name,
@@ -41,6 +47,7 @@ pub(super) async fn adopt(
             client_id: input.client_id,
             organization_id: found.organization_id,
             project_id: found.project_id,
+            origin: found.origin,
             options: input.options,
             current: found.current,
             renewal: earlier.map_or_else(Renewal::default, |earlier| earlier.renewal),
@@ -127,7 +134,12 @@ pub(super) async fn find(
         .as_ref()
         .or_else(|| present.map(|held| &held.client_secret));
     let mode = input.options.rotation_mode;
-    let manager = Manager::of(engine, mode, &input.client_id, secret).await?;
+    let linked = match stored {
+        Some(role) => engine.connection.linked_to(&role.origin).await?,
+        None => engine.connection.linked().await?,
+    };
+    let origin = BoundTo::client(&linked);
+    let manager = Manager::of(linked, mode, &input.client_id, secret)?;
     if let Some(secret) = &input.client_secret {
         prove_given(&manager.atlas, input, secret, patience).await?;
     }
@@ -145,6 +157,7 @@ pub(super) async fn find(
             Level::Org(_) => None,
             Level::Project(project) => Some(project),
         },
+        origin,
         current: input.client_secret.clone().map(|secret| {
             let mut fitting = account
                 .secrets
@@ -226,7 +239,7 @@ pub(super) async fn check_lifetime(
 ) -> Result<(), EngineError> {
     let engine = &record.engine;
     let now = engine.clock.now();
-    let linked = engine.connection.linked().await?;
+    let linked = engine.connection.linked_to(&record.entry.origin).await?;
     let org = &record.entry.organization_id;
     let longest = engine
         .longest_secrets

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atlas::{ClientId, Hours, Level, OrgId, ProjectId};
 use crate::base::time::serde_go_nanos;
+use crate::engine::origin::BoundTo;
 use crate::engine::renewal::{self, Held, Renewal};
 use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
 
@@ -95,6 +96,9 @@ pub(crate) struct StaticRoleEntry {
     /// The project at which it is managed; without one that is the organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) project_id: Option<ProjectId>,
+    /// Where the account is, and where its secrets go.
+    #[serde(default, skip_serializing_if = "BoundTo::is_legacy")]
+    pub(crate) origin: BoundTo,
     /// What the user chose.
     #[serde(flatten)]
     pub(crate) options: Options,

@@ -69,13 +69,13 @@ impl RoleRecord {
     /// Signed in as whoever manages the account now.
     pub(super) async fn manager(&self) -> Result<Manager, EngineError> {
         let secret = self.entry.current.as_ref().map(|held| &held.client_secret);
+        let linked = self.engine.connection.linked_to(&self.entry.origin).await?;
         Manager::of(
-            &self.engine,
+            linked,
             self.entry.options.rotation_mode,
             &self.entry.client_id,
             secret,
         )
-        .await
     }
 }
 
@@ -137,14 +137,13 @@ pub(super) struct Manager {
 const SIGN_OUT_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Manager {
-    /// Signed in with `secret` where the account manages itself.
-    pub(super) async fn of(
-        engine: &Engine,
+    /// Signed in with `secret` where the account manages itself, at the client's origin.
+    pub(super) fn of(
+        linked: Arc<Linked>,
         mode: Mode,
         client_id: &ClientId,
         secret: Option<&Sensitive>,
     ) -> Result<Self, EngineError> {
-        let linked = engine.connection.linked().await?;
         let atlas = match (mode, secret) {
             (Mode::Own, Some(secret)) => linked
                 .atlas

@@ -99,6 +99,7 @@ async fn change(
         }
         record.entry.organization_id = found.organization_id;
         record.entry.project_id = found.project_id;
+        record.entry.origin = found.origin;
         record.entry.trouble = None;
     } else {
         adopt::check_lifetime(record, &input.options, patience).await?;

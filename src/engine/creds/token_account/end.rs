@@ -22,7 +22,7 @@ pub(super) async fn remove_account(
     account: &KeptAccount,
     patience: Patience,
 ) -> Result<(), EngineError> {
-    let linked = engine.connection.linked().await?;
+    let linked = engine.connection.linked_to(&account.origin).await?;
     let (org, id) = (account.organization_id.clone(), account.client_id.clone());
     remove(&linked, &Made::ServiceAccount(org, id), patience).await?;
     engine.journal.remove(&account.journal_id).await

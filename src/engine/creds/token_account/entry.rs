@@ -10,6 +10,7 @@ use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, JournalId, Made, Stage};
+use crate::engine::origin::BoundTo;
 use crate::engine::roles::{CredentialType, Grant, RoleName};
 use crate::engine::stored::plain_text;
 use crate::engine::{keys, stored};
@@ -41,6 +42,9 @@ pub(crate) struct KeptAccount {
     pub(crate) client_id: ClientId,
     /// Where it is managed, also if it was made in a project.
     pub(crate) organization_id: OrgId,
+    /// Where it was made, and where its secrets go.
+    #[serde(default, skip_serializing_if = "BoundTo::is_legacy")]
+    pub(crate) origin: BoundTo,
     /// What it was made for.
     pub(crate) reach: Reach,
     /// Oldest first; two at most.
@@ -262,6 +266,7 @@ mod tests {
             journal_id: JournalId::parse("01234567890123456789").unwrap(),
             client_id: format!("mdb_sa_id_{ID}").parse().unwrap(),
             organization_id: ID.parse().unwrap(),
+            origin: BoundTo::default(),
             reach: reach(&["ORG_MEMBER"], &[]),
             secrets,
         }

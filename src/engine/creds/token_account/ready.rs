@@ -30,11 +30,11 @@ pub(in crate::engine::creds) async fn ready(
     let mut accounts = TokenAccounts::load(engine, name).await?;
     let now = engine.clock.now();
     let reach = Reach::of(&usable_grant(name, role)?);
-    if accounts
-        .current
-        .as_ref()
-        .is_some_and(|current| current.reach != reach)
-    {
+    // At another origin its secrets are of no use, and it is removed when that is the mount's again.
+    let linked = engine.connection.linked().await?;
+    let is_unfit =
+        |current: &KeptAccount| current.reach != reach || !linked.serves(&current.origin);
+    if accounts.current.as_ref().is_some_and(is_unfit) {
         accounts.retire(now);
     }
     if let Some(current) = &accounts.current {
@@ -85,6 +85,7 @@ async fn make_and_store(
         journal_id: draft.id.clone(),
         client_id: created.client_id,
         organization_id: org,
+        origin: draft.entry.origin.clone(),
         reach,
         secrets: vec![KeptSecret::new(created.secret, now)],
     };
@@ -111,7 +112,7 @@ pub(in crate::engine::creds) async fn examine(
     if current.client_id != refused.client_id {
         return Ok(true);
     }
-    let linked = engine.connection.linked().await?;
+    let linked = engine.connection.linked_to(&current.origin).await?;
     let level = Level::Org(current.organization_id.clone());
     match look(&linked, &level, &current.client_id, patience).await? {
         None => {

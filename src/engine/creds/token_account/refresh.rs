@@ -66,7 +66,7 @@ pub(super) async fn renew_secret(
     let Some(mut account) = accounts.current.clone() else {
         return Ok(None);
     };
-    let linked = engine.connection.linked().await?;
+    let linked = engine.connection.linked_to(&account.origin).await?;
     let level = account.level();
     let Some(seen) = look(&linked, &level, &account.client_id, patience).await? else {
         // Should it be there after all, it is deleted with those that are out of use.

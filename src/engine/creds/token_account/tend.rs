@@ -112,7 +112,7 @@ async fn drop_old_secrets(
     let Some(id) = old.map(|secret| secret.id.clone()) else {
         return Ok(());
     };
-    let linked = engine.connection.linked().await?;
+    let linked = engine.connection.linked_to(&current.origin).await?;
     delete(&linked, current, &id, patience).await?;
     current.secrets.retain(|secret| secret.id != id);
     accounts.save(engine, name).await

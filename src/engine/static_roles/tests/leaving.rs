@@ -22,7 +22,7 @@ async fn a_deleted_role_leaves_its_account_alone() {
     assert!(told[0].contains("were left as they are"), "{told:?}");
     app.pass(2 * DAY).await;
     assert!(app.mints(&secret).await);
-    assert_eq!(app.mount.storage.keys(), ["config"]);
+    assert_eq!(app.mount.storage.keys(), ["config", "origins"]);
     let gone = refusal(app.mount.read("static-creds/app").await).expect_err("gone");
     assert!(gone.contains("there is no static role \"app\""), "{gone}");
     assert!(
@@ -52,7 +52,7 @@ async fn what_a_deleted_role_had_yet_to_remove_is_removed() {
     app.tick().await;
     assert!(!app.mints(&app.account.secret).await);
     assert!(app.mints(&secret).await);
-    assert_eq!(app.mount.storage.keys(), ["config"]);
+    assert_eq!(app.mount.storage.keys(), ["config", "origins"]);
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_role_deleted_in_the_middle_of_a_rotation_leaves_no_stray_secret() {
     app.pass(60).await;
     assert_eq!(app.secrets_at_atlas().await, 1);
     assert!(app.mints(&secret).await);
-    assert_eq!(app.mount.storage.keys(), ["config"]);
+    assert_eq!(app.mount.storage.keys(), ["config", "origins"]);
 }
 
 #[tokio::test]
@@ -81,7 +81,10 @@ async fn a_role_that_comes_back_takes_over_what_was_left() {
     app.delete().await;
     let back = json!({"client_secret": secret, "skip_initial_rotation": true});
     app.write(back).await.expect("a role");
-    assert_eq!(app.mount.storage.keys(), ["config", "static-roles/app"]);
+    assert_eq!(
+        app.mount.storage.keys(),
+        ["config", "origins", "static-roles/app"]
+    );
     let shown = app.shown().await;
     assert_eq!(
         shown["previous_secrets"].as_array().map(Vec::len),
@@ -109,6 +112,6 @@ async fn deleting_fails_whole_where_storage_fails() {
         assert!(app.works().await, "{writes}");
         app.delete().await;
         app.pass(HOUR + HOUR / 2).await;
-        assert_eq!(app.mount.storage.keys(), ["config"], "{writes}");
+        assert_eq!(app.mount.storage.keys(), ["config", "origins"], "{writes}");
     }
 }

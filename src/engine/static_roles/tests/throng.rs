@@ -12,11 +12,12 @@ async fn a_thousand_roles_due_at_once_all_rotate() {
     let settings = json!({"max_service_accounts_per_org": 2_000, "max_secrets_per_account": 2});
     mount.atlas.set(settings).await;
     let org = mount.atlas.org().to_owned();
+    let origin = mount.atlas.address().to_owned();
     let due = mount.clock.now() + chrono::TimeDelta::seconds(30);
     for number in 0..ROLES {
         let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
         let entry = json!({
-            "client_id": account.client_id, "organization_id": org,
+            "client_id": account.client_id, "organization_id": org, "origin": origin,
             "rotation_period": 86_400_000_000_000_u64, "overlap": 3_600_000_000_000_u64,
             "current": {"client_secret": account.secret},
             "next_rotation": due,

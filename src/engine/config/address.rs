@@ -1,0 +1,157 @@
+//! Which address the configuration's secret was given for, and what follows when that is another.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::census::Census;
+use super::entry::ConfigEntry;
+use crate::atlas::{OrgId, Origin, Patience};
+use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::engine::origin::{BoundTo, Origins};
+use crate::framework::{Faults, Fields};
+
+/// How long Atlas is asked for an organization that is only good to know.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Binds a secret that is given to the address that is given with it. One that is stored stays what it
+/// is: it is not sent to another address, nor to one that somebody new vouches for.
+pub(super) fn bind(
+    entry: &mut ConfigEntry,
+    before: &ConfigEntry,
+    origins: &Origins,
+    fields: &Fields,
+    faults: &mut Faults,
+) {
+    // What is no address is a fault already.
+    let Ok(origin) = entry.base_url().parse::<Origin>() else {
+        return;
+    };
+    if gives_secret(fields) {
+        entry.origin = BoundTo::origin(origin);
+        return;
+    }
+    let way_out = "give private_key or client_secret in the same request; where nobody has it any \
+                   more, use config/move (needs the sudo capability)";
+    if !origins.admits(&entry.origin, &origin) {
+        let home = origins.home(&entry.origin);
+        faults.add(
+            "base_url",
+            format!(
+                "the stored secret was given for {home} and is not sent to {origin}: {way_out}"
+            ),
+        );
+    }
+    if adds_trust(entry, before) {
+        faults.add(
+            "ca_certificate",
+            format!(
+                "whoever holds the key of a certificate that was not trusted before could read the \
+                 stored secret: {way_out}"
+            ),
+        );
+    }
+}
+
+fn gives_secret(fields: &Fields) -> bool {
+    ["private_key", "client_secret"]
+        .into_iter()
+        .filter_map(|name| fields.text(name))
+        .any(|text| !text.trim().is_empty())
+}
+
+/// Whether a certificate is trusted that was not before.
+fn adds_trust(entry: &ConfigEntry, before: &ConfigEntry) -> bool {
+    let Ok(Some(now)) = entry.trusted() else {
+        return false;
+    };
+    let before = before.trusted().ok().flatten();
+    now.adds_to(before.as_ref())
+}
+
+/// Notes the organization of the configuration of before, while its credential is there to be asked:
+/// what the Go engine made in a project is told from what is gone by it.
+pub(super) async fn remember_organization(
+    engine: &Engine,
+    before: &ConfigEntry,
+    entry: &ConfigEntry,
+    is_same: bool,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let origins = engine.connection.origins().await?;
+    let stays = entry.origin.is_legacy() && entry.organization_id == before.organization_id;
+    let replaced = before.origin.is_legacy() && (!stays || entry.credential().is_err());
+    if origins.legacy_organization_id.is_some() || !replaced || before.credential().is_err() {
+        return Ok(());
+    }
+    let known = before.organization_id.clone();
+    let org = match known.or_else(|| entry.organization_id.clone().filter(|_| is_same)) {
+        Some(org) => Some(org),
+        None => ask(engine, patience).await,
+    };
+    let Some(org) = org else {
+        return Ok(());
+    };
+    let mut origins = (*origins).clone();
+    origins.legacy_organization_id = Some(org);
+    engine.connection.store_origins(origins).await
+}
+
+/// Asks the configuration that is stored until now. Where it cannot be asked any more, it stays unknown.
+async fn ask(engine: &Engine, patience: Patience) -> Option<OrgId> {
+    let patience = Patience {
+        deadline: patience.deadline.min(Instant::now() + PATIENCE),
+        ..patience
+    };
+    let linked = engine.connection.linked().await.ok()?;
+    let asked = linked.own_organization(patience).await;
+    let told = asked.inspect_err(|error| {
+        let error = crate::vault::failure::chain(error);
+        tracing::warn!(
+            error,
+            "the organization of the replaced configuration is not known; leases of the Go engine \
+             whose project is gone cannot be revoked for certain"
+        );
+    });
+    told.ok()
+}
+
+/// After a write: what belongs to its address stays there, whatever was carried away from it earlier.
+/// Warns of what belongs elsewhere, if the address is another.
+pub(super) async fn settled(
+    engine: &Engine,
+    before: &ConfigEntry,
+    entry: &ConfigEntry,
+) -> Result<Vec<String>, EngineError> {
+    let Ok(origin) = entry.base_url().parse::<Origin>() else {
+        return Ok(Vec::new());
+    };
+    let mut origins = (*engine.connection.origins().await?).clone();
+    if origins.stay(&origin) {
+        engine.connection.store_origins(origins.clone()).await?;
+    }
+    let was_here = before
+        .base_url()
+        .parse::<Origin>()
+        .is_ok_and(|of| of == origin);
+    if was_here && before.credential().is_ok() {
+        return Ok(Vec::new());
+    }
+    let census = Census::take(engine, &origins).await;
+    let census = census.unwrap_or_else(|error| {
+        let error = crate::vault::failure::chain(&error);
+        tracing::warn!(error, "what belongs to other addresses was not counted");
+        Census::default()
+    });
+    Ok(census
+        .elsewhere(&origin)
+        .map(|(home, counts)| {
+            format!(
+                "{counts} belong to {home} and are neither looked for nor removed at {origin}: if they \
+                 are reached there now, carry them over with config/move (from={home}, needs the sudo \
+                 capability)"
+            )
+        })
+        .collect())
+}

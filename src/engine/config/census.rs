@@ -1,0 +1,161 @@
+//! What belongs to which origin, counted in storage.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::atlas::Origin;
+use crate::base::Counted;
+use crate::engine::error::EngineError;
+use crate::engine::origin::{BoundTo, Origins};
+use crate::engine::{Engine, keys, stored};
+
+/// Names taken from storage in one listing.
+const PAGE: usize = 500;
+/// Entries read at once.
+const READS_AT_ONCE: usize = 16;
+
+/// How many entries of each kind belong to one origin.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    credentials: usize,
+    static_roles: usize,
+    kept_accounts: usize,
+    removals: usize,
+}
+
+/// Counts by origin.
+#[derive(Debug, Default)]
+pub(super) struct Census(BTreeMap<Origin, Counts>);
+
+/// The part of any entry that says where it belongs.
+#[derive(Deserialize)]
+struct Place {
+    #[serde(default)]
+    origin: BoundTo,
+}
+
+#[derive(Deserialize)]
+struct Accounts {
+    current: Option<Place>,
+    #[serde(default)]
+    retired: Vec<Retired>,
+}
+
+#[derive(Deserialize)]
+struct Retired {
+    account: Place,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    rotation: Rotation,
+}
+
+#[derive(Default, Deserialize)]
+struct Rotation {
+    #[serde(default)]
+    removals: Vec<Place>,
+}
+
+impl Census {
+    /// Counts everything. What cannot be read is not counted; nobody could send it anywhere.
+    pub(super) async fn take(engine: &Engine, origins: &Origins) -> Result<Self, EngineError> {
+        let mut census = Self::default();
+        let count = |place: &Place| origins.home(&place.origin).clone();
+        for place in entries::<Place>(engine, keys::ISSUED).await? {
+            census.of(count(&place)).credentials += 1;
+        }
+        for folder in [keys::STATIC_ROLES, keys::STATIC_LEAVING] {
+            for place in entries::<Place>(engine, folder).await? {
+                census.of(count(&place)).static_roles += 1;
+            }
+        }
+        for accounts in entries::<Accounts>(engine, keys::TOKEN_ACCOUNTS).await? {
+            let retired = accounts.retired.into_iter().map(|each| each.account);
+            for place in accounts.current.into_iter().chain(retired) {
+                census.of(count(&place)).kept_accounts += 1;
+            }
+        }
+        let config: Option<Config> = stored::load(&*engine.storage, keys::CONFIG).await?;
+        for place in config
+            .into_iter()
+            .flat_map(|config| config.rotation.removals)
+        {
+            census.of(count(&place)).removals += 1;
+        }
+        Ok(census)
+    }
+
+    fn of(&mut self, origin: Origin) -> &mut Counts {
+        self.0.entry(origin).or_default()
+    }
+
+    /// What belongs to an origin.
+    pub(super) fn at(&self, origin: &Origin) -> Counts {
+        self.0.get(origin).copied().unwrap_or_default()
+    }
+
+    /// What belongs to others than this one.
+    pub(super) fn elsewhere(&self, origin: &Origin) -> impl Iterator<Item = (&Origin, Counts)> {
+        let counts = self.0.iter().map(|(home, counts)| (home, *counts));
+        counts.filter(move |(home, _)| *home != origin)
+    }
+}
+
+impl Counts {
+    /// The counts by name, for answers.
+    pub(super) fn data(self) -> Value {
+        json!({
+            "credentials": self.credentials,
+            "static_roles": self.static_roles,
+            "managed_accounts": self.kept_accounts,
+            "pending_deletions": self.removals,
+        })
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            Counted(self.credentials, "issued credential"),
+            Counted(self.static_roles, "static role"),
+            Counted(self.kept_accounts, "service account of access token roles"),
+            Counted(self.removals, "replaced credential of the configuration"),
+        ];
+        let texts = counts.iter().filter(|counted| counted.0 > 0);
+        let texts: Vec<_> = texts.map(ToString::to_string).collect();
+        f.write_str(&texts.join(", "))
+    }
+}
+
+/// The entries of a folder that can be read.
+async fn entries<T: serde::de::DeserializeOwned + Send>(
+    engine: &Engine,
+    folder: &'static str,
+) -> Result<Vec<T>, EngineError> {
+    let mut all = Vec::new();
+    let mut after = String::new();
+    loop {
+        let names = engine.storage.list_page(folder, &after, PAGE).await?;
+        let Some(last) = names.last().cloned() else {
+            return Ok(all);
+        };
+        let read: Vec<Option<T>> = stream::iter(names)
+            .map(async |name| {
+                match stored::load(&*engine.storage, &format!("{folder}{name}")).await {
+                    Err(EngineError::Unreadable { .. }) => Ok(None),
+                    outcome => outcome,
+                }
+            })
+            .buffer_unordered(READS_AT_ONCE)
+            .try_collect()
+            .await?;
+        all.extend(read.into_iter().flatten());
+        after = last;
+    }
+}

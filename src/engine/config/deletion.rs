@@ -1,0 +1,82 @@
+//! The end of the configuration.
+
+use std::sync::Arc;
+
+use super::entry::ConfigEntry;
+use super::paths::load;
+use super::{address, leaving};
+use crate::atlas::{Patience, Priority};
+use crate::base::Counted;
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, keys};
+use crate::framework::Call;
+use crate::vault::Response;
+
+/// Deletes the configuration, unless that would leave something in Atlas without anybody to remove it.
+pub(super) async fn delete(
+    engine: Arc<Engine>,
+    call: Call,
+) -> Result<Option<Response>, EngineError> {
+    let _turn = engine.root.turn(call.caller.deadline).await?;
+    engine.connection.origins().await?;
+    if !call.fields.boolean("force").unwrap_or(false) {
+        let live = engine.journal.live().await?;
+        if live > 0 {
+            return Err(EngineError::BadInput(format!(
+                "{} issued here could not be revoked without a configuration: revoke their leases \
+                 first, or give force=true; {}",
+                Counted(live, "live credential"),
+                go_leases(&call)
+            )));
+        }
+        let kept = engine.journal.kept().await?;
+        if kept > 0 {
+            return Err(EngineError::BadInput(format!(
+                "{}, kept in Atlas for roles of access tokens, could not be deleted without a \
+                 configuration: delete these roles and wait for the end of their tokens, or give \
+                 force=true",
+                Counted(kept, "service account")
+            )));
+        }
+        let half_made = engine.journal.half_made().await?;
+        if half_made > 0 {
+            return Err(EngineError::BadInput(format!(
+                "credentials that are being made, or half-made and still to be removed from Atlas, \
+                 need the configuration, {half_made} of them: try again later (making in status), or \
+                 give force=true"
+            )));
+        }
+        if let Some(entry) = load(&engine).await? {
+            leaving::refuse_while_needed(&engine, &entry).await?;
+        }
+    }
+    let patience = Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Issue,
+    };
+    // One that cannot be read is deleted all the same.
+    let Ok(before) = load(&engine).await.map(Option::unwrap_or_default) else {
+        return deleted(&engine, &call).await;
+    };
+    let nothing = ConfigEntry::default();
+    address::remember_organization(&engine, &before, &nothing, false, patience).await?;
+    deleted(&engine, &call).await
+}
+
+async fn deleted(engine: &Engine, call: &Call) -> Result<Option<Response>, EngineError> {
+    engine.storage.delete(keys::CONFIG).await?;
+    engine.connection.reset();
+    Ok(Some(Response {
+        warnings: vec![go_leases(call)],
+        ..Response::default()
+    }))
+}
+
+/// What no journal tells.
+pub(super) fn go_leases(call: &Call) -> String {
+    format!(
+        "leases that the Go engine issued on this mount are not counted, as they have no journal \
+         entry: list them role by role under sys/leases/lookup/{}creds/",
+        call.mount_point
+    )
+}
