@@ -18,6 +18,7 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 const RUN: &[(&str, usize)] = &[
     ("README.md", 3),
     ("docs/audit.md", 0),
+    ("docs/consumers.md", 1),
     ("docs/install.md", 1),
     ("docs/kubernetes.md", 2),
     ("docs/namespaces.md", 0),
@@ -30,7 +31,6 @@ const RUN: &[(&str, usize)] = &[
 
 /// Pages whose commands are not run here, and why.
 const OTHERS: &[(&str, &str)] = &[
-    ("docs/consumers.md", "tests/server/agent.rs runs its files"),
     (
         "docs/development.md",
         "for developers: scripts/test does what it says",
@@ -94,6 +94,11 @@ async fn the_readme() {
 #[tokio::test]
 async fn the_page_on_operations() {
     play("docs/operations.md").await;
+}
+
+#[tokio::test]
+async fn the_page_on_readers_of_static_credentials() {
+    play("docs/consumers.md").await;
 }
 
 #[tokio::test]

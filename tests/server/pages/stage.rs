@@ -266,6 +266,10 @@ impl Stage {
             .to_string();
         text.replace("/opt/openbao/plugins", &plugins)
             .replace("/etc/openbao", &config)
+            .replace(
+                "/etc/atlas",
+                &self.folder.path().join("atlas").display().to_string(),
+            )
             .replace("/var/log/openbao/audit.log", &audit)
             .replace(
                 "/var/log/openbao/openbao.log",
