@@ -43,6 +43,7 @@ const OTHERS: &[(&str, &str)] = &[
         "docs/rotation.md",
         "tests/server/rotation does what it says",
     ),
+    ("docs/terraform.md", "Terraform's provider is not at hand"),
     (
         "docs/user-guide.md",
         "the reference: most tests of the server do what it says",
