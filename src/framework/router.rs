@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::builder::Framework;
+use super::field::Faults;
 use super::path::Path;
 use super::pattern::Match;
 use super::row::Row;
@@ -54,7 +55,8 @@ impl<E: Send + Sync + 'static> Framework<E> {
             return Err(Failure::read_only());
         }
         let warnings = row.warnings(&request.data, &found);
-        let call = row.call(request, found, row.check_of(operation))?;
+        let misspelled = row.misspelled(&found);
+        let call = row.call(request, found, misspelled, row.check_of(operation))?;
         let answer = (served.handler)(Arc::clone(&self.engine), call).await?;
         Ok(warned(operation, answer, warnings))
     }
@@ -180,8 +182,9 @@ impl<E: Send + Sync + 'static> Backend for Framework<E> {
         let Some(exists) = &row.path.exists else {
             return Ok(None);
         };
-        // Checks wait for the write itself: only then is told whether it creates.
-        let call = row.call(request, found, None)?;
+        // Checks wait for the write itself: only then is told whether it creates, and a host makes an
+        // internal error of what fails here.
+        let call = row.call(request, found, Faults::new(), None)?;
         exists(Arc::clone(&self.engine), call).await.map(Some)
     }
 

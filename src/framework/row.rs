@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::call::Call;
-use super::field::{Faults, Field, Fields, Kind};
+use super::field::{Faults, Field, Fields, Kind, Spelling};
 use super::path::{Check, Path};
 use super::pattern::Match;
 use crate::vault::{Data, Failure, Operation, Request};
@@ -34,14 +34,38 @@ impl<E: Send + Sync + 'static> Row<E> {
             .any(|field| field.name == name && field.kind == lower)
     }
 
-    /// Decodes the fields and checks them; all that is wrong with them is one failure.
+    /// Names in the path that are not spelled as the path's fields ask.
+    pub(super) fn misspelled(&self, found: &Match) -> Faults {
+        let mut faults = Faults::new();
+        let strict = self
+            .declared
+            .iter()
+            .filter(|field| field.spelling == Spelling::LowerCase);
+        for field in strict {
+            let mut captured = found
+                .captures
+                .iter()
+                .filter(|(name, _)| *name == field.name);
+            if captured.any(|(_, value)| *value != value.to_lowercase()) {
+                faults.add(
+                    field.name,
+                    "must be in lower case in the path, as policies apply to the path as it is \
+                     written",
+                );
+            }
+        }
+        faults
+    }
+
+    /// Decodes the fields and checks them; all that is wrong with them, and what was found before,
+    /// is one failure.
     pub(super) fn call(
         &self,
         request: Request,
         found: Match,
+        mut faults: Faults,
         check: Option<Check>,
     ) -> Result<Call, Failure> {
-        let mut faults = Faults::new();
         let fields = Fields::decode(&self.declared, request.data, found.captures, &mut faults);
         let operation = request.operation;
         if let Some(check) = check {

@@ -436,3 +436,40 @@ async fn everything_works_on_a_host_without_pages_and_transactions() {
     assert_eq!(atlas.credentials().await, [""; 0]);
     assert_eq!(mount.host.store.issued(), [""; 0]);
 }
+
+/// Such a host applies its policies to the path as it was asked: `PROD` is not `prod` to them.
+#[tokio::test]
+async fn where_paths_are_not_resolved_no_other_spelling_reaches_a_static_role() {
+    let mut plugin = Launch::new().start().await;
+    let mount = plugin.mount(&HostSide::with(Store::of_vault())).await;
+    let atlas = Atlas::start().await;
+    atlas.configure(&mount).await;
+    let account = json!({"org_id": atlas.org(), "name": "app", "org_roles": ["ORG_MEMBER"]});
+    let account = atlas.control("POST", "/accounts", account).await;
+    let role = json!({
+        "client_id": account["client_id"], "organization_id": atlas.org(),
+        "rotation_period": "1d",
+    });
+    mount.write_well("static-roles/prod", role.clone()).await;
+    for (operation, path) in [
+        ("read", "static-creds/PROD"),
+        ("read", "static-roles/PROD"),
+        ("update", "static-roles/PROD"),
+        ("create", "static-roles/OTHER"),
+        ("delete", "static-roles/PROD"),
+        ("update", "rotate-role/PROD"),
+        ("read", "check/ROLE"),
+    ] {
+        let refused = mount.ask(operation, path, role.clone()).await;
+        let text = refused.refusal();
+        assert!(
+            text.contains("name: must be in lower case"),
+            "{path}: {text}"
+        );
+    }
+    let present = mount.read("static-creds/prod").await;
+    assert!(present.data()["client_secret"].is_string());
+    // As with the Go engine, whose leases are told by the path as it was asked.
+    let lease = mount.read("creds/ROLE").await.lease();
+    assert!(mount.revoke(&lease).await.is_success());
+}

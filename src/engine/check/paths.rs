@@ -46,7 +46,11 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
                  account and its free places. Only reads are sent, nothing is issued.",
             )
             .display(Display::operation(OPERATION_PREFIX, "check", "role"))
-            .field(Field::lowercase("name").about("Name of the role."))
+            .field(
+                Field::lowercase("name")
+                    .refuse_upper_case()
+                    .about("Name of the role, in lower case."),
+            )
             .operation(Operation::Read, operation(role_fields()))
             .forwarded(),
     ]

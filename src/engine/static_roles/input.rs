@@ -27,7 +27,8 @@ pub(super) struct Input {
 pub(super) fn fields() -> Vec<Field> {
     let mut fields = vec![
         Field::lowercase("name")
-            .about("Name of the static role; case does not matter.")
+            .refuse_upper_case()
+            .about("Name of the static role, in lower case.")
             .required(),
         Field::text("client_id")
             .about("Client id of an existing service account. It cannot be changed later.")

@@ -63,7 +63,11 @@ fn static_creds() -> Path<Engine> {
             "read",
             "static-role-credentials",
         ))
-        .field(Field::lowercase("name").about("Name of the static role."))
+        .field(
+            Field::lowercase("name")
+                .refuse_upper_case()
+                .about("Name of the static role, in lower case."),
+        )
         .operation(
             Operation::Read,
             PathOperation::new(creds::read)
@@ -97,7 +101,7 @@ fn rotate_role() -> Path<Engine> {
              replaces is removed in Atlas after the overlap.",
         )
         .display(Display::operation(OPERATION_PREFIX, "rotate", "static-role"))
-        .field(Field::lowercase("name").about("Name of the static role."))
+        .field(Field::lowercase("name").refuse_upper_case().about("Name of the static role, in lower case."))
         .field(
             Field::boolean("force")
                 .about(
@@ -131,4 +135,46 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
         warnings: summary::warnings(&engine, &entry, now).await,
         ..Response::data(summary::shown(&entry))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::engine::testing::TestMount;
+    use crate::vault::{Failure, Operation};
+
+    /// Nothing lower-cases the path here, as on a host that does not ask for canonical paths.
+    #[tokio::test]
+    async fn a_name_in_another_case_is_refused_where_a_rule_could_be_passed_by_it() {
+        let mount = TestMount::with_role(json!({})).await;
+        let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+        let role = json!({
+            "client_id": account.client_id, "organization_id": mount.atlas.org(),
+            "rotation_period": "1d",
+        });
+        let written = mount.write("static-roles/app", role.clone()).await;
+        written.expect("a static role");
+        let before = mount.atlas.secrets(&account.client_id).await;
+        for (operation, path) in [
+            (Operation::Read, "static-creds/APP"),
+            (Operation::Read, "static-roles/App"),
+            (Operation::Create, "static-roles/NEW"),
+            (Operation::Update, "static-roles/aPP"),
+            (Operation::Delete, "static-roles/APP"),
+            (Operation::Update, "rotate-role/APP"),
+            (Operation::Read, "check/READER"),
+        ] {
+            let refused = mount.ask(operation, path, role.clone()).await;
+            assert!(
+                matches!(&refused, Err(Failure::BadRequest(text)) if text.contains("lower case")),
+                "{path}: {refused:?}"
+            );
+        }
+        mount.read("static-creds/app").await.expect("as it was");
+        assert_eq!(mount.atlas.secrets(&account.client_id).await, before);
+        // The Go engine takes roles in any case.
+        mount.read("roles/READER").await.expect("the role");
+        mount.issue("READER").await;
+    }
 }

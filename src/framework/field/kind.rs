@@ -111,6 +111,13 @@ impl Kind {
     }
 }
 
+/// How a field of the path may be spelled there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    Any,
+    LowerCase,
+}
+
 /// One field of a path. Apart from name, kind and default, all of it is documentation.
 #[derive(Debug, Clone)]
 pub struct Field {
@@ -121,6 +128,7 @@ pub struct Field {
     pub(crate) required: bool,
     pub(crate) deprecated: bool,
     pub(crate) query: bool,
+    pub(crate) spelling: Spelling,
     pub(crate) allowed: &'static [&'static str],
     pub(crate) display: Display,
 }
@@ -187,6 +195,7 @@ impl Field {
             required: false,
             deprecated: false,
             query: false,
+            spelling: Spelling::Any,
             allowed: &[],
             display: Display::default(),
         }
@@ -232,6 +241,16 @@ impl Field {
     #[must_use]
     pub fn query(mut self) -> Self {
         self.query = true;
+        self
+    }
+
+    /// Of a field of the path: a request that spells it with upper-case letters is refused.
+    ///
+    /// Access rules and lease prefixes go by the path as it was asked. A host that does not ask for
+    /// canonical paths (`HashiCorp` Vault) would let `PROD` past a rule for `prod`.
+    #[must_use]
+    pub fn refuse_upper_case(mut self) -> Self {
+        self.spelling = Spelling::LowerCase;
         self
     }
 

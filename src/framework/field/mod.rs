@@ -10,5 +10,6 @@ mod value;
 
 pub use faults::Faults;
 pub use fields::Fields;
+pub(crate) use kind::Spelling;
 pub use kind::{Field, Kind};
 pub use value::{FieldValue, FromField};

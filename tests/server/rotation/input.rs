@@ -176,3 +176,36 @@ async fn one_account_is_rotated_in_one_place() {
     assert_eq!(gone.status, 400, "{gone:?}");
     assert!(gone.errors().contains("no static role"), "{gone:?}");
 }
+
+/// This server asks for the canonical path first, so that its policies hold for every spelling.
+#[tokio::test]
+async fn a_static_role_is_found_in_any_case_and_its_policy_holds_for_all() {
+    let ground = Ground::new().await;
+    let mount = &ground.mount;
+    let written = mount
+        .write("static-roles/APP", ground.with(&json!({})))
+        .await;
+    assert!(written.ok(), "{written:?}");
+    assert_eq!(
+        mount.list("static-roles").await.data()["keys"],
+        json!(["app"])
+    );
+    let rule = format!(
+        "path \"{0}/static-creds/*\" {{ capabilities = [\"read\"] }}
+         path \"{0}/static-creds/app\" {{ capabilities = [\"deny\"] }}",
+        mount.path
+    );
+    let policy = format!("sys/policies/acl/{}", mount.path);
+    let written = mount.client.write(&policy, json!({ "policy": rule })).await;
+    assert!(written.ok(), "{written:?}");
+    let body = json!({ "policies": [mount.path] });
+    let token = mount.client.write("auth/token/create", body).await;
+    let reader = mount
+        .client
+        .with_token(&text(&token.body["auth"]["client_token"]));
+    for spelling in ["app", "APP"] {
+        let path = format!("{}/static-creds/{spelling}", mount.path);
+        assert!(mount.client.read(&path).await.ok(), "{spelling}");
+        assert_eq!(reader.read(&path).await.status, 403, "{spelling}");
+    }
+}
