@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::config::ConfigEntry;
 use super::error::EngineError;
+use super::journal::Stage;
 use super::roles::{RoleEntry, RoleName};
 use super::turns::Turn;
 use super::{Engine, keys, stored};
@@ -30,27 +31,70 @@ pub(crate) async fn take(
     user: User<'_>,
     deadline: Instant,
 ) -> Result<Turn, EngineError> {
-    let turn = engine.static_roles.lock(client_id, deadline).await?;
+    let turn = engine.account_turn(client_id, deadline).await?;
     refuse_shared(engine, client_id, user).await?;
     Ok(turn)
 }
 
-/// Refuses an account that somebody else has in hand already. The caller has the account's turn.
+/// Refuses an account that is the engine's own: its configuration's, one that it issued with a lease, or
+/// one that it keeps for access tokens. Whoever could name one of these would add or replace secrets of
+/// what belongs to somebody else.
+pub(crate) async fn refuse_own(engine: &Engine, client_id: &ClientId) -> Result<(), EngineError> {
+    let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
+    if let Some(config) = config {
+        if config.client_id.as_ref() == Some(client_id) {
+            return Err(refused(
+                "this mount's configuration signs in with this account; rotate it with \
+                 config/rotate-root",
+            ));
+        }
+        let mut removals = config.rotation.removals.iter();
+        if removals.any(|removal| removal.client_id.as_ref() == Some(client_id)) {
+            return Err(refused(
+                "this account was made by a rotation of this mount's credential and is still to be \
+                 removed; give another",
+            ));
+        }
+    }
+    refuse_made(engine, client_id).await
+}
+
+/// Refuses an account that the engine made.
+async fn refuse_made(engine: &Engine, client_id: &ClientId) -> Result<(), EngineError> {
+    let Some((stage, role)) = engine.journal.account(client_id).await? else {
+        return Ok(());
+    };
+    Err(refused(match stage {
+        Stage::Live => format!(
+            "this account was issued from role {role:?} and ends with its lease; give an account \
+             that the engine did not make"
+        ),
+        Stage::Kept => format!(
+            "this account is kept for the access tokens of role {role:?}; give an account that the \
+             engine did not make"
+        ),
+        Stage::Making => format!(
+            "this account was made for role {role:?} and is on its way or to be removed; give an \
+             account that the engine did not make"
+        ),
+    }))
+}
+
+fn refused(text: impl std::fmt::Display) -> EngineError {
+    EngineError::BadInput(format!("client_id: {text}"))
+}
+
+/// Refuses an account that somebody else has in hand already, or that is the engine's own. The caller
+/// has the account's turn.
 pub(crate) async fn refuse_shared(
     engine: &Engine,
     client_id: &ClientId,
     user: User<'_>,
 ) -> Result<(), EngineError> {
-    let refused = |text: String| Err(EngineError::BadInput(format!("client_id: {text}")));
-    if user != User::Config {
-        let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
-        if config.and_then(|config| config.client_id).as_ref() == Some(client_id) {
-            return refused(
-                "this mount's configuration signs in with this account; rotate it with \
-                 config/rotate-root"
-                    .to_owned(),
-            );
-        }
+    let refused = |text: String| Err(refused(text));
+    match user {
+        User::Config => refuse_made(engine, client_id).await?,
+        User::Roles | User::StaticRole(_) => refuse_own(engine, client_id).await?,
     }
     let now = engine.clock.now();
     let holder = engine
@@ -105,7 +149,7 @@ async fn role_with(engine: &Engine, client_id: &ClientId) -> Result<Option<Strin
 mod tests {
     use serde_json::json;
 
-    use crate::engine::testing::TestMount;
+    use crate::engine::testing::{Account, TestMount};
 
     /// The role is gone, but one of its secrets is in somebody's hands.
     #[tokio::test]
@@ -139,6 +183,119 @@ mod tests {
             .write("static-roles/rotates", static_role)
             .await
             .expect("free now");
+    }
+
+    /// The configurations that name this account, and the roles and static roles that do.
+    fn uses(mount: &TestMount, account: &Account) -> [(&'static str, serde_json::Value); 3] {
+        let org = mount.atlas.org();
+        let mut config = mount.atlas.account_config();
+        config["client_id"] = json!(account.client_id);
+        config["client_secret"] = json!(account.secret);
+        [
+            (
+                "roles/adds",
+                json!({
+                    "credential_type": "service_account", "organization_id": org,
+                    "client_id": account.client_id,
+                }),
+            ),
+            (
+                "static-roles/rotates",
+                json!({
+                    "client_id": account.client_id, "organization_id": org, "rotation_period": 0,
+                    "client_secret": account.secret, "skip_initial_rotation": true,
+                }),
+            ),
+            ("config", config),
+        ]
+    }
+
+    async fn assert_refused(mount: &TestMount, account: &Account, why: &str) {
+        for (path, body) in uses(mount, account) {
+            let refused = mount.write(path, body).await.expect_err("the engine's own");
+            let text = refused.to_string();
+            assert!(
+                text.contains("client_id: ") && text.contains(why),
+                "{path}: {text}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_leased_account_is_nobody_elses() {
+        let role = json!({ "credential_type": "service_account", "ip_addresses": "" });
+        let mut mount = TestMount::with_role(role).await;
+        let (data, lease) = mount.issue("reader").await;
+        let text = |name: &str| data[name].as_str().expect("a text").to_owned();
+        let account = Account {
+            client_id: text("client_id"),
+            secret: text("client_secret"),
+        };
+        assert_refused(&mount, &account, "was issued from role \"reader\"").await;
+        mount.restart().await;
+        assert_refused(&mount, &account, "was issued from role \"reader\"").await;
+        mount.revoke(&lease).await.expect("revoked");
+        assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn an_account_kept_for_tokens_is_nobody_elses() {
+        let role = json!({ "credential_type": "access_token", "ip_addresses": "" });
+        let mount = TestMount::with_role(role).await;
+        let (data, _) = mount.issue("reader").await;
+        let account = Account {
+            client_id: data["client_id"].as_str().expect("a text").to_owned(),
+            secret: "mdb_sa_sk_x".to_owned(),
+        };
+        assert_refused(&mount, &account, "access tokens of role \"reader\"").await;
+    }
+
+    /// The role and the static role were written before the account became the engine's own; as it is
+    /// made and written down, nobody can name it earlier but in that moment.
+    #[tokio::test]
+    async fn an_account_that_became_the_engines_own_is_not_touched_by_roles_of_before() {
+        let mut mount = TestMount::configured().await;
+        let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+        let other = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+        let [(role, adds), _, _] = uses(&mount, &account);
+        let [_, (static_role, rotates), _] = uses(&mount, &other);
+        mount.write(role, adds).await.expect("a role");
+        mount
+            .write(static_role, rotates)
+            .await
+            .expect("a static role");
+        for (number, client_id) in [&account.client_id, &other.client_id]
+            .into_iter()
+            .enumerate()
+        {
+            let id = format!("{number:020}");
+            let entry = json!({
+                "stage": "live", "role": "reader", "credential_type": "service_account",
+                "description": format!("vault-reader-{id}"), "organization_id": mount.atlas.org(),
+                "client_id": client_id, "display_name": "", "entity_id": "",
+                "issued_at": mount.now(), "dies_by": "9999-01-01T00:00:00Z",
+            });
+            let key = format!("issued/{id}");
+            mount.storage.plant(&key, entry.to_string().as_bytes());
+        }
+        mount.restart().await;
+        let before = [&account, &other].map(|account| account.client_id.clone());
+        let secrets = async |mount: &TestMount| {
+            let [first, second] = &before;
+            (
+                mount.atlas.secrets(first).await,
+                mount.atlas.secrets(second).await,
+            )
+        };
+        let had = secrets(&mount).await;
+        let rotate = mount
+            .write("rotate-role/rotates", json!({ "force": true }))
+            .await;
+        for refused in [mount.read("creds/adds").await, rotate] {
+            let text = refused.expect_err("the engine's own").to_string();
+            assert!(text.contains("was issued from role \"reader\""), "{text}");
+        }
+        assert_eq!(secrets(&mount).await, had);
     }
 
     /// Each of the three in turn has the account; the other two are refused.

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
@@ -42,7 +43,7 @@ use self::rate_waits::RateWaits;
 use self::renewal::LongestSecrets;
 use self::roles::{RoleEntry, RoleName};
 use self::static_roles::StaticRoles;
-use self::turns::Turns;
+use self::turns::{Turn, Turns};
 use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
 use crate::framework::{Framework, wal};
@@ -75,7 +76,7 @@ pub(crate) struct Engine {
     naps: &'static [Duration],
     /// Cancelled once the mount is about to end.
     closing: CancellationToken,
-    /// Who adds secrets to which service account.
+    /// Who works on which service account: adds a secret, rotates, or takes it for a use.
     account_turns: Turns<ClientId>,
     /// Who works on the account kept for which role.
     role_turns: Turns<RoleName>,
@@ -126,6 +127,19 @@ impl Engine {
     /// A stored role.
     async fn role(&self, name: &RoleName) -> Result<Option<RoleEntry>, EngineError> {
         stored::load(&*self.storage, &keys::role(name)).await
+    }
+
+    /// Waits for a service account's turn: rotations and new secrets of one account never overlap, and
+    /// whoever takes an account for something else does so with its turn.
+    async fn account_turn(
+        &self,
+        client_id: &ClientId,
+        deadline: Instant,
+    ) -> Result<Turn, EngineError> {
+        let turn = self.account_turns.wait(client_id, deadline).await;
+        turn.ok_or_else(|| EngineError::Busy {
+            what: format!("service account {client_id}"),
+        })
     }
 
     /// Waits as long as the caller and the mount are there. Not for what was sent to Atlas: that is

@@ -18,6 +18,7 @@ use crate::atlas::{
     ServiceAccount,
 };
 use crate::base::Rfc3339;
+use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
@@ -38,12 +39,11 @@ pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Respons
     draft.bound_life(hours.duration())?;
     // For the answer; what is unknown must fail before anything is made.
     let org = draft.organization().await?;
-    let turns = &draft.engine.account_turns;
-    let turn = turns.wait(&account, draft.patience.deadline);
-    let turn = draft.engine.while_wanted(&draft.gone, turn).await?;
-    draft.turn = Some(turn.ok_or_else(|| EngineError::Busy {
-        what: format!("service account {account}"),
-    })?);
+    let turn = draft.engine.account_turn(&account, draft.patience.deadline);
+    let turn = draft.engine.while_wanted(&draft.gone, turn).await??;
+    draft.turn = Some(turn);
+    // It may have become the engine's own since the role was written.
+    refuse_shared(&draft.engine, &account, User::Roles).await?;
     settle_earlier(draft, &account).await?;
     let (seen, secret) = create(draft, &account, hours).await?;
     let made = Made::Secret(draft.grant.level.clone(), account, secret.id.clone());

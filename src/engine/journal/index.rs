@@ -39,8 +39,8 @@ pub(super) enum Hands {
 #[derive(Debug, Clone)]
 pub(super) struct Brief {
     pub(super) stage: Stage,
-    role: Arc<str>,
-    public: Option<Box<str>>,
+    pub(super) role: Arc<str>,
+    pub(super) public: Option<Box<str>>,
     /// Of a credential that is part of an account.
     pub(super) part: Option<Part>,
     issued_at: DateTime<Utc>,

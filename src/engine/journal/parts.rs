@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::entry::{JournalId, Part, Stage};
-use super::index::Index;
+use super::index::{Brief, Index};
 use crate::atlas::{ClientId, SecretId};
 
 /// An access token that may be alive.
@@ -32,6 +32,16 @@ impl Index {
             .map(|(_, brief)| brief.stage)
             .filter(kept)
             .count()
+    }
+
+    /// An account that was made here, as a whole: how far it has come, and for which role.
+    pub(super) fn account(&self, client_id: &ClientId) -> Option<(Stage, String)> {
+        let is_it = |brief: &&Brief| {
+            brief.part.is_none() && brief.public.as_deref() == Some(client_id.as_str())
+        };
+        let mut briefs = self.briefs().map(|(_, brief)| brief);
+        let brief = briefs.find(is_it)?;
+        Some((brief.stage, brief.role.to_string()))
     }
 
     pub(super) fn secrets_of(&self, account: &ClientId) -> IssuedSecrets {

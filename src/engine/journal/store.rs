@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt as _, stream};
 use tokio::sync::OnceCell;
 
-use super::entry::{JournalEntry, JournalId};
+use super::entry::{JournalEntry, JournalId, Stage};
 use super::index::{Counts, Hands, Index};
 use super::mark::Mark;
 use super::parts::{IssuedSecrets, LiveToken};
@@ -232,6 +232,14 @@ impl Journal {
     /// Figures about all entries.
     pub(crate) async fn counts(&self, now: DateTime<Utc>) -> Result<Counts, EngineError> {
         Ok(self.filled().await?.counts(now))
+    }
+
+    /// How far an account has come that was made here, and for which role; [`None`]: it was not.
+    pub(crate) async fn account(
+        &self,
+        client_id: &ClientId,
+    ) -> Result<Option<(Stage, String)>, EngineError> {
+        Ok(self.filled().await?.account(client_id))
     }
 
     /// The secrets issued of an account that exists.

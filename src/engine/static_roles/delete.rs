@@ -23,7 +23,7 @@ pub(super) async fn delete(
         return Ok(None);
     };
     let client_id = entry.client_id;
-    let _turn = engine.static_roles.lock(&client_id, deadline).await?;
+    let _turn = engine.account_turn(&client_id, deadline).await?;
     let Some(entry) = load(&engine, &name).await? else {
         return Ok(None);
     };

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use super::entry::StaticRoleEntry;
 use crate::atlas::ClientId;
 use crate::engine::error::EngineError;
-use crate::engine::renewal::RenewalError;
 use crate::engine::schedule::{Outlook, Trouble};
 use crate::engine::turns::{Turn, Turns};
 use crate::engine::{keys, stored};
@@ -60,7 +59,6 @@ impl Brief {
 pub(crate) struct StaticRoles {
     state: Mutex<State>,
     filling: tokio::sync::Mutex<()>,
-    accounts: Turns<ClientId>,
     names: Turns<String>,
 }
 
@@ -87,17 +85,6 @@ impl StaticRoles {
     /// Another node changed a role: what is known of all is read anew when it is next needed.
     pub(crate) fn forget(&self) {
         self.state().filled = false;
-    }
-
-    /// Waits for the account's turn: two rotations of one account never overlap, and whoever takes an
-    /// account for something else does so with its turn.
-    pub(crate) async fn lock(
-        &self,
-        client_id: &ClientId,
-        deadline: Instant,
-    ) -> Result<Turn, EngineError> {
-        let turn = self.accounts.wait(client_id, deadline).await;
-        turn.ok_or_else(|| RenewalError::Busy.into())
     }
 
     /// Waits for the name's turn: a name becomes another account's, or nobody's, only with it. It is

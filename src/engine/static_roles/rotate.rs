@@ -21,7 +21,7 @@ pub(super) async fn rotate(
     let unknown = || EngineError::NoSuchStaticRole(name.clone());
     let client_id = load(&engine, &name).await?.ok_or_else(unknown)?.client_id;
     let deadline = call.caller.deadline;
-    let _turn = engine.static_roles.lock(&client_id, deadline).await?;
+    let _turn = engine.account_turn(&client_id, deadline).await?;
     let entry = load(&engine, &name).await?;
     let entry = entry
         .filter(|entry| entry.client_id == client_id)

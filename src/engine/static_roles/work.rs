@@ -12,6 +12,7 @@ use super::index::Brief;
 use super::record::RoleRecord;
 use crate::atlas::{Atlas, ClientId, Patience, Priority, SecretState};
 use crate::base::Rfc3339;
+use crate::engine::account_use::refuse_own;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{
     Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, prove, renew,
@@ -33,7 +34,7 @@ pub(super) async fn work(
     brief: Brief,
 ) -> Result<(), EngineError> {
     let turn = Instant::now() + TURN_PATIENCE;
-    let Ok(_turn) = engine.static_roles.lock(&client_id, turn).await else {
+    let Ok(_turn) = engine.account_turn(&client_id, turn).await else {
         return Ok(());
     };
     let key = if brief.leaving {
@@ -159,6 +160,8 @@ pub(super) async fn renew_by_manager(
     patience: Patience,
     force: bool,
 ) -> Result<(), EngineError> {
+    // It may have become the engine's own since the role was written.
+    refuse_own(&record.engine, &record.entry.client_id).await?;
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
     let tools = tools(record, &engine, &manager.atlas, patience).await;

@@ -46,7 +46,9 @@ pub(super) async fn write(
         deadline: call.caller.deadline,
         priority: Priority::Issue,
     };
-    let _turn = roles.lock(&input.client_id, patience.deadline).await?;
+    let _turn = engine
+        .account_turn(&input.client_id, patience.deadline)
+        .await?;
     // It may have been rotated while this request waited for the account's turn.
     match load(&engine, &name).await? {
         Some(entry) if entry.client_id == input.client_id => {
