@@ -22,6 +22,9 @@ pub(crate) enum EngineError {
     /// There is no such role.
     #[error("there is no role {0:?}: write it under roles/ first")]
     NoSuchRole(String),
+    /// A role no longer says what was made for it.
+    #[error("role {0:?} was changed while its credential was made: read again")]
+    RoleChanged(String),
     /// There is no such static role.
     #[error("there is no static role {0:?}: write it under static-roles/ first")]
     NoSuchStaticRole(String),
@@ -279,6 +282,18 @@ impl EngineError {
         }
     }
 
+    /// The same failure of a request whose role was deleted meanwhile: that is why it ended.
+    pub(crate) fn because_role_was_deleted(self, role: &str) -> Self {
+        let deleted = Self::NoSuchRole(role.to_owned());
+        match self {
+            Self::NotCompleted { undone, .. } => Self::NotCompleted {
+                undone,
+                source: Box::new(deleted),
+            },
+            _ => deleted,
+        }
+    }
+
     /// Whether what was asked of Atlas may have been done all the same.
     pub(crate) fn outcome_unknown(&self) -> bool {
         match self {
@@ -336,6 +351,7 @@ impl From<EngineError> for Failure {
             | EngineError::NotListedYet
             | EngineError::NoWorkingSecret(_)
             | EngineError::EndsAtOnce
+            | EngineError::RoleChanged(_)
             | EngineError::CallerGone
             | EngineError::Storage(_)
             | EngineError::SystemView(_) => Self::internal(&error),

@@ -41,7 +41,7 @@ use self::journal::Journal;
 pub use self::process::ProcessSettings;
 use self::rate_waits::RateWaits;
 use self::renewal::LongestSecrets;
-use self::roles::{RoleEntry, RoleName};
+use self::roles::{RoleEntry, RoleName, RoleUses};
 use self::static_roles::StaticRoles;
 use self::turns::{Turn, Turns};
 use crate::atlas::ClientId;
@@ -78,8 +78,12 @@ pub(crate) struct Engine {
     closing: CancellationToken,
     /// Who works on which service account: adds a secret, rotates, or takes it for a use.
     account_turns: Turns<ClientId>,
-    /// Who works on the account kept for which role.
+    /// Who works on the account kept for which role; held across calls to Atlas.
     role_turns: Turns<RoleName>,
+    /// Who writes or deletes which role; never held across a call to Atlas.
+    role_writes: Turns<RoleName>,
+    /// Who issues from which role.
+    role_uses: RoleUses,
 }
 
 /// What is new in Atlas may not be known everywhere for a few seconds.
@@ -118,6 +122,8 @@ impl Engine {
             closing: mount.tasks.cancelled().clone(),
             account_turns: Turns::default(),
             role_turns: Turns::default(),
+            role_writes: Turns::default(),
+            role_uses: RoleUses::default(),
             storage,
             clock,
             entropy,

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::issue::{description, not_completed, still_there};
+use super::issue::{description, not_completed, still_granted, still_there};
 use super::life::Life;
 use super::token_account::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
 use crate::atlas::{AccessToken, AtlasError, Patience, Priority};
@@ -46,6 +46,12 @@ struct Reserved {
     _hold: Hold,
 }
 
+/// The role as it was when a token was begun.
+struct Granted<'a> {
+    name: &'a RoleName,
+    role: &'a RoleEntry,
+}
+
 /// Issues an access token of a role.
 pub(super) async fn issue(
     engine: &Arc<Engine>,
@@ -61,7 +67,10 @@ pub(super) async fn issue(
         let origin = &reserved.account.origin;
         let linked = engine.connection.linked_to(origin).await?;
         let error = match mint(engine, &linked, &reserved, call, patience).await {
-            Ok(token) => return finish(engine, &linked, role, call, reserved, token).await,
+            Ok(token) => {
+                let granted = Granted { name, role };
+                return finish(engine, &linked, granted, call, reserved, token).await;
+            }
             Err(error) => error,
         };
         give_up(engine, &reserved, &error).await?;
@@ -198,7 +207,7 @@ async fn is_lost(
 ) -> Result<bool, EngineError> {
     let _turn = turn(engine, name, &call.caller).await?;
     let patience = patience(call);
-    examine(engine, name, &reserved.account, patience).await
+    examine(engine, name, &reserved.account, &call.caller.gone, patience).await
 }
 
 /// Frees the place of a token that was not minted. One that may have been minted counts on until it
@@ -218,13 +227,13 @@ async fn give_up(
 async fn finish(
     engine: &Engine,
     linked: &Linked,
-    role: &RoleEntry,
+    granted: Granted<'_>,
     call: &Call,
     mut reserved: Reserved,
     token: AccessToken,
 ) -> Result<Response, EngineError> {
-    let outcome = match Life::of(role, &*engine.system).await {
-        Ok(life) => complete(engine, call, &mut reserved, &token, life)
+    let outcome = match Life::of(granted.role, &*engine.system).await {
+        Ok(life) => complete(engine, &granted, call, &mut reserved, &token, life)
             .await
             .map(|lease| (lease, life.warning())),
         Err(error) => Err(error),
@@ -259,6 +268,7 @@ async fn finish(
 
 async fn complete(
     engine: &Engine,
+    granted: &Granted<'_>,
     call: &Call,
     reserved: &mut Reserved,
     token: &AccessToken,
@@ -269,7 +279,7 @@ async fn complete(
     reserved.entry.dies_by = token.expires_at;
     reserved.entry.stage = Stage::Live;
     engine.journal.write(&reserved.id, &reserved.entry).await?;
-    still_there(call)?;
+    still_granted(engine, granted.name, granted.role).await?;
     let left = (end - engine.clock.now()).to_std().unwrap_or_default();
     let life = life.within(left.saturating_sub(MARGIN));
     let life = life.ok_or(EngineError::EndsAtOnce)?;
@@ -278,6 +288,7 @@ async fn complete(
     } else {
         life.ttl
     };
+    still_there(call)?;
     Ok(Lease {
         ttl,
         max_ttl: life.max_ttl,

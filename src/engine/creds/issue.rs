@@ -44,22 +44,37 @@ pub(super) struct Draft {
     _hold: Hold,
 }
 
-/// Issues a credential of a role.
+/// Issues a credential of a role. It ends when the role is deleted, as when the caller goes away.
 pub(super) async fn issue(
     engine: Arc<Engine>,
-    call: Call,
+    mut call: Call,
 ) -> Result<Option<Response>, EngineError> {
     let name = RoleName::new(call.fields.captured("name"));
-    let role = engine
-        .role(&name)
-        .await?
-        .ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
+    let deleted = || EngineError::NoSuchRole(name.to_string());
+    let role_use = engine.role_uses.begin(&name, &call.caller.gone);
+    let role_use = role_use.ok_or_else(deleted)?;
+    call.caller.gone = role_use.ended().clone();
+    let issued = Box::pin(issue_from(&engine, &name, &call)).await;
+    issued.map(Some).map_err(|error| {
+        if role_use.role_was_deleted() {
+            error.because_role_was_deleted(&name.to_string())
+        } else {
+            error
+        }
+    })
+}
+
+async fn issue_from(
+    engine: &Arc<Engine>,
+    name: &RoleName,
+    call: &Call,
+) -> Result<Response, EngineError> {
+    let role = engine.role(name).await?;
+    let role = role.ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
     if role.credential_type == CredentialType::AccessToken {
-        return access_token::issue(&engine, &name, &role, &call)
-            .await
-            .map(Some);
+        return access_token::issue(engine, name, &role, call).await;
     }
-    let mut draft = Draft::begin(engine, &name, &role, &call).await?;
+    let mut draft = Draft::begin(Arc::clone(engine), name, &role, call).await?;
     let made = match (role.credential_type, draft.grant.account.clone()) {
         (_, Some(account)) => account_secret::make(&mut draft, account).await,
         (CredentialType::ProgrammaticApiKey, None) => api_key::make(&mut draft).await,
@@ -68,15 +83,31 @@ pub(super) async fn issue(
         }
     };
     let answer = match made {
-        Ok(answer) => draft.complete(&call).await.map(|()| answer),
+        Ok(answer) => draft.complete(name, &role, call).await.map(|()| answer),
         Err(error) => Err(error),
     };
     match answer {
         Ok(mut answer) => {
             answer.warnings.extend(draft.life.warning());
-            Ok(Some(answer))
+            Ok(answer)
         }
         Err(error) => Err(draft.undo(error).await),
+    }
+}
+
+/// Fails unless the role, as it is stored now, lets the same be made as when its credential was begun.
+/// Asked last of all: what a role no longer allows is not handed out.
+pub(super) async fn still_granted(
+    engine: &Engine,
+    name: &RoleName,
+    begun: &RoleEntry,
+) -> Result<(), EngineError> {
+    match engine.role(name).await? {
+        None => Err(EngineError::NoSuchRole(name.to_string())),
+        Some(now) if !Grant::is_the_same(begun, &now) => {
+            Err(EngineError::RoleChanged(name.to_string()))
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -90,9 +121,16 @@ pub(super) fn still_there(call: &Call) -> Result<(), EngineError> {
 
 impl Draft {
     /// Records it as live, for a caller who is there before and after: to nobody else is a lease given.
-    async fn complete(&mut self, call: &Call) -> Result<(), EngineError> {
+    async fn complete(
+        &mut self,
+        name: &RoleName,
+        role: &RoleEntry,
+        call: &Call,
+    ) -> Result<(), EngineError> {
         still_there(call)?;
         self.record(Stage::Live).await?;
+        still_granted(&self.engine, name, role).await?;
+        // A deletion of the role that began meanwhile ends this as well.
         still_there(call)
     }
 
@@ -198,10 +236,11 @@ impl Draft {
 
     /// The organization in which the credential is managed.
     pub(super) async fn organization(&self) -> Result<OrgId, EngineError> {
-        self.linked
-            .organization_of(&self.grant.level, self.patience)
-            .await
-            .map_err(|error| EngineError::atlas("looking up the project's organization", error))
+        let looking = self
+            .linked
+            .organization_of(&self.grant.level, self.patience);
+        let found = self.engine.while_wanted(&self.gone, looking).await?;
+        found.map_err(|error| EngineError::atlas("looking up the project's organization", error))
     }
 
     /// Removes what was made. The error tells what became of it, and why it came to this.

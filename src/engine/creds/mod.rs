@@ -20,6 +20,8 @@ mod removal;
 mod renew;
 mod revoke;
 mod revoke_token;
+#[cfg(test)]
+mod role_change_tests;
 mod service_account;
 mod token_account;
 

@@ -137,6 +137,17 @@ impl Grant {
         })
     }
 
+    /// Whether two stored roles let the same be made, for whom it may act and from where. How long it
+    /// lives and how many there may be is left out, and so is the spelling of addresses.
+    pub(crate) fn is_the_same(one: &RoleEntry, other: &RoleEntry) -> bool {
+        one == other
+            || (one.credential_type == other.credential_type
+                && matches!(
+                    (Self::of_stored(one), Self::of_stored(other)),
+                    (Ok(one), Ok(other)) if one == other
+                ))
+    }
+
     /// The reach of a stored role. The Go engine stored networks as they were written: bits beyond
     /// the prefix are let pass and cut off here.
     pub(crate) fn of_stored(role: &RoleEntry) -> Result<Self, Faults> {

@@ -9,9 +9,11 @@ use super::advice;
 use super::entry::{CredentialType, RoleEntry};
 use super::grant::Grant;
 use super::name::RoleName;
+use crate::atlas::ClientId;
 use crate::engine::account_use::{self, User};
 use crate::engine::creds::retire_account;
 use crate::engine::error::EngineError;
+use crate::engine::turns::Turn;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Call, Display, Faults, Field, Fields, Page, Path, list, merge_patch};
 use crate::vault::{Data, Operation, Response};
@@ -115,42 +117,81 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
     Ok(role.map(|role| Response::data(shown(&role))))
 }
 
+/// Deletes a role. It is marked first, so that whoever issues from it ends: nothing is handed out
+/// after the answer. Waits for a write of the same role, and for nothing that waits for Atlas.
 async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
-    retire_account(&engine, &name, call.caller.deadline).await?;
+    let _mark = engine.role_uses.delete(&name);
+    let _turn = writing(&engine, &name, &call).await?;
     engine.storage.delete(&keys::role(&name)).await?;
+    retire_account(&engine, &name).await?;
     Ok(None)
+}
+
+/// The right to write or delete a role. Of two partial writes at once none undoes the other, and none
+/// brings back what was deleted meanwhile.
+async fn writing(engine: &Engine, name: &RoleName, call: &Call) -> Result<Turn, EngineError> {
+    let turn = engine.role_writes.wait(name, call.caller.deadline).await;
+    turn.ok_or_else(|| EngineError::Busy {
+        what: format!("role {name}"),
+    })
 }
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
-    // Of two partial writes at once none undoes the other.
-    let turn = engine.role_turns.wait(&name, call.caller.deadline).await;
-    let _turn = turn.ok_or_else(|| EngineError::Busy {
-        what: format!("role {name}"),
-    })?;
-    let stored_role = engine.role(&name).await?;
-    if stored_role.is_none() && call.operation == Operation::Patch {
+    // An account is waited for before the role's turn is taken: others may have it in hand for as long
+    // as Atlas takes.
+    let mut wanted = changed(&engine, &name, &call).await?;
+    loop {
+        let turn_of_account = match &wanted.new_account {
+            Some(id) => {
+                Some(account_use::take(&engine, id, User::Roles, call.caller.deadline).await?)
+            }
+            None => None,
+        };
+        let turn = writing(&engine, &name, &call).await?;
+        let change = changed(&engine, &name, &call).await?;
+        if change.new_account != wanted.new_account {
+            wanted = change;
+            continue;
+        }
+        let role = change.role;
+        stored::save(&*engine.storage, keys::role(&name), &role, false).await?;
+        drop((turn, turn_of_account));
+        let warnings = advice::warnings(&role);
+        return Ok((!warnings.is_empty()).then(|| Response {
+            warnings,
+            ..Response::default()
+        }));
+    }
+}
+
+/// What a write makes of the role that is stored now.
+struct Change {
+    role: RoleEntry,
+    /// An account that the role did not name before.
+    new_account: Option<ClientId>,
+}
+
+async fn changed(engine: &Engine, name: &RoleName, call: &Call) -> Result<Change, EngineError> {
+    let patches = call.operation == Operation::Patch;
+    let stored_role = engine.role(name).await?;
+    if stored_role.is_none() && patches {
         return Err(EngineError::NothingToPatch(name.to_string()));
     }
-    let mut role = stored_role.unwrap_or_default();
+    let before = stored_role.unwrap_or_default();
+    let mut role = before.clone();
     let mut faults = Faults::new();
-    let patches = call.operation == Operation::Patch;
     apply(&mut role, &call.fields, patches, &mut faults);
     check(&role, &mut faults);
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
-    let _turn_of_account = match role.client_id.parse() {
-        Ok(id) => Some(account_use::take(&engine, &id, User::Roles, call.caller.deadline).await?),
-        Err(_) => None,
-    };
-    stored::save(&*engine.storage, keys::role(&name), &role, false).await?;
-    let warnings = advice::warnings(&role);
-    Ok((!warnings.is_empty()).then(|| Response {
-        warnings,
-        ..Response::default()
-    }))
+    let new_account = role.client_id.parse().ok();
+    Ok(Change {
+        new_account: new_account.filter(|_| role.client_id != before.client_id),
+        role,
+    })
 }
 
 /// Takes over what is given. In a patch, `null` takes a value away; else it empties texts and lists,

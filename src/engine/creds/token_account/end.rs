@@ -35,20 +35,33 @@ async fn turn(engine: &Engine, name: &RoleName, deadline: Instant) -> Result<Tur
     })
 }
 
-/// Takes a role's account out of use, before the role is deleted: it ends with its last token, also
-/// where a role of the same name comes after.
-pub(crate) async fn retire_account(
+/// Takes the account of a role that was just deleted out of use: it ends with its last token, also
+/// where a role of the same name comes after. Where a request has the account in hand, whoever works
+/// on it next does so: a deletion waits for nothing that waits for Atlas.
+pub(crate) async fn retire_account(engine: &Engine, name: &RoleName) -> Result<(), EngineError> {
+    engine.role_uses.retire_account_later(name);
+    let Some(_turn) = engine.role_turns.at_once(name) else {
+        return Ok(());
+    };
+    let mut accounts = TokenAccounts::load(engine, name).await?;
+    retire_if_left(engine, name, &mut accounts).await
+}
+
+/// Takes the account out of use that a deleted role of this name has left. The caller has the turn.
+pub(super) async fn retire_if_left(
     engine: &Engine,
     name: &RoleName,
-    deadline: Instant,
+    accounts: &mut TokenAccounts,
 ) -> Result<(), EngineError> {
-    let _turn = turn(engine, name, deadline).await?;
-    let mut accounts = TokenAccounts::load(engine, name).await?;
-    if accounts.current.is_none() {
+    if !engine.role_uses.is_account_to_retire(name) {
         return Ok(());
     }
-    accounts.retire(engine.clock.now());
-    accounts.save(engine, name).await
+    if accounts.current.is_some() {
+        accounts.retire(engine.clock.now());
+        accounts.save(engine, name).await?;
+    }
+    engine.role_uses.account_is_retired(name);
+    Ok(())
 }
 
 /// Deletes all accounts of a role, live tokens or not. The mount is being disabled: what is still

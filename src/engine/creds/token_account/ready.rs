@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use tokio_util::sync::CancellationToken;
 
+use super::end::retire_if_left;
 use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
 use super::refresh::{lifetime, look, renew_secret};
 use crate::atlas::{Level, Patience};
@@ -29,6 +31,7 @@ pub(in crate::engine::creds) async fn ready(
 ) -> Result<KeptAccount, EngineError> {
     let mut accounts = TokenAccounts::load(engine, name).await?;
     let now = engine.clock.now();
+    retire_if_left(engine, name, &mut accounts).await?;
     let reach = Reach::of(&usable_grant(name, role)?);
     // At another origin its secrets are of no use, and it is removed when that is the mount's again.
     let linked = engine.connection.linked().await?;
@@ -41,7 +44,9 @@ pub(in crate::engine::creds) async fn ready(
         if current.minting_secret(now).is_some() {
             return Ok(current.clone());
         }
-        if let Some(account) = renew_secret(engine, name, &mut accounts, patience).await? {
+        if let Some(account) =
+            renew_secret(engine, name, &mut accounts, &call.caller.gone, patience).await?
+        {
             return Ok(account);
         }
     }
@@ -77,7 +82,8 @@ async fn make_and_store(
     reach: Reach,
 ) -> Result<KeptAccount, EngineError> {
     let org = draft.organization().await?;
-    let hours = lifetime(&draft.engine, &draft.linked, &org, draft.patience).await;
+    let hours = lifetime(&draft.engine, &draft.linked, &org, draft.patience);
+    let hours = draft.engine.while_wanted(&draft.gone, hours).await?;
     let (created, org) = build(draft, hours, ABOUT).await?;
     draft.entry.dies_by = created.secret.expires_at;
     let now = draft.engine.clock.now();
@@ -103,6 +109,7 @@ pub(in crate::engine::creds) async fn examine(
     engine: &Engine,
     name: &RoleName,
     refused: &KeptAccount,
+    gone: &CancellationToken,
     patience: Patience,
 ) -> Result<bool, EngineError> {
     let mut accounts = TokenAccounts::load(engine, name).await?;
@@ -114,7 +121,14 @@ pub(in crate::engine::creds) async fn examine(
     }
     let linked = engine.connection.linked_to(&current.origin).await?;
     let level = Level::Org(current.organization_id.clone());
-    match look(&linked, &level, &current.client_id, patience).await? {
+    match look(
+        &linked.atlas.until(gone),
+        &level,
+        &current.client_id,
+        patience,
+    )
+    .await?
+    {
         None => {
             let now = engine.clock.now();
             let newest = current.secrets.last();

@@ -1,9 +1,11 @@
 //! New secrets for kept accounts, before the old ones end.
 
+use tokio_util::sync::CancellationToken;
+
 use super::entry::{KeptAccount, KeptSecret, TokenAccounts};
 use crate::atlas::{
-    AtlasError, ClientId, Hours, Level, MOST_SECRETS, OrgId, Patience, SecretId, SecretState,
-    ServiceAccount,
+    Atlas, AtlasError, ClientId, Hours, Level, MOST_SECRETS, OrgId, Patience, SecretId,
+    SecretState, ServiceAccount,
 };
 use crate::engine::Engine;
 use crate::engine::config::deletions_held;
@@ -34,12 +36,12 @@ pub(super) async fn lifetime(
 
 /// The account as Atlas holds it; [`None`] if it is gone.
 pub(super) async fn look(
-    linked: &Linked,
+    atlas: &Atlas,
     level: &Level,
     account: &ClientId,
     patience: Patience,
 ) -> Result<Option<ServiceAccount>, EngineError> {
-    match linked.atlas.service_account(level, account, patience).await {
+    match atlas.service_account(level, account, patience).await {
         Ok(seen) => Ok(Some(seen)),
         Err(error) if error.says_account_or_secret_is_gone() => Ok(None),
         Err(error) => Err(failed("reading", account, error)),
@@ -56,19 +58,22 @@ fn failed(doing: &str, account: &ClientId, error: AtlasError) -> EngineError {
 /// Gives the current account another secret. The old one stays until its tokens have ended. [`None`]:
 /// the account is gone in Atlas, and no longer the current one.
 ///
-/// The account is ours alone, so a secret that is not stored here is one whose answer was lost.
+/// The account is ours alone, so a secret that is not stored here is one whose answer was lost. Once
+/// `gone` is cancelled, nothing more is sent.
 pub(super) async fn renew_secret(
     engine: &Engine,
     name: &RoleName,
     accounts: &mut TokenAccounts,
+    gone: &CancellationToken,
     patience: Patience,
 ) -> Result<Option<KeptAccount>, EngineError> {
     let Some(mut account) = accounts.current.clone() else {
         return Ok(None);
     };
     let linked = engine.connection.linked_to(&account.origin).await?;
+    let atlas = linked.atlas.until(gone);
     let level = account.level();
-    let Some(seen) = look(&linked, &level, &account.client_id, patience).await? else {
+    let Some(seen) = look(&atlas, &level, &account.client_id, patience).await? else {
         // Should it be there after all, it is deleted with those that are out of use.
         accounts.retire(engine.clock.now());
         accounts.save(engine, name).await?;
@@ -85,13 +90,13 @@ pub(super) async fn renew_secret(
     }
     for secret in &seen.secrets {
         if !is_ours(secret) {
-            delete(&linked, &account, &secret.id, patience).await?;
+            delete(&atlas, &account, &secret.id, patience).await?;
         }
     }
-    make_room(engine, &linked, &mut account, patience).await?;
-    let hours = lifetime(engine, &linked, &account.organization_id, patience).await;
-    let created = linked
-        .atlas
+    make_room(engine, &atlas, &mut account, patience).await?;
+    let hours = lifetime(engine, &linked, &account.organization_id, patience);
+    let hours = engine.while_wanted(gone, hours).await?;
+    let created = atlas
         .create_secret(&level, &account.client_id, hours, patience)
         .await
         .map_err(|error| failed("making a new secret for", &account.client_id, error))?;
@@ -107,7 +112,7 @@ pub(super) async fn renew_secret(
     accounts.current = Some(account.clone());
     if let Err(error) = accounts.save(engine, name).await {
         // Nobody will ever know its value; where this fails, the next look finds it.
-        let _ = delete(&linked, &account, &id, patience).await;
+        let _ = delete(&linked.atlas, &account, &id, patience).await;
         return Err(error);
     }
     Ok(Some(account))
@@ -116,7 +121,7 @@ pub(super) async fn renew_secret(
 /// Deletes the older of two secrets, if nobody holds a token of it.
 async fn make_room(
     engine: &Engine,
-    linked: &Linked,
+    atlas: &Atlas,
     account: &mut KeptAccount,
     patience: Patience,
 ) -> Result<(), EngineError> {
@@ -135,18 +140,17 @@ async fn make_room(
             ),
         });
     }
-    delete(linked, account, &oldest.id, patience).await
+    delete(atlas, account, &oldest.id, patience).await
 }
 
 /// Deletes one secret of a kept account.
 pub(super) async fn delete(
-    linked: &Linked,
+    atlas: &Atlas,
     account: &KeptAccount,
     secret: &SecretId,
     patience: Patience,
 ) -> Result<(), EngineError> {
-    linked
-        .atlas
+    atlas
         .delete_secret(&account.level(), &account.client_id, secret, patience)
         .await
         .map(drop)

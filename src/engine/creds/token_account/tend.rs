@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::end::{dissolve_all, remove_account};
+use super::end::{dissolve_all, remove_account, retire_if_left};
 use super::entry::{Reach, TokenAccounts};
 use super::refresh::{delete, renew_secret};
 use crate::atlas::{Patience, Priority};
@@ -69,6 +69,7 @@ async fn tend_role(
         return Ok(());
     };
     let mut accounts = TokenAccounts::load(engine, name).await?;
+    retire_if_left(engine, name, &mut accounts).await?;
     let now = engine.clock.now();
     let wanted = wanted(engine, name).await?;
     if let Some(current) = &accounts.current {
@@ -76,7 +77,7 @@ async fn tend_role(
             accounts.retire(now);
             accounts.save(engine, name).await?;
         } else if current.is_due(now) {
-            renew_secret(engine, name, &mut accounts, making).await?;
+            renew_secret(engine, name, &mut accounts, &engine.closing, making).await?;
         }
     }
     drop_old_secrets(engine, name, &mut accounts, removing, now).await?;
@@ -113,7 +114,7 @@ async fn drop_old_secrets(
         return Ok(());
     };
     let linked = engine.connection.linked_to(&current.origin).await?;
-    delete(&linked, current, &id, patience).await?;
+    delete(&linked.atlas, current, &id, patience).await?;
     current.secrets.retain(|secret| secret.id != id);
     accounts.save(engine, name).await
 }
