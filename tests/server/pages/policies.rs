@@ -45,6 +45,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
         &["administrator"],
     ),
     (
+        "bao write mongodbatlas/config/move base_url=$ATLAS_URL",
+        &[],
+    ),
+    (
         "bao read mongodbatlas/config",
         &["administrator", "on-call"],
     ),
