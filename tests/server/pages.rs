@@ -22,7 +22,7 @@ const RUN: &[(&str, usize)] = &[
     ("docs/install.md", 1),
     ("docs/kubernetes.md", 2),
     ("docs/namespaces.md", 0),
-    ("docs/operations.md", 2),
+    ("docs/operations.md", 3),
     ("docs/policies.md", 1),
     ("docs/runbook.md", 0),
     ("docs/terraform.md", 1),
