@@ -44,9 +44,11 @@ fn one() -> u64 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Action {
-    /// Answers this without doing anything.
+    /// Answers this without doing anything; with `after_effect` the effect has come about.
     Answer {
         status: u16,
+        #[serde(default)]
+        after_effect: bool,
         /// Makes a body in Atlas's form.
         #[serde(default)]
         code: Option<String>,
@@ -80,6 +82,11 @@ pub(crate) enum Action {
     CutJson,
     /// Does what was asked, answers with HTML.
     NotJson,
+    /// Does what was asked, leaves a part of the answer out.
+    Withhold {
+        /// JSON pointer to the part, such as `/results/0`.
+        pointer: String,
+    },
 }
 
 /// A fault and how often it met a request.

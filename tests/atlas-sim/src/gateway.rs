@@ -10,9 +10,10 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::TimeDelta;
 use futures_util::stream;
+use serde_json::Value;
 
 use crate::auth;
-use crate::dispatch;
+use crate::dispatch::{self, Outcome};
 use crate::errors::ApiError;
 use crate::faults::{Action, error_body};
 use crate::http::{Incoming, Reply};
@@ -117,9 +118,12 @@ impl Exchange<'_> {
                 self.close()
             }
             Some(Action::CutJson) => cut(self.sim, self.effect(true)),
-            Some(action @ (Action::Answer { .. } | Action::MalformedJson | Action::NotJson)) => {
-                self.changed(action)
-            }
+            Some(
+                action @ (Action::Answer { .. }
+                | Action::MalformedJson
+                | Action::NotJson
+                | Action::Withhold { .. }),
+            ) => self.changed(action),
         }
     }
 
@@ -140,6 +144,7 @@ impl Exchange<'_> {
         match action {
             Action::Answer {
                 status,
+                after_effect,
                 code,
                 body,
                 text,
@@ -147,7 +152,7 @@ impl Exchange<'_> {
             } => {
                 let body = body.or_else(|| code.as_deref().map(|code| error_body(status, code)));
                 if text.is_none() && body.is_some() {
-                    reply.header("Content-Type", "application/json");
+                    reply.header("Content-Type", self.media_type(status));
                 }
                 if let Some(code) = &code {
                     reply.header("X-Error-Code", code.clone());
@@ -164,8 +169,11 @@ impl Exchange<'_> {
                     .or_else(|| body.map(|body| body.to_string()))
                     .unwrap_or_default()
                     .into_bytes();
-                self.record(&reply, None, true, false);
+                let outcome = after_effect.then(|| self.carry_out());
+                let principal = outcome.and_then(|outcome| outcome.principal);
+                self.record(&reply, principal, true, after_effect);
             }
+            Action::Withhold { pointer } => withhold(&mut reply, &pointer),
             Action::MalformedJson => reply.body = b"{\"id\": \"broken\", ".to_vec(),
             _ => {
                 reply.headers.retain(|(name, _)| name != "Content-Type");
@@ -176,13 +184,26 @@ impl Exchange<'_> {
         response(self.sim, reply)
     }
 
+    /// As Atlas would have it for a JSON body: versioned for a success, plain for a refusal and for
+    /// the token endpoint.
+    fn media_type(&self, status: u16) -> &'static str {
+        let token = auth::token_operation(self.incoming.path()).is_some();
+        if token || !(200..300).contains(&status) {
+            "application/json"
+        } else {
+            "application/vnd.atlas.2025-03-12+json;charset=utf-8"
+        }
+    }
+
+    fn carry_out(&self) -> Outcome {
+        let mut core = self.sim.lock();
+        let now = self.sim.clock.now();
+        dispatch::answer(&mut core, self.incoming, now)
+    }
+
     /// Does what was asked and logs it; `sent` is false if the answer will not be sent.
     fn effect(&self, sent: bool) -> Reply {
-        let outcome = {
-            let mut core = self.sim.lock();
-            let now = self.sim.clock.now();
-            dispatch::answer(&mut core, self.incoming, now)
-        };
+        let outcome = self.carry_out();
         self.record(&outcome.reply, outcome.principal, sent, true);
         outcome.reply
     }
@@ -215,6 +236,26 @@ impl Exchange<'_> {
         self.peer.cut();
         Response::new(Body::empty())
     }
+}
+
+/// Takes the part that the JSON pointer names out of a body.
+fn withhold(reply: &mut Reply, pointer: &str) {
+    let Ok(mut body) = serde_json::from_slice::<Value>(&reply.body) else {
+        return;
+    };
+    let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
+    match body.pointer_mut(parent) {
+        Some(Value::Array(items)) => {
+            if let Some(place) = name.parse().ok().filter(|place| *place < items.len()) {
+                items.remove(place);
+            }
+        }
+        Some(Value::Object(fields)) => {
+            fields.remove(name);
+        }
+        _ => {}
+    }
+    reply.body = body.to_string().into_bytes();
 }
 
 /// Announces the whole body, sends half of it, then ends the connection.

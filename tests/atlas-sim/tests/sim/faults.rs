@@ -81,6 +81,43 @@ async fn a_closed_connection_has_no_effect_and_a_lost_answer_has() {
 }
 
 #[tokio::test]
+async fn a_false_answer_may_come_after_the_effect() {
+    let atlas = Atlas::start("fault_false").await;
+    inject(&atlas, json!({"operation": "createOrgApiKey", "action": {"kind": "answer", "status": 202, "after_effect": true, "text": "<html>", "headers": {"Content-Type": "text/html"}}})).await;
+    let answer = create(&atlas).await.unwrap();
+    assert_eq!((answer.status, answer.text.as_str()), (202, "<html>"));
+    assert_eq!(keys(&atlas).await, 2);
+    let log = atlas.control("GET", "/requests", Value::Null).await.ok();
+    let last = log["requests"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["handled"], &last["status"]),
+        (&json!(true), &json!(202))
+    );
+    inject(&atlas, json!({"operation": "createOrgApiKey", "action": {"kind": "answer", "status": 200, "body": {}}})).await;
+    let answer = create(&atlas).await.unwrap();
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("application/vnd.atlas.")
+    );
+    assert_eq!(keys(&atlas).await, 2);
+}
+
+#[tokio::test]
+async fn a_part_of_an_answer_can_be_withheld() {
+    let atlas = Atlas::start("fault_withhold").await;
+    for (pointer, left) in [("/roles/0", json!([])), ("/roles", Value::Null)] {
+        inject(&atlas, json!({"operation": "createOrgApiKey", "action": {"kind": "withhold", "pointer": pointer}})).await;
+        let answer = create(&atlas).await.unwrap();
+        assert_eq!((answer.status, &answer.body["roles"]), (200, &left));
+        assert!(answer.body["privateKey"].is_string());
+    }
+    inject(&atlas, json!({"operation": "createOrgApiKey", "action": {"kind": "withhold", "pointer": "/nothing/5"}})).await;
+    let answer = create(&atlas).await.unwrap();
+    assert_eq!(answer.body["roles"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
 async fn broken_answers_come_after_the_effect() {
     let atlas = Atlas::start("fault_broken").await;
     for kind in ["malformed_json", "not_json"] {
