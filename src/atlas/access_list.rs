@@ -14,8 +14,10 @@ use serde_json::{Value, json};
 use super::call::{Call, Patience};
 use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
-use super::error::AtlasError;
+use super::error::{AnswerFault, AtlasError};
 use super::ids::{ApiKeyId, ClientId, Level, OrgId};
+use super::paging::{ITEMS_PER_PAGE, Page};
+use super::success::Success;
 
 /// Why a text is no entry of an access list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -173,9 +175,17 @@ impl EntryReply {
         let address = self
             .ip_address
             .and_then(|text| AccessEntry::address(&text).ok());
+        // Compared in the form in which it was sent: without host bits, an IPv4 address as such.
         let network = || {
-            let network: IpNet = self.cidr_block?.parse().ok()?;
-            Some(AccessEntry(network.trunc()))
+            let network: IpNet = self.cidr_block?.trim().parse().ok()?;
+            match (network.addr().to_canonical(), network.prefix_len()) {
+                (IpAddr::V4(address), length) if network.max_prefix_len() == 128 => {
+                    let length = length.checked_sub(96)?;
+                    let network = IpNet::new(IpAddr::V4(address), length).ok()?;
+                    Some(AccessEntry(network.trunc()))
+                }
+                _ => Some(AccessEntry(network.trunc())),
+            }
         };
         address.or_else(network)
     }
@@ -212,6 +222,29 @@ impl Owner {
             add,
             set: EndpointSet::ServiceAccounts,
             scope: Scope::from(level),
+        }
+    }
+}
+
+impl Owner {
+    /// Source: Atlas API, `itemsPerPage` of `createOrgAccessEntry`, `createOrgAccessList` and
+    /// `createAccessList`.
+    fn addition(&self, entries: &AccessList) -> Call {
+        let path = format!("{}?itemsPerPage={ITEMS_PER_PAGE}", self.path);
+        let scope = self.scope.clone();
+        Call::create(self.add, &path, self.set, scope, &entries.content())
+            .answered(Success::OK)
+            .repeatable()
+    }
+
+    /// Fails with the first of the wanted entries that is not there.
+    fn contains(&self, wanted: &AccessList, present: &AccessList) -> Result<(), AtlasError> {
+        match wanted.without(present).0.first() {
+            None => Ok(()),
+            Some(entry) => Err(AtlasError::MalformedAnswer {
+                operation: self.add,
+                source: AnswerFault::EntryMissing { entry: *entry },
+            }),
         }
     }
 }
@@ -269,6 +302,9 @@ impl Atlas {
 
     /// Whether a refused addition changed part of the list is not documented: after a conflict the
     /// list is read and only what is missing is sent.
+    ///
+    /// An addition is answered with the whole list, and the entries count as added only if they are in
+    /// it. The largest page is asked for, so that one request tells of all.
     async fn add_entries(
         &self,
         owner: &Owner,
@@ -279,14 +315,21 @@ impl Atlas {
         let mut additions = 0;
         while !missing.is_empty() {
             additions += 1;
-            let scope = owner.scope.clone();
-            let call = Call::create(owner.add, &owner.path, owner.set, scope, &missing.content());
-            match self.send(&call.repeatable(), patience).await {
+            let call = owner.addition(&missing);
+            let page: Page<EntryReply> = match self.fetch(&call, patience).await {
                 Err(AtlasError::Refused { status: 409, .. }) if additions < MAX_ADDITIONS => {
                     missing = wanted.without(&self.list_entries(owner, patience).await?);
+                    continue;
                 }
-                outcome => return outcome.map(drop),
+                outcome => outcome?,
+            };
+            let goes_on = page.may_go_on();
+            let shown = page.results.into_iter().filter_map(EntryReply::entry);
+            let mut present: AccessList = shown.collect();
+            if goes_on {
+                present = self.list_entries(owner, patience).await?;
             }
+            return owner.contains(wanted, &present);
         }
         Ok(())
     }
@@ -432,7 +475,11 @@ mod tests {
             "POST" if additions.fetch_add(1, Ordering::Relaxed) == 0 => {
                 Reply::error(409, "ADDRESS_ALREADY_IN_ACCESS_LIST")
             }
-            "POST" => Reply::new(200, "{}"),
+            "POST" => Reply::new(
+                200,
+                r#"{"results":[{"ipAddress":"203.0.113.10"},{"cidrBlock":"198.51.100.0/24"},
+                {"cidrBlock":"2001:db8::/32"}]}"#,
+            ),
             _ => Reply::new(
                 200,
                 r#"{"results":[{"ipAddress":"203.0.113.10","cidrBlock":"203.0.113.10/32","count":0},
@@ -449,6 +496,65 @@ mod tests {
         let last = requests.last().expect("a request");
         assert_eq!(last.body, r#"[{"cidrBlock":"2001:db8:0:0:0:0:0:0/32"}]"#);
         assert_eq!(requests.len(), 4);
+    }
+
+    async fn added(answer: &'static str, wanted: &[&str]) -> (Result<(), AtlasError>, Fake) {
+        let fake = Fake::start(move |received| match received.target.as_str() {
+            "/api/oauth/token" => Reply::token("t"),
+            _ => Reply::new(200, answer),
+        })
+        .await;
+        let (org, key, wanted) = (org_id(), api_key_id(), list(wanted));
+        let added = fake.bearer_client();
+        let added = added.add_api_key_access_list(&org, &key, &wanted, patience(5));
+        (added.await, fake)
+    }
+
+    /// Atlas shows entries in forms of its own.
+    #[tokio::test]
+    async fn entries_count_as_added_when_the_answer_shows_them() {
+        let wanted = [
+            "203.0.113.10",
+            "198.51.100.0/24",
+            "2001:db8::1",
+            "2001:db8::/32",
+        ];
+        for answer in [
+            r#"{"results":[{"ipAddress":"203.0.113.10","cidrBlock":"203.0.113.10/32"},
+            {"cidrBlock":"198.51.100.0/24"},{"ipAddress":"2001:db8:0:0:0:0:0:1"},
+            {"cidrBlock":"2001:db8:0:0:0:0:0:0/32"},{"cidrBlock":"192.0.2.0/24"}]}"#,
+            r#"{"totalCount":4,"results":[{"cidrBlock":"2001:0db8::/32"},
+            {"cidrBlock":"2001:DB8:0::1/128"},{"cidrBlock":"198.51.100.7/24"},
+            {"cidrBlock":"203.0.113.10/32"}]}"#,
+        ] {
+            let (added, fake) = added(answer, &wanted).await;
+            added.expect("added");
+            let [_, request] = &fake.requests()[..] else {
+                panic!("a token and one request: {:?}", fake.requests());
+            };
+            assert!(
+                request.target.ends_with("/accessList?itemsPerPage=500"),
+                "{}",
+                request.target
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_the_answer_lacks_is_not_set() {
+        for answer in [
+            r#"{"results":[]}"#,
+            r#"{"results":[{"cidrBlock":"203.0.113.0/25"}]}"#,
+            r#"{"results":[{"ipAddress":"203.0.113.0"}]}"#,
+            "{}",
+        ] {
+            let (added, _) = added(answer, &["203.0.113.0/24"]).await;
+            let error = added.expect_err("not set");
+            assert!(
+                matches!(error, AtlasError::MalformedAnswer { .. }),
+                "{error:?}"
+            );
+        }
     }
 
     #[tokio::test]

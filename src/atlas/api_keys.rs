@@ -3,16 +3,19 @@
 //! A key made at project level belongs to the project's organization all the same, and only the
 //! organization's delete removes it. Rotation in place does not exist in Atlas.
 
+use http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use crate::base::Sensitive;
 
 use super::call::{Call, Patience};
-use super::client::Atlas;
+use super::client::{Atlas, parsed};
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::{ApiKeyId, Level, OrgId, ProjectId};
+use super::presence::settled;
+use super::success::Success;
 
 /// An API key to be made.
 #[derive(Debug, Clone)]
@@ -34,6 +37,15 @@ pub struct CreatedApiKey {
     pub private_key: Sensitive,
     /// The organization the key belongs to, where the answer's roles tell it.
     pub org_id: Option<OrgId>,
+    /// The roles that the answer shows.
+    pub roles: Vec<RoleGrant>,
+}
+
+impl CreatedApiKey {
+    /// Whether Atlas's answer shows these roles at this level: a key without them is not complete.
+    pub fn shows(&self, level: &Level, roles: &[String]) -> Result<(), AtlasError> {
+        shows_roles(create_operation(level), &self.roles, level, roles)
+    }
 }
 
 /// A role that a key has in an organization or a project.
@@ -106,14 +118,11 @@ impl Atlas {
         key: &NewApiKey,
         patience: Patience,
     ) -> Result<CreatedApiKey, AtlasError> {
-        let operation = match level {
-            Level::Org(_) => "createOrgApiKey",
-            Level::Project(_) => "createGroupApiKey",
-        };
+        let operation = create_operation(level);
         let path = format!("{}/apiKeys", level.path());
         let content = json!({ "desc": key.description, "roles": key.roles });
         let call = Call::create(operation, &path, EndpointSet::ApiKeys, level, &content);
-        let reply: CreateReply = self.fetch(&call, patience).await?;
+        let reply: CreateReply = self.fetch(&call.answered(Success::OK), patience).await?;
         if reply.private_key.is_empty() {
             return Err(AtlasError::MalformedAnswer {
                 operation,
@@ -124,17 +133,19 @@ impl Atlas {
         }
         let org_id = match level {
             Level::Org(id) => Some(id.clone()),
-            Level::Project(_) => reply.roles.into_iter().find_map(|role| role.org_id),
+            Level::Project(_) => reply.roles.iter().find_map(|role| role.org_id.clone()),
         };
         Ok(CreatedApiKey {
             id: reply.id,
             public_key: reply.public_key,
             private_key: reply.private_key,
             org_id,
+            roles: reply.roles,
         })
     }
 
-    /// Gives a key of the organization these roles in one of its projects. One request.
+    /// Gives a key of the organization these roles in one of its projects. One request. Done is an empty
+    /// 204, or a 200 that shows the roles.
     ///
     /// Whether Atlas takes the assignment twice is not documented, so when the outcome is unknown the
     /// roles are set by a PATCH instead, which can be repeated.
@@ -151,16 +162,22 @@ impl Atlas {
         let scope = Scope::Project(project.clone());
         let content = json!([{ "roles": roles }]);
         let call = Call::create("addGroupApiKey", &path, set, scope.clone(), &content);
-        match self.send(&call, patience).await {
+        let level = Level::Project(project.clone());
+        let assigned = match self.send(&call.answered(Success::ASSIGNED), patience).await {
+            Ok(answer) if answer.status == StatusCode::NO_CONTENT => return Ok(()),
+            Ok(answer) => parsed("addGroupApiKey", &answer)
+                .and_then(|key| shows_key(&key, "addGroupApiKey", &level, roles)),
+            Err(error) => Err(error),
+        };
+        match assigned {
             Err(unknown) if unknown.outcome_unknown() => {
                 let content = json!({ "roles": roles });
                 let call = Call::patch("updateApiKeyRoles", &path, set, scope, &content);
-                self.send(&call, patience)
-                    .await
-                    .map(drop)
-                    .map_err(|_| unknown)
+                let set = self.fetch(&call, patience).await;
+                let set = set.and_then(|key| shows_key(&key, call.operation, &level, roles));
+                set.map_err(|_| unknown)
             }
-            outcome => outcome.map(drop),
+            outcome => outcome,
         }
     }
 
@@ -182,8 +199,8 @@ impl Atlas {
 
     /// Deletes a key, out of all projects too. Source: Atlas API `deleteOrgApiKey`.
     ///
-    /// Only Atlas's own word counts as [`Deletion::AlreadyGone`]: the code `API_KEY_NOT_FOUND`, or
-    /// a 404 with a general code whose truth the list of keys then confirms.
+    /// Only Atlas's own code `API_KEY_NOT_FOUND` counts as [`Deletion::AlreadyGone`]. After a delete of
+    /// unknown outcome, or a 404 with another code, Atlas is asked for the key.
     pub async fn delete_api_key(
         &self,
         org: &OrgId,
@@ -195,14 +212,8 @@ impl Atlas {
         let call = Call::delete("deleteOrgApiKey", &path, EndpointSet::ApiKeys, scope);
         let outcome = self.send(&call, patience).await;
         match gone_is_fine(outcome.map(drop), AtlasError::says_api_key_is_gone) {
-            Err(error) if error.code() == Some("RESOURCE_NOT_FOUND") => {
-                let same = |listed: ApiKey| (listed.id == *key).then_some(());
-                let listed = self.walk_org_api_keys(org, patience, same).await?;
-                if listed.is_empty() {
-                    Ok(Deletion::AlreadyGone)
-                } else {
-                    Err(error)
-                }
+            Err(error) if error.outcome_unknown() || error.says_not_found() => {
+                settled(error, self.api_key_presence(org, key, patience).await)
             }
             outcome => outcome,
         }
@@ -241,7 +252,12 @@ impl Atlas {
         let path = format!("/orgs/{org}/apiKeys/{key}");
         let scope = Scope::Org(org.clone());
         let call = Call::get("getOrgApiKey", &path, EndpointSet::ApiKeys, scope);
-        self.fetch(&call, patience).await
+        let seen: ApiKey = self.fetch(&call, patience).await?;
+        if seen.id == *key {
+            Ok(seen)
+        } else {
+            Err(mismatch(call.operation))
+        }
     }
 
     async fn walk_org_api_keys<U>(
@@ -254,6 +270,60 @@ impl Atlas {
         let scope = Scope::Org(org.clone());
         let call = Call::get("listOrgApiKeys", &path, EndpointSet::ApiKeys, scope);
         self.walk(call, patience, keep).await
+    }
+}
+
+fn create_operation(level: &Level) -> &'static str {
+    match level {
+        Level::Org(_) => "createOrgApiKey",
+        Level::Project(_) => "createGroupApiKey",
+    }
+}
+
+/// Whether a key as Atlas shows it has these roles.
+fn shows_key(
+    key: &ApiKey,
+    operation: &'static str,
+    level: &Level,
+    roles: &[String],
+) -> Result<(), AtlasError> {
+    shows_roles(operation, &key.roles, level, roles)
+}
+
+fn shows_roles(
+    operation: &'static str,
+    shown: &[RoleGrant],
+    level: &Level,
+    wanted: &[String],
+) -> Result<(), AtlasError> {
+    let there = shown.iter().filter(|grant| match level {
+        Level::Org(org) => grant.org_id.as_ref() == Some(org),
+        Level::Project(project) => grant.project_id.as_ref() == Some(project),
+    });
+    let names: Vec<&str> = there.map(|grant| grant.role_name.as_str()).collect();
+    all_shown(operation, wanted, |role| names.contains(&role))
+}
+
+/// Fails with the first role that is not shown.
+pub(super) fn all_shown(
+    operation: &'static str,
+    wanted: &[String],
+    is_shown: impl Fn(&str) -> bool,
+) -> Result<(), AtlasError> {
+    match wanted.iter().find(|role| !is_shown(role)) {
+        None => Ok(()),
+        Some(role) => Err(AtlasError::MalformedAnswer {
+            operation,
+            source: AnswerFault::RoleMissing { role: role.clone() },
+        }),
+    }
+}
+
+/// The answer is about something else than what was asked for.
+pub(super) fn mismatch(operation: &'static str) -> AtlasError {
+    AtlasError::MalformedAnswer {
+        operation,
+        source: AnswerFault::Mismatch,
     }
 }
 
@@ -348,7 +418,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_already_gone_is_as_good_as_deleted() {
-        for (reply, listed, want) in [
+        for (reply, there, want) in [
             (Reply::new(204, ""), false, Some(Deletion::Deleted)),
             (
                 Reply::error(400, "API_KEY_NOT_FOUND"),
@@ -360,26 +430,31 @@ mod tests {
                 false,
                 Some(Deletion::AlreadyGone),
             ),
+            // Anything else is settled by asking for the key.
             (
                 Reply::error(404, "RESOURCE_NOT_FOUND"),
                 false,
                 Some(Deletion::AlreadyGone),
             ),
+            (Reply::new(202, ""), false, Some(Deletion::AlreadyGone)),
+            (Reply::new(200, "{}"), false, Some(Deletion::AlreadyGone)),
+            (Reply::new(404, ""), false, Some(Deletion::AlreadyGone)),
             (Reply::error(404, "RESOURCE_NOT_FOUND"), true, None),
+            (Reply::new(202, ""), true, None),
+            (Reply::new(200, "{}"), true, None),
+            (html(200), true, None),
+            (Reply::new(404, ""), true, None),
+            (Reply::new(404, r#"{"error":"not_found"}"#), true, None),
             (Reply::error(404, "ORG_NOT_FOUND"), false, None),
             (Reply::error(400, "BAD_REQUEST"), false, None),
-            (Reply::new(404, ""), false, None),
         ] {
-            let list = if listed {
-                format!(r#"{{"id":"{HEX}"}}"#)
-            } else {
-                String::new()
-            };
             let (_fake, atlas) = start(move |line| {
-                if line.starts_with("GET") {
-                    Reply::new(200, &format!(r#"{{"results":[{list}]}}"#))
-                } else {
+                if !line.starts_with("GET") {
                     reply.clone()
+                } else if there {
+                    Reply::new(200, &format!(r#"{{"id":"{HEX}"}}"#))
+                } else {
+                    Reply::error(400, "API_KEY_NOT_FOUND")
                 }
             })
             .await;
@@ -388,6 +463,94 @@ mod tests {
                 .await;
             assert_eq!(outcome.as_ref().ok(), want.as_ref(), "{outcome:?}");
         }
+    }
+
+    fn html(status: u16) -> Reply {
+        Reply::new(status, "<html>").with("content-type", "text/html")
+    }
+
+    /// A gateway answers everything alike, without asking Atlas.
+    #[tokio::test]
+    async fn what_a_gateway_answers_proves_no_key_gone() {
+        for reply in [
+            html(200),
+            Reply::new(202, ""),
+            Reply::new(200, "{}"),
+            Reply::new(200, r#"{"results":[]}"#),
+            Reply::new(404, r#"{"status":404,"error":"Not Found"}"#),
+            Reply::new(404, r#"{"error":"API_KEY_NOT_FOUND"}"#),
+            Reply::new(404, r#"{"errorCode":"API_KEY_NOT_FOUND"}"#),
+            Reply::error(404, "RESOURCE_NOT_FOUND"),
+        ] {
+            let (_fake, atlas) = start(move |_| reply.clone()).await;
+            let outcome = atlas
+                .delete_api_key(&org_id(), &api_key_id(), patience(5))
+                .await;
+            outcome.expect_err("nothing is proved");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_does_not_show_its_roles_is_not_complete() {
+        let (_fake, atlas) = start(|_| Reply::new(200, &created())).await;
+        let (org, project) = (Level::Org(org_id()), Level::Project(project_id()));
+        let key = atlas.create_api_key(&org, &new_key(), patience(5)).await;
+        let key = key.expect("a key");
+        for (level, role, complete) in [
+            (&org, "ORG_MEMBER", true),
+            (&project, "GROUP_OWNER", true),
+            (&project, "ORG_MEMBER", false),
+            (&org, "ORG_OWNER", false),
+        ] {
+            let shown = key.shows(level, &[role.to_owned()]);
+            assert_eq!(shown.is_ok(), complete, "{role}: {shown:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_assignment_is_done_by_an_empty_204_or_a_200_that_shows_the_role() {
+        let shown = created();
+        let other = shown.replace("GROUP_OWNER", "GROUP_READ_ONLY");
+        for (assigned, patched, done) in [
+            (Reply::new(204, ""), html(200), true),
+            (Reply::new(200, &shown), html(200), true),
+            (Reply::new(200, &other), Reply::new(200, &shown), true),
+            (Reply::new(202, ""), Reply::new(200, &shown), true),
+            (Reply::new(200, &other), Reply::new(200, &other), false),
+            (html(200), html(200), false),
+            (Reply::new(200, "{}"), Reply::new(200, "{}"), false),
+            (Reply::new(201, &shown), Reply::new(204, ""), false),
+        ] {
+            let (_fake, atlas) = start(move |line| match line {
+                line if line.starts_with("POST") => assigned.clone(),
+                _ => patched.clone(),
+            })
+            .await;
+            let roles = ["GROUP_OWNER".to_owned()];
+            let outcome = atlas
+                .assign_api_key_to_project(&project_id(), &api_key_id(), &roles, patience(5))
+                .await;
+            assert_eq!(outcome.is_ok(), done, "{outcome:?}");
+        }
+    }
+
+    /// Should Atlas give smaller pages than were asked for, the links tell that there are more.
+    #[tokio::test]
+    async fn a_short_page_that_links_another_is_not_the_last() {
+        let (fake, atlas) = start(|line| {
+            let item = |number: u32| format!(r#"{{"id":"{number:024x}","desc":"d"}}"#);
+            let next = r#""links":[{"rel":"next","href":"http://internal:8080/"}],"#;
+            let (links, number) = if line.ends_with("pageNum=3") {
+                ("", 3)
+            } else {
+                (next, 1)
+            };
+            Reply::new(200, &format!(r#"{{{links}"results":[{}]}}"#, item(number)))
+        })
+        .await;
+        let listed = atlas.list_org_api_keys(&org_id(), patience(5)).await;
+        assert_eq!(listed.expect("a list").len(), 3);
+        assert_eq!(fake.count("GET", KEYS), 3);
     }
 
     #[tokio::test]
@@ -434,7 +597,7 @@ mod tests {
     async fn an_assignment_of_unknown_outcome_is_set_by_patch() {
         let (fake, atlas) = start(|line| match line {
             line if line.starts_with("POST") => Reply::new(503, ""),
-            _ => Reply::new(200, "{}"),
+            _ => Reply::new(200, &created()),
         })
         .await;
         let roles = ["GROUP_OWNER".to_owned()];

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::endpoints::{BucketKey, EndpointSet, Scope};
 use super::limiter::Priority;
 use super::retry::Repeat;
+use super::success::Success;
 
 /// How long a caller waits, and how urgent it is.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +60,8 @@ pub(super) struct Call {
     pub(super) bucket: BucketKey,
     pub(super) repeat: Repeat,
     pub(super) manner: Manner,
+    /// Which answers mean that it was done.
+    pub(super) success: Success,
 }
 
 const RESOURCES: &str = "/api/atlas/v2";
@@ -70,6 +73,7 @@ impl Call {
         path: &str,
         set: EndpointSet,
         scope: Scope,
+        success: Success,
     ) -> Self {
         Self {
             operation,
@@ -79,6 +83,7 @@ impl Call {
             bucket: BucketKey { set, scope },
             repeat: Repeat::Safe,
             manner: Manner::Resource,
+            success,
         }
     }
 
@@ -89,7 +94,7 @@ impl Call {
         set: EndpointSet,
         scope: impl Into<Scope>,
     ) -> Self {
-        Self::new(operation, Method::GET, path, set, scope.into())
+        Self::new(operation, Method::GET, path, set, scope.into(), Success::OK)
     }
 
     /// Removes; removing what is gone does no harm.
@@ -99,10 +104,13 @@ impl Call {
         set: EndpointSet,
         scope: impl Into<Scope>,
     ) -> Self {
-        Self::new(operation, Method::DELETE, path, set, scope.into())
+        let scope = scope.into();
+        let success = Success::REMOVED;
+        Self::new(operation, Method::DELETE, path, set, scope, success)
     }
 
-    /// Sends something new; a second one would make a second thing.
+    /// Sends something new; a second one would make a second thing. Success is 201 unless
+    /// [`Call::answered`] says otherwise.
     pub(super) fn create(
         operation: &'static str,
         path: &str,
@@ -113,7 +121,14 @@ impl Call {
         Self {
             content: Some(Zeroizing::new(content.to_string().into_bytes())),
             repeat: Repeat::Unsafe,
-            ..Self::new(operation, Method::POST, path, set, scope.into())
+            ..Self::new(
+                operation,
+                Method::POST,
+                path,
+                set,
+                scope.into(),
+                Success::CREATED,
+            )
         }
     }
 
@@ -128,8 +143,15 @@ impl Call {
         let method = Method::PATCH;
         Self {
             method,
-            ..Self::create(operation, path, set, scope, content).repeatable()
+            ..Self::create(operation, path, set, scope, content)
+                .answered(Success::OK)
+                .repeatable()
         }
+    }
+
+    /// Names the answers that mean success.
+    pub(super) fn answered(self, success: Success) -> Self {
+        Self { success, ..self }
     }
 
     /// Declares that sending it twice has the effect of sending it once.
@@ -147,12 +169,20 @@ impl Call {
         bucket: BucketKey,
         authorization: HeaderValue,
         form: Zeroizing<Vec<u8>>,
+        success: Success,
     ) -> Self {
         Self {
             target: target.to_owned(),
             content: Some(form),
             manner: Manner::Token(authorization),
-            ..Self::new(operation, Method::POST, "", bucket.set, bucket.scope)
+            ..Self::new(
+                operation,
+                Method::POST,
+                "",
+                bucket.set,
+                bucket.scope,
+                success,
+            )
         }
     }
 }

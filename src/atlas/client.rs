@@ -20,6 +20,7 @@ use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::lesson::Lesson;
 use super::limiter::{Limiter, Queue, Ticket};
 use super::origin::Origin;
+use super::presence::LOOK_AGAIN_AFTER;
 use super::retry::{self, Failure, Tries};
 use super::settings::{Credential, Settings, SettingsError};
 use super::sign_in::SignIn;
@@ -39,6 +40,8 @@ pub struct Atlas {
     closing: CancellationToken,
     /// Cancelled once nobody wants what this clone is asked for.
     gone: CancellationToken,
+    /// The time between two looks which together prove that something is gone.
+    look_again_after: Duration,
 }
 
 struct Inner {
@@ -82,6 +85,7 @@ impl Atlas {
             inner: Arc::new(inner),
             closing: CancellationToken::new(),
             gone: CancellationToken::new(),
+            look_again_after: LOOK_AGAIN_AFTER,
         })
     }
 
@@ -138,6 +142,19 @@ impl Atlas {
         self.inner.transport.origin()
     }
 
+    /// The same client with another time between two looks that together prove something gone.
+    #[must_use]
+    pub fn looking_again_after(self, look_again_after: Duration) -> Self {
+        Self {
+            look_again_after,
+            ..self
+        }
+    }
+
+    pub(super) fn look_again_after(&self) -> Duration {
+        self.look_again_after
+    }
+
     /// The cache of the client's own access token, if it signs in with one.
     pub(super) fn token_cache(&self) -> Option<&TokenCache> {
         match &self.inner.sign_in {
@@ -188,10 +205,7 @@ impl Atlas {
         patience: Patience,
     ) -> Result<T, AtlasError> {
         let answer = self.send(call, patience).await?;
-        serde_json::from_slice(&answer.body).map_err(|error| AtlasError::MalformedAnswer {
-            operation: call.operation,
-            source: AnswerFault::from(error),
-        })
+        parsed(call.operation, &answer)
     }
 
     /// Sends a call until it succeeds, is refused, or the caller's patience is over.
@@ -302,7 +316,7 @@ impl Atlas {
             StatusCode::SERVICE_UNAVAILABLE => retry::retry_after(&answer.headers, now),
             _ => lesson.wait,
         };
-        let judged = retry::judge(call.operation, attempts, answer, wait);
+        let judged = retry::judge(call, attempts, answer, wait);
         if judged.is_ok() && matches!(call.manner, Manner::Resource) {
             inner.accepted.store(true, Ordering::Relaxed);
         }
@@ -318,6 +332,17 @@ impl Atlas {
             warn!(operation, sunset, "atlas will drop this version of its API");
         }
     }
+}
+
+/// Reads an answer as JSON.
+pub(super) fn parsed<T: DeserializeOwned>(
+    operation: &'static str,
+    answer: &Answer,
+) -> Result<T, AtlasError> {
+    serde_json::from_slice(&answer.body).map_err(|error| AtlasError::MalformedAnswer {
+        operation,
+        source: AnswerFault::from(error),
+    })
 }
 
 #[cfg(test)]
@@ -351,6 +376,10 @@ mod tests {
         let fake = Fake::start(
             |received| match (received.signed("Digest"), &*received.method) {
                 (false, _) => Reply::challenge("n", false),
+                (true, "POST") if received.target.contains("/accessList") => Reply::new(
+                    200,
+                    r#"{"results":[{"cidrBlock":"203.0.113.0/24","count":0}]}"#,
+                ),
                 (true, "POST") => Reply::new(200, CREATED),
                 (true, "DELETE") => Reply::new(204, ""),
                 (true, _) => Reply::new(200, "{}"),
@@ -500,18 +529,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_redirect_is_a_refusal() {
+    async fn a_redirect_is_not_atlass_answer() {
         let fake = Fake::start(|_| Reply::new(301, "").with("location", "/")).await;
         let error = fake
             .digest_client()
             .who_am_i(patience(5))
             .await
-            .expect_err("refused");
-        assert!(
-            matches!(error, AtlasError::Refused { status: 301, .. }),
-            "{error:?}"
-        );
-        assert!(error.to_string().contains("base_url"), "{error}");
+            .expect_err("redirected");
+        let AtlasError::UnexpectedAnswer { status, source, .. } = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(*status, 301);
+        assert!(source.to_string().contains("base_url"), "{source}");
     }
 
     #[tokio::test]

@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use crate::base::Counted;
 
+use super::access_list::AccessEntry;
 use super::oauth::MINT_TOKEN;
 use super::rights::{self, Lack};
+
+/// Where an answer comes from that is not of Atlas's shape.
+pub(super) const NOT_FROM_ATLAS: &str = "a proxy or gateway in between may have given it";
 
 /// A cause of any kind.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -16,14 +20,14 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// How a call to Atlas failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AtlasError {
-    /// Atlas (or something in between) answered that it does not do this. Nothing was changed.
+    /// Atlas answered that it does not do this. Nothing was changed.
     #[error("atlas refused {operation} (HTTP {status}){}", said(code, detail))]
     Refused {
         /// The API's name of the operation.
         operation: &'static str,
-        /// The HTTP status, never 5xx and never 429.
+        /// The HTTP status, 4xx and never 429.
         status: u16,
-        /// Atlas's error code; empty if the answer had none.
+        /// Atlas's error code, never empty.
         code: String,
         /// Atlas's explanation, cut and on one line; may be empty.
         detail: String,
@@ -83,7 +87,18 @@ pub enum AtlasError {
         /// Why the last attempt failed.
         source: TransportFault,
     },
-    /// Atlas did it, but its answer cannot be read.
+    /// The answer is none that Atlas's description names for the operation, or an error that is not of
+    /// Atlas's shape. Whether Atlas was asked at all, and what it did, is unknown.
+    #[error("the answer to {operation} (HTTP {status}) is not of Atlas's shape: {NOT_FROM_ATLAS}")]
+    UnexpectedAnswer {
+        /// The API's name of the operation.
+        operation: &'static str,
+        /// The HTTP status, neither 429 nor 5xx.
+        status: u16,
+        /// What is wrong with it.
+        source: AnswerFault,
+    },
+    /// Atlas did it, but its answer cannot be read, or does not show what was asked for.
     #[error("atlas's answer to {operation} cannot be used")]
     MalformedAnswer {
         /// The API's name of the operation.
@@ -123,8 +138,38 @@ pub enum TransportFault {
 }
 
 /// Why a complete answer cannot be used. The values in it are not repeated: they may be secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerFault {
+    /// A 2xx status that the operation does not have.
+    #[error("this is not a status with which atlas tells success of it")]
+    Status,
+    /// Not in the media type that Atlas names.
+    #[error("its body is not in atlas's media type")]
+    MediaType,
+    /// A body where Atlas sends none.
+    #[error("it has a body where atlas sends none")]
+    NotEmpty,
+    /// A refusal without Atlas's `error` and `errorCode`.
+    #[error("it has no error and errorCode as atlas gives them")]
+    NoErrorCode,
+    /// A redirect; none is followed.
+    #[error("a redirect, which is not followed; check base_url")]
+    Redirect,
+    /// The answer is about something else than what was asked for.
+    #[error("it is about something else than what was asked for")]
+    Mismatch,
+    /// A role that was asked for is not shown.
+    #[error("it does not show the role {role}")]
+    RoleMissing {
+        /// The role.
+        role: String,
+    },
+    /// An entry of an access list that was asked for is not shown.
+    #[error("the access list in it lacks {entry}")]
+    EntryMissing {
+        /// The entry.
+        entry: AccessEntry,
+    },
     /// Not JSON, or not of the documented shape.
     #[error("not the JSON that was expected, at line {line}, column {column}")]
     Json {
@@ -204,7 +249,7 @@ impl AtlasError {
         match self {
             Self::NoAnswer { source, .. } => source.maybe_sent(),
             Self::MalformedAnswer { source, .. } => !matches!(source, AnswerFault::Challenge),
-            Self::ServerFault { .. } => true,
+            Self::ServerFault { .. } | Self::UnexpectedAnswer { .. } => true,
             Self::Refused { .. } | Self::Unauthenticated { .. } | Self::RateLimited { .. } => false,
         }
     }
@@ -224,6 +269,7 @@ impl AtlasError {
             | Self::RateLimited { operation, .. }
             | Self::ServerFault { operation, .. }
             | Self::NoAnswer { operation, .. }
+            | Self::UnexpectedAnswer { operation, .. }
             | Self::MalformedAnswer { operation, .. } => operation,
         }
     }
@@ -241,7 +287,10 @@ impl AtlasError {
             Self::Refused { code, .. }
             | Self::Unauthenticated { code, .. }
             | Self::ServerFault { code, .. } => Some(code.as_str()).filter(|code| !code.is_empty()),
-            Self::RateLimited { .. } | Self::NoAnswer { .. } | Self::MalformedAnswer { .. } => None,
+            Self::RateLimited { .. }
+            | Self::NoAnswer { .. }
+            | Self::UnexpectedAnswer { .. }
+            | Self::MalformedAnswer { .. } => None,
         }
     }
 
@@ -251,7 +300,7 @@ impl AtlasError {
     /// A bare 404 may as well be a wrong path or an unknown organization.
     #[must_use]
     pub fn says_api_key_is_gone(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if code == "API_KEY_NOT_FOUND")
+        matches!(self, Self::Refused { status: 400 | 404, code, .. } if code == "API_KEY_NOT_FOUND")
     }
 
     /// Whether Atlas refused because somebody else changes the same account right now. Nothing was
@@ -276,13 +325,15 @@ impl AtlasError {
             if code.contains("ACCESS_LIST") || code.contains("WHITELIST"))
     }
 
-    /// Whether Atlas says that the service account or its secret does not exist.
+    /// Whether Atlas says that it does not know what was asked for: a 404 with a code of Atlas, unless
+    /// the code names the organization or the project (group).
     ///
-    /// A 404 with a code of Atlas, unless the code names the organization or the project (group).
+    /// The codes for an unknown service account and an unknown secret are not documented, so this
+    /// alone does not prove that one is gone: see [`Presence`](super::Presence).
     #[must_use]
-    pub fn says_account_or_secret_is_gone(&self) -> bool {
+    pub fn says_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, code, .. }
-            if !code.is_empty() && !code.split('_').any(|word| matches!(word, "ORG" | "GROUP")))
+            if !code.split('_').any(|word| matches!(word, "ORG" | "GROUP")))
     }
 }
 
@@ -303,29 +354,26 @@ mod tests {
     fn an_api_key_is_gone_only_by_its_own_code() {
         assert!(refused(400, "API_KEY_NOT_FOUND").says_api_key_is_gone());
         assert!(refused(404, "API_KEY_NOT_FOUND").says_api_key_is_gone());
-        for other in ["", "ORG_NOT_FOUND", "RESOURCE_NOT_FOUND"] {
+        assert!(!refused(403, "API_KEY_NOT_FOUND").says_api_key_is_gone());
+        for other in ["ORG_NOT_FOUND", "RESOURCE_NOT_FOUND"] {
             assert!(!refused(404, other).says_api_key_is_gone(), "{other}");
         }
         assert!(!refused(400, "BAD_REQUEST").says_api_key_is_gone());
     }
 
     #[test]
-    fn an_account_is_gone_unless_the_code_names_its_parent() {
-        assert!(refused(404, "RESOURCE_NOT_FOUND").says_account_or_secret_is_gone());
-        assert!(refused(404, "SERVICE_ACCOUNT_NOT_FOUND").says_account_or_secret_is_gone());
+    fn an_account_is_not_found_unless_the_code_names_its_parent() {
+        assert!(refused(404, "RESOURCE_NOT_FOUND").says_not_found());
+        assert!(refused(404, "SERVICE_ACCOUNT_NOT_FOUND").says_not_found());
         for parent in [
-            "",
             "ORG_NOT_FOUND",
             "INVALID_ORG_ID",
             "GROUP_NOT_FOUND",
             "INVALID_GROUP_ID",
         ] {
-            assert!(
-                !refused(404, parent).says_account_or_secret_is_gone(),
-                "{parent}"
-            );
+            assert!(!refused(404, parent).says_not_found(), "{parent}");
         }
-        assert!(!refused(400, "RESOURCE_NOT_FOUND").says_account_or_secret_is_gone());
+        assert!(!refused(400, "RESOURCE_NOT_FOUND").says_not_found());
     }
 
     #[test]
@@ -365,9 +413,17 @@ mod tests {
             error.to_string(),
             "atlas refused createOrgApiKey (HTTP 400): MAX_API_KEYS_PER_ORG_EXCEEDED: No more than 500."
         );
+        let foreign = AtlasError::UnexpectedAnswer {
+            operation: "deleteOrgApiKey",
+            status: 404,
+            source: AnswerFault::NoErrorCode,
+        };
+        assert!(foreign.outcome_unknown());
+        assert_eq!(foreign.code(), None);
         assert_eq!(
-            refused(404, "").to_string(),
-            "atlas refused deleteOrgApiKey (HTTP 404)"
+            foreign.to_string(),
+            "the answer to deleteOrgApiKey (HTTP 404) is not of Atlas's shape: a proxy or gateway in \
+             between may have given it"
         );
     }
 }

@@ -87,7 +87,7 @@ impl Reply {
     pub(super) fn token(token: &str) -> Self {
         let body =
             format!(r#"{{"access_token":"{token}","expires_in":3600,"token_type":"Bearer"}}"#);
-        Self::new(200, &body)
+        Self::new(200, &body).with("content-type", "application/json")
     }
 
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
@@ -186,7 +186,8 @@ impl Fake {
 
     fn client(&self, credential: Credential, clock: Arc<dyn Clock>) -> Atlas {
         let settings = settings(&self.base_url());
-        Atlas::new(&settings, credential, clock, Arc::new(SystemEntropy)).expect("a client")
+        let atlas = Atlas::new(&settings, credential, clock, Arc::new(SystemEntropy));
+        atlas.expect("a client").looking_again_after(Duration::ZERO)
     }
 }
 
@@ -288,6 +289,14 @@ fn render(reply: &Reply) -> String {
         "HTTP/1.1 {} Some Reason\r\ncontent-length: {length}\r\n",
         reply.status
     );
+    let typed = reply.headers.iter().any(|(name, _)| name == "content-type");
+    if !typed {
+        let media_type = match reply.status {
+            200..=299 => "application/vnd.atlas.2025-03-12+json;charset=utf-8",
+            _ => "application/json",
+        };
+        text.extend(["content-type: ", media_type, "\r\n"]);
+    }
     for (name, value) in &reply.headers {
         text.extend([name, ": ", value, "\r\n"]);
     }

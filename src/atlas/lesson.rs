@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use crate::base::Entropy;
 
 use super::endpoints::Rate;
-use super::error_body::ErrorBody;
+use super::error_body::{ErrorBody, ErrorForm};
 use super::retry::{MAX_WAIT, limited_delay, retry_after};
 use super::transport::Answer;
 
@@ -41,7 +41,8 @@ impl Lesson {
             ..Self::default()
         };
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
-            let (wait, rate) = parameters(&ErrorBody::parse(&answer.body).parameters);
+            let (wait, rate) =
+                parameters(&ErrorBody::parse(ErrorForm::Resource, 429, &answer.body).parameters);
             let wait = retry_after(&answer.headers, now).or(wait);
             lesson.rate = rate;
             let wait = wait.unwrap_or_else(|| limited_delay(limited, entropy));
@@ -124,7 +125,8 @@ mod tests {
 
     #[test]
     fn the_parameters_of_a_429_tell_wait_and_rate() {
-        let body = r#"{"parameters":["api/atlas/v2/orgs",7,600,300,60]}"#;
+        let body = r#"{"error":429,"errorCode":"RATE_LIMITED_TOKEN_BUCKET",
+            "parameters":["api/atlas/v2/orgs",7,600,300,60]}"#;
         let read = lesson(429, &[], body);
         assert_eq!(read.wait, Some(Duration::from_secs(7)));
         let rate = Rate {
@@ -154,6 +156,11 @@ mod tests {
         assert!(lesson(429, &[], oauth).wait.is_some());
     }
 
+    fn limited(parameters: &str) -> String {
+        let code = "RATE_LIMITED_TOKEN_BUCKET";
+        format!(r#"{{"error":429,"errorCode":"{code}","parameters":{parameters}}}"#)
+    }
+
     #[test]
     fn rates_and_waits_beyond_reason_are_not_believed() {
         for parameters in [
@@ -161,10 +168,10 @@ mod tests {
             r#"["p",1,600,1,4000000]"#,
             r#"["p",1,99999]"#,
         ] {
-            let read = lesson(429, &[], &format!(r#"{{"parameters":{parameters}}}"#));
+            let read = lesson(429, &[], &limited(parameters));
             assert_eq!(read.rate, None, "{parameters}");
         }
-        let read = lesson(429, &[], r#"{"parameters":["p",2400003,600,300,60]}"#);
+        let read = lesson(429, &[], &limited(r#"["p",2400003,600,300,60]"#));
         assert_eq!(read.wait, Some(MAX_WAIT));
     }
 }

@@ -24,12 +24,14 @@ mod oauth;
 mod organizations;
 mod origin;
 mod paging;
+mod presence;
 mod retry;
 mod rights;
 mod secret_removal;
 mod service_accounts;
 mod settings;
 mod sign_in;
+mod success;
 mod token_cache;
 mod transport;
 
@@ -44,6 +46,7 @@ pub use limiter::{Priority, Queue};
 pub use oauth::AccessToken;
 pub use organizations::{Caller, CallerKey, Organization, OrganizationSettings, Project};
 pub use origin::Origin;
+pub use presence::Presence;
 pub use rights::Lack;
 pub use service_accounts::{
     AccountProject, CreatedSecret, CreatedServiceAccount, MOST_SECRETS, NewServiceAccount,

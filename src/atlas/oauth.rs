@@ -20,6 +20,7 @@ use super::client::Atlas;
 use super::endpoints::{BucketKey, EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::ClientId;
+use super::success::Success;
 
 /// The name of the minting call in errors.
 pub(super) const MINT_TOKEN: &str = "generateServiceAccountToken";
@@ -69,7 +70,15 @@ impl Atlas {
         let form = Zeroizing::new(b"grant_type=client_credentials".to_vec());
         let authorization = basic(client_id, client_secret).ok_or_else(unusable_token)?;
         let bucket = bucket(EndpointSet::Tokens, client_id);
-        let call = Call::token(MINT_TOKEN, TOKEN_TARGET, bucket, authorization, form);
+        let success = Success::MINTED;
+        let call = Call::token(
+            MINT_TOKEN,
+            TOKEN_TARGET,
+            bucket,
+            authorization,
+            form,
+            success,
+        );
         let asked_at = self.clock().now();
         let reply: TokenReply = self.fetch(&call, patience).await?;
         if reply.access_token.is_empty() {
@@ -96,7 +105,15 @@ impl Atlas {
         let form = Zeroizing::new(form.into_bytes());
         let authorization = basic(client_id, client_secret).ok_or_else(unusable_token)?;
         let bucket = bucket(EndpointSet::TokenRevocations, client_id);
-        let call = Call::token(REVOKE_TOKEN, REVOKE_TARGET, bucket, authorization, form);
+        let success = Success::TOKEN_REVOKED;
+        let call = Call::token(
+            REVOKE_TOKEN,
+            REVOKE_TARGET,
+            bucket,
+            authorization,
+            form,
+            success,
+        );
         self.send(&call, patience).await.map(drop)
     }
 
@@ -152,7 +169,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_is_minted_and_revoked_for_any_account() {
-        let fake = Fake::start(|_| Reply::token("a.b-c+d")).await;
+        let fake = Fake::start(|received| match received.target.as_str() {
+            REVOKE_TARGET => Reply::new(200, ""),
+            _ => Reply::token("a.b-c+d"),
+        })
+        .await;
         let atlas = fake.digest_client();
         let minted = atlas.mint_token(&client_id(), &secret(), patience(5)).await;
         let token = minted.expect("a token").value;
@@ -194,7 +215,12 @@ mod tests {
 
     #[tokio::test]
     async fn signing_out_revokes_the_own_token_once() {
-        let fake = Fake::start(|_| Reply::token("t")).await;
+        let fake = Fake::start(|received| match received.target.as_str() {
+            TOKEN_TARGET => Reply::token("t"),
+            REVOKE_TARGET => Reply::new(200, ""),
+            _ => Reply::new(200, "{}"),
+        })
+        .await;
         let atlas = fake.bearer_client();
         atlas.sign_out(patience(5)).await.expect("nothing to do");
         assert_eq!(fake.requests().len(), 0);
@@ -205,10 +231,31 @@ mod tests {
         assert_eq!(fake.count("POST", REVOKE_TARGET), 1);
     }
 
+    /// Answers of a gateway that never asked Atlas: the token may be alive.
+    #[tokio::test]
+    async fn a_token_is_revoked_only_by_an_empty_200() {
+        for reply in [
+            Reply::new(200, "<html>").with("content-type", "text/html"),
+            Reply::new(200, "{}"),
+            Reply::new(202, ""),
+            Reply::new(204, ""),
+            Reply::new(404, r#"{"status":404,"error":"Not Found"}"#),
+        ] {
+            let fake = Fake::start(move |_| reply.clone()).await;
+            let revoked = fake
+                .digest_client()
+                .revoke_token(&client_id(), &secret(), &secret(), patience(5))
+                .await;
+            let error = revoked.expect_err("not revoked");
+            assert!(error.outcome_unknown(), "{error:?}");
+        }
+    }
+
     #[tokio::test]
     async fn an_answer_without_a_token_is_of_no_use() {
         for body in ["{}", r#"{"access_token":""}"#, r#"{"access_token":"a\nb"}"#] {
-            let fake = Fake::start(move |_| Reply::new(200, body)).await;
+            let reply = Reply::new(200, body).with("content-type", "application/json");
+            let fake = Fake::start(move |_| reply.clone()).await;
             let error = fake
                 .bearer_client()
                 .who_am_i(patience(2))

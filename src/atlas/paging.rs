@@ -3,25 +3,45 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::api_keys::null_as_default;
 use super::call::{Call, Patience};
 use super::client::Atlas;
 use super::error::{AnswerFault, AtlasError};
 
 /// The largest page Atlas gives.
-const ITEMS_PER_PAGE: usize = 500;
+pub(super) const ITEMS_PER_PAGE: usize = 500;
 /// Far more than Atlas's own limits on what an organization can hold.
 const MAX_PAGES: u32 = 100;
 
+/// One page. Without its results it is none of Atlas's.
 #[derive(Deserialize)]
 pub(super) struct Page<T> {
     pub(super) results: Vec<T>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    links: Vec<Link>,
+}
+
+/// Its address is never followed: recorded ones name an internal host.
+#[derive(Deserialize)]
+struct Link {
+    #[serde(default, deserialize_with = "null_as_default")]
+    rel: String,
+}
+
+impl<T> Page<T> {
+    /// Whether another page may follow: this one is full, or links a next one, as it does should Atlas
+    /// give smaller pages than were asked for.
+    pub(super) fn may_go_on(&self) -> bool {
+        let next = self.links.iter().any(|link| link.rel == "next");
+        self.results.len() >= ITEMS_PER_PAGE || (next && !self.results.is_empty())
+    }
 }
 
 impl Atlas {
     /// Walks all pages of a list and keeps what `keep` makes of each item.
     ///
-    /// The total that Atlas names is an estimate, so the walk ends with the first page that is not
-    /// full. Nothing holds the list still meanwhile: an item may be missed while others go.
+    /// The total that Atlas names is an estimate, so the walk ends with the first page that is neither
+    /// full nor links another. Nothing holds the list still meanwhile: an item may be missed while others go.
     pub(super) async fn walk<T: DeserializeOwned, U>(
         &self,
         call: Call,
@@ -37,10 +57,10 @@ impl Atlas {
         let mut kept = Vec::new();
         for page in 1..=MAX_PAGES {
             call.target = format!("{list}?itemsPerPage={ITEMS_PER_PAGE}&pageNum={page}");
-            let Page { results }: Page<T> = self.fetch(&call, patience).await?;
-            let full = results.len() >= ITEMS_PER_PAGE;
-            kept.extend(results.into_iter().filter_map(&mut keep));
-            if !full {
+            let page: Page<T> = self.fetch(&call, patience).await?;
+            let goes_on = page.may_go_on();
+            kept.extend(page.results.into_iter().filter_map(&mut keep));
+            if !goes_on {
                 return Ok(kept);
             }
         }

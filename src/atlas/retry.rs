@@ -12,8 +12,9 @@ use http::{HeaderMap, StatusCode};
 
 use crate::base::{Entropy, backoff};
 
-use super::error::{AtlasError, TransportFault};
-use super::error_body::ErrorBody;
+use super::call::{Call, Manner};
+use super::error::{AnswerFault, AtlasError, NOT_FROM_ATLAS, TransportFault};
+use super::error_body::{ErrorBody, ErrorForm};
 use super::rights::names_missing_right;
 use super::transport::Answer;
 
@@ -172,23 +173,32 @@ pub(super) fn limited_delay(attempts: u32, entropy: &dyn Entropy) -> Duration {
 /// Whether the answer is a 401 that is about the credential and not about its rights.
 pub(super) fn refuses_credential(answer: &Answer) -> bool {
     answer.status == StatusCode::UNAUTHORIZED
-        && !names_missing_right(&ErrorBody::parse(&answer.body).code)
+        && !names_missing_right(&ErrorBody::parse(ErrorForm::Resource, 401, &answer.body).code)
 }
 
-/// Sorts an answer: a success is given back, all else is a failure and what may follow from it.
+/// Returns an answer that means success of its call. Any other is a failure, which tells what may
+/// follow from it.
 ///
 /// `attempts` counts this one; `wait` is what the answer asks for.
 pub(super) fn judge(
-    operation: &'static str,
+    call: &Call,
     attempts: u32,
     answer: Answer,
     wait: Option<Duration>,
 ) -> Result<Answer, Failure> {
-    if answer.status.is_success() {
-        return Ok(answer);
-    }
+    let operation = call.operation;
     let status = answer.status.as_u16();
-    let ErrorBody { code, detail, .. } = ErrorBody::parse(&answer.body);
+    if answer.status.is_success() {
+        return match call.success.check(&answer) {
+            Ok(()) => Ok(answer),
+            Err(source) => Err(unexpected(operation, status, source).into()),
+        };
+    }
+    let form = match call.manner {
+        Manner::Resource => ErrorForm::Resource,
+        Manner::Token(_) => ErrorForm::Token,
+    };
+    let ErrorBody { code, detail, .. } = ErrorBody::parse(form, status, &answer.body);
     let (error, again) = match status {
         429 => {
             let retry_after = wait.unwrap_or_default();
@@ -204,7 +214,7 @@ pub(super) fn judge(
             AtlasError::Unauthenticated {
                 operation,
                 code,
-                detail,
+                detail: or_foreign(detail, &answer),
             },
             Again::Never,
         ),
@@ -218,6 +228,14 @@ pub(super) fn judge(
             };
             (error, Again::IfSafe)
         }
+        300..=399 => (
+            unexpected(operation, status, AnswerFault::Redirect),
+            Again::Never,
+        ),
+        _ if code.is_empty() => (
+            unexpected(operation, status, AnswerFault::NoErrorCode),
+            Again::Never,
+        ),
         _ => refused(operation, status, code, detail),
     };
     Err(Failure {
@@ -228,17 +246,30 @@ pub(super) fn judge(
     })
 }
 
+/// Whether Atlas saw the request at all is unknown.
+fn unexpected(operation: &'static str, status: u16, source: AnswerFault) -> AtlasError {
+    AtlasError::UnexpectedAnswer {
+        operation,
+        status,
+        source,
+    }
+}
+
+/// A 401 has no body at times, also from Atlas; one that is not of Atlas's shape is told as such.
+fn or_foreign(detail: String, answer: &Answer) -> String {
+    if detail.is_empty() && !answer.body.is_empty() {
+        format!("{}; {NOT_FROM_ATLAS}", AnswerFault::NoErrorCode)
+    } else {
+        detail
+    }
+}
+
 fn refused(
     operation: &'static str,
     status: u16,
     code: String,
     detail: String,
 ) -> (AtlasError, Again) {
-    let detail = if (300..400).contains(&status) && detail.is_empty() {
-        "a redirect, which is not followed; check base_url".to_owned()
-    } else {
-        detail
-    };
     // Atlas refuses writes for the short time of its own upgrades.
     let again = if code == "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES" {
         Again::Always
@@ -275,6 +306,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
+    use crate::atlas::endpoints::{EndpointSet, Scope};
 
     struct Same(u8);
 
@@ -290,7 +322,8 @@ mod tests {
             headers: HeaderMap::new(),
             body: Zeroizing::new(body.as_bytes().to_vec()),
         };
-        judge("op", 1, answer, None).err().expect("a failure")
+        let call = Call::get("op", "", EndpointSet::Root, Scope::User);
+        judge(&call, 1, answer, None).err().expect("a failure")
     }
 
     fn now() -> DateTime<Utc> {
@@ -325,7 +358,7 @@ mod tests {
             (
                 failure(
                     405,
-                    r#"{"errorCode":"WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"}"#,
+                    r#"{"error":405,"errorCode":"WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"}"#,
                 ),
                 true,
             ),
@@ -351,7 +384,7 @@ mod tests {
             "API_KEY_ACCESS_LIST_ACCESS_DENIED",
             "SERVICE_ACCOUNT_ACCESS_LIST_ACCESS_DENIED",
         ] {
-            let error = failure(401, &format!(r#"{{"errorCode":"{code}"}}"#)).error;
+            let error = failure(401, &format!(r#"{{"error":401,"errorCode":"{code}"}}"#)).error;
             assert!(
                 matches!(error, AtlasError::Refused { status: 401, .. }),
                 "{code}: {error:?}"
@@ -359,13 +392,47 @@ mod tests {
         }
         for body in [
             "",
-            r#"{"errorCode":"UNEXPECTED_ERROR"}"#,
+            r#"{"error":401,"errorCode":"UNEXPECTED_ERROR"}"#,
             r#"{"error":"invalid_client"}"#,
             r#"{"error":"access_denied"}"#,
+            r#"{"errorCode":"USER_UNAUTHORIZED"}"#,
         ] {
             let bad = failure(401, body).error;
             assert!(matches!(bad, AtlasError::Unauthenticated { .. }), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_atlas_does_not_answer_is_no_refusal() {
+        for (status, body) in [
+            (200, "<html>"),
+            (202, ""),
+            (302, ""),
+            (400, ""),
+            (403, "<html>"),
+            (404, r#"{"status":404,"error":"Not Found"}"#),
+            (404, r#"{"error":"not_found"}"#),
+            (404, r#"{"message":"no Route matched"}"#),
+            (410, r#"{"error":404,"errorCode":"API_KEY_NOT_FOUND"}"#),
+        ] {
+            let failure = failure(status, body);
+            let error = &failure.error;
+            assert!(
+                matches!(error, AtlasError::UnexpectedAnswer { .. }),
+                "{error:?}"
+            );
+            assert!(error.outcome_unknown() && error.code().is_none());
+            assert!(!repeats(&failure, Repeat::Safe), "{status}");
+        }
+        let refused = r#"{"error":404,"errorCode":"API_KEY_NOT_FOUND"}"#;
+        assert!(failure(404, refused).error.says_api_key_is_gone());
+    }
+
+    #[test]
+    fn a_401_of_another_shape_says_so() {
+        let error = failure(401, "<html>log in</html>").error;
+        assert!(error.is_unauthenticated());
+        assert!(error.to_string().contains("a proxy or gateway"), "{error}");
     }
 
     #[test]

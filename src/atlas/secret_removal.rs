@@ -4,11 +4,12 @@
 //! their tokens. So a project that does not know an account is no proof that its secret is gone.
 //! Source: Atlas API `deleteGroupServiceAccount`.
 
-use super::api_keys::{Deletion, gone_is_fine};
+use super::api_keys::Deletion;
 use super::call::{Call, Patience};
 use super::client::Atlas;
 use super::error::AtlasError;
 use super::ids::{ClientId, Level, OrgId, ProjectId, SecretId};
+use super::presence::{Presence, settled};
 use super::service_accounts::{SET, account_path, named};
 
 /// One secret and the account it belongs to.
@@ -21,9 +22,10 @@ struct Target<'a> {
 impl Atlas {
     /// Deletes a secret; access tokens minted with it die at once.
     ///
-    /// Where a project does not know account or secret, it counts as gone only if the account is seen
-    /// without it, in the project or in the organization; if it is still in the organization, it is
-    /// deleted there. An organization that cannot be read is an error.
+    /// It counts as gone only once [`Presence`] is proved: where a project does not know account or
+    /// secret, the account must be seen without it, in the project or in the organization. If it is
+    /// still in the organization, it is deleted there. An organization that cannot be read is an error.
+    /// A delete of unknown outcome is settled the same way.
     /// Source: Atlas API `deleteOrgSecret`, `deleteGroupSecret`.
     pub async fn delete_secret(
         &self,
@@ -47,19 +49,22 @@ impl Atlas {
         patience: Patience,
     ) -> Result<Deletion, AtlasError> {
         let target = Target { account, secret };
-        let outcome = self.delete_secret_at(level, target, patience).await;
-        let Level::Project(project) = level else {
-            return gone_is_fine(outcome, AtlasError::says_account_or_secret_is_gone);
+        let error = match self.delete_secret_at(level, target, patience).await {
+            Ok(()) => return Ok(Deletion::Deleted),
+            Err(error) => error,
         };
-        match outcome {
-            Err(error) if error.says_project_is_gone() => {}
-            Err(error) if error.says_account_or_secret_is_gone() => {
-                if self.is_in_reach(level, account, patience).await? {
-                    // The account is there, so that it is the secret which is not.
-                    return Ok(Deletion::AlreadyGone);
-                }
+        let Level::Project(project) = level else {
+            return self.settle(level, target, error, patience).await;
+        };
+        if !error.says_project_is_gone() {
+            if !leaves_open(&error) {
+                return Err(error);
             }
-            outcome => return outcome.map(|()| Deletion::Deleted),
+            let look = self.secret_presence(level, account, secret, patience).await;
+            match look {
+                Err(failure) if failure.says_not_found() || failure.says_project_is_gone() => {}
+                look => return settled(error, look),
+            }
         }
         let org = match organization {
             Some(org) => org.clone(),
@@ -67,6 +72,20 @@ impl Atlas {
         };
         self.delete_in_organization(Level::Org(org), target, patience)
             .await
+    }
+
+    async fn settle(
+        &self,
+        level: &Level,
+        Target { account, secret }: Target<'_>,
+        error: AtlasError,
+        patience: Patience,
+    ) -> Result<Deletion, AtlasError> {
+        if !leaves_open(&error) {
+            return Err(error);
+        }
+        let look = self.secret_presence(level, account, secret, patience).await;
+        settled(error, look)
     }
 
     async fn delete_secret_at(
@@ -79,20 +98,6 @@ impl Atlas {
         let path = format!("{}/secrets/{secret}", account_path(level, account));
         let call = Call::delete(operation, &path, SET, level);
         self.send(&call, patience).await.map(drop)
-    }
-
-    /// Whether the account is known at this level.
-    async fn is_in_reach(
-        &self,
-        level: &Level,
-        account: &ClientId,
-        patience: Patience,
-    ) -> Result<bool, AtlasError> {
-        match self.service_account(level, account, patience).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.says_account_or_secret_is_gone() => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// The organization of a project; of one that is gone, the only one that the credential sees.
@@ -120,17 +125,19 @@ impl Atlas {
         target: Target<'_>,
         patience: Patience,
     ) -> Result<Deletion, AtlasError> {
-        let seen = match self.service_account(&level, target.account, patience).await {
-            Ok(seen) => seen,
-            Err(error) if error.says_account_or_secret_is_gone() => {
-                return Ok(Deletion::AlreadyGone);
-            }
-            Err(error) => return Err(error),
-        };
-        if seen.secrets.iter().all(|each| each.id != *target.secret) {
+        let Target { account, secret } = target;
+        let seen = self.secret_presence(&level, account, secret, patience);
+        if seen.await? == Presence::Gone {
             return Ok(Deletion::AlreadyGone);
         }
-        let outcome = self.delete_secret_at(&level, target, patience).await;
-        gone_is_fine(outcome, AtlasError::says_account_or_secret_is_gone)
+        match self.delete_secret_at(&level, target, patience).await {
+            Ok(()) => Ok(Deletion::Deleted),
+            Err(error) => self.settle(&level, target, error, patience).await,
+        }
     }
+}
+
+/// Whether the secret may be gone after a delete that failed so.
+fn leaves_open(error: &AtlasError) -> bool {
+    error.says_not_found() || error.outcome_unknown()
 }

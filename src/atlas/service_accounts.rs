@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 
 use crate::base::Sensitive;
 
-use super::api_keys::{Deletion, gone_is_fine, null_as_default};
+use super::api_keys::{Deletion, all_shown, gone_is_fine, mismatch, null_as_default};
 use super::call::{Call, Patience};
 use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::{ClientId, Hours, Level, OrgId, ProjectId, SecretId};
+use super::presence::{Presence, settled};
+use super::success::Success;
 
 /// Most secrets of one account, expired ones included.
 /// Source: Atlas documentation, "MongoDB Limits and Thresholds".
@@ -41,6 +43,17 @@ pub struct CreatedServiceAccount {
     pub client_id: ClientId,
     /// Its first secret.
     pub secret: CreatedSecret,
+    /// The roles that the answer shows, at the level at which it was made.
+    pub roles: Vec<String>,
+}
+
+impl CreatedServiceAccount {
+    /// Whether Atlas's answer shows these roles: an account without them is not complete.
+    pub fn shows(&self, level: &Level, roles: &[String]) -> Result<(), AtlasError> {
+        all_shown(create_operation(level), roles, |role| {
+            self.roles.iter().any(|shown| shown == role)
+        })
+    }
 }
 
 /// A secret as it is shown once, when it is made.
@@ -130,6 +143,8 @@ pub struct AccountProject {
 struct AccountReply {
     client_id: ClientId,
     #[serde(default, deserialize_with = "null_as_default")]
+    roles: Vec<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
     secrets: Vec<SecretReply>,
 }
 
@@ -188,11 +203,7 @@ impl Atlas {
         account: &NewServiceAccount,
         patience: Patience,
     ) -> Result<CreatedServiceAccount, AtlasError> {
-        let operation = named(
-            level,
-            "createOrgServiceAccount",
-            "createGroupServiceAccount",
-        );
+        let operation = create_operation(level);
         let path = format!("{}/serviceAccounts", level.path());
         let content = json!({
             "name": account.name,
@@ -208,10 +219,12 @@ impl Atlas {
         Ok(CreatedServiceAccount {
             client_id: reply.client_id,
             secret: secret.ok_or_else(|| no_secret(operation))?,
+            roles: reply.roles,
         })
     }
 
-    /// Adds an account of the organization to one of its projects. One request.
+    /// Adds an account of the organization to one of its projects. One request. Done is an answer that
+    /// shows the roles.
     ///
     /// Whether Atlas takes the invitation twice is not documented, so when the outcome is unknown the
     /// project is asked instead. Source: Atlas API `inviteGroupServiceAccount`.
@@ -226,19 +239,26 @@ impl Atlas {
         let content = json!({ "roles": roles });
         let scope = Scope::Project(project.clone());
         let call = Call::create("inviteGroupServiceAccount", &path, SET, scope, &content);
-        match self.send(&call, patience).await {
+        let operation = call.operation;
+        let shows = |seen: ServiceAccount| {
+            all_shown(operation, roles, |role| {
+                seen.roles.iter().any(|shown| shown == role)
+            })
+        };
+        let invited = self.fetch(&call.answered(Success::OK), patience).await;
+        match invited.and_then(shows) {
             Err(unknown) if unknown.outcome_unknown() => {
                 let level = Level::Project(project.clone());
-                match self.service_account(&level, account, patience).await {
-                    Ok(found) if roles.iter().all(|role| found.roles.contains(role)) => Ok(()),
-                    _ => Err(unknown),
-                }
+                let seen = self.service_account(&level, account, patience).await;
+                seen.and_then(shows).map_err(|_| unknown)
             }
-            outcome => outcome.map(drop),
+            outcome => outcome,
         }
     }
 
-    /// Deletes an account, out of all projects too. Source: Atlas API `deleteOrgServiceAccount`.
+    /// Deletes an account, out of all projects too. One of which Atlas does not know counts as
+    /// [`Deletion::AlreadyGone`] only once [`Presence`] is proved; a delete of unknown outcome is
+    /// settled the same way. Source: Atlas API `deleteOrgServiceAccount`.
     pub async fn delete_service_account(
         &self,
         org: &OrgId,
@@ -248,11 +268,18 @@ impl Atlas {
         let level = Level::Org(org.clone());
         let path = account_path(&level, account);
         let call = Call::delete("deleteOrgServiceAccount", &path, SET, &level);
-        let outcome = self.send(&call, patience).await;
-        gone_is_fine(
-            outcome.map(drop),
-            AtlasError::says_account_or_secret_is_gone,
-        )
+        match self.send(&call, patience).await {
+            Ok(_) => Ok(Deletion::Deleted),
+            Err(error) if error.says_not_found() || error.outcome_unknown() => {
+                let found = self.find_service_account(org, account, patience).await;
+                let look = found.map(|found| match found {
+                    Some(_) => Presence::Present,
+                    None => Presence::Gone,
+                });
+                settled(error, look)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes an account out of a project; it lives on in the organization.
@@ -268,10 +295,7 @@ impl Atlas {
         let path = account_path(&level, account);
         let call = Call::delete("deleteGroupServiceAccount", &path, SET, &level);
         let outcome = self.send(&call, patience).await;
-        gone_is_fine(
-            outcome.map(drop),
-            AtlasError::says_account_or_secret_is_gone,
-        )
+        gone_is_fine(outcome.map(drop), AtlasError::says_not_found)
     }
 
     /// The accounts whose name is exactly this one.
@@ -307,7 +331,12 @@ impl Atlas {
     ) -> Result<ServiceAccount, AtlasError> {
         let operation = named(level, "getOrgServiceAccount", "getGroupServiceAccount");
         let call = Call::get(operation, &account_path(level, account), SET, level);
-        self.fetch(&call, patience).await
+        let seen: ServiceAccount = self.fetch(&call, patience).await?;
+        if seen.client_id == *account {
+            Ok(seen)
+        } else {
+            Err(mismatch(operation))
+        }
     }
 
     /// The projects an account was given, with its roles there.
@@ -359,6 +388,14 @@ impl Atlas {
         let call = Call::get(operation, &path, SET, level);
         self.walk(call, patience, keep).await
     }
+}
+
+fn create_operation(level: &Level) -> &'static str {
+    named(
+        level,
+        "createOrgServiceAccount",
+        "createGroupServiceAccount",
+    )
 }
 
 fn no_secret(operation: &'static str) -> AtlasError {

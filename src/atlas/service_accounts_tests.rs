@@ -119,29 +119,195 @@ async fn an_invitation_of_unknown_outcome_is_looked_up() {
     }
 }
 
+fn page(items: &str) -> Reply {
+    Reply::new(200, &format!(r#"{{"results":[{items}]}}"#))
+}
+
+/// Deletes an account and a secret of it, where `delete` is the answer to that, `read` that to a look
+/// at the account, and `list` that to a list of all accounts.
+async fn deletions(delete: &Reply, read: &Reply, list: &Reply) -> [Option<Deletion>; 2] {
+    let (delete, read, list) = (delete.clone(), read.clone(), list.clone());
+    let (_fake, atlas) = start(move |method, target| match method {
+        "DELETE" => delete.clone(),
+        _ if target.contains("?itemsPerPage=") => list.clone(),
+        _ => read.clone(),
+    })
+    .await;
+    let (org, account) = (org_id(), client_id());
+    let of_account = atlas
+        .delete_service_account(&org, &account, patience(5))
+        .await;
+    let (level, secret) = (Level::Org(org), HEX.parse().expect("an id"));
+    let of_secret = atlas
+        .delete_secret(&level, &account, &secret, patience(5))
+        .await;
+    [of_account.ok(), of_secret.ok()]
+}
+
+fn unknown() -> Reply {
+    Reply::error(404, "RESOURCE_NOT_FOUND")
+}
+
+fn other_account() -> String {
+    account("").replace(HEX, "000000000000000000000001")
+}
+
+#[tokio::test]
+async fn a_delete_is_done_by_204() {
+    let done = deletions(&Reply::new(204, ""), &unknown(), &unknown()).await;
+    assert_eq!(done, [Some(Deletion::Deleted); 2]);
+}
+
+/// Whatever became of the delete, Atlas's 404 and two complete lists prove that all is gone.
 #[tokio::test]
 async fn accounts_and_secrets_already_gone_are_as_good_as_deleted() {
-    for (reply, want) in [
-        (Reply::new(204, ""), Some(Deletion::Deleted)),
+    for delete in [
+        unknown(),
+        Reply::error(404, "SERVICE_ACCOUNT_NOT_FOUND"),
+        Reply::new(202, ""),
+        Reply::new(200, "{}"),
+        Reply::new(404, ""),
+        Reply::new(404, r#"{"error":"not_found"}"#),
+    ] {
+        for list in [page(""), page(&other_account())] {
+            let done = deletions(&delete, &unknown(), &list).await;
+            assert_eq!(done, [Some(Deletion::AlreadyGone); 2], "{delete:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_404_is_no_proof_while_a_list_shows_the_account_or_cannot_be_read() {
+    for list in [
+        page(&account("")),
+        page(&format!("{},{}", other_account(), account(""))),
+        Reply::new(200, "{}"),
+        Reply::new(200, r#"{"results":null}"#),
+        Reply::new(200, r#"{"results":[{"name":"n"}]}"#),
+        Reply::new(200, r#"{"results":[]}"#).with("content-type", "application/json"),
+        Reply::new(202, r#"{"results":[]}"#),
+        Reply::error(403, "ACCESS_FORBIDDEN"),
+        unknown(),
+    ] {
+        let done = deletions(&unknown(), &unknown(), &list).await;
+        assert_eq!(done, [None; 2], "{list:?}");
+    }
+}
+
+/// Only the refusals that may mean it are looked into.
+#[tokio::test]
+async fn other_refusals_of_a_delete_prove_nothing() {
+    for delete in [
+        Reply::error(404, "ORG_NOT_FOUND"),
+        Reply::error(400, "BAD_REQUEST"),
+        Reply::error(400, "RESOURCE_NOT_FOUND"),
+        Reply::error(403, "ACCESS_FORBIDDEN"),
+    ] {
+        let done = deletions(&delete, &unknown(), &page("")).await;
+        assert_eq!(done, [None; 2], "{delete:?}");
+    }
+}
+
+/// A gateway answers everything alike, without asking Atlas.
+#[tokio::test]
+async fn what_a_gateway_answers_proves_nothing_gone() {
+    for reply in [
+        Reply::new(200, "<html>").with("content-type", "text/html"),
+        Reply::new(202, ""),
+        Reply::new(200, "{}"),
+        Reply::new(200, r#"{"results":[]}"#),
+        Reply::new(404, r#"{"status":404,"error":"Not Found"}"#),
+        Reply::new(404, r#"{"error":"not_found"}"#),
+        Reply::new(404, r#"{"message":"no Route matched with those values"}"#),
+        Reply::new(404, "<html>"),
+    ] {
+        let done = deletions(&reply, &reply, &reply).await;
+        assert_eq!(done, [None; 2], "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_gone_once_its_account_was_seen_twice_without_it() {
+    let there = Reply::new(200, &account(&secret(r#""lastUsedAt":null"#)));
+    let without = Reply::new(200, &account(""));
+    for (delete, read, want) in [
+        (unknown(), without.clone(), Some(Deletion::AlreadyGone)),
         (
-            Reply::error(404, "RESOURCE_NOT_FOUND"),
+            Reply::new(202, ""),
+            without.clone(),
             Some(Deletion::AlreadyGone),
         ),
-        (Reply::error(404, "ORG_NOT_FOUND"), None),
-        (Reply::new(404, ""), None),
-        (Reply::error(400, "BAD_REQUEST"), None),
+        (unknown(), there.clone(), None),
+        (Reply::new(202, ""), there, None),
+        (unknown(), Reply::new(200, &other_account()), None),
     ] {
-        let (_fake, atlas) = start(move |_, _| reply.clone()).await;
-        let (org, account) = (org_id(), client_id());
+        let [_, of_secret] = deletions(&delete, &read, &page("")).await;
+        assert_eq!(of_secret, want, "{delete:?} {read:?}");
+    }
+}
+
+#[tokio::test]
+async fn two_lists_are_asked_for_and_all_their_pages() {
+    let (fake, atlas) = start(|method, target| match (method, target) {
+        ("DELETE", _) => unknown(),
+        (_, target) if target.ends_with("pageNum=1") => {
+            let items: Vec<_> = (0..500)
+                .map(|n| account("").replace(HEX, &format!("{n:024x}")))
+                .collect();
+            page(&items.join(","))
+        }
+        (_, target) if target.ends_with("pageNum=2") => page(&other_account()),
+        _ => unknown(),
+    })
+    .await;
+    let (org, account) = (org_id(), client_id());
+    let deleted = atlas.delete_service_account(&org, &account, patience(5));
+    assert_eq!(deleted.await.expect("gone"), Deletion::AlreadyGone);
+    let target = format!("/api/atlas/v2/orgs/{HEX}/serviceAccounts?itemsPerPage=500&pageNum=");
+    assert_eq!(fake.count("GET", &target), 4);
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_show_its_roles_is_not_complete() {
+    let shown = secret(r#""secret":"mdb_sa_sk_1""#);
+    let body = account(&shown);
+    let (_fake, atlas) = start(move |_, _| Reply::new(201, &body)).await;
+    let level = Level::Project(project_id());
+    let created = atlas
+        .create_service_account(&level, &new_account(), patience(5))
+        .await;
+    let created = created.expect("an account");
+    created
+        .shows(&level, &["GROUP_OWNER".to_owned()])
+        .expect("shown");
+    created
+        .shows(&level, &["GROUP_READ_ONLY".to_owned()])
+        .expect_err("not shown");
+}
+
+#[tokio::test]
+async fn an_invitation_is_done_by_an_answer_that_shows_the_role() {
+    for (invited, seen, done) in [
+        (Reply::new(200, &account("")), unknown(), true),
+        (Reply::new(200, "{}"), Reply::new(200, &account("")), true),
+        (Reply::new(202, ""), unknown(), false),
+        (Reply::new(204, ""), unknown(), false),
+        (
+            Reply::new(200, &account("").replace("GROUP_OWNER", "GROUP_X")),
+            unknown(),
+            false,
+        ),
+    ] {
+        let (_fake, atlas) = start(move |method, _| match method {
+            "POST" => invited.clone(),
+            _ => seen.clone(),
+        })
+        .await;
+        let roles = ["GROUP_OWNER".to_owned()];
         let outcome = atlas
-            .delete_service_account(&org, &account, patience(5))
+            .invite_service_account_to_project(&project_id(), &client_id(), &roles, patience(5))
             .await;
-        assert_eq!(outcome.as_ref().ok(), want.as_ref(), "{outcome:?}");
-        let (level, secret) = (Level::Org(org), HEX.parse().expect("an id"));
-        let outcome = atlas
-            .delete_secret(&level, &account, &secret, patience(5))
-            .await;
-        assert_eq!(outcome.as_ref().ok(), want.as_ref(), "{outcome:?}");
+        assert_eq!(outcome.is_ok(), done, "{outcome:?}");
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
@@ -205,6 +206,9 @@ pub(crate) struct Connection {
     /// Held while the origin of earlier entries is recorded: by the configuration of before, not by
     /// one that is written meanwhile.
     recording: tokio::sync::Mutex<()>,
+    /// The time between two looks at Atlas which together prove that something is gone; [`None`]: as
+    /// the client has it.
+    look_again_after: Option<Duration>,
     state: Mutex<State>,
 }
 
@@ -231,7 +235,16 @@ impl Connection {
             entropy,
             closing,
             recording: tokio::sync::Mutex::default(),
+            look_again_after: None,
             state: Mutex::default(),
+        }
+    }
+
+    /// Clients that wait so long between two looks.
+    pub(crate) fn looking_again_after(self, look_again_after: Option<Duration>) -> Self {
+        Self {
+            look_again_after,
+            ..self
         }
     }
 
@@ -317,7 +330,10 @@ impl Connection {
             Arc::clone(&self.entropy),
         )?;
         origins.admit(&entry.origin, atlas.origin())?;
-        let atlas = atlas.closing_with(self.closing.clone());
+        let mut atlas = atlas.closing_with(self.closing.clone());
+        if let Some(pause) = self.look_again_after {
+            atlas = atlas.looking_again_after(pause);
+        }
         let mut linked = Linked::new(atlas, entry.organization_id.clone(), origins);
         linked.client_id.clone_from(&entry.client_id);
         linked.organization_owner = entry.organization_owner;

@@ -266,6 +266,7 @@ impl EngineError {
             | AtlasError::RateLimited { .. }
             | AtlasError::ServerFault { .. }
             | AtlasError::NoAnswer { .. }
+            | AtlasError::UnexpectedAnswer { .. }
             | AtlasError::MalformedAnswer { .. } => Self::Atlas {
                 advice: doing.to_owned(),
                 source,

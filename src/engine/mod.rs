@@ -230,6 +230,7 @@ pub struct EngineFactory {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     naps: &'static [Duration],
+    look_again_after: Option<Duration>,
 }
 
 impl EngineFactory {
@@ -242,6 +243,7 @@ impl EngineFactory {
             clock,
             entropy,
             naps: NAPS,
+            look_again_after: None,
         }
     }
 
@@ -251,10 +253,15 @@ impl EngineFactory {
         Self { process, ..self }
     }
 
-    /// Engines that do not wait between tries to use what is new: a test turns the clock instead.
+    /// Engines that do not wait between tries to use what is new, nor between two looks at what may
+    /// be gone: a test turns the clock instead.
     #[cfg(test)]
     pub(crate) fn without_naps(self) -> Self {
-        Self { naps: &[], ..self }
+        Self {
+            naps: &[],
+            look_again_after: Some(Duration::ZERO),
+            ..self
+        }
     }
 }
 
@@ -269,6 +276,7 @@ impl Factory for EngineFactory {
         );
         engine.naps = self.naps;
         engine.process = self.process;
+        engine.connection = engine.connection.looking_again_after(self.look_again_after);
         Ok(Arc::new(engine.serve(mount)))
     }
 

@@ -21,6 +21,7 @@ mod lifecycle;
 mod mishaps;
 mod outages;
 mod pages;
+mod proof;
 mod requests;
 mod rotation;
 mod secrecy;

@@ -41,7 +41,9 @@ impl Report {
             Err(error) => error,
         };
         match &error {
-            AtlasError::Refused { .. } | AtlasError::Unauthenticated { .. } => {
+            AtlasError::Refused { .. }
+            | AtlasError::Unauthenticated { .. }
+            | AtlasError::UnexpectedAnswer { .. } => {
                 let told = EngineError::atlas(doing, error);
                 self.problem(crate::vault::failure::chain(&told));
                 Ok(None)

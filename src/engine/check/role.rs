@@ -188,7 +188,7 @@ async fn check_account(
     let (atlas, patience) = (&ground.linked.atlas, ground.patience);
     let seen = atlas.service_account(level, account, patience).await;
     if let Err(error) = &seen
-        && error.says_account_or_secret_is_gone()
+        && error.says_not_found()
     {
         report.problem(EngineError::NoSuchAccount(account.clone()).to_string());
         return Ok(());

@@ -217,3 +217,43 @@ async fn a_failing_rotation_is_told_and_tried_again() {
     assert!(!config["last_rotated"].is_null());
     assert!(mount.is_alive().await);
 }
+
+/// What Atlas's answers do not show the new credential does not have: the present one stays.
+#[tokio::test]
+async fn a_new_credential_that_lacks_something_is_not_taken_up() {
+    let html = json!({
+        "kind": "answer", "status": 200, "text": "<html>", "after_effect": true,
+        "headers": {"Content-Type": "text/html"},
+    });
+    let withhold = |pointer| json!({"kind": "withhold", "pointer": pointer});
+    for (to, operation, action) in [
+        (json!({}), "createOrgApiKey", withhold("/roles/0")),
+        (json!({}), "createOrgApiKey", html.clone()),
+        (json!({}), "createOrgAccessEntry", withhold("/results/1")),
+        (json!({}), "createOrgAccessEntry", html.clone()),
+        (
+            json!({"credential_type": "service_account"}),
+            "createOrgServiceAccount",
+            withhold("/roles/0"),
+        ),
+        (
+            json!({"credential_type": "service_account"}),
+            "createOrgAccessList",
+            withhold("/results/1"),
+        ),
+    ] {
+        let mount = reaching().await;
+        let before = mount.config().await["public_key"].clone();
+        mount
+            .atlas
+            .fault(json!({"operation": operation, "action": action}))
+            .await;
+        let failed = mount.rotate_root(to.clone()).await;
+        failed.expect_err("something is lacking");
+        assert_eq!(mount.config().await["public_key"], before, "{operation}");
+        mount.minutes(7).await;
+        assert_eq!(without_seed(mount.keys_at_atlas().await).len(), 1);
+        assert_eq!(mount.accounts_at_atlas().await.len(), 0, "{operation}");
+        assert!(mount.is_alive().await, "{operation} {action}");
+    }
+}

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::principal::Principal;
 use super::rotate_entry::{Removal, RootType};
 use super::rotate_record::RootRecord;
-use crate::atlas::{AtlasError, Level, Patience};
+use crate::atlas::{AtlasError, Level, Patience, Presence};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
@@ -92,12 +92,12 @@ pub(super) async fn settle(
             || (removal.replaced && old_in_use)
             // Until the configuration is where it was made, or that was moved.
             || !linked.serves(&removal.origin);
-        let gone = if waits {
-            Ok(false)
+        let presence = if waits {
+            Ok(Presence::Present)
         } else {
             take_away(linked, &removal, patience, now).await
         };
-        if let Err(error) = &gone
+        if let Err(error) = &presence
             && !error.is_rate_limited()
         {
             let entropy = &*record.engine.entropy;
@@ -108,7 +108,7 @@ pub(super) async fn settle(
             );
             removal.trouble = Some(trouble);
         }
-        if !gone.unwrap_or(false) {
+        if !matches!(presence, Ok(Presence::Gone)) {
             record.entry.rotation.removals.push(removal);
         }
     }
@@ -118,24 +118,32 @@ pub(super) async fn settle(
     record.store().await
 }
 
-/// False: nothing is listed, which does not prove anything yet.
+/// Removes it, or finds out that it was never made. [`Presence::Present`]: it may still be there, as
+/// nothing is listed, which does not prove anything yet.
 async fn take_away(
     linked: &Linked,
     removal: &Removal,
     patience: Patience,
     now: DateTime<Utc>,
-) -> Result<bool, EngineError> {
+) -> Result<Presence, EngineError> {
     if let Some(made) = removal.made() {
         remove(linked, &made, patience).await?;
-        return Ok(true);
+        return Ok(Presence::Gone);
     }
-    let found = find(linked, removal, patience)
-        .await
-        .map_err(|error| EngineError::atlas("looking for a half-made credential", error))?;
+    let looking = |error| EngineError::atlas("looking for a half-made credential", error);
+    let mut found = find(linked, removal, patience).await.map_err(looking)?;
+    if found.is_empty() {
+        if now - removal.since <= LISTED_WITHIN {
+            return Ok(Presence::Present);
+        }
+        let pause = linked.atlas.pause_between_looks(patience).await;
+        pause.map_err(looking)?;
+        found = find(linked, removal, patience).await.map_err(looking)?;
+    }
     for made in &found {
         remove(linked, made, patience).await?;
     }
-    Ok(!found.is_empty() || now - removal.since > LISTED_WITHIN)
+    Ok(Presence::Gone)
 }
 
 async fn remove(linked: &Linked, made: &Principal, patience: Patience) -> Result<(), EngineError> {

@@ -13,8 +13,8 @@ use super::rotate_entry::{Removal, RootType};
 use super::rotate_record::RootRecord;
 use super::rotate_removal::settle;
 use crate::atlas::{
-    AccessList, ApiKeyId, AtlasError, Hours, Level, NewApiKey, NewServiceAccount, OrgId, Patience,
-    ProjectId,
+    AccessList, ApiKeyId, AtlasError, CreatedApiKey, CreatedServiceAccount, Hours, Level,
+    NewApiKey, NewServiceAccount, OrgId, Patience, ProjectId,
 };
 use crate::base::{Sensitive, base62};
 use crate::engine::connection::Linked;
@@ -36,11 +36,20 @@ struct Reach {
 
 /// The parts of a credential that Atlas shows once.
 enum Successor {
-    ApiKey {
-        public_key: String,
-        private_key: Sensitive,
-    },
-    ServiceAccount(crate::atlas::CreatedServiceAccount),
+    ApiKey(CreatedApiKey),
+    ServiceAccount(CreatedServiceAccount),
+}
+
+impl Successor {
+    /// Whether Atlas's answer shows the organization roles of the old one.
+    fn shows(&self, reach: &Reach) -> Result<(), EngineError> {
+        let level = Level::Org(reach.org.clone());
+        let shown = match self {
+            Self::ApiKey(key) => key.shows(&level, &reach.roles),
+            Self::ServiceAccount(account) => account.shows(&level, &reach.roles),
+        };
+        shown.map_err(|error| EngineError::atlas("creating the new credential", error))
+    }
 }
 
 /// Makes a credential of that type, proves it, stores it, and leaves the old key to be removed.
@@ -131,6 +140,7 @@ async fn prepare(
     let (made, successor) = create(record, linked, reach, name, to, patience).await?;
     planned(record, name, |removal| removal.note(made.clone()));
     record.store().await?;
+    successor.shows(reach)?;
     give_reach(linked, reach, &made, patience).await?;
     let mut entry = record.entry.clone();
     put_into(&mut entry, &successor);
@@ -173,11 +183,8 @@ async fn create(
             };
             let key = linked.atlas.create_api_key(&level, &new, patience).await;
             let key = key.map_err(|error| EngineError::atlas("creating the new API key", error))?;
-            let successor = Successor::ApiKey {
-                public_key: key.public_key,
-                private_key: key.private_key,
-            };
-            Ok((Principal::ApiKey(reach.org.clone(), key.id), successor))
+            let made = Principal::ApiKey(reach.org.clone(), key.id.clone());
+            Ok((made, Successor::ApiKey(key)))
         }
         RootType::ServiceAccount => {
             let new = NewServiceAccount {
@@ -256,12 +263,9 @@ async fn give_reach(
 
 fn put_into(entry: &mut ConfigEntry, successor: &Successor) {
     match successor {
-        Successor::ApiKey {
-            public_key,
-            private_key,
-        } => {
-            entry.public_key.clone_from(public_key);
-            entry.private_key = private_key.clone();
+        Successor::ApiKey(key) => {
+            entry.public_key.clone_from(&key.public_key);
+            entry.private_key = key.private_key.clone();
         }
         Successor::ServiceAccount(account) => {
             entry.public_key.clear();

@@ -152,7 +152,7 @@ async fn read(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, Engin
 
 /// Why an account could not be read.
 pub(super) fn unreadable(account: &ClientId, error: AtlasError) -> EngineError {
-    if error.says_account_or_secret_is_gone() {
+    if error.says_not_found() {
         return EngineError::NoSuchAccount(account.clone());
     }
     EngineError::atlas(&format!("reading service account {account}"), error)

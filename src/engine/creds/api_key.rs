@@ -55,6 +55,9 @@ async fn create(draft: &mut Draft) -> Result<CreatedApiKey, EngineError> {
         None => draft.organization().await?,
     };
     draft.entry.note(&Made::ApiKey(org, key.id.clone()));
+    // From here on it is known by its id, so that a key which lacks a role is removed for certain.
+    key.shows(&draft.grant.level, &draft.grant.roles)
+        .map_err(|error| EngineError::atlas("creating the API key", error))?;
     if draft.has_further_steps() {
         draft.record(Stage::Making).await?;
     }

@@ -16,6 +16,8 @@ mod life;
 #[cfg(test)]
 mod lost_secret_tests;
 pub(crate) mod paths;
+#[cfg(test)]
+mod proof_tests;
 mod removal;
 mod renew;
 mod revoke;

@@ -183,7 +183,7 @@ async fn find_secret(
 }
 
 /// The account, and where it is managed by now: one that was taken out of its project, or whose
-/// project was deleted, lives on in the organization.
+/// project was deleted, lives on in the organization. [`None`]: it is proved to be gone.
 async fn find_account(
     linked: &Linked,
     entry: &JournalEntry,
@@ -191,40 +191,34 @@ async fn find_account(
     client_id: &ClientId,
     patience: Patience,
 ) -> Result<Option<(Level, ServiceAccount)>, EngineError> {
-    let error = match linked
-        .atlas
-        .service_account(&level, client_id, patience)
-        .await
-    {
-        Ok(account) => return Ok(Some((level, account))),
-        Err(error) => error,
-    };
     let failed = |error: AtlasError| {
         let doing = format!("looking for a new secret of service account {client_id}");
-        Err(EngineError::atlas(&doing, error))
+        EngineError::atlas(&doing, error)
     };
-    let is_gone = error.says_account_or_secret_is_gone();
-    let (level, doubt) = match level {
-        Level::Project(project) if is_gone || error.says_project_is_gone() => {
+    let (org, doubt) = match &level {
+        Level::Org(org) => (org.clone(), None),
+        Level::Project(project) => {
+            let seen = linked.atlas.service_account(&level, client_id, patience);
+            match seen.await {
+                Ok(account) => return Ok(Some((level, account))),
+                Err(error) if error.says_not_found() || error.says_project_is_gone() => {}
+                Err(error) => return Err(failed(error)),
+            }
             let managing = linked
-                .managing_organization(Some(&project), made_under(entry), patience)
+                .managing_organization(Some(project), made_under(entry), patience)
                 .await?;
-            let doubt = out_of_sight(Some(&project), managing.org.clone());
-            (
-                Level::Org(managing.org),
-                Some(doubt).filter(|_| !managing.is_certain),
-            )
+            let doubt = out_of_sight(Some(project), managing.org.clone());
+            (managing.org, Some(doubt).filter(|_| !managing.is_certain))
         }
-        Level::Org(_) if is_gone => return Ok(None),
-        Level::Org(_) | Level::Project(_) => return failed(error),
     };
-    match linked
+    let found = linked
         .atlas
-        .service_account(&level, client_id, patience)
+        .find_service_account(&org, client_id, patience)
         .await
-    {
-        Ok(account) => Ok(Some((level, account))),
-        Err(error) if error.says_account_or_secret_is_gone() => doubt.map_or(Ok(None), Err),
-        Err(error) => failed(error),
+        .map_err(failed)?;
+    match (found, doubt) {
+        (Some(account), _) => Ok(Some((Level::Org(org), account))),
+        (None, None) => Ok(None),
+        (None, Some(doubt)) => Err(doubt),
     }
 }

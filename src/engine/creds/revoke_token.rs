@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::account_secret::unreadable;
 use super::revoke::{account_secret, forget, internal, missing, patience};
 use super::token_account::{KeptAccount, TokenAccounts, dissolve};
-use crate::atlas::{AtlasError, ClientId, Patience, SecretId};
+use crate::atlas::{AtlasError, ClientId, Patience, Presence, SecretId};
 use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
@@ -104,10 +104,10 @@ async fn end(
     let Some(error) = refused else {
         return Err(EngineError::NoWorkingSecret(client_id.clone()));
     };
-    if may_live(linked, token, account, patience).await? {
-        return Err(not_revoked(client_id, error));
+    match secret_presence(linked, token, account, patience).await? {
+        Presence::Gone => Ok(()),
+        Presence::Present => Err(not_revoked(client_id, error)),
     }
-    Ok(())
 }
 
 fn not_revoked(client_id: &ClientId, error: AtlasError) -> EngineError {
@@ -118,21 +118,19 @@ fn not_revoked(client_id: &ClientId, error: AtlasError) -> EngineError {
 }
 
 /// Whether the secret that minted the token is still there: with it, and with its account, the token
-/// died. Source: Terraform's guide on the rotation of service accounts.
-async fn may_live(
+/// died. That the secret signs in no more does not prove it, as whoever answers for Atlas can say so.
+/// Source: Terraform's guide on the rotation of service accounts.
+async fn secret_presence(
     linked: &Linked,
     token: &Token,
     account: &KeptAccount,
     patience: Patience,
-) -> Result<bool, EngineError> {
+) -> Result<Presence, EngineError> {
     let level = account.level();
-    let seen = linked
+    let (client_id, secret_id) = (&token.client_id, &token.secret_id);
+    linked
         .atlas
-        .service_account(&level, &token.client_id, patience)
-        .await;
-    match seen {
-        Ok(seen) => Ok(seen.secrets.iter().any(|each| each.id == token.secret_id)),
-        Err(error) if error.says_account_or_secret_is_gone() => Ok(false),
-        Err(error) => Err(unreadable(&token.client_id, error)),
-    }
+        .secret_presence(&level, client_id, secret_id, patience)
+        .await
+        .map_err(|error| unreadable(client_id, error))
 }

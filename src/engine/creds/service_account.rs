@@ -91,6 +91,9 @@ async fn create(
         org.clone(),
         account.client_id.clone(),
     ));
+    account
+        .shows(&draft.grant.level, &draft.grant.roles)
+        .map_err(|error| EngineError::atlas("creating the service account", error))?;
     draft.end_with(account.secret.expires_at)?;
     if draft.has_further_steps() {
         draft.record(Stage::Making).await?;

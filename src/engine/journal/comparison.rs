@@ -4,13 +4,13 @@
 //! create is sent, and Atlas is listed before memory is asked. So what is listed and unknown was
 //! either removed meanwhile, when deleting it again does no harm, or is a stray.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::entry::{JournalEntry, JournalId, Made, Stage};
 use super::tidy_report::{Found, Report};
-use crate::atlas::{AtlasError, Level, OrgId, Patience};
+use crate::atlas::{AtlasError, ClientId, Level, OrgId, Patience, Presence};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::creds::kept_accounts;
@@ -90,7 +90,7 @@ impl Comparison<'_> {
     }
 
     /// Looks for live entries whose credential was not listed. A list is no snapshot, so Atlas is
-    /// asked for each once more.
+    /// asked for each once more, and missing is only what is proved to be gone.
     async fn look_for(
         &self,
         begun: &[JournalId],
@@ -98,6 +98,7 @@ impl Comparison<'_> {
         report: &mut Report,
     ) -> Result<(), EngineError> {
         let present: HashSet<JournalId> = listed.iter().filter_map(Found::journal_id).collect();
+        let mut unknown = HashMap::new();
         for id in begun.iter().filter(|id| !present.contains(id)) {
             let Some(entry) = self.engine.journal.entry(id).await? else {
                 continue;
@@ -106,48 +107,77 @@ impl Comparison<'_> {
                 report.not_compared += 1;
                 continue;
             }
-            match self.is_gone(&entry).await {
-                Some(true) if entry.stage == Stage::Live => {
+            match self.look(&entry).await {
+                Look::Proved(Presence::Gone) if entry.stage == Stage::Live => {
                     report.missing.push((id.clone(), entry));
                 }
-                Some(_) => {}
-                None => report.not_compared += 1,
+                Look::Proved(_) => {}
+                Look::AccountUnknown(account) => {
+                    unknown.insert(account, (id.clone(), entry));
+                }
+                Look::NotCompared => report.not_compared += 1,
             }
         }
+        self.look_for_accounts(unknown, report).await;
         Ok(())
     }
 
-    /// [`None`]: it cannot be told, or not from here.
-    async fn is_gone(&self, entry: &JournalEntry) -> Option<bool> {
+    /// Lists all accounts twice for those that Atlas does not know one by one.
+    async fn look_for_accounts(
+        &self,
+        mut unknown: HashMap<ClientId, (JournalId, JournalEntry)>,
+        report: &mut Report,
+    ) {
+        let sought = unknown.keys().cloned().collect();
+        let atlas = &self.linked.atlas;
+        let unlisted = atlas.unlisted_service_accounts(&self.org, sought, self.patience);
+        let Ok(unlisted) = unlisted.await else {
+            report.not_compared += unknown.len();
+            return;
+        };
+        unknown.retain(|account, _| unlisted.contains(account));
+        let missing = unknown.into_values();
+        report
+            .missing
+            .extend(missing.filter(|(_, entry)| entry.stage == Stage::Live));
+    }
+
+    async fn look(&self, entry: &JournalEntry) -> Look {
         let (atlas, patience) = (&self.linked.atlas, self.patience);
-        match entry.made()? {
-            Made::ApiKey(org, id) if org == self.org => told(
-                atlas.api_key(&org, &id, patience).await,
-                AtlasError::says_api_key_is_gone,
-            ),
-            Made::ServiceAccount(org, id) if org == self.org => told(
-                atlas.service_account(&Level::Org(org), &id, patience).await,
-                AtlasError::says_account_or_secret_is_gone,
-            ),
-            Made::Secret(level, account, secret) => {
-                let asked = atlas.service_account(&level, &account, patience).await;
-                match asked {
-                    Ok(seen) => Some(seen.secrets.iter().all(|each| each.id != secret)),
-                    // An account that left its project lives on in the organization.
-                    Err(error) => (matches!(level, Level::Org(_))
-                        && error.says_account_or_secret_is_gone())
-                    .then_some(true),
+        match entry.made() {
+            Some(Made::ApiKey(org, id)) if org == self.org => {
+                Look::of(atlas.api_key_presence(&org, &id, patience).await)
+            }
+            Some(Made::ServiceAccount(org, id)) if org == self.org => {
+                match atlas.service_account(&Level::Org(org), &id, patience).await {
+                    Ok(_) => Look::Proved(Presence::Present),
+                    Err(error) if error.says_not_found() => Look::AccountUnknown(id),
+                    Err(_) => Look::NotCompared,
                 }
             }
+            Some(Made::Secret(level, account, secret)) => {
+                let look = atlas.secret_presence(&level, &account, &secret, patience);
+                Look::of(look.await)
+            }
             // Nobody but its holder can ask for a token.
-            Made::Token(_) | Made::ApiKey(..) | Made::ServiceAccount(..) => None,
+            Some(Made::Token(_) | Made::ApiKey(..) | Made::ServiceAccount(..)) | None => {
+                Look::NotCompared
+            }
         }
     }
 }
 
-fn told<T>(asked: Result<T, AtlasError>, says_gone: fn(&AtlasError) -> bool) -> Option<bool> {
-    match asked {
-        Ok(_) => Some(false),
-        Err(error) => says_gone(&error).then_some(true),
+/// What Atlas says of one credential.
+enum Look {
+    Proved(Presence),
+    /// Atlas does not know the account, which alone does not prove it gone.
+    AccountUnknown(ClientId),
+    /// It cannot be told, or not from here.
+    NotCompared,
+}
+
+impl Look {
+    fn of(look: Result<Presence, AtlasError>) -> Self {
+        look.map_or(Self::NotCompared, Self::Proved)
     }
 }

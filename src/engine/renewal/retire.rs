@@ -62,8 +62,8 @@ async fn retire_due(
                 wait_on(record, &each, state, now);
                 continue;
             }
-            Some(state) => remove(record, tools, &state.id).await?,
-            None => {}
+            // That it is not listed once does not prove it gone; the delete finds out.
+            Some(_) | None => remove(record, tools, &each.id).await?,
         }
         let retiring = &mut record.renewal_mut().retiring;
         retiring.retain(|kept| kept.id != each.id);

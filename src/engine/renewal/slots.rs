@@ -185,7 +185,7 @@ pub(crate) fn account_error(
         Level::Org(org) => ("organization_id", format!("organization {org}")),
         Level::Project(project) => ("project_id", format!("project {project}")),
     };
-    if error.says_account_or_secret_is_gone() {
+    if error.says_not_found() {
         return RenewalError::AccountGone {
             client_id: client_id.clone(),
             place,

@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use super::entry::StaticRoleEntry;
 use super::index::Brief;
 use super::record::RoleRecord;
-use crate::atlas::{Atlas, ClientId, Patience, Priority, SecretState};
+use crate::atlas::{Atlas, AtlasError, ClientId, Patience, Priority, SecretState};
 use crate::base::Rfc3339;
 use crate::engine::account_use::refuse_own;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{
-    Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, prove, renew,
+    Held, Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, prove, renew,
     retire,
 };
 use crate::engine::schedule::Trouble;
@@ -216,8 +216,9 @@ async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), Engi
     }
 }
 
-/// Finds out whether somebody deleted the present secret: it is not listed, and mints no token. The
-/// list alone proves nothing, as Atlas may not show at once what is new. True: this is news.
+/// Finds out whether somebody deleted the present secret: two looks, seconds apart, do not list it, and
+/// it mints no token. The list alone proves nothing, as Atlas may not show at once what is new, and
+/// the refusal alone proves nothing, as a gateway may give it. True: this is news.
 async fn find_lost(
     record: &mut RoleRecord,
     tools: &Tools<'_>,
@@ -226,12 +227,9 @@ async fn find_lost(
     let Some(current) = &record.entry.current else {
         return Ok(false);
     };
-    let listed = secrets.iter().any(|state| match &current.id {
-        Some(id) => state.id == *id,
-        None => state.may_be(&current.client_secret),
-    });
+    let current = current.clone();
     let mut lost = None;
-    if !listed {
+    if !is_listed(&current, secrets) {
         let client_id = &record.entry.client_id;
         let proof = prove(
             tools.atlas,
@@ -243,7 +241,9 @@ async fn find_lost(
         match proof {
             Ok(()) => {}
             Err(error) if error.is_unauthenticated() => {
-                lost = record.entry.lost.or(Some(tools.engine.clock.now()));
+                if !is_listed(&current, &look_again(record, tools).await?) {
+                    lost = record.entry.lost.or(Some(tools.engine.clock.now()));
+                }
             }
             Err(error) => {
                 return Err(EngineError::atlas(
@@ -262,6 +262,23 @@ async fn find_lost(
     }
     record.entry.lost = lost;
     Ok(news)
+}
+
+fn is_listed(current: &Held, secrets: &[SecretState]) -> bool {
+    secrets.iter().any(|state| match &current.id {
+        Some(id) => state.id == *id,
+        None => state.may_be(&current.client_secret),
+    })
+}
+
+/// A second look, some seconds after the first: one alone proves nothing.
+async fn look_again(
+    record: &mut RoleRecord,
+    tools: &Tools<'_>,
+) -> Result<Vec<SecretState>, EngineError> {
+    let pause = tools.atlas.pause_between_looks(tools.patience).await;
+    pause.map_err(|error| EngineError::atlas("reading the service account again", error))?;
+    look(record, tools).await.map(|(secrets, _)| secrets)
 }
 
 /// Notes a failure with the role, for the next try and for people. Want of rate is none.
@@ -328,13 +345,39 @@ async fn finish(record: &mut RoleRecord, patience: Patience) -> Result<(), Engin
         Ok(()) => retire(record, &tools).await,
         Err(error) => Err(error),
     };
-    let outcome = manager.done(outcome).await;
-    match outcome {
-        // With the account its secrets are gone.
-        Err(EngineError::Renewal(RenewalError::AccountGone { .. })) => {
-            record.entry.renewal = Renewal::default();
-            Ok(())
+    let outcome = match outcome {
+        Err(EngineError::Renewal(RenewalError::AccountGone { source, .. })) => {
+            without_account(record, &tools, source).await
         }
         outcome => outcome,
+    };
+    manager.done(outcome).await
+}
+
+/// Where the account is managed Atlas does not know it. Once it is proved to be gone in the
+/// organization as well, so are its secrets. One that only left its project lives on there.
+async fn without_account(
+    record: &mut RoleRecord,
+    tools: &Tools<'_>,
+    unknown: AtlasError,
+) -> Result<(), EngineError> {
+    const DOING: &str = "looking for the service account in its organization";
+    let entry = &mut record.entry;
+    let (org, client_id) = (&entry.organization_id, &entry.client_id);
+    let found = tools
+        .atlas
+        .find_service_account(org, client_id, tools.patience);
+    let found = found.await;
+    if found
+        .map_err(|error| EngineError::atlas(DOING, error))?
+        .is_none()
+    {
+        entry.renewal = Renewal::default();
+        return Ok(());
+    }
+    match entry.project_id.take() {
+        // The next try looks for it there.
+        Some(_) => Ok(()),
+        None => Err(EngineError::atlas(DOING, unknown)),
     }
 }

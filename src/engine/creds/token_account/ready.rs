@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use super::end::retire_if_left;
 use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
-use super::refresh::{lifetime, look, renew_secret};
-use crate::atlas::{Level, Patience};
+use super::refresh::{SHOWN_WITHIN, forget_gone, lifetime, look, renew_secret};
+use crate::atlas::Patience;
 use crate::engine::Engine;
 use crate::engine::creds::issue::{Draft, usable_grant};
 use crate::engine::creds::service_account::build;
@@ -100,9 +99,6 @@ async fn make_and_store(
     Ok(account)
 }
 
-/// Atlas may not show yet what was made this short a time ago: then "not there" says nothing.
-const SHOWN_WITHIN: TimeDelta = TimeDelta::minutes(2);
-
 /// Looks what became of an account whose secret Atlas refused. True: something was lost in Atlas and
 /// is no longer minted with, so that the next look makes it anew.
 pub(in crate::engine::creds) async fn examine(
@@ -120,17 +116,10 @@ pub(in crate::engine::creds) async fn examine(
         return Ok(true);
     }
     let linked = engine.connection.linked_to(&current.origin).await?;
-    let level = Level::Org(current.organization_id.clone());
-    match look(
-        &linked.atlas.until(gone),
-        &level,
-        &current.client_id,
-        patience,
-    )
-    .await?
-    {
+    let atlas = linked.atlas.until(gone);
+    let now = engine.clock.now();
+    match look(&atlas, current, patience).await? {
         None => {
-            let now = engine.clock.now();
             let newest = current.secrets.last();
             if newest.is_some_and(|secret| now - secret.made_at < SHOWN_WITHIN) {
                 return Ok(false);
@@ -139,10 +128,7 @@ pub(in crate::engine::creds) async fn examine(
             accounts.retire(now);
         }
         Some(seen) => {
-            let before = current.secrets.len();
-            let there = |kept: &KeptSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
-            current.secrets.retain(there);
-            if current.secrets.len() == before {
+            if forget_gone(&atlas, current, &seen, now, patience).await? == 0 {
                 return Ok(false);
             }
         }

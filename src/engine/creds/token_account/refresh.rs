@@ -1,10 +1,11 @@
 //! New secrets for kept accounts, before the old ones end.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::entry::{KeptAccount, KeptSecret, TokenAccounts};
 use crate::atlas::{
-    Atlas, AtlasError, ClientId, Hours, Level, MOST_SECRETS, OrgId, Patience, SecretId,
+    Atlas, AtlasError, ClientId, Hours, MOST_SECRETS, OrgId, Patience, Presence, SecretId,
     SecretState, ServiceAccount,
 };
 use crate::engine::Engine;
@@ -34,18 +35,44 @@ pub(super) async fn lifetime(
     })
 }
 
-/// The account as Atlas holds it; [`None`] if it is gone.
+/// Atlas may not show yet what was made this short a time ago: then "not there" says nothing.
+pub(super) const SHOWN_WITHIN: TimeDelta = TimeDelta::minutes(2);
+
+/// The account as Atlas holds it; [`None`] once it is proved to be gone.
 pub(super) async fn look(
     atlas: &Atlas,
-    level: &Level,
-    account: &ClientId,
+    account: &KeptAccount,
     patience: Patience,
 ) -> Result<Option<ServiceAccount>, EngineError> {
-    match atlas.service_account(level, account, patience).await {
-        Ok(seen) => Ok(Some(seen)),
-        Err(error) if error.says_account_or_secret_is_gone() => Ok(None),
-        Err(error) => Err(failed("reading", account, error)),
+    let (org, id) = (&account.organization_id, &account.client_id);
+    let found = atlas.find_service_account(org, id, patience).await;
+    found.map_err(|error| failed("reading", id, error))
+}
+
+/// Forgets the secrets that are proved to be gone, and counts them. With a secret the tokens of it are
+/// taken for revoked, so that one that merely was not listed stays.
+pub(super) async fn forget_gone(
+    atlas: &Atlas,
+    account: &mut KeptAccount,
+    seen: &ServiceAccount,
+    now: DateTime<Utc>,
+    patience: Patience,
+) -> Result<usize, EngineError> {
+    let is_listed = |kept: &KeptSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
+    let unlisted = account.secrets.iter().filter(|kept| !is_listed(kept));
+    let mut gone = Vec::new();
+    for kept in unlisted.filter(|kept| now - kept.made_at >= SHOWN_WITHIN) {
+        let (level, id) = (account.level(), &account.client_id);
+        let presence = atlas
+            .secret_presence(&level, id, &kept.id, patience)
+            .await
+            .map_err(|error| failed("reading", id, error))?;
+        if presence == Presence::Gone {
+            gone.push(kept.id.clone());
+        }
     }
+    account.secrets.retain(|kept| !gone.contains(&kept.id));
+    Ok(gone.len())
 }
 
 fn failed(doing: &str, account: &ClientId, error: AtlasError) -> EngineError {
@@ -73,14 +100,14 @@ pub(super) async fn renew_secret(
     let linked = engine.connection.linked_to(&account.origin).await?;
     let atlas = linked.atlas.until(gone);
     let level = account.level();
-    let Some(seen) = look(&atlas, &level, &account.client_id, patience).await? else {
+    let Some(seen) = look(&atlas, &account, patience).await? else {
         // Should it be there after all, it is deleted with those that are out of use.
         accounts.retire(engine.clock.now());
         accounts.save(engine, name).await?;
         return Ok(None);
     };
-    let is_there = |kept: &KeptSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
-    account.secrets.retain(is_there);
+    let now = engine.clock.now();
+    forget_gone(&atlas, &mut account, &seen, now, patience).await?;
     let is_ours = |secret: &SecretState| account.secrets.iter().any(|kept| kept.id == secret.id);
     if !seen.secrets.iter().all(is_ours) && deletions_held(engine).await? {
         return Err(EngineError::DeletionsHeld(format!(

@@ -115,3 +115,66 @@ async fn deleting_fails_whole_where_storage_fails() {
         assert_eq!(app.mount.storage.keys(), ["config", "origins"], "{writes}");
     }
 }
+
+/// What a deleted role had yet to remove is forgotten only once the account is proved gone.
+#[tokio::test]
+async fn a_gateway_that_knows_no_account_makes_nothing_forgotten() {
+    for (status, answer) in [
+        (404, json!({"error": "not_found"})),
+        (404, json!({"status": 404, "error": "Not Found"})),
+        (
+            404,
+            json!({"error": 404, "errorCode": "RESOURCE_NOT_FOUND"}),
+        ),
+        (200, json!({})),
+    ] {
+        let app = Rotated::every_day().await;
+        let secret = app.secret().await;
+        app.delete().await;
+        app.mount
+            .atlas
+            .fault(json!({
+                "operation": "getOrgServiceAccount", "count": 0,
+                "action": {"kind": "answer", "status": status, "body": answer},
+            }))
+            .await;
+        app.mount.turn(Duration::from_mins(70)).await;
+        let _ = app.mount.tick().await;
+        app.mount.atlas.no_more_faults().await;
+        assert_eq!(app.secrets_at_atlas().await, 2, "{answer}");
+        app.pass(HOUR).await;
+        assert!(!app.mints(&app.account.secret).await, "{answer}");
+        assert!(app.mints(&secret).await, "{answer}");
+        assert_eq!(app.mount.storage.keys(), ["config", "origins"], "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn with_an_account_that_was_deleted_nothing_is_left_to_remove() {
+    let app = Rotated::every_day().await;
+    app.delete().await;
+    app.mount.atlas.forget_credentials().await;
+    app.pass(70 * 60).await;
+    assert_eq!(app.mount.storage.keys(), ["config", "origins"]);
+}
+
+/// Taken out of its project, an account lives on in the organization with all its secrets.
+#[tokio::test]
+async fn what_was_left_is_removed_also_where_the_account_left_its_project() {
+    let mount = TestMount::configured().await;
+    let project = mount.atlas.project(0).to_owned();
+    let holder = json!({
+        "project_roles": {project.clone(): ["GROUP_READ_ONLY"]}, "home_project": project,
+    });
+    let client_id = mount.atlas.make_account(9_000, holder).await;
+    let role = json!({"client_id": client_id, "project_id": project, "rotation_period": DAY});
+    refusal(mount.write("static-roles/app", role).await).expect("a role");
+    assert_eq!(mount.atlas.secrets(&client_id).await.len(), 2);
+    let deleted = mount.ask(Operation::Delete, "static-roles/app", json!({}));
+    refusal(deleted.await).expect("deleted");
+    mount.atlas.leave_project(&client_id, &project).await;
+    mount.turn(Duration::from_mins(70)).await;
+    mount.tick_for(5).await;
+    assert_eq!(mount.atlas.secrets(&client_id).await.len(), 1);
+    assert_eq!(mount.storage.keys(), ["config", "origins"]);
+}

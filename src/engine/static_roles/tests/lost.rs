@@ -93,3 +93,27 @@ async fn a_secret_that_is_not_listed_yet_is_not_taken_for_deleted() {
     assert_eq!(app.secret().await, secret);
     assert_eq!(app.warnings("static-creds/app").await, [""; 0]);
 }
+
+/// Neither one look that does not list it nor the word of a gateway proves a secret deleted.
+#[tokio::test]
+async fn a_secret_that_one_look_does_not_list_is_not_taken_for_deleted() {
+    let app = Rotated::with(json!({"rotation_period": "30d"})).await;
+    app.pass(HOUR + 1).await;
+    app.pass(2 * HOUR).await;
+    assert_eq!(app.secrets_at_atlas().await, 1);
+    let secret = app.secret().await;
+    let refused = json!({
+        "operation": "oauthToken",
+        "action": {"kind": "answer", "status": 401, "body": {"error": "invalid_client"}},
+    });
+    app.mount.atlas.fault(refused).await;
+    let unlisted = json!({
+        "operation": "getOrgServiceAccount",
+        "action": {"kind": "withhold", "pointer": "/secrets/0"},
+    });
+    app.mount.atlas.fault(unlisted).await;
+    app.pass(DAY).await;
+    app.mount.atlas.no_more_faults().await;
+    assert_eq!(app.secret().await, secret);
+    assert_eq!(app.warnings("static-creds/app").await, [""; 0]);
+}

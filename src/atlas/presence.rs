@@ -1,0 +1,176 @@
+//! Whether a thing is still in Atlas, and what proves that it is not.
+//!
+//! An API key is gone when Atlas says so with its own code, `API_KEY_NOT_FOUND`. For service accounts
+//! and their secrets no such code is documented: one is gone when Atlas answers 404 in its own error
+//! shape, the code naming neither organization nor project, and two complete lists, seconds apart, do
+//! not show it. A list that cannot be read to its end proves nothing, and neither does what a proxy or
+//! gateway answers in Atlas's place: the [`AtlasError`] then means that nothing is known.
+//!
+//! Everything in the engine that forgets a credential decides by this.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::api_keys::Deletion;
+use super::call::Patience;
+use super::client::Atlas;
+use super::error::{AtlasError, TransportFault};
+use super::ids::{ApiKeyId, ClientId, Level, OrgId, SecretId};
+use super::service_accounts::ServiceAccount;
+
+/// Lists lag behind, and are no snapshot: an item may be missed while others go. So there are two
+/// looks, this far apart.
+pub(super) const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(3);
+const LOOKS: u32 = 2;
+
+/// What Atlas has proved of a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there.
+    Present,
+    /// It is not there any more.
+    Gone,
+}
+
+impl Atlas {
+    /// Whether an API key is still there. Source: Atlas API `getOrgApiKey`.
+    pub async fn api_key_presence(
+        &self,
+        org: &OrgId,
+        key: &ApiKeyId,
+        patience: Patience,
+    ) -> Result<Presence, AtlasError> {
+        match self.api_key(org, key, patience).await {
+            Ok(_) => Ok(Presence::Present),
+            Err(error) if error.says_api_key_is_gone() => Ok(Presence::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An account of the organization; [`None`] once it is proved to be gone.
+    ///
+    /// Source: Atlas API `getOrgServiceAccount`, `listOrgServiceAccounts`.
+    pub async fn find_service_account(
+        &self,
+        org: &OrgId,
+        account: &ClientId,
+        patience: Patience,
+    ) -> Result<Option<ServiceAccount>, AtlasError> {
+        let level = Level::Org(org.clone());
+        match self.service_account(&level, account, patience).await {
+            Ok(seen) => Ok(Some(seen)),
+            Err(error) if error.says_not_found() => {
+                match self.unlisted_presence(org, account, patience).await? {
+                    Presence::Gone => Ok(None),
+                    Presence::Present => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a secret is still there. `level` is where its account is managed: one that a project
+    /// does not know may be in the organization, so there this is an error and no proof.
+    pub async fn secret_presence(
+        &self,
+        level: &Level,
+        account: &ClientId,
+        secret: &SecretId,
+        patience: Patience,
+    ) -> Result<Presence, AtlasError> {
+        for look in 0..LOOKS {
+            if look > 0 {
+                self.pause_between_looks(patience).await?;
+            }
+            let seen = match level {
+                Level::Org(org) => self.find_service_account(org, account, patience).await?,
+                Level::Project(_) => Some(self.service_account(level, account, patience).await?),
+            };
+            // With its account a secret is gone.
+            let Some(seen) = seen else { break };
+            if seen.secrets.iter().any(|each| each.id == *secret) {
+                return Ok(Presence::Present);
+            }
+        }
+        Ok(Presence::Gone)
+    }
+
+    /// Those of `sought` that two complete lists do not show. Only for accounts of which Atlas has
+    /// answered that it does not know them.
+    ///
+    /// Source: Atlas API `listOrgServiceAccounts`.
+    pub async fn unlisted_service_accounts(
+        &self,
+        org: &OrgId,
+        mut sought: HashSet<ClientId>,
+        patience: Patience,
+    ) -> Result<HashSet<ClientId>, AtlasError> {
+        let level = Level::Org(org.clone());
+        for look in 0..LOOKS {
+            if sought.is_empty() {
+                break;
+            }
+            if look > 0 {
+                self.pause_between_looks(patience).await?;
+            }
+            let listed = self.list_service_accounts(&level, patience).await?;
+            for account in listed {
+                sought.remove(&account.client_id);
+            }
+        }
+        Ok(sought)
+    }
+
+    async fn unlisted_presence(
+        &self,
+        org: &OrgId,
+        account: &ClientId,
+        patience: Patience,
+    ) -> Result<Presence, AtlasError> {
+        let sought = HashSet::from([account.clone()]);
+        let unlisted = self
+            .unlisted_service_accounts(org, sought, patience)
+            .await?;
+        Ok(if unlisted.is_empty() {
+            Presence::Present
+        } else {
+            Presence::Gone
+        })
+    }
+
+    /// Waits between two looks at Atlas, one of which alone proves nothing.
+    pub async fn pause_between_looks(&self, patience: Patience) -> Result<(), AtlasError> {
+        let no_look = |source| AtlasError::NoAnswer {
+            operation: "a second look",
+            attempts: 0,
+            source,
+        };
+        let pause = self.look_again_after();
+        if pause >= patience.left() {
+            return Err(no_look(TransportFault::NoTimeLeft));
+        }
+        self.while_wanted(sleep(pause))
+            .await
+            .ok_or_else(|| no_look(TransportFault::GivenUp))
+    }
+}
+
+/// What came of a delete that Atlas did not simply do, `error`, after a look at what is there.
+///
+/// Where the look proves nothing, a delete of unknown outcome is told as such.
+pub(super) fn settled(
+    error: AtlasError,
+    look: Result<Presence, AtlasError>,
+) -> Result<Deletion, AtlasError> {
+    match look {
+        Ok(Presence::Gone) => Ok(Deletion::AlreadyGone),
+        Ok(Presence::Present) => Err(error),
+        Err(failure) if error.outcome_unknown() => {
+            tracing::debug!(%failure, "a delete of unknown outcome could not be settled by a look");
+            Err(error)
+        }
+        Err(failure) => Err(failure),
+    }
+}
