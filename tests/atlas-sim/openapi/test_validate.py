@@ -184,6 +184,23 @@ class Refusals(unittest.TestCase):
         url = GOOD["url"].replace("things", "secrets")
         self.assert_refused(exchange(url=url), "does not know this")
 
+    def test_v1_is_held_against_the_same_description(self) -> None:
+        plain = {"accept": "application/json", "content-type": "application/json"}
+        given = exchange(
+            url=GOOD["url"].replace("/v2/", "/v1.0/"),
+            request_headers=plain,
+            response_headers={"content-type": "application/json"},
+        )
+        self.assertEqual(self.complaints(given), [])
+        self.assertEqual(self.validator.report.checked["createThing"], 1)
+        self.assert_refused(given | {"response_body": '{"name": "x"}'}, "'id' is a required property")
+        self.validator.report.violations.clear()
+        versioned = given | {"response_headers": {"content-type": MEDIA}}
+        self.assert_refused(versioned, "v1.0 answers")
+        self.validator.report.violations.clear()
+        not_there = given | {"operation_id": None, "status": 404}
+        self.assertEqual(self.complaints(not_there), [])
+
     def test_a_204_with_a_body(self) -> None:
         given = exchange(method="DELETE", status=204, operation_id="deleteThing", request_body="")
         self.assert_refused(given, "204 with a body")

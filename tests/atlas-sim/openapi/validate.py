@@ -34,6 +34,9 @@ from werkzeug.datastructures import ImmutableMultiDict
 
 import deviations
 
+# The API before versioned media types; the description holds the same operations under v2.
+UNVERSIONED, VERSIONED = "/api/atlas/v1.0", "/api/atlas/v2"
+ANY_VERSION = "application/vnd.atlas.2023-01-01+json"
 OAUTH = {"/api/oauth/token": "oauthToken", "/api/oauth/revoke": "oauthRevoke"}
 SIGNED = {"digest", "bearer"}
 METHODS = {"get", "post", "patch", "put", "delete"}
@@ -111,6 +114,8 @@ class Validator:
         if url.path in OAUTH:
             problems = check_oauth(exchange)
             operation = OAUTH[url.path]
+        elif url.path.startswith(UNVERSIONED + "/"):
+            operation, problems = self._check_unversioned(exchange)
         else:
             operation, problems = self._check_operation(exchange, url)
         if operation is None:
@@ -121,6 +126,24 @@ class Validator:
                 report.succeeded.add(operation)
         head = f"{where}: {exchange['method']} {url.path} -> {exchange['status']}"
         report.violations += [f"{head}: {problem}" for problem in problems]
+
+    def _check_unversioned(self, exchange: dict) -> tuple[str | None, list[str]]:
+        """An exchange of v1.0, as if it were one of v2; media types are plain JSON there."""
+        if exchange["operation_id"] is None:
+            return None, unknown_path(exchange, "v1.0 does not have it")
+        problems = []
+        given = exchange["response_headers"].get("content-type", "")
+        if given and media_type(given) != "application/json":
+            problems.append(f"v1.0 answers {given}")
+        headers = dict(exchange["request_headers"])
+        if media_type(headers.get("accept", "")) == "application/json":
+            headers["accept"] = ANY_VERSION
+        changed = exchange | {"request_headers": headers}
+        changed["url"] = exchange["url"].replace(UNVERSIONED, VERSIONED, 1)
+        if 200 <= (exchange["status"] or 0) < 300:
+            changed["response_headers"] = exchange["response_headers"] | {"content-type": ANY_VERSION}
+        operation, further = self._check_operation(changed, urlsplit(changed["url"]))
+        return operation, problems + further
 
     def _check_operation(self, exchange: dict, url: Any) -> tuple[str | None, list[str]]:
         try:

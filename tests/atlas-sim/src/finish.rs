@@ -8,6 +8,7 @@ use crate::limits::Level;
 use crate::operations::Operation;
 use crate::page::envelope;
 use crate::settings::Settings;
+use crate::unversioned;
 use crate::versions::{self, Version};
 
 /// What forming an answer needs of the settings.
@@ -55,6 +56,11 @@ pub(crate) fn finish(
         && let Some(Value::Object(object)) = &mut body
     {
         object.insert("simUnknownField".to_owned(), json!({"added": "later"}));
+    }
+    if let Some(body) = &mut body
+        && version == unversioned::VERSION
+    {
+        unversioned::relink(body);
     }
     let wanted = |name| query.flag(name, false).unwrap_or(false);
     if wanted("envelope") && reply.status != 204 {

@@ -33,6 +33,7 @@ mod seed;
 mod server;
 pub mod settings;
 mod state;
+mod unversioned;
 mod versions;
 mod view;
 mod wire;

@@ -13,9 +13,10 @@ use crate::resources::{
     account_lists, accounts, api_keys, cloud_access, encryption, groups, key_lists, model_keys,
     org_settings, orgs, project_keys, rate_limits, root, secrets,
 };
+use crate::unversioned;
 use crate::versions::Version;
 
-/// Path below which all operations live.
+/// Path below which all operations live; some live below [`unversioned::BASE`] too.
 pub(crate) const BASE: &str = "/api/atlas/v2";
 
 const V2023: Version = "2023-01-01";
@@ -68,12 +69,17 @@ pub(crate) enum Route {
 
 /// Finds the operation of a request; `path` keeps its percent-encoding.
 pub(crate) fn find(method: &str, path: &str) -> Route {
-    let Some(rest) = path.strip_prefix(BASE) else {
+    let unversioned = unversioned::is_asked(path);
+    let base = if unversioned { unversioned::BASE } else { BASE };
+    let Some(rest) = path.strip_prefix(base) else {
         return Route::Unknown;
     };
     let segments: Vec<&str> = rest.split('/').collect();
     let mut other_method = false;
     for (operation, template) in TEMPLATES.iter() {
+        if unversioned && !unversioned::has(operation.id) {
+            continue;
+        }
         let Some(params) = bind(template, &segments) else {
             continue;
         };
@@ -239,6 +245,19 @@ mod tests {
     }
 
     #[test]
+    fn the_api_without_versions_has_keys_and_nothing_else() {
+        let find = |method: &str, path: &str| find(method, &format!("/api/atlas/v1.0{path}"));
+        let keys = "/groups/g/apiKeys/k";
+        assert!(matches!(find("PATCH", keys), Route::Operation(..)));
+        assert!(matches!(find("POST", keys), Route::OtherMethod));
+        assert!(matches!(
+            find("GET", "/orgs/o/serviceAccounts"),
+            Route::Unknown
+        ));
+        assert!(matches!(find("GET", ""), Route::Unknown));
+    }
+
+    #[test]
     fn method_and_path_must_fit() {
         assert_eq!(id("GET", "").unwrap().0, "getSystemStatus");
         assert!(matches!(
@@ -246,9 +265,6 @@ mod tests {
             Route::OtherMethod
         ));
         assert!(id("GET", "/orgs/").is_none());
-        assert!(matches!(
-            find("GET", "/api/atlas/v1.0/orgs"),
-            Route::Unknown
-        ));
+        assert!(matches!(find("GET", "/api/atlas/v3/orgs"), Route::Unknown));
     }
 }

@@ -3,6 +3,7 @@
 use crate::errors::ApiError;
 use crate::http::Incoming;
 use crate::settings::{Settings, Verdict};
+use crate::unversioned;
 
 /// Published version dates. Source: mongodb/atlas-sdk-go `openapi/versions.json`.
 const PUBLISHED: [&str; 10] = [
@@ -21,12 +22,16 @@ const PUBLISHED: [&str; 10] = [
 /// First (and here only) version of an operation.
 pub(crate) type Version = &'static str;
 
-/// Checks `Accept` against the operation's version and tells the version to serve.
+/// Checks `Accept` against the operation's version and tells the version to serve, which without
+/// versions is always the same.
 pub(crate) fn negotiate(
     incoming: &Incoming,
     first: Version,
     settings: &Settings,
 ) -> Result<Version, ApiError> {
+    if unversioned::is_asked(incoming.path()) {
+        return unversioned::negotiate(incoming, settings);
+    }
     let accept = incoming.headers.get_all("accept").iter();
     let asked = accept
         .filter_map(|value| value.to_str().ok())
@@ -50,8 +55,8 @@ pub(crate) fn check_content_type(incoming: &Incoming, settings: &Settings) -> Re
         return Ok(());
     }
     let given = incoming.header("content-type");
-    let plain = media_type(given).eq_ignore_ascii_case("application/json");
-    if plain || versioned_date(given).is_some_and(|date| PUBLISHED.contains(&date)) {
+    let versioned = || versioned_date(given).is_some_and(|date| PUBLISHED.contains(&date));
+    if unversioned::is_plain(given) || (!unversioned::is_asked(incoming.path()) && versioned()) {
         return Ok(());
     }
     let detail = "The media type of the request body is not supported.";
@@ -60,6 +65,9 @@ pub(crate) fn check_content_type(incoming: &Incoming, settings: &Settings) -> Re
 
 /// The `Content-Type` of an answer in this version.
 pub(crate) fn content_type(version: Version) -> String {
+    if version == unversioned::VERSION {
+        return unversioned::MEDIA_TYPE.to_owned();
+    }
     format!("application/vnd.atlas.{version}+json;charset=utf-8")
 }
 

@@ -27,3 +27,4 @@ mod requests;
 mod roles;
 mod secrets;
 mod tokens;
+mod unversioned;
