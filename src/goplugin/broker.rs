@@ -28,8 +28,9 @@ use super::{pb::plugin::ConnInfo, tls};
 
 /// How long an address and the call that asks for it wait for each other.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long connecting to the host's listener may take, TLS included.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long connecting to the host's listener may take, TLS included. A host that stands still for
+/// some seconds while it starts must not lose the mount, which would stay without a backend.
+const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 /// Numbers open at once; a host has one a mount, for the moments of its set-up.
 const MAX_PENDING: usize = 1024;
 /// Longest address kept; a Unix socket's path has at most 107 bytes.
@@ -343,6 +344,19 @@ mod tests {
             "{error}"
         );
         assert!(broker.pending().is_empty(), "nothing is left behind");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_stands_still_for_some_seconds_is_waited_for() {
+        let host = Host::new();
+        let path = host.folder.path().join("slow");
+        // Takes connections into its backlog and never looks at them.
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        host.broker.told(info(7, "unix", path.to_str().unwrap()));
+        let channel = host.broker.dial(7).await.unwrap();
+        let start = Instant::now();
+        assert!(!works(channel).await);
+        assert!(start.elapsed() >= Duration::from_secs(15));
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,8 +26,9 @@ use crate::base::{Entropy, base62};
 
 /// TLS handshakes going on at once; each waiting client takes one of these places.
 const MAX_HANDSHAKES: usize = 16;
-/// How long one client may take for its TLS handshake.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// How long one client may take for its TLS handshake. Go's gRPC allows 20 s for a connection, and
+/// a host whose start fails leaves its mounts without a backend.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(20);
 /// Pause after a failed accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often a new name is drawn when the one before is taken.

@@ -23,6 +23,9 @@ pub(super) const MAX_MESSAGE_BYTES: usize = i32::MAX as usize;
 /// Storage may have to wait for a quorum; past this the request fails rather than hangs.
 const STORAGE_DEADLINE: Duration = Duration::from_secs(20);
 const SYSTEM_VIEW_DEADLINE: Duration = Duration::from_secs(5);
+/// A server that stands still for some seconds while it unseals is waited for: a set-up that fails
+/// leaves the mount without a backend until somebody reloads it.
+const PROBE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// What the host says in a probe, where a mount has no storage.
 const MISSING_STORAGE: &str = "missing storage";
@@ -49,12 +52,12 @@ impl HostStorage {
     /// our handshake is done, so without this a broken connection would show much later.
     pub(super) async fn probe(&self) -> Result<(), String> {
         let mut client = self.client.clone();
-        match timeout(SYSTEM_VIEW_DEADLINE, client.is_transactional(pb::Empty {})).await {
+        match timeout(PROBE_DEADLINE, client.is_transactional(pb::Empty {})).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(status)) if status.code() == Code::Unimplemented => Ok(()),
             Ok(Err(status)) if status.message().starts_with(MISSING_STORAGE) => Ok(()),
             Ok(Err(status)) => Err(told(&status)),
-            Err(_) => Err(late(SYSTEM_VIEW_DEADLINE)),
+            Err(_) => Err(late(PROBE_DEADLINE)),
         }
     }
 }
@@ -270,5 +273,31 @@ impl SystemView for HostSystemView {
             .plugin_environment
             .map(|env| env.vault_version)
             .unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use hyper_util::rt::TokioIo;
+    use tokio::net::UnixStream;
+    use tokio::time::sleep;
+    use tonic::transport::{Endpoint, Uri};
+    use tower::service_fn;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_stands_still_for_some_seconds_does_not_lose_the_mount() {
+        let stall = Duration::from_secs(15);
+        let connector = service_fn(move |_: Uri| async move {
+            sleep(stall).await;
+            Err::<TokioIo<UnixStream>, _>(io::Error::other("the host's own answer"))
+        });
+        let channel =
+            Endpoint::from_static("http://localhost").connect_with_connector_lazy(connector);
+        let reason = HostStorage::new(channel).probe().await.unwrap_err();
+        assert!(!reason.contains("nothing came"), "{reason}");
     }
 }
