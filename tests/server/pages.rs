@@ -19,7 +19,7 @@ const RUN: &[(&str, usize)] = &[
     ("README.md", 3),
     ("docs/audit.md", 0),
     ("docs/consumers.md", 1),
-    ("docs/install.md", 1),
+    ("docs/install.md", 2),
     ("docs/kubernetes.md", 2),
     ("docs/namespaces.md", 0),
     ("docs/operations.md", 3),

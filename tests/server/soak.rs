@@ -2,6 +2,8 @@
 
 #[path = "../soak/decisions.rs"]
 mod decisions;
+#[path = "../soak/mend.rs"]
+mod mend;
 #[path = "../soak/order.rs"]
 mod order;
 #[path = "../soak/run.rs"]

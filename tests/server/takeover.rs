@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use crate::support::bao::Extras;
 use crate::support::{Bao, Mount};
 
+/// An entry of the Go engine's write-ahead log; the test with the real engine compares it.
+const WRITE_AHEAD: &str = include_str!("../stored/go-0.16/wal-description.json");
+
 async fn server() -> Bao {
     Bao::on_disk_with(Extras {
         turnable: true,
@@ -14,12 +17,6 @@ async fn server() -> Bao {
         ..Extras::default()
     })
     .await
-}
-
-async fn reload(bao: &Bao) {
-    let body = json!({ "plugin": "mongodbatlas" });
-    let reloaded = bao.client().write("sys/plugins/reload/backend", body).await;
-    assert!(reloaded.ok(), "{reloaded:?}");
 }
 
 /// Writes below a mount behind the plugin's back.
@@ -49,17 +46,11 @@ async fn what_the_go_engine_left_in_a_mount_is_taken_over() {
         "project_roles": ["GROUP_READ_ONLY"], "ttl": 600_000_000_000_u64, "max_ttl": 0,
     });
     plant(&mount, "roles/r", &role).await;
-    let description = "vault-r-0123456789abcdefghij";
-    let key = json!({ "org_id": org, "desc": description });
+    let entry: Value = serde_json::from_str(WRITE_AHEAD).unwrap();
+    let key = json!({ "org_id": org, "desc": entry["data"]["Role"] });
     mount.atlas.control("POST", "/keys", key).await;
-    let entry = json!({
-        "type": "programmatic_api_key", "created_at": 1_700_000_000,
-        "data": {
-            "Role": description, "ProjectID": "", "OrganizationID": "", "ProgrammaticAPIKeyID": "",
-        },
-    });
     plant(&mount, "wal/0b0bb3f6-7f9c-4c5e-9d62-f2f0a3d3ce0e", &entry).await;
-    reload(&bao).await;
+    bao.reload().await;
 
     assert_eq!(mount.list("roles").await.data()["keys"], json!(["r"]));
     let issued = mount.issue("r").await;
@@ -106,7 +97,7 @@ async fn an_unversioned_binary_is_replaced_in_place() {
     let before = bao.plugin_pids();
     replace_binary(&bao);
     assert!(bao.register(&["--unversioned"]).await.ok());
-    reload(&bao).await;
+    bao.reload().await;
     keeps_serving(&mount, &lease).await;
     let after = bao.plugin_pids();
     assert!(
@@ -131,7 +122,7 @@ async fn a_mount_without_a_version_is_tuned_to_one() {
         .write(&tune, json!({ "plugin_version": version }))
         .await;
     assert!(tuned.ok(), "{tuned:?}");
-    reload(&bao).await;
+    bao.reload().await;
     let shown = mount
         .client
         .read(&format!("sys/mounts/{}", mount.path))

@@ -16,6 +16,7 @@
 mod support;
 
 mod decisions;
+mod mend;
 mod order;
 mod run;
 mod stage;

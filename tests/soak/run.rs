@@ -18,7 +18,7 @@ pub(crate) struct Soak {
     pub(super) issued: Mutex<BTreeMap<String, String>>,
     /// Leases that somebody wanted to end, and that did not: their credentials may be gone.
     pub(super) unrevoked: Mutex<BTreeSet<String>>,
-    outcomes: Mutex<Outcomes>,
+    pub(super) outcomes: Mutex<Outcomes>,
 }
 
 /// How many requests came to what.
@@ -31,6 +31,8 @@ pub(crate) struct Outcomes {
     pub(crate) failed: usize,
     /// Requests under way when the server was killed: what they made may have no lease.
     pub(crate) cut_off: usize,
+    /// Mounts that the server left without a backend, as a reload met a kill of the plugin.
+    pub(crate) without_backend: usize,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -38,7 +40,12 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A request to a server that may be killed meanwhile.
-async fn ask(mount: &Mount, method: &str, path: &str, body: Option<Value>) -> Option<Answer> {
+pub(super) async fn ask(
+    mount: &Mount,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> Option<Answer> {
     let path = format!("{}/{path}", mount.path);
     mount.client.try_call(method, &path, body).await.ok()
 }
@@ -76,6 +83,7 @@ impl Soak {
             }
         }
         let requests = round.acts.len();
+        let reloaded = round.acts.contains(&Act::Reload);
         let acts = join_all(round.acts.into_iter().map(|act| self.act(act)));
         tokio::join!(acts, self.kill(round.kill));
         for mount in [app, root] {
@@ -84,7 +92,10 @@ impl Soak {
         if let Some(Kill::Server { .. }) = round.kill {
             lock(&self.outcomes).cut_off += requests;
             self.stage.bao.start_after_a_kill().await;
-            self.stage.app.serves().await;
+        }
+        match round.kill {
+            Some(Kill::Plugin { .. }) if reloaded => self.mend().await?,
+            _ => self.all_serve().await?,
         }
         lock(&self.outcomes).rounds += 1;
         self.static_credential_works().await

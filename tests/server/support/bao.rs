@@ -303,10 +303,18 @@ pub(crate) async fn register(
     folder: &std::path::Path,
     arguments: &[&str],
 ) -> Answer {
-    let file = std::fs::read(folder.join("mongodbatlas")).expect("the plugin");
-    let body = json!({
-        "sha256": sha256(&file), "command": "mongodbatlas", "args": arguments,
-    });
+    register_file(client, folder, "mongodbatlas", arguments).await
+}
+
+/// Registers this file of `folder` in the catalog under the name `mongodbatlas`.
+pub(crate) async fn register_file(
+    client: &Client,
+    folder: &std::path::Path,
+    command: &str,
+    arguments: &[&str],
+) -> Answer {
+    let file = std::fs::read(folder.join(command)).expect("the plugin");
+    let body = json!({ "sha256": sha256(&file), "command": command, "args": arguments });
     client
         .write("sys/plugins/catalog/secret/mongodbatlas", body)
         .await

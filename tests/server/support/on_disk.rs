@@ -188,6 +188,14 @@ impl Bao {
     pub(crate) async fn register(&self, arguments: &[&str]) -> Answer {
         register(&self.client(), &self.plugin_folder, arguments).await
     }
+
+    /// Has every mount of the name `mongodbatlas` start its plugin anew.
+    pub(crate) async fn reload(&self) {
+        let body = json!({ "plugin": "mongodbatlas" });
+        let client = self.client();
+        let reloaded = client.write("sys/plugins/reload/backend", body).await;
+        assert!(reloaded.ok(), "{reloaded:?}");
+    }
 }
 
 /// Starts a server with this configuration file and these variables.
