@@ -5,15 +5,21 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::bao::Extras;
-use crate::support::{Bao, Mount};
+use crate::support::cloud::Cloud;
+use crate::support::{Atlas, Bao, Mount};
 
 /// An entry of the Go engine's write-ahead log; the test with the real engine compares it.
 const WRITE_AHEAD: &str = include_str!("../stored/go-0.16/wal-description.json");
 
 async fn server() -> Bao {
+    server_with(Vec::new()).await
+}
+
+async fn server_with(variables: Vec<(String, String)>) -> Bao {
     Bao::on_disk_with(Extras {
         turnable: true,
         config: "raw_storage_endpoint = true".to_owned(),
+        variables,
         ..Extras::default()
     })
     .await
@@ -34,12 +40,13 @@ async fn plant(mount: &Mount, key: &str, value: &Value) {
 
 #[tokio::test]
 async fn what_the_go_engine_left_in_a_mount_is_taken_over() {
-    let bao = server().await;
+    let atlas = Atlas::start().await;
+    let cloud = Cloud::of(&atlas).await;
+    let bao = server_with(cloud.variables()).await;
     assert!(bao.register(&["--unversioned"]).await.ok());
-    let mount = Mount::on(&bao.client()).await;
+    let mount = Mount::with(&bao.client(), atlas).await;
     let (org, project) = (mount.atlas.org(), mount.atlas.project(0));
-    // The Go engine stores no address; here Atlas is not where it is by default.
-    plant(&mount, "config", &mount.atlas.key_config()).await;
+    plant(&mount, "config", &mount.atlas.go_config()).await;
     let role = json!({
         "project_id": project, "database_name": "", "roles": ["ORG_MEMBER"],
         "organization_id": org, "cidr_blocks": null, "ip_addresses": ["192.0.2.1"],

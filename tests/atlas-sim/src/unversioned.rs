@@ -55,7 +55,7 @@ pub(crate) fn negotiate(incoming: &Incoming, settings: &Settings) -> Result<Vers
     let plain = accept
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|value| is_plain(value));
+        .any(is_plain);
     plain.then_some(VERSION).ok_or_else(|| {
         let detail = "Invalid accept header.";
         ApiError::set(&settings.bad_version, detail).with(incoming.header("accept"))

@@ -62,6 +62,12 @@ impl Atlas {
         })
     }
 
+    /// The same as the Go engine takes and stores it, which knows no other address than Atlas's own.
+    pub(crate) fn go_config(&self) -> Value {
+        let key = &self.running.seed().api_key;
+        json!({ "public_key": key.public_key, "private_key": key.private_key })
+    }
+
     /// What to write to `config` for the seed's Organization Owner service account.
     pub(crate) fn account_config(&self) -> Value {
         let account = &self.running.seed().service_account;

@@ -3,6 +3,7 @@
 pub(crate) mod atlas;
 pub(crate) mod bao;
 pub(crate) mod clock;
+pub(crate) mod cloud;
 pub(crate) mod cluster;
 pub(crate) mod mount;
 pub(crate) mod on_disk;

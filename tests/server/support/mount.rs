@@ -35,6 +35,14 @@ impl Mount {
         Self::enable(client, path).await
     }
 
+    /// A mount on another server, of this Atlas and without configuration.
+    pub(crate) async fn with(client: &Client, atlas: Atlas) -> Self {
+        Self {
+            atlas: Arc::new(atlas),
+            ..Self::on(client).await
+        }
+    }
+
     /// A configured mount at this path, on a server of its own.
     pub(crate) async fn at(path: &str) -> (Bao, Self) {
         let bao = Bao::dev();
