@@ -37,7 +37,7 @@ const OTHERS: &[(&str, &str)] = &[
     ),
     (
         "docs/migrate-from-go-engine.md",
-        "tests/server/takeover.rs does what it says",
+        "tests/server/takeover.rs and go_engine.rs do what it says",
     ),
     (
         "docs/rotation.md",
