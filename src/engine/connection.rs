@@ -31,8 +31,19 @@ const MAX_REMEMBERED_SETTINGS: usize = 16;
 /// The organization in which something is managed.
 pub(crate) struct Managing {
     pub(crate) org: OrgId,
-    /// Whether it is known to be that one. Else finding nothing there proves nothing.
-    pub(crate) is_certain: bool,
+    /// How well it is known to be that one.
+    pub(crate) certainty: Certainty,
+}
+
+/// How well an organization is known to be the one that something was made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Certainty {
+    /// It is: what it does not know is gone.
+    Same,
+    /// Nobody ever noted which one it was.
+    Unknown,
+    /// It was another one, so that finding nothing here proves nothing.
+    Another,
 }
 
 /// Under which configuration something was made, as far as that was noted.
@@ -72,6 +83,11 @@ impl Linked {
             settings: Mutex::default(),
             org_of_project: Mutex::default(),
         }
+    }
+
+    /// Goes by what is recorded now.
+    pub(crate) fn learn_origins(&mut self, origins: Arc<Origins>) {
+        self.origins = origins;
     }
 
     /// Whether what is stored may be sent, and looked for, where this client sends everything.
@@ -156,26 +172,29 @@ impl Linked {
                 outcome => {
                     let doing = format!("looking up the organization of project {project}");
                     let org = outcome.map_err(|error| EngineError::atlas(&doing, error))?;
-                    return Ok(Managing {
-                        org,
-                        is_certain: true,
-                    });
+                    let certainty = Certainty::Same;
+                    return Ok(Managing { org, certainty });
                 }
             }
         }
         let org = self.own_organization(patience).await?;
-        let is_certain = self.is_of(&org, made);
-        Ok(Managing { org, is_certain })
+        let certainty = self.certainty(&org, made);
+        Ok(Managing { org, certainty })
     }
 
     /// Whether something was made under a configuration of this organization.
-    fn is_of(&self, org: &OrgId, made: MadeUnder<'_>) -> bool {
+    fn certainty(&self, org: &OrgId, made: MadeUnder<'_>) -> Certainty {
         let legacy = self.origins.legacy_organization_id.as_ref();
         let known = made
             .organization
             .or(legacy.filter(|_| made.bound.is_legacy()));
-        // Of a configuration that was never written since, it is the present one's.
-        known.map_or(self.is_legacy, |known| known == org)
+        match known {
+            Some(known) if known == org => Certainty::Same,
+            Some(_) => Certainty::Another,
+            // Of a configuration that was never written since, it is the present one's.
+            None if self.is_legacy => Certainty::Same,
+            None => Certainty::Unknown,
+        }
     }
 
     /// The organization of the credential itself. A configuration that the Go engine wrote does not
@@ -309,6 +328,15 @@ impl Connection {
             state.origins = Some(Arc::clone(&origins));
         }
         Ok(origins)
+    }
+
+    /// Records it at the start, where a configuration is stored: without one nothing was made yet that
+    /// would not belong where the Go engine sends everything.
+    pub(crate) async fn begin(&self) -> Result<(), EngineError> {
+        if self.storage.get(keys::CONFIG).await?.is_some() {
+            self.origins().await?;
+        }
+        Ok(())
     }
 
     /// Stores what may go where from now on. The caller has the configuration's turn.

@@ -167,7 +167,7 @@ impl Engine {
 
     /// The mount begins on this node. What cannot be recorded now is recorded before the first write.
     async fn initialize(&self) -> Result<(), EngineError> {
-        if let Err(error) = self.connection.origins().await {
+        if let Err(error) = self.connection.begin().await {
             let error = crate::vault::failure::chain(&error);
             tracing::warn!(error, "the origin of earlier entries is not recorded yet");
         }

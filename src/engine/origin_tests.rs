@@ -176,7 +176,7 @@ async fn nothing_that_is_stored_goes_to_another_address() {
     for _ in 0..3 {
         for _ in 0..2 {
             full.mount.turn(Duration::from_hours(500)).await;
-            let _ = full.mount.tick().await;
+            full.mount.tick().await.expect("a tick");
         }
         for path in [
             "static-creds/own",
@@ -213,6 +213,32 @@ async fn with_the_former_address_and_its_secret_everything_ends_as_it_should() {
     assert!(
         !left.iter().any(|key| key.starts_with("static-leaving/")),
         "{left:?}"
+    );
+}
+
+/// The mount is disabled while one of its accounts is elsewhere: the others are deleted all the same.
+#[tokio::test]
+async fn what_belongs_elsewhere_does_not_keep_the_rest_when_the_mount_ends() {
+    let full = Full::new().await;
+    let other = Atlas::another().await;
+    full.taken_by(&other).await;
+    let role = json!({"organization_id": other.org()});
+    full.mount.write("roles/token", role).await.expect("a role");
+    full.mount.issue("token").await;
+    assert_eq!(other.credentials().await.len(), 1);
+    full.mount.system.set_tainted(true);
+    full.mount.tick().await.expect_err("one is elsewhere");
+    assert_eq!(other.credentials().await, Vec::<String>::new());
+    full.configured(full.mount.atlas.key_and_organization())
+        .await;
+    full.mount.tick().await.expect("all are removed");
+    assert!(
+        !full
+            .mount
+            .storage
+            .keys()
+            .iter()
+            .any(|key| key.starts_with("token-accounts/"))
     );
 }
 

@@ -44,6 +44,12 @@ impl Atlas {
     }
 
     /// Where it is served.
+    /// What the mount's storage and leases hold from earlier engines belongs to this Atlas.
+    pub(crate) fn was_here_before(&self, mount: &Mount) {
+        let origins = json!({ "legacy_origin": self.address() });
+        mount.host.store.plant("origins", origins.to_string());
+    }
+
     pub(crate) fn address(&self) -> String {
         self.running.api().to_owned()
     }

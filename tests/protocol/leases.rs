@@ -22,6 +22,7 @@ async fn configured() -> (Plugin, Mount, Atlas) {
     let mut plugin = Launch::new().start().await;
     let mount = plugin.mount(&HostSide::new()).await;
     let atlas = Atlas::start().await;
+    atlas.was_here_before(&mount);
     atlas.configure(&mount).await;
     (plugin, mount, atlas)
 }

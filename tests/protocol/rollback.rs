@@ -25,6 +25,7 @@ async fn configured() -> (Plugin, Mount, Atlas) {
     let mut plugin = Launch::new().start().await;
     let mount = plugin.mount(&HostSide::new()).await;
     let atlas = Atlas::start().await;
+    atlas.was_here_before(&mount);
     atlas.configure(&mount).await;
     (plugin, mount, atlas)
 }
@@ -153,7 +154,7 @@ async fn only_the_node_that_may_act_rolls_back() {
     assert!(mount.tick().await.is_success());
     tick_twice(&mount).await;
     assert_eq!(atlas.credentials().await, [""; 0]);
-    let keys = ["config", "mark", "roles/account", "roles/role"];
+    let keys = ["config", "mark", "origins", "roles/account", "roles/role"];
     assert_eq!(host.store.keys(), keys);
 }
 

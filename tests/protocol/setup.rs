@@ -215,7 +215,7 @@ async fn the_host_is_told_what_is_local_and_what_is_sealed() {
     let mount = plugin.mount(&HostSide::new()).await;
     let reply = mount.backend().special_paths(mount.to(Empty {})).await;
     let paths = reply.expect("answered").into_inner().paths.expect("paths");
-    assert_eq!(paths.root, [""; 0]);
+    assert_eq!(paths.root, ["config/move"]);
     assert_eq!(paths.unauthenticated, [""; 0]);
     assert!(paths.local_storage.contains(&"wal/".to_owned()));
     assert!(paths.seal_wrap_storage.contains(&"config".to_owned()));

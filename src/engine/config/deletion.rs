@@ -54,12 +54,16 @@ pub(super) async fn delete(
         deadline: call.caller.deadline,
         priority: Priority::Issue,
     };
-    // One that cannot be read is deleted all the same.
-    let Ok(before) = load(&engine).await.map(Option::unwrap_or_default) else {
-        return deleted(&engine, &call).await;
-    };
-    let nothing = ConfigEntry::default();
-    address::remember_organization(&engine, &before, &nothing, false, patience).await?;
+    match load(&engine).await {
+        Ok(None) => return Ok(None),
+        Ok(Some(before)) => {
+            let nothing = ConfigEntry::default();
+            address::remember_organization(&engine, &before, &nothing, false, patience).await?;
+        }
+        // One that cannot be read is deleted all the same.
+        Err(EngineError::Unreadable { .. }) => {}
+        Err(error) => return Err(error),
+    }
     deleted(&engine, &call).await
 }
 

@@ -211,6 +211,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         warnings.extend(leaving::settle(&engine, &before, &mut entry, &linked, patience).await);
     }
     address::remember_organization(&engine, &before, &entry, is_same, patience).await?;
+    linked.learn_origins(engine.connection.origins().await?);
     stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
     let old = engine.connection.replace(linked);
     engine.root.replaced(old.as_ref());

@@ -6,7 +6,7 @@ use crate::atlas::{
     AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, SecretId, SecretState,
     ServiceAccount,
 };
-use crate::engine::connection::{Linked, MadeUnder, Managing};
+use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, JournalId, Made, Part, SecretPart};
 use crate::engine::roles::CredentialType;
@@ -72,10 +72,10 @@ pub(crate) async fn find(
             error,
         )
     };
-    let Managing { org, is_certain } = match &entry.organization_id {
+    let Managing { org, certainty } = match &entry.organization_id {
         Some(org) => Managing {
             org: org.clone(),
-            is_certain: true,
+            certainty: Certainty::Same,
         },
         None => {
             linked
@@ -85,7 +85,7 @@ pub(crate) async fn find(
     };
     let found = find_described(linked, entry, &org, patience).await;
     let found = found.map_err(looking)?;
-    if found.is_empty() && !is_certain {
+    if found.is_empty() && certainty == Certainty::Another {
         return Err(out_of_sight(entry.project_id.as_ref(), org));
     }
     Ok(found)
@@ -208,7 +208,8 @@ async fn find_account(
                 .managing_organization(Some(project), made_under(entry), patience)
                 .await?;
             let doubt = out_of_sight(Some(project), managing.org.clone());
-            (managing.org, Some(doubt).filter(|_| !managing.is_certain))
+            let is_another = managing.certainty == Certainty::Another;
+            (managing.org, Some(doubt).filter(|_| is_another))
         }
     };
     let found = linked

@@ -18,7 +18,7 @@ use super::removal::not_deleted;
 use super::remove;
 use crate::atlas::{ClientId, Deletion, Level, OrgId, Patience, Priority, ProjectId, SecretId};
 use crate::engine::Engine;
-use crate::engine::connection::{Linked, MadeUnder, Managing};
+use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalId, Made};
 use crate::engine::origin::BoundTo;
@@ -50,10 +50,10 @@ async fn revoke(
 ) -> Result<(), EngineError> {
     let linked = linked(engine, call).await?;
     let patience = patience(call);
-    let Managing { org, is_certain } = organization(&linked, call, patience).await?;
+    let Managing { org, certainty } = organization(&linked, call, patience).await?;
     let made = made(org.clone());
     let deletion = remove(&linked, &made, patience).await?;
-    if !is_certain && deletion == Deletion::AlreadyGone {
+    if certainty != Certainty::Same && deletion == Deletion::AlreadyGone {
         return Err(EngineError::ProjectOutOfSight {
             project: call
                 .internal_text("project_id")
@@ -132,7 +132,7 @@ async fn organization(
     if let Some(org) = internal(call, "organization_id")? {
         return Ok(Managing {
             org,
-            is_certain: true,
+            certainty: Certainty::Same,
         });
     }
     let project: ProjectId =

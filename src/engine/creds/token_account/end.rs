@@ -74,12 +74,22 @@ pub(in crate::engine::creds) async fn dissolve(
     let _turn = turn(engine, name, patience.deadline).await?;
     let mut accounts = TokenAccounts::load(engine, name).await?;
     accounts.retire(engine.clock.now());
-    while let Some(retired) = accounts.retired.last() {
-        remove_account(engine, &retired.account, patience).await?;
-        accounts.retired.pop();
-        accounts.save(engine, name).await?;
+    let (mut place, mut elsewhere) = (0, None);
+    while let Some(retired) = accounts.retired.get(place) {
+        match remove_account(engine, &retired.account, patience).await {
+            // It does not keep those that can be removed.
+            Err(error @ EngineError::OtherOrigin { .. }) => {
+                place += 1;
+                elsewhere.get_or_insert(error);
+            }
+            outcome => {
+                outcome?;
+                accounts.retired.remove(place);
+                accounts.save(engine, name).await?;
+            }
+        }
     }
-    Ok(())
+    elsewhere.map_or(Ok(()), Err)
 }
 
 /// The same for every role. One failure does not keep the others from their turn.

@@ -9,6 +9,7 @@ use super::entry::{Reach, TokenAccounts};
 use super::refresh::{delete, renew_secret};
 use crate::atlas::{Patience, Priority};
 use crate::engine::error::EngineError;
+use crate::engine::origin::BoundTo;
 use crate::engine::roles::{CredentialType, Grant, RoleName};
 use crate::engine::{Engine, config, keys};
 
@@ -76,12 +77,24 @@ async fn tend_role(
         if wanted.as_ref() != Some(&current.reach) {
             accounts.retire(now);
             accounts.save(engine, name).await?;
-        } else if current.is_due(now) {
-            renew_secret(engine, name, &mut accounts, &engine.closing, making).await?;
+        } else if !is_elsewhere(engine, &current.origin).await? {
+            if current.is_due(now) {
+                renew_secret(engine, name, &mut accounts, &engine.closing, making).await?;
+            }
+            drop_old_secrets(engine, name, &mut accounts, removing, now).await?;
         }
     }
-    drop_old_secrets(engine, name, &mut accounts, removing, now).await?;
     drop_retired(engine, name, &mut accounts, removing, now).await
+}
+
+/// Whether something waits until the configuration leads there again, or it is moved. A configuration
+/// that cannot be used is told where it is needed.
+async fn is_elsewhere(engine: &Engine, bound: &BoundTo) -> Result<bool, EngineError> {
+    match engine.connection.linked_to(bound).await {
+        Ok(_) | Err(EngineError::NotConfigured) => Ok(false),
+        Err(EngineError::OtherOrigin { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// The reach of the role as it is now; [`None`] if it needs no account.
@@ -131,7 +144,8 @@ async fn drop_retired(
     while let Some(retired) = accounts.retired.get(place) {
         let client_id = &retired.account.client_id;
         let in_use = !engine.journal.tokens_of(client_id, now).await?.is_empty();
-        if in_use || now - retired.since <= STILL_MINTING {
+        let waits = in_use || now - retired.since <= STILL_MINTING;
+        if waits || is_elsewhere(engine, &retired.account.origin).await? {
             place += 1;
             continue;
         }
