@@ -28,6 +28,7 @@ const LEFTOVERS_LIMIT: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     process::forbid_core_dumps();
+    process::allow_many_open_files();
     if let Some(text) = answer_to_a_person(std::env::args().skip(1)) {
         return print(&text);
     }

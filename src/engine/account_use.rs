@@ -31,7 +31,7 @@ pub(crate) async fn take(
     user: User<'_>,
     deadline: Instant,
 ) -> Result<Turn, EngineError> {
-    let turn = engine.account_turn(client_id, deadline).await?;
+    let turn = engine.account_turn_first(client_id, deadline).await?;
     refuse_shared(engine, client_id, user).await?;
     Ok(turn)
 }

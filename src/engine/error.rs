@@ -142,6 +142,16 @@ pub(crate) enum EngineError {
         /// What is worked on.
         what: String,
     },
+    /// As many requests wait for the same as may.
+    #[error(
+        "{waiting} requests already wait for {awaited}: try again when some of them are answered"
+    )]
+    TooManyWaiting {
+        /// How many are ahead.
+        waiting: usize,
+        /// What they wait for.
+        awaited: String,
+    },
     /// The account of a role is not there.
     #[error(
         "there is no service account {0} where the role says: check client_id and organization_id \
@@ -333,6 +343,7 @@ impl From<EngineError> for Failure {
                 ..
             }
             | EngineError::TooManyLive { .. }
+            | EngineError::TooManyWaiting { .. }
             | EngineError::NoFreeSlot { .. }
             | EngineError::TooManyTokens { .. } => Self::coded(429, &error),
             EngineError::Busy { .. }

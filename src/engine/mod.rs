@@ -27,6 +27,7 @@ mod stored;
 #[cfg(test)]
 mod testing;
 mod turns;
+mod waiters;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,7 @@ use self::renewal::LongestSecrets;
 use self::roles::{RoleEntry, RoleName, RoleUses};
 use self::static_roles::StaticRoles;
 use self::turns::{Turn, Turns};
+use self::waiters::{ProcessWaiters, Waiters};
 use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
 use crate::framework::{Framework, wal};
@@ -72,6 +74,7 @@ pub(crate) struct Engine {
     static_roles: StaticRoles,
     longest_secrets: LongestSecrets,
     rate_waits: RateWaits,
+    waiters: Waiters,
     /// How long to wait between tries to use what Atlas made a moment ago.
     naps: &'static [Duration],
     /// Cancelled once the mount is about to end.
@@ -118,6 +121,7 @@ impl Engine {
             static_roles: StaticRoles::default(),
             longest_secrets: LongestSecrets::default(),
             rate_waits: RateWaits::default(),
+            waiters: Waiters::default(),
             naps: NAPS,
             closing: mount.tasks.cancelled().clone(),
             account_turns: Turns::default(),
@@ -143,6 +147,18 @@ impl Engine {
         deadline: Instant,
     ) -> Result<Turn, EngineError> {
         let turn = self.account_turns.wait(client_id, deadline).await;
+        turn.ok_or_else(|| EngineError::Busy {
+            what: format!("service account {client_id}"),
+        })
+    }
+
+    /// The same, before requests that wait for the account: for ticks, and for what asks nothing of Atlas.
+    async fn account_turn_first(
+        &self,
+        client_id: &ClientId,
+        deadline: Instant,
+    ) -> Result<Turn, EngineError> {
+        let turn = self.account_turns.wait_first(client_id, deadline).await;
         turn.ok_or_else(|| EngineError::Busy {
             what: format!("service account {client_id}"),
         })
@@ -231,6 +247,7 @@ pub struct EngineFactory {
     entropy: Arc<dyn Entropy>,
     naps: &'static [Duration],
     look_again_after: Option<Duration>,
+    waiters: ProcessWaiters,
 }
 
 impl EngineFactory {
@@ -244,6 +261,7 @@ impl EngineFactory {
             entropy,
             naps: NAPS,
             look_again_after: None,
+            waiters: ProcessWaiters::default(),
         }
     }
 
@@ -277,6 +295,7 @@ impl Factory for EngineFactory {
         engine.naps = self.naps;
         engine.process = self.process;
         engine.connection = engine.connection.looking_again_after(self.look_again_after);
+        engine.waiters = Waiters::new(self.waiters.clone());
         Ok(Arc::new(engine.serve(mount)))
     }
 

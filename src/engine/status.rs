@@ -106,9 +106,12 @@ pub(crate) async fn is_unverified(engine: &Engine, entry: &ConfigEntry) -> bool 
 async fn atlas(engine: &Engine) -> Value {
     match engine.connection.linked().await {
         Ok(linked) => {
+            let (waiting, waiting_of_process) = engine.waiters.counts();
             let queues: Vec<Value> = linked.atlas.queues().iter().map(queue).collect();
             json!({
                 "rate_limits": queues,
+                "waiting_requests": waiting,
+                "waiting_requests_of_all_mounts": waiting_of_process,
                 "waiting_work_count": engine.rate_waits.count(),
                 "waiting_work": engine.rate_waits.listed(),
             })

@@ -1,10 +1,10 @@
-//! What the process asks of the operating system: to keep secrets out of swap and core dumps, and
-//! to leave the terminal's interrupt to the host.
+//! What the process asks of the operating system: to keep secrets out of swap and core dumps, to
+//! allow open files enough, and to leave the terminal's interrupt to the host.
 
 use nix::sys::{
     mman::{MlockAllFlags, mlockall},
     prctl::set_dumpable,
-    resource::{Resource, setrlimit},
+    resource::{Resource, getrlimit, setrlimit},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -36,6 +36,18 @@ pub enum ProcessError {
 pub fn forbid_core_dumps() {
     let _ = set_dumpable(false);
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+}
+
+/// Takes as many open files as the system allows: a crowd of requests that wait for the outside world
+/// holds a connection each, and one that must get through needs one more.
+///
+/// Best effort; Go's programs do the same at their start.
+pub fn allow_many_open_files() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 /// Locks all present and future memory if the host asks for it, so that none is swapped to disk.

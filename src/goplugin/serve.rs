@@ -30,11 +30,13 @@ use crate::base::{SystemClock, SystemEntropy};
 const CLOSE_LIMIT: Duration = Duration::from_millis(1200);
 /// ... and this much is for the answers that are still on their way.
 const DRAIN_LIMIT: Duration = Duration::from_millis(300);
-/// Requests at once on one connection. More than a host's mass revocation sends (200), and its streams.
-const MAX_STREAMS: u32 = 1024;
-/// Requests that a host may cancel at once before we have looked at them. The library's default of
-/// 20 guards against hostile clients; ours is authenticated.
-const MAX_RESET_STREAMS: usize = 1024;
+/// Requests at once on one connection, which serves all mounts: past it every request waits, also one
+/// that needs nothing. So this is no limit to be met; how many may wait for what is the application's
+/// to say.
+const MAX_STREAMS: u32 = 65_536;
+/// Requests that a host may cancel at once before we have looked at them: all there can be. The
+/// library's default of 20 guards against hostile clients; ours is authenticated.
+const MAX_RESET_STREAMS: usize = 65_536;
 
 /// What a host must know of a plugin to start it.
 #[derive(Debug, Clone, Copy)]

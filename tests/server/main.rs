@@ -15,6 +15,7 @@ mod bad_input;
 mod clocks;
 mod cluster;
 mod crashes;
+mod crowd;
 mod go_engine;
 mod journal;
 mod leases;

@@ -14,6 +14,7 @@ use crate::engine::config::{ConfigEntry, UNVERIFIED};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::roles::RoleName;
+use crate::engine::waiters::Crowd;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::{Operation, Response};
@@ -121,6 +122,7 @@ async fn check(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
     let config = config.ok_or(EngineError::NotConfigured)?;
     let linked = engine.connection.linked().await?;
+    let _waiter = engine.waiters.enter(Crowd::Readers, [])?;
     let patience = Patience {
         deadline: call.caller.deadline,
         priority: Priority::Background,

@@ -17,6 +17,7 @@ use crate::engine::error::EngineError;
 use crate::engine::origin::Origins;
 use crate::engine::schedule::Timing;
 use crate::engine::status::is_unverified;
+use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Call, Display, Faults, Field, Fields, Path, PathOperation};
 use crate::vault::{Data, Operation, Response};
@@ -149,6 +150,8 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
 }
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let awaited = Awaited::Configuration;
+    let _waiter = engine.waiters.enter(Crowd::Operators, [awaited])?;
     let _turn = engine.root.turn(call.caller.deadline).await?;
     // Recorded by what is stored until now.
     let origins = engine.connection.origins().await?;

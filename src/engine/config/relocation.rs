@@ -74,7 +74,7 @@ struct Relocation {
 }
 
 async fn relocate(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
-    let _turn = engine.root.turn(call.caller.deadline).await?;
+    let _turn = engine.root.turn_first(call.caller.deadline).await?;
     let origins = engine.connection.origins().await?;
     let stored = load(&engine).await?.ok_or(EngineError::NotConfigured)?;
     let mut planned = planned(stored.clone(), &origins, &call)?;

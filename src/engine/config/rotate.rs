@@ -13,6 +13,7 @@ use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{Record as _, RenewalError, Tools, refuse_too_soon, renew, retire};
 use crate::engine::schedule::Trouble;
+use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, keys};
 use crate::framework::{Call, Display, Field, Path, PathOperation};
 use crate::vault::failure::chain;
@@ -61,6 +62,8 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
         deadline: call.caller.deadline,
         priority: Priority::Rotate,
     };
+    let awaited = Awaited::Configuration;
+    let _waiter = engine.waiters.enter(Crowd::Operators, [awaited])?;
     let _turn = engine.root.turn(patience.deadline).await?;
     let record = RootRecord::load(&engine).await?;
     let mut record = record.ok_or(EngineError::NotConfigured)?;

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use tokio::sync::MutexGuard;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::entry::ConfigEntry;
 use crate::atlas::{ClientId, Level, OrgId, SecretId};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{Held, Record, Renewal, RenewalError};
+use crate::engine::turns::{Turn, Turns};
 use crate::engine::{Engine, keys, stored};
 
 /// What one mount keeps in memory about its configuration.
 #[derive(Default)]
 pub(crate) struct Root {
-    turn: tokio::sync::Mutex<()>,
+    turn: Turns<()>,
     state: Mutex<State>,
 }
 
@@ -37,9 +37,15 @@ impl Root {
     }
 
     /// Waits until nobody else changes the configuration.
-    pub(super) async fn turn(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>, EngineError> {
-        let turn = timeout_at(deadline, self.turn.lock()).await;
-        turn.map_err(|_| RenewalError::Busy.into())
+    pub(super) async fn turn(&self, deadline: Instant) -> Result<Turn, EngineError> {
+        let turn = self.turn.wait(&(), deadline).await;
+        turn.ok_or_else(|| RenewalError::Busy.into())
+    }
+
+    /// The same, before requests that wait to change it: for ticks, and for what asks nothing of Atlas.
+    pub(super) async fn turn_first(&self, deadline: Instant) -> Result<Turn, EngineError> {
+        let turn = self.turn.wait_first(&(), deadline).await;
+        turn.ok_or_else(|| RenewalError::Busy.into())
     }
 
     /// A client was replaced; requests under way may hold it.

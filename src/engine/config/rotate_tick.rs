@@ -27,7 +27,7 @@ const WHAT: &str = "the client_secret of this mount's configuration";
 
 /// Does what is due. Failures are noted with the configuration and logged.
 pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
-    let Ok(_turn) = engine.root.turn(Instant::now() + TURN_PATIENCE).await else {
+    let Ok(_turn) = engine.root.turn_first(Instant::now() + TURN_PATIENCE).await else {
         return Ok(());
     };
     let Some(mut record) = RootRecord::load(engine).await? else {

@@ -17,6 +17,7 @@ use crate::engine::journal::{Hold, JournalEntry, JournalId, Part, SecretPart, St
 use crate::engine::origin::BoundTo;
 use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName};
 use crate::engine::turns::Turn;
+use crate::engine::waiters::{Awaited, Crowd, Waiter};
 use crate::framework::Call;
 use crate::vault::Response;
 
@@ -71,6 +72,7 @@ async fn issue_from(
 ) -> Result<Response, EngineError> {
     let role = engine.role(name).await?;
     let role = role.ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
+    let _waiter = wait_for(engine, name, &role)?;
     if role.credential_type == CredentialType::AccessToken {
         return access_token::issue(engine, name, &role, call).await;
     }
@@ -108,6 +110,18 @@ pub(super) async fn still_granted(
             Err(EngineError::RoleChanged(name.to_string()))
         }
         Some(_) => Ok(()),
+    }
+}
+
+/// Counts the request among those that wait for Atlas, until it is answered.
+fn wait_for(engine: &Engine, name: &RoleName, role: &RoleEntry) -> Result<Waiter, EngineError> {
+    let of_role = Awaited::Role(name.clone());
+    match role.client_id.parse() {
+        Ok(account) => {
+            let of_account = Awaited::Account(account);
+            engine.waiters.enter(Crowd::Readers, [of_account, of_role])
+        }
+        Err(_) => engine.waiters.enter(Crowd::Readers, [of_role]),
     }
 }
 

@@ -6,6 +6,8 @@ mod access_token_tests;
 mod account_secret;
 mod api_key;
 #[cfg(test)]
+mod crowd_tests;
+#[cfg(test)]
 mod gone_tests;
 mod issue;
 #[cfg(test)]

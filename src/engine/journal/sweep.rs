@@ -18,6 +18,8 @@ use crate::vault::failure::chain;
 const MAX_ENTRIES: usize = 100;
 /// The longest that one entry is worked on: past this the next has its turn.
 const ENTRY_PATIENCE: Duration = Duration::from_secs(15);
+/// A request at work on the account of an entry is waited for as long, and those behind it are not.
+const TURN_PATIENCE: Duration = Duration::from_millis(500);
 /// So many failures one after the other are an outage: the sweep ends.
 const OUTAGE: usize = 3;
 /// What is overdue by this is told in the log, once.
@@ -59,10 +61,17 @@ impl Sweep {
         // A request that adds a secret to the account settles such entries itself, and what it adds
         // next would look like the one that is sought here.
         let account = engine.journal.index().account_of_secret(id);
-        let turn = account.map(|account| engine.account_turns.at_once(&account));
-        if let Some(None) = turn {
-            return Ok(());
-        }
+        let _turn = match account {
+            None => None,
+            Some(account) => {
+                let soon = Instant::now() + TURN_PATIENCE;
+                let turn = engine.account_turns.wait_first(&account, soon).await;
+                if turn.is_none() {
+                    return Ok(());
+                }
+                turn
+            }
+        };
         match self {
             Self::RollBack => rollback::finish(engine, id, patience).await.map(drop),
             Self::Reap => reaper::finish(engine, id, patience).await,

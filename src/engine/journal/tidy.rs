@@ -15,6 +15,7 @@ use crate::atlas::{Patience, Priority};
 use crate::engine::connection::Linked;
 use crate::engine::creds::remove;
 use crate::engine::error::EngineError;
+use crate::engine::waiters::Crowd;
 use crate::engine::{Engine, OPERATION_PREFIX, config};
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::failure::chain;
@@ -84,6 +85,7 @@ async fn tidy(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
                 .to_owned(),
         ));
     }
+    let _waiter = engine.waiters.enter(Crowd::Operators, [])?;
     let now = engine.clock.now();
     let patience = Patience {
         deadline: call.caller.deadline,

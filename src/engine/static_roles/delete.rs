@@ -18,12 +18,12 @@ pub(super) async fn delete(
 ) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
     let deadline = call.caller.deadline;
-    let _turn_of_name = engine.static_roles.lock_name(&name, deadline).await?;
+    let _turn_of_name = engine.static_roles.lock_name_first(&name, deadline).await?;
     let Some(entry) = load(&engine, &name).await? else {
         return Ok(None);
     };
     let client_id = entry.client_id;
-    let _turn = engine.account_turn(&client_id, deadline).await?;
+    let _turn = engine.account_turn_first(&client_id, deadline).await?;
     let Some(entry) = load(&engine, &name).await? else {
         return Ok(None);
     };

@@ -62,6 +62,12 @@ pub(crate) struct StaticRoles {
     names: Turns<String>,
 }
 
+fn busy(name: &str) -> EngineError {
+    EngineError::Busy {
+        what: format!("static role {name:?}"),
+    }
+}
+
 #[derive(Default)]
 struct State {
     filled: bool,
@@ -95,9 +101,17 @@ impl StaticRoles {
         deadline: Instant,
     ) -> Result<Turn, EngineError> {
         let turn = self.names.wait(name, deadline).await;
-        turn.ok_or_else(|| EngineError::Busy {
-            what: format!("static role {name:?}"),
-        })
+        turn.ok_or_else(|| busy(name))
+    }
+
+    /// The same, before requests that wait for the name.
+    pub(super) async fn lock_name_first(
+        &self,
+        name: &String,
+        deadline: Instant,
+    ) -> Result<Turn, EngineError> {
+        let turn = self.names.wait_first(name, deadline).await;
+        turn.ok_or_else(|| busy(name))
     }
 
     /// Notes a role as it is stored now.

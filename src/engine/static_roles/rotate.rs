@@ -9,6 +9,7 @@ use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::refuse_too_soon;
+use crate::engine::waiters::{Awaited, Crowd};
 use crate::framework::Call;
 use crate::vault::Response;
 
@@ -21,6 +22,8 @@ pub(super) async fn rotate(
     let unknown = || EngineError::NoSuchStaticRole(name.clone());
     let client_id = load(&engine, &name).await?.ok_or_else(unknown)?.client_id;
     let deadline = call.caller.deadline;
+    let awaited = Awaited::Account(client_id.clone());
+    let _waiter = engine.waiters.enter(Crowd::Operators, [awaited])?;
     let _turn = engine.account_turn(&client_id, deadline).await?;
     let entry = load(&engine, &name).await?;
     let entry = entry

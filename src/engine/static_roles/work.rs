@@ -34,7 +34,7 @@ pub(super) async fn work(
     brief: Brief,
 ) -> Result<(), EngineError> {
     let turn = Instant::now() + TURN_PATIENCE;
-    let Ok(_turn) = engine.account_turn(&client_id, turn).await else {
+    let Ok(_turn) = engine.account_turn_first(&client_id, turn).await else {
         return Ok(());
     };
     let key = if brief.leaving {

@@ -10,6 +10,7 @@ use crate::atlas::{Patience, Priority};
 use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{Record as _, Retiring};
+use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, keys, stored};
 use crate::framework::{Call, Faults};
 use crate::vault::Response;
@@ -36,6 +37,8 @@ pub(super) async fn write(
     let now = engine.clock.now();
     let mut faults = Faults::new();
     let roles = &engine.static_roles;
+    let awaited = Awaited::StaticRole(name.clone());
+    let _waiter = engine.waiters.enter(Crowd::Operators, [awaited])?;
     let _turn_of_name = roles.lock_name(&name, call.caller.deadline).await?;
     let stored = load(&engine, &name).await?;
     let input = Input::read(&call.fields, stored.as_ref(), now, &mut faults);
@@ -46,6 +49,8 @@ pub(super) async fn write(
         deadline: call.caller.deadline,
         priority: Priority::Issue,
     };
+    let awaited = Awaited::Account(input.client_id.clone());
+    let _waiter_of_account = engine.waiters.enter(Crowd::Operators, [awaited])?;
     let _turn = engine
         .account_turn(&input.client_id, patience.deadline)
         .await?;

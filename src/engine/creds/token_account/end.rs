@@ -29,7 +29,7 @@ pub(super) async fn remove_account(
 }
 
 async fn turn(engine: &Engine, name: &RoleName, deadline: Instant) -> Result<Turn, EngineError> {
-    let turn = engine.role_turns.wait(name, deadline).await;
+    let turn = engine.role_turns.wait_first(name, deadline).await;
     turn.ok_or_else(|| EngineError::Busy {
         what: format!("role {name}"),
     })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
 
 use super::end::{dissolve_all, remove_account, retire_if_left};
 use super::entry::{Reach, TokenAccounts};
@@ -19,6 +20,8 @@ const STILL_MINTING: TimeDelta = TimeDelta::minutes(3);
 
 /// How long it may take of a tick. The host waits about 90 s for a whole tick.
 const TICK_PATIENCE: Duration = Duration::from_secs(30);
+/// A request at work on an account is waited for as long, and those behind it are not.
+const TURN_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Tends the accounts of every role. One failure does not keep the others from their turn.
 ///
@@ -66,7 +69,8 @@ async fn tend_role(
     removing: Patience,
 ) -> Result<(), EngineError> {
     // A request works on it: the next tick comes in a minute.
-    let Some(_turn) = engine.role_turns.at_once(name) else {
+    let soon = Instant::now() + TURN_PATIENCE;
+    let Some(_turn) = engine.role_turns.wait_first(name, soon).await else {
         return Ok(());
     };
     let mut accounts = TokenAccounts::load(engine, name).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use tokio::task::JoinSet;
 
 use super::*;
 
@@ -37,7 +37,7 @@ async fn want_of_rate_is_no_failure_and_the_next_tick_goes_on() {
         let shown = app.shown().await;
         assert!(!shown.contains_key("last_error"), "{shown:?}");
         assert_eq!(status(&app).await["failing"], json!(0));
-        let [waits] = array(waiting_work(&app.mount).await);
+        let [waits] = array(&waiting_work(&app.mount).await);
         assert_eq!(waits["work"], "static-roles/app");
         assert!(waits["error"].to_string().contains("is possible in"));
     }
@@ -99,7 +99,7 @@ async fn want_of_rate_is_no_failure_of_the_configurations_rotation() {
         mount.tick_for(1).await;
         let config = TestMount::data(mount.read("config").await);
         assert!(!config.contains_key("last_error"), "{config:?}");
-        let [waits] = array(waiting_work(&mount).await);
+        let [waits] = array(&waiting_work(&mount).await);
         assert_eq!(waits["work"], "config");
     }
     let rotated = || async { TestMount::data(mount.read("config").await)["last_rotated"].clone() };
@@ -134,11 +134,11 @@ async fn readers_of_a_role_do_not_keep_a_rotation_waiting() {
     app.mount.atlas.fault(used_up).await;
     app.mount.read("creds/busy").await.expect_err("refused");
     let mount = Arc::new(app.mount);
-    let readers = (0..READERS).map(|_| {
+    let mut readers = JoinSet::new();
+    for _ in 0..READERS {
         let mount = Arc::clone(&mount);
-        tokio::spawn(async move { mount.read("creds/busy").await })
-    });
-    let readers: Vec<_> = readers.collect();
+        readers.spawn(async move { mount.read("creds/busy").await });
+    }
     let waiting = async || {
         let status = TestMount::data(mount.read("status").await);
         let limits = status["atlas"]["rate_limits"].as_array().cloned();
@@ -166,10 +166,10 @@ async fn readers_of_a_role_do_not_keep_a_rotation_waiting() {
     assert_ne!(creds["client_secret"], json!(first), "rotated");
     assert!(left > READERS as u64 / 2, "{left} readers were behind it");
     mount.close().await;
-    join_all(readers).await;
+    while readers.join_next().await.is_some() {}
 }
 
-fn array<const N: usize>(value: Value) -> [Value; N] {
+fn array<const N: usize>(value: &Value) -> [Value; N] {
     let values = value.as_array().cloned().unwrap_or_default();
     values.try_into().expect("as many")
 }
