@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::ConfigEntry;
 use super::error::EngineError;
+use super::listings::Listings;
 use super::origin::{BoundTo, Origins};
 use super::{keys, stored};
 use crate::atlas::{
@@ -69,6 +70,8 @@ pub(crate) struct Linked {
     origins: Arc<Origins>,
     settings: Mutex<HashMap<OrgId, (DateTime<Utc>, OrganizationSettings)>>,
     org_of_project: Mutex<HashMap<ProjectId, OrgId>>,
+    /// Lists of what organizations have, shared by all who look through one at the same time.
+    pub(crate) listings: Listings,
 }
 
 impl Linked {
@@ -82,6 +85,7 @@ impl Linked {
             origins,
             settings: Mutex::default(),
             org_of_project: Mutex::default(),
+            listings: Listings::default(),
         }
     }
 
@@ -367,6 +371,13 @@ impl Connection {
         linked.organization_owner = entry.organization_owner;
         linked.is_legacy = entry.origin.is_legacy();
         Ok(linked)
+    }
+
+    /// Drops the lists that were read for half-made credentials: they are out of date.
+    pub(crate) fn forget_lists(&self) {
+        if let Some(linked) = &self.state().linked {
+            linked.listings.forget();
+        }
     }
 
     /// Forgets the client: the next request makes one from what is stored then.

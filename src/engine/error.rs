@@ -129,6 +129,12 @@ pub(crate) enum EngineError {
     /// A create may have taken effect, but Atlas does not list what it made, or not yet.
     #[error("Atlas does not list it (yet)")]
     NotListedYet,
+    /// Enough lists were read within a minute, or no time is left for one; a tick looks for all at once.
+    #[error("it is looked for at the next periodic run, with everything else that is")]
+    LeftToTick,
+    /// Who read the list for all who seek in it did not succeed.
+    #[error("the list that several requests waited for could not be read: {0}")]
+    ListFailed(String),
     /// The configured credential could make something that it could never delete.
     #[error(
         "the configured credential is not an Organization Owner, so it could not delete what it \
@@ -361,6 +367,8 @@ impl From<EngineError> for Failure {
             | EngineError::CredentialRefused(_)
             | EngineError::Atlas { .. }
             | EngineError::NotListedYet
+            | EngineError::LeftToTick
+            | EngineError::ListFailed(_)
             | EngineError::NoWorkingSecret(_)
             | EngineError::EndsAtOnce
             | EngineError::RoleChanged(_)

@@ -13,6 +13,7 @@ mod journal;
 mod keys;
 #[cfg(test)]
 mod lease_advice_tests;
+mod listings;
 mod origin;
 #[cfg(test)]
 mod origin_tests;

@@ -9,7 +9,10 @@ use tokio::time::timeout;
 use crate::support::{Answer, Bao, Mount};
 
 /// Far more than a request takes that does not wait behind the crowd.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
+
+/// One crowd at a time: each is a thousand connections on the same machine.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 type Crowd = JoinSet<Result<Answer, reqwest::Error>>;
 
@@ -23,7 +26,7 @@ fn readers(crowd: &mut Crowd, mount: &Mount, role: &str, count: usize) {
 
 /// The answers of as many of the crowd as are refused; the others go on waiting.
 async fn refused(crowd: &mut Crowd, count: usize) -> Vec<Answer> {
-    let give_up = Instant::now() + Duration::from_mins(1);
+    let give_up = Instant::now() + Duration::from_mins(2);
     let mut answers = Vec::new();
     while answers.len() < count {
         let left = give_up.saturating_duration_since(Instant::now());
@@ -74,7 +77,6 @@ impl Beside {
     }
 
     async fn goes_on(&self) {
-        let asked = Instant::now();
         let everything = async {
             let creds = self.mount.read("static-creds/app").await;
             assert!(creds.ok(), "{creds:?}");
@@ -90,12 +92,12 @@ impl Beside {
         let waiting = timeout(SOON, everything).await;
         let waiting = waiting.expect("nothing waits behind the crowd");
         assert!(waiting > Some(0), "the crowd still waits");
-        println!("beside the crowd: {:?}", asked.elapsed());
     }
 }
 
 #[tokio::test]
 async fn a_crowd_that_reads_one_account_keeps_nobody_else_waiting() {
+    let _turn = TURN.lock().await;
     let bao = Bao::dev();
     let beside = Beside::prepare(&bao).await;
     let mount = &beside.mount;
@@ -125,6 +127,7 @@ async fn a_crowd_that_reads_one_account_keeps_nobody_else_waiting() {
 
 #[tokio::test]
 async fn a_crowd_before_a_hanging_atlas_keeps_nobody_else_waiting() {
+    let _turn = TURN.lock().await;
     let bao = Bao::dev();
     let beside = Beside::prepare(&bao).await;
     let mount = &beside.mount;

@@ -22,6 +22,7 @@ use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
+use crate::engine::listings::Search;
 use crate::framework::Lease;
 use crate::vault::{Data, Response};
 
@@ -62,7 +63,8 @@ async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineE
         )));
     }
     for id in earlier.unsettled {
-        if !finish(&draft.engine, &id, draft.patience).await? {
+        let search = Search::of_request();
+        if !finish(&draft.engine, &id, search, draft.patience).await? {
             return Err(EngineError::Unsettled(account.clone()));
         }
     }

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry, JournalId, Part, SecretPart, Stage};
+use crate::engine::listings::Search;
 use crate::engine::origin::BoundTo;
 use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName};
 use crate::engine::turns::Turn;
@@ -296,7 +297,8 @@ impl Draft {
     /// Deletes what was made, looking for it first where its id never arrived.
     async fn remove(&self) -> Result<(), EngineError> {
         let patience = Patience::within(UNDO_PATIENCE, Priority::Revoke);
-        let found = find(&self.linked, &self.entry, patience).await?;
+        let search = Search::of_request();
+        let found = find(&self.linked, &self.entry, search, patience).await?;
         let mut deleted = false;
         for made in &found {
             deleted |= remove(&self.linked, made, patience).await? == Deletion::Deleted;

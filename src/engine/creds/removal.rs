@@ -9,6 +9,7 @@ use crate::atlas::{
 use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, JournalId, Made, Part, SecretPart};
+use crate::engine::listings::{Kind, Listed, Search};
 use crate::engine::roles::CredentialType;
 
 /// Deletes what was made; what is gone already counts as deleted.
@@ -48,10 +49,12 @@ pub(super) fn not_deleted(account: &ClientId, id: &SecretId, error: AtlasError) 
 
 /// What Atlas holds of a journal entry: by id if that is known, else by its unique description.
 ///
-/// A list may lag behind a create, so that nothing found soon after it proves nothing.
+/// A list may lag behind a create, so that nothing found soon after it proves nothing. One list serves
+/// all who seek in an organization.
 pub(crate) async fn find(
     linked: &Linked,
     entry: &JournalEntry,
+    search: Search,
     patience: Patience,
 ) -> Result<Vec<Made>, EngineError> {
     if let Some(made) = entry.made() {
@@ -66,12 +69,6 @@ pub(crate) async fn find(
     if JournalId::of_description(&entry.description).is_none() {
         return Ok(Vec::new());
     }
-    let looking = |error: AtlasError| {
-        EngineError::atlas(
-            &format!("looking for {:?} in Atlas", entry.description),
-            error,
-        )
-    };
     let Managing { org, certainty } = match &entry.organization_id {
         Some(org) => Managing {
             org: org.clone(),
@@ -83,8 +80,12 @@ pub(crate) async fn find(
                 .await?
         }
     };
-    let found = find_described(linked, entry, &org, patience).await;
-    let found = found.map_err(looking)?;
+    let kind = match entry.credential_type {
+        CredentialType::ProgrammaticApiKey => Kind::ApiKeys,
+        CredentialType::ServiceAccount | CredentialType::AccessToken => Kind::ServiceAccounts,
+    };
+    let listed = linked.listed(kind, &org, search, patience).await?;
+    let found = described(&listed, &org, &entry.description);
     if found.is_empty() && certainty == Certainty::Another {
         return Err(out_of_sight(entry.project_id.as_ref(), org));
     }
@@ -105,36 +106,19 @@ fn out_of_sight(project: Option<&ProjectId>, organization: OrgId) -> EngineError
     }
 }
 
-/// What has the entry's description in an organization.
-async fn find_described(
-    linked: &Linked,
-    entry: &JournalEntry,
-    org: &OrgId,
-    patience: Patience,
-) -> Result<Vec<Made>, AtlasError> {
-    match entry.credential_type {
-        CredentialType::ProgrammaticApiKey => {
-            let keys = linked
-                .atlas
-                .find_org_api_keys_by_description(org, &entry.description, patience)
-                .await?;
-            Ok(keys
-                .into_iter()
-                .map(|key| Made::ApiKey(org.clone(), key.id))
-                .collect())
-        }
-        CredentialType::ServiceAccount | CredentialType::AccessToken => {
-            let level = Level::Org(org.clone());
-            let accounts = linked
-                .atlas
-                .find_service_accounts_by_name(&level, &entry.description, patience)
-                .await?;
-            let made = |client_id| Made::ServiceAccount(org.clone(), client_id);
-            Ok(accounts
-                .into_iter()
-                .map(|account| made(account.client_id))
-                .collect())
-        }
+/// Everything in a list that has exactly this description.
+fn described(listed: &Listed, org: &OrgId, description: &str) -> Vec<Made> {
+    match listed {
+        Listed::ApiKeys(keys) => keys
+            .iter()
+            .filter(|(_, text)| text == description)
+            .map(|(id, _)| Made::ApiKey(org.clone(), id.clone()))
+            .collect(),
+        Listed::ServiceAccounts(accounts) => accounts
+            .iter()
+            .filter(|(_, text)| text == description)
+            .map(|(id, _)| Made::ServiceAccount(org.clone(), id.clone()))
+            .collect(),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::atlas::{Deletion, Patience};
 use crate::engine::Engine;
 use crate::engine::creds::{find, kept_account, remove};
 use crate::engine::error::EngineError;
+use crate::engine::listings::Search;
 
 /// The reaper waits so long after a start: the host then revokes what became due meanwhile and tries
 /// again for up to 11.5 minutes; and after a restore an operator has time to hold deletions.
@@ -32,6 +33,7 @@ pub(super) fn due(engine: &Engine, urgent: bool) -> Vec<JournalId> {
 pub(super) async fn finish(
     engine: &Engine,
     id: &JournalId,
+    search: Search,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let journal = &engine.journal;
@@ -52,7 +54,7 @@ pub(super) async fn finish(
     }
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let mut deleted = false;
-    for made in find(&linked, &entry, patience).await? {
+    for made in find(&linked, &entry, search, patience).await? {
         deleted |= remove(&linked, &made, patience).await? == Deletion::Deleted;
     }
     journal.remove(id).await?;

@@ -16,6 +16,7 @@ use crate::atlas::{ApiKeyId, Deletion, OrgId, Patience, ProjectId};
 use crate::engine::Engine;
 use crate::engine::creds::{find, kept_account, remove};
 use crate::engine::error::EngineError;
+use crate::engine::listings::Search;
 use crate::engine::origin::BoundTo;
 use crate::engine::roles::CredentialType;
 use crate::framework::RollbackCall;
@@ -31,6 +32,7 @@ const VAIN_LOOKS: u32 = 2;
 pub(crate) async fn finish(
     engine: &Engine,
     id: &JournalId,
+    search: Search,
     patience: Patience,
 ) -> Result<bool, EngineError> {
     let journal = &engine.journal;
@@ -50,7 +52,7 @@ pub(crate) async fn finish(
     if let Some(Part::Token { .. }) = entry.part {
         return forget_token(engine, id, &entry).await;
     }
-    let deleted = match delete(engine, &entry, patience).await {
+    let deleted = match delete(engine, &entry, search, patience).await {
         Err(EngineError::Undecidable {
             client_id,
             candidates,
@@ -114,11 +116,12 @@ async fn looked_in_vain(
 async fn delete(
     engine: &Engine,
     entry: &JournalEntry,
+    search: Search,
     patience: Patience,
 ) -> Result<bool, EngineError> {
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let mut deleted = false;
-    for made in find(&linked, entry, patience).await? {
+    for made in find(&linked, entry, search, patience).await? {
         deleted |= remove(&linked, &made, patience).await? == Deletion::Deleted;
     }
     Ok(deleted)

@@ -10,6 +10,7 @@ use super::entry::{JournalId, Stage};
 use super::{reaper, rollback};
 use crate::atlas::{Patience, Priority};
 use crate::engine::error::EngineError;
+use crate::engine::listings::Search;
 use crate::engine::{Engine, config};
 use crate::vault::failure::chain;
 
@@ -56,6 +57,7 @@ impl Sweep {
         self,
         engine: &Engine,
         id: &JournalId,
+        search: Search,
         patience: Patience,
     ) -> Result<(), EngineError> {
         // A request that adds a secret to the account settles such entries itself, and what it adds
@@ -73,8 +75,10 @@ impl Sweep {
             }
         };
         match self {
-            Self::RollBack => rollback::finish(engine, id, patience).await.map(drop),
-            Self::Reap => reaper::finish(engine, id, patience).await,
+            Self::RollBack => rollback::finish(engine, id, search, patience)
+                .await
+                .map(drop),
+            Self::Reap => reaper::finish(engine, id, search, patience).await,
         }
     }
 }
@@ -95,12 +99,15 @@ pub(crate) async fn tick(engine: &Engine) -> Result<(), EngineError> {
     let rolled_back = work_off(engine, Sweep::RollBack, half_made).await;
     let outlived = reaper::due(engine, urgent);
     let reaped = work_off(engine, Sweep::Reap, outlived).await;
+    engine.connection.forget_lists();
     tell_overdue(engine);
     rolled_back.and(reaped)
 }
 
 async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<(), EngineError> {
     let end = Instant::now() + sweep.budget();
+    // After all that is due was given up: one list of an organization serves all of its entries.
+    let search = Search::of_tick();
     let mut failures_in_a_row = 0;
     for id in due.iter().take(MAX_ENTRIES) {
         let now = Instant::now();
@@ -112,7 +119,7 @@ async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<
             // What nobody may hold any more ends on time however many credentials are issued.
             priority: Priority::Revoke,
         };
-        let outcome = sweep.finish(engine, id, patience).await;
+        let outcome = sweep.finish(engine, id, search, patience).await;
         let now = engine.clock.now();
         if engine.rate_waits.note(sweep.name(), &outcome, now) {
             break;
