@@ -13,6 +13,7 @@ use super::config::ConfigEntry;
 use super::error::EngineError;
 use super::listings::Listings;
 use super::origin::{BoundTo, Origins};
+use super::ownership::Ownership;
 use super::{keys, stored};
 use crate::atlas::{
     Atlas, AtlasError, ClientId, Level, OrgId, OrganizationSettings, Patience, ProjectId,
@@ -62,8 +63,8 @@ pub(crate) struct Linked {
     pub(crate) organization_id: Option<OrgId>,
     /// The service account of the configuration; [`None`]: it holds an API key.
     pub(crate) client_id: Option<ClientId>,
-    /// Whether the credential is an Organization Owner, if that was seen when it was configured.
-    pub(crate) organization_owner: Option<bool>,
+    /// Whether the credential may delete what it makes.
+    pub(crate) ownership: Ownership,
     /// Whether the configuration was not written since the origin of earlier entries was recorded.
     pub(crate) is_legacy: bool,
     /// What may go where.
@@ -80,7 +81,7 @@ impl Linked {
             atlas,
             organization_id,
             client_id: None,
-            organization_owner: None,
+            ownership: Ownership::default(),
             is_legacy: false,
             origins,
             settings: Mutex::default(),
@@ -368,7 +369,7 @@ impl Connection {
         }
         let mut linked = Linked::new(atlas, entry.organization_id.clone(), origins);
         linked.client_id.clone_from(&entry.client_id);
-        linked.organization_owner = entry.organization_owner;
+        linked.ownership = Ownership::of_stored(entry.organization_owner, self.clock.monotonic());
         linked.is_legacy = entry.origin.is_legacy();
         Ok(linked)
     }

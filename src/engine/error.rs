@@ -138,8 +138,7 @@ pub(crate) enum EngineError {
     /// The configured credential could make something that it could never delete.
     #[error(
         "the configured credential is not an Organization Owner, so it could not delete what it \
-         makes for this role: give it that Atlas role, then write to this mount's config path (no \
-         field is needed) to have it looked at again"
+         makes for this role: give it that Atlas role, which is looked at again a minute later"
     )]
     CannotRemove,
     /// Others work on the same thing, and the caller's time was over first.
@@ -309,6 +308,20 @@ impl EngineError {
             },
             _ => deleted,
         }
+    }
+
+    /// Whether Atlas knows the credential and refused all the same: for want of a role or an address.
+    pub(crate) fn says_no_right(&self) -> bool {
+        matches!(
+            self,
+            Self::Atlas {
+                source: AtlasError::Refused {
+                    status: 401 | 403,
+                    ..
+                },
+                ..
+            }
+        )
     }
 
     /// Whether what was asked of Atlas may have been done all the same.

@@ -17,6 +17,7 @@ mod listings;
 mod origin;
 #[cfg(test)]
 mod origin_tests;
+mod ownership;
 mod process;
 mod rate_waits;
 mod renewal;

@@ -25,6 +25,7 @@ mod outages;
 mod pages;
 mod proof;
 mod requests;
+mod rights;
 mod rotation;
 mod secrecy;
 mod sharing;

@@ -15,6 +15,7 @@ use crate::engine::check::identify;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::origin::Origins;
+use crate::engine::ownership::Ownership;
 use crate::engine::schedule::Timing;
 use crate::engine::status::is_unverified;
 use crate::engine::waiters::{Awaited, Crowd};
@@ -202,7 +203,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     } else {
         warnings.push(UNVERIFIED.to_owned());
     }
-    linked.organization_owner = entry.organization_owner;
+    linked.ownership = Ownership::of_stored(entry.organization_owner, engine.clock.monotonic());
     if entry.hold_deletions {
         warnings.push(
             "hold_deletions is on: what is left half-made or outlives its lease stays in Atlas, and \

@@ -138,6 +138,7 @@ async fn reserve(
         }),
         config_organization_id: None,
         origin: account.origin.clone(),
+        pending_deletion_since: None,
         display_name: call.display_name.clone(),
         entity_id: call.entity_id.clone(),
         issued_at: now,

@@ -16,6 +16,7 @@ use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry, JournalId, Part, SecretPart, Stage};
 use crate::engine::listings::Search;
 use crate::engine::origin::BoundTo;
+use crate::engine::ownership;
 use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName};
 use crate::engine::turns::Turn;
 use crate::engine::waiters::{Awaited, Crowd, Waiter};
@@ -160,8 +161,13 @@ impl Draft {
         let grant = usable_grant(name, role)?;
         let linked = engine.connection.linked().await?;
         // A secret of an account that exists is deleted where it is made; all else is not.
-        if grant.account.is_none() && linked.organization_owner == Some(false) {
-            return Err(EngineError::CannotRemove);
+        let patience = Patience {
+            deadline: call.caller.deadline,
+            priority: Priority::Issue,
+        };
+        if grant.account.is_none() {
+            let allowed = Box::pin(ownership::require(&linked, &*engine.clock, patience));
+            engine.while_wanted(&call.caller.gone, allowed).await??;
         }
         let credential_type = match role.credential_type {
             CredentialType::AccessToken => CredentialType::ServiceAccount,
@@ -192,14 +198,11 @@ impl Draft {
                 Level::Project(_) => linked.organization_id.clone(),
             },
             origin: BoundTo::client(&linked),
+            pending_deletion_since: None,
             display_name: call.display_name.clone(),
             entity_id: call.entity_id.clone(),
             issued_at: now,
             dies_by: now + life.max_ttl,
-        };
-        let patience = Patience {
-            deadline: call.caller.deadline,
-            priority: Priority::Issue,
         };
         // An account with which tokens are minted is no credential that the role gives out.
         let max_live = match role.credential_type {

@@ -18,6 +18,7 @@ mod life;
 #[cfg(test)]
 mod lost_secret_tests;
 pub(crate) mod paths;
+mod project_end;
 #[cfg(test)]
 mod proof_tests;
 mod removal;

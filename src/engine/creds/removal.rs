@@ -25,11 +25,13 @@ pub(crate) async fn remove(
             .atlas
             .delete_api_key(org, id, patience)
             .await
+            .inspect_err(|error| linked.ownership.learn_from(error))
             .map_err(|error| EngineError::atlas(&format!("deleting API key {id}"), error)),
         Made::ServiceAccount(org, id) => linked
             .atlas
             .delete_service_account(org, id, patience)
             .await
+            .inspect_err(|error| linked.ownership.learn_from(error))
             .map_err(|error| EngineError::atlas(&format!("deleting service account {id}"), error)),
         Made::Secret(level, account, id) => linked
             .atlas

@@ -14,6 +14,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::project_end::end_in_project;
 use super::removal::not_deleted;
 use super::remove;
 use crate::atlas::{ClientId, Deletion, Level, OrgId, Patience, Priority, ProjectId, SecretId};
@@ -52,7 +53,12 @@ async fn revoke(
     let patience = patience(call);
     let Managing { org, certainty } = organization(&linked, call, patience).await?;
     let made = made(org.clone());
-    let deletion = remove(&linked, &made, patience).await?;
+    let deletion = match remove(&linked, &made, patience).await {
+        Err(error) if certainty == Certainty::Same && error.says_no_right() => {
+            return end_in_project(engine, call, &linked, &made, error).await;
+        }
+        outcome => outcome?,
+    };
     if certainty != Certainty::Same && deletion == Deletion::AlreadyGone {
         return Err(EngineError::ProjectOutOfSight {
             project: call

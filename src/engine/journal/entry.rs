@@ -51,6 +51,13 @@ impl JournalId {
         Self(to_base62(digest.as_ref(), Self::LENGTH))
     }
 
+    /// The same id for a lease of the Go engine, which has none, each time it is to end: by the id of what
+    /// it holds in Atlas.
+    pub(crate) fn of_go_lease(id_in_atlas: &str) -> Self {
+        let digest = digest::digest(&digest::SHA256, id_in_atlas.as_bytes());
+        Self(to_base62(digest.as_ref(), Self::LENGTH))
+    }
+
     /// A number below `buckets` that is the same for the same id.
     pub(super) fn bucket(&self, buckets: usize) -> usize {
         self.0.bytes().map(usize::from).sum::<usize>() % buckets
@@ -175,6 +182,10 @@ pub(crate) struct JournalEntry {
     /// Where it was made; nobody looks for it elsewhere.
     #[serde(default, skip_serializing_if = "BoundTo::is_legacy")]
     pub(crate) origin: BoundTo,
+    /// Since when its lease has ended while the configured credential may not delete it. Then it is to be
+    /// removed like a half-made one, as soon as a credential is configured that may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pending_deletion_since: Option<DateTime<Utc>>,
     /// How the caller's token is shown to people.
     pub(crate) display_name: String,
     /// The caller's identity entity; empty for none.

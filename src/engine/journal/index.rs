@@ -39,6 +39,8 @@ pub(super) enum Hands {
 #[derive(Debug, Clone)]
 pub(super) struct Brief {
     pub(super) stage: Stage,
+    /// Whether it counts for its role's `max_live`.
+    counts: bool,
     pub(super) role: Arc<str>,
     pub(super) public: Option<Box<str>>,
     /// Of a credential that is part of an account.
@@ -133,10 +135,12 @@ impl Index {
             Some((role, _)) => Arc::clone(role),
             None => Arc::from(entry.role.as_str()),
         };
-        *self.of_role.entry(Arc::clone(&role)).or_default() +=
-            usize::from(entry.stage != Stage::Kept);
+        // What only waits for a credential that may delete it is in nobody's hands.
+        let counts = entry.stage != Stage::Kept && entry.pending_deletion_since.is_none();
+        *self.of_role.entry(Arc::clone(&role)).or_default() += usize::from(counts);
         let brief = Brief {
             stage: entry.stage,
+            counts,
             role,
             public: entry.public_part().map(Into::into),
             part: entry.part.clone(),
@@ -158,7 +162,7 @@ impl Index {
     fn take(&mut self, id: &JournalId) -> Option<Brief> {
         let brief = self.entries.remove(id)?;
         if let Some(count) = self.of_role.get_mut(&brief.role) {
-            *count -= usize::from(brief.stage != Stage::Kept);
+            *count -= usize::from(brief.counts);
             if *count == 0 {
                 self.of_role.remove(&brief.role);
             }

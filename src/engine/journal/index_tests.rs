@@ -23,6 +23,7 @@ fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
         part: None,
         config_organization_id: None,
         origin: BoundTo::default(),
+        pending_deletion_since: None,
         display_name: String::new(),
         entity_id: String::new(),
         issued_at,

@@ -71,6 +71,9 @@ fn answer() -> Vec<Field> {
             "Of a secret of an account that exists, or of an access token: the account's client id, \
              and the id of the secret.",
         ),
+        Field::time("pending_deletion_since").about(
+            "Since when its lease has ended while the configured credential may not delete it.",
+        ),
         Field::text("display_name").about("How the caller's token is shown to people."),
         Field::text("entity_id").about("The caller's identity entity, if any."),
         Field::time("issued_at").about("When it was asked for."),

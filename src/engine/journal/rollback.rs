@@ -18,6 +18,7 @@ use crate::engine::creds::{find, kept_account, remove};
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
 use crate::engine::origin::BoundTo;
+use crate::engine::ownership;
 use crate::engine::roles::CredentialType;
 use crate::framework::RollbackCall;
 
@@ -69,7 +70,11 @@ pub(crate) async fn finish(
     if deleted {
         journal.remove(id).await?;
         journal.tally().rolled_back += 1;
-        tracing::info!(journal_id = %id, role = entry.role, "a half-made credential was removed");
+        let removed = match entry.pending_deletion_since {
+            Some(_) => "a credential was removed that could not be deleted when its lease ended",
+            None => "a half-made credential was removed",
+        };
+        tracing::info!(journal_id = %id, role = entry.role, "{removed}");
         return Ok(true);
     }
     looked_in_vain(engine, id, &entry).await
@@ -120,6 +125,9 @@ async fn delete(
     patience: Patience,
 ) -> Result<bool, EngineError> {
     let linked = engine.connection.linked_to(&entry.origin).await?;
+    if entry.pending_deletion_since.is_some() {
+        ownership::require(&linked, &*engine.clock, patience).await?;
+    }
     let mut deleted = false;
     for made in find(&linked, entry, search, patience).await? {
         deleted |= remove(&linked, &made, patience).await? == Deletion::Deleted;
@@ -167,6 +175,7 @@ pub(crate) async fn take_over_go_entry(
         config_organization_id: None,
         // Of before, like everything of the Go engine.
         origin: BoundTo::default(),
+        pending_deletion_since: None,
         display_name: String::new(),
         entity_id: String::new(),
         issued_at: call.entry.created_at,

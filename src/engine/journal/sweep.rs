@@ -130,7 +130,10 @@ async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<
         };
         // What belongs to another origin is no outage of this one, and asks nobody anything.
         if !matches!(error, EngineError::OtherOrigin { .. }) {
-            failures_in_a_row += 1;
+            // For this Atlas was asked once, whatever the number of such entries: it is no outage.
+            if !matches!(error, EngineError::CannotRemove) {
+                failures_in_a_row += 1;
+            }
         }
         note(engine, sweep, id, &error);
         match Extent::of(&error) {
