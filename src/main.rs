@@ -10,7 +10,7 @@ use std::{
 };
 
 use mongodbatlas::base::{SystemClock, SystemEntropy};
-use mongodbatlas::engine::{EngineFactory, ProcessSettings};
+use mongodbatlas::engine::{EngineFactory, ProcessSettings, ServerHold};
 use mongodbatlas::goplugin::{Application, Context, Environment, log, process, serve};
 use mongodbatlas::vault::Server;
 use mongodbatlas::vault::server::PLUGIN;
@@ -41,7 +41,10 @@ fn main() -> ExitCode {
         crates: CRATES,
         level: environment.variable("MONGODBATLAS_LOG_LEVEL"),
     });
-    let outcome = run(environment);
+    let settings = ProcessSettings::of_environment(|name| environment.variable(name));
+    let outcome = settings
+        .map_err(Into::into)
+        .and_then(|settings| run(environment, settings));
     if let Err(error) = &outcome {
         tracing::error!(error = chain(error.as_ref()), "the plugin cannot serve");
     }
@@ -53,26 +56,32 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(environment: Environment) -> Result<(), Box<dyn Error>> {
+fn run(environment: Environment, settings: ProcessSettings) -> Result<(), Box<dyn Error>> {
     let workers = thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 4));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .max_blocking_threads(8)
         .enable_all()
         .build()?;
+    if settings.hold != ServerHold::Off {
+        tracing::warn!(
+            hold = settings.hold.name(),
+            "MONGODBATLAS_HOLD is set in the environment of the server process"
+        );
+    }
+    let application = move |context| application(context, settings);
     let outcome = runtime.block_on(serve(environment, PLUGIN, application));
     runtime.shutdown_timeout(LEFTOVERS_LIMIT);
     Ok(outcome?)
 }
 
-fn application(context: Context) -> Application {
+fn application(context: Context, settings: ProcessSettings) -> Application {
     let unversioned = std::env::args().any(|argument| argument == UNVERSIONED);
     let version = if unversioned {
         String::new()
     } else {
         version()
     };
-    let settings = ProcessSettings::of_environment(|name| context.environment.variable(name));
     let factory = EngineFactory::new(version, Arc::new(SystemClock), Arc::new(SystemEntropy))
         .with_settings(settings);
     let server = Server::new(Arc::new(factory), context.broker, context.cancel);
@@ -147,6 +156,9 @@ Environment (of the server, or `-env` at registration):
   MONGODBATLAS_VERIFY_CONNECTION
                            false: a write of config does not ask Atlas about the credential,
                            unless it gives verify_connection=true; default true
+  MONGODBATLAS_HOLD        true: nothing is written to Atlas unasked, revocations go on; all:
+                           nothing is sent to Atlas at all. For a server that was restored from
+                           a snapshot: set it in the environment of the server process
 ",
         version = env!("CARGO_PKG_VERSION"),
     )

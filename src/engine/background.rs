@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use super::error::EngineError;
-use super::{Engine, config, creds, journal, static_roles};
+use super::{Engine, config, creds, journal, static_roles, unasked};
 
 /// Does what is due. One part's failure, or waiting for Atlas, does not keep the others.
 pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
+    unasked::watch(&engine).await;
     let (journal, kept, root, roles) = tokio::join!(
         journal::tick(&engine),
         creds::tend(&engine),

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::config::ConfigEntry;
@@ -14,7 +13,7 @@ use super::error::EngineError;
 use super::listings::Listings;
 use super::origin::{BoundTo, Origins};
 use super::ownership::Ownership;
-use super::{keys, stored};
+use super::{ServerHold, keys, stored};
 use crate::atlas::{
     Atlas, AtlasError, ClientId, Level, OrgId, OrganizationSettings, Patience, ProjectId,
 };
@@ -26,7 +25,7 @@ use crate::vault::{Storage, SystemView};
 const MAX_REMEMBERED_PROJECTS: usize = 1_000;
 
 /// How long an organization's settings are believed: Atlas allows five reads a minute.
-const SETTINGS_KEPT: TimeDelta = TimeDelta::minutes(5);
+const SETTINGS_KEPT: Duration = Duration::from_mins(5);
 /// Most organizations whose settings are remembered; a credential belongs to one.
 const MAX_REMEMBERED_SETTINGS: usize = 16;
 
@@ -69,7 +68,7 @@ pub(crate) struct Linked {
     pub(crate) is_legacy: bool,
     /// What may go where.
     origins: Arc<Origins>,
-    settings: Mutex<HashMap<OrgId, (DateTime<Utc>, OrganizationSettings)>>,
+    settings: Mutex<HashMap<OrgId, (Duration, OrganizationSettings)>>,
     org_of_project: Mutex<HashMap<ProjectId, OrgId>>,
     /// Lists of what organizations have, shared by all who look through one at the same time.
     pub(crate) listings: Listings,
@@ -133,30 +132,28 @@ impl Linked {
         Ok(org)
     }
 
-    /// An organization's settings, a few minutes old at most.
+    /// An organization's settings, a few minutes old at most at this monotonic time.
     pub(crate) async fn settings_of(
         &self,
         org: &OrgId,
-        now: DateTime<Utc>,
+        now: Duration,
         patience: Patience,
     ) -> Result<OrganizationSettings, AtlasError> {
         if let Some((read_at, settings)) = self.known_settings().get(org)
-            && now - *read_at < SETTINGS_KEPT
+            && now.saturating_sub(*read_at) < SETTINGS_KEPT
         {
             return Ok(settings.clone());
         }
         let settings = self.atlas.organization_settings(org, patience).await?;
         let mut known = self.known_settings();
-        known.retain(|_, (read_at, _)| now - *read_at < SETTINGS_KEPT);
+        known.retain(|_, (read_at, _)| now.saturating_sub(*read_at) < SETTINGS_KEPT);
         if known.len() < MAX_REMEMBERED_SETTINGS {
             known.insert(org.clone(), (now, settings.clone()));
         }
         Ok(settings)
     }
 
-    fn known_settings(
-        &self,
-    ) -> MutexGuard<'_, HashMap<OrgId, (DateTime<Utc>, OrganizationSettings)>> {
+    fn known_settings(&self) -> MutexGuard<'_, HashMap<OrgId, (Duration, OrganizationSettings)>> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -233,6 +230,7 @@ pub(crate) struct Connection {
     /// The time between two looks at Atlas which together prove that something is gone; [`None`]: as
     /// the client has it.
     look_again_after: Option<Duration>,
+    hold: ServerHold,
     state: Mutex<State>,
 }
 
@@ -251,6 +249,7 @@ impl Connection {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         closing: CancellationToken,
+        hold: ServerHold,
     ) -> Self {
         Self {
             storage,
@@ -260,6 +259,7 @@ impl Connection {
             closing,
             recording: tokio::sync::Mutex::default(),
             look_again_after: None,
+            hold,
             state: Mutex::default(),
         }
     }
@@ -278,6 +278,9 @@ impl Connection {
 
     /// The client of the stored configuration.
     pub(crate) async fn linked(&self) -> Result<Arc<Linked>, EngineError> {
+        if self.hold == ServerHold::All {
+            return Err(EngineError::EverythingHeld);
+        }
         let generation = {
             let state = self.state();
             if let Some(linked) = &state.linked {
@@ -353,8 +356,12 @@ impl Connection {
         saved
     }
 
-    /// A client of a configuration that need not be stored.
+    /// A client of a configuration that need not be stored. Without one nothing reaches Atlas, so
+    /// there is none where everything is held.
     pub(crate) async fn link(&self, entry: &ConfigEntry) -> Result<Linked, EngineError> {
+        if self.hold == ServerHold::All {
+            return Err(EngineError::EverythingHeld);
+        }
         let origins = self.origins().await?;
         let atlas = Atlas::new(
             &entry.settings()?,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::renewal::RenewalError;
+use super::unasked::Held;
 use crate::atlas::{
     AtlasError, ClientId, Lack, MOST_SECRETS, OrgId, Origin, SecretId, SettingsError,
 };
@@ -179,12 +180,21 @@ pub(crate) enum EngineError {
          in a minute"
     )]
     Unsettled(ClientId),
-    /// The operator holds deletions, and without one it cannot go on.
+    /// Something must be deleted first that nobody ordered to be deleted, and that is held.
+    #[error("{what}: something must be deleted there first, and that is held: {held}")]
+    Held {
+        /// Where.
+        what: String,
+        /// By what.
+        held: Held,
+    },
+    /// This process must not touch Atlas.
     #[error(
-        "{0}: what an earlier attempt may have left there must be deleted first, and hold_deletions is \
-         on in config; switch it off when the restore is done"
+        "MONGODBATLAS_HOLD=all is set in the environment of the server process, so nothing is sent to \
+         Atlas: no credential is issued, and none is revoked (its lease may become irrevocable); start \
+         the server without it to go on"
     )]
-    DeletionsHeld(String),
+    EverythingHeld,
     /// An attempt's secret cannot be told from one that somebody else made, so none is deleted.
     #[error(
         "service account {client_id} got several secrets at once, {}, and one of them is in nobody's \
@@ -324,6 +334,11 @@ impl EngineError {
         )
     }
 
+    /// Whether nothing failed: it is not its turn yet, or it is held.
+    pub(crate) fn is_mere_wait(&self) -> bool {
+        matches!(self, Self::Held { .. }) || self.is_rate_limited()
+    }
+
     /// Whether what was asked of Atlas may have been done all the same.
     pub(crate) fn outcome_unknown(&self) -> bool {
         match self {
@@ -367,7 +382,8 @@ impl From<EngineError> for Failure {
             | EngineError::TooManyTokens { .. } => Self::coded(429, &error),
             EngineError::Busy { .. }
             | EngineError::Unsettled(_)
-            | EngineError::DeletionsHeld(_)
+            | EngineError::Held { .. }
+            | EngineError::EverythingHeld
             | EngineError::BeingDisabled => Self::coded(503, &error),
             EngineError::NothingToPatch(_) => Self::coded(404, &error),
             EngineError::NotCompleted { .. } | EngineError::StillUnverified(_) => by_cause(error),

@@ -135,6 +135,7 @@ async fn a_configuration_that_was_stored_unverified_says_so_until_atlas_takes_it
 async fn the_environment_turns_verification_off_for_writes_that_do_not_say() {
     let mount = TestMount::new_with(super::ProcessSettings {
         verify_connection: false,
+        ..super::ProcessSettings::default()
     })
     .await;
     let mut config = mount.atlas.key_config();

@@ -14,6 +14,8 @@ mod keys;
 #[cfg(test)]
 mod lease_advice_tests;
 mod listings;
+#[cfg(test)]
+mod log_lines;
 mod origin;
 #[cfg(test)]
 mod origin_tests;
@@ -29,6 +31,7 @@ mod stored;
 #[cfg(test)]
 mod testing;
 mod turns;
+mod unasked;
 mod waiters;
 
 use std::sync::Arc;
@@ -47,6 +50,8 @@ use self::renewal::LongestSecrets;
 use self::roles::{RoleEntry, RoleName, RoleUses};
 use self::static_roles::StaticRoles;
 use self::turns::{Turn, Turns};
+use self::unasked::ClockWatch;
+pub use self::unasked::{HoldError, ServerHold};
 use self::waiters::{ProcessWaiters, Waiters};
 use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
@@ -77,6 +82,8 @@ pub(crate) struct Engine {
     longest_secrets: LongestSecrets,
     rate_waits: RateWaits,
     waiters: Waiters,
+    /// Whether the clocks can be believed.
+    clock_watch: ClockWatch,
     /// How long to wait between tries to use what Atlas made a moment ago.
     naps: &'static [Duration],
     /// Cancelled once the mount is about to end.
@@ -105,11 +112,12 @@ impl Engine {
         mount: &Mount,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        process: ProcessSettings,
     ) -> Self {
         let storage = Arc::clone(&mount.storage);
         Self {
             version,
-            process: ProcessSettings::default(),
+            process,
             system: Arc::clone(&mount.system),
             connection: Connection::new(
                 Arc::clone(&storage),
@@ -117,13 +125,15 @@ impl Engine {
                 Arc::clone(&clock),
                 Arc::clone(&entropy),
                 mount.tasks.cancelled().clone(),
+                process.hold,
             ),
-            journal: Journal::new(Arc::clone(&storage), clock.now()),
+            journal: Journal::new(Arc::clone(&storage), clock.monotonic()),
             root: config::Root::default(),
             static_roles: StaticRoles::default(),
             longest_secrets: LongestSecrets::default(),
             rate_waits: RateWaits::default(),
             waiters: Waiters::default(),
+            clock_watch: ClockWatch::default(),
             naps: NAPS,
             closing: mount.tasks.cancelled().clone(),
             account_turns: Turns::default(),
@@ -293,9 +303,9 @@ impl Factory for EngineFactory {
             &mount,
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
+            self.process,
         );
         engine.naps = self.naps;
-        engine.process = self.process;
         engine.connection = engine.connection.looking_again_after(self.look_again_after);
         engine.waiters = Waiters::new(self.waiters.clone());
         Ok(Arc::new(engine.serve(mount)))

@@ -489,6 +489,7 @@ const NOT_BOUND: &[(&str, &str)] = &[
     ),
     ("static_roles/adopt.rs", "takes in what is new"),
     ("status.rs", "tells of its queues"),
+    ("unasked/permit.rs", "asks Atlas for its time"),
 ];
 
 /// Whoever works on something stored must say which, so that it is compared.

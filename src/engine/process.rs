@@ -1,34 +1,41 @@
 //! What an operator sets for the whole process, in the environment of the server or, at registration,
 //! of the plugin. Read once, at the start.
 
+use super::unasked::{HoldError, ServerHold};
+
 /// Settings of the process, the same for all its mounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessSettings {
     /// What a write of `config` does that does not give `verify_connection`.
     pub verify_connection: bool,
+    /// What is held, be it only for the time after a restore.
+    pub hold: ServerHold,
 }
 
 impl Default for ProcessSettings {
     fn default() -> Self {
         Self {
             verify_connection: true,
+            hold: ServerHold::Off,
         }
     }
 }
 
 impl ProcessSettings {
     /// The settings of an environment. A value that is neither true nor false leaves the default, and
-    /// is told in the log.
-    #[must_use]
-    pub fn of_environment<'a>(variable: impl Fn(&str) -> Option<&'a str>) -> Self {
+    /// is told in the log; but what is to be held has to be read for certain.
+    pub fn of_environment<'a>(
+        variable: impl Fn(&str) -> Option<&'a str>,
+    ) -> Result<Self, HoldError> {
         let default = Self::default();
         let truth = |name: &str, default: bool| match variable(name) {
             Some(text) => parsed(name, text).unwrap_or(default),
             None => default,
         };
-        Self {
+        Ok(Self {
             verify_connection: truth("MONGODBATLAS_VERIFY_CONNECTION", default.verify_connection),
-        }
+            hold: ServerHold::parse(variable(ServerHold::VARIABLE))?,
+        })
     }
 }
 
@@ -52,7 +59,8 @@ mod tests {
 
     fn verifies(value: Option<&str>) -> bool {
         let variable = |name: &str| value.filter(|_| name == "MONGODBATLAS_VERIFY_CONNECTION");
-        ProcessSettings::of_environment(variable).verify_connection
+        let settings = ProcessSettings::of_environment(variable);
+        settings.expect("nothing is held").verify_connection
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::config::ConfigEntry;
 use super::error::EngineError;
-use super::{Engine, OPERATION_PREFIX, config, journal, keys, static_roles, stored};
+use super::{Engine, OPERATION_PREFIX, config, journal, keys, static_roles, stored, unasked};
 use crate::atlas::Queue;
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::system_view::may_act;
@@ -43,9 +43,14 @@ fn answer() -> Vec<Field> {
         ),
         Field::map("configuration")
             .about(
-                "Type and organization of the credential, whether deletions are held, whether it was \
-                 stored unverified and Atlas has not accepted it since, and how its rotation goes.",
+                "Type and organization of the credential, whether hold is on, whether it was stored \
+                 unverified and Atlas has not accepted it since, and how its rotation goes.",
             ),
+        Field::map("hold").about(
+            "What holds deletions and rotations that nobody asks for: configuration (field hold), \
+             environment (MONGODBATLAS_HOLD), and clock (since, reason, until) while the clocks of \
+             this server and of Atlas do not agree.",
+        ),
         Field::map("static_roles").about(
             "On the active node: how many static roles there are, which fail, whose secrets end \
              without a rotation to rely on, and when the next rotation comes.",
@@ -69,6 +74,7 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
             json!(if acts { "active" } else { "standby" }),
         ),
         ("configuration".to_owned(), configuration(&engine).await?),
+        ("hold".to_owned(), unasked::status(&engine).await?),
     ]);
     if acts {
         data.insert("journal".to_owned(), journal::state(&engine).await?);
@@ -87,7 +93,7 @@ async fn configuration(engine: &Engine) -> Result<Value, EngineError> {
     Ok(json!({
             "credential_type": entry.credential_type().name(),
             "organization_id": entry.organization_id,
-            "hold_deletions": entry.hold_deletions,
+            "hold": entry.hold,
             "unverified": is_unverified(engine, &entry).await,
             "rotation": config::rotation(&entry),
     }))
@@ -158,7 +164,7 @@ mod tests {
             status["configuration"]["organization_id"],
             mount.atlas.org()
         );
-        assert_eq!(status["configuration"]["hold_deletions"], false);
+        assert_eq!(status["configuration"]["hold"], false);
         assert_eq!(status["journal"]["entries"]["live"], 1);
         assert_eq!(status["atlas"]["rate_limits"][0]["calls"], "API keys");
         let text = json!(status).to_string();

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{EngineFactory, ProcessSettings};
+use super::{EngineFactory, ProcessSettings, ServerHold};
 use crate::base::time::TurnedClock;
 use crate::base::{Clock as _, SystemEntropy};
 use crate::vault::memory::{FixedSystemView, MemoryStorage};
@@ -125,14 +125,17 @@ impl TestMount {
 
     /// The process dies and another takes its place: memory is gone, storage and Atlas are not.
     pub(crate) async fn restart(&mut self) {
+        self.restart_held(ServerHold::Off).await;
+    }
+
+    /// The same, in a server whose environment holds it.
+    pub(crate) async fn restart_held(&mut self, hold: ServerHold) {
         self.tasks.close(Duration::ZERO).await;
-        let (backend, tasks) = backend(
-            &self.storage,
-            &self.system,
-            &self.clock,
-            ProcessSettings::default(),
-        )
-        .await;
+        let process = ProcessSettings {
+            hold,
+            ..ProcessSettings::default()
+        };
+        let (backend, tasks) = backend(&self.storage, &self.system, &self.clock, process).await;
         (self.backend, self.tasks) = (backend, tasks);
     }
 
@@ -239,7 +242,7 @@ impl TestMount {
         self.backend.invalidate(key).await;
     }
 
-    /// Turns our clock and Atlas's.
+    /// Time passes, for us and for Atlas.
     pub(crate) async fn turn(&self, by: Duration) {
         self.clock.turn(by);
         self.atlas

@@ -11,11 +11,17 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// This process's variables. One that is not UTF-8 counts as absent: no host sets such a one.
+    /// This process's variables. What is not UTF-8 in a value is replaced, so that a variable that is
+    /// set never counts as absent; one with such a name does, as nothing here has that.
     #[must_use]
     pub fn of_process() -> Self {
         env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| {
+                Some((
+                    name.into_string().ok()?,
+                    value.to_string_lossy().into_owned(),
+                ))
+            })
             .collect()
     }
 

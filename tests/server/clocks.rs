@@ -42,7 +42,7 @@ async fn all_goes_on(mount: &Mount, lease: &str) {
 
 #[tokio::test]
 async fn a_clock_that_jumps_forward_ends_no_credential_before_its_time() {
-    let bao = Bao::dev_with_clock();
+    let bao = Bao::dev_with_wrong_clock();
     let mount = mount(&bao).await;
     let lease = mount.issue("r").await.lease_id();
     let by = Duration::from_hours(2);
@@ -52,9 +52,32 @@ async fn a_clock_that_jumps_forward_ends_no_credential_before_its_time() {
     all_goes_on(&mount, &lease).await;
 }
 
+/// Every lease looks long over for a minute, while the server goes on renewing it.
+#[tokio::test]
+async fn a_clock_four_hours_ahead_for_a_minute_deletes_nothing() {
+    let bao = Bao::dev_with_wrong_clock();
+    let mount = mount(&bao).await;
+    mount.org_role("r", 3_600, 7_200).await;
+    let lease = mount.issue("r").await.lease_id();
+    ticks(&bao).await;
+    let (clock, by) = (bao.clock.as_ref().unwrap(), Duration::from_hours(4));
+    clock.turn(by);
+    ticks(&bao).await;
+    ticks(&bao).await;
+    let status = mount.read("status").await;
+    let reason = status.data()["hold"]["clock"]["reason"].to_string();
+    assert!(reason.contains("set forward by 144"), "{status:?}");
+    clock.turn_back(by);
+    ticks(&bao).await;
+    ticks(&bao).await;
+    let told = "until the clocks can be believed again";
+    assert_eq!(bao.log_text().matches(told).count(), 1);
+    all_goes_on(&mount, &lease).await;
+}
+
 #[tokio::test]
 async fn a_clock_that_is_set_back_stops_nothing() {
-    let bao = Bao::dev_with_clock();
+    let bao = Bao::dev_with_wrong_clock();
     let mount = mount(&bao).await;
     let lease = mount.issue("r").await.lease_id();
     bao.clock

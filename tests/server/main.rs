@@ -25,6 +25,7 @@ mod outages;
 mod pages;
 mod proof;
 mod requests;
+mod restore;
 mod rights;
 mod rotation;
 mod secrecy;

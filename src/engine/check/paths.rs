@@ -262,7 +262,9 @@ async fn settings(
     let Some(org) = &identity.organization_id else {
         return Ok(None);
     };
-    let settings = linked.settings_of(org, engine.clock.now(), patience).await;
+    let settings = linked
+        .settings_of(org, engine.clock.monotonic(), patience)
+        .await;
     let doing = format!("reading the settings of organization {org}");
     let Some(settings) = report.asked(&doing, settings)? else {
         return Ok(None);

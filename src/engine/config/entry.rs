@@ -74,9 +74,9 @@ pub(crate) struct ConfigEntry {
     /// Rotation of the credential.
     #[serde(skip_serializing_if = "RootRotation::is_default")]
     pub(crate) rotation: RootRotation,
-    /// Nothing is deleted in Atlas but what is revoked.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) hold_deletions: bool,
+    /// Nothing is written to Atlas unasked. Stored under another name before the first release.
+    #[serde(alias = "hold_deletions", skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) hold: bool,
 }
 
 impl ConfigEntry {

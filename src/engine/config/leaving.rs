@@ -14,6 +14,7 @@ use crate::atlas::{Hours, Patience};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{Record as _, Renewal, Retiring, Tools, discard_pending, retire};
+use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys};
 use crate::vault::failure::chain;
 
@@ -45,6 +46,16 @@ pub(super) async fn settle(
         ..patience
     };
     let mut record = RootRecord::of(engine, before.clone());
+    let client_id = before.client_id.as_ref()?;
+    // Nobody asked for their deletion, so what holds the unasked holds it too.
+    if let Some(by) = engine.held_with(entry.hold) {
+        let left = secrets(renewal);
+        return Some(format!(
+            "secrets of the former service account {client_id} are no longer known here and were not \
+             removed, as that is held ({by}); delete them in Atlas once they are not needed: {}",
+            named(&left)
+        ));
+    }
     if let Ok(old) = engine.connection.linked().await {
         remove(&mut record, &old, patience).await;
     }
@@ -52,7 +63,6 @@ pub(super) async fn settle(
         remove(&mut record, new, patience).await;
     }
     let left = secrets(&record.entry.rotation.renewal);
-    let client_id = before.client_id.as_ref()?;
     (!left.is_empty()).then(|| {
         format!(
             "secrets of the former service account {client_id} could not be removed and are no \
@@ -97,6 +107,8 @@ async fn try_to_remove(
         atlas: &linked.atlas,
         patience,
         lifetime: Hours::SHORTEST_SECRET,
+        // Whoever writes another credential wants the end of the former one.
+        mandate: Mandate::Ordered,
     };
     let mut account = record.account()?;
     discard_pending(&mut account, &tools).await?;

@@ -32,7 +32,6 @@ mod rotate_tick;
 mod rotate_timing_tests;
 
 pub(crate) use entry::{ConfigEntry, UNVERIFIED};
-pub(crate) use paths::deletions_held;
 pub(crate) use relocation::MOVE_PATH;
 pub(crate) use rotate_record::Root;
 pub(crate) use rotate_tick::{rotation, run_due};

@@ -96,13 +96,14 @@ fn fields() -> Vec<Field> {
                  MONGODBATLAS_VERIFY_CONNECTION=false in the plugin's environment changes the default.",
             )
             .default(true),
-        Field::boolean("hold_deletions").about(
-            "Hold every deletion in Atlas that the engine would do by itself: of half-made \
-             credentials, of those that outlived their leases, and by tidy; and every rotation that \
-             would come by itself, because it deletes what it replaces. For the time after a \
-             restore from a snapshot, when the journal may not know what was issued or renewed since: \
-             look with tidy (dry_run) first. Revocations of leases are not held: the server orders \
-             them, and a revoked credential must be gone.",
+        Field::boolean("hold").about(
+            "Write nothing to Atlas unasked: no half-made credential, none that outlived its lease and \
+             no replaced one is deleted, tidy deletes nothing, and no rotation comes by itself. For \
+             the time after a restore from a snapshot, when the journal may not know what was issued \
+             or renewed since: look with tidy (dry_run) first. Revocations of leases go on: the server \
+             orders them, and a revoked credential must be gone. MONGODBATLAS_HOLD=true in the \
+             environment of the server process does the same from before the unsealing; all refuses \
+             whatever would reach Atlas.",
         ),
         Field::boolean("force")
             .about(
@@ -125,13 +126,6 @@ pub(super) async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineE
     stored::load(&*engine.storage, keys::CONFIG).await
 }
 
-/// Whether the operator holds the deletions that nobody ordered.
-pub(crate) async fn deletions_held(engine: &Engine) -> Result<bool, EngineError> {
-    Ok(load(engine)
-        .await?
-        .is_some_and(|entry| entry.hold_deletions))
-}
-
 async fn exists(engine: Arc<Engine>, _: Call) -> Result<bool, EngineError> {
     Ok(load(&engine).await?.is_some())
 }
@@ -140,10 +134,11 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
     let Some(entry) = load(&engine).await? else {
         return Ok(None);
     };
-    let mut warnings = rotate_tick::warnings(&entry, engine.clock.now());
+    let mut warnings = rotate_tick::warnings(&engine, &entry, engine.clock.now());
     if is_unverified(&engine, &entry).await {
         warnings.push(UNVERIFIED.to_owned());
     }
+    warnings.extend(engine.process.hold.warning().map(ToOwned::to_owned));
     Ok(Some(Response {
         warnings,
         ..Response::data(shown(&entry))
@@ -204,13 +199,14 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         warnings.push(UNVERIFIED.to_owned());
     }
     linked.ownership = Ownership::of_stored(entry.organization_owner, engine.clock.monotonic());
-    if entry.hold_deletions {
+    if entry.hold {
         warnings.push(
-            "hold_deletions is on: what is left half-made or outlives its lease stays in Atlas, and \
-             no rotation comes by itself"
+            "hold is on: what is left half-made or outlives its lease stays in Atlas, and no rotation \
+             comes by itself"
                 .to_owned(),
         );
     }
+    warnings.extend(engine.process.hold.warning().map(ToOwned::to_owned));
     if !is_same {
         warnings.extend(leaving::settle(&engine, &before, &mut entry, &linked, patience).await);
     }
@@ -307,8 +303,8 @@ fn apply(entry: &mut ConfigEntry, fields: &Fields, faults: &mut Faults) {
             text.trim().clone_into(target);
         }
     }
-    if let Some(hold) = fields.boolean("hold_deletions") {
-        entry.hold_deletions = hold;
+    if let Some(hold) = fields.boolean("hold") {
+        entry.hold = hold;
     }
     if let Some(timeout) = fields.duration("request_timeout") {
         if timeout > MAX_REQUEST_TIMEOUT {
@@ -462,8 +458,8 @@ fn shown(entry: &ConfigEntry) -> Data {
         Value::Object(data) => data,
         _ => Data::new(),
     };
-    if entry.hold_deletions {
-        data.insert("hold_deletions".to_owned(), json!(true));
+    if entry.hold {
+        data.insert("hold".to_owned(), json!(true));
     }
     if let Some(client_id) = &entry.client_id {
         data.insert("client_id".to_owned(), json!(client_id));

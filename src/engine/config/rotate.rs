@@ -13,6 +13,7 @@ use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{Record as _, RenewalError, Tools, refuse_too_soon, renew, retire};
 use crate::engine::schedule::Trouble;
+use crate::engine::unasked::Mandate;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, keys};
 use crate::framework::{Call, Display, Field, Path, PathOperation};
@@ -71,9 +72,9 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     let now = engine.clock.now();
     let force = call.fields.boolean("force").unwrap_or(false);
     refuse_too_soon(record.entry.rotation.last_rotated, now, force)?;
-    rotate(&mut record, to, force, patience).await?;
+    rotate(&mut record, to, force, Mandate::Ordered, patience).await?;
     Ok(Some(Response {
-        warnings: rotate_tick::warnings(&record.entry, now),
+        warnings: rotate_tick::warnings(&engine, &record.entry, now),
         ..Response::data(told(&record))
     }))
 }
@@ -123,11 +124,12 @@ pub(super) async fn rotate(
     record: &mut RootRecord,
     to: RootType,
     force: bool,
+    mandate: Mandate,
     patience: Patience,
 ) -> Result<(), EngineError> {
-    let outcome = replace(record, to, force, patience).await;
+    let outcome = replace(record, to, force, mandate, patience).await;
     if let Err(error) = &outcome {
-        if !error.is_rate_limited() {
+        if !error.is_mere_wait() {
             note_failure(record, error).await;
         }
         return outcome;
@@ -138,7 +140,7 @@ pub(super) async fn rotate(
         "this mount's credential was rotated"
     );
     // The new credential is in use: a failure here is logged, and the tick tries again.
-    let _ = tidy_up(record, patience).await;
+    let _ = tidy_up(record, mandate, patience).await;
     Ok(())
 }
 
@@ -146,15 +148,16 @@ async fn replace(
     record: &mut RootRecord,
     to: RootType,
     force: bool,
+    mandate: Mandate,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let present = record.entry.root_type();
     if (present, to) == (RootType::ServiceAccount, RootType::ServiceAccount) {
-        return renew_secret(record, force, patience).await;
+        return renew_secret(record, force, mandate, patience).await;
     }
     // What an earlier attempt may have left is looked at before anything new is made.
     let linked = record.engine.connection.linked().await?;
-    settle(record, &linked, patience).await?;
+    settle(record, &linked, mandate, patience).await?;
     drop(linked);
     if record.entry.rotation.removals.len() >= MAX_REMOVALS {
         return Err(RenewalError::TooManyRemovals.into());
@@ -165,6 +168,7 @@ async fn replace(
 async fn renew_secret(
     record: &mut RootRecord,
     force: bool,
+    mandate: Mandate,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
@@ -177,6 +181,7 @@ async fn renew_secret(
         atlas: &linked.atlas,
         patience,
         lifetime,
+        mandate,
     };
     let before = record.entry.rotation.last_rotated;
     let outcome = renew(&mut record.account()?, &tools, force).await;
@@ -191,14 +196,15 @@ async fn renew_secret(
 /// Removes replaced credentials and half-made ones, as far as they may go now.
 pub(super) async fn tidy_up(
     record: &mut RootRecord,
+    mandate: Mandate,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let linked = engine.connection.linked().await?;
-    let settled = settle(record, &linked, patience).await;
+    let settled = settle(record, &linked, mandate, patience).await;
     let retiring = !record.entry.rotation.renewal.retiring.is_empty();
     if retiring && !engine.root.is_old_in_use() {
-        let tools = tools(&engine, &linked.atlas, patience);
+        let tools = tools(&engine, &linked.atlas, mandate, patience);
         let mut account = record.account()?;
         if let Err(error) = retire(&mut account, &tools).await {
             if error.is_rate_limited() {
@@ -211,12 +217,18 @@ pub(super) async fn tidy_up(
     settled
 }
 
-fn tools<'a>(engine: &'a Engine, atlas: &'a Atlas, patience: Patience) -> Tools<'a> {
+fn tools<'a>(
+    engine: &'a Engine,
+    atlas: &'a Atlas,
+    mandate: Mandate,
+    patience: Patience,
+) -> Tools<'a> {
     Tools {
         engine,
         atlas,
         patience,
         lifetime: crate::atlas::Hours::SHORTEST_SECRET,
+        mandate,
     }
 }
 
@@ -227,7 +239,7 @@ pub(super) async fn inspect(
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let linked = engine.connection.linked().await?;
-    let tools = tools(&engine, &linked.atlas, patience);
+    let tools = tools(&engine, &linked.atlas, Mandate::Unasked, patience);
     let mut account = record.account()?;
     let (_, learnt) = crate::engine::renewal::look(&mut account, &tools).await?;
     if learnt {
@@ -269,7 +281,10 @@ pub(super) async fn warning_of_limit(
     };
     let now = engine.clock.now();
     let wanted = entry.rotation.plan().gaps(now)?.longest;
-    let limit = engine.longest_secrets.of(atlas, org, now, patience).await;
+    let limit = engine
+        .longest_secrets
+        .of(atlas, org, engine.clock.monotonic(), patience)
+        .await;
     let field = if entry.rotation.timing.schedule.is_empty() {
         "rotation_period"
     } else {

@@ -189,7 +189,7 @@ impl ConfigEntry {
             expires_at: self.client_secret_expires_at,
             next_rotation: self.due(),
             failing: self.rotation.trouble.is_some(),
-            held: self.hold_deletions,
+            held: self.hold,
         }
     }
 

@@ -28,7 +28,8 @@ struct State {
     replaced: Vec<Weak<Linked>>,
     /// The mark of the secret's end that the log has told.
     told: Option<usize>,
-    looked_at: Option<DateTime<Utc>>,
+    /// Monotonic.
+    looked_at: Option<Duration>,
 }
 
 impl Root {
@@ -70,9 +71,11 @@ impl Root {
     }
 
     /// Whether the account is to be looked at, after so long a time; if so, that is noted.
-    pub(super) fn is_time_to_look(&self, now: DateTime<Utc>, every: chrono::TimeDelta) -> bool {
+    pub(super) fn is_time_to_look(&self, now: Duration, every: Duration) -> bool {
         let mut state = self.state();
-        let due = state.looked_at.is_none_or(|at| now - at >= every);
+        let due = state
+            .looked_at
+            .is_none_or(|at| now.saturating_sub(at) >= every);
         if due {
             state.looked_at = Some(now);
         }

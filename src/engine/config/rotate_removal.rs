@@ -11,6 +11,7 @@ use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
 use crate::engine::schedule::Trouble;
+use crate::engine::unasked::{Mandate, Permit};
 
 /// Atlas's lists may lag behind a create. What is not listed this long after was never made.
 const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
@@ -74,10 +75,44 @@ impl Removal {
     }
 }
 
-/// Removes what is due, with the present credential. What does not succeed stays for the next tick.
+/// Removes what is due, with the present credential. What does not succeed stays for the next tick, as
+/// does everything while deletions that nobody ordered are held.
 pub(super) async fn settle(
     record: &mut RootRecord,
     linked: &Linked,
+    mandate: Mandate,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let removals = &record.entry.rotation.removals;
+    if removals.is_empty() {
+        return Ok(());
+    }
+    // Where the configuration is elsewhere, nothing is asked there on their account.
+    let is_here = |removal: &Removal| linked.serves(&removal.origin);
+    if removals.iter().any(is_here)
+        && let Ok(permit) = mandate.permit(&record.engine).await?
+    {
+        return settle_those(record, linked, permit, |_| true, patience).await;
+    }
+    settle_those(record, linked, Permit::UNDO, |_| false, patience).await
+}
+
+/// Removes what this request has made under this name.
+pub(super) async fn settle_own(
+    record: &mut RootRecord,
+    linked: &Linked,
+    name: &str,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let is_own = |removal: &Removal| removal.description == name;
+    settle_those(record, linked, Permit::UNDO, is_own, patience).await
+}
+
+async fn settle_those(
+    record: &mut RootRecord,
+    linked: &Linked,
+    permit: Permit,
+    is_meant: impl Fn(&Removal) -> bool,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let now = record.engine.clock.now();
@@ -91,11 +126,12 @@ pub(super) async fn settle(
         let waits = removal.trouble.as_ref().is_some_and(|t| t.next_try > now)
             || (removal.replaced && old_in_use)
             // Until the configuration is where it was made, or that was moved.
-            || !linked.serves(&removal.origin);
+            || !linked.serves(&removal.origin)
+            || !is_meant(&removal);
         let presence = if waits {
             Ok(Presence::Present)
         } else {
-            take_away(linked, &removal, patience, now).await
+            take_away(linked, &removal, permit, patience, now).await
         };
         if let Err(error) = &presence
             && !error.is_rate_limited()
@@ -123,11 +159,12 @@ pub(super) async fn settle(
 async fn take_away(
     linked: &Linked,
     removal: &Removal,
+    permit: Permit,
     patience: Patience,
     now: DateTime<Utc>,
 ) -> Result<Presence, EngineError> {
     if let Some(made) = removal.made() {
-        remove(linked, &made, patience).await?;
+        remove(linked, &made, permit, patience).await?;
         return Ok(Presence::Gone);
     }
     let looking = |error| EngineError::atlas("looking for a half-made credential", error);
@@ -141,13 +178,19 @@ async fn take_away(
         found = find(linked, removal, patience).await.map_err(looking)?;
     }
     for made in &found {
-        remove(linked, made, patience).await?;
+        remove(linked, made, permit, patience).await?;
     }
     Ok(Presence::Gone)
 }
 
-async fn remove(linked: &Linked, made: &Principal, patience: Patience) -> Result<(), EngineError> {
-    let deletion = crate::engine::creds::remove(linked, &made.clone().into(), patience).await?;
+async fn remove(
+    linked: &Linked,
+    made: &Principal,
+    permit: Permit,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let deletion =
+        crate::engine::creds::remove(linked, &made.clone().into(), permit, patience).await?;
     tracing::info!(
         ?made,
         ?deletion,

@@ -11,7 +11,7 @@ use super::entry::ConfigEntry;
 use super::principal::Principal;
 use super::rotate_entry::{Removal, RootType};
 use super::rotate_record::RootRecord;
-use super::rotate_removal::settle;
+use super::rotate_removal::settle_own;
 use crate::atlas::{
     AccessList, ApiKeyId, AtlasError, CreatedApiKey, CreatedServiceAccount, Hours, Level,
     NewApiKey, NewServiceAccount, OrgId, Patience, ProjectId,
@@ -214,7 +214,14 @@ pub(super) async fn lifetime(
 ) -> Hours {
     let now = record.engine.clock.now();
     let longest = &record.engine.longest_secrets;
-    let longest = longest.of(&linked.atlas, org, now, patience).await;
+    let longest = longest
+        .of(
+            &linked.atlas,
+            org,
+            record.engine.clock.monotonic(),
+            patience,
+        )
+        .await;
     record.entry.rotation.lifetime(now).min(longest)
 }
 
@@ -332,10 +339,10 @@ async fn undo(
     let removals = &mut record.entry.rotation.removals;
     removals.retain(|each| each.description != name || made(each));
     let undone = match record.store().await {
-        Ok(()) => settle(record, linked, patience).await,
+        Ok(()) => settle_own(record, linked, name, patience).await,
         Err(failure) => {
             // What cannot be noted is at least removed; the list in storage is the longer one.
-            let _ = settle(record, linked, patience).await;
+            let _ = settle_own(record, linked, name, patience).await;
             Err(failure)
         }
     };

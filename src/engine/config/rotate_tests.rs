@@ -304,13 +304,13 @@ async fn rotations_keep_a_distance_and_need_a_configuration() {
 #[tokio::test]
 async fn held_deletions_hold_rotations_that_come_by_themselves() {
     let mount = TestMount::configured().await;
-    let held = json!({"rotation_period": DAY, "hold_deletions": true});
+    let held = json!({"rotation_period": DAY, "hold": true});
     mount.write("config", held).await.expect("changed");
     mount.turn(Duration::from_secs(2 * DAY)).await;
     mount.tick().await.expect("a tick");
     assert!(mount.config().await["last_rotated"].is_null());
     mount
-        .write("config", json!({"hold_deletions": false}))
+        .write("config", json!({"hold": false}))
         .await
         .expect("changed");
     mount.tick().await.expect("a tick");

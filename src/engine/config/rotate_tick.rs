@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -16,13 +16,14 @@ use crate::atlas::{Patience, Priority};
 use crate::base::{Counted, Rfc3339};
 use crate::engine::error::EngineError;
 use crate::engine::schedule::log_marks;
+use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys};
 use crate::vault::Data;
 
 const PATIENCE: Duration = Duration::from_secs(45);
 /// Somebody else who changes the configuration is waited for as long.
 const TURN_PATIENCE: Duration = Duration::from_secs(1);
-const LOOK_EVERY: TimeDelta = TimeDelta::days(1);
+const LOOK_EVERY: Duration = Duration::from_hours(24);
 const WHAT: &str = "the client_secret of this mount's configuration";
 
 /// Does what is due. Failures are noted with the configuration and logged.
@@ -35,10 +36,12 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     };
     note_accepted(engine, &mut record).await?;
     let now = engine.clock.now();
-    let mark = log_marks(&record.entry.outlook(), WHAT, engine.root.told(), now);
+    let held = engine.held_with(record.entry.hold).is_some();
+    let outlook = record.entry.outlook().with_held(held);
+    let mark = log_marks(&outlook, WHAT, engine.root.told(), now);
     engine.root.tell(mark);
     // A rotation deletes what it replaces, so it waits as well.
-    if record.entry.hold_deletions {
+    if held {
         return Ok(());
     }
     pass_over_missed(&mut record, now).await?;
@@ -46,19 +49,23 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let mut outcome = Ok(());
     if leaves_work(&record.entry) {
         // Logged where it happened; it must not keep a rotation from its turn.
-        outcome = rotate::tidy_up(&mut record, patience).await;
+        outcome = rotate::tidy_up(&mut record, Mandate::Unasked, patience).await;
     }
     let is_due = is_due(&record.entry, now);
     if is_due {
         let to = record.entry.root_type();
         // Noted with the configuration, for the next try.
-        outcome = rotate::rotate(&mut record, to, false, patience).await;
+        outcome = rotate::rotate(&mut record, to, false, Mandate::Unasked, patience).await;
     }
     engine.rate_waits.note(keys::CONFIG, &outcome, now);
     if is_due {
         return Ok(());
     }
-    if record.entry.client_id.is_some() && engine.root.is_time_to_look(now, LOOK_EVERY) {
+    if record.entry.client_id.is_some()
+        && engine
+            .root
+            .is_time_to_look(engine.clock.monotonic(), LOOK_EVERY)
+    {
         let looked = rotate::inspect(&mut record, patience).await;
         if let Err(error) = looked {
             tracing::debug!(%error, "the configuration's own account could not be looked at");
@@ -147,7 +154,7 @@ pub(super) fn show(entry: &ConfigEntry, data: &mut Data) {
 }
 
 /// What readers should know.
-pub(super) fn warnings(entry: &ConfigEntry, now: DateTime<Utc>) -> Vec<String> {
+pub(super) fn warnings(engine: &Engine, entry: &ConfigEntry, now: DateTime<Utc>) -> Vec<String> {
     let rotation = &entry.rotation;
     let mut warnings = Vec::new();
     if let Some(trouble) = &rotation.trouble {
@@ -176,7 +183,8 @@ pub(super) fn warnings(entry: &ConfigEntry, now: DateTime<Utc>) -> Vec<String> {
             trouble.error
         )
     }));
-    let outlook = entry.outlook();
+    let held = engine.held_with(entry.hold).is_some();
+    let outlook = entry.outlook().with_held(held);
     warnings.extend(outlook.warning(WHAT, "write a working one by hand", now));
     warnings
 }

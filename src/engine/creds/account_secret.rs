@@ -19,10 +19,10 @@ use crate::atlas::{
 };
 use crate::base::Rfc3339;
 use crate::engine::account_use::{User, refuse_shared};
-use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
 use crate::engine::listings::Search;
+use crate::engine::unasked::Mandate;
 use crate::framework::Lease;
 use crate::vault::{Data, Response};
 
@@ -57,14 +57,10 @@ pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Respons
 /// while there may be one.
 async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineError> {
     let earlier = draft.engine.journal.secrets_of(account).await?;
-    if !earlier.unsettled.is_empty() && deletions_held(&draft.engine).await? {
-        return Err(EngineError::DeletionsHeld(format!(
-            "service account {account}"
-        )));
-    }
     for id in earlier.unsettled {
         let search = Search::of_request();
-        if !finish(&draft.engine, &id, search, draft.patience).await? {
+        let mandate = Mandate::Unasked;
+        if !finish(&draft.engine, &id, search, mandate, draft.patience).await? {
             return Err(EngineError::Unsettled(account.clone()));
         }
     }
@@ -134,7 +130,13 @@ async fn with_room(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, 
         };
         let over = seen.secrets.remove(place).id;
         let made = Made::Secret(level.clone(), account.clone(), over);
-        remove(&draft.linked, &made, patience).await?;
+        // That it has expired is told by a clock, and nobody ordered its end.
+        let permit = draft.engine.may_delete_unasked().await?;
+        let permit = permit.map_err(|held| EngineError::Held {
+            what: format!("service account {account}"),
+            held,
+        })?;
+        remove(&draft.linked, &made, permit, patience).await?;
     }
     Ok(seen)
 }

@@ -19,6 +19,7 @@ use crate::engine::origin::BoundTo;
 use crate::engine::ownership;
 use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName};
 use crate::engine::turns::Turn;
+use crate::engine::unasked::Permit;
 use crate::engine::waiters::{Awaited, Crowd, Waiter};
 use crate::framework::Call;
 use crate::vault::Response;
@@ -304,7 +305,8 @@ impl Draft {
         let found = find(&self.linked, &self.entry, search, patience).await?;
         let mut deleted = false;
         for made in &found {
-            deleted |= remove(&self.linked, made, patience).await? == Deletion::Deleted;
+            deleted |=
+                remove(&self.linked, made, Permit::UNDO, patience).await? == Deletion::Deleted;
         }
         // Atlas may not yet know everywhere of what was made a moment ago.
         if deleted {

@@ -129,10 +129,10 @@ async fn a_tick_does_not_take_a_readers_new_secret_for_the_lost_one() {
 async fn held_deletions_hold_what_a_reader_would_have_to_delete_first() {
     let (mount, account) = mount(0).await;
     lose_a_secret(&mount, &account).await;
-    let hold = |on: bool| mount.write("config", json!({ "hold_deletions": on }));
+    let hold = |on: bool| mount.write("config", json!({ "hold": on }));
     hold(true).await.expect("held");
     let failure = mount.read("creds/shared").await.expect_err("held");
-    assert!(failure.to_string().contains("hold_deletions"), "{failure}");
+    assert!(failure.to_string().contains("hold "), "{failure}");
     assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
     hold(false).await.expect("not held");
     mount.issue("shared").await;

@@ -11,13 +11,15 @@ use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, JournalId, Made, Part, SecretPart};
 use crate::engine::listings::{Kind, Listed, Search};
 use crate::engine::roles::CredentialType;
+use crate::engine::unasked::Permit;
 
-/// Deletes what was made; what is gone already counts as deleted.
+/// Deletes what was made, by the permit to do so; what is gone already counts as deleted.
 ///
 /// Always at the organization: the project's delete only takes the credential out of the project.
 pub(crate) async fn remove(
     linked: &Linked,
     made: &Made,
+    _: Permit,
     patience: Patience,
 ) -> Result<Deletion, EngineError> {
     match made {

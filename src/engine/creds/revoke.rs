@@ -4,7 +4,8 @@
 //! configuration, or where Atlas does not do it, the revocation fails and the host tries again: a
 //! credential that may still be alive is never taken for revoked.
 //!
-//! `hold_deletions` of the configuration does not hold revocations. It is for deletions that this
+//! Neither `hold` nor a clock that is not believed holds revocations: only `MONGODBATLAS_HOLD=all`
+//! does, for a copy that must not touch Atlas. A hold is for deletions that this
 //! engine infers from what it has stored, which a restore may have made untrue. A revocation is not
 //! inferred: the server, or an operator who wants a leaked credential dead, orders it for one lease.
 //! To refuse it would leave a credential alive that everybody takes for dead, use up the server's
@@ -23,6 +24,7 @@ use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalId, Made};
 use crate::engine::origin::BoundTo;
+use crate::engine::unasked::Permit;
 use crate::framework::LeaseCall;
 
 /// Revokes an API key.
@@ -53,7 +55,7 @@ async fn revoke(
     let patience = patience(call);
     let Managing { org, certainty } = organization(&linked, call, patience).await?;
     let made = made(org.clone());
-    let deletion = match remove(&linked, &made, patience).await {
+    let deletion = match remove(&linked, &made, Permit::ORDERED, patience).await {
         Err(error) if certainty == Certainty::Same && error.says_no_right() => {
             return end_in_project(engine, call, &linked, &made, error).await;
         }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -21,8 +22,8 @@ const LEFT_BEHIND_AFTER: TimeDelta = TimeDelta::minutes(3);
 pub(super) const REAPED_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// Pause after a first failure; doubled by each further one.
-const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(1);
-const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
+const FIRST_PAUSE: Duration = Duration::from_mins(1);
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// In whose hands a half-made entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,8 @@ struct Trial {
     failures: u32,
     /// How often Atlas had nothing of it.
     vain_looks: u32,
-    not_before: Option<DateTime<Utc>>,
+    /// Monotonic.
+    not_before: Option<Duration>,
 }
 
 /// Figures for `status` and the like.
@@ -248,8 +250,13 @@ impl Index {
 
     /// Half-made entries whose turn it is; those that failed least first, so that what is stuck
     /// does not keep the others. `urgent`: the mount is about to end, and with it the journal.
-    pub(super) fn half_made(&self, now: DateTime<Utc>, urgent: bool) -> Vec<JournalId> {
-        self.due(now, urgent, |brief| {
+    pub(super) fn half_made(
+        &self,
+        now: DateTime<Utc>,
+        monotonic: Duration,
+        urgent: bool,
+    ) -> Vec<JournalId> {
+        self.due(monotonic, urgent, |brief| {
             let left = match (brief.hands, &brief.part) {
                 (Hands::Busy, _) => false,
                 // Nothing to look for: it dies by itself.
@@ -263,15 +270,15 @@ impl Index {
 
     /// Complete entries past their last possible expiry whose turn it is, in the same order; those of
     /// kept accounts only once the last known secret has ended.
-    pub(super) fn outlived(&self, now: DateTime<Utc>) -> Vec<JournalId> {
-        self.due(now, false, |brief| {
+    pub(super) fn outlived(&self, now: DateTime<Utc>, monotonic: Duration) -> Vec<JournalId> {
+        self.due(monotonic, false, |brief| {
             brief.is_outlived(now).then_some(brief.dies_by)
         })
     }
 
     fn due(
         &self,
-        now: DateTime<Utc>,
+        monotonic: Duration,
         urgent: bool,
         since: impl Fn(&Brief) -> Option<DateTime<Utc>>,
     ) -> Vec<JournalId> {
@@ -281,10 +288,7 @@ impl Index {
             .filter_map(|(id, brief)| {
                 let since = since(brief)?;
                 let trial = self.trials.get(id).copied().unwrap_or_default();
-                // A clock that was set back must not lengthen the pause.
-                let rests = trial.not_before.is_some_and(|not_before| {
-                    now < not_before && not_before - now <= LONGEST_PAUSE
-                });
+                let rests = trial.not_before.is_some_and(|until| monotonic < until);
                 (urgent || !rests).then_some((trial.failures, since, id))
             })
             .collect();
@@ -293,14 +297,14 @@ impl Index {
     }
 
     /// Notes a failed attempt, after which the entry rests for a while.
-    pub(super) fn failed(&mut self, id: &JournalId, now: DateTime<Utc>) {
+    pub(super) fn failed(&mut self, id: &JournalId, monotonic: Duration) {
         if !self.contains(id) {
             return;
         }
         let trial = self.trials.entry(id.clone()).or_default();
         let doublings = trial.failures.min(8);
         trial.failures = trial.failures.saturating_add(1);
-        trial.not_before = Some(now + (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE));
+        trial.not_before = Some(monotonic + (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE));
     }
 
     /// Notes that Atlas had nothing of an entry; answers how often that was so.

@@ -53,12 +53,12 @@ fn what_a_request_works_on_is_nobody_elses() {
     let (mut index, now) = (Index::default(), TurnedClock::new().now());
     let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(9));
     index.put(&id, &making, Hands::Busy);
-    assert!(index.half_made(now, true).is_empty());
+    assert!(index.half_made(now, Duration::ZERO, true).is_empty());
     assert!(index.newly_overdue(now, TimeDelta::hours(1)).is_empty());
     index.forget();
     assert!(index.contains(&id));
     index.leave(&id);
-    assert_eq!(index.half_made(now, false), [id]);
+    assert_eq!(index.half_made(now, Duration::ZERO, false), [id]);
 }
 
 #[test]
@@ -68,14 +68,24 @@ fn failures_make_an_entry_rest_longer_and_stand_behind() {
     let (stuck, making) = entry(Stage::Making, "reader", old);
     index.put(&stuck, &making, Hands::Unknown);
     for _ in 0..20 {
-        index.failed(&stuck, clock.now());
+        index.failed(&stuck, clock.monotonic());
     }
-    assert!(index.half_made(clock.now(), false).is_empty());
-    assert_eq!(index.half_made(clock.now(), true), vec![stuck.clone()]);
+    assert!(
+        index
+            .half_made(clock.now(), clock.monotonic(), false)
+            .is_empty()
+    );
+    assert_eq!(
+        index.half_made(clock.now(), clock.monotonic(), true),
+        vec![stuck.clone()]
+    );
     clock.turn(Duration::from_hours(1));
     let (fresh, making) = entry(Stage::Making, "reader", clock.now() - TimeDelta::minutes(4));
     index.put(&fresh, &making, Hands::Unknown);
-    assert_eq!(index.half_made(clock.now(), false), [fresh, stuck]);
+    assert_eq!(
+        index.half_made(clock.now(), clock.monotonic(), false),
+        [fresh, stuck]
+    );
     let counts = index.counts(clock.now());
     assert_eq!((counts.failing, counts.most_failures), (1, 20));
 }
@@ -105,11 +115,15 @@ fn a_token_that_nobody_got_is_looked_at_once_it_is_dead() {
         secret_id: "5cf5a45a9ccf6400e60981b7".parse().unwrap(),
     });
     index.put(&id, &token, Hands::Left);
-    assert!(index.half_made(token.dies_by, true).is_empty());
+    assert!(
+        index
+            .half_made(token.dies_by, Duration::ZERO, true)
+            .is_empty()
+    );
     let dead = token.dies_by + TimeDelta::minutes(4);
     assert!(index.newly_overdue(dead, TimeDelta::hours(1)).is_empty());
     assert_eq!(index.counts(dead).oldest_making, None);
-    assert_eq!(index.half_made(dead, false), [id]);
+    assert_eq!(index.half_made(dead, Duration::ZERO, false), [id]);
 }
 
 #[test]
@@ -127,9 +141,13 @@ fn a_live_entry_is_outlived_an_hour_after_its_end() {
     let (mut index, now) = (Index::default(), TurnedClock::new().now());
     let (id, live) = entry(Stage::Live, "reader", now);
     index.put(&id, &live, Hands::Unknown);
-    assert!(index.outlived(now + TimeDelta::hours(3)).is_empty());
+    assert!(
+        index
+            .outlived(now + TimeDelta::hours(3), Duration::ZERO)
+            .is_empty()
+    );
     let after = now + TimeDelta::hours(3) + TimeDelta::seconds(1);
-    assert_eq!(index.outlived(after), vec![id.clone()]);
-    assert!(index.half_made(after, true).is_empty());
+    assert_eq!(index.outlived(after, Duration::ZERO), vec![id.clone()]);
+    assert!(index.half_made(after, Duration::ZERO, true).is_empty());
     assert_eq!(index.with_public_part(&format!("public of {id}")), Some(id));
 }

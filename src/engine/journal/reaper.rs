@@ -6,27 +6,29 @@
 //! Accounts that are kept for roles stay as long as the role's entry names them.
 //! Service accounts whose secret has died by itself are deleted too: they count against Atlas's limit.
 
-use chrono::TimeDelta;
+use std::time::Duration;
 
 use super::entry::{JournalId, Part, Stage};
 use super::index::REAPED_AFTER;
+use super::rollback::permitted;
 use crate::atlas::{Deletion, Patience};
 use crate::engine::Engine;
 use crate::engine::creds::{find, kept_account, remove};
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
+use crate::engine::unasked::Mandate;
 
 /// The reaper waits so long after a start: the host then revokes what became due meanwhile and tries
 /// again for up to 11.5 minutes; and after a restore an operator has time to hold deletions.
-const STARTS_AFTER: TimeDelta = TimeDelta::minutes(15);
+const STARTS_AFTER: Duration = Duration::from_mins(15);
 
 /// Entries whose turn it is. `urgent`: this is the journal's last tick.
 pub(super) fn due(engine: &Engine, urgent: bool) -> Vec<JournalId> {
-    let now = engine.clock.now();
-    if !urgent && now - engine.journal.since < STARTS_AFTER {
+    let (now, monotonic) = (engine.clock.now(), engine.clock.monotonic());
+    if !urgent && monotonic.saturating_sub(engine.journal.since) < STARTS_AFTER {
         return Vec::new();
     }
-    engine.journal.index().outlived(now)
+    engine.journal.index().outlived(now, monotonic)
 }
 
 /// Deletes one credential that outlived its lease.
@@ -34,6 +36,7 @@ pub(super) async fn finish(
     engine: &Engine,
     id: &JournalId,
     search: Search,
+    mandate: Mandate,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let journal = &engine.journal;
@@ -48,14 +51,16 @@ pub(super) async fn finish(
     if kept_account(engine, id, &entry).await?.is_some() {
         return Ok(());
     }
+    // Also where only the entry goes: it shows which secrets and accounts are in use.
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let permit = permitted(mandate.permit(engine).await?, id)?;
     // Long dead by itself, and Atlas keeps nothing of it.
     if let Some(Part::Token { .. }) = entry.part {
         return journal.remove(id).await;
     }
-    let linked = engine.connection.linked_to(&entry.origin).await?;
     let mut deleted = false;
     for made in find(&linked, &entry, search, patience).await? {
-        deleted |= remove(&linked, &made, patience).await? == Deletion::Deleted;
+        deleted |= remove(&linked, &made, permit, patience).await? == Deletion::Deleted;
     }
     journal.remove(id).await?;
     if deleted {
@@ -73,9 +78,9 @@ pub(super) async fn finish(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
+
+    use super::*;
 
     use crate::engine::testing::TestMount;
 
@@ -150,7 +155,7 @@ mod tests {
     async fn held_deletions_hold_the_reaper() {
         let mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
         mount.issue("reader").await;
-        let hold = json!({ "hold_deletions": true });
+        let hold = json!({ "hold": true });
         mount.write("config", hold).await.expect("held");
         mount.turn(HOUR * 9).await;
         mount.tick_for(2).await;

@@ -20,6 +20,7 @@ use crate::engine::listings::Search;
 use crate::engine::origin::BoundTo;
 use crate::engine::ownership;
 use crate::engine::roles::CredentialType;
+use crate::engine::unasked::{Held, Mandate, Permit, held};
 use crate::framework::RollbackCall;
 
 /// From when on "not found" counts. The create is sent within 85 s, Atlas's lists lag by up to two
@@ -28,12 +29,33 @@ const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// Lists are no snapshot: while others are deleted, an item may slip from one page to the one before.
 const VAIN_LOOKS: u32 = 2;
 
+/// The permit, or the error that says what holds the removal of an entry's credential.
+pub(super) fn permitted(
+    permit: Result<Permit, Held>,
+    id: &JournalId,
+) -> Result<Permit, EngineError> {
+    let what = || format!("the credential of journal entry {id}");
+    permit.map_err(|held| EngineError::Held { what: what(), held })
+}
+
+/// What this process began and did not complete is in nobody's hands whatever the clocks show. Of an
+/// older entry the clock alone tells that nobody works on it any more.
+async fn permit(engine: &Engine, id: &JournalId, mandate: Mandate) -> Result<Permit, EngineError> {
+    let permit = match held(engine).await? {
+        Some(by) if mandate == Mandate::Unasked => Err(Held::ByOperator(by)),
+        _ if engine.journal.index().is_left(id) => Ok(Permit::UNDO),
+        _ => mandate.permit(engine).await?,
+    };
+    permitted(permit, id)
+}
+
 /// Removes one half-made credential, or its entry where nothing was ever made. False: what was made
 /// may be there, but Atlas does not list it yet, or an access token is still to die by itself.
 pub(crate) async fn finish(
     engine: &Engine,
     id: &JournalId,
     search: Search,
+    mandate: Mandate,
     patience: Patience,
 ) -> Result<bool, EngineError> {
     let journal = &engine.journal;
@@ -50,10 +72,13 @@ pub(crate) async fn finish(
         journal.learn(id, &entry);
         return Ok(true);
     }
+    // Where the configuration is elsewhere, nothing is asked there on its account.
+    engine.connection.linked_to(&entry.origin).await?;
+    let permit = permit(engine, id, mandate).await?;
     if let Some(Part::Token { .. }) = entry.part {
-        return forget_token(engine, id, &entry).await;
+        return forget_token(engine, id, &entry, mandate).await;
     }
-    let deleted = match delete(engine, &entry, search, patience).await {
+    let deleted = match delete(engine, &entry, permit, search, patience).await {
         Err(EngineError::Undecidable {
             client_id,
             candidates,
@@ -77,7 +102,7 @@ pub(crate) async fn finish(
         tracing::info!(journal_id = %id, role = entry.role, "{removed}");
         return Ok(true);
     }
-    looked_in_vain(engine, id, &entry).await
+    looked_in_vain(engine, id, &entry, mandate).await
 }
 
 /// Only who holds its text could revoke it, and nobody does: it counts until it is dead by itself.
@@ -85,8 +110,9 @@ async fn forget_token(
     engine: &Engine,
     id: &JournalId,
     entry: &JournalEntry,
+    mandate: Mandate,
 ) -> Result<bool, EngineError> {
-    let is_dead = engine.clock.now() >= entry.dies_by;
+    let is_dead = engine.clock.now() >= entry.dies_by && mandate.permit(engine).await?.is_ok();
     if is_dead {
         engine.journal.remove(id).await?;
     } else {
@@ -100,11 +126,16 @@ async fn looked_in_vain(
     engine: &Engine,
     id: &JournalId,
     entry: &JournalEntry,
+    mandate: Mandate,
 ) -> Result<bool, EngineError> {
     let journal = &engine.journal;
     let is_old = engine.clock.now() - entry.issued_at > LISTED_WITHIN;
     let looks = journal.index().looked_in_vain(id);
-    let was_never_made = is_old && looks >= VAIN_LOOKS;
+    let mut was_never_made = is_old && looks >= VAIN_LOOKS;
+    if was_never_made {
+        // Its age is told by the clock.
+        was_never_made = mandate.permit(engine).await?.is_ok();
+    }
     if was_never_made {
         journal.remove(id).await?;
         journal.tally().never_made += 1;
@@ -121,6 +152,7 @@ async fn looked_in_vain(
 async fn delete(
     engine: &Engine,
     entry: &JournalEntry,
+    permit: Permit,
     search: Search,
     patience: Patience,
 ) -> Result<bool, EngineError> {
@@ -130,7 +162,7 @@ async fn delete(
     }
     let mut deleted = false;
     for made in find(&linked, entry, search, patience).await? {
-        deleted |= remove(&linked, &made, patience).await? == Deletion::Deleted;
+        deleted |= remove(&linked, &made, permit, patience).await? == Deletion::Deleted;
     }
     Ok(deleted)
 }
@@ -152,7 +184,7 @@ struct GoEntry {
 }
 
 /// Takes an entry that the Go engine left in its write-ahead log over into the journal, from where it
-/// is rolled back like any other: with pauses, shown in `status`, and held when deletions are.
+/// is rolled back like any other: with pauses, shown in `status`, and held when the unasked is.
 ///
 /// The Go engine removed such an entry before it answered, so that no lease belongs to it.
 pub(crate) async fn take_over_go_entry(
@@ -397,14 +429,14 @@ mod tests {
     async fn held_deletions_wait_for_the_operator() {
         let mut mount = TestMount::with_role(json!({})).await;
         mount
-            .write("config", json!({ "hold_deletions": true }))
+            .write("config", json!({ "hold": true }))
             .await
             .expect("held");
         crash_after(&mut mount, 2).await;
         mount.tick_for(20).await;
         assert_eq!(mount.atlas.credentials().await.len(), 1);
         let read = TestMount::data(mount.read("config").await);
-        assert_eq!(read["hold_deletions"], true);
+        assert_eq!(read["hold"], true);
         let (_, lease) = mount.issue("reader").await;
         mount
             .revoke(&lease)
@@ -412,11 +444,11 @@ mod tests {
             .expect("revocations are not held");
         assert_eq!(mount.atlas.credentials().await.len(), 1);
         mount
-            .write("config", json!({ "hold_deletions": false }))
+            .write("config", json!({ "hold": false }))
             .await
             .expect("let go");
         let read = TestMount::data(mount.read("config").await);
-        assert!(!read.contains_key("hold_deletions"));
+        assert!(!read.contains_key("hold"));
         mount.tick_for(1).await;
         assert_eq!(mount.atlas.credentials().await, NOTHING);
     }

@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt as _, stream};
@@ -42,8 +43,8 @@ pub(crate) struct Journal {
     /// Held by the tick at work, so that a slow one is not joined by the next.
     pub(super) sweeping: tokio::sync::Mutex<()>,
     mark: OnceCell<Mark>,
-    /// When this instance was made.
-    pub(super) since: DateTime<Utc>,
+    /// When this instance was made, by monotonic time.
+    pub(super) since: Duration,
     tally: Mutex<Tally>,
 }
 
@@ -66,7 +67,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Journal {
     /// The journal in `storage`; reads nothing yet.
-    pub(crate) fn new(storage: Arc<dyn Storage>, now: DateTime<Utc>) -> Self {
+    pub(crate) fn new(storage: Arc<dyn Storage>, monotonic: Duration) -> Self {
         Self {
             storage,
             index: Arc::default(),
@@ -74,7 +75,7 @@ impl Journal {
             changing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             sweeping: tokio::sync::Mutex::default(),
             mark: OnceCell::new(),
-            since: now,
+            since: monotonic,
             tally: Mutex::default(),
         }
     }

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use super::entry::{JournalId, Stage};
 use super::{reaper, rollback};
 use crate::atlas::{Patience, Priority};
+use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
-use crate::engine::{Engine, config};
+use crate::engine::unasked::{Mandate, held};
 use crate::vault::failure::chain;
 
 /// The most entries of one sweep, one after the other: no more than one request of a sweep is ever in
@@ -58,6 +59,7 @@ impl Sweep {
         engine: &Engine,
         id: &JournalId,
         search: Search,
+        mandate: Mandate,
         patience: Patience,
     ) -> Result<(), EngineError> {
         // A request that adds a secret to the account settles such entries itself, and what it adds
@@ -75,10 +77,10 @@ impl Sweep {
             }
         };
         match self {
-            Self::RollBack => rollback::finish(engine, id, search, patience)
+            Self::RollBack => rollback::finish(engine, id, search, mandate, patience)
                 .await
                 .map(drop),
-            Self::Reap => reaper::finish(engine, id, search, patience).await,
+            Self::Reap => reaper::finish(engine, id, search, mandate, patience).await,
         }
     }
 }
@@ -90,21 +92,33 @@ pub(crate) async fn tick(engine: &Engine) -> Result<(), EngineError> {
         return Ok(());
     };
     engine.journal.fill().await?;
-    if config::deletions_held(engine).await? {
+    if held(engine).await?.is_some() {
         return Ok(());
     }
-    // While the mount is disabled its storage is about to go, and with it all that is known.
+    // While the mount is disabled its storage is about to go, and with it all that is known. Whoever
+    // disables it orders the end of all it holds, so no clock holds that.
     let urgent = engine.system.tainted().await?;
-    let half_made = engine.journal.index().half_made(engine.clock.now(), urgent);
-    let rolled_back = work_off(engine, Sweep::RollBack, half_made).await;
+    let mandate = if urgent {
+        Mandate::Ordered
+    } else {
+        Mandate::Unasked
+    };
+    let (now, monotonic) = (engine.clock.now(), engine.clock.monotonic());
+    let half_made = engine.journal.index().half_made(now, monotonic, urgent);
+    let rolled_back = work_off(engine, Sweep::RollBack, half_made, mandate).await;
     let outlived = reaper::due(engine, urgent);
-    let reaped = work_off(engine, Sweep::Reap, outlived).await;
+    let reaped = work_off(engine, Sweep::Reap, outlived, mandate).await;
     engine.connection.forget_lists();
     tell_overdue(engine);
     rolled_back.and(reaped)
 }
 
-async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<(), EngineError> {
+async fn work_off(
+    engine: &Engine,
+    sweep: Sweep,
+    due: Vec<JournalId>,
+    mandate: Mandate,
+) -> Result<(), EngineError> {
     let end = Instant::now() + sweep.budget();
     // After all that is due was given up: one list of an organization serves all of its entries.
     let search = Search::of_tick();
@@ -119,14 +133,19 @@ async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<
             // What nobody may hold any more ends on time however many credentials are issued.
             priority: Priority::Revoke,
         };
-        let outcome = sweep.finish(engine, id, search, patience).await;
+        let outcome = sweep.finish(engine, id, search, mandate, patience).await;
         let now = engine.clock.now();
         if engine.rate_waits.note(sweep.name(), &outcome, now) {
             break;
         }
-        let Err(error) = outcome else {
-            failures_in_a_row = 0;
-            continue;
+        let error = match outcome {
+            Ok(()) => {
+                failures_in_a_row = 0;
+                continue;
+            }
+            // No failure: its turn comes when nothing holds it.
+            Err(EngineError::Held { .. }) => continue,
+            Err(error) => error,
         };
         // What belongs to another origin is no outage of this one, and asks nobody anything.
         if !matches!(error, EngineError::OtherOrigin { .. }) {
@@ -137,7 +156,7 @@ async fn work_off(engine: &Engine, sweep: Sweep, due: Vec<JournalId>) -> Result<
         }
         note(engine, sweep, id, &error);
         match Extent::of(&error) {
-            Extent::Entry => engine.journal.index().failed(id, engine.clock.now()),
+            Extent::Entry => engine.journal.index().failed(id, engine.clock.monotonic()),
             Extent::Mount => break,
             Extent::Host => return Err(error),
         }

@@ -15,8 +15,9 @@ use crate::atlas::{Patience, Priority};
 use crate::engine::connection::Linked;
 use crate::engine::creds::remove;
 use crate::engine::error::EngineError;
+use crate::engine::unasked::{Permit, held};
 use crate::engine::waiters::Crowd;
-use crate::engine::{Engine, OPERATION_PREFIX, config};
+use crate::engine::{Engine, OPERATION_PREFIX};
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::failure::chain;
 use crate::vault::{Operation, Response};
@@ -79,11 +80,10 @@ fn answer() -> Vec<Field> {
 async fn tidy(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let dry_run = call.fields.boolean("dry_run").unwrap_or(true);
     let min_age = call.fields.duration("min_age").unwrap_or(MIN_AGE);
-    if !dry_run && config::deletions_held(&engine).await? {
-        return Err(EngineError::BadInput(
-            "dry_run: hold_deletions is on in config; switch it off, or give dry_run=true"
-                .to_owned(),
-        ));
+    if !dry_run && let Some(by) = held(&engine).await? {
+        return Err(EngineError::BadInput(format!(
+            "dry_run: {by}, or give dry_run=true"
+        )));
     }
     let _waiter = engine.waiters.enter(Crowd::Operators, [])?;
     let now = engine.clock.now();
@@ -121,7 +121,7 @@ async fn remove_strays(engine: &Engine, linked: &Linked, patience: Patience, rep
             report.left = report.strays.len() - number;
             break;
         }
-        match remove(linked, &stray.made, patience).await {
+        match remove(linked, &stray.made, Permit::ORDERED, patience).await {
             Ok(_) => {
                 report.removed += 1;
                 tracing::info!(description = stray.description, "a stray was removed");
@@ -307,7 +307,7 @@ mod tests {
     #[tokio::test]
     async fn held_deletions_let_tidy_only_look() {
         let mount = TestMount::with_role(json!({})).await;
-        let hold = json!({ "hold_deletions": true });
+        let hold = json!({ "hold": true });
         mount.write("config", hold).await.expect("held");
         let refused = mount.write("tidy", json!({ "dry_run": false })).await;
         assert!(

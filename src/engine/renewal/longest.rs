@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, timeout_at};
 
 use crate::atlas::{Atlas, Hours, OrgId, Origin, Patience};
 
 /// Atlas allows five such reads a minute, for all who ask.
-const REMEMBERED_FOR: TimeDelta = TimeDelta::hours(1);
+const REMEMBERED_FOR: Duration = Duration::from_hours(1);
 /// Where Atlas does not tell, it is asked again after this.
-const ASKED_AGAIN_AFTER: TimeDelta = TimeDelta::minutes(1);
+const ASKED_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// The answer is good to have, and nothing waits for it longer than this.
 const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_REMEMBERED: usize = 100;
@@ -28,17 +27,18 @@ pub(crate) struct LongestSecrets {
 #[derive(Clone, Copy)]
 struct Answer {
     longest: Hours,
-    good_until: DateTime<Utc>,
+    /// Monotonic.
+    good_until: Duration,
 }
 
 impl LongestSecrets {
-    /// The longest lifetime; where Atlas does not tell this credential, or not soon, what it told
+    /// The longest lifetime, at this monotonic time; where Atlas does not tell this credential, or not soon, what it told
     /// last, or else that of all organizations.
     pub(crate) async fn of(
         &self,
         atlas: &Atlas,
         org: &OrgId,
-        now: DateTime<Utc>,
+        now: Duration,
         patience: Patience,
     ) -> Hours {
         if let Some(answer) = self
@@ -60,13 +60,7 @@ impl LongestSecrets {
         }
     }
 
-    async fn ask(
-        &self,
-        atlas: &Atlas,
-        org: &OrgId,
-        now: DateTime<Utc>,
-        patience: Patience,
-    ) -> Hours {
+    async fn ask(&self, atlas: &Atlas, org: &OrgId, now: Duration, patience: Patience) -> Hours {
         let asked = atlas.organization_settings(org, patience).await;
         let (longest, good_for) = match asked {
             Ok(settings) => (settings.longest_secret, REMEMBERED_FOR),
@@ -130,9 +124,7 @@ mod tests {
         let _asking = longest.asking.lock().await;
         let begun = Instant::now();
         let patience = Patience::within(Duration::from_mins(1), Priority::Background);
-        let hours = longest
-            .of(&atlas, &org, DateTime::UNIX_EPOCH, patience)
-            .await;
+        let hours = longest.of(&atlas, &org, Duration::ZERO, patience).await;
         assert_eq!(hours, Hours::LONGEST_SECRET);
         assert!(begun.elapsed() < Duration::from_secs(6));
     }

@@ -10,6 +10,7 @@ use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::stored::plain_text;
+use crate::engine::unasked::{self, Mandate, Permit};
 
 /// A secret that was asked for was made this soon, by Atlas's clock or ours.
 const MADE_WITHIN: TimeDelta = TimeDelta::minutes(5);
@@ -129,4 +130,13 @@ pub(crate) struct Tools<'a> {
     pub(crate) patience: Patience,
     /// The lifetime of a new secret.
     pub(crate) lifetime: Hours,
+    /// Whether somebody ordered the deletions that it comes to.
+    pub(crate) mandate: Mandate,
+}
+
+impl Tools<'_> {
+    /// The permit for a deletion, or why there is none.
+    pub(super) async fn permit(&self) -> Result<Result<Permit, unasked::Held>, EngineError> {
+        self.mandate.permit(self.engine).await
+    }
 }

@@ -9,6 +9,7 @@ use super::slots::{look, remove, written_first};
 use super::standing::{is_current, is_in_use, kept_may_go, may_be_current};
 use crate::atlas::SecretState;
 use crate::engine::error::EngineError;
+use crate::engine::unasked::Permit;
 
 /// A secret that is still in use is looked at again after a quarter of the overlap, within this.
 const LOOK_AGAIN: std::ops::RangeInclusive<Duration> =
@@ -25,7 +26,10 @@ pub(crate) async fn retire(record: &mut dyn Record, tools: &Tools<'_>) -> Result
     if !record.renewal().retiring.iter().any(is_due) {
         return Ok(());
     }
-    let outcome = retire_due(record, tools, now).await;
+    let Ok(permit) = tools.permit().await? else {
+        return Ok(());
+    };
+    let outcome = retire_due(record, tools, permit, now).await;
     if outcome
         .as_ref()
         .is_err_and(|error| !error.is_rate_limited())
@@ -45,6 +49,7 @@ pub(crate) async fn retire(record: &mut dyn Record, tools: &Tools<'_>) -> Result
 async fn retire_due(
     record: &mut dyn Record,
     tools: &Tools<'_>,
+    permit: Permit,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     let (secrets, _) = look(record, tools).await?;
@@ -63,7 +68,7 @@ async fn retire_due(
                 continue;
             }
             // That it is not listed once does not prove it gone; the delete finds out.
-            Some(_) | None => remove(record, tools, &each.id).await?,
+            Some(_) | None => remove(record, tools, permit, &each.id).await?,
         }
         let retiring = &mut record.renewal_mut().retiring;
         retiring.retain(|kept| kept.id != each.id);
@@ -105,14 +110,17 @@ pub(crate) async fn discard_pending(
     let Some(pending) = record.renewal().pending.clone() else {
         return Ok(());
     };
+    let Ok(permit) = tools.permit().await? else {
+        return Ok(());
+    };
     if let Some(id) = pending.made.as_ref().and_then(|held| held.id.as_ref()) {
-        written_first(record, tools, id).await?;
+        written_first(record, tools, permit, id).await?;
     } else {
         let (secrets, _) = look(record, tools).await?;
         let mut lost = secrets;
         lost.retain(|state| !may_be_current(record, state) && pending.has_lost(state));
         for state in &lost {
-            written_first(record, tools, &state.id).await?;
+            written_first(record, tools, permit, &state.id).await?;
         }
         let age = tools.engine.clock.now() - pending.last_asked();
         if lost.is_empty() && age <= LISTED_WITHIN {

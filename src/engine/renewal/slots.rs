@@ -7,6 +7,7 @@ use super::record::{Record, Retiring, Tools};
 use super::standing::{Standing, is_in_use, may_make_room, standing};
 use crate::atlas::{AtlasError, ClientId, Level, SecretId, SecretState};
 use crate::engine::error::EngineError;
+use crate::engine::unasked::Permit;
 
 /// How many secrets an account can hold, expired ones included. Source: Atlas documentation,
 /// "Service Accounts Overview".
@@ -65,10 +66,13 @@ pub(super) async fn make_room(
     let mut left = Vec::new();
     for state in secrets {
         match standing(record, &state, now) {
+            // Held, it keeps its place for now: that it has expired is told by a clock.
             Standing::Useless => {
-                written_first(record, tools, &state.id).await?;
-                forget(record, &state.id);
-                continue;
+                if let Ok(permit) = tools.permit().await? {
+                    written_first(record, tools, permit, &state.id).await?;
+                    forget(record, &state.id);
+                    continue;
+                }
             }
             Standing::Stray if record.current().is_none() => adopt(record, &state, now),
             Standing::Ours | Standing::Retiring | Standing::Stray => {}
@@ -102,6 +106,14 @@ async fn free_a_slot(
 ) -> Result<(), EngineError> {
     let now = tools.engine.clock.now();
     while left.len() >= SLOTS {
+        let permit = match tools.permit().await? {
+            Ok(permit) => permit,
+            Err(held) => {
+                record.store().await?;
+                let what = format!("service account {}", record.client_id());
+                return Err(EngineError::Held { what, held });
+            }
+        };
         let Some(state) = in_the_way(record, left, now) else {
             // Nothing is known to be in the way: Atlas says itself whether there is room.
             return Ok(());
@@ -117,7 +129,7 @@ async fn free_a_slot(
                 "a secret that was not made here is removed to make room for a new one"
             );
         }
-        written_first(record, tools, &state.id).await?;
+        written_first(record, tools, permit, &state.id).await?;
         forget(record, &state.id);
         left.retain(|each| each.id != state.id);
     }
@@ -145,16 +157,18 @@ fn in_the_way(
 pub(super) async fn written_first(
     record: &dyn Record,
     tools: &Tools<'_>,
+    permit: Permit,
     id: &SecretId,
 ) -> Result<(), EngineError> {
     record.store().await?;
-    remove(record, tools, id).await
+    remove(record, tools, permit, id).await
 }
 
 /// Deletes a secret of the account; one that is gone already is fine.
 pub(super) async fn remove(
     record: &dyn Record,
     tools: &Tools<'_>,
+    _: Permit,
     id: &SecretId,
 ) -> Result<(), EngineError> {
     let deletion = tools

@@ -8,6 +8,7 @@ use super::record::{Held, Pending, Record, Retiring, Tools};
 use super::slots::{look, make_room, remove, told, written_first};
 use crate::atlas::{AtlasError, CreatedSecret};
 use crate::engine::error::EngineError;
+use crate::engine::unasked::Permit;
 
 /// Atlas brings the end of a secret forward to this once there is a newer one.
 /// Source: Atlas documentation, "Rotate Service Account Secrets".
@@ -92,7 +93,7 @@ async fn keep(
     let Err(error) = record.store().await else {
         return Ok(());
     };
-    if remove(record, tools, &id).await.is_ok() {
+    if remove(record, tools, Permit::UNDO, &id).await.is_ok() {
         record.renewal_mut().pending = None;
     }
     Err(error)
@@ -145,8 +146,13 @@ async fn not_proved(
     if since.is_none_or(|since| now - since < GIVE_UP_AFTER) {
         return RenewalError::NotProved(error).into();
     }
+    let permit = match tools.permit().await {
+        Ok(Ok(permit)) => permit,
+        Ok(Err(_)) => return RenewalError::NotProved(error).into(),
+        Err(failure) => return failure,
+    };
     if let Some(id) = &made.id
-        && let Err(failure) = written_first(record, tools, id).await
+        && let Err(failure) = written_first(record, tools, permit, id).await
     {
         return failure;
     }

@@ -66,7 +66,7 @@ impl Outlook {
         }
         let why = match self.overdue(now) {
             _ if self.held => {
-                " (hold_deletions in this mount's config holds rotations as well)".to_owned()
+                " (a hold of this mount holds rotations as well, see hold in status)".to_owned()
             }
             Some(since) => {
                 format!(
@@ -140,7 +140,7 @@ mod tests {
         let (now, hour) = (DateTime::UNIX_EPOCH, TimeDelta::hours(1));
         let held = outlook(hour * 8, Some(hour), false).with_held(true);
         let told = held.warning("the secret", "mend it", now).expect("told");
-        assert!(told.contains("hold_deletions"), "{told}");
+        assert!(told.contains("hold in status"), "{told}");
         let late = outlook(hour * 8, Some(-hour), false);
         let told = late.warning("the secret", "mend it", now).expect("told");
         assert!(

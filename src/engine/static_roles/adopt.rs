@@ -12,6 +12,7 @@ use crate::base::Sensitive;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
 use crate::engine::renewal::{Held, Record as _, Renewal, RenewalError, account_error, prove};
+use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
 
@@ -61,7 +62,9 @@ pub(super) async fn adopt(
     record.plan_next(now);
     if input.skip_initial_rotation {
         record.store().await?;
-    } else if let Err(error) = work::renew_by_manager(&mut record, patience, false).await {
+    } else if let Err(error) =
+        work::renew_by_manager(&mut record, Mandate::Ordered, patience, false).await
+    {
         return first_rotation_failed(record, error).await;
     }
     record.note();
@@ -69,7 +72,7 @@ pub(super) async fn adopt(
         // Beside the role it does not count, and goes with it.
         tracing::warn!(key = left, %error, "what an earlier static role left was not deleted");
     }
-    work::end_at_once(&mut record, patience).await;
+    work::end_at_once(&mut record, Mandate::Ordered, patience).await;
     record.note();
     Ok(super::summary::warnings(&engine, &record.entry, now).await)
 }
@@ -222,10 +225,9 @@ async fn ask(
         .service_account(level, &input.client_id, patience)
         .await
         .map_err(|error| explained("client_id: reading the service account", error))?;
-    let now = engine.clock.now();
     let longest = engine
         .longest_secrets
-        .of(&manager.atlas, &org, now, patience)
+        .of(&manager.atlas, &org, engine.clock.monotonic(), patience)
         .await;
     refuse_too_long(engine, &input.options, longest)?;
     Ok((org, account))
@@ -238,12 +240,11 @@ pub(super) async fn check_lifetime(
     patience: Patience,
 ) -> Result<(), EngineError> {
     let engine = &record.engine;
-    let now = engine.clock.now();
     let linked = engine.connection.linked_to(&record.entry.origin).await?;
     let org = &record.entry.organization_id;
     let longest = engine
         .longest_secrets
-        .of(&linked.atlas, org, now, patience)
+        .of(&linked.atlas, org, engine.clock.monotonic(), patience)
         .await;
     refuse_too_long(engine, options, longest)
 }

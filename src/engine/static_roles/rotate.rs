@@ -9,6 +9,7 @@ use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::refuse_too_soon;
+use crate::engine::unasked::Mandate;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::framework::Call;
 use crate::vault::Response;
@@ -42,7 +43,7 @@ pub(super) async fn rotate(
         deadline,
         priority: Priority::Rotate,
     };
-    let outcome = work::rotate(&mut record, patience, force).await;
+    let outcome = work::rotate(&mut record, Mandate::Ordered, patience, force).await;
     record.note();
     outcome?;
     let warnings = summary::warnings(&engine, &record.entry, now).await;

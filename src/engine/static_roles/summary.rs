@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::entry::{Mode, StaticRoleEntry};
 use crate::base::{Counted, Rfc3339};
 use crate::engine::Engine;
-use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
+use crate::engine::unasked::held;
 use crate::vault::Data;
 
 /// Roles that fail are listed up to this number; how many there are is told in any case.
@@ -109,8 +109,8 @@ pub(super) async fn warnings(
 /// Whether rotations are held, asked only where it matters. Readers get their secret whatever is
 /// wrong with the configuration.
 async fn is_held(engine: &Engine, entry: &StaticRoleEntry, now: DateTime<Utc>) -> bool {
-    let held = entry.outlook().with_held(true);
-    held.mark(now).is_some() && deletions_held(engine).await.unwrap_or(false)
+    let outlook = entry.outlook().with_held(true);
+    outlook.mark(now).is_some() && held(engine).await.is_ok_and(|by| by.is_some())
 }
 
 /// How the mount's static roles are doing, for its status.
@@ -127,7 +127,7 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
             "next_try": Rfc3339(trouble.next_try),
         }))
     });
-    let held = deletions_held(engine).await?;
+    let held = held(engine).await?.is_some();
     let ending = roles
         .clone()
         .filter(|brief| brief.outlook.with_held(held).mark(now).is_some());

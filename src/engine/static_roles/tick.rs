@@ -12,9 +12,9 @@ use super::index::Brief;
 use super::work::work;
 use crate::atlas::ClientId;
 use crate::engine::Engine;
-use crate::engine::config::deletions_held;
 use crate::engine::error::EngineError;
 use crate::engine::schedule::log_marks;
+use crate::engine::unasked::held;
 
 /// Roles worked on at the same time. Atlas's limits, not ours, decide how fast it goes.
 const AT_ONCE: usize = 8;
@@ -26,7 +26,7 @@ const ROUND: Duration = Duration::from_secs(45);
 pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
-    let held = deletions_held(engine).await?;
+    let held = held(engine).await?.is_some();
     for (client_id, brief) in briefs.iter().filter(|(_, brief)| !brief.leaving) {
         let what = format!("the secret of static role {:?}", brief.name);
         let outlook = brief.outlook.with_held(held);

@@ -19,6 +19,7 @@ use crate::engine::renewal::{
     retire,
 };
 use crate::engine::schedule::Trouble;
+use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
 
@@ -90,15 +91,15 @@ async fn attend(
     let is_due = |each: &Retiring| each.look_at <= now;
     let mut outcome = Ok(());
     if record.entry.renewal.retiring.iter().any(is_due) {
-        outcome = end_replaced(record, patience).await;
+        outcome = end_replaced(record, Mandate::Unasked, patience).await;
     }
     if record.entry.rotation_is_due(now) {
-        rotate(record, patience, false).await?;
+        rotate(record, Mandate::Unasked, patience, false).await?;
     } else if look_at <= now {
         inspect(record, patience).await?;
         // Without its secret no reader gets on.
         if record.entry.rotation_is_due(now) {
-            rotate(record, patience, false).await?;
+            rotate(record, Mandate::Unasked, patience, false).await?;
         }
     }
     outcome
@@ -130,10 +131,11 @@ async fn pass_over_missed(record: &mut RoleRecord, now: DateTime<Utc>) -> Result
 /// Rotates now. A failure is noted with the role, for the next try and for people.
 pub(super) async fn rotate(
     record: &mut RoleRecord,
+    mandate: Mandate,
     patience: Patience,
     force: bool,
 ) -> Result<(), EngineError> {
-    if let Err(error) = renew_by_manager(record, patience, force).await {
+    if let Err(error) = renew_by_manager(record, mandate, patience, force).await {
         if matches!(error, EngineError::Storage(_)) {
             record.reload().await;
         }
@@ -142,21 +144,22 @@ pub(super) async fn rotate(
     }
     record.engine.rate_waits.forget(&record.work());
     tracing::info!(role = record.name, client_id = %record.entry.client_id, "rotated");
-    end_at_once(record, patience).await;
+    end_at_once(record, mandate, patience).await;
     Ok(())
 }
 
 /// Where there is no overlap, the old secret goes with the rotation. The new one is out by now: a
 /// failure is logged, and the tick tries again.
-pub(super) async fn end_at_once(record: &mut RoleRecord, patience: Patience) {
+pub(super) async fn end_at_once(record: &mut RoleRecord, mandate: Mandate, patience: Patience) {
     if record.entry.options.overlap.is_zero() && !record.entry.renewal.retiring.is_empty() {
-        let _ = end_replaced(record, patience).await;
+        let _ = end_replaced(record, mandate, patience).await;
     }
 }
 
 /// Rotates now; what to do about a failure is the caller's.
 pub(super) async fn renew_by_manager(
     record: &mut RoleRecord,
+    mandate: Mandate,
     patience: Patience,
     force: bool,
 ) -> Result<(), EngineError> {
@@ -164,7 +167,7 @@ pub(super) async fn renew_by_manager(
     refuse_own(&record.engine, &record.entry.client_id).await?;
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let tools = tools(record, &engine, &manager.atlas, patience).await;
+    let tools = tools(record, &engine, &manager.atlas, mandate, patience).await;
     let outcome = renew(record, &tools, force).await;
     manager.done(outcome).await
 }
@@ -172,11 +175,12 @@ pub(super) async fn renew_by_manager(
 /// Removes replaced secrets whose time has come.
 pub(super) async fn end_replaced(
     record: &mut RoleRecord,
+    mandate: Mandate,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let tools = tools(record, &engine, &manager.atlas, patience).await;
+    let tools = tools(record, &engine, &manager.atlas, mandate, patience).await;
     let outcome = retire(record, &tools).await;
     let outcome = manager.done(outcome).await;
     if let Err(error) = &outcome
@@ -192,7 +196,7 @@ pub(super) async fn end_replaced(
 async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), EngineError> {
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let tools = tools(record, &engine, &manager.atlas, patience).await;
+    let tools = tools(record, &engine, &manager.atlas, Mandate::Unasked, patience).await;
     let outcome = look(record, &tools).await;
     let outcome = match outcome {
         Ok((secrets, learnt)) => {
@@ -283,7 +287,7 @@ async fn look_again(
 
 /// Notes a failure with the role, for the next try and for people. Want of rate is none.
 async fn note_failure(record: &mut RoleRecord, error: &EngineError) {
-    if error.is_rate_limited() {
+    if error.is_mere_wait() {
         return;
     }
     let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
@@ -302,16 +306,21 @@ async fn tools<'a>(
     record: &RoleRecord,
     engine: &'a Engine,
     atlas: &'a Atlas,
+    mandate: Mandate,
     patience: Patience,
 ) -> Tools<'a> {
     let now = engine.clock.now();
     let org = &record.entry.organization_id;
-    let longest = engine.longest_secrets.of(atlas, org, now, patience).await;
+    let longest = engine
+        .longest_secrets
+        .of(atlas, org, engine.clock.monotonic(), patience)
+        .await;
     Tools {
         engine,
         atlas,
         patience,
         lifetime: record.entry.options.lifetime(now).min(longest),
+        mandate,
     }
 }
 
@@ -340,7 +349,7 @@ async fn leave(
 async fn finish(record: &mut RoleRecord, patience: Patience) -> Result<(), EngineError> {
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let tools = tools(record, &engine, &manager.atlas, patience).await;
+    let tools = tools(record, &engine, &manager.atlas, Mandate::Unasked, patience).await;
     let outcome = match discard_pending(record, &tools).await {
         Ok(()) => retire(record, &tools).await,
         Err(error) => Err(error),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::clock::PluginClock;
+use super::clock::{PluginClock, Turning};
 pub(crate) use super::on_disk::{Extras, raft_config, start_on_disk};
 use super::process::{Guarded, binaries, signal, wait_for};
 
@@ -189,22 +189,27 @@ pub(crate) fn place_plugin(folder: &std::path::Path) {
 impl Bao {
     /// A development server with our binary in its plugin folder under the name `mongodbatlas`.
     pub(crate) fn dev() -> Self {
-        Self::start_dev(false)
+        Self::start_dev(None)
     }
 
-    /// The same, with a clock of the plugin that can be turned.
+    /// The same, with a clock of the plugin that can be turned: time passes for it.
     pub(crate) fn dev_with_clock() -> Self {
-        Self::start_dev(true)
+        Self::start_dev(Some(Turning::Passes))
     }
 
-    fn start_dev(turnable: bool) -> Self {
+    /// The same, with a clock of the plugin that can be set wrong.
+    pub(crate) fn dev_with_wrong_clock() -> Self {
+        Self::start_dev(Some(Turning::IsSet))
+    }
+
+    fn start_dev(turning: Option<Turning>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let plugin_folder = folder.path().join("plugins");
         place_plugin(&plugin_folder);
         let log = folder.path().join("bao.log");
         let port = free_port();
         let address = format!("http://127.0.0.1:{port}");
-        let clock = turnable.then(|| PluginClock::new(folder.path()));
+        let clock = turning.map(|turning| PluginClock::new(folder.path(), turning));
         let process = Guarded::start(
             &command(),
             &[

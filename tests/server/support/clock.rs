@@ -1,14 +1,25 @@
 //! A clock of the plugin's process that a test can turn, by the library `libfaketime`.
 //!
 //! The server is written in Go and asks the kernel itself, so that only the plugin, which it starts
-//! with its own variables, sees another time.
+//! with its own variables, sees another time. Either time passes for the plugin, and its monotonic
+//! clock goes with the one on the wall; or somebody sets its clock, and no time passes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// Shifts the plugin's wall clock; the monotonic one, by which it waits, runs as ever.
+/// What turning a clock means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turning {
+    /// Time passes: the monotonic clock turns too.
+    Passes,
+    /// The wall clock is set; the monotonic one runs as ever.
+    IsSet,
+}
+
+/// Shifts the plugin's clocks.
 pub(crate) struct PluginClock {
+    turning: Turning,
     file: PathBuf,
     /// Seconds ahead of the machine's clock, or behind it.
     offset: Mutex<i64>,
@@ -35,8 +46,9 @@ fn library() -> PathBuf {
 }
 
 impl PluginClock {
-    pub(crate) fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path, turning: Turning) -> Self {
         let clock = Self {
+            turning,
             file: folder.join("clock"),
             offset: Mutex::default(),
         };
@@ -51,7 +63,14 @@ impl PluginClock {
             ("LD_PRELOAD", text(&library())),
             ("FAKETIME_TIMESTAMP_FILE", text(&self.file)),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+            (
+                "FAKETIME_DONT_FAKE_MONOTONIC",
+                match self.turning {
+                    Turning::Passes => "0",
+                    Turning::IsSet => "1",
+                }
+                .to_owned(),
+            ),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Client;
 use super::bao::{place_plugin, raft_config, register, start_on_disk};
-use super::clock::PluginClock;
+use super::clock::{PluginClock, Turning};
 use super::process::{Guarded, signal, wait_for};
 
 /// An election may take half a minute, with the slowness below.
@@ -134,7 +134,7 @@ impl Cluster {
         let folder = tempfile::tempdir().expect("a folder");
         let plugins = folder.path().join("plugins");
         place_plugin(&plugins);
-        let clock = PluginClock::new(folder.path());
+        let clock = PluginClock::new(folder.path(), Turning::Passes);
         let start = |number| Node::start(folder.path(), &plugins, &clock, &format!("n{number}"));
         let first = start(0);
         let body = json!({ "secret_shares": 1, "secret_threshold": 1 });

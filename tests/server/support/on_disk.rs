@@ -1,11 +1,12 @@
 //! A server with raft storage: it can be killed, restarted and configured anew.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::bao::{Answer, Bao, command, free_port, place_plugin, register};
-use super::clock::PluginClock;
+use super::clock::{PluginClock, Turning};
 use super::process::{Guarded, wait_for};
 
 /// What a server on disk is started with beside the usual.
@@ -68,7 +69,9 @@ impl Bao {
             std::fs::write(&file, config).expect("the configuration");
         }
         let log = folder.path().join("bao.log");
-        let clock = extras.turnable.then(|| PluginClock::new(folder.path()));
+        let clock = extras
+            .turnable
+            .then(|| PluginClock::new(folder.path(), Turning::Passes));
         let mut variables = extras.variables;
         variables.extend(clock.iter().flat_map(PluginClock::variables));
         let process = start_on_disk(&file, &variables, &log);
@@ -122,6 +125,12 @@ impl Bao {
         panic!("the server did not become active:\n{}", self.log_text());
     }
 
+    /// Gives the unseal key, whatever comes of it.
+    pub(crate) async fn try_unseal(&self) {
+        let key = json!({ "key": self.unseal_key });
+        self.client().call("PUT", "sys/unseal", Some(key)).await;
+    }
+
     /// Ends the server as the kernel would, and starts it anew on the same storage.
     pub(crate) async fn crash_and_restart(&mut self) {
         self.process.signal("KILL");
@@ -146,6 +155,40 @@ impl Bao {
         self.process = start_on_disk(&file, &self.variables, &self.log);
         self.wait_until_it_listens();
         self.unseal().await;
+    }
+
+    /// Ends the server in an orderly way, and starts another one from a copy of its storage, as a
+    /// restore from a snapshot does, with these variables in its environment. It has to be unsealed.
+    pub(crate) fn end_and_copy(&mut self, variables: &[(&str, &str)]) -> Self {
+        self.process.signal("TERM");
+        self.process.wait();
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = self.config_file.as_deref().and_then(Path::parent);
+        copy_folder(
+            &own.expect("a server on disk").join("data"),
+            &folder.path().join("data"),
+        );
+        let (config, address) = raft_config(folder.path(), &self.plugin_folder, "one", 1);
+        let file = folder.path().join("bao.hcl");
+        std::fs::write(&file, config).expect("the configuration");
+        let log = folder.path().join("bao.log");
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables: Vec<_> = variables.iter().map(owned).collect();
+        let process = start_on_disk(&file, &variables, &log);
+        let copy = Self {
+            address,
+            root_token: self.root_token.clone(),
+            log,
+            plugin_folder: self.plugin_folder.clone(),
+            clock: None,
+            unseal_key: self.unseal_key.clone(),
+            config_file: Some(file),
+            variables,
+            _folder: folder,
+            process,
+        };
+        copy.wait_until_it_listens();
+        copy
     }
 
     /// The folder whose files are the server's configuration.
@@ -174,8 +217,7 @@ impl Bao {
         let file = self.config_file.clone().expect("a server on disk");
         self.process = start_on_disk(&file, &self.variables, &self.log);
         self.wait_until_it_listens();
-        let key = json!({ "key": self.unseal_key });
-        self.client().call("PUT", "sys/unseal", Some(key)).await;
+        self.try_unseal().await;
         for _ in 0..100 {
             if self.client().read("sys/health").await.status == 200 {
                 return;
@@ -195,6 +237,19 @@ impl Bao {
         let client = self.client();
         let reloaded = client.write("sys/plugins/reload/backend", body).await;
         assert!(reloaded.ok(), "{reloaded:?}");
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a file is copied");
+        }
     }
 }
 

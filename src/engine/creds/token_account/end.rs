@@ -10,6 +10,7 @@ use crate::engine::error::EngineError;
 use crate::engine::journal::Made;
 use crate::engine::roles::RoleName;
 use crate::engine::turns::Turn;
+use crate::engine::unasked::Permit;
 use crate::engine::{Engine, keys};
 use crate::vault::failure::chain;
 
@@ -20,11 +21,12 @@ const AT_ONCE: usize = 8;
 pub(super) async fn remove_account(
     engine: &Engine,
     account: &KeptAccount,
+    permit: Permit,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let linked = engine.connection.linked_to(&account.origin).await?;
     let (org, id) = (account.organization_id.clone(), account.client_id.clone());
-    remove(&linked, &Made::ServiceAccount(org, id), patience).await?;
+    remove(&linked, &Made::ServiceAccount(org, id), permit, patience).await?;
     engine.journal.remove(&account.journal_id).await
 }
 
@@ -65,7 +67,7 @@ pub(super) async fn retire_if_left(
 }
 
 /// Deletes all accounts of a role, live tokens or not. The mount is being disabled: what is still
-/// there when its storage goes is lost sight of.
+/// there when its storage goes is lost sight of. Whoever disables it has ordered that, so it is not held.
 pub(in crate::engine::creds) async fn dissolve(
     engine: &Engine,
     name: &RoleName,
@@ -76,7 +78,7 @@ pub(in crate::engine::creds) async fn dissolve(
     accounts.retire(engine.clock.now());
     let (mut place, mut elsewhere) = (0, None);
     while let Some(retired) = accounts.retired.get(place) {
-        match remove_account(engine, &retired.account, patience).await {
+        match remove_account(engine, &retired.account, Permit::ORDERED, patience).await {
             // It does not keep those that can be removed.
             Err(error @ EngineError::OtherOrigin { .. }) => {
                 place += 1;

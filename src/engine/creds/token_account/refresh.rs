@@ -9,10 +9,10 @@ use crate::atlas::{
     SecretState, ServiceAccount,
 };
 use crate::engine::Engine;
-use crate::engine::config::deletions_held;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::roles::RoleName;
+use crate::engine::unasked::Permit;
 
 /// How long a secret lives that never leaves the server: short, and no shorter than the week to which
 /// Atlas cuts it when the next one is made.
@@ -25,7 +25,9 @@ pub(super) async fn lifetime(
     org: &OrgId,
     patience: Patience,
 ) -> Hours {
-    let settings = linked.settings_of(org, engine.clock.now(), patience).await;
+    let settings = linked
+        .settings_of(org, engine.clock.monotonic(), patience)
+        .await;
     let longest = settings.inspect_err(|error| {
         tracing::debug!(%error, "the organization's longest secret is not known");
     });
@@ -109,15 +111,10 @@ pub(super) async fn renew_secret(
     let now = engine.clock.now();
     forget_gone(&atlas, &mut account, &seen, now, patience).await?;
     let is_ours = |secret: &SecretState| account.secrets.iter().any(|kept| kept.id == secret.id);
-    if !seen.secrets.iter().all(is_ours) && deletions_held(engine).await? {
-        return Err(EngineError::DeletionsHeld(format!(
-            "service account {}, which is kept for role {name}",
-            account.client_id
-        )));
-    }
     for secret in &seen.secrets {
         if !is_ours(secret) {
-            delete(&atlas, &account, &secret.id, patience).await?;
+            let permit = unasked(engine, &account).await?;
+            delete(&atlas, &account, &secret.id, permit, patience).await?;
         }
     }
     make_room(engine, &atlas, &mut account, patience).await?;
@@ -139,7 +136,7 @@ pub(super) async fn renew_secret(
     accounts.current = Some(account.clone());
     if let Err(error) = accounts.save(engine, name).await {
         // Nobody will ever know its value; where this fails, the next look finds it.
-        let _ = delete(&linked.atlas, &account, &id, patience).await;
+        let _ = delete(&linked.atlas, &account, &id, Permit::UNDO, patience).await;
         return Err(error);
     }
     Ok(Some(account))
@@ -167,7 +164,17 @@ async fn make_room(
             ),
         });
     }
-    delete(atlas, account, &oldest.id, patience).await
+    let permit = unasked(engine, account).await?;
+    delete(atlas, account, &oldest.id, permit, patience).await
+}
+
+/// The permit for a deletion that comes before another secret can be made.
+async fn unasked(engine: &Engine, account: &KeptAccount) -> Result<Permit, EngineError> {
+    let permit = engine.may_delete_unasked().await?;
+    permit.map_err(|held| EngineError::Held {
+        what: format!("service account {}", account.client_id),
+        held,
+    })
 }
 
 /// Deletes one secret of a kept account.
@@ -175,6 +182,7 @@ pub(super) async fn delete(
     atlas: &Atlas,
     account: &KeptAccount,
     secret: &SecretId,
+    _: Permit,
     patience: Patience,
 ) -> Result<(), EngineError> {
     atlas

@@ -12,7 +12,8 @@ use crate::atlas::{Patience, Priority};
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
 use crate::engine::roles::{CredentialType, Grant, RoleName};
-use crate::engine::{Engine, config, keys};
+use crate::engine::unasked::held;
+use crate::engine::{Engine, keys};
 
 /// A request that began before an account or secret was taken out of use may still mint with it; none
 /// lasts longer than this.
@@ -25,13 +26,13 @@ const TURN_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Tends the accounts of every role. One failure does not keep the others from their turn.
 ///
-/// Held deletions hold this as well: after a restore, what is stored of an account may be untrue.
+/// A hold holds this as well: after a restore, what is stored of an account may be untrue.
 /// Not so where the mount is being disabled, which an operator orders.
 pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
     if engine.system.tainted().await? {
         return dissolve_all(engine, Patience::within(TICK_PATIENCE, Priority::Revoke)).await;
     }
-    if config::deletions_held(engine).await? {
+    if held(engine).await?.is_some() {
         return Ok(());
     }
     let making = Patience::within(TICK_PATIENCE, Priority::Rotate);
@@ -131,7 +132,10 @@ async fn drop_old_secrets(
         return Ok(());
     };
     let linked = engine.connection.linked_to(&current.origin).await?;
-    delete(&linked.atlas, current, &id, patience).await?;
+    let Ok(permit) = engine.may_delete_unasked().await? else {
+        return Ok(());
+    };
+    delete(&linked.atlas, current, &id, permit, patience).await?;
     current.secrets.retain(|secret| secret.id != id);
     accounts.save(engine, name).await
 }
@@ -153,7 +157,12 @@ async fn drop_retired(
             place += 1;
             continue;
         }
-        remove_account(engine, &retired.account, patience).await?;
+        let origin = &retired.account.origin;
+        engine.connection.linked_to(origin).await?;
+        let Ok(permit) = engine.may_delete_unasked().await? else {
+            return Ok(());
+        };
+        remove_account(engine, &retired.account, permit, patience).await?;
         accounts.retired.remove(place);
         accounts.save(engine, name).await?;
     }

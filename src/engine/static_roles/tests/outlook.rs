@@ -25,7 +25,7 @@ async fn an_overdue_rotation_is_warned_of_before_the_end() {
 #[tokio::test]
 async fn held_rotations_are_warned_of() {
     let app = Rotated::every_day().await;
-    let hold = |hold: bool| app.mount.write("config", json!({"hold_deletions": hold}));
+    let hold = |hold: bool| app.mount.write("config", json!({"hold": hold}));
     let told = refusal(hold(true).await).expect("written");
     assert!(
         told.iter().any(|told| told.contains("rotation")),
@@ -34,7 +34,7 @@ async fn held_rotations_are_warned_of() {
     for path in ["static-creds/app", "static-roles/app"] {
         let warnings = app.warnings(path).await;
         assert!(
-            warnings.iter().any(|told| told.contains("hold_deletions")),
+            warnings.iter().any(|told| told.contains("hold ")),
             "{path}: {warnings:?}"
         );
     }
