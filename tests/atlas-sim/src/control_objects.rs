@@ -318,6 +318,9 @@ pub(crate) struct NewSecret {
     client_id: String,
     #[serde(default = "a_year")]
     hours: i64,
+    /// Instead of now.
+    #[serde(default)]
+    created_at: Option<DateTime<Utc>>,
 }
 
 /// Adds a secret as Atlas would, cut of the older ones included, but without the limit of two.
@@ -330,7 +333,8 @@ pub(crate) async fn create_secret(
     let older_seconds = core.settings.older_secret_seconds;
     let account = core.world.account_mut(&new.client_id);
     let account = account.ok_or_else(|| Refused::missing("account", &new.client_id))?;
-    let secret = Secret::new(now, new.hours);
+    let mut secret = Secret::new(now, new.hours);
+    secret.created_at = new.created_at.unwrap_or(secret.created_at);
     let answer = json!({
         "id": secret.id, "client_secret": secret.value, "expires_at": text(secret.expires_at),
     });
