@@ -197,8 +197,8 @@ pub(crate) enum EngineError {
     EverythingHeld,
     /// An attempt's secret cannot be told from one that somebody else made, so none is deleted.
     #[error(
-        "service account {client_id} got several secrets at once, {}, and one of them is in nobody's \
-         hands: none was deleted, as which one cannot be told; delete that one in Atlas",
+        "service account {client_id} holds a secret that this mount or somebody else may have made \
+         ({}): none was deleted, as it cannot be told whose it is; delete in Atlas what nobody uses",
         listed(candidates)
     )]
     Undecidable {

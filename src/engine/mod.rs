@@ -16,6 +16,7 @@ mod lease_advice_tests;
 mod listings;
 #[cfg(test)]
 mod log_lines;
+mod lost_secret;
 mod origin;
 #[cfg(test)]
 mod origin_tests;
@@ -44,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use self::connection::Connection;
 use self::error::EngineError;
 use self::journal::Journal;
+use self::lost_secret::UndecidableSecrets;
 pub use self::process::ProcessSettings;
 use self::rate_waits::RateWaits;
 use self::renewal::LongestSecrets;
@@ -82,6 +84,8 @@ pub(crate) struct Engine {
     longest_secrets: LongestSecrets,
     rate_waits: RateWaits,
     waiters: Waiters,
+    /// Secrets of which nobody here can tell whose they are.
+    undecidable: UndecidableSecrets,
     /// Whether the clocks can be believed.
     clock_watch: ClockWatch,
     /// How long to wait between tries to use what Atlas made a moment ago.
@@ -133,6 +137,7 @@ impl Engine {
             longest_secrets: LongestSecrets::default(),
             rate_waits: RateWaits::default(),
             waiters: Waiters::default(),
+            undecidable: UndecidableSecrets::default(),
             clock_watch: ClockWatch::default(),
             naps: NAPS,
             closing: mount.tasks.cancelled().clone(),

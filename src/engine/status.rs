@@ -58,6 +58,11 @@ fn answer() -> Vec<Field> {
         Field::map("journal").about(
             "On the active node: entries by state, what rollback and reaper did, their last errors.",
         ),
+        Field::map("undecidable_secrets").about(
+            "On the active node: secrets that this mount may have made, or somebody else: how many \
+             entries are about such ones, and of each its storage key, account and candidates. None is \
+             deleted: delete in Atlas what nobody uses.",
+        ),
         Field::map("atlas").about(
             "On the active node: rate limits that are not at rest, and work of the ticks that is due \
              and waits for them.",
@@ -80,6 +85,8 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
         data.insert("journal".to_owned(), journal::state(&engine).await?);
         let roles = static_roles::summary(&engine).await?;
         data.insert("static_roles".to_owned(), roles);
+        let undecidable = engine.undecidable.listed();
+        data.insert("undecidable_secrets".to_owned(), undecidable);
         data.insert("atlas".to_owned(), atlas(&engine).await);
     }
     Ok(Some(Response::data(data)))

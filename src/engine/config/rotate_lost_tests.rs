@@ -25,6 +25,24 @@ async fn a_persons_secret_is_not_taken_for_one_whose_answer_was_lost() {
     assert!(mount.uses(&persons).await && mount.is_alive().await);
 }
 
+/// Made by hand three minutes after the request, and not used yet.
+#[tokio::test]
+async fn the_tick_does_not_take_a_new_secret_of_a_person_for_a_lost_one() {
+    let mount = with_account().await;
+    mount
+        .atlas
+        .fault(json!({"operation": "createOrgSecret", "action": {"kind": "close"}}))
+        .await;
+    mount
+        .rotate_root(json!({}))
+        .await
+        .expect_err("no answer, and nothing made");
+    mount.turn(Duration::from_mins(3)).await;
+    let persons = mount.add_secret().await;
+    mount.tick_for(10).await;
+    assert!(mount.uses(&persons).await && mount.is_alive().await);
+}
+
 #[tokio::test]
 async fn who_may_no_longer_write_deletes_no_secret() {
     let mount = with_account().await;

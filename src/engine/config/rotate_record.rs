@@ -202,6 +202,10 @@ impl Record for AccountRecord<'_> {
         &mut self.root.entry.rotation.renewal
     }
 
+    fn key(&self) -> String {
+        keys::CONFIG.to_owned()
+    }
+
     async fn store(&self) -> Result<(), EngineError> {
         self.root.store().await
     }

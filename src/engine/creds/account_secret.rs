@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::issue::Draft;
 use super::remove;
@@ -22,6 +22,7 @@ use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
 use crate::engine::listings::Search;
+use crate::engine::lost_secret::SecretRequest;
 use crate::engine::unasked::Mandate;
 use crate::framework::Lease;
 use crate::vault::{Data, Response};
@@ -76,19 +77,29 @@ async fn create(
     loop {
         let seen = with_room(draft, account).await?;
         let known = seen.secrets.iter().map(|known| known.id.clone());
+        let request =
+            SecretRequest::about_to_send(&draft.engine, &draft.linked.atlas, draft.patience);
         draft.entry.part = Some(Part::Secret(SecretPart {
             known_secret_ids: Some(known.collect()),
+            request: Some(request),
             ..SecretPart::of(account.clone())
         }));
         draft.record(Stage::Making).await?;
         draft.sent = true;
         attempts += 1;
         let (level, patience) = (&draft.grant.level, draft.patience);
-        match draft
+        let begun = Instant::now();
+        let created = draft
             .atlas
             .create_secret(level, account, hours, patience)
-            .await
+            .await;
+        if let Some(Part::Secret(part)) = &mut draft.entry.part
+            && let Some(request) = &mut part.request
         {
+            // Stored with the entry, should that stay.
+            request.ended_after(begun.elapsed());
+        }
+        match created {
             Ok(secret) => return Ok((seen, secret)),
             // Not by us: our requests take turns. What others did shows when the account is read.
             Err(error) if error.says_changed_meanwhile() && attempts < MOST_ATTEMPTS => {

@@ -275,6 +275,7 @@ impl Draft {
             Ok(()) => self.engine.journal.remove(&self.id).await,
             Err(failure) => Err(failure),
         };
+        self.engine.note_undecidable(&self.id, &forgotten);
         if let Err(EngineError::Undecidable { candidates, .. }) = &forgotten {
             self.entry.doubt(candidates);
         }

@@ -169,3 +169,35 @@ async fn what_the_last_tick_could_not_delete_is_deleted_with_a_revocation() {
     assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
     assert_eq!(mount.journal_keys(), Vec::<String>::new());
 }
+
+/// The account is the engine's own, yet a secret that somebody added to it and uses is not.
+#[tokio::test]
+async fn a_strangers_secret_of_a_kept_account_is_left_alone() {
+    let mount = mount(json!({})).await;
+    let (data, _) = mount.issue("reader").await;
+    let client_id = data["client_id"].as_str().expect("an id");
+    let wanted = json!({"client_id": client_id});
+    let made = mount.atlas.control("POST", "/secrets", wanted).await;
+    let value = made["client_secret"].as_str().expect("a secret");
+    assert!(mount.atlas.mints(client_id, value).await);
+    mount.turn(HOUR * 24 * 5).await;
+    let _ = mount.tick().await;
+    assert!(mount.atlas.mints(client_id, value).await);
+}
+
+#[tokio::test]
+async fn a_kept_accounts_secret_whose_answer_was_lost_is_deleted() {
+    let mount = mount(json!({})).await;
+    let (data, _) = mount.issue("reader").await;
+    let client_id = data["client_id"].as_str().expect("an id").to_owned();
+    mount.turn(HOUR * 24 * 5).await;
+    let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
+    mount.atlas.fault(lost).await;
+    mount.tick().await.expect_err("no answer");
+    let before = mount.atlas.secrets(&client_id).await;
+    assert_eq!(before.len(), 2);
+    mount.tick_for(1).await;
+    let after = mount.atlas.secrets(&client_id).await;
+    assert_eq!(after.len(), 2);
+    assert!(!after.contains(&before[1]), "{before:?} {after:?}");
+}

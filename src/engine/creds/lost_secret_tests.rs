@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::engine::testing::TestMount;
@@ -51,6 +52,117 @@ async fn strangers_secret(mount: &TestMount, account: &str) -> String {
     made["id"].as_str().expect("an id").to_owned()
 }
 
+/// The journal entry of the request that got no answer.
+fn entry(mount: &TestMount) -> Value {
+    let [key] = mount.journal_keys().try_into().expect("one entry");
+    serde_json::from_slice(&mount.storage.value(&key)).expect("json")
+}
+
+/// A stranger's secret, made so many seconds after the request that got no answer was sent.
+async fn secret_made_after(mount: &TestMount, account: &str, seconds: i64) -> Value {
+    let request = entry(mount)["part"]["secret"]["request"].clone();
+    let sent_at: DateTime<Utc> = serde_json::from_value(request["sent_at"].clone()).expect("one");
+    let ahead = request["atlas_ahead_ms"]
+        .as_i64()
+        .expect("Atlas told its time");
+    let made_at = sent_at + TimeDelta::milliseconds(ahead) + TimeDelta::seconds(seconds);
+    let secret = json!({"client_id": account, "hours": 800, "created_at": made_at});
+    mount.atlas.control("POST", "/secrets", secret).await
+}
+
+async fn undecidable(mount: &TestMount) -> Value {
+    let status = TestMount::data(mount.read("status").await);
+    status["undecidable_secrets"].clone()
+}
+
+/// Made by hand while the request was under way, and at work since.
+#[tokio::test]
+async fn a_strangers_secret_that_was_used_is_not_the_lost_one() {
+    let (mut mount, account) = mount(0).await;
+    fail_to_issue(&mount).await;
+    let made = secret_made_after(&mount, &account, 0).await;
+    let value = made["client_secret"].as_str().expect("a secret");
+    assert!(mount.atlas.mints(&account, value).await);
+    mount.tick_for(2).await;
+    mount.restart().await;
+    mount.tick_for(13).await;
+    assert!(mount.atlas.mints(&account, value).await);
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_strangers_secret_of_before_or_after_the_request_is_not_the_lost_one() {
+    let (mount, account) = mount(0).await;
+    fail_to_issue(&mount).await;
+    let mut secrets = Vec::new();
+    for seconds in [-4, 120] {
+        let made = secret_made_after(&mount, &account, seconds).await;
+        secrets.push(made["id"].as_str().expect("an id").to_owned());
+    }
+    mount.tick_for(13).await;
+    assert_eq!(mount.atlas.secrets(&account).await, secrets);
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}
+
+/// It is Atlas's clock that dates its secrets.
+#[tokio::test]
+async fn a_lost_secret_is_found_however_wrong_our_clock_is() {
+    let (mount, account) = mount(0).await;
+    mount.clock.jump(TimeDelta::hours(3));
+    lose_a_secret(&mount, &account).await;
+    mount.tick_for(2).await;
+    assert_eq!(mount.atlas.secrets(&account).await, Vec::<String>::new());
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn without_atlas_time_a_person_decides() {
+    let (mut mount, account) = mount(0).await;
+    mount.atlas.set(json!({ "date_header": false })).await;
+    mount.restart().await;
+    lose_a_secret(&mount, &account).await;
+    let key = mount.journal_keys().remove(0);
+    mount.atlas.set(json!({ "date_header": true })).await;
+    mount.tick_for(13).await;
+    let [secret] = mount
+        .atlas
+        .secrets(&account)
+        .await
+        .try_into()
+        .expect("it stays");
+    let told = undecidable(&mount).await;
+    assert_eq!(told["count"], 1, "{told}");
+    let listed = json!({ "entry": key, "client_id": account, "candidates": [secret] });
+    assert_eq!(told["secrets"][0], listed);
+    let failure = mount.read("creds/shared").await.expect_err("not settled");
+    assert!(
+        failure.to_string().contains("none was deleted"),
+        "{failure}"
+    );
+    let path = format!("/secrets/{secret}");
+    mount.atlas.control("DELETE", &path, Value::Null).await;
+    mount.tick_for(70).await;
+    assert_eq!(undecidable(&mount).await["count"], 0);
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    mount.issue("shared").await;
+}
+
+/// As earlier versions stored it: nothing says when the request was sent by Atlas's clock.
+#[tokio::test]
+async fn an_entry_of_before_is_left_to_a_person() {
+    let (mut mount, account) = mount(0).await;
+    lose_a_secret(&mount, &account).await;
+    let mut stored = entry(&mount);
+    let part = stored["part"]["secret"].as_object_mut().expect("a secret");
+    part.remove("request").expect("a request");
+    let key = mount.journal_keys().remove(0);
+    mount.storage.plant(&key, stored.to_string().as_bytes());
+    mount.restart().await;
+    mount.tick_for(13).await;
+    assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
+    assert_eq!(undecidable(&mount).await["count"], 1);
+}
+
 #[tokio::test]
 async fn a_strangers_secret_of_later_is_not_taken_for_a_lost_one() {
     let (mut mount, account) = mount(0).await;
@@ -67,14 +179,18 @@ async fn a_strangers_secret_of_later_is_not_taken_for_a_lost_one() {
 async fn of_two_that_may_be_the_lost_one_none_is_deleted_not_even_the_last() {
     let (mut mount, account) = mount(0).await;
     fail_to_issue(&mount).await;
-    let first = strangers_secret(&mount, &account).await;
-    let second = strangers_secret(&mount, &account).await;
+    let first = secret_made_after(&mount, &account, 0).await["id"].clone();
+    let second = secret_made_after(&mount, &account, 0).await["id"].clone();
+    let (first, second) = (
+        first.as_str().expect("an id"),
+        second.as_str().expect("an id"),
+    );
     mount.tick_for(1).await;
     let status = TestMount::data(mount.read("status").await);
     let error = status["journal"]["errors"][0]["error"].as_str();
     let told = error.unwrap_or_default();
     assert!(
-        told.contains(&first) && told.contains("none was deleted"),
+        told.contains(first) && told.contains("none was deleted"),
         "{status:?}"
     );
     assert_eq!(mount.atlas.secrets(&account).await.len(), 2);

@@ -1,15 +1,13 @@
 //! Taking a credential out of Atlas for good, and finding one whose id never arrived.
 
-use chrono::{DateTime, TimeDelta, Utc};
-
 use crate::atlas::{
-    AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, SecretId, SecretState,
-    ServiceAccount,
+    AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, SecretId, ServiceAccount,
 };
 use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, JournalId, Made, Part, SecretPart};
 use crate::engine::listings::{Kind, Listed, Search};
+use crate::engine::lost_secret::{self, Lost};
 use crate::engine::roles::CredentialType;
 use crate::engine::unasked::Permit;
 
@@ -126,12 +124,9 @@ fn described(listed: &Listed, org: &OrgId, description: &str) -> Vec<Made> {
     }
 }
 
-/// Clocks differ, and a create is sent within this of its entry.
-const MADE_WITHIN: TimeDelta = TimeDelta::minutes(5);
-
-/// The secret of which the id never arrived: the one that was not there before and that was made then.
-/// Secrets are added to an account one at a time, so there is no other of ours; a stranger's is never
-/// touched. Once several may be it, none is taken, also when only one of them is left.
+/// The secret of which the id never arrived. Secrets are added to an account one at a time, so there is
+/// one of ours at most; a stranger's is never touched. Once it could not be decided, none is taken when
+/// one of them is gone: a person has decided then.
 async fn find_secret(
     linked: &Linked,
     entry: &JournalEntry,
@@ -148,24 +143,23 @@ async fn find_secret(
         // With the account all its secrets are gone.
         return Ok(Vec::new());
     };
-    let is_new = |made_at: DateTime<Utc>| (made_at - entry.issued_at).abs() < MADE_WITHIN;
-    let fits = |secret: &SecretState| match sought.candidates.as_slice() {
-        [] => !known.contains(&secret.id) && secret.created_at.is_none_or(is_new),
-        candidates => candidates.contains(&secret.id),
-    };
-    let mut found: Vec<_> = account.secrets.into_iter().filter(fits).collect();
-    match (found.pop(), found.is_empty()) {
-        (Some(secret), true) if sought.candidates.is_empty() => {
-            Ok(vec![Made::Secret(level, client_id.clone(), secret.id)])
+    let mut secrets = account.secrets;
+    if !sought.candidates.is_empty() {
+        secrets.retain(|secret| sought.candidates.contains(&secret.id));
+        if secrets.len() < sought.candidates.len() {
+            return Ok(Vec::new());
         }
-        (None, _) | (Some(_), true) => Ok(Vec::new()),
-        (Some(last), false) => Err(EngineError::Undecidable {
+    }
+    let request: Vec<_> = sought.request.iter().cloned().collect();
+    match lost_secret::find(&request, known, &secrets) {
+        Lost::Ours(ids) => {
+            let made = |id| Made::Secret(level.clone(), client_id.clone(), id);
+            Ok(ids.into_iter().map(made).collect())
+        }
+        Lost::NotThere => Ok(Vec::new()),
+        Lost::Undecidable(candidates) => Err(EngineError::Undecidable {
             client_id: client_id.clone(),
-            candidates: found
-                .into_iter()
-                .chain([last])
-                .map(|each| each.id)
-                .collect(),
+            candidates,
         }),
     }
 }

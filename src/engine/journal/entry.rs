@@ -10,6 +10,7 @@ use super::mark::Mark;
 use crate::atlas::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
 use crate::base::random::to_base62;
 use crate::base::{Entropy, base62};
+use crate::engine::lost_secret::SecretRequest;
 use crate::engine::origin::BoundTo;
 use crate::engine::roles::CredentialType;
 
@@ -113,10 +114,13 @@ pub(crate) struct SecretPart {
     /// not asked for yet, so that none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) known_secret_ids: Option<Vec<SecretId>>,
+    /// The last request for it. Entries of before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<SecretRequest>,
     /// Once made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) secret_id: Option<SecretId>,
-    /// Several that it may be, once they were seen: which is a stranger's only people can tell.
+    /// Those that it may be, once they were seen: which is a stranger's only people can tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) candidates: Vec<SecretId>,
 }
@@ -127,6 +131,7 @@ impl SecretPart {
         Self {
             client_id,
             known_secret_ids: None,
+            request: None,
             secret_id: None,
             candidates: Vec::new(),
         }

@@ -13,14 +13,15 @@ use serde::Deserialize;
 
 use super::entry::{JournalEntry, JournalId, Part, Stage};
 use crate::atlas::{ApiKeyId, Deletion, OrgId, Patience, ProjectId};
-use crate::engine::Engine;
 use crate::engine::creds::{find, kept_account, remove};
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
+use crate::engine::lost_secret::Lost;
 use crate::engine::origin::BoundTo;
 use crate::engine::ownership;
 use crate::engine::roles::CredentialType;
 use crate::engine::unasked::{Held, Mandate, Permit, held};
+use crate::engine::{Engine, keys};
 use crate::framework::RollbackCall;
 
 /// From when on "not found" counts. The create is sent within 85 s, Atlas's lists lag by up to two
@@ -78,7 +79,9 @@ pub(crate) async fn finish(
     if let Some(Part::Token { .. }) = entry.part {
         return forget_token(engine, id, &entry, mandate).await;
     }
-    let deleted = match delete(engine, &entry, permit, search, patience).await {
+    let outcome = delete(engine, &entry, permit, search, patience).await;
+    engine.note_undecidable(id, &outcome);
+    let deleted = match outcome {
         Err(EngineError::Undecidable {
             client_id,
             candidates,
@@ -103,6 +106,24 @@ pub(crate) async fn finish(
         return Ok(true);
     }
     looked_in_vain(engine, id, &entry, mandate).await
+}
+
+impl Engine {
+    /// Notes for `status` whether it could be decided which secret an entry is about.
+    pub(crate) fn note_undecidable<T>(&self, id: &JournalId, outcome: &Result<T, EngineError>) {
+        let key = keys::issued(id);
+        match outcome {
+            Err(EngineError::Undecidable {
+                client_id,
+                candidates,
+            }) => {
+                let lost = Lost::Undecidable(candidates.clone());
+                self.undecidable.note(&key, client_id, &lost);
+            }
+            Ok(_) => self.undecidable.forget(&key),
+            Err(_) => {}
+        }
+    }
 }
 
 /// Only who holds its text could revoke it, and nobody does: it counts until it is dead by itself.

@@ -56,6 +56,16 @@ pub(crate) enum RenewalError {
         /// When it was last used, as far as Atlas tells.
         used_at: DateTime<Utc>,
     },
+    /// Both slots are taken, one of them by a secret that somebody may just have made.
+    #[error(
+        "the account already holds two secrets, Atlas's limit: {stray} was not made here as far as \
+         can be told, and is less than a day old; find out whose it is and delete it in Atlas if \
+         nobody needs it, rotate by hand, or wait until it is a day old and unused"
+    )]
+    StrayIsNew {
+        /// The secret that is in the way.
+        stray: SecretId,
+    },
     /// Both slots are taken, and the present secret may be in either.
     #[error(
         "the account already holds two secrets, Atlas's limit, and Atlas does not tell which of \

@@ -1,7 +1,7 @@
 //! What is stored of an account's secrets, and whose record it is.
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use crate::atlas::{Atlas, ClientId, Hours, Level, Patience, SecretId, SecretStat
 use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::lost_secret::{self, Lost, SecretRequest};
 use crate::engine::stored::plain_text;
 use crate::engine::unasked::{self, Mandate, Permit};
 
-/// A secret that was asked for was made this soon, by Atlas's clock or ours.
-const MADE_WITHIN: TimeDelta = TimeDelta::minutes(5);
+/// The most requests whose answers may be missing at once: an account has two places.
+const MAX_REQUESTS: usize = 8;
 
 /// A secret with its value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,9 +40,15 @@ pub(crate) struct Pending {
     /// When Atlas was last asked for a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) asked_at: Option<DateTime<Utc>>,
+    /// The requests for a secret, of which the answers may be missing. Entries of before have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) requests: Vec<SecretRequest>,
     /// The new secret, once its value is at hand; nobody else has it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) made: Option<Held>,
+    /// Secrets that came of it, their values lost, as the account was last seen.
+    #[serde(skip)]
+    pub(super) lost: Vec<SecretId>,
 }
 
 impl Pending {
@@ -50,14 +57,31 @@ impl Pending {
         self.asked_at.unwrap_or(self.since)
     }
 
-    /// Whether a secret came of this renewal, its value lost with Atlas's answer: it was made when
-    /// one was asked for, and nobody can ever have used it. Any other may be somebody's.
+    /// Whether a secret came of this renewal, its value lost with Atlas's answer.
     pub(super) fn has_lost(&self, state: &SecretState) -> bool {
-        let asked = self.since - MADE_WITHIN..=self.last_asked() + MADE_WITHIN;
-        self.made.is_none()
-            && !self.known.contains(&state.id)
-            && state.last_used_at.is_none()
-            && state.created_at.is_some_and(|at| asked.contains(&at))
+        self.lost.contains(&state.id)
+    }
+
+    /// Finds out which secrets of the account came of it, their values lost.
+    pub(super) fn find_lost(&mut self, secrets: &[SecretState]) -> Lost {
+        let found = match self.made {
+            Some(_) => Lost::NotThere,
+            None => lost_secret::find(&self.requests, &self.known, secrets),
+        };
+        self.lost = match &found {
+            Lost::Ours(ids) => ids.clone(),
+            Lost::NotThere | Lost::Undecidable(_) => Vec::new(),
+        };
+        found
+    }
+
+    /// Notes a request that is about to be sent.
+    pub(super) fn ask(&mut self, request: SecretRequest, now: DateTime<Utc>) {
+        self.asked_at = Some(now);
+        if self.requests.len() >= MAX_REQUESTS {
+            self.requests.remove(0);
+        }
+        self.requests.push(request);
     }
 }
 
@@ -118,6 +142,8 @@ pub(crate) trait Record: Send + Sync {
     fn renewal(&self) -> &Renewal;
     /// What else there is, to be changed.
     fn renewal_mut(&mut self) -> &mut Renewal;
+    /// The storage key of that entry.
+    fn key(&self) -> String;
     /// Writes all of it in one entry.
     async fn store(&self) -> Result<(), EngineError>;
 }

@@ -118,9 +118,14 @@ pub(crate) async fn discard_pending(
     } else {
         let (secrets, _) = look(record, tools).await?;
         let mut lost = secrets;
-        lost.retain(|state| !may_be_current(record, state) && pending.has_lost(state));
+        let found = record.renewal().pending.clone().unwrap_or(pending.clone());
+        lost.retain(|state| !may_be_current(record, state) && found.has_lost(state));
         for state in &lost {
             written_first(record, tools, permit, &state.id).await?;
+        }
+        // Left to a person, as `status` tells.
+        if lost.is_empty() && tools.engine.undecidable.has(&record.key()) {
+            return Ok(());
         }
         let age = tools.engine.clock.now() - pending.last_asked();
         if lost.is_empty() && age <= LISTED_WITHIN {

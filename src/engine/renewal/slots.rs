@@ -25,7 +25,18 @@ pub(crate) async fn look(
         .await
         .map_err(|error| told(record, "reading the service account", error))?;
     let learnt = learn(record, &account.secrets, tools.engine.clock.now());
+    find_lost(record, tools, &account.secrets);
     Ok((account.secrets, learnt))
+}
+
+/// Of a renewal that has begun: which secrets came of it, their values lost.
+fn find_lost(record: &mut dyn Record, tools: &Tools<'_>, secrets: &[SecretState]) {
+    let (key, client_id) = (record.key(), record.client_id().clone());
+    let undecidable = &tools.engine.undecidable;
+    match &mut record.renewal_mut().pending {
+        Some(pending) => undecidable.note(&key, &client_id, &pending.find_lost(secrets)),
+        None => undecidable.forget(&key),
+    }
 }
 
 fn learn(record: &mut dyn Record, secrets: &[SecretState], now: DateTime<Utc>) -> bool {
@@ -118,7 +129,7 @@ async fn free_a_slot(
             // Nothing is known to be in the way: Atlas says itself whether there is room.
             return Ok(());
         };
-        if let Err(refused) = may_make_room(record, &state, now, force) {
+        if let Err(refused) = may_make_room(record, &state, now, force, tools.mandate) {
             // What was found out is kept, so that a bound begun now runs from now.
             record.store().await?;
             return Err(refused.into());

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::error::RenewalError;
 use super::record::Record;
 use crate::atlas::SecretState;
+use crate::engine::unasked::Mandate;
 
 /// A secret that was not made here counts as in use for so long after its last use, whatever the
 /// overlap of the record: nobody has agreed with its user on one.
@@ -69,6 +70,7 @@ pub(super) fn may_make_room(
     state: &SecretState,
     now: DateTime<Utc>,
     force: bool,
+    mandate: Mandate,
 ) -> Result<(), RenewalError> {
     let current = record.current();
     let unknown = current.as_ref().is_some_and(|held| held.id.is_none());
@@ -76,6 +78,15 @@ pub(super) fn may_make_room(
     let Some(kept) = retiring.iter().find(|each| each.id == state.id) else {
         return match state.last_used_at {
             _ if unknown => Err(RenewalError::PresentUnknown),
+            // Whoever made it by hand may not have used it yet.
+            None if mandate == Mandate::Unasked
+                && is_new(state, now)
+                && !is_urgent(record, now) =>
+            {
+                Err(RenewalError::StrayIsNew {
+                    stray: state.id.clone(),
+                })
+            }
             Some(used_at)
                 if !force && used_at > now - STRAY_USED_WITHIN && !is_urgent(record, now) =>
             {
@@ -98,6 +109,11 @@ pub(super) fn may_make_room(
         kept: kept.id.clone(),
         until: kept.since + record.overlap() * 2,
     })
+}
+
+fn is_new(state: &SecretState, now: DateTime<Utc>) -> bool {
+    let made_at = state.created_at;
+    made_at.is_none_or(|made_at| made_at > now - STRAY_USED_WITHIN)
 }
 
 /// Whether a replaced secret may go: it has expired, or its time is over and nobody uses it, or twice

@@ -1,6 +1,7 @@
 //! The steps of a renewal, from the look at the account to the secret that readers are given.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
 
 use super::error::RenewalError;
 use super::proof::prove_new;
@@ -8,6 +9,7 @@ use super::record::{Held, Pending, Record, Retiring, Tools};
 use super::slots::{look, make_room, remove, told, written_first};
 use crate::atlas::{AtlasError, CreatedSecret};
 use crate::engine::error::EngineError;
+use crate::engine::lost_secret::SecretRequest;
 use crate::engine::unasked::Permit;
 
 /// Atlas brings the end of a secret forward to this once there is a newer one.
@@ -51,16 +53,25 @@ async fn make(record: &mut dyn Record, tools: &Tools<'_>, force: bool) -> Result
         known: present,
         since: now,
         asked_at: None,
+        requests: Vec::new(),
         made: None,
+        lost: Vec::new(),
     });
-    pending.asked_at = Some(now);
+    let request = SecretRequest::about_to_send(tools.engine, tools.atlas, tools.patience);
+    pending.ask(request, now);
     record.renewal_mut().pending = Some(pending);
     record.store().await?;
     let (level, client_id) = (record.level(), record.client_id().clone());
+    let begun = Instant::now();
     let created = tools
         .atlas
         .create_secret(&level, &client_id, tools.lifetime, tools.patience)
         .await;
+    // Stored with the record, should it stay pending.
+    let pending = record.renewal_mut().pending.as_mut();
+    if let Some(request) = pending.and_then(|pending| pending.requests.last_mut()) {
+        request.ended_after(begun.elapsed());
+    }
     match created {
         Ok(secret) => keep(record, tools, secret, now).await,
         Err(error) => {

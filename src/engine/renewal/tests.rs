@@ -142,3 +142,25 @@ async fn settings_that_atlas_does_not_tell_are_asked_for_once_a_minute() {
     let asked = mount.atlas.operations().await["getOrgSettings"].clone();
     assert_eq!(asked, json!(2));
 }
+
+/// Made by hand three minutes after the request, and not used yet.
+#[tokio::test]
+async fn a_secret_that_a_person_made_minutes_later_is_not_the_lost_one() {
+    let (mount, account) = rotated().await;
+    pass(&mount, 61).await;
+    let nothing_made = json!({"operation": "createOrgSecret", "action": {"kind": "close"}});
+    mount.atlas.fault(nothing_made).await;
+    mount
+        .write("rotate-role/app", json!({}))
+        .await
+        .expect_err("no answer, and nothing made");
+    mount.turn(Duration::from_mins(3)).await;
+    let wanted = json!({"client_id": account.client_id});
+    let persons = mount.atlas.control("POST", "/secrets", wanted).await;
+    pass(&mount, 10).await;
+    delete(&mount).await;
+    pass(&mount, 10).await;
+    let persons = persons["client_secret"].as_str().expect("a secret");
+    assert!(mount.atlas.mints(&account.client_id, persons).await);
+    assert_eq!(mount.storage.keys(), ["config", "origins"]);
+}

@@ -24,7 +24,7 @@ pub(super) struct RoleRecord {
 }
 
 impl RoleRecord {
-    fn key(&self) -> String {
+    fn place(&self) -> String {
         if self.leaving {
             keys::static_leaving(&self.entry.client_id)
         } else {
@@ -56,7 +56,9 @@ impl RoleRecord {
 
     /// Forgets the role in storage.
     pub(super) async fn erase(&self) -> Result<(), EngineError> {
-        Ok(self.engine.storage.delete(&self.key()).await?)
+        self.engine.storage.delete(&self.key()).await?;
+        self.engine.undecidable.forget(&self.key());
+        Ok(())
     }
 
     /// After a failed write: what storage holds is what there is. Unread, nothing is known better.
@@ -121,8 +123,12 @@ impl Record for RoleRecord {
         &mut self.entry.renewal
     }
 
+    fn key(&self) -> String {
+        self.place()
+    }
+
     async fn store(&self) -> Result<(), EngineError> {
-        stored::save(&*self.engine.storage, self.key(), &self.entry, true).await
+        stored::save(&*self.engine.storage, self.place(), &self.entry, true).await
     }
 }
 

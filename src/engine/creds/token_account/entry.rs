@@ -10,6 +10,7 @@ use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, JournalId, Made, Stage};
+use crate::engine::lost_secret::SecretRequest;
 use crate::engine::origin::BoundTo;
 use crate::engine::roles::{CredentialType, Grant, RoleName};
 use crate::engine::stored::plain_text;
@@ -49,6 +50,9 @@ pub(crate) struct KeptAccount {
     pub(crate) reach: Reach,
     /// Oldest first; two at most.
     pub(crate) secrets: Vec<KeptSecret>,
+    /// Requests for another, of which the answers may be missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) requests: Vec<SecretRequest>,
 }
 
 /// An account that only waits for the end of its tokens.
@@ -269,6 +273,7 @@ mod tests {
             origin: BoundTo::default(),
             reach: reach(&["ORG_MEMBER"], &[]),
             secrets,
+            requests: Vec::new(),
         }
     }
 

@@ -93,6 +93,7 @@ async fn make_and_store(
         origin: draft.entry.origin.clone(),
         reach,
         secrets: vec![KeptSecret::new(created.secret, now)],
+        requests: Vec::new(),
     };
     accounts.current = Some(account.clone());
     accounts.save(&draft.engine, name).await?;

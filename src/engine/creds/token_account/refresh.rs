@@ -1,22 +1,26 @@
 //! New secrets for kept accounts, before the old ones end.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::entry::{KeptAccount, KeptSecret, TokenAccounts};
 use crate::atlas::{
-    Atlas, AtlasError, ClientId, Hours, MOST_SECRETS, OrgId, Patience, Presence, SecretId,
-    SecretState, ServiceAccount,
+    Atlas, AtlasError, ClientId, CreatedSecret, Hours, MOST_SECRETS, OrgId, Patience, Presence,
+    SecretId, ServiceAccount,
 };
-use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
+use crate::engine::lost_secret::{self, Lost, SecretRequest};
 use crate::engine::roles::RoleName;
 use crate::engine::unasked::Permit;
+use crate::engine::{Engine, keys};
 
 /// How long a secret lives that never leaves the server: short, and no shorter than the week to which
 /// Atlas cuts it when the next one is made.
 const WANTED: Hours = Hours::new(7 * 24);
+/// The most requests whose answers may be missing at once: an account has two places.
+const MAX_REQUESTS: usize = 8;
 
 /// The lifetime to ask for: the organization may allow less than is wanted.
 pub(super) async fn lifetime(
@@ -87,8 +91,8 @@ fn failed(doing: &str, account: &ClientId, error: AtlasError) -> EngineError {
 /// Gives the current account another secret. The old one stays until its tokens have ended. [`None`]:
 /// the account is gone in Atlas, and no longer the current one.
 ///
-/// The account is ours alone, so a secret that is not stored here is one whose answer was lost. Once
-/// `gone` is cancelled, nothing more is sent.
+/// The account is ours alone; a secret that is not stored here is one whose answer was lost, if it was
+/// made when one was asked for. Once `gone` is cancelled, nothing more is sent.
 pub(super) async fn renew_secret(
     engine: &Engine,
     name: &RoleName,
@@ -101,7 +105,6 @@ pub(super) async fn renew_secret(
     };
     let linked = engine.connection.linked_to(&account.origin).await?;
     let atlas = linked.atlas.until(gone);
-    let level = account.level();
     let Some(seen) = look(&atlas, &account, patience).await? else {
         // Should it be there after all, it is deleted with those that are out of use.
         accounts.retire(engine.clock.now());
@@ -110,20 +113,20 @@ pub(super) async fn renew_secret(
     };
     let now = engine.clock.now();
     forget_gone(&atlas, &mut account, &seen, now, patience).await?;
-    let is_ours = |secret: &SecretState| account.secrets.iter().any(|kept| kept.id == secret.id);
-    for secret in &seen.secrets {
-        if !is_ours(secret) {
-            let permit = unasked(engine, &account).await?;
-            delete(&atlas, &account, &secret.id, permit, patience).await?;
-        }
-    }
+    delete_lost(engine, &atlas, name, &account, &seen, patience).await?;
     make_room(engine, &atlas, &mut account, patience).await?;
     let hours = lifetime(engine, &linked, &account.organization_id, patience);
     let hours = engine.while_wanted(gone, hours).await?;
-    let created = atlas
-        .create_secret(&level, &account.client_id, hours, patience)
-        .await
-        .map_err(|error| failed("making a new secret for", &account.client_id, error))?;
+    let created = ask(
+        engine,
+        &atlas,
+        name,
+        accounts,
+        &mut account,
+        hours,
+        patience,
+    )
+    .await?;
     let (id, now) = (created.id.clone(), engine.clock.now());
     for older in &mut account.secrets {
         older.superseded_at.get_or_insert(now);
@@ -133,6 +136,7 @@ pub(super) async fn renew_secret(
         .extend(&account.journal_id, created.expires_at)
         .await?;
     account.secrets.push(KeptSecret::new(created, now));
+    account.requests.clear();
     accounts.current = Some(account.clone());
     if let Err(error) = accounts.save(engine, name).await {
         // Nobody will ever know its value; where this fails, the next look finds it.
@@ -140,6 +144,81 @@ pub(super) async fn renew_secret(
         return Err(error);
     }
     Ok(Some(account))
+}
+
+/// Deletes secrets whose answers were lost. What else is not stored here, a person has made: it is left
+/// alone, and where it takes the last place, that is told.
+async fn delete_lost(
+    engine: &Engine,
+    atlas: &Atlas,
+    name: &RoleName,
+    account: &KeptAccount,
+    seen: &ServiceAccount,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let known: Vec<_> = account.secrets.iter().map(|kept| kept.id.clone()).collect();
+    let found = lost_secret::find(&account.requests, &known, &seen.secrets);
+    let key = keys::token_accounts(name);
+    engine.undecidable.note(&key, &account.client_id, &found);
+    let mut left = seen.secrets.len();
+    if let Lost::Ours(ids) = found {
+        for id in &ids {
+            let permit = unasked(engine, account).await?;
+            delete(atlas, account, id, permit, patience).await?;
+            left -= 1;
+        }
+    }
+    // Of its own secrets the older makes room; a stranger's does not.
+    if left > known.len() && left >= MOST_SECRETS {
+        return Err(EngineError::NoFreeSlot {
+            client_id: account.client_id.clone(),
+            taken: left,
+            frees_at: None,
+        });
+    }
+    Ok(())
+}
+
+/// Asks for another secret; that is stored first, so that one whose answer is lost is known.
+async fn ask(
+    engine: &Engine,
+    atlas: &Atlas,
+    name: &RoleName,
+    accounts: &mut TokenAccounts,
+    account: &mut KeptAccount,
+    hours: Hours,
+    patience: Patience,
+) -> Result<CreatedSecret, EngineError> {
+    let before = account.requests.clone();
+    let request = SecretRequest::about_to_send(engine, atlas, patience);
+    // What nothing was found of by now is not to be expected any more but for the last few.
+    account
+        .requests
+        .drain(..before.len().saturating_sub(MAX_REQUESTS - 1));
+    account.requests.push(request);
+    accounts.current = Some(account.clone());
+    accounts.save(engine, name).await?;
+    let begun = Instant::now();
+    let created = atlas
+        .create_secret(&account.level(), &account.client_id, hours, patience)
+        .await;
+    let error = match created {
+        Ok(created) => return Ok(created),
+        Err(error) => error,
+    };
+    if error.outcome_unknown() {
+        if let Some(request) = account.requests.last_mut() {
+            request.ended_after(begun.elapsed());
+        }
+    } else {
+        account.requests = before;
+    }
+    accounts.current = Some(account.clone());
+    // Should this fail, its end is taken for later than it was.
+    if let Err(failure) = accounts.save(engine, name).await {
+        tracing::debug!(role = %name, error = %failure, "the end of a request was not stored");
+    }
+    Err(failed("making a new secret for", &account.client_id, error))
 }
 
 /// Deletes the older of two secrets, if nobody holds a token of it.
