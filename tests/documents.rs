@@ -180,3 +180,28 @@ fn a_message_is_found_whatever_stands_before_it() {
     assert_eq!(logged(code, "warn!("), ["one (or two) of … are left"]);
     assert_eq!(logged(code, "error!("), ["plain"]);
 }
+
+/// An operator reads `service account mdb_sa_id_…`, not `ServiceAccount(OrgId("…"), …)`.
+#[test]
+fn no_log_line_shows_a_value_in_rusts_debug_form() {
+    let mut shown = Vec::new();
+    for file in rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = fs::read_to_string(&file).expect("a source file");
+        for macro_name in ["trace!(", "debug!(", "info!(", "warn!(", "error!("] {
+            for (at, name) in text.match_indices(macro_name) {
+                let call = text[at + name.len()..].split(");").next();
+                let arguments = call.unwrap_or_default();
+                let values = arguments.split(',').map(str::trim);
+                let debug = values
+                    .map(|value| value.rsplit("= ").next().unwrap_or_default())
+                    .find(|value| value.starts_with('?'));
+                shown.extend(debug.map(|value| format!("{}: {value}", file.display())));
+            }
+        }
+    }
+    assert!(
+        shown.is_empty(),
+        "use % or a plain value:\n{}",
+        shown.join("\n")
+    );
+}

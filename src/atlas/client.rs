@@ -21,6 +21,7 @@ use super::lesson::Lesson;
 use super::limiter::{Limiter, Queue, Ticket};
 use super::origin::Origin;
 use super::presence::LOOK_AGAIN_AFTER;
+use super::reachability::Reachability;
 use super::retry::{self, Failure, Tries};
 use super::settings::{Credential, Settings, SettingsError};
 use super::sign_in::SignIn;
@@ -42,6 +43,8 @@ pub struct Atlas {
     gone: CancellationToken,
     /// The time between two looks which together prove that something is gone.
     look_again_after: Duration,
+    /// Where is noted what becomes of calls.
+    reachability: Arc<Reachability>,
 }
 
 struct Inner {
@@ -86,6 +89,7 @@ impl Atlas {
             closing: CancellationToken::new(),
             gone: CancellationToken::new(),
             look_again_after: LOOK_AGAIN_AFTER,
+            reachability: Arc::default(),
         })
     }
 
@@ -155,6 +159,21 @@ impl Atlas {
         self.look_again_after
     }
 
+    /// The same client, which notes what becomes of its calls in this record.
+    #[must_use]
+    pub fn reporting_to(self, reachability: Arc<Reachability>) -> Self {
+        Self {
+            reachability,
+            ..self
+        }
+    }
+
+    /// The record of what became of the client's calls.
+    #[must_use]
+    pub fn reachability(&self) -> &Arc<Reachability> {
+        &self.reachability
+    }
+
     /// The cache of the client's own access token, if it signs in with one.
     pub(super) fn token_cache(&self) -> Option<&TokenCache> {
         match &self.inner.sign_in {
@@ -216,7 +235,11 @@ impl Atlas {
         let mut tries = Tries::default();
         let mut unsettled = None;
         loop {
-            let failure = match self.attempt(call, tries, patience).await {
+            let outcome = self.attempt(call, tries, patience).await;
+            let error = outcome.as_ref().err().map(|failure| &failure.error);
+            let now = self.inner.clock.now();
+            self.reachability.note(call.operation, error, now);
+            let failure = match outcome {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };

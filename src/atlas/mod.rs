@@ -25,6 +25,7 @@ mod organizations;
 mod origin;
 mod paging;
 mod presence;
+mod reachability;
 mod retry;
 mod rights;
 mod secret_removal;
@@ -47,6 +48,7 @@ pub use oauth::AccessToken;
 pub use organizations::{Caller, CallerKey, Organization, OrganizationSettings, Project};
 pub use origin::Origin;
 pub use presence::Presence;
+pub use reachability::{CallOutcome, Reachability, Reached};
 pub use rights::Lack;
 pub use service_accounts::{
     AccountProject, CreatedSecret, CreatedServiceAccount, MOST_SECRETS, NewServiceAccount,

@@ -16,6 +16,7 @@ use super::ownership::Ownership;
 use super::{ServerHold, keys, stored};
 use crate::atlas::{
     Atlas, AtlasError, ClientId, Level, OrgId, OrganizationSettings, Patience, ProjectId,
+    Reachability, Reached,
 };
 use crate::base::{Clock, Entropy};
 use crate::vault::system_view::may_act;
@@ -231,6 +232,8 @@ pub(crate) struct Connection {
     /// the client has it.
     look_again_after: Option<Duration>,
     hold: ServerHold,
+    /// What became of the calls of the clients in use, whichever configuration they were made from.
+    reachability: Arc<Reachability>,
     state: Mutex<State>,
 }
 
@@ -260,6 +263,7 @@ impl Connection {
             recording: tokio::sync::Mutex::default(),
             look_again_after: None,
             hold,
+            reachability: Arc::default(),
             state: Mutex::default(),
         }
     }
@@ -290,7 +294,7 @@ impl Connection {
         };
         let entry: Option<ConfigEntry> = stored::load(&*self.storage, keys::CONFIG).await?;
         let linked = self.link(&entry.ok_or(EngineError::NotConfigured)?).await?;
-        let linked = Arc::new(linked);
+        let linked = Arc::new(self.reporting(linked));
         let mut state = self.state();
         if state.generation == generation {
             // Two requests may have come here at once: the first one's client serves both.
@@ -388,6 +392,21 @@ impl Connection {
         }
     }
 
+    /// How the calls of the clients in use went.
+    pub(crate) fn reached(&self) -> Reached {
+        self.reachability.state()
+    }
+
+    /// The client as one in use. What a client did before, a configuration that was refused, stays out
+    /// of the record.
+    fn reporting(&self, linked: Linked) -> Linked {
+        self.reachability.absorb(linked.atlas.reachability());
+        Linked {
+            atlas: linked.atlas.reporting_to(Arc::clone(&self.reachability)),
+            ..linked
+        }
+    }
+
     /// Forgets the client: the next request makes one from what is stored then.
     pub(crate) fn reset(&self) {
         let mut state = self.state();
@@ -399,8 +418,9 @@ impl Connection {
     /// Replaces the client by one whose configuration has just been stored, and gives back the one
     /// that was in use: requests under way may still hold it.
     pub(crate) fn replace(&self, linked: Linked) -> Option<Arc<Linked>> {
+        let linked = Arc::new(self.reporting(linked));
         let mut state = self.state();
         state.generation += 1;
-        state.linked.replace(Arc::new(linked))
+        state.linked.replace(linked)
     }
 }

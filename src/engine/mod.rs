@@ -72,6 +72,8 @@ const OPERATION_PREFIX: &str = "mongo-db-atlas";
 /// One mount's engine.
 pub(crate) struct Engine {
     version: String,
+    /// The server's id of the mount, by which log lines name it.
+    mount_id: String,
     process: ProcessSettings,
     storage: Arc<dyn Storage>,
     system: Arc<dyn SystemView>,
@@ -122,6 +124,7 @@ impl Engine {
         Self {
             version,
             process,
+            mount_id: mount.uuid.clone(),
             system: Arc::clone(&mount.system),
             connection: Connection::new(
                 Arc::clone(&storage),
@@ -198,8 +201,10 @@ impl Engine {
             .ok_or(EngineError::CallerGone)
     }
 
-    /// The mount begins on this node. What cannot be recorded now is recorded before the first write.
+    /// The mount begins on this node: says what it found in storage. What cannot be recorded now is
+    /// recorded before the first write.
     async fn initialize(&self) -> Result<(), EngineError> {
+        status::log_start(self).await;
         if let Err(error) = self.connection.begin().await {
             let error = crate::vault::failure::chain(&error);
             tracing::warn!(error, "the origin of earlier entries is not recorded yet");

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::config::ConfigEntry;
 use super::error::EngineError;
 use super::{Engine, OPERATION_PREFIX, config, journal, keys, static_roles, stored, unasked};
-use crate::atlas::Queue;
+use crate::atlas::{CallOutcome, Queue};
+use crate::base::Rfc3339;
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::system_view::may_act;
 use crate::vault::{Data, Operation, Response};
@@ -38,6 +39,9 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
 fn answer() -> Vec<Field> {
     vec![
         Field::text("version").about("Version of the plugin."),
+        Field::map("mount").about(
+            "Path of the mount, and the id by which log lines name it (field mount).",
+        ),
         Field::text("node").about(
             "active: this node does the mount's work. standby: another one does; figures are there.",
         ),
@@ -64,16 +68,21 @@ fn answer() -> Vec<Field> {
              deleted: delete in Atlas what nobody uses.",
         ),
         Field::map("atlas").about(
-            "On the active node: rate limits that are not at rest, and work of the ticks that is due \
-             and waits for them.",
+            "On the active node: whether Atlas answers, what last became of each kind of call, rate limits \
+             that are not at rest, and work of the ticks that is due and waits for them.",
         ),
     ]
 }
 
-async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineError> {
+async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let acts = may_act(&*engine.system).await?;
+    let mount = json!({
+        "path": call.mount_point,
+        "id": engine.mount_id,
+    });
     let mut data = Data::from_iter([
         ("version".to_owned(), json!(engine.version)),
+        ("mount".to_owned(), mount),
         (
             "node".to_owned(),
             json!(if acts { "active" } else { "standby" }),
@@ -106,6 +115,34 @@ async fn configuration(engine: &Engine) -> Result<Value, EngineError> {
     }))
 }
 
+/// Says in the log which version serves the mount from now on, and what it took over from whatever
+/// served it before. A mount serves all the same where storage cannot be read.
+pub(crate) async fn log_start(engine: &Engine) {
+    let count = async |prefix: &str| match engine.storage.list(prefix).await {
+        Ok(keys) => Some(keys.len()),
+        Err(_) => None,
+    };
+    let entry: Result<Option<ConfigEntry>, _> = stored::load(&*engine.storage, keys::CONFIG).await;
+    let credential = match &entry {
+        Ok(Some(entry)) => entry.credential_type().name(),
+        Ok(None) => "none",
+        Err(_) => "unreadable",
+    };
+    let (roles, static_roles, issued) = tokio::join!(
+        count(keys::ROLES),
+        count(keys::STATIC_ROLES),
+        count(keys::ISSUED)
+    );
+    tracing::info!(
+        version = engine.version,
+        credential,
+        roles,
+        static_roles,
+        issued,
+        "the mount is served"
+    );
+}
+
 /// Whether Atlas has not accepted the configuration's credential since it was stored.
 pub(crate) async fn is_unverified(engine: &Engine, entry: &ConfigEntry) -> bool {
     entry.unverified
@@ -121,7 +158,13 @@ async fn atlas(engine: &Engine) -> Value {
         Ok(linked) => {
             let (waiting, waiting_of_process) = engine.waiters.counts();
             let queues: Vec<Value> = linked.atlas.queues().iter().map(queue).collect();
+            let reached = engine.connection.reached();
+            let calls: Data = reached.calls.iter().map(outcome).collect();
             json!({
+                "reachable": reached.reachable(),
+                "unreachable_since": reached.unreachable_since.map(Rfc3339),
+                "last_answer": reached.last_answer.map(Rfc3339),
+                "calls": calls,
                 "rate_limits": queues,
                 "waiting_requests": waiting,
                 "waiting_requests_of_all_mounts": waiting_of_process,
@@ -131,6 +174,16 @@ async fn atlas(engine: &Engine) -> Value {
         }
         Err(_) => Value::Null,
     }
+}
+
+fn outcome((operation, outcome): (&&'static str, &CallOutcome)) -> (String, Value) {
+    let error = outcome.last_error.as_ref();
+    let shown = json!({
+        "last_success": outcome.last_success.map(Rfc3339),
+        "last_error": error.map(|(_, text)| text),
+        "last_error_time": error.map(|(at, _)| Rfc3339(*at)),
+    });
+    ((*operation).to_owned(), shown)
 }
 
 fn queue(queue: &Queue) -> Value {
@@ -179,6 +232,116 @@ mod tests {
         for secret in [&config["private_key"], &data["private_key"]] {
             assert!(!text.contains(secret.as_str().unwrap()), "{text}");
         }
+    }
+
+    async fn atlas_of(mount: &TestMount) -> Value {
+        TestMount::data(mount.read("status").await)["atlas"].clone()
+    }
+
+    #[tokio::test]
+    async fn status_tells_since_when_atlas_does_not_answer_and_how_each_kind_of_call_went() {
+        let mount = TestMount::with_role(json!({})).await;
+        let atlas = atlas_of(&mount).await;
+        assert_eq!(atlas["reachable"], true, "{atlas}");
+        assert!(
+            atlas["calls"]["listOrgs"]["last_success"].is_string(),
+            "{atlas}"
+        );
+        let away = json!({"count": 0, "unauthenticated": true, "action": {"kind": "close"}});
+        mount.atlas.fault(away).await;
+        let since = json!(Rfc3339(mount.now()));
+        mount.read("check").await.expect_err("Atlas is away");
+        mount.turn(std::time::Duration::from_mins(1)).await;
+        mount.read("check").await.expect_err("Atlas is away");
+        let atlas = atlas_of(&mount).await;
+        assert_eq!(atlas["reachable"], false, "{atlas}");
+        assert_eq!(atlas["unreachable_since"], since, "{atlas}");
+        let calls = &atlas["calls"]["listOrgs"];
+        let error = calls["last_error"].as_str().unwrap_or_default();
+        assert!(error.contains("no answer from atlas"), "{atlas}");
+        assert_ne!(calls["last_error_time"], since, "the last one: {atlas}");
+        mount.atlas.no_more_faults().await;
+        mount.read("check").await.expect("Atlas is back");
+        let atlas = atlas_of(&mount).await;
+        assert_eq!(atlas["reachable"], true, "{atlas}");
+        assert!(atlas["unreachable_since"].is_null(), "{atlas}");
+    }
+
+    /// The address was mistyped: that says nothing of the Atlas in use.
+    #[tokio::test]
+    async fn a_configuration_that_was_refused_stays_out_of_the_record() {
+        let mount = TestMount::configured().await;
+        let mut wrong = mount.atlas.key_config();
+        wrong["base_url"] = json!("http://127.0.0.1:9");
+        mount
+            .write("config", wrong)
+            .await
+            .expect_err("nobody answers");
+        assert_eq!(atlas_of(&mount).await["reachable"], true);
+    }
+
+    #[tokio::test]
+    async fn revocations_that_atlas_refuses_are_counted_and_told() {
+        let mount = TestMount::with_role(json!({})).await;
+        let (_, lease) = mount.issue("reader").await;
+        let refusal = json!({
+            "operation": "deleteOrgApiKey", "count": 2,
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        });
+        mount.atlas.fault(refusal).await;
+        for _ in 0..2 {
+            mount.revoke(&lease).await.expect_err("refused");
+        }
+        let journal = TestMount::data(mount.read("status").await)["journal"].clone();
+        assert_eq!(journal["revocations"]["revocations_failed"], 2, "{journal}");
+        assert_eq!(journal["failures"], 2);
+        let error = &journal["errors"][0];
+        assert_eq!(error["during"], "revocation");
+        assert_eq!(error["id"], lease.internal_data["journal_id"]);
+        mount.revoke(&lease).await.expect("revoked");
+        let journal = TestMount::data(mount.read("status").await)["journal"].clone();
+        let want = json!({"revoked": 1, "revocations_failed": 2});
+        assert_eq!(journal["revocations"], want);
+    }
+
+    #[tokio::test]
+    async fn status_names_the_mount_as_people_and_as_the_log_do() {
+        let mount = TestMount::new().await;
+        let status = TestMount::data(mount.read("status").await);
+        let want = json!({
+            "path": "mongodbatlas/", "id": "a-mount",
+        });
+        assert_eq!(status["mount"], want);
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_a_rotation_replaces_in_time_is_no_reason_to_warn() {
+        let mount = TestMount::new().await;
+        let mut config = mount.atlas.account_config();
+        config["rotation_period"] = json!("5d");
+        mount.write("config", config).await.expect("configured");
+        mount
+            .write("config/rotate-root", json!({}))
+            .await
+            .expect("rotated");
+        for _ in 0..3 {
+            mount.turn(std::time::Duration::from_hours(48)).await;
+            mount.tick().await.expect("a tick");
+            for path in ["check", "config"] {
+                let answer = mount.read(path).await.expect(path).expect(path);
+                let data = json!(answer.data);
+                let told = (answer.warnings, data["warnings"].clone());
+                assert!(
+                    told.0.is_empty() && (told.1.is_null() || told.1 == json!([])),
+                    "{path}: {told:?}"
+                );
+            }
+        }
+        let by_hand = json!({"rotation_period": 0});
+        mount.write("config", by_hand).await.expect("changed");
+        let found = TestMount::data(mount.read("check").await);
+        let told = found["warnings"].to_string();
+        assert!(told.contains("client_secret expires at"), "{told}");
     }
 
     #[tokio::test]

@@ -174,7 +174,10 @@ async fn handshake(acceptor: TlsAcceptor, socket: UnixStream) -> Option<TlsStrea
             None
         }
         Err(_) => {
-            tracing::warn!(limit = ?HANDSHAKE_LIMIT, "dropped a connection: TLS took too long");
+            tracing::warn!(
+                limit_seconds = HANDSHAKE_LIMIT.as_secs(),
+                "dropped a connection: TLS took too long"
+            );
             None
         }
     }

@@ -195,7 +195,10 @@ async fn wind_down(
         Either::Right((_, closing)) => closing.await,
     };
     if closed.is_err() {
-        tracing::warn!(limit = ?CLOSE_LIMIT, "the plugin did not close in time");
+        tracing::warn!(
+            limit_seconds = CLOSE_LIMIT.as_secs_f32(),
+            "the plugin did not close in time"
+        );
     }
 }
 

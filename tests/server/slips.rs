@@ -253,3 +253,45 @@ async fn a_plugin_told_not_to_verify_stores_what_atlas_never_saw_and_says_so() {
     config["verify_connection"] = json!(true);
     assert_eq!(mount.write("config", config).await.status, 400);
 }
+
+#[tokio::test]
+async fn a_refused_revocation_and_an_atlas_that_is_away_show_in_status_and_log() {
+    let bao = Bao::dev();
+    let mount = Mount::on(&bao.client()).await;
+    mount.configure().await;
+    mount.org_role("r", 600, 600).await;
+    let lease = mount.issue("r").await.lease_id();
+    let refusal = json!({
+        "operation": "deleteOrgApiKey", "count": 1,
+        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+    });
+    mount.atlas.fault(refusal).await;
+    assert!(!mount.revoke(&lease).await.ok(), "Atlas refuses");
+    let status = mount.read("status").await;
+    let journal = &status.data()["journal"];
+    assert_eq!(journal["revocations"]["revocations_failed"], 1, "{journal}");
+    assert_eq!(status.data()["atlas"]["reachable"], true);
+    let shown = &status.data()["mount"];
+    assert_eq!(shown["path"], format!("{}/", mount.path));
+    let away = json!({"count": 0, "unauthenticated": true, "action": {"kind": "close"}});
+    mount.atlas.fault(away).await;
+    assert!(!mount.read("check").await.ok(), "Atlas is away");
+    let status = mount.read("status").await;
+    let atlas = &status.data()["atlas"];
+    assert_eq!(atlas["reachable"], false, "{atlas}");
+    assert!(atlas["unreachable_since"].is_string(), "{atlas}");
+    mount.atlas.no_more_faults().await;
+    assert!(mount.revoke(&lease).await.ok());
+    let id = shown["id"].as_str().expect("an id").to_owned();
+    let told = |line: &str| {
+        let log = bao.log_text();
+        let found = log
+            .lines()
+            .any(|each| each.contains(line) && each.contains(&id));
+        assert!(found, "{line} of {id} is not in the log");
+    };
+    told("the mount is served");
+    told("a credential was issued");
+    told("a revocation failed; the server tries it again");
+    told("a credential was revoked");
+}

@@ -14,12 +14,14 @@ use crate::engine::config::{ConfigEntry, UNVERIFIED};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::roles::RoleName;
+use crate::engine::schedule::Outlook;
 use crate::engine::waiters::Crowd;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::{Operation, Response};
 
-/// A configured secret that ends sooner than this is warned of.
+/// A configured secret that ends sooner than this, and that no rotation will replace before, is warned
+/// of.
 const ENDS_SOON: TimeDelta = TimeDelta::days(14);
 
 /// The paths of checks.
@@ -243,11 +245,17 @@ fn tell_identity(engine: &Engine, identity: &Identity, config: &ConfigEntry, rep
     let told = identity.secret_expires_at(&config.client_secret);
     if let Some(end) = told.or(config.client_secret_expires_at) {
         report.fact("client_secret_expires_at", json!(Rfc3339(end)));
-        if end - engine.clock.now() < ENDS_SOON {
-            report.warning(format!(
-                "the configured secret expires at {}: write a new one to config, or rotate it",
-                Rfc3339(end)
-            ));
+        let now = engine.clock.now();
+        let outlook = Outlook {
+            expires_at: Some(end),
+            ..config.outlook()
+        };
+        if end - now < ENDS_SOON {
+            let remedy = "write a new one to config";
+            let warning = outlook.warning("the configured client_secret", remedy, now);
+            if let Some(warning) = warning {
+                report.warning(warning);
+            }
         }
     }
 }

@@ -184,7 +184,7 @@ impl ConfigEntry {
     }
 
     /// What is to be expected of the present secret; an API key has no end.
-    pub(super) fn outlook(&self) -> Outlook {
+    pub(crate) fn outlook(&self) -> Outlook {
         Outlook {
             expires_at: self.client_secret_expires_at,
             next_rotation: self.due(),

@@ -189,11 +189,11 @@ async fn remove(
     permit: Permit,
     patience: Patience,
 ) -> Result<(), EngineError> {
-    let deletion =
-        crate::engine::creds::remove(linked, &made.clone().into(), permit, patience).await?;
+    let made = made.clone().into();
+    let deletion = crate::engine::creds::remove(linked, &made, permit, patience).await?;
     tracing::info!(
-        ?made,
-        ?deletion,
+        %made,
+        %deletion,
         "a credential of this mount's configuration was removed"
     );
     Ok(())

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::issue::issue;
 use super::{account_secret, renew, revoke, revoke_token};
 use crate::engine::error::EngineError;
+use crate::engine::journal::JournalId;
 use crate::engine::roles::CredentialType;
 use crate::engine::{Engine, OPERATION_PREFIX};
+use crate::framework::LeaseCall;
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation, SecretType};
+use crate::vault::failure::chain;
 use crate::vault::{Operation, Response};
 
 /// The path from which credentials are read.
@@ -67,27 +72,74 @@ fn operation() -> PathOperation<Engine> {
 }
 
 async fn creds(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
-    issue(engine, call).await
+    let answer = issue(engine, call).await?;
+    if let Some(lease) = answer.as_ref().and_then(|answer| answer.secret.as_ref()) {
+        let text = |key: &str| lease.internal_data.get(key).and_then(Value::as_str);
+        tracing::info!(
+            role = text("role"),
+            journal_id = text("journal_id"),
+            lease_type = text("secret_type"),
+            "a credential was issued"
+        );
+    }
+    Ok(answer)
+}
+
+/// Revokes a lease, and notes for the log and for `status` what came of it: whether Atlas refuses
+/// revocations shows nowhere else but in the server's log.
+async fn noted<Work>(
+    engine: Arc<Engine>,
+    call: LeaseCall,
+    revoke: impl FnOnce(Arc<Engine>, LeaseCall) -> Work,
+) -> Result<(), EngineError>
+where
+    Work: Future<Output = Result<(), EngineError>>,
+{
+    let text = |key: &str| call.internal_text(key).map(ToOwned::to_owned);
+    let (role, lease_type) = (text("role"), text("secret_type"));
+    let id = call.internal_text("journal_id").and_then(JournalId::parse);
+    let outcome = revoke(Arc::clone(&engine), call).await;
+    let journal_id = id.as_ref().map(tracing::field::display);
+    let now = engine.clock.now();
+    let mut tally = engine.journal.tally();
+    match &outcome {
+        Ok(()) => {
+            tally.revoked += 1;
+            tracing::info!(role, journal_id, lease_type, "a credential was revoked");
+        }
+        Err(error) => {
+            tally.revocations_failed += 1;
+            tally.failed(now, "revocation", id.as_ref(), error);
+            tracing::info!(
+                role,
+                journal_id,
+                lease_type,
+                error = chain(error),
+                "a revocation failed; the server tries it again"
+            );
+        }
+    }
+    drop(tally);
+    outcome
 }
 
 /// How leases are renewed and revoked, by type.
 pub(crate) fn secret_types() -> Vec<SecretType<Engine>> {
     vec![
-        SecretType::new(
-            CredentialType::ProgrammaticApiKey.name(),
-            revoke::revoke_api_key,
-        )
+        SecretType::new(CredentialType::ProgrammaticApiKey.name(), |engine, call| {
+            noted(engine, call, revoke::revoke_api_key)
+        })
         .renew(renew::renew_api_key),
-        SecretType::new(
-            CredentialType::ServiceAccount.name(),
-            revoke::revoke_service_account,
-        )
+        SecretType::new(CredentialType::ServiceAccount.name(), |engine, call| {
+            noted(engine, call, revoke::revoke_service_account)
+        })
         .renew(renew::renew_service_account),
-        SecretType::new(account_secret::LEASE_TYPE, revoke::revoke_account_secret)
-            .renew(renew::renew_account_secret),
-        SecretType::new(
-            CredentialType::AccessToken.name(),
-            revoke_token::revoke_access_token,
-        ),
+        SecretType::new(account_secret::LEASE_TYPE, |engine, call| {
+            noted(engine, call, revoke::revoke_account_secret)
+        })
+        .renew(renew::renew_account_secret),
+        SecretType::new(CredentialType::AccessToken.name(), |engine, call| {
+            noted(engine, call, revoke_token::revoke_access_token)
+        }),
     ]
 }

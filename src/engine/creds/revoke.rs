@@ -70,7 +70,7 @@ async fn revoke(
             organization: org,
         });
     }
-    tracing::debug!(?made, ?deletion, "revoked");
+    tracing::debug!(%made, %deletion, "the credential of a lease is gone from Atlas");
     forget(engine, call).await
 }
 
@@ -110,7 +110,7 @@ pub(super) async fn revoke_account_secret(
         .delete_secret_known_in(org.as_ref(), &level, &account, &secret, patience(&call))
         .await
         .map_err(|error| not_deleted(&account, &secret, error))?;
-    tracing::debug!(?level, %account, %secret, ?deletion, "revoked");
+    tracing::debug!(client_id = %account, secret_id = %secret, %deletion, "the secret of a lease is gone from Atlas");
     forget(&engine, &call).await
 }
 

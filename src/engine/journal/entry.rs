@@ -151,6 +151,17 @@ pub(crate) enum Made {
     Token(ClientId),
 }
 
+impl std::fmt::Display for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ApiKey(_, id) => write!(f, "API key {id}"),
+            Self::ServiceAccount(_, id) => write!(f, "service account {id}"),
+            Self::Secret(_, account, id) => write!(f, "secret {id} of service account {account}"),
+            Self::Token(account) => write!(f, "access token of service account {account}"),
+        }
+    }
+}
+
 /// What is stored at `issued/<id>`. Never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct JournalEntry {

@@ -26,6 +26,7 @@ pub(crate) async fn state(engine: &Engine) -> Result<Value, EngineError> {
         },
         "rollback": { "deleted": tally.rolled_back, "never_made": tally.never_made },
         "reaper": { "deleted": tally.reaped, "found_gone": tally.found_gone },
+        "revocations": { "revoked": tally.revoked, "revocations_failed": tally.revocations_failed },
         "failures": tally.failures,
         "errors": tally.errors(),
     }))

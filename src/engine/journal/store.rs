@@ -84,7 +84,7 @@ impl Journal {
         locked(&self.index)
     }
 
-    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+    pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
         locked(&self.tally)
     }
 

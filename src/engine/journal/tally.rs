@@ -38,6 +38,10 @@ pub(crate) struct Tally {
     pub(crate) reaped: u64,
     /// Outlived entries whose credential was gone already.
     pub(crate) found_gone: u64,
+    /// Leases that the server had revoked, and were.
+    pub(crate) revoked: u64,
+    /// Revocations that the server asked for and that failed. It tries each several times.
+    pub(crate) revocations_failed: u64,
     /// Failed attempts of all kinds.
     pub(crate) failures: u64,
     errors: VecDeque<Noted>,
@@ -45,7 +49,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Remembers a failure, and forgets the oldest where there are many.
-    pub(super) fn failed(
+    pub(crate) fn failed(
         &mut self,
         at: DateTime<Utc>,
         during: &'static str,

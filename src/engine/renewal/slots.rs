@@ -187,7 +187,7 @@ pub(super) async fn remove(
         .delete_secret(&record.level(), record.client_id(), id, tools.patience)
         .await
         .map_err(|error| told(record, "deleting a secret of the service account", error))?;
-    tracing::info!(client_id = %record.client_id(), secret_id = %id, ?deletion, "a secret was removed");
+    tracing::info!(client_id = %record.client_id(), secret_id = %id, %deletion, "a secret was removed");
     Ok(())
 }
 
