@@ -22,6 +22,7 @@ mod leases;
 mod lifecycle;
 mod mishaps;
 mod outages;
+mod origin;
 mod pages;
 mod proof;
 mod requests;
