@@ -244,7 +244,10 @@ mod tests {
             atlas_ahead_ms: None,
             ..request(0)
         };
-        assert_eq!(find(&[unplaced.clone()], &[], &dated), undecidable);
+        assert_eq!(
+            find(std::slice::from_ref(&unplaced), &[], &dated),
+            undecidable
+        );
         assert_eq!(find(&[request(0), unplaced], &[], &dated), undecidable);
         // As earlier versions stored it.
         assert_eq!(find(&[], &[], &dated), undecidable);

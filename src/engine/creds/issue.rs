@@ -77,7 +77,7 @@ async fn issue_from(
     let role = role.ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
     let _waiter = wait_for(engine, name, &role)?;
     if role.credential_type == CredentialType::AccessToken {
-        return access_token::issue(engine, name, &role, call).await;
+        return Box::pin(access_token::issue(engine, name, &role, call)).await;
     }
     let mut draft = Draft::begin(Arc::clone(engine), name, &role, call).await?;
     let made = match (role.credential_type, draft.grant.account.clone()) {
