@@ -11,8 +11,8 @@ use tokio::time::{sleep, timeout};
 use crate::engine::testing::{Outcome, TestMount};
 use crate::vault::{Failure, Operation};
 
-/// Far more than anything here takes that does not wait for Atlas.
-const SOON: Duration = Duration::from_secs(10);
+/// Far more than anything here takes that does not wait for Atlas, and less than its readers wait.
+const SOON: Duration = Duration::from_secs(25);
 
 async fn hang(mount: &TestMount, operation: &str) {
     let hang = json!({"operation": operation, "count": 0, "action": {"kind": "hang"}});
