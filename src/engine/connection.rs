@@ -373,6 +373,10 @@ impl Connection {
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         )?;
+        let origins = match origins.seen_from(&entry.origin, atlas.origin()) {
+            Some(seen) => Arc::new(seen),
+            None => origins,
+        };
         origins.admit(&entry.origin, atlas.origin())?;
         let mut atlas = atlas.closing_with(self.closing.clone());
         if let Some(pause) = self.look_again_after {

@@ -108,10 +108,27 @@ impl Origins {
         bound.0.as_ref().unwrap_or(&self.legacy_origin)
     }
 
-    /// Whether something may be sent to, and looked for at, this origin: its own, or the one that it
-    /// was carried to.
+    /// Whether something may be sent to, and looked for at, this origin: its own, or the one alone that
+    /// it was carried to. An address may have been left because nobody trusts it any more.
     pub(crate) fn admits(&self, bound: &BoundTo, origin: &Origin) -> bool {
-        self.own(bound) == origin || self.home(bound) == origin
+        self.home(bound) == origin
+    }
+
+    /// Where everything that belonged to an origin was carried to, if it was.
+    pub(crate) fn carried_to(&self, origin: &Origin) -> Option<&Origin> {
+        self.moves.get(origin)
+    }
+
+    /// What may go where for a configuration of this origin that leads there. Nothing but `config/move`
+    /// brings one to an address that things were carried away from: so a move is about to go back
+    /// there, or one away from there stored its table and not the configuration, and moved nothing yet.
+    pub(crate) fn seen_from(&self, bound: &BoundTo, present: &Origin) -> Option<Self> {
+        if self.own(bound) != present || !self.moves.contains_key(present) {
+            return None;
+        }
+        let mut seen = self.clone();
+        seen.moves.remove(present);
+        Some(seen)
     }
 
     /// Why something may not be sent there.
@@ -125,20 +142,16 @@ impl Origins {
         })
     }
 
-    /// Carries everything that belongs to `from` over to `to`, whatever was carried where before.
+    /// Carries everything that belongs to `from` over to `to`, whatever was carried where before. Where
+    /// both are the same, what belonged there first belongs there again.
     pub(crate) fn carry(&mut self, from: &Origin, to: &Origin) {
-        self.stay(to);
+        self.moves.remove(to);
         for target in self.moves.values_mut().filter(|target| *target == from) {
             target.clone_from(to);
         }
         if from != to {
             self.moves.insert(from.clone(), to.clone());
         }
-    }
-
-    /// What belongs to `origin` stays there from now on. False: it did so before.
-    pub(crate) fn stay(&mut self, origin: &Origin) -> bool {
-        self.moves.remove(origin).is_some()
     }
 }
 
@@ -210,8 +223,10 @@ mod tests {
         assert!(!origins.admits(&bound("x"), &origin("b")));
         assert!(origins.admits(&bound("b"), &origin("b")));
         assert!(!origins.admits(&bound("b"), &origin("a")));
-        assert!(origins.stay(&origin("a")));
+        assert!(!origins.admits(&bound("a"), &origin("a")), "left for good");
+        origins.carry(&origin("a"), &origin("a"));
         assert!(!origins.admits(&bound("a"), &origin("b")));
+        assert!(origins.admits(&bound("a"), &origin("a")));
     }
 
     #[test]

@@ -28,6 +28,17 @@ pub(super) fn bind(
     let Ok(origin) = entry.base_url().parse::<Origin>() else {
         return;
     };
+    // A secret of somebody's own for that address would take along all that was carried away from it.
+    if let Some(home) = origins.carried_to(&origin) {
+        faults.add(
+            "base_url",
+            format!(
+                "what belonged to {origin} was carried over to {home}, and nothing is sent to {origin} \
+                 since: the way back is config/move (base_url={origin}, needs the sudo capability)"
+            ),
+        );
+        return;
+    }
     if gives_secret(fields) {
         entry.origin = BoundTo::origin(origin);
         return;
@@ -117,8 +128,7 @@ async fn ask(engine: &Engine, patience: Patience) -> Option<OrgId> {
     told.ok()
 }
 
-/// After a write: what belongs to its address stays there, whatever was carried away from it earlier.
-/// Warns of what belongs elsewhere, if the address is another.
+/// After a write: warns of what belongs elsewhere, if the address is another.
 pub(super) async fn settled(
     engine: &Engine,
     before: &ConfigEntry,
@@ -127,10 +137,7 @@ pub(super) async fn settled(
     let Ok(origin) = entry.base_url().parse::<Origin>() else {
         return Ok(Vec::new());
     };
-    let mut origins = (*engine.connection.origins().await?).clone();
-    if origins.stay(&origin) {
-        engine.connection.store_origins(origins.clone()).await?;
-    }
+    let origins = engine.connection.origins().await?;
     let was_here = before
         .base_url()
         .parse::<Origin>()

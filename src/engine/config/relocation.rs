@@ -41,7 +41,8 @@ pub(super) fn path() -> Path<Engine> {
         )
         .field(Field::text("from").about(
             "Address whose secrets and leases are carried over; by default the configuration's own. \
-             With another one, the configuration stays where it is.",
+             With another one, the configuration stays where it is. With the same one as base_url, \
+             what was once carried away from it belongs there again.",
         ))
         .field(
             Field::boolean("verify_connection")
@@ -73,6 +74,13 @@ struct Relocation {
     entry: ConfigEntry,
 }
 
+impl Relocation {
+    /// Whether something is to belong again where it was once carried away from.
+    fn comes_back(&self) -> bool {
+        self.from == self.to
+    }
+}
+
 async fn relocate(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let _turn = engine.root.turn_first(call.caller.deadline).await?;
     let origins = engine.connection.origins().await?;
@@ -87,7 +95,15 @@ async fn relocate(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, E
         let given = planned.entry.organization_id.as_ref();
         planned.entry.organization_id = verify(&linked, given, patience).await?;
     }
-    let counts = Census::take(&engine, &origins).await?.at(&planned.from);
+    let mut after = (*origins).clone();
+    after.carry(&planned.from, &planned.to);
+    // What comes back is counted where it will be: at its address there is nothing yet.
+    let seen = if planned.comes_back() {
+        &after
+    } else {
+        &*origins
+    };
+    let counts = Census::take(&engine, seen).await?.at(&planned.from);
     address::remember_organization(&engine, &stored, &planned.entry, true, patience).await?;
     let mut moved = (*engine.connection.origins().await?).clone();
     moved.carry(&planned.from, &planned.to);
@@ -133,15 +149,26 @@ fn planned(
             "give the new address, or from, or ca_certificate",
         );
     }
-    if let Some(text) = given("base_url") {
+    // What was carried away from one address belongs there again; the configuration stays.
+    let base_url = given("base_url");
+    let comes_back =
+        !is_own && base_url.is_some_and(|text| text.parse().is_ok_and(|to: Origin| to == from));
+    if let Some(text) = base_url.filter(|_| !comes_back) {
         text.clone_into(&mut entry.base_url);
     }
     if let Some(text) = given("ca_certificate") {
         text.clone_into(&mut entry.ca_certificate);
     }
     check_settings(&entry, &mut faults);
-    let to = entry.base_url().parse::<Origin>();
-    if !is_own && to.as_ref().is_ok_and(|to| *to != own) {
+    let to = if comes_back {
+        Ok(from.clone())
+    } else {
+        entry.base_url().parse::<Origin>()
+    };
+    if comes_back && origins.carried_to(&from).is_none() {
+        faults.add("from", format!("nothing was carried away from {from}"));
+    }
+    if !is_own && !comes_back && to.as_ref().is_ok_and(|to| *to != own) {
         let reason = format!(
             "the configuration belongs to {own}: move that first, without from; then what belongs to \
              {from}"

@@ -186,21 +186,98 @@ async fn what_was_left_at_the_former_address_is_carried_over_by_its_name() {
     for lease in &leases {
         mount.revoke(lease).await.expect("revoked");
     }
-    // Whoever writes that address again, with its secret, wants what belongs there to be there.
-    mount
-        .write("config", mount.atlas.key_config())
+}
+
+/// Somebody took over the address that was left. Whoever writes `config`, with a credential of his own,
+/// does not get there what was carried away.
+#[tokio::test]
+async fn nothing_goes_back_to_an_address_that_was_left_but_by_another_move() {
+    for delete in [false, true] {
+        let (mut mount, leases) = full().await;
+        let (first, second) = (mount.atlas.address().to_owned(), renamed(&mount));
+        relocate(&mount, json!({"base_url": second}))
+            .await
+            .expect("moved");
+        if delete {
+            let force = json!({"force": true});
+            let deleted = mount.ask(Operation::Delete, "config", force).await;
+            deleted.expect("deleted");
+        }
+        let config = mount.storage.keys().contains(&"config".to_owned());
+        mount.atlas.forget_requests().await;
+        for more in [json!({}), json!({"verify_connection": false})] {
+            let mut his = mount.atlas.key_config();
+            his["verify_connection"] = more["verify_connection"].clone();
+            let refused = mount.write("config", his).await;
+            let told = refused.expect_err("left").to_string();
+            assert!(
+                told.contains("base_url") && told.contains("config/move"),
+                "{told}"
+            );
+            assert!(told.contains(&first) && told.contains(&second), "{told}");
+        }
+        assert_eq!(config, !delete);
+        assert_eq!(mount.storage.keys().contains(&"config".to_owned()), config);
+        for lease in &leases {
+            if delete {
+                mount.revoke(lease).await.expect_err("not configured");
+            }
+        }
+        if delete {
+            assert_eq!(mount.atlas.request_count().await, 0);
+            let mut own = mount.atlas.key_config();
+            own["base_url"] = json!(second);
+            mount.write("config", own).await.expect("where it moved to");
+        }
+        mount.restart().await;
+        let force = json!({"force": true});
+        mount.write("rotate-role/app", force).await.expect("there");
+        relocate(&mount, json!({"base_url": first}))
+            .await
+            .expect("back");
+        for lease in &leases {
+            mount.revoke(lease).await.expect("revoked");
+        }
+        let mut config = mount.atlas.key_config();
+        config["base_url"] = json!(second);
+        mount
+            .write("config", config)
+            .await
+            .expect_err("left as well");
+    }
+}
+
+/// What was carried over by mistake, to an Atlas that knows nothing of it, comes back by itself.
+#[tokio::test]
+async fn what_was_carried_over_by_mistake_comes_back_and_leaves_the_rest() {
+    let (mount, leases) = full().await;
+    let first = mount.atlas.address().to_owned();
+    let other = Atlas::another().await;
+    let config = other.key_and_organization();
+    mount.write("config", config.clone()).await.expect("his");
+    let unknown = relocate(&mount, json!({"from": first, "base_url": first})).await;
+    let told = unknown.expect_err("nothing was carried");
+    assert!(told.contains("from") && told.contains(&first), "{told}");
+    relocate(&mount, json!({"from": first}))
+        .await
+        .expect("carried");
+    let told = relocate(&mount, json!({"from": first, "base_url": first}))
         .await
         .expect("back");
-    let force = json!({"force": true});
-    mount.write("rotate-role/app", force).await.expect("there");
-    let mut config = mount.atlas.key_config();
-    config["base_url"] = json!(to);
-    mount.write("config", config).await.expect("written");
-    let force = json!({"force": true});
-    mount
-        .write("rotate-role/app", force)
-        .await
-        .expect_err("no longer carried over");
+    assert_eq!(told["carried"]["credentials"], 3, "{told:?}");
+    let read = TestMount::data(mount.read("config").await);
+    assert_eq!(read["base_url"], other.address());
+    other.forget_requests().await;
+    for lease in &leases {
+        mount.revoke(lease).await.expect_err("elsewhere");
+    }
+    assert_eq!(other.request_count().await, 0);
+    let own = mount.atlas.key_and_organization();
+    mount.write("config", own).await.expect("the first one");
+    for lease in &leases {
+        mount.revoke(lease).await.expect("revoked");
+    }
+    mount.write("config", config).await.expect("the other one");
 }
 
 #[tokio::test]
