@@ -119,7 +119,7 @@ async fn unknown_operations_and_paths_are_told_by_their_kinds() {
         }
     }
     for operation in ["create", "update", "read", "list", "delete", "patch"] {
-        for path in ["", "nowhere", "config/x/y", "roles/a/b", "creds/", "\u{0}"] {
+        for path in ["", "nowhere", "config/x/y", "creds/", "\u{0}"] {
             let answer = mount.ask(operation, path, Value::Null).await;
             assert_eq!(
                 answer.failure().kind,
@@ -127,6 +127,14 @@ async fn unknown_operations_and_paths_are_told_by_their_kinds() {
                 "{operation} {path}"
             );
         }
+    }
+    // Below a path that takes a name, what is wrong is the name.
+    for operation in ["create", "update", "read", "delete", "patch"] {
+        let refusal = mount.ask(operation, "roles/a/b", Value::Null).await;
+        assert!(
+            refusal.refusal().contains("\"a/b\" cannot be a name"),
+            "{operation}"
+        );
     }
     for (operation, path) in [("delete", "creds/a"), ("list", "config"), ("read", "roles")] {
         let answer = mount.ask(operation, path, Value::Null).await;
