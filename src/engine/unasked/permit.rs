@@ -77,6 +77,19 @@ impl Engine {
         Ok(judged.map(|()| Permit(())).map_err(Held::ByClock))
     }
 
+    /// Whether the wall clock is known to be wrong: it was set lately, or is far from Atlas's. Asks
+    /// nobody.
+    pub(crate) async fn doubts_clock(&self) -> bool {
+        if !self.clock_watch.is_steady(self.reading()) {
+            return true;
+        }
+        let Ok(linked) = self.connection.linked().await else {
+            return false;
+        };
+        let compared = compare(self.reading(), linked.atlas.atlas_time());
+        matches!(compared, Err(Doubt::Apart(_)))
+    }
+
     fn reading(&self) -> Reading {
         Reading {
             wall: self.clock.now(),

@@ -252,6 +252,19 @@ async fn accounts_whose_tokens_look_dead_are_kept_while_the_clock_is_doubted() {
     assert_eq!(mount.figure("entries", "live").await, 1);
 }
 
+/// The server takes the lease for over, and so would the token be.
+#[tokio::test]
+async fn a_token_that_looks_dead_by_a_clock_that_was_set_is_revoked_all_the_same() {
+    let role = json!({ "credential_type": "access_token", "ip_addresses": "" });
+    let mount = TestMount::with_role(role).await;
+    let (_, lease) = mount.issue("reader").await;
+    mount.tick().await.expect("a tick");
+    mount.clock.jump(AHEAD);
+    mount.revoke(&lease).await.expect("revoked");
+    let state = mount.atlas.state().await;
+    assert_eq!(state["tokens"].as_array().map_or(0, Vec::len), 0, "{state}");
+}
+
 #[tokio::test]
 async fn what_a_person_orders_is_not_held_by_the_clock() {
     let (mount, account) = rotating().await;
