@@ -62,7 +62,7 @@ fn answer() -> Vec<Field> {
         Field::map("journal").about(
             "On the active node: entries by state, what rollback and reaper did, their last errors.",
         ),
-        Field::map("undecidable_secrets").about(
+        Field::map("ambiguous_secrets").about(
             "On the active node: secrets that this mount may have made, or somebody else: how many \
              entries are about such ones, and of each its storage key, account and candidates. None is \
              deleted: delete in Atlas what nobody uses.",
@@ -95,7 +95,7 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
         let roles = static_roles::summary(&engine).await?;
         data.insert("static_roles".to_owned(), roles);
         let undecidable = engine.undecidable.listed();
-        data.insert("undecidable_secrets".to_owned(), undecidable);
+        data.insert("ambiguous_secrets".to_owned(), undecidable);
         data.insert("atlas".to_owned(), atlas(&engine).await);
     }
     Ok(Some(Response::data(data)))

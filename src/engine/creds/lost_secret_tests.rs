@@ -72,7 +72,7 @@ async fn secret_made_after(mount: &TestMount, account: &str, seconds: i64) -> Va
 
 async fn undecidable(mount: &TestMount) -> Value {
     let status = TestMount::data(mount.read("status").await);
-    status["undecidable_secrets"].clone()
+    status["ambiguous_secrets"].clone()
 }
 
 /// Made by hand while the request was under way, and at work since.
