@@ -1,8 +1,10 @@
 //! A proxy or gateway that answers in Atlas's place: it ends no lease, and completes no credential.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Mount};
+use crate::support::{Answer, Bao, Mount, TICK};
 
 const KINDS: [&str; 4] = [
     "programmatic_api_key",
@@ -216,4 +218,35 @@ async fn a_project_assignment_that_was_not_done_is_made_or_the_key_is_removed() 
     let refused = mount.read(&format!("creds/{}", KINDS[0])).await;
     assert_eq!(refused.status, 500, "{refused:?}");
     assert!(mount.atlas.credentials().await.is_empty());
+}
+
+/// Nobody knows whether Atlas made a secret; it did not, and a person made one at that time and works with it.
+#[tokio::test]
+async fn a_secret_that_somebody_uses_is_not_taken_for_a_lost_one() {
+    let bao = Bao::dev();
+    let mount = Mount::on(&bao.client()).await;
+    mount.configure().await;
+    role(&mount, KINDS[2]).await;
+    let fault = json!({
+        "operation": "createOrgSecret", "count": 0, "action": { "kind": "answer", "status": 500 },
+    });
+    mount.atlas.fault(fault).await;
+    let refused = mount.read(&format!("creds/{}", KINDS[2])).await;
+    assert_eq!(refused.status, 500, "{refused:?}");
+    mount.atlas.no_more_faults().await;
+    let role = mount.read(&format!("roles/{}", KINDS[2])).await;
+    let account = role.data()["client_id"].as_str().expect("an id");
+    let secret = json!({ "client_id": account, "hours": 800 });
+    let made = mount.atlas.control("POST", "/secrets", secret).await;
+    let secret = made["client_secret"].as_str().expect("a secret");
+    assert!(mount.atlas.mints(account, secret).await);
+    let give_up = Instant::now() + Duration::from_mins(4);
+    let before = bao.log_text().matches(TICK).count();
+    while bao.log_text().matches(TICK).count() < before + 2 {
+        assert!(Instant::now() < give_up, "the server does not tick");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(mount.atlas.mints(account, secret).await);
+    let status = mount.read("status").await;
+    assert_eq!(status.data()["ambiguous_secrets"]["count"], 0);
 }

@@ -93,10 +93,8 @@ async fn a_leased_account_is_refused_wherever_an_account_is_named() {
     mount.atlas.empties(Duration::from_secs(5)).await;
 }
 
-/// As many who come from the Go engine have configured it.
-#[tokio::test]
-async fn a_project_owners_key_that_was_never_verified_makes_nothing() {
-    let mount = Mount::new().await;
+/// Writes the key of a Project Owner to `config`, unseen.
+async fn configure_project_owner(mount: &Mount) {
     let project = mount.atlas.project(0);
     let key = json!({
         "org_id": mount.atlas.org(), "desc": "seed", "org_roles": [],
@@ -108,6 +106,14 @@ async fn a_project_owners_key_that_was_never_verified_makes_nothing() {
     config["private_key"] = key["private_key"].clone();
     config["verify_connection"] = json!(false);
     assert!(mount.write("config", config).await.ok());
+}
+
+/// As many who come from the Go engine have configured it.
+#[tokio::test]
+async fn a_project_owners_key_that_was_never_verified_makes_nothing() {
+    let mount = Mount::new().await;
+    let project = mount.atlas.project(0);
+    configure_project_owner(&mount).await;
     let role = json!({ "project_id": project, "roles": "GROUP_READ_ONLY" });
     mount.role("r", role).await;
     let refused = mount.read("creds/r").await;
@@ -117,5 +123,33 @@ async fn a_project_owners_key_that_was_never_verified_makes_nothing() {
         "{refused:?}"
     );
     assert!(mount.atlas.credentials().await.is_empty());
+    assert_eq!(mount.list("issued").await.status, 404);
+}
+
+/// The lease ends in its project; what is left is shown, and deleted once somebody may.
+#[tokio::test]
+async fn a_lease_under_a_project_owners_key_ends_in_its_project_and_shows_what_is_left() {
+    let mount = Mount::configured().await;
+    let project = mount.atlas.project(0);
+    let role = json!({ "project_id": project, "roles": "GROUP_READ_ONLY" });
+    mount.role("r", role).await;
+    let issued = mount.issue("r").await;
+    let public_key = issued.data()["public_key"].as_str().unwrap();
+    configure_project_owner(&mount).await;
+    let revoked = mount.revoke(&issued.lease_id()).await;
+    assert!(revoked.ok(), "{revoked:?}");
+    assert_eq!(
+        mount.atlas.known(public_key).await["project_roles"],
+        json!({})
+    );
+    let left = mount.read(&format!("issued/{public_key}")).await;
+    assert!(
+        left.data()["pending_deletion_since"].is_string(),
+        "{left:?}"
+    );
+    let refused = mount.delete("config").await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(mount.write("config", mount.atlas.key_config()).await.ok());
+    mount.atlas.empties(Duration::from_mins(6)).await;
     assert_eq!(mount.list("issued").await.status, 404);
 }
