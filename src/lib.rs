@@ -1,6 +1,6 @@
 //! MongoDB Atlas secrets engine for `HashiCorp` Vault and `OpenBao`, served as an external plugin.
 //!
-//! The layers, each knowing only those below it:
+//! The layers, in the order in which a request passes them; `tests/layers.rs` says which may use which:
 //!
 //! ```text
 //! main.rs ── goplugin   the process: handshake, TLS, broker, log lines
