@@ -115,7 +115,7 @@ async fn relocate(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, E
     engine.connection.reset();
     saved?;
     let Relocation { from, to, .. } = planned;
-    tracing::info!(%from, %to, "what belonged to one address belongs to another now");
+    tracing::info!(%from, %to, "secrets and leases were moved to another address");
     Ok(Some(Response {
         warnings: vec![go_leases(&call)],
         ..Response::data(Data::from_iter([

@@ -120,7 +120,7 @@ async fn judge(engine: &Engine) -> Result<Result<(), Doubt>, EngineError> {
             "nothing is deleted in Atlas unasked until the clocks can be believed again; revocations \
              go on"
         ),
-        Change::Ended => tracing::info!("the clocks agree again: unasked deletions go on"),
+        Change::Ended => tracing::info!("the clocks agree again; automatic deletions resume"),
         Change::None => {}
     }
     Ok(outcome)
