@@ -3,7 +3,7 @@
 //! An account made at project level belongs to the project's organization all the same, and only the
 //! organization's delete removes it. An account holds two secrets at most, expired ones included.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -174,7 +174,9 @@ fn time_if_readable<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<DateTime<Utc>>, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    Ok(value.as_str().and_then(|text| text.parse().ok()))
+    let time = value.as_str().and_then(|text| text.parse().ok());
+    // Of no secret, and too near to the end of what can be reckoned with.
+    Ok(time.filter(|time: &DateTime<Utc>| (1970..=9999).contains(&time.year())))
 }
 
 /// The API's names of the same call at either level.
