@@ -129,6 +129,7 @@ async fn reserve(
         description: description(CredentialType::AccessToken, name, &id),
         organization_id: Some(account.organization_id.clone()),
         project_id: None,
+        further_project_ids: Vec::new(),
         programmatic_api_key_id: None,
         public_key: None,
         client_id: None,

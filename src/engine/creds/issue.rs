@@ -190,6 +190,10 @@ impl Draft {
                 Level::Org(_) => None,
                 Level::Project(project) => Some(project.clone()),
             },
+            further_project_ids: match &grant.level {
+                Level::Org(_) => Vec::new(),
+                Level::Project(_) => grant.assignments.iter().map(|(id, _)| id.clone()).collect(),
+            },
             programmatic_api_key_id: None,
             public_key: None,
             client_id: None,

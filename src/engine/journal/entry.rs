@@ -179,6 +179,9 @@ pub(crate) struct JournalEntry {
     /// The project it was made in, if in one; leads to the organization where that is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) project_id: Option<ProjectId>,
+    /// Further projects that it reaches, if it was made in one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) further_project_ids: Vec<ProjectId>,
     /// Of an API key, once made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) programmatic_api_key_id: Option<ApiKeyId>,

@@ -17,6 +17,7 @@ fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
         description: format!("vault-{role}-{id}"),
         organization_id: None,
         project_id: None,
+        further_project_ids: Vec::new(),
         programmatic_api_key_id: None,
         public_key: Some(format!("public of {id}")),
         client_id: None,

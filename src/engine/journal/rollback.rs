@@ -221,6 +221,7 @@ pub(crate) async fn take_over_go_entry(
         description: go.role,
         organization_id: go.organization_id.parse::<OrgId>().ok(),
         project_id: go.project_id.parse::<ProjectId>().ok(),
+        further_project_ids: Vec::new(),
         programmatic_api_key_id: go.api_key_id.parse::<ApiKeyId>().ok(),
         public_key: None,
         client_id: None,
