@@ -291,6 +291,8 @@ impl Draft {
             );
             // The entry may be stored as live, or without what is known by now. Should this fail as
             // well, the tick goes by memory, and after a restart by the description.
+            self.entry.stage = Stage::Making;
+            self.engine.journal.learn(&self.id, &self.entry);
             let _ = self.record(Stage::Making).await;
         }
         match (nothing_made, forgotten) {

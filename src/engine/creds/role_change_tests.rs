@@ -257,3 +257,30 @@ async fn an_account_in_the_making_does_not_serve_the_next_role_of_its_name() {
     mount.issue("r").await;
     assert_eq!(mount.atlas.credentials().await.len(), 1);
 }
+
+/// The entry is stored as live, and neither Atlas nor storage lets that be undone at once.
+#[tokio::test]
+async fn what_could_not_be_undone_is_left_to_the_tick_whatever_storage_holds() {
+    let (mount, _) = slow_mount("programmatic_api_key", "createOrgAccessEntry").await;
+    let refusal = json!({
+        "operation": "deleteOrgApiKey", "count": 0,
+        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+    });
+    mount.atlas.fault(refusal).await;
+    let reading = mount.read("creds/r");
+    let changing = async {
+        until_asked(&mount, "createOrgAccessEntry").await;
+        patch(&mount, json!({ "ip_addresses": "198.51.100.7" })).await;
+        mount.storage.fail_after(Some(1));
+    };
+    let (outcome, ()) = tokio::join!(reading, changing);
+    outcome.expect_err("the role was changed");
+    mount.storage.fail_after(None);
+    mount.atlas.no_more_faults().await;
+    let [key] = mount.journal_keys().try_into().expect("one entry");
+    let entry: Value = serde_json::from_slice(&mount.storage.value(&key)).expect("JSON");
+    assert_eq!(entry["stage"], "live", "{entry}");
+    mount.turn(Duration::from_mins(1)).await;
+    mount.tick().await.expect("a tick");
+    assert_nothing_alive(&mount, "programmatic_api_key", None).await;
+}

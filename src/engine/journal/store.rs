@@ -195,8 +195,8 @@ impl Journal {
         stored::load(&*self.storage, &keys::issued(id)).await
     }
 
-    /// Corrects memory by an entry as it was found in storage.
-    pub(super) fn learn(&self, id: &JournalId, entry: &JournalEntry) {
+    /// Corrects memory by an entry as it was found in storage, or as it is whatever storage holds.
+    pub(crate) fn learn(&self, id: &JournalId, entry: &JournalEntry) {
         self.index().put(id, entry, Hands::Unknown);
     }
 
