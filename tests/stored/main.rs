@@ -196,7 +196,12 @@ async fn what_uses_none_of_our_own_features_is_stored_as_the_go_engine_stores_it
         .collect::<Vec<_>>();
     assert_eq!(
         own,
-        ["base_url", "organization_id", "organization_owner"],
+        [
+            "base_url",
+            "organization_id",
+            "organization_owner",
+            "origin"
+        ],
         "Go passes over what it does not know"
     );
 }
