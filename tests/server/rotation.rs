@@ -88,7 +88,9 @@ async fn what_is_due_is_rotated_by_the_tick_and_readers_never_hold_a_dead_secret
         assert!(!mints(&app, &account.client_id, old).await, "{mode}");
     }
     for seen in readers.stop().await {
-        assert_eq!((seen.secrets, seen.refused), (3, 0), "{seen:?}");
+        assert_eq!(seen.secrets, 3, "{seen:?}");
+        // Hours that pass end the time of a request under way: at most one for each of the turns.
+        assert!(seen.refused <= 3, "{seen:?}");
         assert!(seen.minted > 100, "{seen:?}");
     }
     let status = app.read("status").await;

@@ -163,7 +163,8 @@ async fn times_are_kept_as_written_and_what_keeps_from_it_is_told() {
     let config = disabled.read("config").await;
     assert_eq!(config.data()["last_rotated"], Value::Null, "{config:?}");
     for seen in readers.stop().await {
-        assert!(seen.minted > 100 && seen.refused == 0, "{seen:?}");
+        // Hours that pass end the time of a request under way: at most one for each of the turns.
+        assert!(seen.minted > 100 && seen.refused <= 3, "{seen:?}");
     }
 }
 
