@@ -148,7 +148,7 @@ mod tests {
     async fn demoted(role: Value, owned: &[usize]) -> (TestMount, Secret, String) {
         let mount = TestMount::configured().await;
         mount
-            .write("roles/reader", role_at(&mount, role))
+            .write("roles/reader", role_at(&mount, &role))
             .await
             .expect("a role");
         let (data, lease) = mount.issue("reader").await;
@@ -171,7 +171,7 @@ mod tests {
     }
 
     /// The role with its places filled in.
-    fn role_at(mount: &TestMount, role: Value) -> Value {
+    fn role_at(mount: &TestMount, role: &Value) -> Value {
         let text = role
             .to_string()
             .replace("O0", mount.atlas.org())
