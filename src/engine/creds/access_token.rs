@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::issue::{description, not_completed, still_granted, still_there};
+use super::granted::{Granted, still_there};
+use super::issue::{description, not_completed};
 use super::life::Life;
 use super::token_account::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
 use crate::atlas::{AccessToken, AtlasError, Patience, Priority};
@@ -46,19 +47,13 @@ struct Reserved {
     _hold: Hold,
 }
 
-/// The role as it was when a token was begun.
-struct Granted<'a> {
-    name: &'a RoleName,
-    role: &'a RoleEntry,
-}
-
 /// Issues an access token of a role.
 pub(super) async fn issue(
     engine: &Arc<Engine>,
-    name: &RoleName,
-    role: &RoleEntry,
+    granted: Granted<'_>,
     call: &Call,
 ) -> Result<Response, EngineError> {
+    let Granted { name, role, .. } = granted;
     let patience = patience(call);
     let mut healed = false;
     loop {
@@ -67,10 +62,7 @@ pub(super) async fn issue(
         let origin = &reserved.account.origin;
         let linked = engine.connection.linked_to(origin).await?;
         let error = match mint(engine, &linked, &reserved, call, patience).await {
-            Ok(token) => {
-                let granted = Granted { name, role };
-                return finish(engine, &linked, granted, call, reserved, token).await;
-            }
+            Ok(token) => return finish(engine, &linked, granted, call, reserved, token).await,
             Err(error) => error,
         };
         give_up(engine, &reserved, &error).await?;
@@ -276,23 +268,23 @@ async fn complete(
     token: &AccessToken,
     life: Life,
 ) -> Result<Lease, EngineError> {
-    still_there(call)?;
     let end = token.expires_at.min(reserved.entry.issued_at + TOKEN_LIFE);
-    reserved.entry.dies_by = token.expires_at;
-    reserved.entry.stage = Stage::Live;
-    engine.journal.write(&reserved.id, &reserved.entry).await?;
-    still_granted(engine, granted.name, granted.role).await?;
-    let left = (end - engine.clock.now()).to_std().unwrap_or_default();
-    let life = life.within(left.saturating_sub(MARGIN));
-    let life = life.ok_or(EngineError::EndsAtOnce)?;
-    let ttl = if life.ttl.is_zero() {
-        engine.system.default_lease_ttl().await?.min(life.max_ttl)
+    let default_ttl = if life.ttl.is_zero() {
+        engine.system.default_lease_ttl().await?
     } else {
         life.ttl
     };
     still_there(call)?;
+    reserved.entry.dies_by = token.expires_at;
+    reserved.entry.stage = Stage::Live;
+    engine.journal.write(&reserved.id, &reserved.entry).await?;
+    let left = (end - engine.clock.now()).to_std().unwrap_or_default();
+    let life = life.within(left.saturating_sub(MARGIN));
+    let life = life.ok_or(EngineError::EndsAtOnce)?;
+    granted.still_holds(engine).await?;
+    still_there(call)?;
     Ok(Lease {
-        ttl,
+        ttl: default_ttl.min(life.max_ttl),
         max_ttl: life.max_ttl,
         renewable: false,
     })

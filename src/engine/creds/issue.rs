@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+use super::granted::{Granted, still_there};
 use super::life::Life;
 use super::{access_token, account_secret, api_key, find, remove, service_account};
 use crate::atlas::{Atlas, Deletion, Level, OrgId, Patience, Priority};
@@ -17,7 +18,7 @@ use crate::engine::journal::{Hold, JournalEntry, JournalId, Part, SecretPart, St
 use crate::engine::listings::Search;
 use crate::engine::origin::BoundTo;
 use crate::engine::ownership;
-use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName};
+use crate::engine::roles::{CredentialType, Grant, RoleEntry, RoleName, RoleUse};
 use crate::engine::turns::Turn;
 use crate::engine::unasked::Permit;
 use crate::engine::waiters::{Awaited, Crowd, Waiter};
@@ -58,7 +59,7 @@ pub(super) async fn issue(
     let role_use = engine.role_uses.begin(&name, &call.caller.gone);
     let role_use = role_use.ok_or_else(deleted)?;
     call.caller.gone = role_use.ended().clone();
-    let issued = Box::pin(issue_from(&engine, &name, &call)).await;
+    let issued = Box::pin(issue_from(&engine, &name, &role_use, &call)).await;
     issued.map(Some).map_err(|error| {
         if role_use.role_was_deleted() {
             error.because_role_was_deleted(&name.to_string())
@@ -71,13 +72,19 @@ pub(super) async fn issue(
 async fn issue_from(
     engine: &Arc<Engine>,
     name: &RoleName,
+    role_use: &RoleUse,
     call: &Call,
 ) -> Result<Response, EngineError> {
     let role = engine.role(name).await?;
     let role = role.ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
     let _waiter = wait_for(engine, name, &role)?;
+    let granted = Granted {
+        name,
+        role: &role,
+        role_use,
+    };
     if role.credential_type == CredentialType::AccessToken {
-        return Box::pin(access_token::issue(engine, name, &role, call)).await;
+        return Box::pin(access_token::issue(engine, granted, call)).await;
     }
     let mut draft = Draft::begin(Arc::clone(engine), name, &role, call).await?;
     let made = match (role.credential_type, draft.grant.account.clone()) {
@@ -88,7 +95,7 @@ async fn issue_from(
         }
     };
     let answer = match made {
-        Ok(answer) => draft.complete(name, &role, call).await.map(|()| answer),
+        Ok(answer) => draft.complete(granted, call).await.map(|()| answer),
         Err(error) => Err(error),
     };
     match answer {
@@ -97,22 +104,6 @@ async fn issue_from(
             Ok(answer)
         }
         Err(error) => Err(draft.undo(error).await),
-    }
-}
-
-/// Fails unless the role, as it is stored now, lets the same be made as when its credential was begun.
-/// Asked last of all: what a role no longer allows is not handed out.
-pub(super) async fn still_granted(
-    engine: &Engine,
-    name: &RoleName,
-    begun: &RoleEntry,
-) -> Result<(), EngineError> {
-    match engine.role(name).await? {
-        None => Err(EngineError::NoSuchRole(name.to_string())),
-        Some(now) if !Grant::is_the_same(begun, &now) => {
-            Err(EngineError::RoleChanged(name.to_string()))
-        }
-        Some(_) => Ok(()),
     }
 }
 
@@ -128,25 +119,12 @@ fn wait_for(engine: &Engine, name: &RoleName, role: &RoleEntry) -> Result<Waiter
     }
 }
 
-/// Fails if nobody waits for the answer any more.
-pub(super) fn still_there(call: &Call) -> Result<(), EngineError> {
-    if call.caller.gone.is_cancelled() {
-        return Err(EngineError::CallerGone);
-    }
-    Ok(())
-}
-
 impl Draft {
     /// Records it as live, for a caller who is there before and after: to nobody else is a lease given.
-    async fn complete(
-        &mut self,
-        name: &RoleName,
-        role: &RoleEntry,
-        call: &Call,
-    ) -> Result<(), EngineError> {
+    async fn complete(&mut self, granted: Granted<'_>, call: &Call) -> Result<(), EngineError> {
         still_there(call)?;
         self.record(Stage::Live).await?;
-        still_granted(&self.engine, name, role).await?;
+        granted.still_holds(&self.engine).await?;
         // A deletion of the role that began meanwhile ends this as well.
         still_there(call)
     }

@@ -9,6 +9,7 @@ mod api_key;
 mod crowd_tests;
 #[cfg(test)]
 mod gone_tests;
+mod granted;
 mod issue;
 #[cfg(test)]
 mod kept_account_tests;

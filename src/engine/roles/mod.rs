@@ -12,4 +12,4 @@ pub(crate) use advice::warnings;
 pub(crate) use entry::{CredentialType, RoleEntry};
 pub(crate) use grant::Grant;
 pub(crate) use name::RoleName;
-pub(crate) use uses::RoleUses;
+pub(crate) use uses::{RoleUse, RoleUses};

@@ -156,7 +156,10 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
             continue;
         }
         let role = change.role;
-        stored::save(&*engine.storage, keys::role(&name), &role, false).await?;
+        let saved = stored::save(&*engine.storage, keys::role(&name), &role, false).await;
+        // What failed may have been stored all the same.
+        engine.role_uses.written(&name);
+        saved?;
         drop((turn, turn_of_account));
         let warnings = advice::warnings(&role);
         return Ok((!warnings.is_empty()).then(|| Response {

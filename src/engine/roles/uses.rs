@@ -1,9 +1,12 @@
-//! Requests that issue from a role, so that the deletion of the role ends them.
+//! Requests that issue from a role, so that the deletion of the role ends them and a change of it is
+//! seen by them.
 //!
-//! Kept in memory: only the active node issues and deletes, and both pass here. A request that began
-//! before the deletion stops waiting at once, sends nothing more, and hands nothing out.
+//! Kept in memory: only the active node issues, writes and deletes, and all pass here. A request that
+//! began before the deletion stops waiting at once, sends nothing more, and hands nothing out. One that
+//! began before a write compares the role again; without a write it need not ask storage.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -40,6 +43,8 @@ struct Ends {
     ended: CancellationToken,
     /// Cancelled when the role is deleted.
     deleted: CancellationToken,
+    /// Set when the role is written.
+    written: Arc<AtomicBool>,
 }
 
 impl State {
@@ -72,6 +77,7 @@ impl RoleUses {
         let ends = Ends {
             ended: gone.child_token(),
             deleted: CancellationToken::new(),
+            written: Arc::default(),
         };
         role.uses.insert(number, ends.clone());
         Some(RoleUse {
@@ -95,6 +101,16 @@ impl RoleUses {
         RoleDeletion {
             state: Arc::clone(&self.state),
             name: name.clone(),
+        }
+    }
+
+    /// Notes that the role was, or may have been, written: whoever issues from it compares. Called after
+    /// storage was asked, and before the writer is answered.
+    pub(crate) fn written(&self, name: &RoleName) {
+        let state = locked(&self.state);
+        let uses = state.of_role.get(name).into_iter();
+        for ends in uses.flat_map(|role| role.uses.values()) {
+            ends.written.store(true, Ordering::SeqCst);
         }
     }
 
@@ -131,6 +147,11 @@ impl RoleUse {
     /// Whether the role was deleted since.
     pub(crate) fn role_was_deleted(&self) -> bool {
         self.ends.deleted.is_cancelled()
+    }
+
+    /// Whether the role may have been written since, so that it must be compared.
+    pub(crate) fn role_was_written(&self) -> bool {
+        self.ends.written.load(Ordering::SeqCst)
     }
 }
 
@@ -183,6 +204,19 @@ mod tests {
         assert!(!after.ended().is_cancelled());
         drop((before, other, after));
         assert!(locked(&uses.state).of_role.is_empty(), "nothing is kept");
+    }
+
+    #[test]
+    fn a_write_is_seen_by_those_who_began_before_and_by_no_others() {
+        let uses = RoleUses::default();
+        let gone = CancellationToken::new();
+        let before = uses.begin(&prod(), &gone).expect("begun");
+        let other = uses.begin(&RoleName::new("test"), &gone).expect("begun");
+        assert!(!before.role_was_written());
+        uses.written(&prod());
+        let after = uses.begin(&prod(), &gone).expect("begun");
+        assert!(before.role_was_written() && !before.ended().is_cancelled());
+        assert!(!other.role_was_written() && !after.role_was_written());
     }
 
     #[test]
