@@ -225,3 +225,35 @@ async fn names_in_policies_are_in_lower_case_on_openbao() {
         .await;
     assert!(outcome.ok, "{}", outcome.said);
 }
+
+/// Why `docs/policies.md` says that `denied_parameters` does not limit a role editor: the server compares
+/// the value as it is written, and a list can be written in several ways.
+#[tokio::test]
+async fn a_denied_atlas_role_passes_when_it_is_written_in_another_way() {
+    let mut stage = Stage::configured().await;
+    let policy = "bao policy write denied - <<<'path \"mongodbatlas/roles/*\" {\n  \
+                  capabilities = [\"create\", \"update\"]\n  \
+                  denied_parameters = { \"roles\" = [\"ORG_OWNER\"] }\n}'";
+    let outcome = stage.run("root", policy).await;
+    assert!(outcome.ok, "{}", outcome.said);
+    for (given, passes) in [
+        ("roles=ORG_OWNER", false),
+        ("roles=ORG_OWNER,ORG_MEMBER", true),
+        ("- <<<'{\"roles\": [\"ORG_OWNER\"]}'", true),
+    ] {
+        let role = "mongodbatlas/roles/owner organization_id=$ORG";
+        let written = format!("bao write {role} roles=ORG_MEMBER");
+        let outcome = stage.run("root", &written).await;
+        assert!(outcome.ok, "{}", outcome.said);
+        let write = format!(
+            "BAO_TOKEN=$(bao token create -field=token -policy=denied) bao write mongodbatlas/roles/owner {given}"
+        );
+        let outcome = stage.run("root", &write).await;
+        assert_eq!(outcome.ok, passes, "{given}: {}", outcome.said);
+        let refused = outcome.said.contains("permission denied");
+        assert_eq!(refused, !passes, "{given}: {}", outcome.said);
+        let read = "bao read -field=roles mongodbatlas/roles/owner";
+        let stored = stage.run("root", read).await.said;
+        assert_eq!(stored.contains("ORG_OWNER"), passes, "{given}: {stored}");
+    }
+}
