@@ -24,6 +24,7 @@ const RUN: &[(&str, usize)] = &[
     ("docs/namespaces.md", 0),
     ("docs/operations.md", 3),
     ("docs/policies.md", 1),
+    ("docs/rotation.md", 1),
     ("docs/runbook.md", 0),
     ("docs/terraform.md", 1),
     ("docs/uninstall.md", 0),
@@ -38,10 +39,6 @@ const OTHERS: &[(&str, &str)] = &[
     (
         "docs/migrate-from-go-engine.md",
         "tests/server/takeover.rs and go_engine.rs do what it says",
-    ),
-    (
-        "docs/rotation.md",
-        "tests/server/rotation does what it says",
     ),
     ("docs/terraform.md", "Terraform's provider is not at hand"),
     (
@@ -105,6 +102,11 @@ async fn the_page_on_readers_of_static_credentials() {
 #[tokio::test]
 async fn the_page_on_kubernetes() {
     play("docs/kubernetes.md").await;
+}
+
+#[tokio::test]
+async fn the_page_on_rotation() {
+    play("docs/rotation.md").await;
 }
 
 #[tokio::test]
