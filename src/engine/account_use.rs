@@ -73,7 +73,7 @@ async fn refuse_made(engine: &Engine, client_id: &ClientId) -> Result<(), Engine
             "this account is kept for the access tokens of role {role:?}; give an account that the \
              engine did not make"
         ),
-        Stage::Making => format!(
+        Stage::Making | Stage::Ended => format!(
             "this account was made for role {role:?} and is on its way or to be removed; give an \
              account that the engine did not make"
         ),

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::journal::{End, EndedBy};
 use super::renewal::RenewalError;
 use super::unasked::Held;
 use crate::atlas::{
@@ -46,6 +47,22 @@ pub(crate) enum EngineError {
     /// The role of a lease is gone, so nobody says how long the lease may live on.
     #[error("role {0:?} was deleted: the lease cannot be extended and ends when it is due")]
     RoleOfLeaseGone(String),
+    /// Somebody ended a lease's credential.
+    #[error("this credential was ended at {at} by {by}: read a new one from creds/{role}")]
+    CredentialEnded {
+        /// The role.
+        role: String,
+        /// When.
+        at: Rfc3339,
+        /// Who.
+        by: String,
+    },
+    /// Nothing in the journal has this name. It is not repeated: it may be anything.
+    #[error(
+        "there is no such issued credential: give the journal id, the public key or the client id of \
+         one that is listed under issued/; a lease of the Go engine is ended with its lease"
+    )]
+    NoSuchCredential,
     /// The lease does not hold what its end needs.
     #[error("the lease's internal data has no usable {field}: {reason}")]
     BrokenLease {
@@ -277,6 +294,21 @@ impl EngineError {
         }
     }
 
+    /// The lease of a credential that was ended.
+    pub(crate) fn ended(role: &str, end: &End) -> Self {
+        let EndedBy {
+            display_name,
+            entity_id,
+        } = &end.by;
+        let names = [display_name, entity_id];
+        let by = names.into_iter().find(|name| !name.is_empty());
+        Self::CredentialEnded {
+            role: role.to_owned(),
+            at: Rfc3339(end.at),
+            by: by.map_or("somebody", String::as_str).to_owned(),
+        }
+    }
+
     /// A failed call to Atlas, told with what it was for.
     pub(crate) fn atlas(doing: &str, source: AtlasError) -> Self {
         match &source {
@@ -360,6 +392,8 @@ impl From<EngineError> for Failure {
             | EngineError::NoSecretYet { .. }
             | EngineError::Renewal(_)
             | EngineError::RoleOfLeaseGone(_)
+            | EngineError::CredentialEnded { .. }
+            | EngineError::NoSuchCredential
             | EngineError::Settings(_)
             | EngineError::OrganizationUnknown
             | EngineError::CannotRemove

@@ -5,6 +5,7 @@ use std::fmt;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::atlas::Origin;
@@ -39,6 +40,13 @@ struct Place {
 }
 
 #[derive(Deserialize)]
+struct Issued {
+    #[serde(flatten)]
+    place: Place,
+    ended: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
 struct Accounts {
     current: Option<Place>,
     #[serde(default)]
@@ -67,8 +75,11 @@ impl Census {
     pub(super) async fn take(engine: &Engine, origins: &Origins) -> Result<Self, EngineError> {
         let mut census = Self::default();
         let count = |place: &Place| origins.home(&place.origin).clone();
-        for place in entries::<Place>(engine, keys::ISSUED).await? {
-            census.of(count(&place)).credentials += 1;
+        for issued in entries::<Issued>(engine, keys::ISSUED).await? {
+            // Of what was ended nothing is left there.
+            if issued.ended.is_none() {
+                census.of(count(&issued.place)).credentials += 1;
+            }
         }
         for folder in [keys::STATIC_ROLES, keys::STATIC_LEAVING] {
             for place in entries::<Place>(engine, folder).await? {

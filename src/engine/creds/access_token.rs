@@ -132,6 +132,7 @@ async fn reserve(
         config_organization_id: None,
         origin: account.origin.clone(),
         pending_deletion_since: None,
+        ended: None,
         display_name: call.display_name.clone(),
         entity_id: call.entity_id.clone(),
         issued_at: now,

@@ -182,6 +182,7 @@ impl Draft {
             },
             origin: BoundTo::client(&linked),
             pending_deletion_since: None,
+            ended: None,
             display_name: call.display_name.clone(),
             entity_id: call.entity_id.clone(),
             issued_at: now,

@@ -33,6 +33,6 @@ mod token_account;
 
 pub(crate) use account_secret::frees_at;
 pub(crate) use life::{Life, cut_warning};
-pub(crate) use removal::{find, remove};
+pub(crate) use removal::{find, remove, remove_entry};
 pub(crate) use service_account::secret_lifetime;
 pub(crate) use token_account::{kept_account, kept_accounts, retire_account, tend};

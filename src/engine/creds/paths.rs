@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::issue::issue;
 use super::{account_secret, renew, revoke, revoke_token};
 use crate::engine::error::EngineError;
-use crate::engine::journal::JournalId;
+use crate::engine::journal::{JournalEntry, JournalId};
 use crate::engine::roles::CredentialType;
 use crate::engine::{Engine, OPERATION_PREFIX};
 use crate::framework::LeaseCall;
@@ -98,7 +98,11 @@ where
     let text = |key: &str| call.internal_text(key).map(ToOwned::to_owned);
     let (role, lease_type) = (text("role"), text("secret_type"));
     let id = call.internal_text("journal_id").and_then(JournalId::parse);
-    let outcome = revoke(Arc::clone(&engine), call).await;
+    let outcome = match ended(&engine, id.as_ref()).await {
+        // It is gone from Atlas: nobody is asked there, whether or not the mount leads there now.
+        Some((id, _)) => engine.journal.remove(&id).await,
+        None => revoke(Arc::clone(&engine), call).await,
+    };
     let journal_id = id.as_ref().map(tracing::field::display);
     let now = engine.clock.now();
     let mut tally = engine.journal.tally();
@@ -123,21 +127,46 @@ where
     outcome
 }
 
+/// The entry of a credential that was ended. Where storage does not tell, the lease ends as any other.
+async fn ended(engine: &Engine, id: Option<&JournalId>) -> Option<(JournalId, JournalEntry)> {
+    let id = id?;
+    let entry = engine.journal.entry(id).await.ok().flatten()?;
+    entry.ended.is_some().then(|| (id.clone(), entry))
+}
+
+/// Renews a lease, unless its credential was ended: that is told before Atlas is asked anything.
+async fn unless_ended<Work>(
+    engine: Arc<Engine>,
+    call: LeaseCall,
+    renew: impl FnOnce(Arc<Engine>, LeaseCall) -> Work,
+) -> Result<Option<Response>, EngineError>
+where
+    Work: Future<Output = Result<Option<Response>, EngineError>>,
+{
+    let id = call.internal_text("journal_id").and_then(JournalId::parse);
+    if let Some((_, entry)) = ended(&engine, id.as_ref()).await
+        && let Some(end) = &entry.ended
+    {
+        return Err(EngineError::ended(&entry.role, end));
+    }
+    renew(engine, call).await
+}
+
 /// How leases are renewed and revoked, by type.
 pub(crate) fn secret_types() -> Vec<SecretType<Engine>> {
     vec![
         SecretType::new(CredentialType::ProgrammaticApiKey.name(), |engine, call| {
             noted(engine, call, revoke::revoke_api_key)
         })
-        .renew(renew::renew_api_key),
+        .renew(|engine, call| unless_ended(engine, call, renew::renew_api_key)),
         SecretType::new(CredentialType::ServiceAccount.name(), |engine, call| {
             noted(engine, call, revoke::revoke_service_account)
         })
-        .renew(renew::renew_service_account),
+        .renew(|engine, call| unless_ended(engine, call, renew::renew_service_account)),
         SecretType::new(account_secret::LEASE_TYPE, |engine, call| {
             noted(engine, call, revoke::revoke_account_secret)
         })
-        .renew(renew::renew_account_secret),
+        .renew(|engine, call| unless_ended(engine, call, renew::renew_account_secret)),
         SecretType::new(CredentialType::AccessToken.name(), |engine, call| {
             noted(engine, call, revoke_token::revoke_access_token)
         }),

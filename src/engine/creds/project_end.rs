@@ -97,6 +97,7 @@ async fn leave_in_journal(
             config_organization_id: None,
             origin: BoundTo::of_lease(call)?,
             pending_deletion_since: None,
+            ended: None,
             display_name: String::new(),
             entity_id: String::new(),
             issued_at: call.secret.issue_time.unwrap_or(now),

@@ -43,6 +43,27 @@ pub(crate) async fn remove(
     }
 }
 
+/// The same for what an entry of the journal holds. An account may have left its project, which may be
+/// gone by now: its organization is the one of the configuration that added the secret.
+pub(crate) async fn remove_entry(
+    linked: &Linked,
+    entry: &JournalEntry,
+    made: &Made,
+    permit: Permit,
+    patience: Patience,
+) -> Result<Deletion, EngineError> {
+    let (Made::Secret(level, account, id), Some(org)) = (made, &entry.config_organization_id)
+    else {
+        return remove(linked, made, permit, patience).await;
+    };
+    let deletion = linked
+        .atlas
+        .delete_secret_known_in(Some(org), level, account, id, patience);
+    deletion
+        .await
+        .map_err(|error| not_deleted(account, id, error))
+}
+
 /// Why a secret could not be deleted.
 pub(super) fn not_deleted(account: &ClientId, id: &SecretId, error: AtlasError) -> EngineError {
     let doing = format!("deleting secret {id} of service account {account}");

@@ -13,6 +13,7 @@ use crate::base::{Entropy, base62};
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::origin::BoundTo;
 use crate::engine::roles::CredentialType;
+use crate::framework::Call;
 
 /// Names a credential in the journal and, as the end of its description, in Atlas.
 ///
@@ -87,6 +88,48 @@ pub(crate) enum Stage {
     Live,
     /// Complete, in nobody's hands and without a lease: kept for as long as its role needs it.
     Kept,
+    /// Somebody ended it before its lease: it is gone from Atlas. The entry is there for the lease,
+    /// which is not renewed any more, and ends without Atlas.
+    Ended,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Making => "making",
+            Self::Live => "live",
+            Self::Kept => "kept",
+            Self::Ended => "ended",
+        })
+    }
+}
+
+/// Who ended a credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EndedBy {
+    /// How the caller's token is shown to people.
+    pub(crate) display_name: String,
+    /// The caller's identity entity; empty for none.
+    pub(crate) entity_id: String,
+}
+
+impl EndedBy {
+    /// Whoever sent a request.
+    pub(crate) fn of(call: &Call) -> Self {
+        Self {
+            display_name: call.display_name.clone(),
+            entity_id: call.entity_id.clone(),
+        }
+    }
+}
+
+/// That a credential was ended before its lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct End {
+    /// When Atlas had deleted it.
+    pub(crate) at: DateTime<Utc>,
+    /// Who ordered it.
+    pub(crate) by: EndedBy,
 }
 
 /// A credential that is no thing of its own in Atlas but a part of a service account. The account
@@ -205,6 +248,9 @@ pub(crate) struct JournalEntry {
     /// removed like a half-made one, as soon as a credential is configured that may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pending_deletion_since: Option<DateTime<Utc>>,
+    /// Of one that was ended, and of no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended: Option<End>,
     /// How the caller's token is shown to people.
     pub(crate) display_name: String,
     /// The caller's identity entity; empty for none.
@@ -269,6 +315,12 @@ impl JournalEntry {
         if let Some(Part::Secret(secret)) = &mut self.part {
             secret.candidates = candidates.to_vec();
         }
+    }
+
+    /// Notes that it was ended.
+    pub(crate) fn end(&mut self, end: End) {
+        self.stage = Stage::Ended;
+        self.ended = Some(end);
     }
 
     /// Notes what Atlas made.

@@ -72,6 +72,8 @@ pub(crate) struct Counts {
     pub(crate) live: usize,
     /// Accounts that are kept for roles.
     pub(crate) kept: usize,
+    /// Ended before their leases; gone from Atlas.
+    pub(crate) ended: usize,
     /// Live ones that outlived their last possible expiry, so that the reaper takes them.
     pub(crate) due: usize,
     /// Entries of which some attempt at removal has failed.
@@ -95,7 +97,7 @@ pub(super) struct Index {
     /// What these name is not known, but that they name something is.
     pub(super) unreadable_ids: HashSet<JournalId>,
     entries: BTreeMap<JournalId, Brief>,
-    /// How many entries each role has; accounts kept for it are no credentials.
+    /// How many credentials each role has; accounts kept for it are none, nor is what was ended.
     of_role: HashMap<Arc<str>, usize>,
     trials: HashMap<JournalId, Trial>,
     removed_meanwhile: HashSet<JournalId>,
@@ -138,7 +140,8 @@ impl Index {
             None => Arc::from(entry.role.as_str()),
         };
         // What only waits for a credential that may delete it is in nobody's hands.
-        let counts = entry.stage != Stage::Kept && entry.pending_deletion_since.is_none();
+        let is_alive = matches!(entry.stage, Stage::Making | Stage::Live);
+        let counts = is_alive && entry.pending_deletion_since.is_none();
         *self.of_role.entry(Arc::clone(&role)).or_default() += usize::from(counts);
         let brief = Brief {
             stage: entry.stage,
@@ -213,7 +216,7 @@ impl Index {
         if let Some(brief) = self.entries.get_mut(id) {
             brief.hands = match brief.stage {
                 Stage::Making => Hands::Left,
-                Stage::Live | Stage::Kept => Hands::Unknown,
+                Stage::Live | Stage::Kept | Stage::Ended => Hands::Unknown,
             };
         }
     }
@@ -232,11 +235,17 @@ impl Index {
         }
     }
 
-    /// The entry whose public key or client id this is.
-    pub(super) fn with_public_part(&self, public: &str) -> Option<JournalId> {
-        let mut entries = self.entries.iter();
-        let found = entries.find(|(_, brief)| brief.public.as_deref() == Some(public));
-        found.map(|(id, _)| id.clone())
+    /// The entries whose public key or client id this is: several where they are parts of one account.
+    pub(super) fn with_public_part(&self, public: &str) -> Vec<(JournalId, Stage)> {
+        let entries = self.entries.iter();
+        let found = entries.filter(|(_, brief)| brief.public.as_deref() == Some(public));
+        found.map(|(id, brief)| (id.clone(), brief.stage)).collect()
+    }
+
+    /// Whether there is an entry whose credential may be in Atlas.
+    pub(super) fn may_be_in_atlas(&self, id: &JournalId) -> bool {
+        let brief = self.entries.get(id);
+        brief.is_some_and(|brief| brief.stage != Stage::Ended)
     }
 
     /// Live entries begun before `before`.
@@ -320,7 +329,7 @@ impl Index {
         for (id, brief) in &mut self.entries {
             let since = match brief.stage {
                 Stage::Making if brief.hands != Hands::Busy => brief.settles_from(),
-                Stage::Making | Stage::Kept => continue,
+                Stage::Making | Stage::Kept | Stage::Ended => continue,
                 Stage::Live => brief.dies_by + REAPED_AFTER,
             };
             if !brief.told && now - since > limit {
@@ -356,6 +365,7 @@ impl Index {
                     counts.due += usize::from(brief.is_outlived(now));
                 }
                 Stage::Kept => counts.kept += 1,
+                Stage::Ended => counts.ended += 1,
             }
         }
         for trial in self.trials.values().filter(|trial| trial.failures > 0) {

@@ -25,6 +25,7 @@ fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
         config_organization_id: None,
         origin: BoundTo::default(),
         pending_deletion_since: None,
+        ended: None,
         display_name: String::new(),
         entity_id: String::new(),
         issued_at,
@@ -150,5 +151,6 @@ fn a_live_entry_is_outlived_an_hour_after_its_end() {
     let after = now + TimeDelta::hours(3) + TimeDelta::seconds(1);
     assert_eq!(index.outlived(after, Duration::ZERO), vec![id.clone()]);
     assert!(index.half_made(after, Duration::ZERO, true).is_empty());
-    assert_eq!(index.with_public_part(&format!("public of {id}")), Some(id));
+    let named = index.with_public_part(&format!("public of {id}"));
+    assert_eq!(named, [(id, Stage::Live)]);
 }

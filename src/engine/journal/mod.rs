@@ -1,6 +1,9 @@
 //! The journal: what this mount has made in Atlas, written before it is made.
 
 mod comparison;
+mod ending;
+#[cfg(test)]
+mod ending_tests;
 mod entry;
 mod index;
 mod mark;
@@ -15,7 +18,7 @@ mod tally;
 mod tidy;
 mod tidy_report;
 
-pub(crate) use entry::{JournalEntry, JournalId, Made, Part, SecretPart, Stage};
+pub(crate) use entry::{End, EndedBy, JournalEntry, JournalId, Made, Part, SecretPart, Stage};
 #[cfg(test)]
 pub(crate) use mark::Mark;
 pub(crate) use parts::LiveToken;

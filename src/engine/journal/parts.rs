@@ -25,6 +25,12 @@ pub(crate) struct IssuedSecrets {
 }
 
 impl Index {
+    /// Without those that were ended: nobody holds these any more.
+    fn in_atlas(&self) -> impl Iterator<Item = (&JournalId, &Brief)> {
+        self.briefs()
+            .filter(|(_, brief)| brief.stage != Stage::Ended)
+    }
+
     /// How many accounts are kept for roles.
     pub(super) fn kept(&self) -> usize {
         let kept = |stage: &Stage| *stage == Stage::Kept;
@@ -39,14 +45,14 @@ impl Index {
         let is_it = |brief: &&Brief| {
             brief.part.is_none() && brief.public.as_deref() == Some(client_id.as_str())
         };
-        let mut briefs = self.briefs().map(|(_, brief)| brief);
+        let mut briefs = self.in_atlas().map(|(_, brief)| brief);
         let brief = briefs.find(is_it)?;
         Some((brief.stage, brief.role.to_string()))
     }
 
     pub(super) fn secrets_of(&self, account: &ClientId) -> IssuedSecrets {
         let mut secrets = IssuedSecrets::default();
-        for (id, brief) in self.briefs() {
+        for (id, brief) in self.in_atlas() {
             let Some(Part::Secret(secret)) = &brief.part else {
                 continue;
             };
@@ -64,7 +70,7 @@ impl Index {
 
     /// Those being minted included.
     pub(super) fn tokens_of(&self, account: &ClientId, now: DateTime<Utc>) -> Vec<LiveToken> {
-        let alive = self.briefs().filter(|(_, brief)| brief.dies_by > now);
+        let alive = self.in_atlas().filter(|(_, brief)| brief.dies_by > now);
         let tokens = alive.filter_map(|(_, brief)| match &brief.part {
             Some(Part::Token {
                 client_id,

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
-use super::entry::{JournalEntry, JournalId};
+use super::ending::{Ending, end};
+use super::entry::{End, EndedBy, JournalEntry, JournalId, Stage};
 use super::store::{PAGE, READS_AT_ONCE};
 use super::tidy;
+use crate::atlas::{Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, OPERATION_PREFIX, keys};
 use crate::framework::{Answer, Call, Display, Field, Page, Path, PathOperation, list_with_info};
 use crate::vault::system_view::may_act;
 use crate::vault::{Data, Operation, Response};
+
+/// So many entries are named in an error; how many there are is told in any case.
+const MOST_LISTED: usize = 10;
 
 /// The paths of the journal.
 pub(crate) fn paths() -> Vec<Path<Engine>> {
@@ -37,7 +42,7 @@ fn issued_list() -> Path<Engine> {
 fn issued() -> Path<Engine> {
     Path::new("issued/{id}")
         .help(
-            "Show one issued credential.",
+            "Show one issued credential, or end it.",
             "By journal id, which is the end of the description in Atlas, by public key or by client \
              id: who got it, from which role, when, and the last moment at which it ends. Never a \
              secret.",
@@ -51,12 +56,23 @@ fn issued() -> Path<Engine> {
                 .summary("Show one issued credential.")
                 .answers(Answer::new(200, "An issued credential.", answer())),
         )
+        .operation(
+            Operation::Delete,
+            PathOperation::new(end_one)
+                .display(Display::operation("", "end", "issued-credential"))
+                .summary("Delete one issued credential in Atlas before its lease ends."),
+        )
+        .writes_forwarded()
 }
 
 fn answer() -> Vec<Field> {
     vec![
         Field::text("id").about("Journal id."),
-        Field::text("stage").about("making: on its way, or to be removed. live: handed out. kept: an account with which access tokens of a role are minted."),
+        Field::text("stage").about(
+            "making: on its way, or to be removed. live: handed out. kept: an account with which \
+             access tokens of a role are minted. ended: deleted in Atlas before its lease; the entry \
+             goes with the lease.",
+        ),
         Field::text("role")
             .about("Role it was issued from; empty if taken over from the Go engine."),
         Field::text("credential_type").about("What it is."),
@@ -74,6 +90,9 @@ fn answer() -> Vec<Field> {
         Field::time("pending_deletion_since").about(
             "Since when its lease has ended while the configured credential may not delete it.",
         ),
+        Field::time("ended_at").about("When it was ended before its lease, if it was."),
+        Field::text("ended_by").about("How the token of who ended it is shown to people."),
+        Field::text("ended_by_entity_id").about("The identity entity of who ended it, if any."),
         Field::text("display_name").about("How the caller's token is shown to people."),
         Field::text("entity_id").about("The caller's identity entity, if any."),
         Field::time("issued_at").about("When it was asked for."),
@@ -89,6 +108,8 @@ fn shown(id: &JournalId, entry: &JournalEntry) -> Data {
     };
     data.insert("id".to_owned(), json!(id));
     data.extend(times(entry));
+    data.remove("ended");
+    data.extend(ended(entry));
     data
 }
 
@@ -97,6 +118,18 @@ fn times(entry: &JournalEntry) -> [(String, Value); 2] {
         ("issued_at".to_owned(), json!(Rfc3339(entry.issued_at))),
         ("dies_by".to_owned(), json!(Rfc3339(entry.dies_by))),
     ]
+}
+
+/// When and by whom it was ended, if it was.
+fn ended(entry: &JournalEntry) -> Data {
+    let Some(End { at, by }) = &entry.ended else {
+        return Data::new();
+    };
+    Data::from_iter([
+        ("ended_at".to_owned(), json!(Rfc3339(*at))),
+        ("ended_by".to_owned(), json!(by.display_name)),
+        ("ended_by_entity_id".to_owned(), json!(by.entity_id)),
+    ])
 }
 
 fn info(entry: &JournalEntry) -> Data {
@@ -113,6 +146,7 @@ fn info(entry: &JournalEntry) -> Data {
         ("stage".to_owned(), json!(entry.stage)),
     ]);
     data.extend(times(entry));
+    data.extend(ended(entry));
     data
 }
 
@@ -168,11 +202,70 @@ async fn find_in_memory(
     public: &str,
 ) -> Result<Option<(JournalId, JournalEntry)>, EngineError> {
     engine.journal.fill().await?;
-    let Some(id) = engine.journal.index().with_public_part(public) else {
+    let mut found = engine.journal.index().with_public_part(public);
+    // Of several, one that is of use.
+    found.sort_by_key(|(_, stage)| *stage == Stage::Ended);
+    let Some((id, _)) = found.into_iter().next() else {
         return Ok(None);
     };
     let entry = engine.journal.entry(&id).await?;
     Ok(entry.map(|entry| (id, entry)))
+}
+
+async fn end_one(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let id = named(&engine, call.fields.captured("id")).await?;
+    let patience = Patience {
+        deadline: call.caller.deadline,
+        priority: Priority::Revoke,
+    };
+    let warning = match end(&engine, &id, &EndedBy::of(&call), patience).await? {
+        Ending::Deleted => return Ok(None),
+        Ending::AlreadyGone => "it was gone from Atlas already".to_owned(),
+        Ending::Before(End { at, by }) => format!(
+            "it was ended before, at {} by {:?}",
+            Rfc3339(at),
+            by.display_name
+        ),
+    };
+    Ok(Some(Response {
+        warnings: vec![warning],
+        ..Response::default()
+    }))
+}
+
+/// The one entry that goes by this name. Ended ones count: the same order given again must not end
+/// another credential of the same account.
+async fn named(engine: &Engine, asked: &str) -> Result<JournalId, EngineError> {
+    if let Some(id) = JournalId::parse(asked)
+        && engine.journal.entry(&id).await?.is_some()
+    {
+        return Ok(id);
+    }
+    engine.journal.fill().await?;
+    let mut found = engine.journal.index().with_public_part(asked);
+    // The account itself, where it is kept for tokens, which have its client id too.
+    let kept = found.iter().position(|(_, stage)| *stage == Stage::Kept);
+    if let Some(place) = kept {
+        return Ok(found.swap_remove(place).0);
+    }
+    match found.as_slice() {
+        [] => Err(EngineError::NoSuchCredential),
+        [(id, _)] => Ok(id.clone()),
+        several => Err(EngineError::BadInput(format!(
+            "{} credentials are parts of {asked}: give the journal id of one: {}",
+            several.len(),
+            listed(several)
+        ))),
+    }
+}
+
+fn listed(entries: &[(JournalId, Stage)]) -> String {
+    let shown = entries.iter().take(MOST_LISTED);
+    let mut texts: Vec<_> = shown.map(|(id, stage)| format!("{id} ({stage})")).collect();
+    if entries.len() > MOST_LISTED {
+        texts.push("and others, see issued/".to_owned());
+    }
+    texts.join(", ")
 }
 
 /// On a node that may not act memory is not kept: nobody would tell it of all changes.

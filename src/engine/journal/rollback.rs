@@ -230,6 +230,7 @@ pub(crate) async fn take_over_go_entry(
         // Of before, like everything of the Go engine.
         origin: BoundTo::default(),
         pending_deletion_since: None,
+        ended: None,
         display_name: String::new(),
         entity_id: String::new(),
         issued_at: call.entry.created_at,

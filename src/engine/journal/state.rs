@@ -18,6 +18,7 @@ pub(crate) async fn state(engine: &Engine) -> Result<Value, EngineError> {
             "making": counts.making,
             "live": counts.live,
             "kept": counts.kept,
+            "ended": counts.ended,
             "due": counts.due,
             "failing": counts.failing,
             "most_failures": counts.most_failures,

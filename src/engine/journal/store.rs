@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt as _, stream};
 use tokio::sync::OnceCell;
 
-use super::entry::{JournalEntry, JournalId, Stage};
+use super::entry::{End, JournalEntry, JournalId, Stage};
 use super::index::{Counts, Hands, Index};
 use super::mark::Mark;
 use super::parts::{IssuedSecrets, LiveToken};
@@ -165,7 +165,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Moves an entry's last possible moment; an entry that is not there stays so.
+    /// Moves an entry's last possible moment; an entry that is not there stays so, and one that was ended
+    /// is refused.
     pub(crate) async fn extend(
         &self,
         id: &JournalId,
@@ -175,10 +176,27 @@ impl Journal {
         let Some(mut entry) = self.entry(id).await? else {
             return Ok(());
         };
+        if let Some(end) = &entry.ended {
+            return Err(EngineError::ended(&entry.role, end));
+        }
         if entry.dies_by >= dies_by {
             return Ok(());
         }
         entry.dies_by = dies_by;
+        self.write(id, &entry).await
+    }
+
+    /// Notes that a live entry's credential was ended, and is gone from Atlas. Whatever the entry became
+    /// meanwhile stays: it was removed with its lease, or it was never handed out.
+    pub(super) async fn end(&self, id: &JournalId, end: End) -> Result<(), EngineError> {
+        let _changing = self.changing[id.bucket(LOCKS)].lock().await;
+        let Some(mut entry) = self.entry(id).await? else {
+            return Ok(());
+        };
+        if entry.stage != Stage::Live {
+            return Ok(());
+        }
+        entry.end(end);
         self.write(id, &entry).await
     }
 
@@ -200,18 +218,29 @@ impl Journal {
         self.index().put(id, entry, Hands::Unknown);
     }
 
+    /// The same by what storage holds now.
+    pub(super) async fn relearn(&self, id: &JournalId) -> Result<(), EngineError> {
+        let _changing = self.changing[id.bucket(LOCKS)].lock().await;
+        if let Some(entry) = self.entry(id).await? {
+            self.learn(id, &entry);
+        }
+        Ok(())
+    }
+
     /// Another node wrote entries: what was derived from them is dropped.
     pub(crate) fn forget(&self) {
         self.index().forget();
     }
 
-    /// Which of these have an entry, be it one that cannot be read.
+    /// Which of these have an entry, be it one that cannot be read. What was ended is in Atlas no more:
+    /// where it is listed all the same, nobody else knows of it.
     pub(super) async fn known(
         &self,
         ids: impl Iterator<Item = JournalId> + Clone,
     ) -> Result<HashSet<JournalId>, EngineError> {
         let index = self.filled().await?;
-        let is_known = |id: &JournalId| index.contains(id) || index.unreadable_ids.contains(id);
+        let is_known =
+            |id: &JournalId| index.may_be_in_atlas(id) || index.unreadable_ids.contains(id);
         Ok(ids.filter(is_known).collect())
     }
 

@@ -208,7 +208,7 @@ fn tell_overdue(engine: &Engine) {
             journal_id = %each.id,
             what = match each.stage {
                 Stage::Making => "half-made",
-                Stage::Live | Stage::Kept => "outlived its lease",
+                Stage::Live | Stage::Kept | Stage::Ended => "outlived its lease",
             },
             since = %seconds(each.since),
             failures = each.failures,

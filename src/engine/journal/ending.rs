@@ -1,0 +1,160 @@
+//! The end of one active credential before its lease: it was disclosed, or its lease is lost.
+//!
+//! It is deleted in Atlas with the proof that a revocation needs, and only then its entry says so: a
+//! credential that may still be of use is never shown as ended. Where storage fails in between, the
+//! same request again finds it gone and completes the entry. The entry stays for the lease, which the
+//! server keeps: that is not renewed any more, and is revoked without Atlas. With it, or past its last
+//! possible expiry, the entry goes.
+
+use super::entry::{End, EndedBy, JournalEntry, JournalId, Part, Stage};
+use crate::atlas::{Deletion, Patience};
+use crate::base::Rfc3339;
+use crate::engine::config::ConfigEntry;
+use crate::engine::creds::{find, kept_account, remove_entry};
+use crate::engine::error::EngineError;
+use crate::engine::listings::Search;
+use crate::engine::unasked::Permit;
+use crate::engine::{Engine, keys, stored};
+
+/// What became of a credential that was to be ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It was deleted in Atlas.
+    Deleted,
+    /// It was gone from Atlas already; its entry says now that it was ended.
+    AlreadyGone,
+    /// It was ended before; nothing was sent to Atlas.
+    Before(End),
+}
+
+/// Ends the credential of an entry, by the order of a person. Only one that is handed out, and that
+/// ends as a whole with what is deleted: anything else is refused with the way to go.
+pub(crate) async fn end(
+    engine: &Engine,
+    id: &JournalId,
+    by: &EndedBy,
+    patience: Patience,
+) -> Result<Ending, EngineError> {
+    let entry = engine.journal.entry(id).await?;
+    let entry = entry.ok_or(EngineError::NoSuchCredential)?;
+    if let Some(end) = entry.ended {
+        // Where the write of it failed half-way, memory does not know.
+        engine.journal.relearn(id).await?;
+        return Ok(Ending::Before(end));
+    }
+    refuse_what_is_not_handed_out(engine, id, &entry).await?;
+    refuse_own(engine, &entry).await?;
+    let deletion = delete(engine, &entry, patience).await?;
+    let end = End {
+        at: engine.clock.now(),
+        by: by.clone(),
+    };
+    engine.journal.end(id, end).await?;
+    let EndedBy {
+        display_name,
+        entity_id,
+    } = by;
+    tracing::info!(
+        journal_id = %id,
+        role = entry.role,
+        display_name,
+        entity_id,
+        %deletion,
+        "a credential was ended before its lease"
+    );
+    Ok(match deletion {
+        Deletion::Deleted => Ending::Deleted,
+        Deletion::AlreadyGone => Ending::AlreadyGone,
+    })
+}
+
+async fn delete(
+    engine: &Engine,
+    entry: &JournalEntry,
+    patience: Patience,
+) -> Result<Deletion, EngineError> {
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let found = find(&linked, entry, Search::of_request(), patience).await?;
+    if found.is_empty() {
+        // Found by its description only, a list that lacks it proves nothing.
+        return Err(EngineError::NotListedYet);
+    }
+    let mut outcome = Deletion::AlreadyGone;
+    for made in &found {
+        let deletion = remove_entry(&linked, entry, made, Permit::ORDERED, patience).await?;
+        if deletion == Deletion::Deleted {
+            outcome = deletion;
+        }
+    }
+    Ok(outcome)
+}
+
+fn refused<T>(text: String) -> Result<T, EngineError> {
+    Err(EngineError::BadInput(text))
+}
+
+/// Refuses what is in nobody's hands, and what Atlas cannot end by itself.
+async fn refuse_what_is_not_handed_out(
+    engine: &Engine,
+    id: &JournalId,
+    entry: &JournalEntry,
+) -> Result<(), EngineError> {
+    let role = &entry.role;
+    if entry.stage == Stage::Kept || kept_account(engine, id, entry).await?.is_some() {
+        return refused(format!(
+            "{id} is the service account that is kept for the access tokens of role {role:?}: delete \
+             the role, and it goes with its last token; or delete it in Atlas, which ends its tokens \
+             at once, and the next read of creds/{role} makes another"
+        ));
+    }
+    if entry.stage == Stage::Making {
+        return refused(match entry.pending_deletion_since {
+            Some(_) => format!(
+                "the lease of {id} has ended, and it is deleted as soon as an Organization Owner is \
+                 configured: write one to config"
+            ),
+            None => format!(
+                "{id} is in nobody's hands: it is on its way, or is removed within minutes (making in \
+                 status)"
+            ),
+        });
+    }
+    if let Some(Part::Token { client_id, .. }) = &entry.part {
+        return refused(format!(
+            "{id} is an access token, which Atlas revokes for nobody but who shows its text: revoke its \
+             lease, else it dies at {}; or delete service account {client_id} in Atlas, which ends all \
+             tokens of role {role:?} at once",
+            Rfc3339(entry.dies_by)
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses what the engine itself has in hand by now, though it was issued once.
+async fn refuse_own(engine: &Engine, entry: &JournalEntry) -> Result<(), EngineError> {
+    let Some(public) = entry.public_part() else {
+        return Ok(());
+    };
+    let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
+    if let Some(config) = config {
+        let client_id = config.client_id.as_ref();
+        if config.public_key == public || client_id.is_some_and(|id| id.as_str() == public) {
+            return refused(format!(
+                "this mount signs in with {public}: replace it with config/rotate-root, or write \
+                 another credential to config first"
+            ));
+        }
+    }
+    let Some(client_id) = &entry.client_id else {
+        return Ok(());
+    };
+    let now = engine.clock.now();
+    let holder = engine.static_roles.holder(client_id, &*engine.storage, now);
+    match holder.await? {
+        Some((name, _)) => refused(format!(
+            "static role {name:?} rotates service account {client_id}: renew its secret with \
+             rotate-role/{name}, or delete static-roles/{name} first"
+        )),
+        None => Ok(()),
+    }
+}
