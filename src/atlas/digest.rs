@@ -215,7 +215,7 @@ fn md5_hex<const N: usize>(parts: [&str; N]) -> String {
     hex(&md5.finalize())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -54,4 +54,4 @@ pub use service_accounts::{
     AccountProject, CreatedSecret, CreatedServiceAccount, MOST_SECRETS, NewServiceAccount,
     SecretState, ServiceAccount,
 };
-pub use settings::{ApiVersion, Credential, Pem, Settings, SettingsError};
+pub use settings::{ApiVersion, Credential, Fingerprint, Pem, Settings, SettingsError};

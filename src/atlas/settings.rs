@@ -6,10 +6,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use chrono::NaiveDate;
 use http::HeaderValue;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::base::Sensitive;
@@ -122,6 +124,23 @@ impl Pem {
     pub fn adds_to(&self, others: Option<&Self>) -> bool {
         let known = |der| others.is_some_and(|others| others.0.contains(der));
         !self.0.iter().all(known)
+    }
+
+    /// By what each certificate can be known again.
+    pub fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
+        self.0.iter().map(|der| Fingerprint::of(der))
+    }
+}
+
+/// The SHA-256 of a certificate's DER form, in lower-case hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    fn of(der: &[u8]) -> Self {
+        let digest = digest::digest(&digest::SHA256, der);
+        Self(super::digest::hex(digest.as_ref()))
     }
 }
 

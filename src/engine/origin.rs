@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::connection::Linked;
 use super::error::EngineError;
-use crate::atlas::{OrgId, Origin};
+use crate::atlas::{Fingerprint, OrgId, Origin};
 use crate::framework::LeaseCall;
 use crate::vault::Data;
 
@@ -25,6 +25,11 @@ const LEASE_KEY: &str = "origin";
 
 /// Where the Go engine sends everything, and this one unless told otherwise.
 pub(crate) const DEFAULT_ORIGIN: &str = "https://cloud.mongodb.com";
+
+/// At so many addresses is kept who was trusted there.
+const MOST_TRUSTING: usize = 16;
+/// So many certificates are kept of each: more than a system's whole bundle.
+const MOST_TRUSTED: usize = 256;
 
 /// The origin that something stored belongs to. The default is that of all entries of before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +73,7 @@ impl BoundTo {
     }
 }
 
-/// What is stored at `origins`: once recorded, only `config/move` changes it.
+/// What is stored at `origins`: once recorded, only `config/move` changes what belongs where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origins {
     /// Where entries and leases belong that name no origin.
@@ -79,6 +84,10 @@ pub(crate) struct Origins {
     /// What belonged to the first belongs to the second since. No second is ever also a first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     moves: BTreeMap<Origin, Origin>,
+    /// The certificates that the configuration trusted beside the system's when it left an address at
+    /// which something stays. Counts only while it is elsewhere: there it says so itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    trusted: BTreeMap<Origin, Vec<Fingerprint>>,
 }
 
 impl Origins {
@@ -95,6 +104,7 @@ impl Origins {
             legacy_origin: origin.map_or_else(|| DEFAULT_ORIGIN.parse(), Ok)?,
             legacy_organization_id: text("organization_id").and_then(|text| text.parse().ok()),
             moves: BTreeMap::new(),
+            trusted: BTreeMap::new(),
         })
     }
 
@@ -151,7 +161,37 @@ impl Origins {
         }
         if from != to {
             self.moves.insert(from.clone(), to.clone());
+            // Nothing belongs there any more, and what comes back was not there under anybody.
+            self.trusted.remove(from);
         }
+    }
+
+    /// Whom the configuration trusted beside the system's certificates when it left this address.
+    pub(crate) fn trusted_at(&self, origin: &Origin) -> &[Fingerprint] {
+        self.trusted.get(origin).map_or(&[], Vec::as_slice)
+    }
+
+    /// Keeps whom the configuration trusted at an address that it leaves, in place of those of before,
+    /// if something needs that there. Where as many addresses are kept as may be, it is not: then the
+    /// way back takes `config/move`.
+    pub(crate) fn trust(
+        &mut self,
+        left: &Origin,
+        certificates: impl IntoIterator<Item = Fingerprint>,
+        is_needed: impl Fn(&Origin) -> bool,
+    ) {
+        self.trusted.remove(left);
+        self.trusted.retain(|origin, _| is_needed(origin));
+        let certificates: Vec<_> = certificates.into_iter().take(MOST_TRUSTED).collect();
+        let has_room = self.trusted.len() < MOST_TRUSTING;
+        if has_room && !certificates.is_empty() && is_needed(left) {
+            self.trusted.insert(left.clone(), certificates);
+        }
+    }
+
+    /// Keeps nobody of those who were trusted at addresses that the configuration left.
+    pub(crate) fn trust_nobody(&mut self) {
+        self.trusted.clear();
     }
 }
 
@@ -227,6 +267,30 @@ mod tests {
         origins.carry(&origin("a"), &origin("a"));
         assert!(!origins.admits(&bound("a"), &origin("b")));
         assert!(origins.admits(&bound("a"), &origin("a")));
+    }
+
+    #[test]
+    fn who_was_trusted_is_kept_where_it_is_needed_and_in_bounds() {
+        let signed = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("one");
+        let pem: crate::atlas::Pem = signed.cert.pem().parse().expect("a certificate");
+        let certificates: Vec<_> = pem.fingerprints().collect();
+        let mut origins = legacy_at("a");
+        origins.trust(&origin("a"), certificates.clone(), |_| false);
+        assert_eq!(origins.trusted_at(&origin("a")), []);
+        for number in 0..=MOST_TRUSTING {
+            let left = origin(&format!("o{number}"));
+            origins.trust(&left, certificates.clone(), |_| true);
+            assert_eq!(
+                origins.trusted_at(&left).is_empty(),
+                number == MOST_TRUSTING
+            );
+        }
+        let many = certificates.iter().cycle().take(10_000).cloned();
+        origins.trust(&origin("o1"), many, |left| *left == origin("o1"));
+        assert_eq!(origins.trusted_at(&origin("o1")).len(), MOST_TRUSTED);
+        assert_eq!(origins.trusted.len(), 1);
+        origins.carry(&origin("o1"), &origin("b"));
+        assert_eq!(origins.trusted.len(), 0);
     }
 
     #[test]

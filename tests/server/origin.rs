@@ -164,6 +164,55 @@ async fn moving_without_the_secret_needs_sudo_and_carries_everything_over() {
     assert_eq!(mount.issue("token").await.data()["token_type"], "Bearer");
 }
 
+/// Somebody on the way to Atlas, with a credential of his own, for the same address.
+#[tokio::test]
+async fn a_writer_of_config_adds_no_certificate_under_which_other_secrets_go() {
+    let (mount, leases, secret) = full().await;
+    let rules = [("config", r#""update", "delete", "create""#)];
+    let writer = with_policy(&mount, "writer", &rules).await;
+    let config = format!("{}/config", mount.path);
+    let signed = rcgen::generate_simple_self_signed(["atlas.example".to_owned()]).expect("one");
+    let pem = signed.cert.pem();
+    let mut his = mount.atlas.key_config();
+    his["organization_id"] = json!(mount.atlas.org());
+    let mut bare = his.clone();
+    his["ca_certificate"] = json!(pem);
+    for deletes in [false, true] {
+        if deletes {
+            let deleted = writer.delete(&format!("{config}?force=true")).await;
+            assert!(deleted.ok(), "{deleted:?}");
+        }
+        mount.atlas.forget_requests().await;
+        for verify_connection in [true, false] {
+            his["verify_connection"] = json!(verify_connection);
+            let refused = writer.write(&config, his.clone()).await;
+            assert_eq!(refused.status, 400, "{refused:?}");
+            let told = refused.errors();
+            assert!(
+                told.contains("ca_certificate: 3 issued credentials, 1 static role"),
+                "{told}"
+            );
+            assert!(told.contains("config/move"), "{told}");
+        }
+        assert_eq!(mount.atlas.request_count().await, 0);
+    }
+    bare["verify_connection"] = json!(false);
+    assert!(writer.write(&config, bare).await.ok());
+    let path = format!("{}/config/move", mount.path);
+    let body = json!({ "ca_certificate": pem });
+    let refused = writer.write(&path, body.clone()).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let operator = with_policy(&mount, "root", &[("config/move", r#""update", "sudo""#)]).await;
+    let moved = operator.write(&path, body).await;
+    assert!(moved.ok(), "{moved:?}");
+    for lease in &leases {
+        let revoked = mount.revoke(lease).await;
+        assert!(revoked.ok(), "{revoked:?}");
+    }
+    let creds = mount.read("static-creds/app").await;
+    assert_eq!(creds.data()["client_secret"], secret.as_str());
+}
+
 /// Redirects lead nowhere: the address that is configured is the only one that hears of a credential.
 #[tokio::test]
 async fn a_redirect_is_not_followed() {

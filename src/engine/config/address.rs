@@ -65,7 +65,7 @@ pub(super) fn bind(
     }
 }
 
-fn gives_secret(fields: &Fields) -> bool {
+pub(super) fn gives_secret(fields: &Fields) -> bool {
     ["private_key", "client_secret"]
         .into_iter()
         .filter_map(|name| fields.text(name))

@@ -119,6 +119,15 @@ impl Census {
 }
 
 impl Counts {
+    /// What is there beside what the configuration holds itself, if anything.
+    pub(super) fn beside_the_configuration(self) -> Option<Self> {
+        let others = Self {
+            removals: 0,
+            ..self
+        };
+        (others != Self::default()).then_some(others)
+    }
+
     /// The counts by name, for answers.
     pub(super) fn data(self) -> Value {
         json!({

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::entry::ConfigEntry;
 use super::paths::load;
-use super::{address, leaving};
+use super::{address, leaving, trust};
 use crate::atlas::{Patience, Priority};
 use crate::base::Counted;
 use crate::engine::error::EngineError;
@@ -59,9 +59,10 @@ pub(super) async fn delete(
         Ok(Some(before)) => {
             let nothing = ConfigEntry::default();
             address::remember_organization(&engine, &before, &nothing, false, patience).await?;
+            trust::remember(&engine, &before, None).await?;
         }
         // One that cannot be read is deleted all the same.
-        Err(EngineError::Unreadable { .. }) => {}
+        Err(EngineError::Unreadable { .. }) => trust::forget(&engine).await?,
         Err(error) => return Err(error),
     }
     deleted(&engine, &call).await

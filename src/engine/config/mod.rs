@@ -30,6 +30,9 @@ mod rotate_tests;
 mod rotate_tick;
 #[cfg(test)]
 mod rotate_timing_tests;
+mod trust;
+#[cfg(test)]
+mod trust_tests;
 
 pub(crate) use entry::{ConfigEntry, UNVERIFIED};
 pub(crate) use relocation::MOVE_PATH;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::{self, ConfigEntry, UNVERIFIED};
-use super::{address, deletion, leaving, relocation, rotate, rotate_tick};
+use super::{address, deletion, leaving, relocation, rotate, rotate_tick, trust};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::{Rfc3339, Sensitive};
 use crate::engine::account_use::{self, User};
@@ -151,8 +151,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let _turn = engine.root.turn(call.caller.deadline).await?;
     // Recorded by what is stored until now.
     let origins = engine.connection.origins().await?;
-    let mut entry = load(&engine).await?.unwrap_or_default();
-    let before = entry.clone();
+    let stored = load(&engine).await?;
+    let before = stored.clone().unwrap_or_default();
+    let mut entry = before.clone();
     let mut faults = Faults::new();
     apply(&mut entry, &call.fields, &mut faults);
     address::bind(&mut entry, &before, &origins, &call.fields, &mut faults);
@@ -165,6 +166,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         engine.clock.now(),
         &mut faults,
     );
+    if address::gives_secret(&call.fields) {
+        trust::check(&engine, stored.as_ref(), &entry, &mut faults).await?;
+    }
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
@@ -207,10 +211,14 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         );
     }
     warnings.extend(engine.process.hold.warning().map(ToOwned::to_owned));
+    trust::check_again(&engine, stored.as_ref(), &entry).await?;
     if !is_same {
         warnings.extend(leaving::settle(&engine, &before, &mut entry, &linked, patience).await);
     }
     address::remember_organization(&engine, &before, &entry, is_same, patience).await?;
+    if let Some(stored) = &stored {
+        trust::remember(&engine, stored, Some(&entry)).await?;
+    }
     linked.learn_origins(engine.connection.origins().await?);
     stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
     let old = engine.connection.replace(linked);
