@@ -99,6 +99,72 @@ async fn empty_parts_of_a_credential_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
+async fn an_empty_text_is_no_number_and_no_decision() {
+    let mount = TestMount::with_role(json!({"max_live": 3})).await;
+    let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+    let adopted = json!({
+        "client_id": account.client_id, "organization_id": mount.atlas.org(), "overlap": "2h",
+    });
+    let written = mount.write("static-roles/app", adopted).await;
+    written.expect("written");
+    let stored =
+        || ["config", "roles/reader", "static-roles/app"].map(|key| mount.storage.value(key));
+    let before = stored();
+    for (path, name) in [
+        ("config", "rotation_period"),
+        ("config", "rotation_window"),
+        ("config", "request_timeout"),
+        ("config", "hold"),
+        ("config", "disable_automated_rotation"),
+        ("config", "verify_connection"),
+        ("roles/reader", "max_live"),
+        ("static-roles/app", "overlap"),
+        ("static-roles/app", "secret_ttl"),
+        ("static-roles/app", "rotation_period"),
+        ("static-roles/app", "skip_initial_rotation"),
+        ("tidy", "dry_run"),
+        ("tidy", "min_age"),
+    ] {
+        for empty in ["", " "] {
+            let told = refusal(mount.write(path, json!({name: empty})).await);
+            let want = format!("{name}: must not be empty; leave it out");
+            assert!(told.contains(&want), "{path}: {told}");
+        }
+    }
+    assert_eq!(stored(), before);
+}
+
+#[tokio::test]
+async fn an_access_list_that_is_an_empty_text_is_warned_of() {
+    let mount = TestMount::configured().await;
+    let org = mount.atlas.org();
+    let role = |more: Value| {
+        let mut role = json!({"organization_id": org, "roles": "ORG_MEMBER"});
+        let fields = role.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        role
+    };
+    for (more, warned) in [
+        (json!({"ip_addresses": ""}), true),
+        (json!({"cidr_blocks": ""}), true),
+        (
+            json!({"ip_addresses": "", "cidr_blocks": "10.0.0.0/8"}),
+            false,
+        ),
+        (json!({"ip_addresses": []}), false),
+        (json!({}), false),
+    ] {
+        let told = warnings(mount.write("roles/open", role(more.clone())).await);
+        let found = told
+            .iter()
+            .any(|text| text.contains("an empty access list"));
+        assert_eq!(found, warned, "{more}: {told:?}");
+        let deleted = mount.ask(Operation::Delete, "roles/open", json!({})).await;
+        deleted.expect("deleted");
+    }
+}
+
+#[tokio::test]
 async fn access_lists_are_kept_as_written_and_sent_canonical_once() {
     let mount = TestMount::with_role(json!({
         "ip_addresses": ["2001:DB8:0:0::1", "192.0.2.9", "192.0.2.9"],

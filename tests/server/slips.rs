@@ -64,6 +64,21 @@ async fn a_variable_that_is_not_set_does_not_pass_for_an_unchanged_secret() {
     }
     mount.org_role("r", 0, 0).await;
     mount.issue("r").await;
+    for (path, name) in [
+        ("config", "rotation_period"),
+        ("config", "hold"),
+        ("roles/r", "max_live"),
+        ("tidy", "dry_run"),
+    ] {
+        let refused = mount.write(path, json!({ name: "" })).await;
+        assert_eq!(refused.status, 400, "{path}: {refused:?}");
+        let want = format!("{name}: must not be empty");
+        assert!(refused.errors().contains(&want), "{path}: {refused:?}");
+    }
+    let open = json!({ "ip_addresses": "" });
+    let written = mount.write("roles/r", open).await;
+    let told = written.warnings();
+    assert!(told.contains("an empty access list was given"), "{told}");
 }
 
 #[tokio::test]

@@ -88,15 +88,17 @@ fn fields() -> Vec<Field> {
             .default(entry::DEFAULT_API_VERSION),
         Field::text("ca_certificate").about("PEM certificates to trust beside the system's."),
         Field::seconds("request_timeout")
+            .refuse_empty_text()
             .about("Time for one HTTP request to Atlas.")
             .default(entry::DEFAULT_REQUEST_TIMEOUT.as_secs()),
         Field::boolean("verify_connection")
+            .refuse_empty_text()
             .about(
                 "Whether to ask Atlas who the credential is before storing it. Not stored. \
                  MONGODBATLAS_VERIFY_CONNECTION=false in the plugin's environment changes the default.",
             )
             .default(true),
-        Field::boolean("hold").about(
+        Field::boolean("hold").refuse_empty_text().about(
             "Write nothing to Atlas unasked: no half-made credential, none that outlived its lease and \
              no replaced one is deleted, tidy deletes nothing, and no rotation comes by itself. For \
              the time after a restore from a snapshot, when the journal may not know what was issued \
@@ -113,6 +115,7 @@ fn fields() -> Vec<Field> {
             .default(false)
             .query(),
         Field::boolean("disable_automated_rotation")
+            .refuse_empty_text()
             .about(
                 "Whether this credential is rotated by hand only, whatever its period or schedule.",
             )

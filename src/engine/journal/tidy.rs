@@ -40,11 +40,13 @@ pub(super) fn path() -> Path<Engine> {
         .display(Display::operation(OPERATION_PREFIX, "tidy", ""))
         .field(
             Field::boolean("dry_run")
+                .refuse_empty_text()
                 .about("Only report; nothing is removed.")
                 .default(true),
         )
         .field(
             Field::seconds("min_age")
+                .refuse_empty_text()
                 .about("Strays younger than this are left alone.")
                 .default(MIN_AGE.as_secs()),
         )

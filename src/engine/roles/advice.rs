@@ -4,6 +4,7 @@
 use super::atlas_role;
 use super::entry::RoleEntry;
 use super::grant::Grant;
+use crate::framework::Fields;
 
 /// Everything about the role that works but is seldom meant.
 pub(crate) fn warnings(role: &RoleEntry) -> Vec<String> {
@@ -25,6 +26,17 @@ pub(crate) fn warnings(role: &RoleEntry) -> Vec<String> {
         );
     }
     warnings
+}
+
+/// What the writer of an empty access list should know: a variable that is not set gives one.
+pub(crate) fn emptied_access_list(fields: &Fields, role: &RoleEntry) -> Option<String> {
+    let written = ["ip_addresses", "cidr_blocks"].map(|name| fields.is_empty_text(name));
+    let empty = role.ip_addresses.is_empty() && role.cidr_blocks.is_empty();
+    (written.contains(&true) && empty && role.client_id.is_empty()).then(|| {
+        "an empty access list was given: credentials of this role can be used from any address, \
+         unless the organization requires a list"
+            .to_owned()
+    })
 }
 
 #[cfg(test)]

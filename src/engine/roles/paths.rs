@@ -90,7 +90,7 @@ fn fields() -> Vec<Field> {
         Field::seconds("ttl").about("Lease time; 0 means the mount's default."),
         Field::seconds("max_ttl")
             .about("The most that renewals may add up to; 0 means the mount's maximum."),
-        Field::int("max_live").about(
+        Field::int("max_live").refuse_empty_text().about(
             "The most credentials of this role alive at once, those on their way included; past it \
              creds answers 429. 0 means no limit. Credentials issued by the Go engine do not count.",
         ),
@@ -161,7 +161,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         engine.role_uses.written(&name);
         saved?;
         drop((turn, turn_of_account));
-        let warnings = advice::warnings(&role);
+        let mut warnings = advice::warnings(&role);
+        warnings.extend(advice::emptied_access_list(&call.fields, &role));
         return Ok((!warnings.is_empty()).then(|| Response {
             warnings,
             ..Response::default()

@@ -41,7 +41,7 @@ impl Timing {
     /// The fields, for the table of paths.
     pub(crate) fn fields() -> [Field; 3] {
         [
-            Field::seconds("rotation_period").about(
+            Field::seconds("rotation_period").refuse_empty_text().about(
                 "Time from one rotation to the next, at least 60 s; 0 means by hand only. Giving it, \
                  0 as well, ends a schedule.",
             ),
@@ -49,7 +49,7 @@ impl Timing {
                 "When to rotate: five cron fields (minute, hour, day of month, month, day of week), \
                  in UTC. Giving it replaces a period.",
             ),
-            Field::seconds("rotation_window").about(
+            Field::seconds("rotation_window").refuse_empty_text().about(
                 "How long after a scheduled moment a rotation may still begin, at least 60 s; what \
                  is missed waits for the next moment. 0 means no limit.",
             ),

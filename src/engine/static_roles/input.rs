@@ -50,17 +50,19 @@ pub(super) fn fields() -> Vec<Field> {
             )
             .one_of(Mode::NAMES)
             .default(Mode::NAMES[0]),
-        Field::seconds("secret_ttl").about(
+        Field::seconds("secret_ttl").refuse_empty_text().about(
             "Lifetime asked of Atlas for a new secret, 8 hours to 365 days, in whole hours: longer \
              than the time between rotations plus overlap. 0: chosen by the engine.",
         ),
         Field::seconds("overlap")
+            .refuse_empty_text()
             .about(
                 "How long a replaced secret lives on for those who still use it, at most 7 days; 0 \
                  removes it at once. One that is still in use is kept for twice as long.",
             )
             .default(super::entry::DEFAULT_OVERLAP.as_secs()),
         Field::boolean("skip_initial_rotation")
+            .refuse_empty_text()
             .about("On create: keep the given client_secret until the first rotation is due.")
             .default(false),
     ];

@@ -10,10 +10,12 @@ use serde_json::Value;
 use super::collections::opened;
 use super::decode::decode;
 use super::faults::Faults;
-use super::kind::Field;
+use super::kind::{EmptyText, Field};
 use super::value::{FieldValue, FromField};
 use crate::base::Sensitive;
 use crate::vault::Data;
+
+const MUST_BE_FILLED: &str = "must not be empty; leave it out to keep what is stored";
 
 /// The decoded fields of one request. A field that is absent, one that is `null` and one that is
 /// zero are three different things: an update changes only what is given.
@@ -33,6 +35,11 @@ struct Given {
     /// Keys of an object whose value is `null`, which a patch removes.
     null_keys: BTreeSet<String>,
     from_path: bool,
+    empty_text: bool,
+}
+
+fn is_empty_text(raw: &Value) -> bool {
+    raw.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 impl fmt::Debug for Fields {
@@ -59,6 +66,11 @@ impl Fields {
                 (None, None) => continue,
             };
             let raw = opened(field.kind, raw);
+            let empty_text = is_empty_text(&raw);
+            if empty_text && field.empty_text == EmptyText::Refused {
+                faults.add(field.name, MUST_BE_FILLED);
+                continue;
+            }
             let (null, null_keys) = (raw.is_null(), null_keys(&raw));
             match decode(field.kind, raw) {
                 Ok(value) => {
@@ -67,6 +79,7 @@ impl Fields {
                         null,
                         null_keys,
                         from_path,
+                        empty_text,
                     };
                     given.insert(field.name, entry);
                 }
@@ -101,6 +114,12 @@ impl Fields {
     #[must_use]
     pub fn is_null(&self, name: &str) -> bool {
         self.given.get(name).is_some_and(|given| given.null)
+    }
+
+    /// Whether the request holds the field as an empty text, as a variable that is not set gives.
+    #[must_use]
+    pub fn is_empty_text(&self, name: &str) -> bool {
+        self.given.get(name).is_some_and(|given| given.empty_text)
     }
 
     /// The value as `T`, if it is given. A field of another kind reads as absent.
@@ -139,10 +158,7 @@ impl Fields {
     pub fn filled(&self, name: &'static str, faults: &mut Faults) -> Option<&str> {
         let text = self.text(name)?.trim();
         if text.is_empty() {
-            faults.add(
-                name,
-                "must not be empty; leave it out to keep what is stored",
-            );
+            faults.add(name, MUST_BE_FILLED);
             return None;
         }
         Some(text)

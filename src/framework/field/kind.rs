@@ -118,7 +118,17 @@ pub(crate) enum Spelling {
     LowerCase,
 }
 
-/// One field of a path. Apart from name, kind and default, all of it is documentation.
+/// What an empty text means where the kind has no texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EmptyText {
+    /// Zero, as in Vault's SDK.
+    Zero,
+    /// Nothing that anybody means.
+    Refused,
+}
+
+/// One field of a path. Apart from name, kind, default, spelling and what an empty text means, all of it
+/// is documentation.
 #[derive(Debug, Clone)]
 pub struct Field {
     pub(crate) name: &'static str,
@@ -129,6 +139,7 @@ pub struct Field {
     pub(crate) deprecated: bool,
     pub(crate) query: bool,
     pub(crate) spelling: Spelling,
+    pub(crate) empty_text: EmptyText,
     pub(crate) allowed: &'static [&'static str],
     pub(crate) display: Display,
 }
@@ -196,6 +207,7 @@ impl Field {
             deprecated: false,
             query: false,
             spelling: Spelling::Any,
+            empty_text: EmptyText::Zero,
             allowed: &[],
             display: Display::default(),
         }
@@ -251,6 +263,15 @@ impl Field {
     #[must_use]
     pub fn refuse_upper_case(mut self) -> Self {
         self.spelling = Spelling::LowerCase;
+        self
+    }
+
+    /// Refuses an empty text, which would be zero or false.
+    ///
+    /// A variable of the shell that is not set gives one, and must not pass for an order.
+    #[must_use]
+    pub fn refuse_empty_text(mut self) -> Self {
+        self.empty_text = EmptyText::Refused;
         self
     }
 
