@@ -134,7 +134,7 @@ impl Engine {
                 mount.tasks.cancelled().clone(),
                 process.hold,
             ),
-            journal: Journal::new(Arc::clone(&storage), clock.monotonic()),
+            journal: Journal::new(Arc::clone(&storage), &*clock),
             root: config::Root::default(),
             static_roles: StaticRoles::default(),
             longest_secrets: LongestSecrets::default(),
@@ -217,7 +217,7 @@ impl Engine {
         if key == keys::CONFIG || key == keys::ORIGINS {
             self.connection.reset();
         } else if key.starts_with(keys::ISSUED) {
-            self.journal.forget();
+            self.journal.forget(self.clock.now());
         }
         if key.starts_with(keys::STATIC_ROLES) || key.starts_with(keys::STATIC_LEAVING) {
             self.static_roles.forget();

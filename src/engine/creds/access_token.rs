@@ -137,6 +137,7 @@ async fn reserve(
         entity_id: call.entity_id.clone(),
         issued_at: now,
         dies_by: now + TOKEN_LIFE,
+        ttl: 0,
     };
     let hold = engine.journal.begin(&id, &entry, role.max_live).await?;
     Ok(Reserved {

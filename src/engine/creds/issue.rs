@@ -123,6 +123,7 @@ impl Draft {
     /// Records it as live, for a caller who is there before and after: to nobody else is a lease given.
     async fn complete(&mut self, granted: Granted<'_>, call: &Call) -> Result<(), EngineError> {
         still_there(call)?;
+        self.entry.ttl = self.life.length(&*self.engine.system).await?.as_secs();
         self.record(Stage::Live).await?;
         granted.still_holds(&self.engine).await?;
         // A deletion of the role that began meanwhile ends this as well.
@@ -187,6 +188,7 @@ impl Draft {
             entity_id: call.entity_id.clone(),
             issued_at: now,
             dies_by: now + life.max_ttl,
+            ttl: 0,
         };
         // An account with which tokens are minted is no credential that the role gives out.
         let max_live = match role.credential_type {

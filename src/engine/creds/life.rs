@@ -37,6 +37,14 @@ impl Life {
         })
     }
 
+    /// How long the host lets the lease run, unless it is asked for another length.
+    pub(super) async fn length(self, system: &dyn SystemView) -> Result<Duration, EngineError> {
+        if self.ttl.is_zero() {
+            return Ok(system.default_lease_ttl().await?.min(self.max_ttl));
+        }
+        Ok(self.ttl)
+    }
+
     /// What to tell of a lease that is shorter than its role says. The host does not: it is asked
     /// for no more than it allows, so that what the journal holds is what it gives.
     pub(crate) fn warning(self) -> Option<String> {

@@ -102,6 +102,7 @@ async fn leave_in_journal(
             entity_id: String::new(),
             issued_at: call.secret.issue_time.unwrap_or(now),
             dies_by: now,
+            ttl: 0,
         },
     };
     entry.stage = Stage::Making;

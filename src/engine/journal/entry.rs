@@ -259,6 +259,15 @@ pub(crate) struct JournalEntry {
     pub(crate) issued_at: DateTime<Utc>,
     /// No renewal reaches past this.
     pub(crate) dies_by: DateTime<Utc>,
+    /// How long its lease runs unless it is renewed, in seconds. Zero: none is counted, or it is an
+    /// entry of before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) ttl: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl JournalEntry {

@@ -21,6 +21,9 @@ const LEFT_BEHIND_AFTER: TimeDelta = TimeDelta::minutes(3);
 /// The rest is for clocks that differ.
 pub(super) const REAPED_AFTER: TimeDelta = TimeDelta::hours(1);
 
+/// The same from the end of a lease to where it counts as lost. It is only counted.
+const LOST_AFTER: TimeDelta = TimeDelta::minutes(15);
+
 /// Pause after a first failure; doubled by each further one.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
@@ -48,6 +51,8 @@ pub(super) struct Brief {
     pub(super) part: Option<Part>,
     issued_at: DateTime<Utc>,
     pub(super) dies_by: DateTime<Utc>,
+    /// When its lease is over, unless it was renewed before this process knew of it.
+    lease_ends: Option<DateTime<Utc>>,
     hands: Hands,
     /// Its great age has been told in the log.
     told: bool,
@@ -76,6 +81,8 @@ pub(crate) struct Counts {
     pub(crate) ended: usize,
     /// Live ones that outlived their last possible expiry, so that the reaper takes them.
     pub(crate) due: usize,
+    /// Live ones whose lease is over if nobody renewed it: lost, forced, or never delivered.
+    pub(crate) past_ttl: usize,
     /// Entries of which some attempt at removal has failed.
     pub(crate) failing: usize,
     /// The most failures of one entry.
@@ -91,6 +98,8 @@ pub(crate) struct Counts {
 pub(super) struct Index {
     /// Every stored entry is known here.
     pub(super) filled: bool,
+    /// Since when renewals are known: those before are noted nowhere.
+    renewals_since: DateTime<Utc>,
     /// Storage is being read into memory.
     pub(super) filling: bool,
     pub(super) unreadable: usize,
@@ -106,6 +115,14 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// Knows of nothing yet.
+    pub(super) fn new(now: DateTime<Utc>) -> Self {
+        Self {
+            renewals_since: now,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn contains(&self, id: &JournalId) -> bool {
         self.entries.contains_key(id)
     }
@@ -151,10 +168,29 @@ impl Index {
             part: entry.part.clone(),
             issued_at: entry.issued_at,
             dies_by: entry.dies_by,
+            lease_ends: match known.as_ref().and_then(|brief| brief.lease_ends) {
+                Some(end) => Some(end),
+                None => self.lease_end(entry),
+            },
             hands: known.as_ref().map_or(hands, |brief| brief.hands),
             told: known.is_some_and(|brief| brief.told),
         };
         self.entries.insert(id.clone(), brief);
+    }
+
+    /// Nobody knows of renewals that another process saw, so that it may be renewed until its `ttl` is
+    /// over once more.
+    fn lease_end(&self, entry: &JournalEntry) -> Option<DateTime<Utc>> {
+        let ttl = TimeDelta::try_seconds(i64::try_from(entry.ttl).ok()?)?;
+        let since = entry.issued_at.max(self.renewals_since);
+        since.checked_add_signed(ttl).filter(|_| !ttl.is_zero())
+    }
+
+    /// Notes that a lease was renewed.
+    pub(super) fn renewed(&mut self, id: &JournalId, lease_ends: DateTime<Utc>) {
+        if let Some(brief) = self.entries.get_mut(id) {
+            brief.lease_ends = Some(lease_ends);
+        }
     }
 
     /// Takes over an entry read from storage, unless it is known or was removed meanwhile.
@@ -200,8 +236,9 @@ impl Index {
     }
 
     /// Forgets everything that no request of this process works on.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn forget(&mut self, now: DateTime<Utc>) {
         self.filled = false;
+        self.renewals_since = now;
         self.forgotten_meanwhile = self.filling;
         let known: Vec<JournalId> = self.entries.keys().cloned().collect();
         for id in known {
@@ -363,6 +400,7 @@ impl Index {
                 Stage::Live => {
                     counts.live += 1;
                     counts.due += usize::from(brief.is_outlived(now));
+                    counts.past_ttl += usize::from(brief.is_past_ttl(now));
                 }
                 Stage::Kept => counts.kept += 1,
                 Stage::Ended => counts.ended += 1,
@@ -379,6 +417,10 @@ impl Index {
 impl Brief {
     fn is_outlived(&self, now: DateTime<Utc>) -> bool {
         self.stage != Stage::Making && now - self.dies_by > REAPED_AFTER
+    }
+
+    fn is_past_ttl(&self, now: DateTime<Utc>) -> bool {
+        self.lease_ends.is_some_and(|end| now - end > LOST_AFTER)
     }
 
     fn is_token(&self) -> bool {

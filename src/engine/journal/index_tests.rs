@@ -30,6 +30,7 @@ fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
         entity_id: String::new(),
         issued_at,
         dies_by: issued_at + TimeDelta::hours(2),
+        ttl: 0,
     };
     (id, entry)
 }
@@ -57,7 +58,7 @@ fn what_a_request_works_on_is_nobody_elses() {
     index.put(&id, &making, Hands::Busy);
     assert!(index.half_made(now, Duration::ZERO, true).is_empty());
     assert!(index.newly_overdue(now, TimeDelta::hours(1)).is_empty());
-    index.forget();
+    index.forget(now);
     assert!(index.contains(&id));
     index.leave(&id);
     assert_eq!(index.half_made(now, Duration::ZERO, false), [id]);

@@ -1,11 +1,15 @@
 //! The journal: what this mount has made in Atlas, written before it is made.
 
 mod comparison;
+#[cfg(test)]
+mod ended_tests;
 mod ending;
 #[cfg(test)]
 mod ending_tests;
 mod entry;
 mod index;
+#[cfg(test)]
+mod lost_lease_tests;
 mod mark;
 mod parts;
 pub(crate) mod paths;

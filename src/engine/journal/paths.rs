@@ -97,6 +97,7 @@ fn answer() -> Vec<Field> {
         Field::text("entity_id").about("The caller's identity entity, if any."),
         Field::time("issued_at").about("When it was asked for."),
         Field::time("dies_by").about("No renewal reaches past this."),
+        Field::seconds("ttl").about("Length of its lease at issue."),
     ]
 }
 

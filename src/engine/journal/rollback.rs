@@ -235,6 +235,7 @@ pub(crate) async fn take_over_go_entry(
         entity_id: String::new(),
         issued_at: call.entry.created_at,
         dies_by: call.entry.created_at,
+        ttl: 0,
     };
     // A description of another form is none that the Go engine drew: a key of a person could have it.
     if JournalId::of_description(&entry.description).is_none() && entry.made().is_none() {

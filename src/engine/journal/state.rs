@@ -20,6 +20,7 @@ pub(crate) async fn state(engine: &Engine) -> Result<Value, EngineError> {
             "kept": counts.kept,
             "ended": counts.ended,
             "due": counts.due,
+            "past_ttl": counts.past_ttl,
             "failing": counts.failing,
             "most_failures": counts.most_failures,
             "oldest_making_age": age,

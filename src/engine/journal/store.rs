@@ -19,7 +19,7 @@ use super::mark::Mark;
 use super::parts::{IssuedSecrets, LiveToken};
 use super::tally::Tally;
 use crate::atlas::ClientId;
-use crate::base::Entropy;
+use crate::base::{Clock, Entropy};
 use crate::engine::error::EngineError;
 use crate::engine::{keys, stored};
 use crate::vault::{Storage, StorageError};
@@ -67,15 +67,15 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Journal {
     /// The journal in `storage`; reads nothing yet.
-    pub(crate) fn new(storage: Arc<dyn Storage>, monotonic: Duration) -> Self {
+    pub(crate) fn new(storage: Arc<dyn Storage>, clock: &dyn Clock) -> Self {
         Self {
             storage,
-            index: Arc::default(),
+            index: Arc::new(Mutex::new(Index::new(clock.now()))),
             filling: tokio::sync::Mutex::default(),
             changing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             sweeping: tokio::sync::Mutex::default(),
             mark: OnceCell::new(),
-            since: monotonic,
+            since: clock.monotonic(),
             tally: Mutex::default(),
         }
     }
@@ -186,6 +186,11 @@ impl Journal {
         self.write(id, &entry).await
     }
 
+    /// Notes, in memory alone, until when a lease runs that was renewed.
+    pub(crate) fn renewed(&self, id: &JournalId, lease_ends: DateTime<Utc>) {
+        self.index().renewed(id, lease_ends);
+    }
+
     /// Notes that a live entry's credential was ended, and is gone from Atlas. Whatever the entry became
     /// meanwhile stays: it was removed with its lease, or it was never handed out.
     pub(super) async fn end(&self, id: &JournalId, end: End) -> Result<(), EngineError> {
@@ -228,8 +233,8 @@ impl Journal {
     }
 
     /// Another node wrote entries: what was derived from them is dropped.
-    pub(crate) fn forget(&self) {
-        self.index().forget();
+    pub(crate) fn forget(&self, now: DateTime<Utc>) {
+        self.index().forget(now);
     }
 
     /// Which of these have an entry, be it one that cannot be read. What was ended is in Atlas no more:
