@@ -96,6 +96,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
         "bao write mongodbatlas/tidy dry_run=false",
         &["administrator", "on-call"],
     ),
+    ("bao delete mongodbatlas/issued/$PUBLIC_KEY", &["on-call"]),
     (
         "bao lease revoke -sync -prefix mongodbatlas/creds/auditor",
         &["administrator", "on-call"],
@@ -158,7 +159,7 @@ async fn each_person_may_do_the_own_work_and_nothing_else() {
     for prepared in [
         "bao write mongodbatlas/roles/deployer project_id=$ALPHA roles=GROUP_READ_ONLY ttl=30m",
         "bao write mongodbatlas/static-roles/operator client_id=$CLIENT_ID organization_id=$ORG",
-        "bao read mongodbatlas/creds/auditor",
+        "PUBLIC_KEY=$(bao read -field=public_key mongodbatlas/creds/auditor)",
     ] {
         let outcome = stage.run("root", prepared).await;
         assert!(outcome.ok, "{prepared}: {}", outcome.said);
