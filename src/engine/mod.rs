@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod creds;
 mod error;
+mod error_text;
 #[cfg(test)]
 mod input_tests;
 mod journal;
