@@ -18,5 +18,15 @@ pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
         config::run_due(&engine),
         static_roles::run_due(&engine)
     );
-    journal.and(kept).and(root).and(roles)
+    let told = journal::tell_drain(&engine).await;
+    journal.and(kept).and(root).and(roles).and(told)
+}
+
+/// The first round of a drain that was just ordered; the ticks do what it leaves.
+pub(crate) async fn drain(engine: Arc<Engine>) {
+    let (journal, kept) = tokio::join!(journal::tick(&engine), creds::tend(&engine));
+    let told = journal::tell_drain(&engine).await;
+    if let Err(error) = journal.and(kept).and(told) {
+        tracing::debug!(%error, "the first round of a drain did not succeed; the ticks go on with it");
+    }
 }

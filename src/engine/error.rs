@@ -259,6 +259,17 @@ pub(crate) enum EngineError {
     /// The mount is about to end.
     #[error("this mount is being disabled or moved: nothing new is made in Atlas for it")]
     BeingDisabled,
+    /// Everything that was issued here is being ended.
+    #[error(
+        "this mount is being drained since {since} by {by}: nothing new is made; a write of config (no \
+         field is needed) ends that"
+    )]
+    Draining {
+        /// Since when.
+        since: Rfc3339,
+        /// By whose order.
+        by: String,
+    },
     /// A role has as many credentials as it may.
     #[error(
         "role {role:?} has {live} credentials alive, of at most {max_live}: revoke some, wait until \
@@ -367,7 +378,7 @@ impl EngineError {
 
     /// Whether nothing failed: it is not its turn yet, or it is held.
     pub(crate) fn is_mere_wait(&self) -> bool {
-        matches!(self, Self::Held { .. }) || self.is_rate_limited()
+        matches!(self, Self::Held { .. } | Self::Draining { .. }) || self.is_rate_limited()
     }
 
     /// Whether what was asked of Atlas may have been done all the same.
@@ -417,6 +428,7 @@ impl From<EngineError> for Failure {
             | EngineError::Unsettled(_)
             | EngineError::Held { .. }
             | EngineError::EverythingHeld
+            | EngineError::Draining { .. }
             | EngineError::BeingDisabled => Self::coded(503, &error),
             EngineError::NothingToPatch(_) => Self::coded(404, &error),
             EngineError::NotCompleted { .. } | EngineError::StillUnverified(_) => by_cause(error),

@@ -45,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
 use self::error::EngineError;
-use self::journal::Journal;
+use self::journal::{DrainProgress, Journal};
 use self::lost_secret::UndecidableSecrets;
 pub use self::process::ProcessSettings;
 use self::rate_waits::RateWaits;
@@ -59,7 +59,7 @@ use self::waiters::{ProcessWaiters, Waiters};
 use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
 use crate::framework::{Framework, wal};
-use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, SystemView};
+use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, SystemView, Tasks};
 
 /// What the help of the mount itself says.
 const ABOUT: &str = "The MongoDB Atlas secrets engine issues programmatic API keys, service \
@@ -87,6 +87,8 @@ pub(crate) struct Engine {
     longest_secrets: LongestSecrets,
     rate_waits: RateWaits,
     waiters: Waiters,
+    /// How the drain at work goes.
+    drain: DrainProgress,
     /// Secrets of which nobody here can tell whose they are.
     undecidable: UndecidableSecrets,
     /// Whether the clocks can be believed.
@@ -95,6 +97,8 @@ pub(crate) struct Engine {
     naps: &'static [Duration],
     /// Cancelled once the mount is about to end.
     closing: CancellationToken,
+    /// Runs what goes on after a request was answered; it ends with the mount.
+    tasks: Tasks,
     /// Who works on which service account: adds a secret, rotates, or takes it for a use.
     account_turns: Turns<ClientId>,
     /// Who works on the account kept for which role; held across calls to Atlas.
@@ -141,10 +145,12 @@ impl Engine {
             longest_secrets: LongestSecrets::default(),
             rate_waits: RateWaits::default(),
             waiters: Waiters::default(),
+            drain: DrainProgress::default(),
             undecidable: UndecidableSecrets::default(),
             clock_watch: ClockWatch::default(),
             naps: NAPS,
             closing: mount.tasks.cancelled().clone(),
+            tasks: mount.tasks.clone(),
             account_turns: Turns::default(),
             role_turns: Turns::default(),
             role_writes: Turns::default(),

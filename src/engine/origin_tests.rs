@@ -484,6 +484,10 @@ const NOT_BOUND: &[(&str, &str)] = &[
         "compares, and makes what is new",
     ),
     (
+        "journal/drain/order.rs",
+        "asks for the configuration's own organization",
+    ),
+    (
         "journal/tidy.rs",
         "lists what there is; entries of other origins are left out",
     ),

@@ -55,6 +55,11 @@ fn answer() -> Vec<Field> {
              environment (MONGODBATLAS_HOLD), and clock (since, reason, until) while the clocks of \
              this server and of Atlas do not agree.",
         ),
+        Field::map("draining").about(
+            "While the mount is drained (issued-end): since when and by whom, what the environment holds, \
+             and on the active node what remains (0: nothing is left), how many this process ended, how \
+             many fail, and the last error.",
+        ),
         Field::map("static_roles").about(
             "On the active node: how many static roles there are, which fail, whose secrets end \
              without a rotation to rely on, and when the next rotation comes.",
@@ -89,6 +94,7 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
         ),
         ("configuration".to_owned(), configuration(&engine).await?),
         ("hold".to_owned(), unasked::status(&engine).await?),
+        ("draining".to_owned(), journal::drain_status(&engine).await?),
     ]);
     if acts {
         data.insert("journal".to_owned(), journal::state(&engine).await?);

@@ -69,7 +69,9 @@ pub(super) async fn delete(
 }
 
 async fn deleted(engine: &Engine, call: &Call) -> Result<Option<Response>, EngineError> {
-    engine.storage.delete(keys::CONFIG).await?;
+    let deleted = engine.storage.delete(keys::CONFIG).await;
+    engine.drain.changed();
+    deleted?;
     engine.connection.reset();
     Ok(Some(Response {
         warnings: vec![go_leases(call)],

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::draining::Draining;
 use super::rotate_entry::RootRotation;
 use crate::atlas::{ClientId, Credential, OrgId, Pem, Settings, SettingsError};
 use crate::base::Sensitive;
@@ -77,6 +78,9 @@ pub(crate) struct ConfigEntry {
     /// Nothing is written to Atlas unasked. Stored under another name before the first release.
     #[serde(alias = "hold_deletions", skip_serializing_if = "std::ops::Not::not")]
     pub(crate) hold: bool,
+    /// Everything that was issued is being ended, and nothing new is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) draining: Option<Draining>,
 }
 
 impl ConfigEntry {

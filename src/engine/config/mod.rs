@@ -5,6 +5,7 @@ mod address;
 mod address_tests;
 mod census;
 mod deletion;
+mod draining;
 mod entry;
 mod leaving;
 #[cfg(test)]
@@ -34,7 +35,9 @@ mod trust;
 #[cfg(test)]
 mod trust_tests;
 
+pub(crate) use draining::{DrainAtWork, Draining, begin as begin_draining};
 pub(crate) use entry::{ConfigEntry, UNVERIFIED};
+pub(crate) use paths::load;
 pub(crate) use relocation::MOVE_PATH;
 pub(crate) use rotate_record::Root;
 pub(crate) use rotate_tick::{rotation, run_due};

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::{self, ConfigEntry, UNVERIFIED};
-use super::{address, deletion, leaving, relocation, rotate, rotate_tick, trust};
+use super::{address, deletion, draining, leaving, relocation, rotate, rotate_tick, trust};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::{Rfc3339, Sensitive};
 use crate::engine::account_use::{self, User};
@@ -125,7 +125,7 @@ fn fields() -> Vec<Field> {
     fields
 }
 
-pub(super) async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
+pub(crate) async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
     stored::load(&*engine.storage, keys::CONFIG).await
 }
 
@@ -181,6 +181,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     };
     // What was seen of an earlier credential says nothing of this one.
     entry.organization_owner = None;
+    entry.draining = None;
     let mut linked = engine.connection.link(&entry).await?;
     let mut warnings = Vec::new();
     let patience = Patience {
@@ -223,9 +224,13 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         trust::remember(&engine, stored, Some(&entry)).await?;
     }
     linked.learn_origins(engine.connection.origins().await?);
-    stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await?;
+    let saved = stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await;
+    // What failed may have been stored all the same.
+    engine.drain.changed();
+    saved?;
     let old = engine.connection.replace(linked);
     engine.root.replaced(old.as_ref());
+    warnings.extend(draining::ended(&before));
     warnings.extend(address::settled(&engine, &before, &entry).await?);
     Ok((!warnings.is_empty()).then(|| Response {
         warnings,
@@ -471,6 +476,9 @@ fn shown(entry: &ConfigEntry) -> Data {
     };
     if entry.hold {
         data.insert("hold".to_owned(), json!(true));
+    }
+    if let Some(draining) = &entry.draining {
+        data.insert("draining".to_owned(), json!(draining.shown()));
     }
     if let Some(client_id) = &entry.client_id {
         data.insert("client_id".to_owned(), json!(client_id));

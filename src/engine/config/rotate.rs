@@ -68,6 +68,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     let _turn = engine.root.turn(patience.deadline).await?;
     let record = RootRecord::load(&engine).await?;
     let mut record = record.ok_or(EngineError::NotConfigured)?;
+    record.entry.refuse_while_draining()?;
     let to = wanted(&call, record.entry.root_type())?;
     let now = engine.clock.now();
     let force = call.fields.boolean("force").unwrap_or(false);

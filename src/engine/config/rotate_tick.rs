@@ -51,7 +51,7 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
         // Logged where it happened; it must not keep a rotation from its turn.
         outcome = rotate::tidy_up(&mut record, Mandate::Unasked, patience).await;
     }
-    let is_due = is_due(&record.entry, now);
+    let is_due = record.entry.draining.is_none() && is_due(&record.entry, now);
     if is_due {
         let to = record.entry.root_type();
         // Noted with the configuration, for the next try.

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::granted::{Granted, still_there};
+use super::granted::{Granted, enter, still_there};
 use super::issue::{description, not_completed};
 use super::life::Life;
 use super::token_account::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
@@ -139,7 +139,7 @@ async fn reserve(
         dies_by: now + TOKEN_LIFE,
         ttl: 0,
     };
-    let hold = engine.journal.begin(&id, &entry, role.max_live).await?;
+    let hold = enter(engine, &id, &entry, role.max_live).await?;
     Ok(Reserved {
         id,
         entry,

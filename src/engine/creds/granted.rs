@@ -1,7 +1,9 @@
-//! What a credential is handed out by: its role, as it was when the credential was begun, and its caller.
+//! What a credential is begun and handed out by: its mount, its role, as it was when the credential was
+//! begun, and its caller.
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::journal::{Hold, JournalEntry, JournalId};
 use crate::engine::roles::{Grant, RoleEntry, RoleName, RoleUse};
 use crate::framework::Call;
 
@@ -12,14 +14,18 @@ pub(super) struct Granted<'a> {
     pub(super) role: &'a RoleEntry,
     /// Begun before the role was read, so that it has seen every write since.
     pub(super) role_use: &'a RoleUse,
+    /// How many changes of orders to drain the mount had come before it was seen that none counts.
+    pub(super) drain_changes: u64,
 }
 
 impl Granted<'_> {
-    /// Fails unless the role still lets the same be made as when its credential was begun. Asked last
-    /// of all: what a role no longer allows is not handed out. Storage is asked only where the role was
-    /// written meanwhile: each moment between the entry's last write and the answer is one in which a
+    /// Fails unless the role still lets the same be made as when its credential was begun, and if the
+    /// mount is being drained by now. Asked last of all: what a role no longer allows is not handed out,
+    /// nor what a drain may have passed by. Storage is asked only where the role was written meanwhile,
+    /// or a drain was ordered: each moment between the entry's last write and the answer is one in which a
     /// crash leaves a live credential without a lease.
     pub(super) async fn still_holds(&self, engine: &Engine) -> Result<(), EngineError> {
+        engine.refuse_if_drained_since(self.drain_changes).await?;
         if !self.role_use.role_was_written() {
             return Ok(());
         }
@@ -31,6 +37,22 @@ impl Granted<'_> {
             Some(_) => Ok(()),
         }
     }
+}
+
+/// Writes a new half-made entry, unless the mount is being drained. Asked once the entry is known: a
+/// drain that begins later sees it, so that nothing is sent to Atlas after one has found nothing left.
+pub(super) async fn enter(
+    engine: &Engine,
+    id: &JournalId,
+    entry: &JournalEntry,
+    max_live: u32,
+) -> Result<Hold, EngineError> {
+    let hold = engine.journal.begin(id, entry, max_live).await?;
+    if let Err(error) = engine.refuse_while_draining().await {
+        engine.journal.remove(id).await?;
+        return Err(error);
+    }
+    Ok(hold)
 }
 
 /// Fails if nobody waits for the answer any more.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::granted::{Granted, still_there};
+use super::granted::{Granted, enter, still_there};
 use super::life::Life;
 use super::{access_token, account_secret, api_key, find, remove, service_account};
 use crate::atlas::{Atlas, Deletion, Level, OrgId, Patience, Priority};
@@ -75,13 +75,16 @@ async fn issue_from(
     role_use: &RoleUse,
     call: &Call,
 ) -> Result<Response, EngineError> {
+    let drain_changes = engine.drain.changes();
     let role = engine.role(name).await?;
     let role = role.ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
+    engine.refuse_while_draining().await?;
     let _waiter = wait_for(engine, name, &role)?;
     let granted = Granted {
         name,
         role: &role,
         role_use,
+        drain_changes,
     };
     if role.credential_type == CredentialType::AccessToken {
         return Box::pin(access_token::issue(engine, granted, call)).await;
@@ -195,7 +198,7 @@ impl Draft {
             CredentialType::AccessToken => 0,
             _ => role.max_live,
         };
-        let hold = engine.journal.begin(&id, &entry, max_live).await?;
+        let hold = enter(&engine, &id, &entry, max_live).await?;
         Ok(Self {
             engine,
             atlas: linked.atlas.until(&call.caller.gone),

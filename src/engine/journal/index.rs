@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entry::{JournalEntry, JournalId, Part, Stage};
 use crate::atlas::ClientId;
+use crate::engine::roles::CredentialType;
 
 /// A request gives up within 85 s and cleans up for 30 s at most. What another process left
 /// half-made is nobody's after this, also where clocks differ by a minute.
@@ -49,11 +50,12 @@ pub(super) struct Brief {
     pub(super) public: Option<Box<str>>,
     /// Of a credential that is part of an account.
     pub(super) part: Option<Part>,
-    issued_at: DateTime<Utc>,
+    pub(super) credential_type: CredentialType,
+    pub(super) issued_at: DateTime<Utc>,
     pub(super) dies_by: DateTime<Utc>,
     /// When its lease is over, unless it was renewed before this process knew of it.
     lease_ends: Option<DateTime<Utc>>,
-    hands: Hands,
+    pub(super) hands: Hands,
     /// Its great age has been told in the log.
     told: bool,
 }
@@ -166,6 +168,7 @@ impl Index {
             role,
             public: entry.public_part().map(Into::into),
             part: entry.part.clone(),
+            credential_type: entry.credential_type,
             issued_at: entry.issued_at,
             dies_by: entry.dies_by,
             lease_ends: match known.as_ref().and_then(|brief| brief.lease_ends) {
@@ -322,7 +325,7 @@ impl Index {
         })
     }
 
-    fn due(
+    pub(super) fn due(
         &self,
         monotonic: Duration,
         urgent: bool,
@@ -333,13 +336,30 @@ impl Index {
             .iter()
             .filter_map(|(id, brief)| {
                 let since = since(brief)?;
-                let trial = self.trials.get(id).copied().unwrap_or_default();
-                let rests = trial.not_before.is_some_and(|until| monotonic < until);
-                (urgent || !rests).then_some((trial.failures, since, id))
+                let failures = self.trials.get(id).map_or(0, |trial| trial.failures);
+                (urgent || !self.rests(id, monotonic)).then_some((failures, since, id))
             })
             .collect();
         due.sort_unstable();
         due.into_iter().map(|(_, _, id)| id.clone()).collect()
+    }
+
+    /// Whether an entry rests after a failure.
+    pub(super) fn rests(&self, id: &JournalId, monotonic: Duration) -> bool {
+        let until = self.trials.get(id).and_then(|trial| trial.not_before);
+        until.is_some_and(|until| monotonic < until)
+    }
+
+    /// Whether an attempt at the removal of an entry's credential has failed.
+    pub(super) fn has_failed(&self, id: &JournalId) -> bool {
+        self.trials.get(id).is_some_and(|trial| trial.failures > 0)
+    }
+
+    /// Lets everything have its turn at once.
+    pub(super) fn rest_no_more(&mut self) {
+        for trial in self.trials.values_mut() {
+            trial.not_before = None;
+        }
     }
 
     /// Notes a failed attempt, after which the entry rests for a while.

@@ -1,6 +1,7 @@
 //! The journal: what this mount has made in Atlas, written before it is made.
 
 mod comparison;
+mod drain;
 #[cfg(test)]
 mod ended_tests;
 mod ending;
@@ -22,6 +23,8 @@ mod tally;
 mod tidy;
 mod tidy_report;
 
+pub(crate) use drain::{DrainProgress, end_what_lost_its_account};
+pub(crate) use drain::{status as drain_status, tell as tell_drain};
 pub(crate) use entry::{End, EndedBy, JournalEntry, JournalId, Made, Part, SecretPart, Stage};
 #[cfg(test)]
 pub(crate) use mark::Mark;

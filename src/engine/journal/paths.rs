@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::ending::{Ending, end};
 use super::entry::{End, EndedBy, JournalEntry, JournalId, Stage};
 use super::store::{PAGE, READS_AT_ONCE};
-use super::tidy;
+use super::{drain, tidy};
 use crate::atlas::{Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
@@ -22,7 +22,7 @@ const MOST_LISTED: usize = 10;
 
 /// The paths of the journal.
 pub(crate) fn paths() -> Vec<Path<Engine>> {
-    vec![issued_list(), issued(), tidy::path()]
+    vec![issued_list(), issued(), drain::path(), tidy::path()]
 }
 
 fn issued_list() -> Path<Engine> {

@@ -296,7 +296,7 @@ impl Journal {
 
     /// Memory that holds every entry. One that was just forgotten knows nothing: then everything in
     /// Atlas would be a stray, and no secret in use.
-    async fn filled(&self) -> Result<MutexGuard<'_, Index>, EngineError> {
+    pub(super) async fn filled(&self) -> Result<MutexGuard<'_, Index>, EngineError> {
         loop {
             self.fill().await?;
             let index = self.index();
@@ -307,7 +307,7 @@ impl Journal {
     }
 
     /// Reads every entry into memory, the first time it is asked for.
-    pub(super) async fn fill(&self) -> Result<(), EngineError> {
+    pub(crate) async fn fill(&self) -> Result<(), EngineError> {
         let _filling = self.filling.lock().await;
         {
             let mut index = self.index();

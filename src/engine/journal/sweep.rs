@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use super::entry::{JournalId, Stage};
-use super::{reaper, rollback};
+use super::{drain, reaper, rollback};
 use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
@@ -23,7 +23,7 @@ const ENTRY_PATIENCE: Duration = Duration::from_secs(15);
 /// A request at work on the account of an entry is waited for as long, and those behind it are not.
 const TURN_PATIENCE: Duration = Duration::from_millis(500);
 /// So many failures one after the other are an outage: the sweep ends.
-const OUTAGE: usize = 3;
+pub(super) const OUTAGE: usize = 3;
 /// What is overdue by this is told in the log, once.
 const TOLD_AFTER: TimeDelta = TimeDelta::hours(1);
 /// The most overdue entries told by one tick one by one.
@@ -85,32 +85,37 @@ impl Sweep {
     }
 }
 
-/// Rolls back, then reaps, unless the operator holds deletions. Fails only where storage or the host
+/// Rolls back, ends what a drain is to end, then reaps, unless the operator holds deletions. Fails only where storage or the host
 /// does; what Atlas refuses is noted for `status`, tried again, and told in the log when it gets old.
 pub(crate) async fn tick(engine: &Engine) -> Result<(), EngineError> {
     let Ok(_sweeping) = engine.journal.sweeping.try_lock() else {
         return Ok(());
     };
     engine.journal.fill().await?;
-    if held(engine).await?.is_some() {
+    let drain_at_work = engine.drain_at_work().await?;
+    if drain_at_work.is_none() && held(engine).await?.is_some() {
         return Ok(());
     }
     // While the mount is disabled its storage is about to go, and with it all that is known. Whoever
     // disables it orders the end of all it holds, so no clock holds that.
     let urgent = engine.system.tainted().await?;
-    let mandate = if urgent {
-        Mandate::Ordered
-    } else {
-        Mandate::Unasked
+    let mandate = match drain_at_work {
+        _ if urgent => Mandate::Ordered,
+        Some(_) => Mandate::Drain,
+        None => Mandate::Unasked,
     };
     let (now, monotonic) = (engine.clock.now(), engine.clock.monotonic());
     let half_made = engine.journal.index().half_made(now, monotonic, urgent);
     let rolled_back = work_off(engine, Sweep::RollBack, half_made, mandate).await;
+    let drained = match &drain_at_work {
+        Some(at_work) => drain::round(engine, at_work).await,
+        None => Ok(()),
+    };
     let outlived = reaper::due(engine, urgent);
     let reaped = work_off(engine, Sweep::Reap, outlived, mandate).await;
     engine.connection.forget_lists();
     tell_overdue(engine);
-    rolled_back.and(reaped)
+    rolled_back.and(drained).and(reaped)
 }
 
 async fn work_off(
@@ -178,7 +183,7 @@ fn note(engine: &Engine, sweep: Sweep, id: &JournalId, error: &EngineError) {
 
 /// How far a failure reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
+pub(super) enum Extent {
     /// This entry: it rests for a while.
     Entry,
     /// Every entry of the mount: no use in trying the next.
@@ -188,7 +193,7 @@ enum Extent {
 }
 
 impl Extent {
-    fn of(error: &EngineError) -> Self {
+    pub(super) fn of(error: &EngineError) -> Self {
         match error {
             EngineError::NotConfigured
             | EngineError::Settings(_)

@@ -33,6 +33,9 @@ pub(super) async fn adopt(
     patience: Patience,
 ) -> Result<Vec<String>, EngineError> {
     let now = engine.clock.now();
+    if !input.skip_initial_rotation {
+        engine.refuse_while_draining().await?;
+    }
     let found = find(&engine, &input, None, patience).await?;
     let left = keys::static_leaving(&input.client_id);
     let earlier: Option<StaticRoleEntry> = stored::load(&*engine.storage, &left).await?;

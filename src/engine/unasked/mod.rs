@@ -1,6 +1,7 @@
 //! What the engine does in Atlas without being asked: who may hold it, and the proof that it may.
 //!
-//! A revocation, what a person orders, and the undo of what the same request has made are asked for.
+//! A revocation, what a person orders (a drain too), and the undo of what the same request has made are
+//! asked for.
 //! All other deletions follow from what is stored and from what the clocks show, and both may be
 //! untrue: after a restore from a snapshot, or while a clock is wrong. [`Engine::may_delete_unasked`]
 //! is the one place that decides, and what deletes wants the [`Permit`] that it gives.

@@ -50,6 +50,9 @@ impl fmt::Display for Held {
 pub(crate) enum Mandate {
     /// A person asked for it.
     Ordered,
+    /// A person ordered the end of all that was issued, and whether this is in nobody's hands is told by a
+    /// clock. The hold of the configuration, which was on before, does not hold it.
+    Drain,
     /// Nobody did: the tick, or a request that wants something else.
     Unasked,
 }
@@ -59,6 +62,10 @@ impl Mandate {
     pub(crate) async fn permit(self, engine: &Engine) -> Result<Result<Permit, Held>, EngineError> {
         match self {
             Self::Ordered => Ok(Ok(Permit::ORDERED)),
+            Self::Drain => match engine.held_with(false) {
+                Some(by) => Ok(Err(Held::ByOperator(by))),
+                None => engine.may_believe_clock().await,
+            },
             Self::Unasked => engine.may_delete_unasked().await,
         }
     }
@@ -73,6 +80,10 @@ impl Engine {
         if let Some(by) = held(self).await? {
             return Ok(Err(Held::ByOperator(by)));
         }
+        self.may_believe_clock().await
+    }
+
+    async fn may_believe_clock(&self) -> Result<Result<Permit, Held>, EngineError> {
         let judged = judge(self).await?;
         Ok(judged.map(|()| Permit(())).map_err(Held::ByClock))
     }

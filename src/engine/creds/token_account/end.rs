@@ -15,7 +15,7 @@ use crate::engine::{Engine, keys};
 use crate::vault::failure::chain;
 
 /// Roles whose accounts are deleted at the same time when the mount ends.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// Deletes an account, and with it what is left of its tokens.
 pub(super) async fn remove_account(
@@ -66,17 +66,18 @@ pub(super) async fn retire_if_left(
     Ok(())
 }
 
-/// Deletes all accounts of a role, live tokens or not. The mount is being disabled: what is still
-/// there when its storage goes is lost sight of. Whoever disables it has ordered that, so it is not held.
+/// Deletes all accounts of a role, live tokens or not; answers how many. The mount is being disabled or
+/// drained: what is still there when its storage goes is lost sight of. Whoever does so has ordered that,
+/// so it is not held.
 pub(in crate::engine::creds) async fn dissolve(
     engine: &Engine,
     name: &RoleName,
     patience: Patience,
-) -> Result<(), EngineError> {
+) -> Result<usize, EngineError> {
     let _turn = turn(engine, name, patience.deadline).await?;
     let mut accounts = TokenAccounts::load(engine, name).await?;
     accounts.retire(engine.clock.now());
-    let (mut place, mut elsewhere) = (0, None);
+    let (mut place, mut deleted, mut elsewhere) = (0, 0, None);
     while let Some(retired) = accounts.retired.get(place) {
         match remove_account(engine, &retired.account, Permit::ORDERED, patience).await {
             // It does not keep those that can be removed.
@@ -88,10 +89,11 @@ pub(in crate::engine::creds) async fn dissolve(
                 outcome?;
                 accounts.retired.remove(place);
                 accounts.save(engine, name).await?;
+                deleted += 1;
             }
         }
     }
-    elsewhere.map_or(Ok(()), Err)
+    elsewhere.map_or(Ok(deleted), Err)
 }
 
 /// The same for every role. One failure does not keep the others from their turn.
@@ -109,5 +111,7 @@ pub(super) async fn dissolve_all(engine: &Engine, patience: Patience) -> Result<
         })
     });
     let outcomes: Vec<_> = outcomes.buffer_unordered(AT_ONCE).collect().await;
-    outcomes.into_iter().collect()
+    outcomes
+        .into_iter()
+        .try_for_each(|outcome| outcome.map(drop))
 }

@@ -1,6 +1,7 @@
 //! The service accounts that are kept for roles of access tokens: made at first use, their secrets
 //! renewed in time, replaced with the role's reach, deleted once their last tokens have ended.
 
+mod drain;
 mod end;
 mod entry;
 mod ready;

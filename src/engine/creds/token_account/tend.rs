@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
+use super::drain::drain;
 use super::end::{dissolve_all, remove_account, retire_if_left};
 use super::entry::{Reach, TokenAccounts};
 use super::refresh::{delete, renew_secret};
@@ -27,10 +28,14 @@ const TURN_PATIENCE: Duration = Duration::from_millis(500);
 /// Tends the accounts of every role. One failure does not keep the others from their turn.
 ///
 /// A hold holds this as well: after a restore, what is stored of an account may be untrue.
-/// Not so where the mount is being disabled, which an operator orders.
+/// Not so where the mount is being disabled or drained, which an operator orders.
 pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
     if engine.system.tainted().await? {
         return dissolve_all(engine, Patience::within(TICK_PATIENCE, Priority::Revoke)).await;
+    }
+    if let Some(at_work) = engine.drain_at_work().await? {
+        let patience = Patience::within(TICK_PATIENCE, Priority::Revoke);
+        return drain(engine, &at_work, patience).await;
     }
     if held(engine).await?.is_some() {
         return Ok(());

@@ -1,0 +1,73 @@
+//! The end of all kept accounts, and with them of their tokens, while the mount is being drained.
+
+use std::collections::HashSet;
+
+use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
+
+use super::end::{AT_ONCE, dissolve};
+use crate::atlas::Patience;
+use crate::engine::config::DrainAtWork;
+use crate::engine::error::EngineError;
+use crate::engine::journal::end_what_lost_its_account;
+use crate::engine::roles::RoleName;
+use crate::engine::{Engine, keys};
+
+/// Deletes the accounts of every role. What fails is told by `status` and rests for a while; it does not
+/// keep the others from their turn. Fails only where storage does.
+pub(super) async fn drain(
+    engine: &Engine,
+    at_work: &DrainAtWork,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    engine.journal.fill().await?;
+    let names = engine.storage.list(keys::TOKEN_ACCOUNTS).await?;
+    let outcomes = stream::iter(names).map(async |name| {
+        let role = RoleName::new(&name);
+        end_accounts(engine, at_work, &role, patience).await
+    });
+    let outcomes: Vec<_> = outcomes.buffer_unordered(AT_ONCE).collect().await;
+    outcomes.into_iter().collect::<Result<(), _>>()?;
+    let names = engine.storage.list(keys::TOKEN_ACCOUNTS).await?;
+    let roles: HashSet<_> = names
+        .iter()
+        .map(|name| RoleName::new(name).to_string())
+        .collect();
+    end_what_lost_its_account(engine, at_work, &roles, patience).await
+}
+
+async fn end_accounts(
+    engine: &Engine,
+    at_work: &DrainAtWork,
+    role: &RoleName,
+    patience: Patience,
+) -> Result<(), EngineError> {
+    let (name, monotonic) = (role.to_string(), engine.clock.monotonic());
+    let draining = &at_work.draining;
+    let is_late = Instant::now() >= patience.deadline || engine.closing.is_cancelled();
+    if is_late || at_work.is_over(engine) || engine.journal.account_rests(&name, monotonic) {
+        return Ok(());
+    }
+    let outcome = dissolve(engine, role, patience).await;
+    let now = engine.clock.now();
+    if engine.rate_waits.note(&keys::role(role), &outcome, now) {
+        return Ok(());
+    }
+    match outcome {
+        Ok(count) => {
+            engine.drain.ended(draining, count);
+            Ok(())
+        }
+        // A request works on it, or the configuration: the next tick comes in a minute.
+        Err(EngineError::Busy { .. }) => Ok(()),
+        Err(error @ EngineError::Storage(_)) => Err(error),
+        Err(error) => {
+            engine.drain.failed(draining, now, &error);
+            engine.journal.tally().failed(now, "drain", None, &error);
+            engine
+                .journal
+                .account_failed(&name, engine.clock.monotonic());
+            Ok(())
+        }
+    }
+}

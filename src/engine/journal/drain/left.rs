@@ -1,0 +1,160 @@
+//! What is left to be ended.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::entry::{JournalId, Part, Stage};
+use super::super::index::{Brief, Hands, Index};
+use super::super::store::Journal;
+use crate::engine::error::EngineError;
+use crate::engine::roles::CredentialType;
+
+/// Entries whose credentials are not known to be gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Left {
+    /// Half-made, or on their way.
+    making: usize,
+    /// Handed out.
+    live: usize,
+    /// Accounts that are kept for roles.
+    kept: usize,
+    /// Nobody can tell what these are about.
+    unreadable: usize,
+    api_keys: usize,
+    accounts: usize,
+    /// Secrets of accounts that exist.
+    secrets: usize,
+    /// Access tokens.
+    pub(super) tokens: usize,
+    /// Of which some attempt has failed.
+    pub(super) failing: usize,
+}
+
+impl Left {
+    pub(super) fn total(&self) -> usize {
+        self.making + self.live + self.kept + self.unreadable
+    }
+
+    /// By the stages that `issued` shows, and what cannot be read.
+    pub(super) fn by_stage(&self) -> Value {
+        json!({
+            "making": self.making,
+            "live": self.live,
+            "kept": self.kept,
+            "unreadable": self.unreadable,
+        })
+    }
+
+    /// By type; accounts that are kept for roles are not among them.
+    pub(super) fn by_type(&self) -> Value {
+        json!({
+            "programmatic_api_key": self.api_keys,
+            "service_account": self.accounts,
+            "service_account_secret": self.secrets,
+            "access_token": self.tokens,
+        })
+    }
+
+    fn add(&mut self, brief: &Brief) {
+        match brief.stage {
+            Stage::Making => self.making += 1,
+            Stage::Live => self.live += 1,
+            Stage::Kept => {
+                self.kept += 1;
+                return;
+            }
+            Stage::Ended => return,
+        }
+        match (&brief.part, brief.credential_type) {
+            (Some(Part::Token { .. }), _) => self.tokens += 1,
+            (Some(Part::Secret(_)), _) => self.secrets += 1,
+            (None, CredentialType::ProgrammaticApiKey) => self.api_keys += 1,
+            (None, CredentialType::ServiceAccount | CredentialType::AccessToken) => {
+                self.accounts += 1;
+            }
+        }
+    }
+}
+
+impl Index {
+    fn left(&self) -> Left {
+        let mut left = Left {
+            unreadable: self.unreadable,
+            ..Left::default()
+        };
+        for (id, brief) in self.briefs() {
+            left.add(brief);
+            left.failing += usize::from(brief.stage != Stage::Ended && self.has_failed(id));
+        }
+        left
+    }
+
+    /// Credentials in somebody's hands that Atlas ends one by one, whose turn it is. A request that is
+    /// about to hand one out still looks whether it may.
+    pub(super) fn to_drain(&self, monotonic: Duration) -> Vec<JournalId> {
+        self.due(monotonic, false, |brief| {
+            let is_token = matches!(brief.part, Some(Part::Token { .. }));
+            let is_due = brief.stage == Stage::Live && !is_token && brief.hands != Hands::Busy;
+            is_due.then_some(brief.issued_at)
+        })
+    }
+
+    /// Kept accounts of roles that are not among those with stored accounts, whose turn it is.
+    pub(super) fn kept_by_nobody(
+        &self,
+        roles: &HashSet<String>,
+        monotonic: Duration,
+    ) -> Vec<JournalId> {
+        self.due(monotonic, false, |brief| {
+            let is_kept = brief.stage == Stage::Kept && brief.hands != Hands::Busy;
+            (is_kept && !roles.contains(&*brief.role)).then_some(brief.issued_at)
+        })
+    }
+
+    /// Tokens that are in no request's hands, of roles that have no account any more: neither a stored
+    /// one, nor one of which the journal knows.
+    pub(super) fn dead_tokens(&self, roles: &HashSet<String>) -> Vec<JournalId> {
+        let kept = self
+            .briefs()
+            .filter(|(_, brief)| brief.stage == Stage::Kept);
+        let kept: HashSet<&str> = kept.map(|(_, brief)| &*brief.role).collect();
+        let is_dead = |brief: &Brief| {
+            let is_token = matches!(brief.part, Some(Part::Token { .. }));
+            let is_left = brief.stage != Stage::Ended && brief.hands != Hands::Busy;
+            let has_account = roles.contains(&*brief.role) || kept.contains(&*brief.role);
+            is_token && is_left && !has_account
+        };
+        let entries = self.briefs().filter(|(_, brief)| is_dead(brief));
+        entries.map(|(id, _)| id.clone()).collect()
+    }
+
+    fn kept_for(&self, role: &str) -> Vec<JournalId> {
+        let is_it = |brief: &Brief| brief.stage == Stage::Kept && *brief.role == *role;
+        let entries = self.briefs().filter(|(_, brief)| is_it(brief));
+        entries.map(|(id, _)| id.clone()).collect()
+    }
+}
+
+impl Journal {
+    /// What is left to be ended.
+    pub(super) async fn left(&self) -> Result<Left, EngineError> {
+        Ok(self.filled().await?.left())
+    }
+
+    /// Whether the accounts kept for a role rest after a failure.
+    pub(crate) fn account_rests(&self, role: &str, monotonic: Duration) -> bool {
+        let index = self.index();
+        let kept = index.kept_for(role);
+        kept.iter().any(|id| index.rests(id, monotonic))
+    }
+
+    /// Lets the accounts kept for a role rest for a while.
+    pub(crate) fn account_failed(&self, role: &str, monotonic: Duration) {
+        let mut index = self.index();
+        for id in index.kept_for(role) {
+            index.failed(&id, monotonic);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! `issued-end`: the order to end everything, and what that would come to.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::left::Left;
+use crate::atlas::{OrgId, Patience, Priority};
+use crate::base::Counted;
+use crate::engine::config::{Draining, begin_draining, load};
+use crate::engine::error::EngineError;
+use crate::engine::waiters::{Awaited, Crowd};
+use crate::engine::{Engine, OPERATION_PREFIX, ServerHold, background};
+use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
+use crate::vault::{Data, Operation, Response};
+
+/// The path of `issued-end`.
+pub(in super::super) fn path() -> Path<Engine> {
+    Path::new("issued-end")
+        .help(
+            "End every credential that was issued, before the mount is disabled.",
+            "The mount is drained: creds/ and rotations answer 503, and in the background everything \
+             that was issued and is left is deleted in Atlas, be its lease lost or not. The path \
+             status tells how far that is. A write of config, no field is needed, ends the drain. The \
+             same request again changes nothing, and tries at once what rests after a failure. \
+             Accounts and present secrets of static roles stay.",
+        )
+        .display(Display::operation(OPERATION_PREFIX, "end", "issued-credentials"))
+        .field(
+            Field::text("organization_id")
+                .about("The organization of this mount's configuration, to be sure of the mount.")
+                .required(),
+        )
+        .field(
+            Field::boolean("dry_run")
+                .about("Only tell what would be ended; nothing is changed.")
+                .default(true),
+        )
+        .operation(
+            Operation::Update,
+            PathOperation::new(order)
+                .summary("End every credential that was issued.")
+                .answers(Answer::new(200, "What is left to be ended.", answer())),
+        )
+        .forwarded()
+}
+
+fn answer() -> Vec<Field> {
+    vec![
+        Field::boolean("dry_run").about("Whether nothing was changed."),
+        Field::text("organization_id").about("The organization of the configuration."),
+        Field::map("draining")
+            .about("Since when the mount is being drained, and by whom; null: it is not."),
+        Field::int("remaining").about("Entries of the journal that are left to be ended."),
+        Field::map("remaining_by_stage").about(
+            "The same by the stages of issued, and unreadable: entries that nobody can read.",
+        ),
+        Field::map("remaining_by_type")
+            .about("Those in stage making or live by the type of credential."),
+    ]
+}
+
+async fn order(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let dry_run = call.fields.boolean("dry_run").unwrap_or(true);
+    let _waiter = engine
+        .waiters
+        .enter(Crowd::Operators, [Awaited::Configuration])?;
+    if !dry_run {
+        refuse_while_held(&engine)?;
+    }
+    let org = own_organization(&engine, &call).await?;
+    if !dry_run {
+        let order = Draining::ordered(&engine, &call);
+        begin_draining(&engine, order, call.caller.deadline).await?;
+        engine.journal.fill().await?;
+        engine.journal.index().rest_no_more();
+        engine.tasks.spawn(background::drain(Arc::clone(&engine)));
+    }
+    let draining = engine.draining().await?;
+    let left = engine.journal.left().await?;
+    Ok(Some(Response {
+        warnings: warnings(&left, &call),
+        ..Response::data(Data::from_iter([
+            ("dry_run".to_owned(), json!(dry_run)),
+            ("organization_id".to_owned(), json!(org)),
+            (
+                "draining".to_owned(),
+                draining.map_or(Value::Null, |draining| json!(draining.shown())),
+            ),
+            ("remaining".to_owned(), json!(left.total())),
+            ("remaining_by_stage".to_owned(), left.by_stage()),
+            ("remaining_by_type".to_owned(), left.by_type()),
+        ]))
+    }))
+}
+
+/// Nothing would be ended in a process whose environment holds it.
+fn refuse_while_held(engine: &Engine) -> Result<(), EngineError> {
+    match engine.process.hold {
+        ServerHold::Off => Ok(()),
+        ServerHold::All => Err(EngineError::EverythingHeld),
+        hold @ ServerHold::Unasked => Err(EngineError::BadInput(format!(
+            "dry_run: {}={} is set in the environment of the server process: start the server without \
+             it, or give dry_run=true",
+            ServerHold::VARIABLE,
+            hold.name()
+        ))),
+    }
+}
+
+/// The organization of the configuration, which the caller must name.
+async fn own_organization(engine: &Engine, call: &Call) -> Result<OrgId, EngineError> {
+    let given = call.fields.text("organization_id").unwrap_or_default();
+    let given: OrgId = given
+        .trim()
+        .parse()
+        .map_err(|error| EngineError::BadInput(format!("organization_id: {error}")))?;
+    let config = load(engine).await?.ok_or(EngineError::NotConfigured)?;
+    let own = if let Some(own) = config.organization_id {
+        own
+    } else {
+        let patience = Patience {
+            deadline: call.caller.deadline,
+            priority: Priority::Background,
+        };
+        let linked = engine.connection.linked().await?;
+        linked.own_organization(patience).await?
+    };
+    if given == own {
+        return Ok(own);
+    }
+    Err(EngineError::BadInput(format!(
+        "organization_id: the configuration of this mount belongs to organization {own}, not to \
+         {given}: nothing was changed"
+    )))
+}
+
+/// What the counts do not tell.
+fn warnings(left: &Left, call: &Call) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if left.tokens > 0 {
+        warnings.push(format!(
+            "Atlas ends an access token for nobody but who shows its text: {} ends with the service \
+             account of its role, which the drain deletes",
+            Counted(left.tokens as u64, "token")
+        ));
+    }
+    warnings.push(format!(
+        "leases that the Go engine issued are not counted and not ended, as they have no journal entry: \
+         they end with lease revoke -prefix {}, which needs Atlas",
+        call.mount_point
+    ));
+    warnings
+}

@@ -1,0 +1,288 @@
+//! What comes in between: Atlas that refuses, storage that fails, a restart, holds and clocks.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::{
+    draining, end_drain, is_refused, issue_all, order, ordered, refuse_deletions, until,
+    until_done, with_every_type,
+};
+use crate::engine::ServerHold;
+use crate::engine::testing::TestMount;
+use crate::vault::Failure;
+
+#[tokio::test]
+async fn a_failure_keeps_nothing_else_and_is_tried_again_with_pauses() {
+    let (mount, account) = with_every_type().await;
+    issue_all(&mount).await;
+    let own = mount.atlas.secrets(&account).await.len();
+    refuse_deletions(&mount).await;
+    let refusal = json!({
+        "operation": "deleteOrgServiceAccount", "count": 0,
+        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+    });
+    mount.atlas.fault(refusal).await;
+    ordered(&mount).await;
+    // The key, the account, and the account that is kept; the token waits for that.
+    until(&mount, "three fail", |state| {
+        (&state["failing"], &state["remaining"]) == (&json!(3), &json!(4))
+    })
+    .await;
+    assert_eq!(mount.atlas.secrets(&account).await.len(), own - 1);
+    mount.atlas.forget_requests().await;
+    mount.tick_for(7).await;
+    // After 1, 3 and 7 minutes.
+    let operations = mount.atlas.operations().await;
+    assert_eq!(operations["deleteOrgApiKey"], 3, "{operations}");
+    assert_eq!(operations["deleteOrgServiceAccount"], 6, "{operations}");
+    mount.atlas.no_more_faults().await;
+    mount.tick_for(8).await;
+    assert_eq!(draining(&mount).await["remaining"], 0);
+}
+
+#[tokio::test]
+async fn an_outage_ends_the_round() {
+    let mount = TestMount::with_role(json!({})).await;
+    for _ in 0..12 {
+        mount.issue("reader").await;
+    }
+    mount.atlas.forget_requests().await;
+    refuse_deletions(&mount).await;
+    ordered(&mount).await;
+    until(&mount, "some fail", |state| state["failing"] != 0).await;
+    sleep(Duration::from_millis(300)).await;
+    let asked = mount.atlas.operations().await["deleteOrgApiKey"].clone();
+    assert!(asked.as_u64().is_some_and(|asked| asked <= 7), "{asked}");
+    assert_eq!(draining(&mount).await["remaining"], 12);
+    mount.atlas.no_more_faults().await;
+    mount.tick_for(2).await;
+    assert_eq!(draining(&mount).await["remaining"], 0);
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_by_what_is_stored() {
+    let (mut mount, _) = with_every_type().await;
+    issue_all(&mount).await;
+    refuse_deletions(&mount).await;
+    let first = ordered(&mount).await;
+    until(&mount, "the rest is gone", |state| state["remaining"] == 1).await;
+    mount.restart().await;
+    let refused = mount.read("creds/reader").await;
+    assert!(is_refused(&refused), "{refused:?}");
+    mount.atlas.no_more_faults().await;
+    mount.tick().await.expect("a tick");
+    let state = draining(&mount).await;
+    assert_eq!(state["since"], first["draining"]["since"]);
+    assert_eq!(
+        (&state["remaining"], &state["ended"]),
+        (&json!(0), &json!(1))
+    );
+}
+
+/// The process died after the account was deleted, and before the entries of its tokens said so.
+#[tokio::test]
+async fn tokens_whose_account_is_gone_have_ended() {
+    let (mut mount, _) = with_every_type().await;
+    let (_, lease) = mount.issue("token").await;
+    let key = mount.storage.keys();
+    let key = key.iter().find(|key| key.starts_with("token-accounts/"));
+    let key = key.expect("an account is kept").clone();
+    mount.storage.unplant(&key);
+    mount.restart().await;
+    ordered(&mount).await;
+    until_done(&mount).await;
+    // The account that no role names any more was found in the journal.
+    assert_eq!(
+        mount.atlas.credentials().await.len(),
+        1,
+        "the account that exists"
+    );
+    let id = lease.internal_data["journal_id"].as_str().expect("an id");
+    let entry = TestMount::data(mount.read(&format!("issued/{id}")).await);
+    assert_eq!(entry["stage"], "ended");
+    mount.revoke(&lease).await.expect("revoked");
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_stored_is_refused_and_begins_nothing() {
+    let mount = TestMount::with_role(json!({})).await;
+    mount.issue("reader").await;
+    mount.storage.fail_after(Some(0));
+    order(&mount, false).await.expect_err("no storage");
+    mount.storage.fail_after(None);
+    assert_eq!(draining(&mount).await, Value::Null);
+    mount.tick_for(2).await;
+    assert_eq!(mount.atlas.credentials().await.len(), 1);
+    mount.issue("reader").await;
+}
+
+/// The credential is gone, and the entry does not say so: the next round completes it.
+#[tokio::test]
+async fn storage_that_fails_in_a_round_loses_nothing() {
+    for writes in 1..8 {
+        let (mount, account) = with_every_type().await;
+        issue_all(&mount).await;
+        let own = mount.atlas.secrets(&account).await.len();
+        mount.storage.fail_after(Some(writes));
+        ordered(&mount).await;
+        sleep(Duration::from_millis(200)).await;
+        mount.storage.fail_after(None);
+        for _ in 0..3 {
+            mount.tick_for(1).await;
+        }
+        let state = draining(&mount).await;
+        assert_eq!(state["remaining"], 0, "{writes}: {state}");
+        assert_eq!(mount.atlas.credentials().await.len(), 1, "{writes}");
+        assert_eq!(
+            mount.atlas.secrets(&account).await.len(),
+            own - 1,
+            "{writes}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_environment_rests_a_drain_that_storage_holds_and_begins_none() {
+    let (mut mount, _) = with_every_type().await;
+    issue_all(&mount).await;
+    let away = json!({"count": 0, "unauthenticated": true, "action": {"kind": "close"}});
+    mount.atlas.fault(away).await;
+    ordered(&mount).await;
+    mount.restart_held(ServerHold::Unasked).await;
+    mount.atlas.no_more_faults().await;
+    let before = mount.atlas.credentials().await;
+    mount.tick_for(3).await;
+    assert_eq!(mount.atlas.credentials().await, before);
+    let state = draining(&mount).await;
+    let held = state["held"].as_str().unwrap_or_default();
+    assert!(held.contains("MONGODBATLAS_HOLD=true"), "{state}");
+    assert_eq!(state["remaining"], 5, "{state}");
+    let refused = mount.read("creds/reader").await;
+    assert!(is_refused(&refused), "{refused:?}");
+    let refused = order(&mount, false).await;
+    assert!(
+        matches!(&refused, Err(Failure::BadRequest(text)) if text.starts_with("dry_run: MONGODBATLAS_HOLD=true")),
+        "{refused:?}"
+    );
+    assert_eq!(TestMount::data(order(&mount, true).await)["remaining"], 5);
+    mount.restart().await;
+    mount.tick().await.expect("a tick");
+    assert_eq!(draining(&mount).await["remaining"], 0);
+}
+
+#[tokio::test]
+async fn a_copy_that_must_not_touch_atlas_does_not() {
+    let mut mount = TestMount::with_role(json!({})).await;
+    mount.issue("reader").await;
+    mount.restart_held(ServerHold::All).await;
+    mount.atlas.forget_requests().await;
+    let refused = order(&mount, false).await;
+    assert!(
+        matches!(&refused, Err(Failure::Coded { status: 503, text }) if text.contains("MONGODBATLAS_HOLD=all")),
+        "{refused:?}"
+    );
+    assert_eq!(TestMount::data(order(&mount, true).await)["remaining"], 1);
+    mount.tick_for(2).await;
+    assert_eq!(mount.atlas.operations().await, json!({}));
+    assert_eq!(draining(&mount).await, Value::Null);
+}
+
+/// It was ordered after the hold was, by a person; what is half-made goes as well.
+#[tokio::test]
+async fn the_hold_of_the_configuration_does_not_hold_an_ordered_drain() {
+    let mut mount = TestMount::with_role(json!({})).await;
+    mount.issue("reader").await;
+    for operation in ["createOrgAccessEntry", "deleteOrgApiKey"] {
+        let refusal = json!({
+            "operation": operation, "count": 0,
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        });
+        mount.atlas.fault(refusal).await;
+    }
+    mount.read("creds/reader").await.expect_err("half-made");
+    mount.atlas.no_more_faults().await;
+    mount.restart().await;
+    let hold = json!({ "hold": true });
+    mount.write("config", hold).await.expect("held");
+    mount.turn(Duration::from_mins(20)).await;
+    mount.tick_for(2).await;
+    assert_eq!(mount.atlas.credentials().await.len(), 2);
+    ordered(&mount).await;
+    until_done(&mount).await;
+    assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+    let shown = TestMount::data(mount.read("config").await);
+    assert_eq!(shown["hold"], true);
+    end_drain(&mount).await;
+    let shown = TestMount::data(mount.read("config").await);
+    assert_eq!(shown["hold"], true, "only the drain is over");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_turned_does_not_hold_it() {
+    let (mount, _) = with_every_type().await;
+    mount.tick_for(2).await;
+    issue_all(&mount).await;
+    mount.clock.jump(TimeDelta::hours(4));
+    mount.tick().await.expect("a tick");
+    let status = TestMount::data(mount.read("status").await);
+    assert!(!status["hold"]["clock"].is_null(), "{status:?}");
+    ordered(&mount).await;
+    until_done(&mount).await;
+    assert_eq!(
+        mount.atlas.credentials().await.len(),
+        1,
+        "the account that exists"
+    );
+}
+
+/// Its entry says that it is kept, and no role's stored accounts do. While it is there its tokens live.
+#[tokio::test]
+async fn an_account_that_cannot_be_deleted_keeps_its_tokens_from_counting_as_ended() {
+    let (mut mount, _) = with_every_type().await;
+    mount.issue("token").await;
+    for key in mount.storage.keys() {
+        if key.starts_with("token-accounts/") {
+            mount.storage.unplant(&key);
+        }
+    }
+    mount.restart().await;
+    let refusal = json!({
+        "operation": "deleteOrgServiceAccount", "count": 0,
+        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+    });
+    mount.atlas.fault(refusal).await;
+    ordered(&mount).await;
+    let state = until(&mount, "it fails", |state| state["failing"] == 1).await;
+    assert_eq!(state["remaining"], 2, "{state}");
+    mount
+        .tick()
+        .await
+        .expect("what Atlas refuses is no error of the tick");
+    assert_eq!(mount.atlas.operations().await["deleteOrgServiceAccount"], 1);
+    mount.atlas.no_more_faults().await;
+    mount.tick_for(1).await;
+    assert_eq!(draining(&mount).await["remaining"], 0);
+}
+
+#[tokio::test]
+async fn a_round_stops_when_the_drain_is_called_off() {
+    let mount = TestMount::with_role(json!({})).await;
+    for _ in 0..12 {
+        mount.issue("reader").await;
+    }
+    let slow = json!({
+        "operation": "deleteOrgApiKey", "count": 0, "action": {"kind": "delay", "seconds": 0.5},
+    });
+    mount.atlas.fault(slow).await;
+    ordered(&mount).await;
+    until(&mount, "some are gone", |state| state["ended"] != 0).await;
+    end_drain(&mount).await;
+    sleep(Duration::from_secs(2)).await;
+    let left = mount.atlas.credentials().await.len();
+    assert!(left >= 4, "only what had begun was ended: {left} are left");
+    mount.issue("reader").await;
+}
