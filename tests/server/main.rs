@@ -16,6 +16,7 @@ mod clocks;
 mod cluster;
 mod crashes;
 mod crowd;
+mod drain;
 mod go_engine;
 mod journal;
 mod leases;

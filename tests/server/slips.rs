@@ -36,6 +36,10 @@ async fn fields_that_are_not_known_are_named_by_every_write() {
         ("config", unknown()),
         ("config/rotate-root", unknown()),
         ("tidy", unknown()),
+        (
+            "issued-end",
+            json!({ "organization_id": mount.atlas.org(), "cidr_block": "", "max_tll": 0 }),
+        ),
     ] {
         let answer = mount.write(path, body).await;
         assert!(answer.ok(), "{path}: {answer:?}");

@@ -98,6 +98,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ),
     ("bao delete mongodbatlas/issued/$PUBLIC_KEY", &["on-call"]),
     (
+        "bao write mongodbatlas/issued-end organization_id=$ORG",
+        &["administrator"],
+    ),
+    (
         "bao lease revoke -sync -prefix mongodbatlas/creds/auditor",
         &["administrator", "on-call"],
     ),
