@@ -156,7 +156,23 @@ async fn a_standby_answers_reads_hands_on_creates_and_leaves_atlas_alone() {
         assert!(revoked.ok(), "{revoked:?}");
         assert!(leader.atlas.credentials().await.is_empty());
     }
+    ends_one(&leader, &standby).await;
     only_the_leader_cleans_up(&cluster, &leader).await;
+}
+
+/// Whichever node is asked to end a credential, the leader does.
+async fn ends_one(leader: &Mount, standby: &Client) {
+    let issued = leader.issue("r").await;
+    let public = issued.data()["public_key"].as_str().expect("a key");
+    let entry = format!("{}/issued/{public}", leader.path);
+    let ended = standby.delete(&entry).await;
+    assert_eq!(ended.status, 204, "{ended:?}");
+    assert!(leader.atlas.credentials().await.is_empty());
+    sees(standby, &entry, "stage", json!("ended")).await;
+    let renewal = json!({ "lease_id": issued.lease_id() });
+    let refused = standby.write("sys/leases/renew", renewal).await;
+    assert!(refused.errors().contains("was ended"), "{refused:?}");
+    assert!(leader.revoke(&issued.lease_id()).await.ok());
 }
 
 /// While the leader's plugin stands still, what is to be cleaned up stays: the standby's ticks do nothing.

@@ -155,7 +155,9 @@ async fn what_atlas_does_not_hear_of_is_not_ended() {
     assert_eq!(mount.read(&path).await.data()["stage"], "live");
     assert!(mount.renew(&issued.lease_id(), 0).await.ok());
     mount.atlas.no_more_faults().await;
-    assert!(mount.delete(&path).await.ok());
+    let id = mount.read(&path).await.data()["id"].clone();
+    let by_id = format!("issued/{}", id.as_str().expect("an id"));
+    assert!(mount.delete(&by_id).await.ok());
     assert!(!is_alive(&mount, &issued).await);
     let again = mount.delete(&path).await;
     assert!(again.ok(), "{again:?}");

@@ -151,7 +151,11 @@ async fn refuse_own(engine: &Engine, entry: &JournalEntry) -> Result<(), EngineE
     let now = engine.clock.now();
     let holder = engine.static_roles.holder(client_id, &*engine.storage, now);
     match holder.await? {
-        Some((name, _)) => refused(format!(
+        Some((name, true)) => refused(format!(
+            "what static role {name:?} left at service account {client_id} is still being removed: try \
+             again later (static_roles.being_removed in status)"
+        )),
+        Some((name, false)) => refused(format!(
             "static role {name:?} rotates service account {client_id}: renew its secret with \
              rotate-role/{name}, or delete static-roles/{name} first"
         )),

@@ -371,6 +371,26 @@ async fn a_node_that_may_not_act_forwards_it() {
     assert!(alive(&mount, &data).await);
 }
 
+/// The renewal has asked before whether it was ended, and waits for Atlas meanwhile.
+#[tokio::test]
+async fn a_renewal_under_way_is_refused_when_its_credential_is_ended() {
+    let mount = mount_of(Kind::Secret).await;
+    let (_, lease) = mount.issue("reader").await;
+    let slow = json!({
+        "operation": "getOrgServiceAccount", "action": {"kind": "delay", "seconds": 0.4, "after_effect": true},
+    });
+    mount.atlas.fault(slow).await;
+    let ends = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        end(&mount, id(&lease)).await
+    };
+    let (renewed, ended) = tokio::join!(mount.renew(&lease), ends);
+    ended.expect("ended");
+    assert!(refused(renewed).contains("was ended"));
+    let shown = TestMount::data(mount.read(&format!("issued/{}", id(&lease))).await);
+    assert_eq!(shown["stage"], "ended");
+}
+
 /// While one ends it, its lease is renewed and revoked: whatever comes first, it is not alive after.
 #[tokio::test]
 async fn an_end_beside_a_renewal_or_a_revocation_leaves_nothing_alive() {

@@ -45,7 +45,9 @@ fn issued() -> Path<Engine> {
             "Show one issued credential, or end it.",
             "By journal id, which is the end of the description in Atlas, by public key or by client \
              id: who got it, from which role, when, and the last moment at which it ends. Never a \
-             secret.",
+             secret. A delete ends it: it is deleted in Atlas at once, its lease is not renewed any \
+             more and is revoked without Atlas, and the entry stays as ended until then. Access \
+             tokens end with their leases only.",
         )
         .display(Display::operation(OPERATION_PREFIX, "", "issued"))
         .field(Field::text("id").about("Journal id, public key or client id."))
