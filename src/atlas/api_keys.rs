@@ -562,6 +562,17 @@ mod tests {
         assert_eq!(fake.count("GET", KEYS), 3);
     }
 
+    /// A list is complete only where Atlas says so: else nothing is proved to be absent.
+    #[tokio::test]
+    async fn an_empty_page_that_links_another_is_no_end_of_a_list() {
+        for (links, is_complete) in [(r#""links":[{"rel":"next"}],"#, false), ("", true)] {
+            let body = format!(r#"{{{links}"results":[]}}"#);
+            let (_fake, atlas) = start(move |_| Reply::new(200, &body)).await;
+            let listed = atlas.list_org_api_keys(&org_id(), patience(5)).await;
+            assert_eq!(listed.is_ok(), is_complete, "{listed:?}");
+        }
+    }
+
     #[tokio::test]
     async fn a_key_is_found_on_the_third_page() {
         let (fake, atlas) = start(|line| {

@@ -184,6 +184,9 @@ pub enum AnswerFault {
         /// The API's name of the part.
         field: &'static str,
     },
+    /// A page without anything on it that links another one: whether the list is complete is not known.
+    #[error("an empty page that links a next one")]
+    EmptyPage,
     /// A list that does not end.
     #[error("more than {max_pages} pages")]
     Endless {

@@ -32,8 +32,11 @@ impl<T> Page<T> {
     /// Whether another page may follow: this one is full, or links a next one, as it does should Atlas
     /// give smaller pages than were asked for.
     pub(super) fn may_go_on(&self) -> bool {
-        let next = self.links.iter().any(|link| link.rel == "next");
-        self.results.len() >= ITEMS_PER_PAGE || (next && !self.results.is_empty())
+        self.results.len() >= ITEMS_PER_PAGE || self.links_next()
+    }
+
+    fn links_next(&self) -> bool {
+        self.links.iter().any(|link| link.rel == "next")
     }
 }
 
@@ -41,7 +44,7 @@ impl Atlas {
     /// Walks all pages of a list and keeps what `keep` makes of each item.
     ///
     /// The total that Atlas names is an estimate, so the walk ends with the first page that is neither
-    /// full nor links another. Nothing holds the list still meanwhile: an item may be missed while others go.
+    /// full nor links another; an empty one that does is none of Atlas's, and proves nothing. Nothing holds the list still meanwhile: an item may be missed while others go.
     pub(super) async fn walk<T: DeserializeOwned, U>(
         &self,
         call: Call,
@@ -58,6 +61,10 @@ impl Atlas {
         for page in 1..=MAX_PAGES {
             call.target = format!("{list}?itemsPerPage={ITEMS_PER_PAGE}&pageNum={page}");
             let page: Page<T> = self.fetch(&call, patience).await?;
+            if page.results.is_empty() && page.links_next() {
+                let source = AnswerFault::EmptyPage;
+                return Err(AtlasError::MalformedAnswer { operation, source });
+            }
             let goes_on = page.may_go_on();
             kept.extend(page.results.into_iter().filter_map(&mut keep));
             if !goes_on {
