@@ -90,6 +90,9 @@ impl Atlas {
             };
             // With its account a secret is gone.
             let Some(seen) = seen else { break };
+            if let Some(unexpected) = seen.has_no_list() {
+                return Err(unexpected);
+            }
             if seen.secrets.iter().any(|each| each.id == *secret) {
                 return Ok(Presence::Present);
             }

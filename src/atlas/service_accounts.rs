@@ -4,6 +4,7 @@
 //! organization's delete removes it. An account holds two secrets at most, expired ones included.
 
 use chrono::{DateTime, Datelike as _, Utc};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -69,22 +70,59 @@ pub struct CreatedSecret {
 
 /// A service account as Atlas lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "AccountState")]
 pub struct ServiceAccount {
     /// For all later calls.
     pub client_id: ClientId,
     /// For people; changeable and not unique.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// What it is for.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub description: String,
     /// Its roles at the level that was asked.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub roles: Vec<String>,
-    /// Its secrets without their values, expired ones included.
-    #[serde(default, deserialize_with = "null_as_default")]
+    /// Its secrets without their values, expired ones included. Empty also where the answer has no
+    /// list of them, which proves nothing: see [`has_no_list`](Self::has_no_list).
     pub secrets: Vec<SecretState>,
+    lists_secrets: bool,
+}
+
+impl ServiceAccount {
+    /// The answer as an error, if it has no list of secrets: that one is not listed proves nothing then.
+    /// Atlas's description leaves open whether an account without secrets has an empty list or none.
+    #[must_use]
+    pub fn has_no_list(&self) -> Option<AtlasError> {
+        (!self.lists_secrets).then_some(AtlasError::MalformedAnswer {
+            operation: "getOrgServiceAccount",
+            source: AnswerFault::Missing { field: "secrets" },
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AccountState {
+    client_id: ClientId,
+    #[serde(default, deserialize_with = "null_as_default")]
+    name: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    description: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    roles: Vec<String>,
+    #[serde(default)]
+    secrets: Option<Vec<SecretState>>,
+}
+
+impl From<AccountState> for ServiceAccount {
+    fn from(state: AccountState) -> Self {
+        Self {
+            client_id: state.client_id,
+            name: state.name,
+            description: state.description,
+            roles: state.roles,
+            lists_secrets: state.secrets.is_some(),
+            secrets: state.secrets.unwrap_or_default(),
+        }
+    }
 }
 
 /// What Atlas tells of a secret after it was made.
@@ -106,8 +144,9 @@ pub struct SecretState {
     /// When Atlas stops taking it; a newer secret brings this forward to seven days at most.
     #[serde(default, deserialize_with = "time_if_readable")]
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was last used, with some delay; `None` until then.
-    #[serde(default, deserialize_with = "time_if_readable")]
+    /// When it was last used, with some delay; `None` until then. One that cannot be read is not
+    /// "never": deletions hang on it.
+    #[serde(default, deserialize_with = "time_or_fault")]
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
@@ -177,6 +216,18 @@ fn time_if_readable<'de, D: Deserializer<'de>>(
     let time = value.as_str().and_then(|text| text.parse().ok());
     // Of no secret, and too near to the end of what can be reckoned with.
     Ok(time.filter(|time: &DateTime<Utc>| (1970..=9999).contains(&time.year())))
+}
+
+/// A time, or none; anything else is an answer that cannot be read.
+fn time_or_fault<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    if value.is_null() {
+        return Ok(None);
+    }
+    let time = time_if_readable(value).map_err(D::Error::custom)?;
+    time.map_or_else(|| Err(D::Error::custom("no time")), |time| Ok(Some(time)))
 }
 
 /// The API's names of the same call at either level.

@@ -104,6 +104,48 @@ async fn an_account_is_read_with_the_state_of_its_secrets() {
 }
 
 #[tokio::test]
+async fn a_last_use_that_cannot_be_read_is_not_never() {
+    for used in ["\"soon\"", "5", "\"\"", "\"+262142-12-31T23:59:59Z\"", "{}"] {
+        let body = account(&secret(&format!(r#""lastUsedAt":{used}"#)));
+        let (_fake, atlas) = start(move |_, _| Reply::new(200, &body)).await;
+        let level = Level::Org(org_id());
+        let found = atlas
+            .service_account(&level, &client_id(), patience(5))
+            .await;
+        let error = found.expect_err("no time");
+        assert!(
+            matches!(error, AtlasError::MalformedAnswer { .. }),
+            "{used}: {error}"
+        );
+    }
+}
+
+/// Whether an account without secrets has an empty list or none is not documented.
+#[tokio::test]
+async fn without_a_list_of_secrets_none_is_proved_to_be_gone() {
+    let id = client_id();
+    for (list, is_gone) in [
+        ("", false),
+        (r#","secrets":null"#, false),
+        (r#","secrets":[]"#, true),
+    ] {
+        let body = format!(r#"{{"clientId":"{id}","name":"n"{list}}}"#);
+        let (_fake, atlas) = start(move |_, _| Reply::new(200, &body)).await;
+        let level = Level::Org(org_id());
+        let atlas = atlas.looking_again_after(std::time::Duration::ZERO);
+        let secret = HEX.parse().expect("an id");
+        let found = atlas
+            .secret_presence(&level, &client_id(), &secret, patience(5))
+            .await;
+        assert_eq!(found.is_ok(), is_gone, "{list}: {found:?}");
+        let read = atlas
+            .service_account(&level, &client_id(), patience(5))
+            .await;
+        assert_eq!(read.expect("an account").secrets, []);
+    }
+}
+
+#[tokio::test]
 async fn an_invitation_of_unknown_outcome_is_looked_up() {
     for (role, found) in [("GROUP_OWNER", true), ("GROUP_READ_ONLY", false)] {
         let (fake, atlas) = start(|method, _| match method {

@@ -294,3 +294,21 @@ async fn an_expired_secret_is_not_renewed_for_the_mounts_longest_time() {
     let failure = mount.renew(&lease).await.expect_err("expired");
     assert!(failure.to_string().contains("has expired"), "{failure}");
 }
+
+/// Whether an account without secrets has an empty list or none is not documented.
+#[tokio::test]
+async fn an_answer_without_a_list_of_secrets_does_not_tell_that_none_was_lost() {
+    let (mount, account) = mount(0).await;
+    lose_a_secret(&mount, &account).await;
+    let unexpected = json!({
+        "operation": "getOrgServiceAccount", "count": 0,
+        "action": {"kind": "answer", "status": 200, "body": {"clientId": account, "name": "n"}},
+    });
+    mount.atlas.fault(unexpected).await;
+    mount.tick_for(60).await;
+    assert_eq!(mount.journal_keys().len(), 1);
+    mount.atlas.no_more_faults().await;
+    mount.tick_for(60).await;
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    assert_eq!(mount.atlas.secrets(&account).await.len(), 0);
+}

@@ -164,6 +164,12 @@ async fn find_secret(
         // With the account all its secrets are gone.
         return Ok(Vec::new());
     };
+    if let Some(unexpected) = account.has_no_list() {
+        return Err(EngineError::atlas(
+            "looking for a secret whose answer was lost",
+            unexpected,
+        ));
+    }
     let mut secrets = account.secrets;
     if !sought.candidates.is_empty() {
         secrets.retain(|secret| sought.candidates.contains(&secret.id));

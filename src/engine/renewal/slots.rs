@@ -24,6 +24,12 @@ pub(crate) async fn look(
         .service_account(&record.level(), record.client_id(), tools.patience)
         .await
         .map_err(|error| told(record, "reading the service account", error))?;
+    // Of an account with a secret of ours, the absence of one decides what is forgotten.
+    if let Some(unexpected) = account.has_no_list()
+        && (!record.renewal().is_done() || record.current().is_some())
+    {
+        return Err(told(record, "reading the service account", unexpected));
+    }
     let learnt = learn(record, &account.secrets, tools.engine.clock.now());
     find_lost(record, tools, &account.secrets);
     Ok((account.secrets, learnt))

@@ -156,6 +156,10 @@ async fn delete_lost(
     seen: &ServiceAccount,
     patience: Patience,
 ) -> Result<(), EngineError> {
+    let unexpected = seen.has_no_list().filter(|_| !account.requests.is_empty());
+    if let Some(unexpected) = unexpected {
+        return Err(failed("reading", &account.client_id, unexpected));
+    }
     let known: Vec<_> = account.secrets.iter().map(|kept| kept.id.clone()).collect();
     let found = lost_secret::find(&account.requests, &known, &seen.secrets);
     let key = keys::token_accounts(name);
