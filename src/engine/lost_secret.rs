@@ -156,6 +156,17 @@ impl UndecidableSecrets {
         self.locked().remove(key);
     }
 
+    /// The entry at `key` has changed: what it no longer has an account of is forgotten.
+    pub(crate) fn keep_of(&self, key: &str, is_there: impl Fn(&ClientId) -> bool) {
+        let mut all = self.locked();
+        if all
+            .get(key)
+            .is_some_and(|(client_id, _)| !is_there(client_id))
+        {
+            all.remove(key);
+        }
+    }
+
     /// For the mount's status.
     pub(crate) fn listed(&self) -> Value {
         let all = self.locked();
@@ -252,5 +263,27 @@ mod tests {
         // As earlier versions stored it.
         assert_eq!(find(&[], &[], &dated), undecidable);
         assert_eq!(find(&[], &[id(1)], &dated), Lost::NotThere);
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_decided_is_forgotten_with_its_entry() {
+        let undecidable = std::sync::Arc::<UndecidableSecrets>::default();
+        let account: ClientId = "mdb_sa_id_6b02741eb9c9ed02f900000f".parse().expect("an id");
+        let storage = std::sync::Arc::new(crate::vault::memory::MemoryStorage::default());
+        let shared = std::sync::Arc::clone(&undecidable);
+        let journal =
+            crate::engine::journal::Journal::new(storage, shared, &crate::base::SystemClock);
+        let drawn = journal.draw(&crate::base::SystemEntropy).await;
+        let entry = drawn.expect("a free id");
+        let key = crate::engine::keys::issued(&entry);
+        let lost = Lost::Undecidable(vec![id(1)]);
+        undecidable.note(&key, &account, &lost);
+        journal.remove(&entry).await.expect("removed");
+        assert!(!undecidable.has(&key));
+        undecidable.note("k", &account, &lost);
+        undecidable.keep_of("k", |there| *there == account);
+        assert!(undecidable.has("k"));
+        undecidable.keep_of("k", |_| false);
+        assert!(!undecidable.has("k"));
     }
 }

@@ -90,7 +90,9 @@ pub(crate) struct Engine {
     /// How the drain at work goes.
     drain: DrainProgress,
     /// Secrets of which nobody here can tell whose they are.
-    undecidable: UndecidableSecrets,
+    undecidable: Arc<UndecidableSecrets>,
+    /// Since when this process knows the secrets of kept accounts.
+    seen_secrets: creds::SeenSecrets,
     /// Whether the clocks can be believed.
     clock_watch: ClockWatch,
     /// How long to wait between tries to use what Atlas made a moment ago.
@@ -126,6 +128,7 @@ impl Engine {
         process: ProcessSettings,
     ) -> Self {
         let storage = Arc::clone(&mount.storage);
+        let undecidable = Arc::<UndecidableSecrets>::default();
         Self {
             version,
             process,
@@ -139,14 +142,15 @@ impl Engine {
                 mount.tasks.cancelled().clone(),
                 process.hold,
             ),
-            journal: Journal::new(Arc::clone(&storage), &*clock),
+            journal: Journal::new(Arc::clone(&storage), Arc::clone(&undecidable), &*clock),
             root: config::Root::default(),
             static_roles: StaticRoles::default(),
             longest_secrets: LongestSecrets::default(),
             rate_waits: RateWaits::default(),
             waiters: Waiters::default(),
             drain: DrainProgress::default(),
-            undecidable: UndecidableSecrets::default(),
+            undecidable,
+            seen_secrets: creds::SeenSecrets::default(),
             clock_watch: ClockWatch::default(),
             naps: NAPS,
             closing: mount.tasks.cancelled().clone(),

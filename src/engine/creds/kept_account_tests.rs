@@ -201,3 +201,44 @@ async fn a_kept_accounts_secret_whose_answer_was_lost_is_deleted() {
     assert_eq!(after.len(), 2);
     assert!(!after.contains(&before[1]), "{before:?} {after:?}");
 }
+
+/// Atlas may not know yet everywhere what it made a moment ago. How long ago that was is not told by a
+/// clock that somebody sets.
+#[tokio::test]
+async fn a_clock_that_is_ahead_gives_up_no_new_secret() {
+    for restarts in [false, true] {
+        let mut mount = mount(json!({})).await;
+        mount.issue("reader").await;
+        let before = mount.storage.value("token-accounts/reader");
+        mount.clock.jump(chrono::TimeDelta::minutes(4));
+        if restarts {
+            mount.restart().await;
+        }
+        let unknown = json!({
+            "operation": "oauthToken", "count": 0,
+            "action": {"kind": "answer", "status": 401, "body": {"error": "invalid_client"}},
+        });
+        let unlisted = json!({
+            "operation": "getOrgServiceAccount", "count": 0,
+            "action": {
+                "kind": "answer", "status": 200,
+                "body": {"clientId": client_id(&mount), "secrets": []},
+            },
+        });
+        mount.atlas.fault(unknown).await;
+        mount.atlas.fault(unlisted).await;
+        mount.read("creds/reader").await.expect_err("refused");
+        assert_eq!(mount.storage.value("token-accounts/reader"), before);
+        // In time it is believed, whatever the wall clock says.
+        mount.clock.jump(-chrono::TimeDelta::hours(1));
+        mount.turn(Duration::from_mins(3)).await;
+        mount.read("creds/reader").await.expect_err("refused");
+        assert_ne!(mount.storage.value("token-accounts/reader"), before);
+    }
+}
+
+fn client_id(mount: &TestMount) -> Value {
+    let stored = mount.storage.value("token-accounts/reader");
+    let stored: Value = serde_json::from_slice(&stored).expect("JSON");
+    stored["current"]["client_id"].clone()
+}

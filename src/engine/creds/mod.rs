@@ -35,4 +35,4 @@ pub(crate) use account_secret::frees_at;
 pub(crate) use life::{Life, cut_warning};
 pub(crate) use removal::{find, remove, remove_entry};
 pub(crate) use service_account::secret_lifetime;
-pub(crate) use token_account::{kept_account, kept_accounts, retire_account, tend};
+pub(crate) use token_account::{SeenSecrets, kept_account, kept_accounts, retire_account, tend};

@@ -21,6 +21,7 @@ use super::tally::Tally;
 use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
 use crate::engine::error::EngineError;
+use crate::engine::lost_secret::UndecidableSecrets;
 use crate::engine::{keys, stored};
 use crate::vault::{Storage, StorageError};
 
@@ -34,6 +35,8 @@ const LOCKS: usize = 64;
 /// The journal of one mount.
 pub(crate) struct Journal {
     storage: Arc<dyn Storage>,
+    /// What could not be decided of an entry goes with it.
+    undecidable: Arc<UndecidableSecrets>,
     index: Arc<Mutex<Index>>,
     /// Held while storage is read into memory, so that it happens once.
     filling: tokio::sync::Mutex<()>,
@@ -67,9 +70,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Journal {
     /// The journal in `storage`; reads nothing yet.
-    pub(crate) fn new(storage: Arc<dyn Storage>, clock: &dyn Clock) -> Self {
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        undecidable: Arc<UndecidableSecrets>,
+        clock: &dyn Clock,
+    ) -> Self {
         Self {
             storage,
+            undecidable,
             index: Arc::new(Mutex::new(Index::new(clock.now()))),
             filling: tokio::sync::Mutex::default(),
             changing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
@@ -208,7 +216,9 @@ impl Journal {
     /// Removes an entry; one that is not there is fine.
     pub(crate) async fn remove(&self, id: &JournalId) -> Result<(), EngineError> {
         let _changing = self.changing[id.bucket(LOCKS)].lock().await;
-        self.storage.delete(&keys::issued(id)).await?;
+        let key = keys::issued(id);
+        self.storage.delete(&key).await?;
+        self.undecidable.forget(&key);
         self.index().remove(id);
         Ok(())
     }

@@ -71,6 +71,7 @@ pub(super) async fn adopt(
         return first_rotation_failed(record, error).await;
     }
     record.note();
+    engine.undecidable.forget(&left);
     if let Err(error) = engine.storage.delete(&left).await {
         // Beside the role it does not count, and goes with it.
         tracing::warn!(key = left, %error, "what an earlier static role left was not deleted");

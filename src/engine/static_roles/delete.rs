@@ -41,6 +41,7 @@ pub(super) async fn delete(
         // What an earlier attempt put aside is older than this entry.
         let aside = keys::static_leaving(&client_id);
         engine.storage.delete(&aside).await?;
+        engine.undecidable.forget(&aside);
         record.erase().await?;
         engine.static_roles.drop(&client_id);
     } else {

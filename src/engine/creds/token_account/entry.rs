@@ -139,16 +139,30 @@ impl TokenAccounts {
     /// What is stored for a role.
     pub(crate) async fn load(engine: &Engine, role: &RoleName) -> Result<Self, EngineError> {
         let stored = stored::load(&*engine.storage, &keys::token_accounts(role)).await?;
-        Ok(stored.unwrap_or_default())
+        let accounts: Self = stored.unwrap_or_default();
+        accounts.meet(engine);
+        Ok(accounts)
     }
 
     /// Stores it, or nothing where nothing is left.
     pub(crate) async fn save(&self, engine: &Engine, role: &RoleName) -> Result<(), EngineError> {
         let key = keys::token_accounts(role);
         if self.current.is_none() && self.retired.is_empty() {
-            return Ok(engine.storage.delete(&key).await?);
+            engine.storage.delete(&key).await?;
+            engine.undecidable.forget(&key);
+            return Ok(());
         }
-        stored::save(&*engine.storage, key, self, true).await
+        self.meet(engine);
+        stored::save(&*engine.storage, key.clone(), self, true).await?;
+        let is_there = |id: &ClientId| self.accounts().any(|account| account.client_id == *id);
+        engine.undecidable.keep_of(&key, is_there);
+        Ok(())
+    }
+
+    fn meet(&self, engine: &Engine) {
+        let secrets = self.accounts().flat_map(|account| &account.secrets);
+        let ids = secrets.map(|secret| &secret.id);
+        engine.seen_secrets.meet(ids, engine.clock.monotonic());
     }
 
     /// Mints nothing more with the current account.

@@ -6,6 +6,7 @@ mod end;
 mod entry;
 mod ready;
 mod refresh;
+mod seen;
 mod tend;
 
 pub(super) use end::dissolve;
@@ -13,4 +14,5 @@ pub(crate) use end::retire_account;
 pub(super) use entry::{KeptAccount, KeptSecret, TOKEN_LIFE, TokenAccounts};
 pub(crate) use entry::{kept_account, kept_accounts};
 pub(super) use ready::{examine, ready};
+pub(crate) use seen::SeenSecrets;
 pub(crate) use tend::tend;

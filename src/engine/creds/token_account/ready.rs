@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::end::retire_if_left;
 use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
-use super::refresh::{SHOWN_WITHIN, forget_gone, lifetime, look, renew_secret};
+use super::refresh::{forget_gone, lifetime, look, renew_secret};
 use crate::atlas::Patience;
 use crate::engine::Engine;
 use crate::engine::creds::issue::{Draft, usable_grant};
@@ -122,14 +122,15 @@ pub(in crate::engine::creds) async fn examine(
     match look(&atlas, current, patience).await? {
         None => {
             let newest = current.secrets.last();
-            if newest.is_some_and(|secret| now - secret.made_at < SHOWN_WITHIN) {
+            let (seen, monotonic) = (&engine.seen_secrets, engine.clock.monotonic());
+            if newest.is_some_and(|secret| !seen.would_show(&secret.id, monotonic)) {
                 return Ok(false);
             }
             // Should it be there after all, it is deleted with those that are out of use.
             accounts.retire(now);
         }
         Some(seen) => {
-            if forget_gone(&atlas, current, &seen, now, patience).await? == 0 {
+            if forget_gone(engine, &atlas, current, &seen, patience).await? == 0 {
                 return Ok(false);
             }
         }

@@ -1,6 +1,5 @@
 //! New secrets for kept accounts, before the old ones end.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -41,9 +40,6 @@ pub(super) async fn lifetime(
     })
 }
 
-/// Atlas may not show yet what was made this short a time ago: then "not there" says nothing.
-pub(super) const SHOWN_WITHIN: TimeDelta = TimeDelta::minutes(2);
-
 /// The account as Atlas holds it; [`None`] once it is proved to be gone.
 pub(super) async fn look(
     atlas: &Atlas,
@@ -58,16 +54,17 @@ pub(super) async fn look(
 /// Forgets the secrets that are proved to be gone, and counts them. With a secret the tokens of it are
 /// taken for revoked, so that one that merely was not listed stays.
 pub(super) async fn forget_gone(
+    engine: &Engine,
     atlas: &Atlas,
     account: &mut KeptAccount,
     seen: &ServiceAccount,
-    now: DateTime<Utc>,
     patience: Patience,
 ) -> Result<usize, EngineError> {
     let is_listed = |kept: &KeptSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
     let unlisted = account.secrets.iter().filter(|kept| !is_listed(kept));
     let mut gone = Vec::new();
-    for kept in unlisted.filter(|kept| now - kept.made_at >= SHOWN_WITHIN) {
+    let now = engine.clock.monotonic();
+    for kept in unlisted.filter(|kept| engine.seen_secrets.would_show(&kept.id, now)) {
         let (level, id) = (account.level(), &account.client_id);
         let presence = atlas
             .secret_presence(&level, id, &kept.id, patience)
@@ -111,8 +108,7 @@ pub(super) async fn renew_secret(
         accounts.save(engine, name).await?;
         return Ok(None);
     };
-    let now = engine.clock.now();
-    forget_gone(&atlas, &mut account, &seen, now, patience).await?;
+    forget_gone(engine, &atlas, &mut account, &seen, patience).await?;
     delete_lost(engine, &atlas, name, &account, &seen, patience).await?;
     make_room(engine, &atlas, &mut account, patience).await?;
     let hours = lifetime(engine, &linked, &account.organization_id, patience);
