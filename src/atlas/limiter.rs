@@ -23,7 +23,8 @@ pub enum Priority {
     /// under load.
     Revoke,
     /// Keeps what is in use alive: the rotation of a secret, the renewal of a lease. However many
-    /// new credentials are wanted, none of what there is may end for that.
+    /// new credentials are wanted, none of what there is may end for that. And what a person sets up:
+    /// it may be the remedy.
     Rotate,
     /// Somebody waits for a new credential, or for what is needed before there can be one.
     Issue,

@@ -36,6 +36,18 @@ pub(crate) async fn take(
     Ok(turn)
 }
 
+/// The same for the account of a configuration that is written, if it has one.
+pub(crate) async fn take_for_config(
+    engine: &Engine,
+    client_id: Option<&ClientId>,
+    deadline: Instant,
+) -> Result<Option<Turn>, EngineError> {
+    match client_id {
+        Some(id) => take(engine, id, User::Config, deadline).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Refuses an account that is the engine's own: its configuration's, one that it issued with a lease, or
 /// one that it keeps for access tokens. Whoever could name one of these would add or replace secrets of
 /// what belongs to somebody else.
@@ -236,6 +248,30 @@ mod tests {
         assert_refused(&mount, &account, "was issued from role \"reader\"").await;
         mount.revoke(&lease).await.expect("revoked");
         assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+    }
+
+    /// A rotation of the configuration made it, or replaced it, and has still to remove it.
+    #[tokio::test]
+    async fn an_account_that_a_rotation_has_still_to_remove_is_nobodys() {
+        let mut mount = TestMount::configured().await;
+        let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+        let stored = mount.storage.value("config");
+        let mut stored: serde_json::Value = serde_json::from_slice(&stored).expect("JSON");
+        stored["rotation"]["removals"] = json!([{
+            "credential_type": "service_account", "organization_id": mount.atlas.org(),
+            "origin": mount.atlas.address(), "description": "", "client_id": account.client_id,
+            "since": mount.now(), "replaced": true,
+        }]);
+        mount.storage.plant("config", stored.to_string().as_bytes());
+        mount.restart().await;
+        for (path, body) in uses(&mount, &account).into_iter().take(2) {
+            let refused = mount.write(path, body).await.expect_err("still to go");
+            let text = refused.to_string();
+            assert!(
+                text.contains("client_id: ") && text.contains("made by a rotation"),
+                "{path}: {text}"
+            );
+        }
     }
 
     #[tokio::test]

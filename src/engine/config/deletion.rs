@@ -52,7 +52,7 @@ pub(super) async fn delete(
     }
     let patience = Patience {
         deadline: call.caller.deadline,
-        priority: Priority::Issue,
+        priority: Priority::Rotate,
     };
     match load(&engine).await {
         Ok(None) => return Ok(None),
@@ -72,6 +72,7 @@ async fn deleted(engine: &Engine, call: &Call) -> Result<Option<Response>, Engin
     let deleted = engine.storage.delete(keys::CONFIG).await;
     engine.drain.changed();
     deleted?;
+    engine.undecidable.forget(keys::CONFIG);
     engine.connection.reset();
     Ok(Some(Response {
         warnings: vec![go_leases(call)],

@@ -11,6 +11,7 @@ use super::entry::ConfigEntry;
 use super::rotate_entry::Removal;
 use super::rotate_record::RootRecord;
 use crate::atlas::{Hours, Patience};
+use crate::base::Rfc3339;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::renewal::{Record as _, Renewal, Retiring, Tools, discard_pending, retire};
@@ -39,7 +40,7 @@ pub(super) async fn settle(
     }
     if before.client_id == entry.client_id && new.serves(&before.origin) {
         entry.rotation.renewal.retiring = carried_over(renewal, engine.clock.now());
-        return None;
+        return told_of_lost(renewal, entry);
     }
     let patience = Patience {
         deadline: patience.deadline.min(Instant::now() + PATIENCE),
@@ -84,6 +85,26 @@ fn carried_over(renewal: &Renewal, now: DateTime<Utc>) -> Vec<Retiring> {
         failures: 0,
     });
     renewal.retiring.iter().cloned().chain(unused).collect()
+}
+
+/// A secret whose answer was lost is not looked for any more, as that might take the one that is being
+/// written for it. A person is told.
+fn told_of_lost(renewal: &Renewal, entry: &ConfigEntry) -> Option<String> {
+    let pending = renewal.pending.as_ref()?;
+    let client_id = entry.client_id.as_ref()?;
+    if renewal.made().is_some_and(|held| held.id.is_some()) {
+        return None;
+    }
+    let since = Rfc3339(pending.since);
+    tracing::warn!(
+        %client_id, %since,
+        "a secret whose creation got no answer is not looked for any more, as another was configured"
+    );
+    Some(format!(
+        "a rotation of service account {client_id} that began at {since} was not finished, and a \
+         secret that Atlas may have made for it is no longer looked for: delete in Atlas what nobody \
+         uses"
+    ))
 }
 
 async fn remove(record: &mut RootRecord, linked: &Linked, patience: Patience) {

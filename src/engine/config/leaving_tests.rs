@@ -143,3 +143,35 @@ async fn a_configuration_with_static_roles_is_deleted_by_force_only() {
     mount.minutes(61).await;
     delete(&mount, json!({})).await.expect("nothing is left");
 }
+
+/// It is not looked for any more: that might take the one which was just made by hand.
+#[tokio::test]
+async fn a_new_secret_of_the_same_account_tells_of_one_whose_answer_was_lost() {
+    let lines = crate::engine::log_lines::Lines::default();
+    let _listening = lines.listen();
+    let mount = TestMount::new().await;
+    let mut config = mount.atlas.account_config();
+    mount.write("config", config.clone()).await.expect("one");
+    let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
+    mount.atlas.fault(lost).await;
+    mount.rotate_root(json!({})).await.expect_err("no answer");
+    let seed = mount.atlas.seed_account();
+    let before = mount.atlas.secrets(&seed.client_id).await;
+    assert_eq!(before.len(), 2);
+    let path = format!("/secrets/{}", before[0]);
+    mount.atlas.control("DELETE", &path, Value::Null).await;
+    let wanted = json!({"client_id": seed.client_id});
+    let given = mount.atlas.control("POST", "/secrets", wanted).await;
+    config["client_secret"] = given["client_secret"].clone();
+    let written = mount.write("config", config).await.expect("written");
+    let told = written.expect("a warning").warnings;
+    assert!(
+        told.iter().any(|text| text.contains(&seed.client_id)
+            && text.contains("delete in Atlas what nobody uses")),
+        "{told:?}"
+    );
+    assert_eq!(lines.take("is not looked for any more").len(), 1);
+    mount.minutes(10).await;
+    assert_eq!(mount.atlas.secrets(&seed.client_id).await.len(), 2);
+    assert!(mount.is_alive().await);
+}

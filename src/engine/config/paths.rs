@@ -10,7 +10,7 @@ use super::entry::{self, ConfigEntry, UNVERIFIED};
 use super::{address, deletion, draining, leaving, relocation, rotate, rotate_tick, trust};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::{Rfc3339, Sensitive};
-use crate::engine::account_use::{self, User};
+use crate::engine::account_use;
 use crate::engine::check::identify;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
@@ -175,10 +175,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }
-    let _turn_of_account = match &entry.client_id {
-        Some(id) => Some(account_use::take(&engine, id, User::Config, call.caller.deadline).await?),
-        None => None,
-    };
+    // Told at once, and not held while Atlas is asked: others use the account, or may want it.
+    let (account, deadline) = (entry.client_id.clone(), call.caller.deadline);
+    drop(account_use::take_for_config(&engine, account.as_ref(), deadline).await?);
     // What was seen of an earlier credential says nothing of this one.
     entry.organization_owner = None;
     entry.draining = None;
@@ -186,7 +185,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let mut warnings = Vec::new();
     let patience = Patience {
         deadline: call.caller.deadline,
-        priority: Priority::Issue,
+        priority: Priority::Rotate,
     };
     let verify_connection = call.fields.boolean("verify_connection");
     let verifies = verify_connection.unwrap_or(engine.process.verify_connection);
@@ -215,6 +214,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         );
     }
     warnings.extend(engine.process.hold.warning().map(ToOwned::to_owned));
+    let _turn_of_account =
+        account_use::take_for_config(&engine, account.as_ref(), deadline).await?;
     trust::check_again(&engine, stored.as_ref(), &entry).await?;
     if !is_same {
         warnings.extend(leaving::settle(&engine, &before, &mut entry, &linked, patience).await);
@@ -231,6 +232,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let old = engine.connection.replace(linked);
     engine.root.replaced(old.as_ref());
     warnings.extend(draining::ended(&before));
+    if !is_same {
+        engine.undecidable.forget(keys::CONFIG);
+    }
     warnings.extend(address::settled(&engine, &before, &entry).await?);
     Ok((!warnings.is_empty()).then(|| Response {
         warnings,

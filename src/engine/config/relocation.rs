@@ -16,6 +16,7 @@ use super::paths::{check_settings, load, verify};
 use crate::atlas::{Origin, Patience, Priority};
 use crate::engine::error::EngineError;
 use crate::engine::origin::{BoundTo, Origins};
+use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Answer, Call, Display, Faults, Field, Path, PathOperation};
 use crate::vault::{Data, Operation, Response};
@@ -83,6 +84,8 @@ impl Relocation {
 }
 
 async fn relocate(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let awaited = Awaited::Configuration;
+    let _waiter = engine.waiters.enter(Crowd::Operators, [awaited])?;
     let _turn = engine.root.turn_first(call.caller.deadline).await?;
     let origins = engine.connection.origins().await?;
     let stored = load(&engine).await?.ok_or(EngineError::NotConfigured)?;
@@ -90,7 +93,7 @@ async fn relocate(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, E
     let linked = engine.connection.link(&planned.entry).await?;
     let patience = Patience {
         deadline: call.caller.deadline,
-        priority: Priority::Issue,
+        priority: Priority::Rotate,
     };
     if call.fields.boolean("verify_connection").unwrap_or(true) {
         let given = planned.entry.organization_id.as_ref();

@@ -175,3 +175,92 @@ async fn an_operators_order_is_taken_however_many_readers_wait() {
         .expect("written");
     readers.shutdown().await;
 }
+
+/// Atlas lets few calls through. What a person sets up goes before the readers.
+#[tokio::test]
+async fn a_crowd_of_readers_keeps_no_operator_from_atlas() {
+    let role = json!({"credential_type": "service_account", "ip_addresses": ""});
+    let mount = Arc::new(TestMount::with_role(role).await);
+    let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+    let slow = json!({"capacity": 20, "refill_rate": 2, "refill_seconds": 1});
+    let buckets = json!({"serviceAccounts_org": slow});
+    mount.atlas.set(json!({"buckets": buckets})).await;
+    mount.issue("reader").await;
+    let mut readers = JoinSet::new();
+    crowd(&mut readers, &mount, "creds/reader", 128).await;
+    let static_role = json!({
+        "client_id": account.client_id, "client_secret": account.secret,
+        "organization_id": mount.atlas.org(), "rotation_period": 0, "skip_initial_rotation": true,
+    });
+    let mut write = Box::pin(mount.write("static-roles/app", static_role));
+    let seconds = async {
+        loop {
+            sleep(Duration::from_millis(200)).await;
+            mount.turn(Duration::from_secs(1)).await;
+        }
+    };
+    let written = tokio::select! {
+        written = &mut write => written,
+        () = async { timeout(SOON, seconds).await.unwrap_or(()) } => panic!("the crowd goes first"),
+    };
+    written.expect("a static role");
+    assert!(waiting(&mount).await > 50, "the crowd still waits");
+    readers.shutdown().await;
+}
+
+/// An Atlas that does not answer a write of the configuration keeps nobody from the account it names.
+#[tokio::test]
+async fn a_configuration_that_waits_for_atlas_holds_no_account() {
+    let mount = Arc::new(TestMount::configured().await);
+    let account = mount.atlas.account(json!(["ORG_OWNER"])).await;
+    let mut config = mount.atlas.account_config();
+    config["client_id"] = json!(account.client_id);
+    config["client_secret"] = json!(account.secret);
+    let slow = json!({"operation": "listOrgs", "action": {"kind": "delay", "seconds": 3.0}});
+    mount.atlas.fault(slow).await;
+    let writer = Arc::clone(&mount);
+    let mut writers = JoinSet::new();
+    writers.spawn(async move { writer.write("config", config).await });
+    timeout(SOON, async {
+        while waiting(&mount).await == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("it waits");
+    sleep(Duration::from_millis(200)).await;
+    let adds = json!({
+        "credential_type": "service_account", "organization_id": mount.atlas.org(),
+        "client_id": account.client_id,
+    });
+    let at_once = timeout(Duration::from_secs(2), mount.write("roles/adds", adds)).await;
+    at_once.expect("no wait").expect("a role");
+    let written = writers.join_next().await.expect("one").expect("an end");
+    let refused = written.expect_err("in use by now");
+    assert!(
+        refused.to_string().contains("role \"adds\" adds secrets"),
+        "{refused}"
+    );
+}
+
+/// A move is one of those who wait for the configuration.
+#[tokio::test]
+async fn a_move_is_counted() {
+    let mount = Arc::new(TestMount::configured().await);
+    hang(&mount, "listOrgs").await;
+    let renamed = mount.atlas.address().replace("127.0.0.1", "localhost");
+    let shared = Arc::clone(&mount);
+    let mut movers = JoinSet::new();
+    movers.spawn(async move {
+        shared
+            .write("config/move", json!({"base_url": renamed}))
+            .await
+    });
+    let counted = async {
+        while waiting(&mount).await != 1 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, counted).await.expect("it is counted");
+    movers.shutdown().await;
+}

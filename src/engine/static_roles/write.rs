@@ -47,7 +47,7 @@ pub(super) async fn write(
     };
     let patience = Patience {
         deadline: call.caller.deadline,
-        priority: Priority::Issue,
+        priority: Priority::Rotate,
     };
     let awaited = Awaited::Account(input.client_id.clone());
     let _waiter_of_account = engine.waiters.enter(Crowd::Operators, [awaited])?;
