@@ -87,19 +87,18 @@ async fn attend(
     patience: Patience,
 ) -> Result<(), EngineError> {
     let now = record.engine.clock.now();
-    let draining = record.engine.draining().await?.is_some();
     pass_over_missed(record, now).await?;
     let is_due = |each: &Retiring| each.look_at <= now;
     let mut outcome = Ok(());
     if record.entry.renewal.retiring.iter().any(is_due) {
         outcome = end_replaced(record, Mandate::Unasked, patience).await;
     }
-    if !draining && record.entry.rotation_is_due(now) {
+    if record.entry.rotation_is_due(now) {
         rotate(record, Mandate::Unasked, patience, false).await?;
     } else if look_at <= now {
         inspect(record, patience).await?;
         // Without its secret no reader gets on.
-        if !draining && record.entry.rotation_is_due(now) {
+        if record.entry.rotation_is_due(now) {
             rotate(record, Mandate::Unasked, patience, false).await?;
         }
     }
