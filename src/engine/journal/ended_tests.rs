@@ -1,5 +1,6 @@
 //! What was ended is in nobody's way: neither of a new credential nor of who counts or compares.
 
+use chrono::TimeDelta;
 use serde_json::json;
 
 use super::ending_tests::{HOUR, Kind, NOTHING, end, id, mount_of, public, text, warnings};
@@ -146,4 +147,32 @@ async fn what_was_ended_is_not_counted_where_an_address_is_left() {
         !told.iter().any(|told| told.contains("issued credential")),
         "{told:?}"
     );
+}
+
+/// The lease would be taken for one like any other, and be renewed.
+#[tokio::test]
+async fn a_clock_that_is_ahead_does_not_forget_what_was_ended() {
+    let mount = mount_of(Kind::Key).await;
+    mount.tick_for(16).await;
+    let (_, lease) = mount.issue("reader").await;
+    end(&mount, id(&lease)).await.expect("ended");
+    let ahead = TimeDelta::hours(6);
+    mount.clock.jump(ahead);
+    mount.tick_for(2).await;
+    assert_eq!(mount.journal_keys().len(), 1);
+    mount.clock.jump(-ahead);
+    mount.tick_for(2).await;
+    mount.renew(&lease).await.expect_err("it was ended");
+}
+
+#[tokio::test]
+async fn the_entry_of_what_was_ended_goes_without_a_configuration() {
+    let mount = mount_of(Kind::Key).await;
+    let (_, lease) = mount.issue("reader").await;
+    end(&mount, id(&lease)).await.expect("ended");
+    let answer = mount.ask(Operation::Delete, "config", json!({})).await;
+    answer.expect("nothing needs it");
+    mount.turn(6 * HOUR).await;
+    mount.tick_for(1).await;
+    assert_eq!(mount.journal_keys(), NOTHING);
 }
