@@ -1,28 +1,39 @@
 //! MongoDB Atlas secrets engine for `HashiCorp` Vault and `OpenBao`, served as an external plugin.
 //!
-//! The layers, in the order in which a request passes them; `tests/layers.rs` says which may use which:
+//! Each layer knows only those under it; `tests/layers.rs` holds that. Who knows whom:
 //!
 //! ```text
-//! main.rs ── goplugin   the process: handshake, TLS, broker, log lines
-//!              │
-//!            vault      the backend protocol: requests, storage, system view, instances
-//!              │
-//!            framework  paths, fields, help, lease dispatch, write-ahead log
-//!              │
-//!            engine     config, roles, creds, the journal
-//!              │
-//!            atlas      client of the Atlas Administration API
+//! main.rs ─ plugin.rs   the command, and the plugin assembled
+//!     │
+//!   engine              config, roles, creds, the journal, rotation
+//!     ├── atlas         client of the Atlas Administration API
+//!     │
+//!   framework           paths, fields, help, lease dispatch, write-ahead log
+//!     │
+//!   vault               the backend protocol: requests, storage, system view, instances
+//!     │
+//!   goplugin            the process: handshake, TLS, broker, log lines
 //!
-//!            base       sensitive values, time, chance: used by every layer
+//!   base                sensitive values, time, chance: used by every layer
 //! ```
 //!
-//! A request comes in on the gRPC connection that [`goplugin`] keeps, is decoded by [`vault`], finds
-//! its mount by the multiplexing id, is routed to a handler by [`framework`], and ends in
-//! [`engine`], which reads and writes the mount's storage and talks to Atlas through [`atlas`].
+//! A request goes the other way: it comes in on the gRPC connection that `goplugin` keeps, is decoded by
+//! `vault`, finds its mount by the multiplexing id, is routed to a handler by `framework`, and ends in
+//! `engine`, which reads and writes the mount's storage and talks to Atlas through `atlas`.
 
-pub mod atlas;
-pub mod base;
-pub mod engine;
-pub mod framework;
-pub mod goplugin;
-pub mod vault;
+pub(crate) mod atlas;
+pub(crate) mod base;
+pub(crate) mod engine;
+pub(crate) mod framework;
+pub(crate) mod goplugin;
+mod plugin;
+pub(crate) mod vault;
+
+pub use plugin::{Served, prepare_process, serve_host};
+
+/// The messages of the protocol, compiled from `proto/`: for tests that play the host.
+#[doc(hidden)]
+pub mod protocol {
+    pub use crate::goplugin::pb as goplugin;
+    pub use crate::vault::pb as backend;
+}

@@ -1,7 +1,7 @@
 //! Answers of the plugin, read as strictly as a Go host does: what would make it fail or crash
 //! fails the test that reads it, whatever that looks at.
 
-use mongodbatlas::vault::pb::pb::{HandleRequestReply, ProtoError, Response, Secret};
+use mongodbatlas::protocol::backend::pb::{HandleRequestReply, ProtoError, Response, Secret};
 use serde_json::{Map, Value};
 
 /// A kind of `ProtoError` from which on the host takes it for success.

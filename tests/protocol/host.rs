@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use hyper_util::rt::TokioIo;
-use mongodbatlas::goplugin::pb::plugin::{
+use mongodbatlas::protocol::goplugin::plugin::{
     ConnInfo, Empty, StdioData, grpc_broker_client::GrpcBrokerClient,
     grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient,
 };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mongodbatlas::vault::pb::{
+use mongodbatlas::protocol::backend::{
     logical::{self, plugin_version_client::PluginVersionClient},
     pb::{
         Empty, HandleExistenceCheckArgs, HandleRequestArgs, InitializeArgs, InvalidateKeyArgs,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
-use mongodbatlas::vault::pb::pb::HandleRequestArgs;
+use mongodbatlas::protocol::backend::pb::HandleRequestArgs;
 use serde_json::{Value, json};
 
 use crate::{

@@ -1,7 +1,7 @@
 //! Messages on the wire: large ones, ones of later versions, and ones that are none.
 
 use bytes::{Buf as _, BufMut as _};
-use mongodbatlas::vault::pb::pb::{HandleRequestArgs, HandleRequestReply};
+use mongodbatlas::protocol::backend::pb::{HandleRequestArgs, HandleRequestReply};
 use proptest::{
     collection::vec,
     prelude::{Strategy, any},

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use mongodbatlas::vault::pb::{
+use mongodbatlas::protocol::backend::{
     logical::{self, plugin_version_client::PluginVersionClient},
     pb::{
         Empty, HandleExistenceCheckArgs, HandleRequestArgs, InitializeArgs, InvalidateKeyArgs,
@@ -268,7 +268,7 @@ pub(crate) fn asked(operation: &str, path: &str, data: &Value) -> Asked {
 pub(crate) fn lease(internal: &Value) -> Lease {
     let internal_data = internal.to_string();
     let secret = Secret {
-        lease_options: Some(mongodbatlas::vault::pb::pb::LeaseOptions {
+        lease_options: Some(mongodbatlas::protocol::backend::pb::LeaseOptions {
             ttl: 3_600_000_000_000,
             renewable: true,
             increment: 0,

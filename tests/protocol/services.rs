@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mongodbatlas::goplugin::pb::plugin::{ConnInfo, Empty};
+use mongodbatlas::protocol::goplugin::plugin::{ConnInfo, Empty};
 use prost::Message;
 use tokio::time::timeout;
 use tonic::{

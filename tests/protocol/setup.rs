@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mongodbatlas::vault::pb::pb::Empty;
+use mongodbatlas::protocol::backend::pb::Empty;
 use tokio::time::{sleep, timeout};
 use tonic::{Code, service::Routes};
 

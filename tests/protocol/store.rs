@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use mongodbatlas::vault::pb::pb::{
+use mongodbatlas::protocol::backend::pb::{
     Empty, StorageDeleteArgs, StorageDeleteReply, StorageEntry, StorageGetArgs, StorageGetReply,
     StorageIsTransactionalReply, StorageListArgs, StorageListPageArgs, StorageListReply,
     StoragePutArgs, StoragePutReply,

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mongodbatlas::vault::pb::{
+use mongodbatlas::protocol::backend::{
     logical::PluginEnvironment,
     pb::{
         CachingDisabledReply, ClusterInfoReply, Empty, EntityInfoArgs, EntityInfoReply,
