@@ -67,7 +67,7 @@ pub fn serve_host() -> Served {
     let settings = ProcessSettings::of_environment(|name| environment.variable(name));
     let outcome = settings
         .map_err(Into::into)
-        .and_then(|settings| run(environment, settings));
+        .and_then(|settings| run(&environment, settings));
     if let Err(error) = &outcome {
         tracing::error!(error = chain(error.as_ref()), "the plugin cannot serve");
     }
@@ -79,7 +79,7 @@ pub fn serve_host() -> Served {
     }
 }
 
-fn run(environment: Environment, settings: ProcessSettings) -> Result<(), Box<dyn Error>> {
+fn run(environment: &Environment, settings: ProcessSettings) -> Result<(), Box<dyn Error>> {
     let workers = thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 4));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)

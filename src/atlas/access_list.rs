@@ -66,12 +66,6 @@ impl AccessEntry {
         self.0.prefix_len() == self.0.max_prefix_len()
     }
 
-    /// The entry in CIDR notation, a single address too.
-    #[must_use]
-    pub fn cidr(&self) -> String {
-        self.0.to_string()
-    }
-
     /// The form Atlas takes. IPv6 is written out, as Atlas's patterns have no room for `::`
     /// between groups. Source: Atlas API, `UserAccessListRequest`.
     fn content(&self) -> Value {

@@ -284,7 +284,7 @@ impl AtlasError {
     }
 
     /// Atlas's error code, if it gave one.
-    #[must_use]
+    #[cfg(test)]
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Refused { code, .. }

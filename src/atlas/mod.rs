@@ -37,21 +37,21 @@ mod token_cache;
 mod transport;
 
 pub use access_list::{AccessEntry, AccessEntryError, AccessList};
-pub use api_keys::{ApiKey, CreatedApiKey, Deletion, NewApiKey, RoleGrant};
+pub use api_keys::{ApiKey, CreatedApiKey, Deletion, NewApiKey};
 pub use atlas_time::AtlasTime;
 pub use call::Patience;
 pub use client::Atlas;
-pub use error::{AnswerFault, AtlasError, BoxError, TransportFault};
-pub use ids::{ApiKeyId, ClientId, Hours, IdError, Level, OrgId, ProjectId, SecretId};
+pub use error::{AnswerFault, AtlasError};
+pub use ids::{ApiKeyId, ClientId, Hours, Level, OrgId, ProjectId, SecretId};
 pub use limiter::{Priority, Queue};
 pub use oauth::AccessToken;
-pub use organizations::{Caller, CallerKey, Organization, OrganizationSettings, Project};
+pub use organizations::OrganizationSettings;
 pub use origin::Origin;
 pub use presence::Presence;
 pub use reachability::{CallOutcome, Reachability, Reached};
 pub use rights::Lack;
 pub use service_accounts::{
-    AccountProject, CreatedSecret, CreatedServiceAccount, MOST_SECRETS, NewServiceAccount,
-    SecretState, ServiceAccount,
+    CreatedSecret, CreatedServiceAccount, MOST_SECRETS, NewServiceAccount, SecretState,
+    ServiceAccount,
 };
 pub use settings::{ApiVersion, Credential, Fingerprint, Pem, Settings, SettingsError};

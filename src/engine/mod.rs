@@ -54,7 +54,7 @@ use self::roles::{RoleEntry, RoleName, RoleUses};
 use self::static_roles::StaticRoles;
 use self::turns::{Turn, Turns};
 use self::unasked::ClockWatch;
-pub use self::unasked::{HoldError, ServerHold};
+pub use self::unasked::ServerHold;
 use self::waiters::{ProcessWaiters, Waiters};
 use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};

@@ -260,7 +260,6 @@ async fn backend(
     let tasks = Tasks::new(&CancellationToken::new());
     let mount = Mount {
         uuid: "a-mount".to_owned(),
-        config: std::collections::BTreeMap::new(),
         storage: Arc::clone(storage) as _,
         system: Arc::clone(system) as _,
         tasks: tasks.clone(),
@@ -279,7 +278,6 @@ async fn backend(
 
 fn request(operation: Operation, path: &str, data: Value) -> Request {
     Request {
-        id: "a-request".to_owned(),
         operation,
         path: path.to_owned(),
         data: match data {
@@ -288,7 +286,6 @@ fn request(operation: Operation, path: &str, data: Value) -> Request {
         },
         secret: None,
         mount_point: "mongodbatlas/".to_owned(),
-        mount_accessor: "mongodbatlas_1".to_owned(),
         display_name: "token".to_owned(),
         entity_id: String::new(),
         caller: Caller::waiting(Duration::from_secs(30)),

@@ -1,13 +1,12 @@
 //! How an engine tells what it serves.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::call::{Handler, RollbackCall, handler};
+use super::call::{Handler, handler};
 use super::path::Path;
 use super::row::Row;
 use super::secret_type::SecretType;
-use super::wal;
+use super::wal::{self, WalEntry};
 use crate::base::{Clock, SystemClock};
 use crate::vault::{Failure, Mount, SpecialPaths};
 
@@ -86,20 +85,13 @@ impl<E: Send + Sync + 'static> Framework<E> {
     pub fn wal<X, Work>(
         mut self,
         kind: &'static str,
-        undo: impl Fn(Arc<E>, RollbackCall) -> Work + Send + Sync + 'static,
+        undo: impl Fn(Arc<E>, WalEntry) -> Work + Send + Sync + 'static,
     ) -> Self
     where
         Work: Future<Output = Result<(), X>> + Send + 'static,
         X: Into<Failure>,
     {
         self.log.handlers.insert(kind, handler(undo));
-        self
-    }
-
-    /// The age above which write-ahead log entries are undone, instead of [`wal::MINIMUM_AGE`].
-    #[must_use]
-    pub fn wal_minimum_age(mut self, age: Duration) -> Self {
-        self.log.minimum_age = age;
         self
     }
 

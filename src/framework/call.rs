@@ -7,8 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::field::Fields;
-use super::wal::WalEntry;
-use crate::vault::{Caller, Data, Failure, Operation, Response, Secret};
+use crate::vault::{Caller, Failure, Operation, Response, Secret};
 
 /// A request to a path, its fields decoded.
 ///
@@ -23,12 +22,8 @@ pub struct Call {
     pub fields: Fields,
     /// Who waits for the answer, and until when.
     pub caller: Caller,
-    /// The host's id of the request.
-    pub request_id: String,
     /// Where the mount is, with a trailing `/`.
     pub mount_point: String,
-    /// The mount's accessor; may be empty.
-    pub mount_accessor: String,
     /// How the caller's token is shown to people.
     pub display_name: String,
     /// The caller's identity entity; empty for tokens without one.
@@ -37,17 +32,13 @@ pub struct Call {
 
 /// A lease to be renewed or revoked.
 ///
-/// `Debug` shows neither data nor internal data.
+/// `Debug` does not show the internal data.
 #[derive(Clone)]
 pub struct LeaseCall {
     /// The lease; its `internal_data` is all that may be relied on.
     pub secret: Secret,
-    /// The data of the answer that made the lease, secrets included; empty if the host lost it.
-    pub data: Data,
     /// The path that made the lease.
     pub path: String,
-    /// Where the mount is, with a trailing `/`.
-    pub mount_point: String,
     /// Who waits for the answer, and until when.
     pub caller: Caller,
 }
@@ -85,15 +76,6 @@ impl LeaseCall {
             warnings: Vec::new(),
         }
     }
-}
-
-/// A write-ahead log entry that is old enough to be undone.
-#[derive(Debug, Clone)]
-pub struct RollbackCall {
-    /// The entry.
-    pub entry: WalEntry,
-    /// Who waits for the answer, and until when.
-    pub caller: Caller,
 }
 
 /// A handler as the tables keep it.

@@ -24,8 +24,9 @@ pub mod wal;
 
 pub use answers::{Page, list, list_with_info, merge_patch};
 pub use builder::Framework;
-pub use call::{Call, LeaseCall, RollbackCall};
+pub use call::{Call, LeaseCall};
 pub use display::Display;
-pub use field::{Faults, Field, Fields, Kind};
+pub use field::{Faults, Field, Fields};
 pub use path::{Answer, Path, PathOperation};
 pub use secret_type::{Lease, SecretType};
+pub use wal::WalEntry;

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::display::Display;
-use super::field::Field;
+use super::field::{Field, Place};
 use super::path::{Path, PathOperation};
 use super::schema::{object, object_schema, parameter};
 use crate::vault::{Operation, SpecialPaths};
@@ -29,7 +29,7 @@ struct Variant<'a, E> {
     index: usize,
 }
 
-/// One published operation of one variant of a path.
+/// One operation of one variant of a path.
 struct Published<'a, E> {
     path: &'a Path<E>,
     operation: Operation,
@@ -80,17 +80,17 @@ impl Document<'_> {
             .collect();
         let sudo = listed(&self.special.root, template);
         let open = listed(&self.special.unauthenticated, template);
+        let creates = path.operations.contains_key(&Operation::Create);
         object([
             ("description", path.synopsis.into()),
             ("parameters", parameters.into()),
             ("x-vault-sudo", sudo.into()),
             ("x-vault-unauthenticated", open.into()),
-            ("x-vault-createSupported", creates(path).into()),
-            ("x-vault-displayAttrs", path.display.document().into()),
+            ("x-vault-createSupported", creates.into()),
         ])
     }
 
-    /// The published operations by their HTTP methods.
+    /// The operations by their HTTP methods.
     fn operations<E: Send + Sync + 'static>(
         &self,
         variant: &Variant<'_, E>,
@@ -99,8 +99,7 @@ impl Document<'_> {
         let path = variant.path;
         let mut documents = Map::new();
         for (&operation, served) in &path.operations {
-            let published = !path.unpublished && !served.unpublished;
-            let Some(method) = method(path, operation).filter(|_| published) else {
+            let Some(method) = method(path, operation) else {
                 continue;
             };
             let published = Published {
@@ -121,9 +120,9 @@ impl Document<'_> {
         own: &Display,
     ) -> String {
         let general = &variant.path.display;
-        let prefix = first(own.operation_prefix, general.operation_prefix);
-        let verb = first(own.operation_verb, general.operation_verb);
-        let suffixes = first(own.operation_suffix, general.operation_suffix);
+        let prefix = first(own.prefix, general.prefix);
+        let verb = first(own.verb, general.verb);
+        let suffixes = first(own.suffix, general.suffix);
         let suffix = suffixes.split('|').nth(variant.index);
         let from_path = suffix.is_none() || (suffix == Some("") && verb.is_empty());
         let suffix = if from_path {
@@ -156,19 +155,17 @@ impl<E> Published<'_, E> {
             .collect();
         let mut parameters: Vec<Value> = free
             .iter()
-            .filter(|field| field.query)
+            .filter(|field| field.place == Place::Query)
             .map(|field| parameter(field, "query", field.required))
             .collect();
         parameters.extend(self.list_parameter());
         let mut document = object([
             ("summary", self.served.summary.into()),
-            ("description", self.served.description.into()),
             ("operationId", self.id.clone().into()),
             ("tags", json!(["secrets"])),
             ("parameters", parameters.into()),
-            ("deprecated", self.served.deprecated.into()),
         ]);
-        let body = free.into_iter().filter(|field| !field.query);
+        let body = free.into_iter().filter(|field| field.place == Place::Body);
         if let Some(body) = self.request_body(body, schemas) {
             document.insert("requestBody".to_owned(), body);
         }
@@ -247,11 +244,6 @@ fn method<E>(path: &Path<E>, operation: Operation) -> Option<&'static str> {
         Operation::Delete => Some("delete"),
         _ => None,
     }
-}
-
-fn creates<E>(path: &Path<E>) -> bool {
-    let create = path.operations.get(&Operation::Create);
-    create.is_some_and(|served| !served.unpublished && !path.unpublished)
 }
 
 /// Whether a list of special paths names this one.
@@ -478,17 +470,18 @@ mod tests {
     }
 
     #[test]
-    fn special_and_unpublished_paths_are_marked() {
+    fn special_paths_are_marked() {
         let rotate = Path::<Toy>::new("config/rotate").on(Operation::Update, nothing);
-        let open = Path::<Toy>::new("open")
-            .on(Operation::Read, nothing)
-            .unpublished();
+        let open = Path::<Toy>::new("open").on(Operation::Read, nothing);
         let document = document_of(&[&rotate, &open]);
-        assert_eq!(document["paths"]["/config/rotate"]["x-vault-sudo"], true);
-        assert_eq!(
-            document["paths"]["/open"],
-            json!({"x-vault-unauthenticated": true})
+        let (rotate, open) = (
+            &document["paths"]["/config/rotate"],
+            &document["paths"]["/open"],
         );
+        assert_eq!(rotate["x-vault-sudo"], true);
+        assert_eq!(rotate.get("x-vault-unauthenticated"), None);
+        assert_eq!(open["x-vault-unauthenticated"], true);
+        assert_eq!(open.get("x-vault-sudo"), None);
         assert_eq!(document["info"]["version"], "2.7.2");
         assert_eq!(document["openapi"], "3.0.2");
     }

@@ -5,13 +5,9 @@ use std::sync::Arc;
 
 use super::call::{Call, Handler, handler};
 use super::display::Display;
-use super::field::{Faults, Field, Fields};
+use super::field::Field;
 use super::pattern::Pattern;
 use crate::vault::{Failure, Operation, Response};
-
-/// A check of the fields of a write, before its handler: pure, and also asked when some fields
-/// could not be decoded (these read as absent), so that all faults are told at once.
-pub type Check = fn(Operation, &Fields, &mut Faults);
 
 /// Which of a path's operations a standby or secondary leaves to the active node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +36,7 @@ pub struct Path<E> {
     pub(super) description: &'static str,
     pub(super) operations: BTreeMap<Operation, PathOperation<E>>,
     pub(super) exists: Option<Handler<E, Call, bool>>,
-    pub(super) check: Option<Check>,
     pub(super) display: Display,
-    pub(super) takes_anything: bool,
-    pub(super) unpublished: bool,
     forwarding: Forwarding,
 }
 
@@ -60,10 +53,7 @@ impl<E: Send + Sync + 'static> Path<E> {
             description: "",
             operations: BTreeMap::new(),
             exists: None,
-            check: None,
             display: Display::default(),
-            takes_anything: false,
-            unpublished: false,
             forwarding: Forwarding::Nothing,
         }
     }
@@ -175,13 +165,6 @@ impl<E: Send + Sync + 'static> Path<E> {
         self
     }
 
-    /// Checks the fields of create, update and patch before the handler.
-    #[must_use]
-    pub fn check(mut self, check: Check) -> Self {
-        self.check = Some(check);
-        self
-    }
-
     /// Leaves every operation to the active node: a standby, and a secondary unless the mount is
     /// local, answers read-only before anything else happens.
     #[must_use]
@@ -204,27 +187,12 @@ impl<E: Send + Sync + 'static> Path<E> {
         self
     }
 
-    /// Lets fields pass that are not declared, without a warning.
-    #[must_use]
-    pub fn takes_anything(mut self) -> Self {
-        self.takes_anything = true;
-        self
-    }
-
-    /// Leaves the path out of the `OpenAPI` document.
-    #[must_use]
-    pub fn unpublished(mut self) -> Self {
-        self.unpublished = true;
-        self
-    }
-
-    pub(super) fn forwards(&self, operation: Operation, served: &PathOperation<E>) -> bool {
-        served.forwarded
-            || match self.forwarding {
-                Forwarding::Nothing => false,
-                Forwarding::Writes => !matches!(operation, Operation::Read | Operation::List),
-                Forwarding::Everything => true,
-            }
+    pub(super) fn forwards(&self, operation: Operation) -> bool {
+        match self.forwarding {
+            Forwarding::Nothing => false,
+            Forwarding::Writes => !matches!(operation, Operation::Read | Operation::List),
+            Forwarding::Everything => true,
+        }
     }
 }
 
@@ -232,12 +200,8 @@ impl<E: Send + Sync + 'static> Path<E> {
 pub struct PathOperation<E> {
     pub(super) handler: Handler<E, Call, Option<Response>>,
     pub(super) summary: &'static str,
-    pub(super) description: &'static str,
     pub(super) answers: Vec<Answer>,
     pub(super) display: Display,
-    pub(super) deprecated: bool,
-    pub(super) unpublished: bool,
-    forwarded: bool,
 }
 
 impl<E> Clone for PathOperation<E> {
@@ -260,12 +224,8 @@ impl<E: Send + Sync + 'static> PathOperation<E> {
         Self {
             handler: handler(function),
             summary: "",
-            description: "",
             answers: Vec::new(),
             display: Display::default(),
-            deprecated: false,
-            unpublished: false,
-            forwarded: false,
         }
     }
 
@@ -273,13 +233,6 @@ impl<E: Send + Sync + 'static> PathOperation<E> {
     #[must_use]
     pub fn summary(mut self, summary: &'static str) -> Self {
         self.summary = summary;
-        self
-    }
-
-    /// What the operation does, at length, for `OpenAPI`.
-    #[must_use]
-    pub fn description(mut self, description: &'static str) -> Self {
-        self.description = description;
         self
     }
 
@@ -294,27 +247,6 @@ impl<E: Send + Sync + 'static> PathOperation<E> {
     #[must_use]
     pub fn display(mut self, display: Display) -> Self {
         self.display = display;
-        self
-    }
-
-    /// Documents that the operation should no longer be used.
-    #[must_use]
-    pub fn deprecated(mut self) -> Self {
-        self.deprecated = true;
-        self
-    }
-
-    /// Leaves the operation out of the `OpenAPI` document.
-    #[must_use]
-    pub fn unpublished(mut self) -> Self {
-        self.unpublished = true;
-        self
-    }
-
-    /// Leaves this operation to the active node, as [`Path::forwarded`] does for all.
-    #[must_use]
-    pub fn forwarded(mut self) -> Self {
-        self.forwarded = true;
         self
     }
 }

@@ -51,12 +51,12 @@ impl<E: Send + Sync + 'static> Framework<E> {
         })?;
         let served = row.path.operations.get(&operation);
         let served = served.ok_or(Failure::UnsupportedOperation)?;
-        if row.path.forwards(operation, served) && !may_act(&*self.mount.system).await? {
+        if row.path.forwards(operation) && !may_act(&*self.mount.system).await? {
             return Err(Failure::read_only());
         }
         let warnings = row.warnings(&request.data, &found);
         let misspelled = row.misspelled(&found);
-        let call = row.call(request, found, misspelled, row.check_of(operation))?;
+        let call = row.call(request, found, misspelled)?;
         let answer = (served.handler)(Arc::clone(&self.engine), call).await?;
         Ok(warned(operation, answer, warnings))
     }
@@ -182,9 +182,8 @@ impl<E: Send + Sync + 'static> Backend for Framework<E> {
         let Some(exists) = &row.path.exists else {
             return Ok(None);
         };
-        // Checks wait for the write itself: only then is told whether it creates, and a host makes an
-        // internal error of what fails here.
-        let call = row.call(request, found, Faults::new(), None)?;
+        // The spelling is left to the write itself: a host makes an internal error of what fails here.
+        let call = row.call(request, found, Faults::new())?;
         exists(Arc::clone(&self.engine), call).await.map(Some)
     }
 
@@ -268,11 +267,10 @@ mod tests {
         assert_eq!(resolved, Failure::UnsupportedPath);
     }
 
-    const FORWARDED: [(Operation, &str); 4] = [
+    const FORWARDED: [(Operation, &str); 3] = [
         (Operation::Read, "creds/a"),
         (Operation::Create, "roles/a"),
         (Operation::Delete, "roles/a"),
-        (Operation::Update, "mixed"),
     ];
 
     async fn is_forwarded(replication: i32, local: bool) -> Vec<bool> {
@@ -289,17 +287,17 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_node_that_may_act_acts() {
-        assert_eq!(is_forwarded(8_224, false).await, [false; 4], "active node");
-        assert_eq!(is_forwarded(24_576, false).await, [true; 4], "standby");
+        assert_eq!(is_forwarded(8_224, false).await, [false; 3], "active node");
+        assert_eq!(is_forwarded(24_576, false).await, [true; 3], "standby");
         assert_eq!(
             is_forwarded(24_576, true).await,
-            [true; 4],
+            [true; 3],
             "standby, local mount"
         );
-        assert_eq!(is_forwarded(64, false).await, [true; 4], "secondary");
+        assert_eq!(is_forwarded(64, false).await, [true; 3], "secondary");
         assert_eq!(
             is_forwarded(64, true).await,
-            [false; 4],
+            [false; 3],
             "secondary, local mount"
         );
     }

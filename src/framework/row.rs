@@ -1,12 +1,12 @@
-//! One path of the table at work: a request's fields decoded, checked and commented on.
+//! One path of the table at work: a request's fields decoded and commented on.
 
 use std::sync::Arc;
 
 use super::call::Call;
 use super::field::{Faults, Field, Fields, Kind, Spelling};
-use super::path::{Check, Path};
+use super::path::Path;
 use super::pattern::Match;
-use crate::vault::{Data, Failure, Operation, Request};
+use crate::vault::{Data, Failure, Request};
 
 /// A path and the fields that its requests share.
 pub(super) struct Row<E> {
@@ -18,12 +18,6 @@ impl<E: Send + Sync + 'static> Row<E> {
     pub(super) fn new(path: Path<E>) -> Self {
         let declared = path.fields.clone().into();
         Self { path, declared }
-    }
-
-    /// The check that belongs to a request of this operation: writes alone have one.
-    pub(super) fn check_of(&self, operation: Operation) -> Option<Check> {
-        let writes = [Operation::Create, Operation::Update, Operation::Patch];
-        self.path.check.filter(|_| writes.contains(&operation))
     }
 
     /// Whether a field is of the kind that is lower-cased.
@@ -57,29 +51,21 @@ impl<E: Send + Sync + 'static> Row<E> {
         faults
     }
 
-    /// Decodes the fields and checks them; all that is wrong with them, and what was found before,
-    /// is one failure.
+    /// Decodes the fields; all that is wrong with them, and what was found before, is one failure.
     pub(super) fn call(
         &self,
         request: Request,
         found: Match,
         mut faults: Faults,
-        check: Option<Check>,
     ) -> Result<Call, Failure> {
         let fields = Fields::decode(&self.declared, request.data, found.captures, &mut faults);
-        let operation = request.operation;
-        if let Some(check) = check {
-            check(operation, &fields, &mut faults);
-        }
         faults.into_result()?;
         Ok(Call {
-            operation,
+            operation: request.operation,
             path: request.path,
             fields,
             caller: request.caller,
-            request_id: request.id,
             mount_point: request.mount_point,
-            mount_accessor: request.mount_accessor,
             display_name: request.display_name,
             entity_id: request.entity_id,
         })
@@ -93,9 +79,8 @@ impl<E: Send + Sync + 'static> Row<E> {
         let replaced = found.captures.iter().map(|(name, _)| *name);
         let given = |name: &&str| body.get(*name).is_some_and(|value| !value.is_null());
         let replaced = names(replaced.filter(given));
-        let ignored = unknown
-            .filter(|_| !self.path.takes_anything)
-            .map(|names| format!("Endpoint ignored these unrecognized parameters: {names}"));
+        let ignored =
+            unknown.map(|names| format!("Endpoint ignored these unrecognized parameters: {names}"));
         let replaced = replaced.map(|names| {
             format!(
                 "Endpoint replaced the value of these parameters with the values captured from \
@@ -119,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::framework::toy::{ToyMount, answer, ask, data, failure, framework, request};
-    use crate::vault::Backend;
+    use crate::vault::{Backend, Operation};
 
     #[tokio::test]
     async fn what_goes_unheard_is_warned_of() {
@@ -166,33 +151,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn faults_of_kinds_and_of_the_check_are_one_answer() {
-        let body = json!({"ttl": "hidden"});
+    async fn faults_of_kinds_are_one_answer() {
+        let body = json!({"max_ttl": -1, "ttl": "hidden"});
         assert_eq!(
             failure(Operation::Create, "roles/a", body).await,
             Failure::BadRequest(
                 "Field validation failed: ttl: not a duration; give seconds, or a number with a \
-                 unit such as 90s, 30m, 2h or 1d; max_ttl: is required"
+                 unit such as 90s, 30m, 2h or 1d; max_ttl: a duration cannot be negative"
                     .to_owned()
             )
         );
-        assert_eq!(
-            failure(
-                Operation::Update,
-                "roles/a",
-                json!({"ttl": 9, "max_ttl": 5})
-            )
-            .await,
-            Failure::BadRequest(
-                "Field validation failed: ttl: must not be longer than max_ttl".to_owned()
-            )
-        );
-    }
-
-    #[tokio::test]
-    async fn checks_are_for_writes_alone() {
-        let answer = answer(Operation::Read, "roles/a", json!({"ttl": 9, "max_ttl": 5})).await;
-        assert!(answer.data.is_some());
     }
 
     #[tokio::test]

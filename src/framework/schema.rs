@@ -29,7 +29,7 @@ fn property(field: &Field) -> Value {
         ("enum", field.allowed.into()),
         ("default", field.default.clone().into()),
         ("deprecated", field.deprecated.into()),
-        ("x-vault-displayAttrs", field.display.document().into()),
+        ("x-vault-displayAttrs", display(field)),
     ]));
     schema.into()
 }
@@ -40,7 +40,7 @@ pub(super) fn parameter(field: &Field, place: &str, required: bool) -> Value {
     schema.extend(object([
         ("enum", field.allowed.into()),
         ("default", field.default.clone().into()),
-        ("x-vault-displayAttrs", field.display.document().into()),
+        ("x-vault-displayAttrs", display(field)),
     ]));
     object([
         ("name", field.name.into()),
@@ -53,32 +53,30 @@ pub(super) fn parameter(field: &Field, place: &str, required: bool) -> Value {
     .into()
 }
 
+/// What user interfaces know of a field: whether to mask it.
+fn display(field: &Field) -> Value {
+    if field.sensitive {
+        json!({"sensitive": true})
+    } else {
+        Value::Null
+    }
+}
+
 fn schema_of(kind: Kind) -> Map<String, Value> {
     let (base, format, items) = match kind {
-        Kind::Text | Kind::Header | Kind::NameText => ("string", "", ""),
+        Kind::Text => ("string", "", ""),
         Kind::LowercaseText => ("string", "lowercase", ""),
         Kind::Int => ("integer", "", ""),
-        Kind::Int64 => ("integer", "int64", ""),
-        Kind::Float => ("number", "float", ""),
         Kind::Bool => ("boolean", "", ""),
-        Kind::Seconds | Kind::SignedSeconds => ("integer", "seconds", ""),
+        Kind::Seconds => ("integer", "seconds", ""),
         Kind::Time => ("string", "date-time", ""),
         Kind::Map | Kind::MapOfLists => ("object", "map", ""),
-        Kind::Pairs => ("object", "kvpairs", ""),
-        Kind::List => ("array", "", "object"),
         Kind::Texts | Kind::CommaTexts => ("array", "", "string"),
-        Kind::CommaInts => ("array", "", "integer"),
-    };
-    let pattern = if kind == Kind::NameText {
-        r"\w([\w-.]*\w)?"
-    } else {
-        ""
     };
     let items = (!items.is_empty()).then(|| json!({"type": items}));
     object([
         ("type", base.into()),
         ("format", format.into()),
-        ("pattern", pattern.into()),
         ("items", items.into()),
     ])
 }
@@ -106,35 +104,19 @@ mod tests {
     fn every_kind_has_its_schema() {
         for (kind, want) in [
             (Kind::Text, json!({"type": "string"})),
-            (Kind::Header, json!({"type": "string"})),
             (
                 Kind::LowercaseText,
                 json!({"type": "string", "format": "lowercase"}),
             ),
-            (
-                Kind::NameText,
-                json!({"type": "string", "pattern": r"\w([\w-.]*\w)?"}),
-            ),
             (Kind::Int, json!({"type": "integer"})),
-            (Kind::Int64, json!({"type": "integer", "format": "int64"})),
-            (Kind::Float, json!({"type": "number", "format": "float"})),
             (Kind::Bool, json!({"type": "boolean"})),
             (
                 Kind::Seconds,
                 json!({"type": "integer", "format": "seconds"}),
             ),
-            (
-                Kind::SignedSeconds,
-                json!({"type": "integer", "format": "seconds"}),
-            ),
             (Kind::Time, json!({"type": "string", "format": "date-time"})),
             (Kind::Map, json!({"type": "object", "format": "map"})),
             (Kind::MapOfLists, json!({"type": "object", "format": "map"})),
-            (Kind::Pairs, json!({"type": "object", "format": "kvpairs"})),
-            (
-                Kind::List,
-                json!({"type": "array", "items": {"type": "object"}}),
-            ),
             (
                 Kind::Texts,
                 json!({"type": "array", "items": {"type": "string"}}),
@@ -142,10 +124,6 @@ mod tests {
             (
                 Kind::CommaTexts,
                 json!({"type": "array", "items": {"type": "string"}}),
-            ),
-            (
-                Kind::CommaInts,
-                json!({"type": "array", "items": {"type": "integer"}}),
             ),
         ] {
             assert_eq!(Value::from(schema_of(kind)), want, "{kind:?}");

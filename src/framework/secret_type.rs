@@ -121,9 +121,7 @@ fn dispatch<E>(
     };
     let call = LeaseCall {
         secret,
-        data: request.data,
         path: request.path,
-        mount_point: request.mount_point,
         caller: request.caller,
     };
     Ok((kind, call))

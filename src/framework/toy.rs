@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::answers;
 use super::builder::Framework;
-use super::call::{Call, LeaseCall, RollbackCall};
+use super::call::{Call, LeaseCall};
 use super::field::{Faults, Field, Fields};
-use super::path::{Path, PathOperation};
+use super::path::Path;
 use super::secret_type::{Lease, SecretType};
+use super::wal::WalEntry;
 use crate::vault::memory::{FixedSystemView, MemoryStorage};
 use crate::vault::{Backend, Caller, Data, Failure, Mount, Operation, Request, Response, Tasks};
 
@@ -48,7 +49,6 @@ impl ToyMount {
         let system = Arc::new(FixedSystemView::default());
         let mount = Mount {
             uuid: "toy".to_owned(),
-            config: [].into(),
             storage: Arc::<MemoryStorage>::clone(&storage),
             system: Arc::<FixedSystemView>::clone(&system),
             tasks: Tasks::new(&CancellationToken::new()),
@@ -71,13 +71,11 @@ pub(super) fn data(value: Value) -> Data {
 
 pub(super) fn request(operation: Operation, path: &str, body: Value) -> Request {
     Request {
-        id: "1".to_owned(),
         operation,
         path: path.to_owned(),
         data: data(body),
         secret: None,
         mount_point: "toy/".to_owned(),
-        mount_accessor: String::new(),
         display_name: "token".to_owned(),
         entity_id: String::new(),
         caller: Caller::waiting(Duration::from_mins(1)),
@@ -149,7 +147,7 @@ async fn end_lease(toy: Arc<Toy>, _: LeaseCall) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn undo(toy: Arc<Toy>, _: RollbackCall) -> Result<(), Failure> {
+async fn undo(toy: Arc<Toy>, _: WalEntry) -> Result<(), Failure> {
     toy.note("undone");
     Ok(())
 }
@@ -157,15 +155,6 @@ async fn undo(toy: Arc<Toy>, _: RollbackCall) -> Result<(), Failure> {
 async fn periodic(toy: Arc<Toy>) -> Result<(), Failure> {
     toy.note("ticked");
     Err(Failure::Internal("atlas does not answer".to_owned()))
-}
-
-fn ttl_fits(operation: Operation, fields: &Fields, faults: &mut Faults) {
-    if fields.duration("ttl") > fields.duration("max_ttl") {
-        faults.add("ttl", "must not be longer than max_ttl");
-    }
-    if operation == Operation::Create && !fields.is_given("max_ttl") {
-        faults.add("max_ttl", "is required");
-    }
 }
 
 fn table() -> Vec<Path<Toy>> {
@@ -176,7 +165,6 @@ fn table() -> Vec<Path<Toy>> {
             .field(Field::seconds("ttl"))
             .field(Field::seconds("max_ttl"))
             .exists(is_known)
-            .check(ttl_fits)
             .on(Operation::Read, note)
             .on_write(note)
             .on(Operation::Delete, nothing)
@@ -186,10 +174,8 @@ fn table() -> Vec<Path<Toy>> {
             .forwarded(),
         Path::new("mixed")
             .on(Operation::Read, nothing)
-            .operation(Operation::Update, PathOperation::new(nothing).forwarded()),
-        Path::new("any/{rest:any}")
-            .takes_anything()
-            .on(Operation::Read, nothing),
+            .on(Operation::Update, nothing),
+        Path::new("any/{rest:any}").on(Operation::Read, nothing),
         Path::new("any/first").on(Operation::Read, note),
     ]
 }
@@ -205,7 +191,6 @@ pub(super) fn framework(toy: &ToyMount) -> Framework<Toy> {
         .paths(table())
         .secret(SecretType::new("key", end_lease))
         .wal("key", undo)
-        .wal_minimum_age(Duration::ZERO)
         .periodic(periodic)
         .on_initialize(start)
         .on_invalidate(async |toy: Arc<Toy>, key: String| toy.note(key))

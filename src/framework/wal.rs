@@ -1,9 +1,9 @@
 //! Write-ahead log: entries in storage that say what must be undone, and the walk that undoes it.
 //!
-//! An entry is put before something is made outside and deleted once that is safe; what a crash
-//! leaves behind is found by the host's minutely tick. Keys and shape are those of Vault's SDK, so
-//! that entries of engines written in Go are understood. Source: `framework.PutWAL` and its
-//! siblings.
+//! An engine written in Go puts an entry before it makes something outside, and deletes it once that
+//! is safe; what a crash leaves behind is found by the host's minutely tick. Keys and shape are those
+//! of Vault's SDK. Entries are read and undone here, never written: an engine of ours has its own
+//! journal. Source: `framework.PutWAL` and its siblings.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,19 +11,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::call::{Handler, RollbackCall};
-use crate::base::{Clock, Entropy};
-use crate::vault::{Caller, Failure, Storage, StorageEntry, StorageError};
+use super::call::Handler;
+use crate::base::Clock;
+use crate::vault::{Caller, Failure, Storage, StorageError};
 
 /// Where entries are stored; entries are best kept out of replication, as a special path.
 pub const PREFIX: &str = "wal/";
 
 /// The age above which an entry counts as left behind.
-pub const MINIMUM_AGE: Duration = Duration::from_mins(10);
+const MINIMUM_AGE: Duration = Duration::from_mins(10);
 
 /// The most entries one tick looks at; the next one goes on behind them.
 const ENTRIES_PER_TICK: usize = 100;
@@ -68,7 +68,7 @@ impl WalEntry {
 }
 
 /// The stored shape.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Stored {
     #[serde(rename = "type")]
     kind: String,
@@ -77,56 +77,14 @@ struct Stored {
     created_at: i64,
 }
 
-/// Writes an entry and answers its id.
-pub async fn put(
-    storage: &dyn Storage,
-    clock: &dyn Clock,
-    entropy: &dyn Entropy,
-    kind: &str,
-    data: Value,
-) -> Result<String, Failure> {
-    let id = random_uuid(entropy);
-    let stored = Stored {
-        kind: kind.to_owned(),
-        data,
-        created_at: clock.now().timestamp(),
-    };
-    let entry = StorageEntry {
-        key: format!("{PREFIX}{id}"),
-        value: serde_json::to_vec(&stored).map_err(|error| Failure::internal(&error))?,
-        seal_wrap: false,
-    };
-    storage.put(entry).await?;
-    Ok(id)
-}
-
 /// Deletes an entry; one that is not there is fine.
 pub async fn delete(storage: &dyn Storage, id: &str) -> Result<(), StorageError> {
     storage.delete(&format!("{PREFIX}{id}")).await
 }
 
-/// A random UUID (version 4) in its usual form. Source: RFC 9562, sections 4 and 5.4.
-fn random_uuid(entropy: &dyn Entropy) -> String {
-    let mut bytes = [0_u8; 16];
-    entropy.fill(&mut bytes);
-    let mut number = u128::from_be_bytes(bytes);
-    number = number & !(0xf << 76) | 0x4 << 76;
-    number = number & !(0x3 << 62) | 0x2 << 62;
-    let hex = format!("{number:032x}");
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
-    parts.join("-")
-}
-
 /// Undoes what entries tell, by the handler of each entry's kind.
 pub(super) struct Log<E> {
-    pub(super) handlers: BTreeMap<&'static str, Handler<E, RollbackCall, ()>>,
-    pub(super) minimum_age: Duration,
+    pub(super) handlers: BTreeMap<&'static str, Handler<E, WalEntry, ()>>,
     /// Where the last tick stopped; empty to begin anew.
     resume_after: Mutex<String>,
 }
@@ -135,7 +93,6 @@ impl<E> Default for Log<E> {
     fn default() -> Self {
         Self {
             handlers: BTreeMap::new(),
-            minimum_age: MINIMUM_AGE,
             resume_after: Mutex::default(),
         }
     }
@@ -200,7 +157,7 @@ impl<E> Log<E> {
             );
             return Ok(());
         };
-        if !walk.immediate && !self.is_old(&entry, walk.clock) {
+        if !walk.immediate && !is_old(&entry, walk.clock) {
             return Ok(());
         }
         let Some(undo) = self.handlers.get(entry.kind.as_str()) else {
@@ -212,15 +169,14 @@ impl<E> Log<E> {
             );
             return Ok(());
         };
-        let caller = walk.caller.clone();
-        undo(Arc::clone(walk.engine), RollbackCall { entry, caller }).await?;
+        undo(Arc::clone(walk.engine), entry).await?;
         Ok(delete(walk.storage, id).await?)
     }
+}
 
-    fn is_old(&self, entry: &WalEntry, clock: &dyn Clock) -> bool {
-        let age = clock.now().timestamp() - entry.created_at.timestamp();
-        u64::try_from(age).is_ok_and(|age| age > self.minimum_age.as_secs())
-    }
+fn is_old(entry: &WalEntry, clock: &dyn Clock) -> bool {
+    let age = clock.now().timestamp() - entry.created_at.timestamp();
+    u64::try_from(age).is_ok_and(|age| age > MINIMUM_AGE.as_secs())
 }
 
 /// All failures as one; a single one is handed on as it is.
@@ -243,7 +199,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::base::SystemEntropy;
     use crate::base::time::TurnedClock;
     use crate::framework::call::handler;
     use crate::framework::toy::{Toy, ToyMount};
@@ -254,8 +209,8 @@ mod tests {
         log: Log<Toy>,
     }
 
-    async fn undo(toy: Arc<Toy>, call: RollbackCall) -> Result<(), Failure> {
-        let what = call.entry.data["Role"].as_str().unwrap_or_default();
+    async fn undo(toy: Arc<Toy>, entry: WalEntry) -> Result<(), Failure> {
+        let what = entry.data["Role"].as_str().unwrap_or_default();
         toy.note(what);
         match what {
             "stubborn" => Err(Failure::Internal("atlas does not answer".to_owned())),
@@ -275,11 +230,18 @@ mod tests {
             }
         }
 
-        async fn put(&self, kind: &str, role: &str) -> String {
-            let data = json!({"Role": role, "ProjectID": ""});
-            put(&*self.toy.storage, &self.clock, &SystemEntropy, kind, data)
-                .await
-                .expect("is written")
+        /// An entry as an engine in Go would write it now; answers its id.
+        fn put(&self, kind: &str, role: &str) -> String {
+            let id = format!("{kind}-{role}-{:03}", self.toy.storage.keys().len());
+            let stored = json!({
+                "type": kind,
+                "data": {"Role": role, "ProjectID": ""},
+                "created_at": self.clock.now().timestamp(),
+            });
+            let stored = stored.to_string();
+            let key = format!("{PREFIX}{id}");
+            self.toy.storage.plant(&key, stored.as_bytes());
+            id
         }
 
         fn turn(&self, seconds: u64) {
@@ -299,25 +261,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn entries_have_the_sdks_key_and_shape() {
-        let story = Story::new();
-        let id = story.put("key", "a").await;
-        assert_eq!(id.len(), 36);
-        assert_eq!(id.as_bytes()[14], b'4', "version: {id}");
-        assert!(b"89ab".contains(&id.as_bytes()[19]), "variant: {id}");
-        let stored = story.toy.storage.get(&format!("wal/{id}")).await;
-        let stored = stored.expect("reads").expect("is there");
-        let stored: Value = serde_json::from_slice(&stored.value).expect("is JSON");
-        let want = json!({
-            "type": "key", "created_at": 1_900_000_000, "data": {"Role": "a", "ProjectID": ""},
-        });
-        assert_eq!(stored, want);
-    }
-
-    #[tokio::test]
     async fn only_old_entries_are_undone() {
         let story = Story::new();
-        story.put("key", "a").await;
+        story.put("key", "a");
         story.turn(600);
         story.tick(false).await.expect("nothing to do");
         assert!(story.toy.engine.noted().is_empty());
@@ -330,7 +276,7 @@ mod tests {
     #[tokio::test]
     async fn age_is_ignored_when_asked_so() {
         let story = Story::new();
-        story.put("key", "a").await;
+        story.put("key", "a");
         story.tick(true).await.expect("undoes");
         assert!(story.toy.storage.keys().is_empty());
     }
@@ -338,7 +284,7 @@ mod tests {
     #[tokio::test]
     async fn deleted_entries_are_not_undone() {
         let story = Story::new();
-        let id = story.put("key", "a").await;
+        let id = story.put("key", "a");
         delete(&*story.toy.storage, &id).await.expect("deletes");
         story.tick(true).await.expect("nothing to do");
         assert!(story.toy.engine.noted().is_empty());
@@ -347,9 +293,9 @@ mod tests {
     #[tokio::test]
     async fn a_failure_stays_and_keeps_no_other() {
         let story = Story::new();
-        let stubborn = story.put("key", "stubborn").await;
+        let stubborn = story.put("key", "stubborn");
         for role in ["a", "b", "c"] {
-            story.put("key", role).await;
+            story.put("key", role);
         }
         for _ in 0..2 {
             let failure = story.tick(true).await;
@@ -367,8 +313,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_understood_is_left_alone() {
         let story = Story::new();
-        story.put("key", "a").await;
-        story.put("other", "b").await;
+        story.put("key", "a");
+        story.put("other", "b");
         for (key, value) in [
             ("wal/0", "not JSON"),
             ("wal/1", "{}"),
@@ -395,7 +341,7 @@ mod tests {
     async fn a_tick_is_bounded_and_the_next_goes_on() {
         let story = Story::new();
         for _ in 0..=ENTRIES_PER_TICK {
-            story.put("key", "stubborn").await;
+            story.put("key", "stubborn");
         }
         let failure = story.tick(true).await.expect_err("all fail");
         assert!(failure.to_string().starts_with("100 steps"), "{failure}");
@@ -409,7 +355,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_begun_once_nobody_waits() {
         let story = Story::new();
-        story.put("key", "a").await;
+        story.put("key", "a");
         let caller = Caller::waiting(Duration::from_secs(90));
         caller.gone.cancel();
         let walk = Walk {

@@ -40,7 +40,7 @@ pub enum HandshakeError {
         "the environment variable {name} does not have the value that a server sets: this is a \
          plugin, started by a server and not by hand"
     )]
-    NoCookie {
+    Cookie {
         /// The cookie's variable.
         name: &'static str,
     },
@@ -49,7 +49,7 @@ pub enum HandshakeError {
         "PLUGIN_PROTOCOL_VERSIONS offers {offered:?}, and this plugin speaks only version {spoken}; \
          update the server"
     )]
-    NoCommonVersion {
+    Version {
         /// What the host offered, cut short.
         offered: String,
         /// The one version that we speak.
@@ -60,7 +60,7 @@ pub enum HandshakeError {
         "PLUGIN_CLIENT_CERT is not set; this plugin serves only over the mutual TLS that a server \
          sets up by itself (AutoMTLS)"
     )]
-    NoClientCertificate,
+    ClientCertificate,
 }
 
 /// What the host asked for, as far as it can be met.
@@ -82,19 +82,19 @@ impl<'a> Handshake<'a> {
         spoken: u32,
     ) -> Result<Self, HandshakeError> {
         if !cookie.is_in(environment) {
-            return Err(HandshakeError::NoCookie { name: cookie.name });
+            return Err(HandshakeError::Cookie { name: cookie.name });
         }
         let offered = environment
             .variable("PLUGIN_PROTOCOL_VERSIONS")
             .unwrap_or_default();
         if !offers(offered, spoken) {
             let offered = offered.chars().take(SHOWN_CHARACTERS).collect();
-            return Err(HandshakeError::NoCommonVersion { offered, spoken });
+            return Err(HandshakeError::Version { offered, spoken });
         }
         let client_certificate = environment
             .variable("PLUGIN_CLIENT_CERT")
             .filter(|pem| !pem.is_empty())
-            .ok_or(HandshakeError::NoClientCertificate)?;
+            .ok_or(HandshakeError::ClientCertificate)?;
         let knows_multiplexing = environment
             .variable("PLUGIN_MULTIPLEX_GRPC")
             .is_some_and(|value| !value.is_empty());

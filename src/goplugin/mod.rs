@@ -21,7 +21,7 @@ pub mod serve;
 mod services;
 mod tls;
 
-pub use broker::{Broker, DialError};
+pub use broker::Broker;
 pub use environment::Environment;
-pub use handshake::{Cookie, HandshakeError};
-pub use serve::{Application, Context, Plugin, ServeError, serve};
+pub use handshake::Cookie;
+pub use serve::{Application, Context, Plugin, serve};

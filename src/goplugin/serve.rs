@@ -54,8 +54,6 @@ pub struct Context {
     pub broker: Broker,
     /// Cancelled when the process is about to end. Cancelling it does not end the process.
     pub cancel: CancellationToken,
-    /// What the host started the process with.
-    pub environment: Environment,
 }
 
 /// What runs in the process.
@@ -94,14 +92,14 @@ pub enum ServeError {
 /// Returns after an orderly end, in less than 2 s from the moment it was asked for, whatever the
 /// application's requests do. Nothing but the handshake's line is written to stdout.
 pub async fn serve(
-    environment: Environment,
+    environment: &Environment,
     plugin: Plugin,
     application: impl FnOnce(Context) -> Application,
 ) -> Result<(), ServeError> {
-    let handshake = Handshake::read(&environment, plugin.cookie, plugin.protocol_version)?;
-    lock_memory_if_asked(&environment)?;
+    let handshake = Handshake::read(environment, plugin.cookie, plugin.protocol_version)?;
+    lock_memory_if_asked(environment)?;
     let mut signals = Signals::install()?;
-    let ends = Ends::make(&environment, &handshake)?;
+    let ends = Ends::make(environment, &handshake)?;
     let line = handshake.line(ends.listener.path(), &ends.certificate);
     let presence = Presence::default();
     let connections = ends.listener.connections(ends.tls, presence.clone());
@@ -110,7 +108,6 @@ pub async fn serve(
     let application = application(Context {
         broker: ends.broker.clone(),
         cancel: stop.child_token(),
-        environment,
     });
     let routes = services::add_to(application.routes, ends.broker, &stop).await;
     let mut server = pin!(

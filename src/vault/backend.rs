@@ -1,6 +1,5 @@
 //! What a mount can be asked, and what it is made from.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -50,8 +49,6 @@ pub struct SpecialPaths {
 pub struct Mount {
     /// Stable over restarts and reloads; empty in probes.
     pub uuid: String,
-    /// The mount's options, with `plugin_name`, `plugin_type` and `plugin_version`.
-    pub config: BTreeMap<String, String>,
     /// The mount's storage; read-only until [`Backend::initialize`].
     pub storage: Arc<dyn Storage>,
     /// The host's view of the mount.

@@ -24,5 +24,7 @@ pub use failure::Failure;
 pub use request::{Caller, Data, Operation, Request, Response, Secret};
 pub use server::Server;
 pub use storage::{Storage, StorageEntry, StorageError};
-pub use system_view::{Replication, SystemView, SystemViewError};
+#[cfg(test)]
+pub use system_view::Replication;
+pub use system_view::{SystemView, SystemViewError};
 pub use tasks::Tasks;

@@ -85,8 +85,6 @@ impl Operation {
 /// `Debug` shows neither `data` nor `secret`: both may hold what must not be logged.
 #[derive(Clone)]
 pub struct Request {
-    /// The host's id of the request.
-    pub id: String,
     /// What is asked.
     pub operation: Operation,
     /// Relative to the mount, no leading `/`; empty for the mount itself.
@@ -97,8 +95,6 @@ pub struct Request {
     pub secret: Option<Secret>,
     /// Where the mount is, with a trailing `/`.
     pub mount_point: String,
-    /// The mount's accessor; often empty at a mount's first requests.
-    pub mount_accessor: String,
     /// How the caller's token is shown to people, such as `token` or `approle`.
     pub display_name: String,
     /// The caller's identity entity; empty for tokens without one.
@@ -110,7 +106,6 @@ pub struct Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("id", &self.id)
             .field("operation", &self.operation)
             .field("path", &self.path)
             .finish_non_exhaustive()
@@ -128,7 +123,7 @@ pub struct Caller {
 
 impl Caller {
     /// A caller who waits for `patience` from now.
-    #[must_use]
+    #[cfg(test)]
     pub fn waiting(patience: Duration) -> Self {
         Self {
             deadline: Instant::now() + patience,

@@ -103,7 +103,6 @@ impl Shared {
         let tasks = Tasks::new(&self.process);
         let mount = Mount {
             uuid: args.backend_uuid.clone(),
-            config: args.config,
             storage: Arc::new(storage),
             system: Arc::new(HostSystemView::new(channel)),
             tasks: tasks.clone(),

@@ -33,11 +33,9 @@ pub(super) fn request(request: pb::Request, caller: Caller) -> Result<Request, F
     Ok(Request {
         data: object(request.data, "the request's data")?,
         secret: request.secret.map(secret).transpose()?,
-        id: request.id,
         operation,
         path: request.path,
         mount_point: request.mount_point,
-        mount_accessor: request.mount_accessor,
         display_name: request.display_name,
         entity_id: request.entity_id,
         caller,

@@ -22,7 +22,7 @@ use crate::engine::ownership;
 use crate::engine::roles::CredentialType;
 use crate::engine::unasked::{Held, Mandate, Permit, held};
 use crate::engine::{Engine, keys};
-use crate::framework::RollbackCall;
+use crate::framework::WalEntry;
 
 /// From when on "not found" counts. The create is sent within 85 s, Atlas's lists lag by up to two
 /// minutes; the rest is for clocks that differ.
@@ -210,10 +210,10 @@ struct GoEntry {
 /// The Go engine removed such an entry before it answered, so that no lease belongs to it.
 pub(crate) async fn take_over_go_entry(
     engine: Arc<Engine>,
-    call: RollbackCall,
+    wal: WalEntry,
 ) -> Result<(), EngineError> {
-    let unreadable = |error| EngineError::unreadable(&format!("wal/{}", call.entry.id), &error);
-    let go: GoEntry = serde_json::from_value(call.entry.data.clone()).map_err(unreadable)?;
+    let unreadable = |error| EngineError::unreadable(&format!("wal/{}", wal.id), &error);
+    let go: GoEntry = serde_json::from_value(wal.data).map_err(unreadable)?;
     let entry = JournalEntry {
         stage: Stage::Making,
         role: String::new(),
@@ -233,22 +233,22 @@ pub(crate) async fn take_over_go_entry(
         ended: None,
         display_name: String::new(),
         entity_id: String::new(),
-        issued_at: call.entry.created_at,
-        dies_by: call.entry.created_at,
+        issued_at: wal.created_at,
+        dies_by: wal.created_at,
         ttl: 0,
     };
     // A description of another form is none that the Go engine drew: a key of a person could have it.
     if JournalId::of_description(&entry.description).is_none() && entry.made().is_none() {
         tracing::warn!(
-            id = call.entry.id,
+            id = wal.id,
             description = entry.description,
             "a write-ahead log entry names no key that could be found for certain; it is dropped"
         );
         return Ok(());
     }
-    let id = JournalId::of_go_entry(&call.entry.id);
+    let id = JournalId::of_go_entry(&wal.id);
     tracing::info!(
-        id = call.entry.id,
+        id = wal.id,
         journal_id = %id,
         "a write-ahead log entry of the Go engine is taken over into the journal"
     );

@@ -15,8 +15,7 @@ use super::collections;
 use super::integer;
 use super::kind::Kind;
 use super::value::FieldValue;
-use crate::base::time::{DurationError, parse_duration, whole_seconds};
-use crate::framework::pattern::Class;
+use crate::base::time::{parse_duration, whole_seconds};
 
 /// Why a value was refused; never holds the value.
 pub(crate) type Reason = Cow<'static, str>;
@@ -26,20 +25,13 @@ pub(crate) fn decode(kind: Kind, raw: Value) -> Result<Option<FieldValue>, Reaso
     let value = match kind {
         Kind::Text => FieldValue::Text(text(raw)?),
         Kind::LowercaseText => FieldValue::Text(text(raw)?.to_lowercase()),
-        Kind::NameText => FieldValue::Text(name(raw)?),
-        Kind::Int | Kind::Int64 => FieldValue::Int(int(&raw)?),
-        Kind::Float => FieldValue::Float(float(&raw)?),
+        Kind::Int => FieldValue::Int(int(&raw)?),
         Kind::Bool => FieldValue::Bool(boolean(&raw)?),
         Kind::Seconds => return Ok(duration(&raw)?.map(FieldValue::Duration)),
-        Kind::SignedSeconds => return Ok(signed_seconds(&raw)?.map(FieldValue::SignedSeconds)),
         Kind::Time => return Ok(time(&raw)?.map(FieldValue::Time)),
         Kind::Map => FieldValue::Map(collections::map(raw)?),
-        Kind::Pairs => FieldValue::Pairs(collections::pairs(raw)?),
-        Kind::List => FieldValue::List(collections::list(raw)),
         Kind::Texts => FieldValue::Texts(collections::texts(raw)?),
         Kind::CommaTexts => FieldValue::Texts(collections::comma_texts(raw)?),
-        Kind::CommaInts => FieldValue::Ints(collections::comma_ints(raw)?),
-        Kind::Header => FieldValue::Lists(collections::header(raw)?),
         Kind::MapOfLists => FieldValue::Lists(collections::map_of_lists(raw)?),
     };
     Ok(Some(value))
@@ -61,15 +53,6 @@ fn decimal(number: &Number) -> String {
         number.as_f64().unwrap_or_default().to_string()
     } else {
         number.to_string()
-    }
-}
-
-fn name(raw: Value) -> Result<String, Reason> {
-    let text = text(raw)?;
-    if Class::Name.matches(&text) {
-        Ok(text)
-    } else {
-        Err("field does not match the formatting rules".into())
     }
 }
 
@@ -97,19 +80,6 @@ pub(super) fn int(raw: &Value) -> Result<i64, Reason> {
 fn cut(number: f64) -> Option<i64> {
     const BEYOND: f64 = 9_223_372_036_854_775_808.0;
     (-BEYOND..BEYOND).contains(&number).then_some(number as i64)
-}
-
-fn float(raw: &Value) -> Result<f64, Reason> {
-    let number = match raw {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.parse().ok(),
-        Value::Bool(flag) => Some((*flag).into()),
-        Value::Null => Some(0.0),
-        Value::Array(_) | Value::Object(_) => None,
-    };
-    number
-        .filter(|number| number.is_finite())
-        .ok_or("must be a number".into())
 }
 
 fn boolean(raw: &Value) -> Result<bool, Reason> {
@@ -155,35 +125,6 @@ fn number_of_seconds(number: &Number) -> i128 {
             )
         }),
     }
-}
-
-/// As [`duration`], with a sign.
-fn signed_seconds(raw: &Value) -> Result<Option<i64>, Reason> {
-    let (negative, magnitude) = match raw {
-        Value::Number(number) => {
-            let seconds = number_of_seconds(number);
-            let magnitude = whole_seconds(seconds.saturating_abs());
-            (seconds < 0, magnitude.map(Some).map_err(reason_of)?)
-        }
-        Value::String(text) => match text.strip_prefix('-') {
-            Some(rest) if rest.is_empty() || rest.starts_with(['-', '+']) => {
-                return Err(reason_of(DurationError::Form));
-            }
-            Some(rest) => (true, Some(parse_duration(rest).map_err(reason_of)?)),
-            None => (false, duration(raw)?),
-        },
-        _ => (false, duration(raw)?),
-    };
-    let Some(magnitude) = magnitude else {
-        return Ok(None);
-    };
-    let seconds =
-        i64::try_from(magnitude.as_secs()).map_err(|_| reason_of(DurationError::Overflow))?;
-    Ok(Some(if negative { -seconds } else { seconds }))
-}
-
-fn reason_of(error: DurationError) -> Reason {
-    error.to_string().into()
 }
 
 /// RFC 3339, or seconds since 1970 as integer or its text.
@@ -248,21 +189,9 @@ mod tests {
         ];
         takes(Kind::Text, &rows);
         takes(Kind::LowercaseText, &[(json!("PROD-a"), json!("prod-a"))]);
-        for kind in [Kind::Text, Kind::LowercaseText, Kind::NameText] {
+        for kind in [Kind::Text, Kind::LowercaseText] {
             refuses(kind, &[json!([]), json!(["a"]), json!({})]);
         }
-    }
-
-    #[test]
-    fn names_keep_to_the_generic_form() {
-        takes(
-            Kind::NameText,
-            &[(json!("a.b-c"), json!("a.b-c")), (json!(5), json!("5"))],
-        );
-        refuses(
-            Kind::NameText,
-            &[json!("a b"), json!(""), json!(null), json!("-a")],
-        );
     }
 
     #[test]
@@ -285,25 +214,8 @@ mod tests {
             json!([1]),
             json!({}),
         ];
-        for kind in [Kind::Int, Kind::Int64] {
-            takes(kind, &rows);
-            refuses(kind, &wrong);
-        }
-    }
-
-    #[test]
-    fn floats_are_finite() {
-        let rows = [
-            (json!(5), json!(5.0)),
-            (json!("1.5e2"), json!(150.0)),
-            (json!(true), json!(1.0)),
-            (json!(null), json!(0.0)),
-        ];
-        takes(Kind::Float, &rows);
-        refuses(
-            Kind::Float,
-            &[json!("inf"), json!("NaN"), json!("x"), json!([]), json!({})],
-        );
+        takes(Kind::Int, &rows);
+        refuses(Kind::Int, &wrong);
     }
 
     #[test]
@@ -347,34 +259,11 @@ mod tests {
             json!([5]),
             json!({}),
         ];
-        for kind in [Kind::Seconds, Kind::SignedSeconds] {
-            takes(kind, &rows);
-            refuses(kind, &wrong);
-        }
+        takes(Kind::Seconds, &rows);
+        refuses(Kind::Seconds, &wrong);
         refuses(
             Kind::Seconds,
             &[json!(-5), json!("-5"), json!("-5s"), json!(-1e300)],
-        );
-    }
-
-    #[test]
-    fn signed_durations_may_be_negative() {
-        let rows = [
-            (json!(-5), json!(-5)),
-            (json!("-1h"), json!(-3_600)),
-            (json!("-1d"), json!(-86_400)),
-            (json!("-0"), json!(0)),
-        ];
-        takes(Kind::SignedSeconds, &rows);
-        refuses(
-            Kind::SignedSeconds,
-            &[
-                json!("-"),
-                json!("--5"),
-                json!("-+5"),
-                json!(-1e300),
-                json!(i64::MIN),
-            ],
         );
     }
 

@@ -12,7 +12,6 @@ use super::decode::decode;
 use super::faults::Faults;
 use super::kind::{EmptyText, Field};
 use super::value::{FieldValue, FromField};
-use crate::base::Sensitive;
 use crate::vault::Data;
 
 const MUST_BE_FILLED: &str = "must not be empty; leave it out to keep what is stored";
@@ -103,13 +102,6 @@ impl Fields {
         self.given.get(name)?.value.as_ref()
     }
 
-    /// Whether the request holds the field with a value; `null` is the zero of most kinds, and
-    /// not given for durations and times.
-    #[must_use]
-    pub fn is_given(&self, name: &str) -> bool {
-        self.present(name).is_some()
-    }
-
     /// Whether the request holds the field as `null`, which in a patch means: remove.
     #[must_use]
     pub fn is_null(&self, name: &str) -> bool {
@@ -123,25 +115,8 @@ impl Fields {
     }
 
     /// The value as `T`, if it is given. A field of another kind reads as absent.
-    #[must_use]
-    pub fn read<T: FromField>(&self, name: &str) -> Option<T> {
+    fn read<T: FromField>(&self, name: &str) -> Option<T> {
         self.present(name).and_then(T::from_field)
-    }
-
-    /// The value as `T`; if it is not given, the field's default, else the zero of its kind.
-    #[must_use]
-    pub fn read_or_default<T: FromField + Default>(&self, name: &str) -> T {
-        self.read(name)
-            .or_else(|| T::from_field(&self.fallback(name)?))
-            .unwrap_or_default()
-    }
-
-    fn fallback(&self, name: &str) -> Option<FieldValue> {
-        let field = self.field(name)?;
-        let default = field.default.clone();
-        default
-            .and_then(|default| decode(field.kind, default).ok().flatten())
-            .or_else(|| field.kind.zero())
     }
 
     /// The text of a field of any kind of text.
@@ -170,19 +145,13 @@ impl Fields {
         self.text(name).unwrap_or_default()
     }
 
-    /// The text of a field, redacted and wiped from now on.
-    #[must_use]
-    pub fn sensitive(&self, name: &str) -> Option<Sensitive> {
-        self.text(name).map(|text| Sensitive::new(text.to_owned()))
-    }
-
     /// True or false.
     #[must_use]
     pub fn boolean(&self, name: &str) -> Option<bool> {
         self.read(name)
     }
 
-    /// An integer, or the seconds of a signed duration.
+    /// An integer.
     #[must_use]
     pub fn int(&self, name: &str) -> Option<i64> {
         self.read(name)
@@ -200,13 +169,7 @@ impl Fields {
         self.read(name)
     }
 
-    /// Pairs of text.
-    #[must_use]
-    pub fn pairs(&self, name: &str) -> Option<BTreeMap<String, String>> {
-        self.read(name)
-    }
-
-    /// A map of lists of text, or headers.
+    /// A map of lists of text.
     #[must_use]
     pub fn map_of_lists(&self, name: &str) -> Option<BTreeMap<String, Vec<String>>> {
         self.read(name)
@@ -266,29 +229,13 @@ mod tests {
             json!({"ttl": null, "max_ttl": 0, "roles": null}),
         );
         assert_eq!(fields.duration("ttl"), None);
-        assert!(fields.is_null("ttl") && !fields.is_given("ttl"));
+        assert!(fields.is_null("ttl"));
         assert_eq!(fields.duration("max_ttl"), Some(Duration::ZERO));
         assert!(!fields.is_null("max_ttl"));
         assert_eq!(fields.list("roles"), Some(vec![]));
-        assert!(fields.is_null("roles") && fields.is_given("roles"));
+        assert!(fields.is_null("roles"));
         assert_eq!(fields.boolean("force"), None);
-        assert!(!fields.is_null("force") && !fields.is_given("force"));
-    }
-
-    #[test]
-    fn absent_fields_read_as_default_or_zero() {
-        let fields = fields_of(declared(), json!({"ttl": null}));
-        assert_eq!(
-            fields.read_or_default::<Duration>("ttl"),
-            Duration::from_hours(1)
-        );
-        assert_eq!(
-            fields.read_or_default::<Duration>("max_ttl"),
-            Duration::ZERO
-        );
-        assert_eq!(fields.read_or_default::<i64>("count"), 3);
-        assert!(!fields.read_or_default::<bool>("force"));
-        assert_eq!(fields.read_or_default::<String>("name"), "");
+        assert!(!fields.is_null("force"));
     }
 
     #[test]
@@ -298,10 +245,7 @@ mod tests {
             "assignments": {"p": ["x"]}, "after": 0,
         });
         let fields = fields_of(declared(), body);
-        assert_eq!(
-            fields.sensitive("private_key").expect("is given").expose(),
-            "k"
-        );
+        assert_eq!(fields.text("private_key"), Some("k"));
         assert_eq!(
             fields.list("roles"),
             Some(vec!["a".to_owned(), "b".to_owned()])
@@ -310,10 +254,7 @@ mod tests {
         assert_eq!(fields.int("count"), Some(7));
         let assignments = fields.map_of_lists("assignments").expect("is given");
         assert_eq!(assignments["p"], ["x"]);
-        assert_eq!(
-            fields.read("after"),
-            Some(chrono::DateTime::<chrono::Utc>::UNIX_EPOCH)
-        );
+        assert_eq!(fields.patch()["after"], "1970-01-01T00:00:00Z");
         assert_eq!(fields.read::<bool>("count"), None, "of another kind");
     }
 
@@ -339,7 +280,7 @@ mod tests {
             "Field validation failed: ttl: a duration cannot be negative; \
              force: must be true or false"
         );
-        assert!(!fields.is_given("ttl"));
+        assert_eq!(fields.duration("ttl"), None);
         assert_eq!(fields.int("count"), Some(1));
     }
 

@@ -2,9 +2,6 @@
 
 use serde_json::Value;
 
-use super::value::FieldValue;
-use crate::framework::display::Display;
-
 /// The kind of value a field takes. What each kind accepts is told at [`super::decode`].
 /// Source: the field types of Vault's SDK framework, apart from [`Kind::MapOfLists`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,60 +10,37 @@ pub enum Kind {
     Text,
     /// Text that is lower-cased.
     LowercaseText,
-    /// Text in the form of a generic name, such as `my-role.1`.
-    NameText,
     /// An integer.
     Int,
-    /// An integer that the documentation calls 64 bits wide.
-    Int64,
-    /// A number.
-    Float,
     /// True or false.
     Bool,
     /// A duration of whole seconds, not negative.
     Seconds,
-    /// A duration of whole seconds that may be negative.
-    SignedSeconds,
     /// A moment.
     Time,
     /// A JSON object.
     Map,
-    /// Pairs of text.
-    Pairs,
-    /// A list of anything.
-    List,
     /// A list of text; one text is a list of one.
     Texts,
     /// A list of text; one text is split at commas.
     CommaTexts,
-    /// A list of integers; a text is split at commas.
-    CommaInts,
-    /// HTTP headers.
-    Header,
     /// A JSON object, or its text, of lists of text; our own addition.
     MapOfLists,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 10] = [
         Self::Text,
         Self::LowercaseText,
-        Self::NameText,
         Self::Int,
-        Self::Int64,
-        Self::Float,
         Self::Bool,
         Self::Seconds,
-        Self::SignedSeconds,
         Self::Time,
         Self::Map,
-        Self::Pairs,
-        Self::List,
         Self::Texts,
         Self::CommaTexts,
-        Self::CommaInts,
-        Self::Header,
         Self::MapOfLists,
     ];
 
@@ -76,38 +50,13 @@ impl Kind {
         match self {
             Self::Text => "string",
             Self::LowercaseText => "lowercase string",
-            Self::NameText => "name string",
             Self::Int => "int",
-            Self::Int64 => "int64",
-            Self::Float => "float",
             Self::Bool => "bool",
-            Self::Seconds | Self::SignedSeconds => "duration (sec)",
+            Self::Seconds => "duration (sec)",
             Self::Time => "time",
             Self::Map | Self::MapOfLists => "map",
-            Self::Pairs => "keypair",
-            Self::List | Self::Texts | Self::CommaTexts | Self::CommaInts => "slice",
-            Self::Header => "header",
+            Self::Texts | Self::CommaTexts => "slice",
         }
-    }
-
-    /// The value of a field that is neither given nor has a default; a time has none.
-    #[must_use]
-    pub(super) fn zero(self) -> Option<FieldValue> {
-        Some(match self {
-            Self::Text | Self::LowercaseText | Self::NameText => FieldValue::Text(String::new()),
-            Self::Int | Self::Int64 => FieldValue::Int(0),
-            Self::Float => FieldValue::Float(0.0),
-            Self::Bool => FieldValue::Bool(false),
-            Self::Seconds => FieldValue::Duration(std::time::Duration::ZERO),
-            Self::SignedSeconds => FieldValue::SignedSeconds(0),
-            Self::Time => return None,
-            Self::Map => FieldValue::Map(serde_json::Map::new()),
-            Self::Pairs => FieldValue::Pairs([].into()),
-            Self::List => FieldValue::List(Vec::new()),
-            Self::Texts | Self::CommaTexts => FieldValue::Texts(Vec::new()),
-            Self::CommaInts => FieldValue::Ints(Vec::new()),
-            Self::Header | Self::MapOfLists => FieldValue::Lists([].into()),
-        })
     }
 }
 
@@ -127,6 +76,13 @@ pub(crate) enum EmptyText {
     Refused,
 }
 
+/// Where the documentation says that a field is given, unless the path captures it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Body,
+    Query,
+}
+
 /// One field of a path. Apart from name, kind, default, spelling and what an empty text means, all of it
 /// is documentation.
 #[derive(Debug, Clone)]
@@ -137,11 +93,11 @@ pub struct Field {
     pub(crate) default: Option<Value>,
     pub(crate) required: bool,
     pub(crate) deprecated: bool,
-    pub(crate) query: bool,
+    pub(crate) place: Place,
     pub(crate) spelling: Spelling,
     pub(crate) empty_text: EmptyText,
     pub(crate) allowed: &'static [&'static str],
-    pub(crate) display: Display,
+    pub(crate) sensitive: bool,
 }
 
 /// One constructor a kind.
@@ -162,34 +118,20 @@ constructors! {
     text => Text;
     /// A field of [`Kind::LowercaseText`].
     lowercase => LowercaseText;
-    /// A field of [`Kind::NameText`].
-    name => NameText;
     /// A field of [`Kind::Int`].
     int => Int;
-    /// A field of [`Kind::Float`].
-    float => Float;
     /// A field of [`Kind::Bool`].
     boolean => Bool;
     /// A field of [`Kind::Seconds`].
     seconds => Seconds;
-    /// A field of [`Kind::SignedSeconds`].
-    signed_seconds => SignedSeconds;
     /// A field of [`Kind::Time`].
     time => Time;
     /// A field of [`Kind::Map`].
     map => Map;
-    /// A field of [`Kind::Pairs`].
-    pairs => Pairs;
-    /// A field of [`Kind::List`].
-    list => List;
     /// A field of [`Kind::Texts`].
     texts => Texts;
     /// A field of [`Kind::CommaTexts`].
     comma_texts => CommaTexts;
-    /// A field of [`Kind::CommaInts`].
-    comma_ints => CommaInts;
-    /// A field of [`Kind::Header`].
-    header => Header;
     /// A field of [`Kind::MapOfLists`].
     map_of_lists => MapOfLists;
 }
@@ -205,11 +147,11 @@ impl Field {
             default: None,
             required: false,
             deprecated: false,
-            query: false,
+            place: Place::Body,
             spelling: Spelling::Any,
             empty_text: EmptyText::Zero,
             allowed: &[],
-            display: Display::default(),
+            sensitive: false,
         }
     }
 
@@ -220,8 +162,7 @@ impl Field {
         self
     }
 
-    /// What [`Fields::read_or_default`](super::Fields::read_or_default) answers for an absent
-    /// field; taken as input of the field's kind, so `"1h"` does for a duration.
+    /// Documents what counts where the field is absent; the engine sees to it.
     #[must_use]
     pub fn default(mut self, value: impl Into<Value>) -> Self {
         self.default = Some(value.into());
@@ -245,14 +186,14 @@ impl Field {
     /// Documents that the value is secret, so that user interfaces mask it.
     #[must_use]
     pub fn sensitive(mut self) -> Self {
-        self.display.sensitive = true;
+        self.sensitive = true;
         self
     }
 
     /// Documents that the field is a query parameter.
     #[must_use]
     pub fn query(mut self) -> Self {
-        self.query = true;
+        self.place = Place::Query;
         self
     }
 
@@ -279,15 +220,6 @@ impl Field {
     #[must_use]
     pub fn one_of(mut self, allowed: &'static [&'static str]) -> Self {
         self.allowed = allowed;
-        self
-    }
-
-    /// How user interfaces show the field.
-    #[must_use]
-    pub fn display(mut self, display: Display) -> Self {
-        let sensitive = self.display.sensitive;
-        self.display = display;
-        self.display.sensitive |= sensitive;
         self
     }
 }

@@ -10,6 +10,5 @@ mod value;
 
 pub use faults::Faults;
 pub use fields::Fields;
-pub(crate) use kind::Spelling;
 pub use kind::{Field, Kind};
-pub use value::{FieldValue, FromField};
+pub(crate) use kind::{Place, Spelling};

@@ -13,29 +13,19 @@ use crate::vault::Data;
 pub enum FieldValue {
     /// Of the kinds of text.
     Text(String),
-    /// Of the kinds of integer.
+    /// Of [`Kind::Int`](super::Kind::Int).
     Int(i64),
-    /// Of [`Kind::Float`](super::Kind::Float).
-    Float(f64),
     /// Of [`Kind::Bool`](super::Kind::Bool).
     Bool(bool),
     /// Of [`Kind::Seconds`](super::Kind::Seconds); whole seconds.
     Duration(Duration),
-    /// Of [`Kind::SignedSeconds`](super::Kind::SignedSeconds).
-    SignedSeconds(i64),
     /// Of [`Kind::Time`](super::Kind::Time).
     Time(DateTime<Utc>),
     /// Of [`Kind::Map`](super::Kind::Map).
     Map(Data),
-    /// Of [`Kind::Pairs`](super::Kind::Pairs).
-    Pairs(BTreeMap<String, String>),
-    /// Of [`Kind::List`](super::Kind::List).
-    List(Vec<Value>),
     /// Of the kinds of lists of text.
     Texts(Vec<String>),
-    /// Of [`Kind::CommaInts`](super::Kind::CommaInts).
-    Ints(Vec<i64>),
-    /// Of [`Kind::Header`](super::Kind::Header) and [`Kind::MapOfLists`](super::Kind::MapOfLists).
+    /// Of [`Kind::MapOfLists`](super::Kind::MapOfLists).
     Lists(BTreeMap<String, Vec<String>>),
 }
 
@@ -44,16 +34,12 @@ impl FieldValue {
     pub(crate) fn into_json(self) -> Value {
         match self {
             Self::Text(text) => text.into(),
-            Self::Int(number) | Self::SignedSeconds(number) => number.into(),
-            Self::Float(number) => number.into(),
+            Self::Int(number) => number.into(),
             Self::Bool(flag) => flag.into(),
             Self::Duration(duration) => duration.as_secs().into(),
             Self::Time(time) => time.to_rfc3339_opts(SecondsFormat::AutoSi, true).into(),
             Self::Map(map) => map.into(),
-            Self::Pairs(pairs) => json!(pairs),
-            Self::List(values) => values.into(),
             Self::Texts(texts) => texts.into(),
-            Self::Ints(numbers) => numbers.into(),
             Self::Lists(lists) => json!(lists),
         }
     }
@@ -66,11 +52,11 @@ pub trait FromField: Sized {
 }
 
 macro_rules! read_as {
-    ($($type:ty: $($variant:ident)|+;)*) => {$(
+    ($($type:ty: $variant:ident;)*) => {$(
         impl FromField for $type {
             fn from_field(value: &FieldValue) -> Option<Self> {
                 match value {
-                    $(FieldValue::$variant(value))|+ => Some(value.clone()),
+                    FieldValue::$variant(value) => Some(value.clone()),
                     _ => None,
                 }
             }
@@ -79,16 +65,9 @@ macro_rules! read_as {
 }
 
 read_as! {
-    String: Text;
-    i64: Int | SignedSeconds;
-    f64: Float;
+    i64: Int;
     bool: Bool;
     Duration: Duration;
-    DateTime<Utc>: Time;
-    Data: Map;
-    BTreeMap<String, String>: Pairs;
-    Vec<Value>: List;
     Vec<String>: Texts;
-    Vec<i64>: Ints;
     BTreeMap<String, Vec<String>>: Lists;
 }
