@@ -3,7 +3,9 @@
 //! Each layer knows only those under it; `tests/layers.rs` holds that. Who knows whom:
 //!
 //! ```text
-//! main.rs ─ plugin.rs   the command, and the plugin assembled
+//! main.rs               the command: what a person asks of it, else the plugin
+//!     │
+//! plugin.rs             the plugin put together
 //!     │
 //!   engine              config, roles, creds, the journal, rotation
 //!     ├── atlas         client of the Atlas Administration API
@@ -20,18 +22,20 @@
 //! A request goes the other way: it comes in on the gRPC connection that `goplugin` keeps, is decoded by
 //! `vault`, finds its mount by the multiplexing id, is routed to a handler by `framework`, and ends in
 //! `engine`, which reads and writes the mount's storage and talks to Atlas through `atlas`.
+//!
+//! The layers are private to the crate, so that the compiler names what nothing uses.
 
-pub(crate) mod atlas;
-pub(crate) mod base;
-pub(crate) mod engine;
-pub(crate) mod framework;
-pub(crate) mod goplugin;
+mod atlas;
+mod base;
+mod engine;
+mod framework;
+mod goplugin;
 mod plugin;
-pub(crate) mod vault;
+mod vault;
 
 pub use plugin::{Served, prepare_process, serve_host};
 
-/// The messages of the protocol, compiled from `proto/`: for tests that play the host.
+/// The messages of the protocol, made from `proto/`: for tests that play the host.
 #[doc(hidden)]
 pub mod protocol {
     pub use crate::goplugin::pb as goplugin;

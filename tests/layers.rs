@@ -1,4 +1,5 @@
-//! Data flows one way: each layer of `src/` uses only the layers it may, as told in `src/lib.rs`.
+//! Knowledge goes one way: each layer of `src/` names only those under it, as drawn in `src/lib.rs`,
+//! one module puts them together, and the command knows nothing but that module.
 #![expect(clippy::expect_used, reason = "what fails here fails the test")]
 
 use std::fs;
@@ -14,43 +15,126 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["framework", "vault", "atlas", "base"]),
 ];
 
+/// The one module that puts the layers together, and those that it names.
+const ASSEMBLY: (&str, &[&str]) = ("plugin", &["engine", "vault", "goplugin", "base"]);
+
+/// The files of `src/` that belong to no layer.
+const LOOSE: &[&str] = &["lib.rs", "main.rs", "plugin.rs"];
+
 #[test]
 fn no_layer_names_one_that_it_may_not_use() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut arrows = Vec::new();
     for (layer, allowed) in LAYERS {
-        let files = rust_files(&source.join(layer));
+        let files = rust_files(&source().join(layer));
         assert!(!files.is_empty(), "layer {layer} has no files");
         for file in files {
-            let text = fs::read_to_string(&file).expect("a source file");
-            for (other, _) in LAYERS {
-                let names = text.contains(&format!("crate::{other}::"))
-                    || text.contains(&format!("crate::{other};"));
-                if names && other != layer && !allowed.contains(other) {
-                    arrows.push(format!("{} names crate::{other}", file.display()));
-                }
-            }
+            let text = code(&file);
+            let may = |other: &str| other == *layer || allowed.contains(&other);
+            let named = modules().filter(|other| !may(other) && names(&text, other));
+            arrows.extend(named.map(|other| format!("{} names crate::{other}", file.display())));
         }
     }
     assert!(arrows.is_empty(), "{}", arrows.join("\n"));
 }
 
 #[test]
-fn every_folder_of_the_source_is_a_known_layer() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for entry in fs::read_dir(source).expect("the sources") {
-        let path = entry.expect("an entry").path();
-        let name = path
-            .file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
-        let known = LAYERS.iter().any(|(layer, _)| *layer == name);
-        assert!(
-            !path.is_dir() || known,
-            "{name} is no layer of tests/layers.rs"
-        );
+fn one_module_puts_the_layers_together() {
+    let (name, allowed) = ASSEMBLY;
+    let text = code(&source().join(format!("{name}.rs")));
+    let named: Vec<&str> = modules().filter(|other| names(&text, other)).collect();
+    let mut want = allowed.to_vec();
+    want.sort_unstable();
+    assert_eq!(sorted(named), want);
+}
+
+/// Else the compiler could not say what of a layer is unused.
+#[test]
+fn the_crate_shows_the_assembly_and_the_messages_alone() {
+    let text = code(&source().join("lib.rs"));
+    let shown: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("pub "))
+        .collect();
+    let want = [
+        "pub mod protocol {",
+        "pub use plugin::{Served, prepare_process, serve_host};",
+    ];
+    assert_eq!(sorted(shown), want);
+    let command = code(&source().join("main.rs"));
+    let taken: Vec<&str> = command
+        .lines()
+        .filter(|line| line.contains("mongodbatlas::") || line.trim_start().starts_with("mod "))
+        .collect();
+    assert_eq!(
+        taken,
+        ["use mongodbatlas::{Served, prepare_process, serve_host};"]
+    );
+}
+
+/// The tests above look for `crate::layer`; another way to write it would pass them.
+#[test]
+fn layers_are_named_by_their_path() {
+    let mut odd = Vec::new();
+    for (layer, _) in LAYERS {
+        let folder = source().join(layer);
+        for file in rust_files(&folder) {
+            let inside = file.strip_prefix(&folder).expect("a file of the layer");
+            let text = code(&file);
+            let grouped = text.contains("crate::{") || text.contains("use crate as");
+            // As many steps up as lead out of the layer.
+            let climbs = text.contains(&"super::".repeat(inside.components().count() + 1));
+            let beside = modules().any(|other| text.contains(&format!("super::{other}::")));
+            if grouped || climbs || beside {
+                odd.push(file.display().to_string());
+            }
+        }
     }
+    assert!(odd.is_empty(), "{}", odd.join("\n"));
+}
+
+#[test]
+fn all_of_the_source_has_its_place() {
+    for entry in fs::read_dir(source()).expect("the sources") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let known = if path.is_dir() {
+            LAYERS.iter().any(|(layer, _)| *layer == name)
+        } else {
+            LOOSE.contains(&name.as_ref())
+        };
+        assert!(known, "{name} has no place in tests/layers.rs");
+    }
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The layers, the assembly, and what is shown of the crate.
+fn modules() -> impl Iterator<Item = &'static str> {
+    let layers = LAYERS.iter().map(|(layer, _)| *layer);
+    layers.chain([ASSEMBLY.0, "protocol"])
+}
+
+/// Whether the code names a module of the crate's root.
+fn names(text: &str, module: &str) -> bool {
+    let path = format!("crate::{module}");
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    text.split(&path).skip(1).any(ends)
+}
+
+/// The text of a file without lines of comment: a link in one is no knowledge.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).expect("a source file");
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn sorted(mut texts: Vec<&str>) -> Vec<&str> {
+    texts.sort_unstable();
+    texts
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -214,10 +214,8 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        base::SystemEntropy,
-        goplugin::{listener::Listener, presence::Presence, tls::Identity},
-    };
+    use crate::base::SystemEntropy;
+    use crate::goplugin::{listener::Listener, presence::Presence, tls::Identity};
 
     /// A host with its listeners, and the broker of its plugin.
     struct Host {
