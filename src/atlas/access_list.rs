@@ -21,7 +21,7 @@ use super::success::Success;
 
 /// Why a text is no entry of an access list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AccessEntryError {
+pub(crate) enum AccessEntryError {
     /// Not one IP address.
     #[error("not an IP address; give one such as 203.0.113.10 or 2001:db8::1")]
     Address,
@@ -38,18 +38,18 @@ pub enum AccessEntryError {
 
 /// One address or network, in canonical form: a network of one address is that address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccessEntry(IpNet);
+pub(crate) struct AccessEntry(IpNet);
 
 impl AccessEntry {
     /// Reads a single IPv4 or IPv6 address.
-    pub fn address(text: &str) -> Result<Self, AccessEntryError> {
+    pub(crate) fn address(text: &str) -> Result<Self, AccessEntryError> {
         let address: IpAddr = text.trim().parse().map_err(|_| AccessEntryError::Address)?;
         // An IPv4 address written as IPv6 would never match: callers over IPv4 are seen as such.
         Ok(Self(IpNet::from(address.to_canonical())))
     }
 
     /// Reads a network in CIDR notation.
-    pub fn network(text: &str) -> Result<Self, AccessEntryError> {
+    pub(crate) fn network(text: &str) -> Result<Self, AccessEntryError> {
         let network: IpNet = text.trim().parse().map_err(|_| AccessEntryError::Network)?;
         if network.trunc() == network {
             Ok(Self(network))
@@ -62,7 +62,7 @@ impl AccessEntry {
 
     /// Whether it is one address and not a network.
     #[must_use]
-    pub fn is_address(&self) -> bool {
+    pub(crate) fn is_address(&self) -> bool {
         self.0.prefix_len() == self.0.max_prefix_len()
     }
 
@@ -106,25 +106,25 @@ const MAPPED_IPV4: IpNet = IpNet::V6(Ipv6Net::new_assert(
 
 /// Entries without duplicates, in the order given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AccessList(Vec<AccessEntry>);
+pub(crate) struct AccessList(Vec<AccessEntry>);
 
 impl AccessList {
     /// The entries.
     #[must_use]
-    pub fn entries(&self) -> &[AccessEntry] {
+    pub(crate) fn entries(&self) -> &[AccessEntry] {
         &self.0
     }
 
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether the entries together admit every IPv4 or every IPv6 address. An entry for the
     /// unspecified address, `0.0.0.0` or `::`, is meant to.
     #[must_use]
-    pub fn admits_everybody(&self) -> bool {
+    pub(crate) fn admits_everybody(&self) -> bool {
         let networks: Vec<IpNet> = self.0.iter().map(|entry| entry.0).collect();
         let names_nobody = |network: &IpNet| {
             network.prefix_len() == network.max_prefix_len() && network.addr().is_unspecified()
@@ -249,7 +249,7 @@ const MAX_ADDITIONS: u32 = 3;
 impl Atlas {
     /// Adds entries to an API key's list; those already there do no harm. One request, none for an
     /// empty list. Source: Atlas API `createOrgAccessEntry`.
-    pub async fn add_api_key_access_list(
+    pub(crate) async fn add_api_key_access_list(
         &self,
         org: &OrgId,
         key: &ApiKeyId,
@@ -261,7 +261,7 @@ impl Atlas {
     }
 
     /// An API key's list. Source: Atlas API `listOrgAccessEntries`.
-    pub async fn api_key_access_list(
+    pub(crate) async fn api_key_access_list(
         &self,
         org: &OrgId,
         key: &ApiKeyId,
@@ -272,7 +272,7 @@ impl Atlas {
 
     /// Adds entries to a service account's list; those already there do no harm. One request, none
     /// for an empty list. Source: Atlas API `createOrgAccessList`, `createAccessList`.
-    pub async fn add_service_account_access_list(
+    pub(crate) async fn add_service_account_access_list(
         &self,
         level: &Level,
         account: &ClientId,
@@ -284,7 +284,7 @@ impl Atlas {
     }
 
     /// A service account's list. Source: Atlas API `listOrgAccessList`, `listAccessList`.
-    pub async fn service_account_access_list(
+    pub(crate) async fn service_account_access_list(
         &self,
         level: &Level,
         account: &ClientId,

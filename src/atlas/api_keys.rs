@@ -19,7 +19,7 @@ use super::success::Success;
 
 /// An API key to be made.
 #[derive(Debug, Clone)]
-pub struct NewApiKey {
+pub(crate) struct NewApiKey {
     /// 1 to 250 characters; need not be unique for Atlas, but finds the key again if it is.
     pub description: String,
     /// At least one role, of the level at which the key is made.
@@ -28,7 +28,7 @@ pub struct NewApiKey {
 
 /// An API key as it is shown once, when it is made.
 #[derive(Debug)]
-pub struct CreatedApiKey {
+pub(crate) struct CreatedApiKey {
     /// For all later calls.
     pub id: ApiKeyId,
     /// The user name.
@@ -43,7 +43,7 @@ pub struct CreatedApiKey {
 
 impl CreatedApiKey {
     /// Whether Atlas's answer shows these roles at this level: a key without them is not complete.
-    pub fn shows(&self, level: &Level, roles: &[String]) -> Result<(), AtlasError> {
+    pub(crate) fn shows(&self, level: &Level, roles: &[String]) -> Result<(), AtlasError> {
         shows_roles(create_operation(level), &self.roles, level, roles)
     }
 }
@@ -51,7 +51,7 @@ impl CreatedApiKey {
 /// A role that a key has in an organization or a project.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RoleGrant {
+pub(crate) struct RoleGrant {
     /// Set for a role in an organization.
     #[serde(default)]
     pub org_id: Option<OrgId>,
@@ -65,7 +65,7 @@ pub struct RoleGrant {
 /// An API key as Atlas lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ApiKey {
+pub(crate) struct ApiKey {
     /// For all later calls.
     pub id: ApiKeyId,
     /// The user name.
@@ -81,7 +81,7 @@ pub struct ApiKey {
 
 /// What a delete found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deletion {
+pub(crate) enum Deletion {
     /// It was there and is deleted.
     Deleted,
     /// Atlas does not know it any more.
@@ -121,7 +121,7 @@ impl Atlas {
     ///
     /// After a failure whose [`AtlasError::outcome_unknown`] is true, look for the description.
     /// Source: Atlas API `createOrgApiKey`, `createGroupApiKey`.
-    pub async fn create_api_key(
+    pub(crate) async fn create_api_key(
         &self,
         level: &Level,
         key: &NewApiKey,
@@ -159,7 +159,7 @@ impl Atlas {
     /// Whether Atlas takes the assignment twice is not documented, so when the outcome is unknown the
     /// roles are set by a PATCH instead, which can be repeated.
     /// Source: Atlas API `addGroupApiKey`, `updateApiKeyRoles`.
-    pub async fn assign_api_key_to_project(
+    pub(crate) async fn assign_api_key_to_project(
         &self,
         project: &ProjectId,
         key: &ApiKeyId,
@@ -193,7 +193,7 @@ impl Atlas {
     /// Takes a key out of a project; it lives on in the organization.
     ///
     /// Source: Atlas API `removeGroupApiKey`.
-    pub async fn unassign_api_key_from_project(
+    pub(crate) async fn unassign_api_key_from_project(
         &self,
         project: &ProjectId,
         key: &ApiKeyId,
@@ -210,7 +210,7 @@ impl Atlas {
     ///
     /// Only Atlas's own code `API_KEY_NOT_FOUND` counts as [`Deletion::AlreadyGone`]. After a delete of
     /// unknown outcome, or a 404 with another code, Atlas is asked for the key.
-    pub async fn delete_api_key(
+    pub(crate) async fn delete_api_key(
         &self,
         org: &OrgId,
         key: &ApiKeyId,
@@ -232,7 +232,7 @@ impl Atlas {
     ///
     /// Costs one request for each 500 keys. The list may lag behind a create: finding nothing right
     /// after a timeout proves nothing. Source: Atlas API `listOrgApiKeys`.
-    pub async fn find_org_api_keys_by_description(
+    pub(crate) async fn find_org_api_keys_by_description(
         &self,
         org: &OrgId,
         description: &str,
@@ -243,7 +243,7 @@ impl Atlas {
     }
 
     /// All keys of an organization. Source: Atlas API `listOrgApiKeys`.
-    pub async fn list_org_api_keys(
+    pub(crate) async fn list_org_api_keys(
         &self,
         org: &OrgId,
         patience: Patience,
@@ -252,7 +252,7 @@ impl Atlas {
     }
 
     /// One key with its roles. Source: Atlas API `getOrgApiKey`.
-    pub async fn api_key(
+    pub(crate) async fn api_key(
         &self,
         org: &OrgId,
         key: &ApiKeyId,

@@ -20,7 +20,7 @@ const PRECISE_EXCHANGE: Duration = Duration::from_secs(2);
 
 /// What Atlas's clock showed at a moment of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AtlasTime {
+pub(crate) struct AtlasTime {
     shown: DateTime<Utc>,
     /// The monotonic time of that moment.
     seen_at: Duration,
@@ -30,7 +30,7 @@ pub struct AtlasTime {
 impl AtlasTime {
     /// What Atlas's clock shows at this monotonic time.
     #[must_use]
-    pub fn at(&self, monotonic: Duration) -> DateTime<Utc> {
+    pub(crate) fn at(&self, monotonic: Duration) -> DateTime<Utc> {
         let age = TimeDelta::from_std(self.age(monotonic)).unwrap_or(TimeDelta::MAX);
         self.shown
             .checked_add_signed(age)
@@ -39,13 +39,13 @@ impl AtlasTime {
 
     /// How long ago Atlas told it.
     #[must_use]
-    pub fn age(&self, monotonic: Duration) -> Duration {
+    pub(crate) fn age(&self, monotonic: Duration) -> Duration {
         monotonic.saturating_sub(self.seen_at)
     }
 
     /// Whether it is right to about a second.
     #[must_use]
-    pub fn is_precise(&self) -> bool {
+    pub(crate) fn is_precise(&self) -> bool {
         self.took <= PRECISE_EXCHANGE
     }
 }

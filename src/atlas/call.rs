@@ -14,7 +14,7 @@ use super::success::Success;
 
 /// How long a caller waits, and how urgent it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// When the caller gives up: waiting, retries and answers all end by then.
     pub deadline: Instant,
     /// Who goes first when requests have to wait.
@@ -24,7 +24,7 @@ pub struct Patience {
 impl Patience {
     /// Waits for `duration` from now.
     #[must_use]
-    pub fn within(duration: Duration, priority: Priority) -> Self {
+    pub(crate) fn within(duration: Duration, priority: Priority) -> Self {
         let now = Instant::now();
         // A duration that leaves the calendar counts as a day.
         let deadline = now.checked_add(duration);

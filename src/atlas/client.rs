@@ -35,7 +35,7 @@ const LONGEST_NAP: Duration = Duration::from_secs(1);
 /// Clones share connections, sign-in state and the count of requests. Every call takes a
 /// [`Patience`]; none waits beyond it.
 #[derive(Clone)]
-pub struct Atlas {
+pub(crate) struct Atlas {
     inner: Arc<Inner>,
     /// Cancelled once nothing has time to wait any more.
     closing: CancellationToken,
@@ -62,7 +62,7 @@ struct Inner {
 
 impl Atlas {
     /// Makes a client; nothing is sent yet.
-    pub fn new(
+    pub(crate) fn new(
         settings: &Settings,
         credential: Credential,
         clock: Arc<dyn Clock>,
@@ -95,7 +95,7 @@ impl Atlas {
 
     /// A client with another credential that shares this one's connections and count of requests:
     /// Atlas counts most calls by organization and project, not by who sends them.
-    pub fn signed_in_as(&self, credential: Credential) -> Result<Self, SettingsError> {
+    pub(crate) fn signed_in_as(&self, credential: Credential) -> Result<Self, SettingsError> {
         credential.check()?;
         let Inner {
             transport,
@@ -126,14 +126,14 @@ impl Atlas {
     /// The same client, in which no call waits any more to be sent, or to be sent again, once
     /// `closing` is cancelled. What can be sent at once still is.
     #[must_use]
-    pub fn closing_with(self, closing: CancellationToken) -> Self {
+    pub(crate) fn closing_with(self, closing: CancellationToken) -> Self {
         Self { closing, ..self }
     }
 
     /// The same client for one who may go away: once `gone` is cancelled nothing more is sent. What
     /// was sent is waited for.
     #[must_use]
-    pub fn until(&self, gone: &CancellationToken) -> Self {
+    pub(crate) fn until(&self, gone: &CancellationToken) -> Self {
         Self {
             gone: gone.clone(),
             ..self.clone()
@@ -142,13 +142,13 @@ impl Atlas {
 
     /// Where everything goes that this client sends.
     #[must_use]
-    pub fn origin(&self) -> &Origin {
+    pub(crate) fn origin(&self) -> &Origin {
         self.inner.transport.origin()
     }
 
     /// The same client with another time between two looks that together prove something gone.
     #[must_use]
-    pub fn looking_again_after(self, look_again_after: Duration) -> Self {
+    pub(crate) fn looking_again_after(self, look_again_after: Duration) -> Self {
         Self {
             look_again_after,
             ..self
@@ -161,7 +161,7 @@ impl Atlas {
 
     /// The same client, which notes what becomes of its calls in this record.
     #[must_use]
-    pub fn reporting_to(self, reachability: Arc<Reachability>) -> Self {
+    pub(crate) fn reporting_to(self, reachability: Arc<Reachability>) -> Self {
         Self {
             reachability,
             ..self
@@ -170,7 +170,7 @@ impl Atlas {
 
     /// The record of what became of the client's calls.
     #[must_use]
-    pub fn reachability(&self) -> &Arc<Reachability> {
+    pub(crate) fn reachability(&self) -> &Arc<Reachability> {
         &self.reachability
     }
 
@@ -201,19 +201,19 @@ impl Atlas {
 
     /// Whether Atlas has accepted this client's credential in any request so far.
     #[must_use]
-    pub fn was_accepted(&self) -> bool {
+    pub(crate) fn was_accepted(&self) -> bool {
         self.inner.accepted.load(Ordering::Relaxed)
     }
 
     /// How Atlas's counters of requests stand, those that are not at rest.
     #[must_use]
-    pub fn queues(&self) -> Vec<Queue> {
+    pub(crate) fn queues(&self) -> Vec<Queue> {
         self.inner.limiter.queues(self.inner.clock.monotonic())
     }
 
     /// Atlas's own time, as it told last: to this client or one that shares its connections.
     #[must_use]
-    pub fn atlas_time(&self) -> Option<AtlasTime> {
+    pub(crate) fn atlas_time(&self) -> Option<AtlasTime> {
         self.inner.last_date.last()
     }
 

@@ -15,11 +15,11 @@ use super::rights::{self, Lack};
 pub(super) const NOT_FROM_ATLAS: &str = "a proxy or gateway in between may have given it";
 
 /// A cause of any kind.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How a call to Atlas failed.
 #[derive(Debug, thiserror::Error)]
-pub enum AtlasError {
+pub(crate) enum AtlasError {
     /// Atlas answered that it does not do this. Nothing was changed.
     #[error("atlas refused {operation} (HTTP {status}){}", said(code, detail))]
     Refused {
@@ -110,7 +110,7 @@ pub enum AtlasError {
 
 /// Why no whole answer came.
 #[derive(Debug, thiserror::Error)]
-pub enum TransportFault {
+pub(crate) enum TransportFault {
     /// The caller's deadline had passed before anything was sent.
     #[error("no time was left to send the request")]
     NoTimeLeft,
@@ -139,7 +139,7 @@ pub enum TransportFault {
 
 /// Why a complete answer cannot be used. The values in it are not repeated: they may be secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AnswerFault {
+pub(crate) enum AnswerFault {
     /// A 2xx status that the operation does not have.
     #[error("this is not a status with which atlas tells success of it")]
     Status,
@@ -218,7 +218,7 @@ fn said(code: &str, detail: &str) -> String {
 impl TransportFault {
     /// Whether Atlas may have seen the request.
     #[must_use]
-    pub fn maybe_sent(&self) -> bool {
+    pub(crate) fn maybe_sent(&self) -> bool {
         !matches!(self, Self::NoTimeLeft | Self::GivenUp | Self::Connect(_))
     }
 }
@@ -226,7 +226,7 @@ impl TransportFault {
 impl AtlasError {
     /// What the credential lacks, where Atlas says that it is refused for its rights or its address.
     #[must_use]
-    pub fn lack(&self) -> Option<Lack> {
+    pub(crate) fn lack(&self) -> Option<Lack> {
         match self {
             Self::Refused {
                 operation,
@@ -242,13 +242,13 @@ impl AtlasError {
     ///
     /// A failure to get an access token comes before the write and leaves nothing behind.
     #[must_use]
-    pub fn outcome_unknown(&self) -> bool {
+    pub(crate) fn outcome_unknown(&self) -> bool {
         self.operation() != MINT_TOKEN && self.may_have_taken_effect()
     }
 
     /// Whether Atlas may have done what this error's operation asks, be it minting a token.
     #[must_use]
-    pub fn may_have_taken_effect(&self) -> bool {
+    pub(crate) fn may_have_taken_effect(&self) -> bool {
         match self {
             Self::NoAnswer { source, .. } => source.maybe_sent(),
             Self::MalformedAnswer { source, .. } => !matches!(source, AnswerFault::Challenge),
@@ -279,13 +279,13 @@ impl AtlasError {
 
     /// Whether the credential itself was refused: unknown, expired, wrong, or not known yet.
     #[must_use]
-    pub fn is_unauthenticated(&self) -> bool {
+    pub(crate) fn is_unauthenticated(&self) -> bool {
         matches!(self, Self::Unauthenticated { .. })
     }
 
     /// Atlas's error code, if it gave one.
     #[cfg(test)]
-    pub fn code(&self) -> Option<&str> {
+    pub(crate) fn code(&self) -> Option<&str> {
         match self {
             Self::Refused { code, .. }
             | Self::Unauthenticated { code, .. }
@@ -302,20 +302,20 @@ impl AtlasError {
     /// Told by the code `API_KEY_NOT_FOUND` alone, which Atlas sends with status 400 as well as 404.
     /// A bare 404 may as well be a wrong path or an unknown organization.
     #[must_use]
-    pub fn says_api_key_is_gone(&self) -> bool {
+    pub(crate) fn says_api_key_is_gone(&self) -> bool {
         matches!(self, Self::Refused { status: 400 | 404, code, .. } if code == "API_KEY_NOT_FOUND")
     }
 
     /// Whether Atlas refused because somebody else changes the same account right now. Nothing was
     /// changed.
     #[must_use]
-    pub fn says_changed_meanwhile(&self) -> bool {
+    pub(crate) fn says_changed_meanwhile(&self) -> bool {
         matches!(self, Self::Refused { status: 409, code, .. } if code == "DATA_CONCURRENCY_ERROR")
     }
 
     /// Whether Atlas says that the project does not exist.
     #[must_use]
-    pub fn says_project_is_gone(&self) -> bool {
+    pub(crate) fn says_project_is_gone(&self) -> bool {
         matches!(self, Self::Refused { code, .. }
             if matches!(code.as_str(), "GROUP_NOT_FOUND" | "INVALID_GROUP_ID"))
     }
@@ -323,7 +323,7 @@ impl AtlasError {
     /// Whether Atlas refused because of the address the call came from. A new credential's access
     /// list may take effect a little later than the credential itself.
     #[must_use]
-    pub fn says_address_is_not_listed(&self) -> bool {
+    pub(crate) fn says_address_is_not_listed(&self) -> bool {
         matches!(self, Self::Refused { status: 403, code, .. }
             if code.contains("ACCESS_LIST") || code.contains("WHITELIST"))
     }
@@ -334,7 +334,7 @@ impl AtlasError {
     /// The codes for an unknown service account and an unknown secret are not documented, so this
     /// alone does not prove that one is gone: see [`Presence`](super::Presence).
     #[must_use]
-    pub fn says_not_found(&self) -> bool {
+    pub(crate) fn says_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, code, .. }
             if !code.split('_').any(|word| matches!(word, "ORG" | "GROUP")))
     }

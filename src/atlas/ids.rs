@@ -130,7 +130,7 @@ impl ClientId {
 
 /// Where a key or service account is made and managed: in an organization or in one project.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Level {
+pub(crate) enum Level {
     /// In the organization.
     Org(OrgId),
     /// In the project; what is made there belongs to the project's organization all the same.
@@ -150,23 +150,23 @@ impl Level {
 /// A lifetime in whole hours, the unit Atlas takes for secrets of service accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Hours(u32);
+pub(crate) struct Hours(u32);
 
 impl Hours {
     /// The shortest lifetime Atlas takes for a secret.
-    pub const SHORTEST_SECRET: Self = Self(8);
+    pub(crate) const SHORTEST_SECRET: Self = Self(8);
     /// The longest lifetime Atlas takes for a secret, where the organization sets none shorter.
-    pub const LONGEST_SECRET: Self = Self(8760);
+    pub(crate) const LONGEST_SECRET: Self = Self(8760);
 
     /// That many hours.
     #[must_use]
-    pub const fn new(hours: u32) -> Self {
+    pub(crate) const fn new(hours: u32) -> Self {
         Self(hours)
     }
 
     /// The fewest whole hours that are no shorter than `duration`.
     #[must_use]
-    pub fn covering(duration: Duration) -> Self {
+    pub(crate) fn covering(duration: Duration) -> Self {
         let seconds = duration
             .as_secs()
             .saturating_add(u64::from(duration.subsec_nanos() > 0));
@@ -175,13 +175,13 @@ impl Hours {
 
     /// The bare number.
     #[must_use]
-    pub const fn get(self) -> u32 {
+    pub(crate) const fn get(self) -> u32 {
         self.0
     }
 
     /// As a duration.
     #[must_use]
-    pub fn duration(self) -> Duration {
+    pub(crate) fn duration(self) -> Duration {
         Duration::from_secs(u64::from(self.0) * 3_600)
     }
 }

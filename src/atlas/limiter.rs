@@ -18,7 +18,7 @@ const MAX_BUCKETS: usize = 1_024;
 
 /// What a request is for; earlier ones go first when tokens are short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Priority {
+pub(crate) enum Priority {
     /// Takes something away, by order or by the minute's tick: what is to end ends on time even
     /// under load.
     Revoke,
@@ -35,7 +35,7 @@ pub enum Priority {
 
 /// How one of Atlas's counters stands, as far as is known here.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Queue {
+pub(crate) struct Queue {
     /// Which calls it counts.
     pub calls: &'static str,
     /// The organization, project or client id whose calls it counts; empty for the credential.

@@ -36,22 +36,22 @@ mod success;
 mod token_cache;
 mod transport;
 
-pub use access_list::{AccessEntry, AccessEntryError, AccessList};
-pub use api_keys::{ApiKey, CreatedApiKey, Deletion, NewApiKey};
-pub use atlas_time::AtlasTime;
-pub use call::Patience;
-pub use client::Atlas;
-pub use error::{AnswerFault, AtlasError};
-pub use ids::{ApiKeyId, ClientId, Hours, Level, OrgId, ProjectId, SecretId};
-pub use limiter::{Priority, Queue};
-pub use oauth::AccessToken;
-pub use organizations::OrganizationSettings;
-pub use origin::Origin;
-pub use presence::Presence;
-pub use reachability::{CallOutcome, Reachability, Reached};
-pub use rights::Lack;
-pub use service_accounts::{
+pub(crate) use access_list::{AccessEntry, AccessEntryError, AccessList};
+pub(crate) use api_keys::{ApiKey, CreatedApiKey, Deletion, NewApiKey};
+pub(crate) use atlas_time::AtlasTime;
+pub(crate) use call::Patience;
+pub(crate) use client::Atlas;
+pub(crate) use error::{AnswerFault, AtlasError};
+pub(crate) use ids::{ApiKeyId, ClientId, Hours, Level, OrgId, ProjectId, SecretId};
+pub(crate) use limiter::{Priority, Queue};
+pub(crate) use oauth::AccessToken;
+pub(crate) use organizations::OrganizationSettings;
+pub(crate) use origin::Origin;
+pub(crate) use presence::Presence;
+pub(crate) use reachability::{CallOutcome, Reachability, Reached};
+pub(crate) use rights::Lack;
+pub(crate) use service_accounts::{
     CreatedSecret, CreatedServiceAccount, MOST_SECRETS, NewServiceAccount, SecretState,
     ServiceAccount,
 };
-pub use settings::{ApiVersion, Credential, Fingerprint, Pem, Settings, SettingsError};
+pub(crate) use settings::{ApiVersion, Credential, Fingerprint, Pem, Settings, SettingsError};

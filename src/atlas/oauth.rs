@@ -40,7 +40,7 @@ const FORM_VALUE: &AsciiSet = &NON_ALPHANUMERIC
 
 /// An access token of a service account, to be sent as `Authorization: Bearer`.
 #[derive(Debug, Clone)]
-pub struct AccessToken {
+pub(crate) struct AccessToken {
     /// The token.
     pub value: Sensitive,
     /// When Atlas stops taking it, by this machine's clock.
@@ -61,7 +61,7 @@ impl Atlas {
     ///
     /// Atlas allows 10 a minute per account and address, and 100 live tokens per account. A wrong,
     /// expired or deleted secret is [`AtlasError::Unauthenticated`].
-    pub async fn mint_token(
+    pub(crate) async fn mint_token(
         &self,
         client_id: &ClientId,
         client_secret: &Sensitive,
@@ -93,7 +93,7 @@ impl Atlas {
     }
 
     /// Revokes an access token; needs the id and a secret of the account it belongs to.
-    pub async fn revoke_token(
+    pub(crate) async fn revoke_token(
         &self,
         client_id: &ClientId,
         client_secret: &Sensitive,
@@ -118,7 +118,7 @@ impl Atlas {
     }
 
     /// Revokes the client's own access token, if it has one, before the client is given up.
-    pub async fn sign_out(&self, patience: Patience) -> Result<(), AtlasError> {
+    pub(crate) async fn sign_out(&self, patience: Patience) -> Result<(), AtlasError> {
         let Some(cache) = self.token_cache() else {
             return Ok(());
         };

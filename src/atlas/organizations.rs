@@ -12,7 +12,7 @@ use super::ids::{ApiKeyId, Hours, OrgId, ProjectId};
 
 /// An organization the credential can see.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Organization {
+pub(crate) struct Organization {
     /// For all later calls.
     pub id: OrgId,
     /// For people.
@@ -23,7 +23,7 @@ pub struct Organization {
 /// A project and where it belongs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Project {
+pub(crate) struct Project {
     /// For all later calls.
     pub id: ProjectId,
     /// For people.
@@ -36,7 +36,7 @@ pub struct Project {
 /// The settings of an organization that bear on credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct OrganizationSettings {
+pub(crate) struct OrganizationSettings {
     /// Whether a credential without an access list is refused.
     #[serde(default, deserialize_with = "null_as_default")]
     pub api_access_list_required: bool,
@@ -48,7 +48,7 @@ pub struct OrganizationSettings {
 
 /// Who the credential is, as Atlas sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The API key; `None` where Atlas tells nothing, as may be for service accounts.
     pub api_key: Option<CallerKey>,
 }
@@ -56,7 +56,7 @@ pub struct Caller {
 /// The API key a call was signed with.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CallerKey {
+pub(crate) struct CallerKey {
     /// The key.
     pub id: ApiKeyId,
     /// The user name.
@@ -78,7 +78,10 @@ impl Atlas {
     /// The organizations the credential can see: usually the one it belongs to.
     ///
     /// Source: Atlas API `listOrgs`.
-    pub async fn organizations(&self, patience: Patience) -> Result<Vec<Organization>, AtlasError> {
+    pub(crate) async fn organizations(
+        &self,
+        patience: Patience,
+    ) -> Result<Vec<Organization>, AtlasError> {
         let call = Call::get(
             "listOrgs",
             "/orgs",
@@ -91,7 +94,7 @@ impl Atlas {
     /// An organization's settings. Keep the answer: Atlas allows five such reads a minute.
     ///
     /// Source: Atlas API `getOrgSettings`.
-    pub async fn organization_settings(
+    pub(crate) async fn organization_settings(
         &self,
         org: &OrgId,
         patience: Patience,
@@ -103,7 +106,7 @@ impl Atlas {
     }
 
     /// A project, with the organization it belongs to. Source: Atlas API `getGroup`.
-    pub async fn project(
+    pub(crate) async fn project(
         &self,
         project: &ProjectId,
         patience: Patience,
@@ -116,7 +119,7 @@ impl Atlas {
 
     /// Who the credential is. Any valid credential may ask; that it is answered proves the
     /// credential. Source: Atlas API `getSystemStatus`.
-    pub async fn who_am_i(&self, patience: Patience) -> Result<Caller, AtlasError> {
+    pub(crate) async fn who_am_i(&self, patience: Patience) -> Result<Caller, AtlasError> {
         let call = Call::get("getSystemStatus", "", EndpointSet::Root, Scope::User);
         let reply: RootReply = self.fetch(&call, patience).await?;
         Ok(Caller {

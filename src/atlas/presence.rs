@@ -27,7 +27,7 @@ const LOOKS: u32 = 2;
 
 /// What Atlas has proved of a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
+pub(crate) enum Presence {
     /// It is there.
     Present,
     /// It is not there any more.
@@ -36,7 +36,7 @@ pub enum Presence {
 
 impl Atlas {
     /// Whether an API key is still there. Source: Atlas API `getOrgApiKey`.
-    pub async fn api_key_presence(
+    pub(crate) async fn api_key_presence(
         &self,
         org: &OrgId,
         key: &ApiKeyId,
@@ -52,7 +52,7 @@ impl Atlas {
     /// An account of the organization; [`None`] once it is proved to be gone.
     ///
     /// Source: Atlas API `getOrgServiceAccount`, `listOrgServiceAccounts`.
-    pub async fn find_service_account(
+    pub(crate) async fn find_service_account(
         &self,
         org: &OrgId,
         account: &ClientId,
@@ -73,7 +73,7 @@ impl Atlas {
 
     /// Whether a secret is still there. `level` is where its account is managed: one that a project
     /// does not know may be in the organization, so there this is an error and no proof.
-    pub async fn secret_presence(
+    pub(crate) async fn secret_presence(
         &self,
         level: &Level,
         account: &ClientId,
@@ -104,7 +104,7 @@ impl Atlas {
     /// answered that it does not know them.
     ///
     /// Source: Atlas API `listOrgServiceAccounts`.
-    pub async fn unlisted_service_accounts(
+    pub(crate) async fn unlisted_service_accounts(
         &self,
         org: &OrgId,
         mut sought: HashSet<ClientId>,
@@ -144,7 +144,7 @@ impl Atlas {
     }
 
     /// Waits between two looks at Atlas, one of which alone proves nothing.
-    pub async fn pause_between_looks(&self, patience: Patience) -> Result<(), AtlasError> {
+    pub(crate) async fn pause_between_looks(&self, patience: Patience) -> Result<(), AtlasError> {
         let no_look = |source| AtlasError::NoAnswer {
             operation: "a second look",
             attempts: 0,

@@ -9,7 +9,7 @@ use super::error::{AtlasError, TransportFault};
 
 /// What last became of the calls of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CallOutcome {
+pub(crate) struct CallOutcome {
     /// When Atlas last did what was asked.
     pub last_success: Option<DateTime<Utc>>,
     /// When one last failed, and why. Never a secret.
@@ -18,7 +18,7 @@ pub struct CallOutcome {
 
 /// Whether Atlas answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reached {
+pub(crate) struct Reached {
     /// The last answer of any kind that was not a failure on Atlas's side.
     pub last_answer: Option<DateTime<Utc>>,
     /// The first failure since then; [`None`]: Atlas answers, or was never asked.
@@ -30,7 +30,7 @@ pub struct Reached {
 impl Reached {
     /// Whether Atlas answered when it was last asked; [`None`]: it was not asked yet.
     #[must_use]
-    pub fn reachable(&self) -> Option<bool> {
+    pub(crate) fn reachable(&self) -> Option<bool> {
         let asked = self.last_answer.is_some() || self.unreachable_since.is_some();
         asked.then_some(self.unreachable_since.is_none())
     }
@@ -38,17 +38,17 @@ impl Reached {
 
 /// The record of the calls of one mount, whichever client sends them.
 #[derive(Debug, Default)]
-pub struct Reachability(Mutex<Reached>);
+pub(crate) struct Reachability(Mutex<Reached>);
 
 impl Reachability {
     /// How it stands.
     #[must_use]
-    pub fn state(&self) -> Reached {
+    pub(crate) fn state(&self) -> Reached {
         self.locked().clone()
     }
 
     /// Takes over what another record knows; what that saw came later.
-    pub fn absorb(&self, other: &Self) {
+    pub(crate) fn absorb(&self, other: &Self) {
         let other = other.state();
         let mut state = self.locked();
         if other.last_answer.is_some() || other.unreachable_since.is_some() {

@@ -2,7 +2,7 @@
 
 /// What a refusal of a good credential is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lack {
+pub(crate) enum Lack {
     /// The Atlas role that the call needs, in the words of Atlas's user interface.
     Role(&'static str),
     /// The credential's access list does not admit this server's address, or there is none where the

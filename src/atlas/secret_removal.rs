@@ -27,7 +27,7 @@ impl Atlas {
     /// still in the organization, it is deleted there. An organization that cannot be read is an error.
     /// A delete of unknown outcome is settled the same way.
     /// Source: Atlas API `deleteOrgSecret`, `deleteGroupSecret`.
-    pub async fn delete_secret(
+    pub(crate) async fn delete_secret(
         &self,
         level: &Level,
         account: &ClientId,
@@ -40,7 +40,7 @@ impl Atlas {
 
     /// The same for an account whose organization is known, if it is: then that need not be looked up
     /// should the account have left the project.
-    pub async fn delete_secret_known_in(
+    pub(crate) async fn delete_secret_known_in(
         &self,
         organization: Option<&OrgId>,
         level: &Level,

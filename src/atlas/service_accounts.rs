@@ -21,11 +21,11 @@ use super::success::Success;
 
 /// Most secrets of one account, expired ones included.
 /// Source: Atlas documentation, "MongoDB Limits and Thresholds".
-pub const MOST_SECRETS: usize = 2;
+pub(crate) const MOST_SECRETS: usize = 2;
 
 /// A service account to be made.
 #[derive(Debug, Clone)]
-pub struct NewServiceAccount {
+pub(crate) struct NewServiceAccount {
     /// 1 to 64 characters: letters, digits, blank and `-_.,'`; need not be unique for Atlas, but
     /// finds the account again if it is.
     pub name: String,
@@ -39,7 +39,7 @@ pub struct NewServiceAccount {
 
 /// A service account as it is shown once, when it is made.
 #[derive(Debug)]
-pub struct CreatedServiceAccount {
+pub(crate) struct CreatedServiceAccount {
     /// For all later calls.
     pub client_id: ClientId,
     /// Its first secret.
@@ -50,7 +50,7 @@ pub struct CreatedServiceAccount {
 
 impl CreatedServiceAccount {
     /// Whether Atlas's answer shows these roles: an account without them is not complete.
-    pub fn shows(&self, level: &Level, roles: &[String]) -> Result<(), AtlasError> {
+    pub(crate) fn shows(&self, level: &Level, roles: &[String]) -> Result<(), AtlasError> {
         all_shown(create_operation(level), roles, |role| {
             self.roles.iter().any(|shown| shown == role)
         })
@@ -59,7 +59,7 @@ impl CreatedServiceAccount {
 
 /// A secret as it is shown once, when it is made.
 #[derive(Debug)]
-pub struct CreatedSecret {
+pub(crate) struct CreatedSecret {
     /// For deleting it.
     pub id: SecretId,
     /// Atlas never shows it again.
@@ -71,7 +71,7 @@ pub struct CreatedSecret {
 /// A service account as Atlas lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "AccountState")]
-pub struct ServiceAccount {
+pub(crate) struct ServiceAccount {
     /// For all later calls.
     pub client_id: ClientId,
     /// For people; changeable and not unique.
@@ -90,7 +90,7 @@ impl ServiceAccount {
     /// The answer as an error, if it has no list of secrets: that one is not listed proves nothing then.
     /// Atlas's description leaves open whether an account without secrets has an empty list or none.
     #[must_use]
-    pub fn has_no_list(&self) -> Option<AtlasError> {
+    pub(crate) fn has_no_list(&self) -> Option<AtlasError> {
         (!self.lists_secrets).then_some(AtlasError::MalformedAnswer {
             operation: "getOrgServiceAccount",
             source: AnswerFault::Missing { field: "secrets" },
@@ -128,7 +128,7 @@ impl From<AccountState> for ServiceAccount {
 /// What Atlas tells of a secret after it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SecretState {
+pub(crate) struct SecretState {
     /// For deleting it.
     pub id: SecretId,
     /// The end of its value, behind dots; tells two secrets apart for whoever holds one.
@@ -153,7 +153,7 @@ pub struct SecretState {
 impl SecretState {
     /// Whether what is shown of the value does not rule out that it is this one.
     #[must_use]
-    pub fn may_be(&self, client_secret: &Sensitive) -> bool {
+    pub(crate) fn may_be(&self, client_secret: &Sensitive) -> bool {
         let shown = self.masked.as_str();
         let tail = shown.rsplit(['.', '*']).next().unwrap_or_default();
         client_secret.expose().ends_with(tail)
@@ -161,7 +161,7 @@ impl SecretState {
 
     /// Whether Atlas takes it at `now`.
     #[must_use]
-    pub fn is_expired(&self, now: DateTime<Utc>) -> bool {
+    pub(crate) fn is_expired(&self, now: DateTime<Utc>) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
 }
@@ -169,7 +169,7 @@ impl SecretState {
 /// The roles of a service account in one project.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AccountProject {
+pub(crate) struct AccountProject {
     /// The project.
     pub group_id: ProjectId,
     /// Its roles there.
@@ -250,7 +250,7 @@ impl Atlas {
     ///
     /// After a failure whose [`AtlasError::outcome_unknown`] is true, look for the name.
     /// Source: Atlas API `createOrgServiceAccount`, `createGroupServiceAccount`.
-    pub async fn create_service_account(
+    pub(crate) async fn create_service_account(
         &self,
         level: &Level,
         account: &NewServiceAccount,
@@ -281,7 +281,7 @@ impl Atlas {
     ///
     /// Whether Atlas takes the invitation twice is not documented, so when the outcome is unknown the
     /// project is asked instead. Source: Atlas API `inviteGroupServiceAccount`.
-    pub async fn invite_service_account_to_project(
+    pub(crate) async fn invite_service_account_to_project(
         &self,
         project: &ProjectId,
         account: &ClientId,
@@ -312,7 +312,7 @@ impl Atlas {
     /// Deletes an account, out of all projects too. One of which Atlas does not know counts as
     /// [`Deletion::AlreadyGone`] only once [`Presence`] is proved; a delete of unknown outcome is
     /// settled the same way. Source: Atlas API `deleteOrgServiceAccount`.
-    pub async fn delete_service_account(
+    pub(crate) async fn delete_service_account(
         &self,
         org: &OrgId,
         account: &ClientId,
@@ -338,7 +338,7 @@ impl Atlas {
     /// Takes an account out of a project; it lives on in the organization.
     ///
     /// Source: Atlas API `deleteGroupServiceAccount`.
-    pub async fn remove_service_account_from_project(
+    pub(crate) async fn remove_service_account_from_project(
         &self,
         project: &ProjectId,
         account: &ClientId,
@@ -354,7 +354,7 @@ impl Atlas {
     /// The accounts whose name is exactly this one.
     ///
     /// The list may lag behind a create: finding nothing right after a timeout proves nothing.
-    pub async fn find_service_accounts_by_name(
+    pub(crate) async fn find_service_accounts_by_name(
         &self,
         level: &Level,
         name: &str,
@@ -365,7 +365,7 @@ impl Atlas {
     }
 
     /// All accounts, but for those that Atlas itself owns.
-    pub async fn list_service_accounts(
+    pub(crate) async fn list_service_accounts(
         &self,
         level: &Level,
         patience: Patience,
@@ -376,7 +376,7 @@ impl Atlas {
     /// One account with its secrets.
     ///
     /// Source: Atlas API `getOrgServiceAccount`, `getGroupServiceAccount`.
-    pub async fn service_account(
+    pub(crate) async fn service_account(
         &self,
         level: &Level,
         account: &ClientId,
@@ -395,7 +395,7 @@ impl Atlas {
     /// The projects an account was given, with its roles there.
     ///
     /// Source: Atlas API `getServiceAccountGroups`.
-    pub async fn service_account_projects(
+    pub(crate) async fn service_account_projects(
         &self,
         org: &OrgId,
         account: &ClientId,
@@ -412,7 +412,7 @@ impl Atlas {
     /// A secret that is there already then lives seven days at most, and a third one is refused. Two
     /// at once on one account are refused with status 409: let one run at a time.
     /// Source: Atlas API `createOrgSecret`, `createGroupSecret`.
-    pub async fn create_secret(
+    pub(crate) async fn create_secret(
         &self,
         level: &Level,
         account: &ClientId,

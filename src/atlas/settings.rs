@@ -63,12 +63,12 @@ impl SettingsError {
 ///
 /// Each operation answers in its newest version that is not after this date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ApiVersion(NaiveDate);
+pub(crate) struct ApiVersion(NaiveDate);
 
 impl ApiVersion {
     /// The media type of requests and answers, such as `application/vnd.atlas.2025-03-12+json`.
     #[must_use]
-    pub fn media_type(self) -> String {
+    pub(crate) fn media_type(self) -> String {
         format!("application/vnd.atlas.{self}+json")
     }
 }
@@ -96,7 +96,7 @@ impl fmt::Display for ApiVersion {
 
 /// One or more certificates in PEM form that are trusted beside the platform's.
 #[derive(Debug, Clone)]
-pub struct Pem(Vec<CertificateDer<'static>>);
+pub(crate) struct Pem(Vec<CertificateDer<'static>>);
 
 impl FromStr for Pem {
     type Err = SettingsError;
@@ -121,13 +121,13 @@ impl Pem {
     /// Whether a certificate is among these that is not among the others: whoever holds its key
     /// could be taken for Atlas from now on.
     #[must_use]
-    pub fn adds_to(&self, others: Option<&Self>) -> bool {
+    pub(crate) fn adds_to(&self, others: Option<&Self>) -> bool {
         let known = |der| others.is_some_and(|others| others.0.contains(der));
         !self.0.iter().all(known)
     }
 
     /// By what each certificate can be known again.
-    pub fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
+    pub(crate) fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
         self.0.iter().map(|der| Fingerprint::of(der))
     }
 }
@@ -135,7 +135,7 @@ impl Pem {
 /// The SHA-256 of a certificate's DER form, in lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Fingerprint(String);
+pub(crate) struct Fingerprint(String);
 
 impl Fingerprint {
     fn of(der: &[u8]) -> Self {
@@ -146,7 +146,7 @@ impl Fingerprint {
 
 /// Where Atlas is and how it is spoken to.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Scheme, host and port; usually `https://cloud.mongodb.com`.
     pub base_url: Url,
     /// The version asked for.
@@ -161,7 +161,7 @@ pub struct Settings {
 
 impl Settings {
     /// Reads a base address and checks that credentials may be sent there.
-    pub fn base_url(text: &str) -> Result<Url, SettingsError> {
+    pub(crate) fn base_url(text: &str) -> Result<Url, SettingsError> {
         let malformed = "give an address such as https://cloud.mongodb.com";
         let url = Url::parse(text).map_err(|_| SettingsError::BaseUrl(malformed))?;
         check_base_url(&url).map_err(SettingsError::BaseUrl)?;
@@ -197,7 +197,7 @@ fn check_base_url(url: &Url) -> Result<(), &'static str> {
 
 /// What the client signs in with.
 #[derive(Debug, Clone)]
-pub enum Credential {
+pub(crate) enum Credential {
     /// A programmatic API key: HTTP Digest.
     ApiKey {
         /// The user name.

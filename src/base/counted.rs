@@ -4,7 +4,7 @@ use std::fmt;
 
 /// `1 attempt`, `5 attempts`: for nouns whose plural is an `s` more.
 #[derive(Debug, Clone, Copy)]
-pub struct Counted<N>(pub N, pub &'static str);
+pub(crate) struct Counted<N>(pub N, pub &'static str);
 
 impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Counted<N> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,13 +1,13 @@
 //! What every layer needs: sensitive values, time, chance. Knows no other layer.
 
-pub mod counted;
-pub mod random;
-pub mod sensitive;
-pub mod shown;
-pub mod time;
+pub(crate) mod counted;
+pub(crate) mod random;
+pub(crate) mod sensitive;
+pub(crate) mod shown;
+pub(crate) mod time;
 
-pub use counted::Counted;
-pub use random::{Entropy, SystemEntropy, backoff, base62};
-pub use sensitive::Sensitive;
-pub use shown::{Rfc3339, Short};
-pub use time::{Clock, SystemClock};
+pub(crate) use counted::Counted;
+pub(crate) use random::{Entropy, SystemEntropy, backoff, base62};
+pub(crate) use sensitive::Sensitive;
+pub(crate) use shown::{Rfc3339, Short};
+pub(crate) use time::{Clock, SystemClock};

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 /// A source of random bytes; tests pass one that repeats itself.
-pub trait Entropy: Send + Sync {
+pub(crate) trait Entropy: Send + Sync {
     /// Fills `bytes` with random data.
     fn fill(&self, bytes: &mut [u8]);
 }
 
 /// The operating system's random source.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct SystemEntropy;
+pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     #[expect(
@@ -24,7 +24,7 @@ impl Entropy for SystemEntropy {
 
 /// How long to wait after so many failures in a row: doubles from `first` up to `longest`, less a
 /// random part of up to a half, so that what failed together does not come back together.
-pub fn backoff(
+pub(crate) fn backoff(
     failures: u32,
     first: Duration,
     longest: Duration,
@@ -40,7 +40,7 @@ pub fn backoff(
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Draws `length` characters of `[0-9A-Za-z]`, each equally likely.
-pub fn base62(entropy: &dyn Entropy, length: usize) -> String {
+pub(crate) fn base62(entropy: &dyn Entropy, length: usize) -> String {
     // Bytes of 248 and more are thrown away: 248 is the largest multiple of 62 below 256.
     const UNBIASED_BELOW: u8 = 248;
     let mut text = String::with_capacity(length);
@@ -58,7 +58,7 @@ pub fn base62(entropy: &dyn Entropy, length: usize) -> String {
 
 /// Writes the first 16 of `bytes` in base62, as so many last digits of the number they are.
 #[must_use]
-pub fn to_base62(bytes: &[u8], length: usize) -> String {
+pub(crate) fn to_base62(bytes: &[u8], length: usize) -> String {
     let taken = bytes.iter().take(16);
     let mut number = taken.fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
     let mut digit = || {

@@ -10,24 +10,24 @@ use zeroize::Zeroizing;
 /// There is no `Display`, no `Serialize` and no `PartialEq`; `Debug` prints `Sensitive(..)`. The
 /// memory is overwritten when the value is dropped.
 #[derive(Clone, Default)]
-pub struct Sensitive(Zeroizing<String>);
+pub(crate) struct Sensitive(Zeroizing<String>);
 
 impl Sensitive {
     /// Takes ownership of the plain text.
     #[must_use]
-    pub fn new(plain: String) -> Self {
+    pub(crate) fn new(plain: String) -> Self {
         Self(Zeroizing::new(plain))
     }
 
     /// The plain text. Every use of it is a call of this, easy to search for.
     #[must_use]
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
     /// Whether there is any text at all.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

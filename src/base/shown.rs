@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 ///
 /// Only for what is shown: what is stored keeps its precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rfc3339(pub DateTime<Utc>);
+pub(crate) struct Rfc3339(pub DateTime<Utc>);
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +26,7 @@ impl Serialize for Rfc3339 {
 
 /// A duration of whole seconds as Vault's core shows one: `768h`, `1h30m`, `20m`, `1m5s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Short(pub Duration);
+pub(crate) struct Short(pub Duration);
 
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

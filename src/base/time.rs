@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 /// Tells the time; a test sets it and turns it.
-pub trait Clock: Send + Sync {
+pub(crate) trait Clock: Send + Sync {
     /// The present moment by the wall clock, which people and time services set forward and back.
     /// For moments that are stored or that others tell.
     fn now(&self) -> DateTime<Utc>;
@@ -18,7 +18,7 @@ pub trait Clock: Send + Sync {
 
 /// The machine's clocks.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -92,7 +92,7 @@ impl Clock for TurnedClock {
 
 /// Why a text is no duration. The text itself is not repeated: it may be a misplaced secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DurationError {
+pub(crate) enum DurationError {
     /// Not one of the accepted forms.
     #[error("not a duration; give seconds, or a number with a unit such as 90s, 30m, 2h or 1d")]
     Form,
@@ -108,7 +108,7 @@ const NANOS_PER_SECOND: i128 = 1_000_000_000;
 const SECONDS_PER_DAY: i128 = 86_400;
 
 /// Makes a duration of whole seconds, refusing what Go's 64-bit nanoseconds cannot hold.
-pub fn whole_seconds(seconds: i128) -> Result<Duration, DurationError> {
+pub(crate) fn whole_seconds(seconds: i128) -> Result<Duration, DurationError> {
     if seconds < 0 {
         return Err(DurationError::Negative);
     }
@@ -124,7 +124,7 @@ pub fn whole_seconds(seconds: i128) -> Result<Duration, DurationError> {
 ///
 /// Accepted: nothing (zero), an integer (seconds), an integer with `d` (days), and Go's sequence of
 /// decimal numbers with the units `ns us µs ms s m h`, such as `1h30m` or `1.5h`.
-pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     if text.is_empty() {
         return Ok(Duration::ZERO);
     }
@@ -215,29 +215,34 @@ fn component(whole: &str, fraction: &str, unit: i128) -> Result<i128, DurationEr
 
 /// The nanoseconds Go would store; what does not fit is cut to the largest value.
 #[must_use]
-pub fn go_nanos(duration: Duration) -> i64 {
+pub(crate) fn go_nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// A duration from Go's nanoseconds; a negative one counts as none.
 #[must_use]
-pub fn from_go_nanos(nanoseconds: i64) -> Duration {
+pub(crate) fn from_go_nanos(nanoseconds: i64) -> Duration {
     u64::try_from(nanoseconds).map_or(Duration::ZERO, Duration::from_nanos)
 }
 
 /// For `#[serde(with = "serde_go_nanos")]`: a duration stored as Go stores it.
-pub mod serde_go_nanos {
+pub(crate) mod serde_go_nanos {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
     /// Writes the integer of nanoseconds.
-    pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(super::go_nanos(*value))
     }
 
     /// Reads an integer of nanoseconds; `null` is zero.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
         Ok(super::from_go_nanos(
             Option::<i64>::deserialize(deserializer)?.unwrap_or_default(),
         ))

@@ -47,14 +47,14 @@ use self::connection::Connection;
 use self::error::EngineError;
 use self::journal::{DrainProgress, Journal};
 use self::lost_secret::UndecidableSecrets;
-pub use self::process::ProcessSettings;
+pub(crate) use self::process::ProcessSettings;
 use self::rate_waits::RateWaits;
 use self::renewal::LongestSecrets;
 use self::roles::{RoleEntry, RoleName, RoleUses};
 use self::static_roles::StaticRoles;
 use self::turns::{Turn, Turns};
 use self::unasked::ClockWatch;
-pub use self::unasked::ServerHold;
+pub(crate) use self::unasked::ServerHold;
 use self::waiters::{ProcessWaiters, Waiters};
 use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
@@ -273,7 +273,7 @@ impl Engine {
 }
 
 /// Makes an engine for each mount.
-pub struct EngineFactory {
+pub(crate) struct EngineFactory {
     version: String,
     process: ProcessSettings,
     clock: Arc<dyn Clock>,
@@ -286,7 +286,7 @@ pub struct EngineFactory {
 impl EngineFactory {
     /// Engines that report `version`, `vX.Y.Z` or nothing, and live by this clock.
     #[must_use]
-    pub fn new(version: String, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+    pub(crate) fn new(version: String, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         Self {
             version,
             process: ProcessSettings::default(),
@@ -300,7 +300,7 @@ impl EngineFactory {
 
     /// The same, set as the operator wants it for the process.
     #[must_use]
-    pub fn with_settings(self, process: ProcessSettings) -> Self {
+    pub(crate) fn with_settings(self, process: ProcessSettings) -> Self {
         Self { process, ..self }
     }
 

@@ -5,7 +5,7 @@ use super::unasked::{HoldError, ServerHold};
 
 /// Settings of the process, the same for all its mounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProcessSettings {
+pub(crate) struct ProcessSettings {
     /// What a write of `config` does that does not give `verify_connection`.
     pub verify_connection: bool,
     /// What is held, be it only for the time after a restore.
@@ -24,7 +24,7 @@ impl Default for ProcessSettings {
 impl ProcessSettings {
     /// The settings of an environment. A value that is neither true nor false leaves the default, and
     /// is told in the log; but what is to be held has to be read for certain.
-    pub fn of_environment<'a>(
+    pub(crate) fn of_environment<'a>(
         variable: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<Self, HoldError> {
         let default = Self::default();

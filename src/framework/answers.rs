@@ -7,7 +7,7 @@ use crate::vault::{Data, Response, Storage, StorageError};
 
 /// The answer to a list; without keys the host makes it a 404.
 #[must_use]
-pub fn list(keys: Vec<String>) -> Response {
+pub(crate) fn list(keys: Vec<String>) -> Response {
     let mut data = Data::new();
     if !keys.is_empty() {
         data.insert("keys".to_owned(), keys.into());
@@ -17,7 +17,7 @@ pub fn list(keys: Vec<String>) -> Response {
 
 /// The answer to a list with details of each key; a key without details is listed alone.
 #[must_use]
-pub fn list_with_info(entries: Vec<(String, Data)>) -> Response {
+pub(crate) fn list_with_info(entries: Vec<(String, Data)>) -> Response {
     let mut info = Map::new();
     let mut keys = Vec::with_capacity(entries.len());
     for (key, details) in entries {
@@ -35,7 +35,7 @@ pub fn list_with_info(entries: Vec<(String, Data)>) -> Response {
 
 /// Which part of a list is asked for. Source: `OpenBao`'s convention for paged lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// Keys up to and including this one are left out; empty leaves out none.
     pub after: String,
     /// The most keys; [`None`] is no limit.
@@ -45,7 +45,7 @@ pub struct Page {
 impl Page {
     /// The fields by which a path is asked for a page.
     #[must_use]
-    pub fn fields() -> [Field; 2] {
+    pub(crate) fn fields() -> [Field; 2] {
         [
             Field::text("after")
                 .about("Lists only what sorts after this key, which need not exist.")
@@ -58,7 +58,7 @@ impl Page {
 
     /// The page that a request asks for.
     #[must_use]
-    pub fn of(fields: &Fields) -> Self {
+    pub(crate) fn of(fields: &Fields) -> Self {
         let limit = fields
             .int("limit")
             .and_then(|limit| usize::try_from(limit).ok());
@@ -69,7 +69,7 @@ impl Page {
     }
 
     /// The children of `prefix` that are on this page.
-    pub async fn keys(
+    pub(crate) async fn keys(
         &self,
         storage: &dyn Storage,
         prefix: &str,
@@ -87,7 +87,7 @@ impl Page {
 /// everything else replaces. Only declared fields count, each in the JSON form of its kind, such
 /// as whole seconds for a duration; fields of the path itself are left out.
 #[must_use]
-pub fn merge_patch(stored: Data, fields: &Fields) -> Data {
+pub(crate) fn merge_patch(stored: Data, fields: &Fields) -> Data {
     merged(stored, fields.patch())
 }
 

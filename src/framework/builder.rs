@@ -12,7 +12,7 @@ use crate::vault::{Failure, Mount, SpecialPaths};
 
 /// An engine, described by what it serves. The order of calls that build it is of no matter, but
 /// that of paths: the first that matches is asked.
-pub struct Framework<E> {
+pub(crate) struct Framework<E> {
     pub(super) engine: Arc<E>,
     pub(super) mount: Mount,
     pub(super) clock: Arc<dyn Clock>,
@@ -29,7 +29,7 @@ pub struct Framework<E> {
 impl<E: Send + Sync + 'static> Framework<E> {
     /// An engine on a mount; so far nothing is served.
     #[must_use]
-    pub fn new(engine: Arc<E>, mount: Mount) -> Self {
+    pub(crate) fn new(engine: Arc<E>, mount: Mount) -> Self {
         Self {
             engine,
             mount,
@@ -47,34 +47,34 @@ impl<E: Send + Sync + 'static> Framework<E> {
 
     /// The clock by which entries of the write-ahead log age.
     #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
     /// What the engine is for, told by the help of the mount itself.
     #[must_use]
-    pub fn about(mut self, about: &'static str) -> Self {
+    pub(crate) fn about(mut self, about: &'static str) -> Self {
         self.about = about;
         self
     }
 
     /// Serves a path.
     #[must_use]
-    pub fn path(mut self, path: Path<E>) -> Self {
+    pub(crate) fn path(mut self, path: Path<E>) -> Self {
         self.rows.push(Row::new(path));
         self
     }
 
     /// Serves paths.
     #[must_use]
-    pub fn paths(self, paths: impl IntoIterator<Item = Path<E>>) -> Self {
+    pub(crate) fn paths(self, paths: impl IntoIterator<Item = Path<E>>) -> Self {
         paths.into_iter().fold(self, Self::path)
     }
 
     /// Renews and revokes leases of a kind.
     #[must_use]
-    pub fn secret(mut self, kind: SecretType<E>) -> Self {
+    pub(crate) fn secret(mut self, kind: SecretType<E>) -> Self {
         self.secrets.push(kind);
         self
     }
@@ -82,7 +82,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
     /// Undoes what write-ahead log entries of a kind tell. On success the entry is deleted; on an
     /// error it stays for the next tick.
     #[must_use]
-    pub fn wal<X, Work>(
+    pub(crate) fn wal<X, Work>(
         mut self,
         kind: &'static str,
         undo: impl Fn(Arc<E>, WalEntry) -> Work + Send + Sync + 'static,
@@ -97,14 +97,14 @@ impl<E: Send + Sync + 'static> Framework<E> {
 
     /// Paths and keys that the host treats in a special way.
     #[must_use]
-    pub fn special(mut self, special: SpecialPaths) -> Self {
+    pub(crate) fn special(mut self, special: SpecialPaths) -> Self {
         self.special = special;
         self
     }
 
     /// Called by [`Backend::initialize`].
     #[must_use]
-    pub fn on_initialize<X, Work>(
+    pub(crate) fn on_initialize<X, Work>(
         mut self,
         function: impl Fn(Arc<E>) -> Work + Send + Sync + 'static,
     ) -> Self
@@ -118,7 +118,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
 
     /// Called by the host's tick, about every minute, where this node may act for the mount.
     #[must_use]
-    pub fn periodic<X, Work>(
+    pub(crate) fn periodic<X, Work>(
         mut self,
         function: impl Fn(Arc<E>) -> Work + Send + Sync + 'static,
     ) -> Self
@@ -132,7 +132,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
 
     /// Called by [`Backend::invalidate`] with the storage key that another node changed.
     #[must_use]
-    pub fn on_invalidate<Work>(
+    pub(crate) fn on_invalidate<Work>(
         mut self,
         function: impl Fn(Arc<E>, String) -> Work + Send + Sync + 'static,
     ) -> Self

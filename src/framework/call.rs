@@ -13,7 +13,7 @@ use crate::vault::{Caller, Failure, Operation, Response, Secret};
 ///
 /// `Debug` shows no value of a field.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub(crate) struct Call {
     /// What is asked; one of the operations that the handler is registered for.
     pub operation: Operation,
     /// The path as it was asked, relative to the mount.
@@ -34,7 +34,7 @@ pub struct Call {
 ///
 /// `Debug` does not show the internal data.
 #[derive(Clone)]
-pub struct LeaseCall {
+pub(crate) struct LeaseCall {
     /// The lease; its `internal_data` is all that may be relied on.
     pub secret: Secret,
     /// The path that made the lease.
@@ -54,7 +54,7 @@ impl fmt::Debug for LeaseCall {
 impl LeaseCall {
     /// The text under a key of the internal data.
     #[must_use]
-    pub fn internal_text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn internal_text(&self, key: &str) -> Option<&str> {
         self.secret.internal_data.get(key)?.as_str()
     }
 
@@ -65,7 +65,7 @@ impl LeaseCall {
     /// internal data goes back as it came, as the host replaces what it holds by the answer: from
     /// then on its stored data is empty, and the internal data is all there is to revoke by.
     #[must_use]
-    pub fn renewed(self, ttl: Duration, max_ttl: Duration) -> Response {
+    pub(crate) fn renewed(self, ttl: Duration, max_ttl: Duration) -> Response {
         Response {
             data: None,
             secret: Some(Secret {

@@ -3,7 +3,7 @@
 /// The parts of an operation id. Empty text means not set.
 /// Source: `DisplayAttributes` of Vault's SDK framework.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Display {
+pub(crate) struct Display {
     /// First part of the operation id.
     pub prefix: &'static str,
     /// Second part of the operation id.
@@ -15,7 +15,11 @@ pub struct Display {
 impl Display {
     /// The parts of an operation id; empty ones are taken from the path or made up.
     #[must_use]
-    pub fn operation(prefix: &'static str, verb: &'static str, suffix: &'static str) -> Self {
+    pub(crate) fn operation(
+        prefix: &'static str,
+        verb: &'static str,
+        suffix: &'static str,
+    ) -> Self {
         Self {
             prefix,
             verb,

@@ -5,28 +5,28 @@
 //! [`Backend`](crate::vault::Backend) of it. Nothing here knows any engine, and nothing here talks
 //! to the outside.
 
-pub mod answers;
-pub mod builder;
-pub mod call;
-pub mod display;
-pub mod field;
+pub(crate) mod answers;
+pub(crate) mod builder;
+pub(crate) mod call;
+pub(crate) mod display;
+pub(crate) mod field;
 mod help;
 mod openapi;
-pub mod path;
-pub mod pattern;
+pub(crate) mod path;
+pub(crate) mod pattern;
 mod router;
 mod row;
 mod schema;
-pub mod secret_type;
+pub(crate) mod secret_type;
 #[cfg(test)]
 mod toy;
-pub mod wal;
+pub(crate) mod wal;
 
-pub use answers::{Page, list, list_with_info, merge_patch};
-pub use builder::Framework;
-pub use call::{Call, LeaseCall};
-pub use display::Display;
-pub use field::{Faults, Field, Fields};
-pub use path::{Answer, Path, PathOperation};
-pub use secret_type::{Lease, SecretType};
-pub use wal::WalEntry;
+pub(crate) use answers::{Page, list, list_with_info, merge_patch};
+pub(crate) use builder::Framework;
+pub(crate) use call::{Call, LeaseCall};
+pub(crate) use display::Display;
+pub(crate) use field::{Faults, Field, Fields};
+pub(crate) use path::{Answer, Path, PathOperation};
+pub(crate) use secret_type::{Lease, SecretType};
+pub(crate) use wal::WalEntry;

@@ -29,7 +29,7 @@ enum Forwarding {
 ///     .on_write(roles::write)
 ///     .writes_forwarded()
 /// ```
-pub struct Path<E> {
+pub(crate) struct Path<E> {
     pub(super) pattern: Pattern,
     pub(super) fields: Vec<Field>,
     pub(super) synopsis: &'static str,
@@ -44,7 +44,7 @@ impl<E: Send + Sync + 'static> Path<E> {
     /// A path of this [template](crate::framework::pattern); its captures are fields, of plain
     /// text unless [`Self::field`] says otherwise.
     #[must_use]
-    pub fn new(template: &'static str) -> Self {
+    pub(crate) fn new(template: &'static str) -> Self {
         let pattern = Pattern::new(template);
         Self {
             fields: pattern.names().map(Field::text).collect(),
@@ -60,27 +60,27 @@ impl<E: Send + Sync + 'static> Path<E> {
 
     /// Synopsis (a line) and description (paragraphs) for help and `OpenAPI`.
     #[must_use]
-    pub fn help(self, synopsis: &'static str, description: &'static str) -> Self {
+    pub(crate) fn help(self, synopsis: &'static str, description: &'static str) -> Self {
         self.synopsis(synopsis).description(description)
     }
 
     /// What the path is for, in a line.
     #[must_use]
-    pub fn synopsis(mut self, synopsis: &'static str) -> Self {
+    pub(crate) fn synopsis(mut self, synopsis: &'static str) -> Self {
         self.synopsis = synopsis.trim_ascii();
         self
     }
 
     /// What the path is for, at length.
     #[must_use]
-    pub fn description(mut self, description: &'static str) -> Self {
+    pub(crate) fn description(mut self, description: &'static str) -> Self {
         self.description = description.trim_ascii();
         self
     }
 
     /// Declares a field; a later one replaces an earlier one of the same name.
     #[must_use]
-    pub fn field(mut self, field: Field) -> Self {
+    pub(crate) fn field(mut self, field: Field) -> Self {
         match self
             .fields
             .iter_mut()
@@ -94,13 +94,13 @@ impl<E: Send + Sync + 'static> Path<E> {
 
     /// Declares fields.
     #[must_use]
-    pub fn fields(self, fields: impl IntoIterator<Item = Field>) -> Self {
+    pub(crate) fn fields(self, fields: impl IntoIterator<Item = Field>) -> Self {
         fields.into_iter().fold(self, Self::field)
     }
 
     /// Serves an operation.
     #[must_use]
-    pub fn on<X, Work>(
+    pub(crate) fn on<X, Work>(
         self,
         operation: Operation,
         function: impl Fn(Arc<E>, Call) -> Work + Send + Sync + 'static,
@@ -114,7 +114,7 @@ impl<E: Send + Sync + 'static> Path<E> {
 
     /// Serves create and update with one handler, as a path with [`Self::exists`] needs it.
     #[must_use]
-    pub fn on_write<X, Work>(
+    pub(crate) fn on_write<X, Work>(
         self,
         function: impl Fn(Arc<E>, Call) -> Work + Send + Sync + 'static,
     ) -> Self
@@ -129,14 +129,14 @@ impl<E: Send + Sync + 'static> Path<E> {
 
     /// Serves an operation that has documentation or flags of its own.
     #[must_use]
-    pub fn operation(mut self, operation: Operation, served: PathOperation<E>) -> Self {
+    pub(crate) fn operation(mut self, operation: Operation, served: PathOperation<E>) -> Self {
         self.operations.insert(operation, served);
         self
     }
 
     /// What an operation of the path does, in a line, for `OpenAPI`; the operation must be served.
     #[must_use]
-    pub fn summary(mut self, operation: Operation, summary: &'static str) -> Self {
+    pub(crate) fn summary(mut self, operation: Operation, summary: &'static str) -> Self {
         if let Some(served) = self.operations.get_mut(&operation) {
             served.summary = summary;
         }
@@ -145,7 +145,7 @@ impl<E: Send + Sync + 'static> Path<E> {
 
     /// As [`Self::summary`] for create and update alike.
     #[must_use]
-    pub fn summary_of_write(self, summary: &'static str) -> Self {
+    pub(crate) fn summary_of_write(self, summary: &'static str) -> Self {
         self.summary(Operation::Create, summary)
             .summary(Operation::Update, summary)
     }
@@ -153,7 +153,7 @@ impl<E: Send + Sync + 'static> Path<E> {
     /// Tells whether the object of a write is there; it only reads. Without it a write is always
     /// an update.
     #[must_use]
-    pub fn exists<X, Work>(
+    pub(crate) fn exists<X, Work>(
         mut self,
         function: impl Fn(Arc<E>, Call) -> Work + Send + Sync + 'static,
     ) -> Self
@@ -168,21 +168,21 @@ impl<E: Send + Sync + 'static> Path<E> {
     /// Leaves every operation to the active node: a standby, and a secondary unless the mount is
     /// local, answers read-only before anything else happens.
     #[must_use]
-    pub fn forwarded(mut self) -> Self {
+    pub(crate) fn forwarded(mut self) -> Self {
         self.forwarding = Forwarding::Everything;
         self
     }
 
     /// As [`Self::forwarded`], for all operations but read and list.
     #[must_use]
-    pub fn writes_forwarded(mut self) -> Self {
+    pub(crate) fn writes_forwarded(mut self) -> Self {
         self.forwarding = Forwarding::Writes;
         self
     }
 
     /// Display attributes of the path, for operations that have none of their own.
     #[must_use]
-    pub fn display(mut self, display: Display) -> Self {
+    pub(crate) fn display(mut self, display: Display) -> Self {
         self.display = display;
         self
     }
@@ -197,7 +197,7 @@ impl<E: Send + Sync + 'static> Path<E> {
 }
 
 /// How a path serves one operation.
-pub struct PathOperation<E> {
+pub(crate) struct PathOperation<E> {
     pub(super) handler: Handler<E, Call, Option<Response>>,
     pub(super) summary: &'static str,
     pub(super) answers: Vec<Answer>,
@@ -216,7 +216,9 @@ impl<E> Clone for PathOperation<E> {
 
 impl<E: Send + Sync + 'static> PathOperation<E> {
     /// An operation served by this handler.
-    pub fn new<X, Work>(function: impl Fn(Arc<E>, Call) -> Work + Send + Sync + 'static) -> Self
+    pub(crate) fn new<X, Work>(
+        function: impl Fn(Arc<E>, Call) -> Work + Send + Sync + 'static,
+    ) -> Self
     where
         Work: Future<Output = Result<Option<Response>, X>> + Send + 'static,
         X: Into<Failure>,
@@ -231,21 +233,21 @@ impl<E: Send + Sync + 'static> PathOperation<E> {
 
     /// What the operation does, in a line, for `OpenAPI`.
     #[must_use]
-    pub fn summary(mut self, summary: &'static str) -> Self {
+    pub(crate) fn summary(mut self, summary: &'static str) -> Self {
         self.summary = summary;
         self
     }
 
     /// Documents an answer; without any, 200 (or 204 for a delete) is documented.
     #[must_use]
-    pub fn answers(mut self, answer: Answer) -> Self {
+    pub(crate) fn answers(mut self, answer: Answer) -> Self {
         self.answers.push(answer);
         self
     }
 
     /// Display attributes; what they leave open is taken from the path.
     #[must_use]
-    pub fn display(mut self, display: Display) -> Self {
+    pub(crate) fn display(mut self, display: Display) -> Self {
         self.display = display;
         self
     }
@@ -253,7 +255,7 @@ impl<E: Send + Sync + 'static> PathOperation<E> {
 
 /// A documented answer.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub(super) status: u16,
     pub(super) description: &'static str,
     pub(super) fields: Vec<Field>,
@@ -262,7 +264,7 @@ pub struct Answer {
 impl Answer {
     /// An answer with this HTTP status, and the fields of its data.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         status: u16,
         description: &'static str,
         fields: impl IntoIterator<Item = Field>,

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 /// The characters a capture takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub(crate) enum Class {
     /// ASCII letters, digits and `_`; inside also `-` and `.`.
     Name,
     /// As [`Class::Name`], inside also `@`.
@@ -26,7 +26,7 @@ pub enum Class {
 impl Class {
     /// Whether the class takes the whole text.
     #[must_use]
-    pub fn matches(self, text: &str) -> bool {
+    pub(crate) fn matches(self, text: &str) -> bool {
         match self {
             Self::Name => is_name(text, b"-."),
             Self::NameWithAt => is_name(text, b"-.@"),
@@ -79,14 +79,14 @@ enum End {
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     segments: Vec<Segment>,
     end: End,
 }
 
 /// What a path gave for a pattern's captures, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Match {
+pub(crate) struct Match {
     /// Name and text of each capture; an optional one that is missing is empty.
     pub captures: Vec<(&'static str, String)>,
     slash_follows: bool,
@@ -95,7 +95,7 @@ pub struct Match {
 impl Pattern {
     /// Parses a template. There is no wrong one: what is no capture is literal.
     #[must_use]
-    pub fn new(template: &'static str) -> Self {
+    pub(crate) fn new(template: &'static str) -> Self {
         let (body, mut end) = match template.strip_suffix("/?") {
             Some(body) => (body, End::OptionalSlash),
             None => (template, End::Here),
@@ -139,7 +139,7 @@ impl Pattern {
 
     /// What the path gives for the captures; [`None`] if it does not match as a whole.
     #[must_use]
-    pub fn matches(&self, path: &str) -> Option<Match> {
+    pub(crate) fn matches(&self, path: &str) -> Option<Match> {
         let mut captures = Vec::new();
         let mut rest = Some(path);
         for segment in &self.segments {
@@ -201,7 +201,7 @@ impl Pattern {
 
     /// The anchored RE2 expression.
     #[must_use]
-    pub fn expression(&self) -> String {
+    pub(crate) fn expression(&self) -> String {
         let parts: Vec<String> = self.segments.iter().map(Segment::expression).collect();
         let mut expression = format!("^{}", parts.join("/"));
         match self.end {

@@ -11,7 +11,7 @@ const SECRET_TYPE: &str = "secret_type";
 
 /// One kind of lease. Every kind can be revoked: the host gives up at once on a lease that
 /// cannot be.
-pub struct SecretType<E> {
+pub(crate) struct SecretType<E> {
     pub(super) name: &'static str,
     revoke: Handler<E, LeaseCall, ()>,
     renew: Option<Handler<E, LeaseCall, Option<Response>>>,
@@ -20,7 +20,7 @@ pub struct SecretType<E> {
 impl<E: Send + Sync + 'static> SecretType<E> {
     /// A kind of lease whose leases `revoke` ends. It may be called twice for the same lease:
     /// already gone is success. Any error makes the host try again.
-    pub fn new<X, Work>(
+    pub(crate) fn new<X, Work>(
         name: &'static str,
         revoke: impl Fn(Arc<E>, LeaseCall) -> Work + Send + Sync + 'static,
     ) -> Self
@@ -38,7 +38,7 @@ impl<E: Send + Sync + 'static> SecretType<E> {
     /// Lets leases be renewed; the handler answers with [`LeaseCall::renewed`]. [`None`] leaves
     /// the lease as it is.
     #[must_use]
-    pub fn renew<X, Work>(
+    pub(crate) fn renew<X, Work>(
         mut self,
         renew: impl Fn(Arc<E>, LeaseCall) -> Work + Send + Sync + 'static,
     ) -> Self
@@ -53,7 +53,7 @@ impl<E: Send + Sync + 'static> SecretType<E> {
 
 /// How long a new lease runs, and whether it can be renewed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lease {
+pub(crate) struct Lease {
     /// From now; zero means the mount's default.
     pub ttl: Duration,
     /// The most that renewals may add up to; zero means the mount's maximum.
@@ -65,7 +65,12 @@ pub struct Lease {
 impl Lease {
     /// An answer that is a lease: `data` goes to the user, `internal` stays with the host.
     #[must_use]
-    pub fn answer(self, secret_type: &'static str, data: Data, mut internal: Data) -> Response {
+    pub(crate) fn answer(
+        self,
+        secret_type: &'static str,
+        data: Data,
+        mut internal: Data,
+    ) -> Response {
         internal.insert(SECRET_TYPE.to_owned(), secret_type.into());
         Response {
             data: Some(data),

@@ -20,7 +20,7 @@ use crate::base::Clock;
 use crate::vault::{Caller, Failure, Storage, StorageError};
 
 /// Where entries are stored; entries are best kept out of replication, as a special path.
-pub const PREFIX: &str = "wal/";
+pub(crate) const PREFIX: &str = "wal/";
 
 /// The age above which an entry counts as left behind.
 const MINIMUM_AGE: Duration = Duration::from_mins(10);
@@ -33,7 +33,7 @@ const FAILURES_TOLD: usize = 5;
 
 /// One entry. `Debug` does not show its data.
 #[derive(Clone, PartialEq)]
-pub struct WalEntry {
+pub(crate) struct WalEntry {
     /// Names the entry below [`PREFIX`].
     pub id: String,
     /// Tells which handler undoes it.
@@ -78,7 +78,7 @@ struct Stored {
 }
 
 /// Deletes an entry; one that is not there is fine.
-pub async fn delete(storage: &dyn Storage, id: &str) -> Result<(), StorageError> {
+pub(crate) async fn delete(storage: &dyn Storage, id: &str) -> Result<(), StorageError> {
     storage.delete(&format!("{PREFIX}{id}")).await
 }
 

@@ -42,7 +42,7 @@ pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// Why a numbered connection is not to be had.
 #[derive(Debug, thiserror::Error)]
-pub enum DialError {
+pub(crate) enum DialError {
     /// The host never said where it listens.
     #[error(
         "timeout waiting for connection info of brokered connection {id} ({} s)", PATIENCE.as_secs()
@@ -70,7 +70,7 @@ pub enum DialError {
 
 /// Finds the host's numbered connections; clones share one table.
 #[derive(Debug, Clone)]
-pub struct Broker {
+pub(crate) struct Broker {
     pending: Arc<Mutex<HashMap<u32, Pending>>>,
     tls: Arc<ClientConfig>,
 }
@@ -133,7 +133,7 @@ impl Broker {
     ///
     /// Waits at most 5 s for the host to tell the address. It connects at the first call, and again
     /// when the connection broke. Each number can be dialled once.
-    pub async fn dial(&self, id: u32) -> Result<Channel, DialError> {
+    pub(crate) async fn dial(&self, id: u32) -> Result<Channel, DialError> {
         let info = match self.ask(id)? {
             Asked::Known(info) => info,
             Asked::Waiting(told) => match timeout(PATIENCE, told).await {

@@ -6,7 +6,7 @@ use std::{collections::HashMap, env, fmt};
 
 /// Variables by name.
 #[derive(Clone, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     variables: HashMap<String, String>,
 }
 
@@ -14,7 +14,7 @@ impl Environment {
     /// This process's variables. What is not UTF-8 in a value is replaced, so that a variable that is
     /// set never counts as absent; one with such a name does, as nothing here has that.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         env::vars_os()
             .filter_map(|(name, value)| {
                 Some((
@@ -27,7 +27,7 @@ impl Environment {
 
     /// The value of `name`, which may be empty.
     #[must_use]
-    pub fn variable(&self, name: &str) -> Option<&str> {
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
     }
 
@@ -36,7 +36,7 @@ impl Environment {
     ///
     /// Source: `OpenBao`'s api package, `ReadBaoVariable`.
     #[must_use]
-    pub fn paired(&self, suffix: &str) -> Option<&str> {
+    pub(crate) fn paired(&self, suffix: &str) -> Option<&str> {
         self.variable(&format!("BAO_{suffix}"))
             .or_else(|| self.variable(&format!("VAULT_{suffix}")))
     }

@@ -17,7 +17,7 @@ const SHOWN_CHARACTERS: usize = 64;
 ///
 /// It guards a person who runs the binary by hand; it is no secret and protects nothing.
 #[derive(Debug, Clone, Copy)]
-pub struct Cookie {
+pub(crate) struct Cookie {
     /// Name of the environment variable.
     pub name: &'static str,
     /// What it must be.
@@ -27,14 +27,14 @@ pub struct Cookie {
 impl Cookie {
     /// Whether the host that started the process wants this kind of plugin.
     #[must_use]
-    pub fn is_in(&self, environment: &Environment) -> bool {
+    pub(crate) fn is_in(&self, environment: &Environment) -> bool {
         environment.variable(self.name) == Some(self.value)
     }
 }
 
 /// Why the process cannot be a plugin of whoever started it.
 #[derive(Debug, thiserror::Error)]
-pub enum HandshakeError {
+pub(crate) enum HandshakeError {
     /// Started by a person, or by a host that wants another kind of plugin.
     #[error(
         "the environment variable {name} does not have the value that a server sets: this is a \
@@ -65,7 +65,7 @@ pub enum HandshakeError {
 
 /// What the host asked for, as far as it can be met.
 #[derive(Debug)]
-pub struct Handshake<'a> {
+pub(crate) struct Handshake<'a> {
     /// The chosen version of the application's protocol.
     version: u32,
     /// The host's certificate, PEM.
@@ -76,7 +76,7 @@ pub struct Handshake<'a> {
 
 impl<'a> Handshake<'a> {
     /// Reads the host's side of the handshake.
-    pub fn read(
+    pub(crate) fn read(
         environment: &'a Environment,
         cookie: Cookie,
         spoken: u32,
@@ -111,7 +111,7 @@ impl<'a> Handshake<'a> {
     /// field says that brokered connections are not multiplexed into the main one; a host that
     /// does not ask for it may not expect it.
     #[must_use]
-    pub fn line(&self, socket: &Path, certificate: &[u8]) -> String {
+    pub(crate) fn line(&self, socket: &Path, certificate: &[u8]) -> String {
         let certificate = STANDARD_NO_PAD.encode(certificate);
         let multiplexing = if self.knows_multiplexing {
             "|false"

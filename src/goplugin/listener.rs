@@ -36,7 +36,7 @@ const NAME_ATTEMPTS: usize = 8;
 
 /// Why the socket cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum SocketError {
+pub(crate) enum SocketError {
     /// It could not be made.
     #[error(
         "cannot make the socket {}; the directory must be writable and its path short (set \

@@ -24,7 +24,7 @@ const FOREIGN_LEVEL: LevelFilter = LevelFilter::WARN;
 
 /// What is logged.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings<'a> {
+pub(crate) struct Settings<'a> {
     /// The crates that log by `level`; all others are heard only from `warn` up.
     pub crates: &'static [&'static str],
     /// `trace`, `debug`, `info`, `warn`, `error` or `off`. Anything else, or nothing, is `debug`:
@@ -34,7 +34,7 @@ pub struct Settings<'a> {
 
 /// Keeps logging alive; dropping it waits a moment for the last lines.
 #[derive(Debug)]
-pub struct Log {
+pub(crate) struct Log {
     queue: Queue,
 }
 
@@ -42,7 +42,7 @@ pub struct Log {
 ///
 /// The first call of the process counts; another one has no effect.
 #[must_use]
-pub fn start(settings: Settings<'_>) -> Log {
+pub(crate) fn start(settings: Settings<'_>) -> Log {
     let queue = Queue::start(Box::new(io::stderr()));
     let layer = HostLayer {
         crates: settings.crates,

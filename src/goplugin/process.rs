@@ -12,7 +12,7 @@ use super::environment::Environment;
 
 /// Why the process was not given what it needs.
 #[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
+pub(crate) enum ProcessError {
     /// Memory is to be locked, and the system says no.
     #[error(
         "cannot lock memory, which {variable}=true asks for; grant the plugin the capability \
@@ -33,7 +33,7 @@ pub enum ProcessError {
 /// Forbids core dumps and debuggers, which would hold every secret in memory.
 ///
 /// Best effort: a system that refuses leaves the process as safe as it found it.
-pub fn forbid_core_dumps() {
+pub(crate) fn forbid_core_dumps() {
     let _ = set_dumpable(false);
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
 }
@@ -42,7 +42,7 @@ pub fn forbid_core_dumps() {
 /// holds a connection each, and one that must get through needs one more.
 ///
 /// Best effort; Go's programs do the same at their start.
-pub fn allow_many_open_files() {
+pub(crate) fn allow_many_open_files() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
     {

@@ -40,7 +40,7 @@ const MAX_RESET_STREAMS: usize = 65_536;
 
 /// What a host must know of a plugin to start it.
 #[derive(Debug, Clone, Copy)]
-pub struct Plugin {
+pub(crate) struct Plugin {
     /// Says what kind of plugin this is.
     pub cookie: Cookie,
     /// The one version of the application's protocol that is spoken.
@@ -49,7 +49,7 @@ pub struct Plugin {
 
 /// What the process offers to the application in it.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub(crate) struct Context {
     /// Dials numbered connections back to the host.
     pub broker: Broker,
     /// Cancelled when the process is about to end. Cancelling it does not end the process.
@@ -57,7 +57,7 @@ pub struct Context {
 }
 
 /// What runs in the process.
-pub struct Application {
+pub(crate) struct Application {
     /// Its services. They set their own limits of message size.
     pub routes: Routes,
     /// Run once when the process ends, after `cancel`, for at most 1.2 s. Requests may be going on.
@@ -66,7 +66,7 @@ pub struct Application {
 
 /// Why the process could not serve.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
+pub(crate) enum ServeError {
     /// The host and the plugin do not fit.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
@@ -91,7 +91,7 @@ pub enum ServeError {
 ///
 /// Returns after an orderly end, in less than 2 s from the moment it was asked for, whatever the
 /// application's requests do. Nothing but the handshake's line is written to stdout.
-pub async fn serve(
+pub(crate) async fn serve(
     environment: &Environment,
     plugin: Plugin,
     application: impl FnOnce(Context) -> Application,

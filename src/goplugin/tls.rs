@@ -28,7 +28,7 @@ const VALID: TimeDelta = TimeDelta::days(30 * 365);
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsError {
+pub(crate) enum TlsError {
     /// The host's certificate is unreadable. The text itself is not repeated.
     #[error("PLUGIN_CLIENT_CERT must hold one certificate in PEM: {0}")]
     HostCertificate(&'static str),

@@ -12,7 +12,7 @@ use super::tasks::Tasks;
 
 /// One mount's backend.
 #[async_trait]
-pub trait Backend: Send + Sync {
+pub(crate) trait Backend: Send + Sync {
     /// After Setup; storage may be written now, except on a standby. Fails only where nothing
     /// else is right: the host keeps a mount whose backend refuses everything.
     async fn initialize(&self) -> Result<(), Failure>;
@@ -33,7 +33,7 @@ pub trait Backend: Send + Sync {
 /// Paths relative to the mount, with a trailing `*` as prefix; storage keys, with a trailing `/`
 /// as prefix.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SpecialPaths {
+pub(crate) struct SpecialPaths {
     /// Paths whose caller needs the `sudo` capability.
     pub root: Vec<String>,
     /// Paths that need no token.
@@ -46,7 +46,7 @@ pub struct SpecialPaths {
 
 /// What a backend is made from. In the host's probes storage and system view refuse every call.
 #[derive(Clone)]
-pub struct Mount {
+pub(crate) struct Mount {
     /// Stable over restarts and reloads; empty in probes.
     pub uuid: String,
     /// The mount's storage; read-only until [`Backend::initialize`].
@@ -59,7 +59,7 @@ pub struct Mount {
 
 /// Makes a backend for each mount.
 #[async_trait]
-pub trait Factory: Send + Sync {
+pub(crate) trait Factory: Send + Sync {
     /// Makes one mount's backend: quickly, without the outside world, without writing.
     async fn create(&self, mount: Mount) -> Result<Arc<dyn Backend>, Failure>;
 

@@ -5,7 +5,7 @@ use super::system_view::SystemViewError;
 
 /// Why a request failed, in the kinds that the host tells apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The user's input or the mount's state is at fault: HTTP 400 with exactly this text.
     #[error("{0}")]
     BadRequest(String),
@@ -34,27 +34,27 @@ pub enum Failure {
 
 /// The text by which a standby or secondary knows that the active node must answer.
 /// Source: `logical.ErrReadOnly` of Vault's SDK.
-pub const READ_ONLY_TEXT: &str = "cannot write to readonly storage";
+pub(crate) const READ_ONLY_TEXT: &str = "cannot write to readonly storage";
 
 impl Failure {
     /// The answer that makes a standby or secondary forward the whole request.
     #[must_use]
-    pub fn read_only() -> Self {
+    pub(crate) fn read_only() -> Self {
         Self::HostText(READ_ONLY_TEXT.to_owned())
     }
 
     /// HTTP 400 with the error's own text and its causes.
-    pub fn bad_request(error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(crate) fn bad_request(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::BadRequest(chain(error))
     }
 
     /// HTTP 500 with the error's own text and its causes.
-    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Internal(chain(error))
     }
 
     /// The HTTP status of our choice with the error's own text and its causes.
-    pub fn coded(status: u16, error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(crate) fn coded(status: u16, error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Coded {
             status,
             text: chain(error),
@@ -63,7 +63,7 @@ impl Failure {
 }
 
 /// An error and its causes in one line, each told once.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The JSON object of a request's or an answer's data.
-pub type Data = Map<String, Value>;
+pub(crate) type Data = Map<String, Value>;
 
 /// What is asked of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// Write of an object that the existence check did not find.
     Create,
     /// Write of an object that is there, or of a path without existence check.
@@ -43,7 +43,7 @@ pub enum Operation {
 impl Operation {
     /// The operation of the protocol's word; words we do not serve are [`Operation::Unsupported`].
     #[must_use]
-    pub fn from_word(word: &str) -> Self {
+    pub(crate) fn from_word(word: &str) -> Self {
         match word {
             "create" => Self::Create,
             "update" => Self::Update,
@@ -62,7 +62,7 @@ impl Operation {
 
     /// The protocol's word.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Update => "update",
@@ -84,7 +84,7 @@ impl Operation {
 ///
 /// `Debug` shows neither `data` nor `secret`: both may hold what must not be logged.
 #[derive(Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// What is asked.
     pub operation: Operation,
     /// Relative to the mount, no leading `/`; empty for the mount itself.
@@ -114,7 +114,7 @@ impl fmt::Debug for Request {
 
 /// The one who waits for an answer.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// After this moment nobody waits any more.
     pub deadline: Instant,
     /// Cancelled when the caller gave up before the answer was ready.
@@ -124,7 +124,7 @@ pub struct Caller {
 impl Caller {
     /// A caller who waits for `patience` from now.
     #[cfg(test)]
-    pub fn waiting(patience: Duration) -> Self {
+    pub(crate) fn waiting(patience: Duration) -> Self {
         Self {
             deadline: Instant::now() + patience,
             gone: CancellationToken::new(),
@@ -134,7 +134,7 @@ impl Caller {
 
 /// An answer. [`None`] in its place is Vault's "nothing": 404 on read and list, 204 on a write.
 #[derive(Clone, Default)]
-pub struct Response {
+pub(crate) struct Response {
     /// The answer's data; [`None`] goes out as `null`.
     pub data: Option<Data>,
     /// Makes the answer a lease.
@@ -154,7 +154,7 @@ impl fmt::Debug for Response {
 impl Response {
     /// An answer of data alone.
     #[must_use]
-    pub fn data(data: Data) -> Self {
+    pub(crate) fn data(data: Data) -> Self {
         Self {
             data: Some(data),
             ..Self::default()
@@ -164,7 +164,7 @@ impl Response {
 
 /// A lease as the host keeps it: what renew and revoke need, and how long it runs.
 #[derive(Clone, Default)]
-pub struct Secret {
+pub(crate) struct Secret {
     /// Never shown to users; everything that renew and revoke need.
     pub internal_data: Data,
     /// The lease's length from now; zero means the mount's default.

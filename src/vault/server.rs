@@ -29,7 +29,7 @@ use crate::goplugin::{Broker, Cookie, Plugin};
 
 /// A secrets engine, as hosts know it: the cookie of backend plugins, and the version of their
 /// protocol that has `AutoMTLS` and multiplexing. Source: `sdk/plugin` of Vault's SDK.
-pub const PLUGIN: Plugin = Plugin {
+pub(crate) const PLUGIN: Plugin = Plugin {
     cookie: Cookie {
         name: "VAULT_BACKEND_PLUGIN",
         value: "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(85);
 
 /// Serves the mounts of this process.
 #[derive(Clone)]
-pub struct Server {
+pub(crate) struct Server {
     shared: Arc<Shared>,
 }
 
@@ -58,7 +58,11 @@ impl Server {
     /// A server that makes mounts with `factory` and reaches the host through `broker`; `process`
     /// is cancelled when the process is about to end.
     #[must_use]
-    pub fn new(factory: Arc<dyn Factory>, broker: Broker, process: CancellationToken) -> Self {
+    pub(crate) fn new(
+        factory: Arc<dyn Factory>,
+        broker: Broker,
+        process: CancellationToken,
+    ) -> Self {
         let instances = Instances::default();
         Self {
             shared: Arc::new(Shared {
@@ -72,7 +76,7 @@ impl Server {
 
     /// Adds Vault's services.
     #[must_use]
-    pub fn add_to(&self, routes: Routes) -> Routes {
+    pub(crate) fn add_to(&self, routes: Routes) -> Routes {
         let backend = BackendServer::new(self.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -83,7 +87,7 @@ impl Server {
     }
 
     /// Ends every mount; work still under way after `grace` is cut off.
-    pub async fn close(&self, grace: Duration) {
+    pub(crate) async fn close(&self, grace: Duration) {
         self.shared.instances.close_all(grace).await;
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 /// One stored value. The key is relative to the mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StorageEntry {
+pub(crate) struct StorageEntry {
     /// Relative to the mount, no leading `/`.
     pub key: String,
     /// By convention JSON.
@@ -15,7 +15,7 @@ pub struct StorageEntry {
 
 /// Why storage did not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum StorageError {
+pub(crate) enum StorageError {
     /// Storage said no; the text is the host's own and must reach the host unchanged.
     #[error("{0}")]
     Refused(String),
@@ -34,7 +34,7 @@ pub enum StorageError {
 /// Storage of one mount. There is no compare-and-set, no lock across nodes and, on Vault, no
 /// transaction: order single writes so that each prefix of them is a consistent state.
 #[async_trait]
-pub trait Storage: Send + Sync {
+pub(crate) trait Storage: Send + Sync {
     /// The value of a key; [`None`] if there is none.
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError>;
     /// Writes a value.
@@ -54,7 +54,7 @@ pub trait Storage: Send + Sync {
 
 /// A page of a whole listing, for hosts that cannot page.
 #[must_use]
-pub fn page_of(mut keys: Vec<String>, after: &str, limit: usize) -> Vec<String> {
+pub(crate) fn page_of(mut keys: Vec<String>, after: &str, limit: usize) -> Vec<String> {
     keys.sort_unstable();
     keys.retain(|key| key.as_str() > after);
     keys.truncate(limit);

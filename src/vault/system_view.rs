@@ -7,7 +7,7 @@ use async_trait::async_trait;
 /// Why the host did not tell.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("no answer from the server to {question}: {reason}")]
-pub struct SystemViewError {
+pub(crate) struct SystemViewError {
     /// What was asked.
     pub question: &'static str,
     /// What went wrong.
@@ -17,7 +17,7 @@ pub struct SystemViewError {
 /// The node's place in replication. May change in a mount's life: ask at each decision.
 /// Source: `consts.ReplicationState` of Vault's SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Replication(pub i32);
+pub(crate) struct Replication(pub i32);
 
 impl Replication {
     const PERFORMANCE_SECONDARY: i32 = 64;
@@ -26,20 +26,20 @@ impl Replication {
 
     /// A standby that answers reads and forwards writes.
     #[must_use]
-    pub fn is_standby(self) -> bool {
+    pub(crate) fn is_standby(self) -> bool {
         self.0 & Self::PERFORMANCE_STANDBY != 0
     }
 
     /// A secondary cluster, whose replicated mounts are written on the primary.
     #[must_use]
-    pub fn is_secondary(self) -> bool {
+    pub(crate) fn is_secondary(self) -> bool {
         self.0 & (Self::PERFORMANCE_SECONDARY | Self::DR_SECONDARY) != 0
     }
 }
 
 /// Questions to the host; each a call over a local socket, cheap but not free.
 #[async_trait]
-pub trait SystemView: Send + Sync {
+pub(crate) trait SystemView: Send + Sync {
     /// The lease length of this mount when nothing else is said.
     async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError>;
     /// The longest a lease of this mount may live.
@@ -55,7 +55,7 @@ pub trait SystemView: Send + Sync {
 }
 
 /// Whether this node may write this mount's storage and act for it outside.
-pub async fn may_act(system: &dyn SystemView) -> Result<bool, SystemViewError> {
+pub(crate) async fn may_act(system: &dyn SystemView) -> Result<bool, SystemViewError> {
     let replication = system.replication().await?;
     if replication.is_standby() {
         return Ok(false);

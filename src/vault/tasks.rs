@@ -15,7 +15,7 @@ use super::failure::Failure;
 /// gRPC drops a handler's future when its caller gives up. What changes the outside world runs in a
 /// task of its own here, so that it comes to an end that storage knows of.
 #[derive(Debug, Clone)]
-pub struct Tasks {
+pub(crate) struct Tasks {
     tracker: TaskTracker,
     /// Asks tasks to end: loops stop, nothing new begins.
     cancel: CancellationToken,
@@ -26,7 +26,7 @@ pub struct Tasks {
 impl Tasks {
     /// Tasks that are asked to end when `process` is cancelled.
     #[must_use]
-    pub fn new(process: &CancellationToken) -> Self {
+    pub(crate) fn new(process: &CancellationToken) -> Self {
         Self {
             tracker: TaskTracker::new(),
             cancel: process.child_token(),
@@ -36,12 +36,12 @@ impl Tasks {
 
     /// Cancelled once the mount or the process is about to end.
     #[must_use]
-    pub fn cancelled(&self) -> &CancellationToken {
+    pub(crate) fn cancelled(&self) -> &CancellationToken {
         &self.cancel
     }
 
     /// Runs `work` beside its caller.
-    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let abort = self.abort.clone();
         let span = tracing::Span::current();
         self.tracker.spawn(
@@ -54,7 +54,7 @@ impl Tasks {
 
     /// Waits for `work`, which runs on when the caller is dropped. A panic in it, or the end of the
     /// mount, is a failure of this one call.
-    pub async fn to_the_end<T: Send + 'static>(
+    pub(crate) async fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Failure> {
@@ -77,7 +77,7 @@ impl Tasks {
     /// Asks every task to end, waits for at most `grace`, then ends what still runs. False: something did.
     ///
     /// A caller who does not wait so long ends what still runs then.
-    pub async fn close(&self, grace: Duration) -> bool {
+    pub(crate) async fn close(&self, grace: Duration) -> bool {
         let _abort = self.abort.clone().drop_guard();
         self.cancel.cancel();
         self.tracker.close();

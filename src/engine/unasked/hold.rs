@@ -9,7 +9,7 @@ use super::super::{Engine, keys, stored};
 
 /// What the environment of the server's process holds, for every mount of this plugin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ServerHold {
+pub(crate) enum ServerHold {
     /// Nothing.
     #[default]
     Off,
@@ -26,15 +26,15 @@ pub enum ServerHold {
      give true, all or false, or remove it; the plugin does not start, as it might touch what it \
      must not"
 )]
-pub struct HoldError;
+pub(crate) struct HoldError;
 
 impl ServerHold {
     /// The variable's name.
-    pub const VARIABLE: &'static str = "MONGODBATLAS_HOLD";
+    pub(crate) const VARIABLE: &'static str = "MONGODBATLAS_HOLD";
 
     /// Reads the variable's value. One that cannot be read, an empty one included, is an error: a
     /// slip must not start what was to be held.
-    pub fn parse(value: Option<&str>) -> Result<Self, HoldError> {
+    pub(crate) fn parse(value: Option<&str>) -> Result<Self, HoldError> {
         let Some(text) = value else {
             return Ok(Self::Off);
         };
@@ -48,7 +48,7 @@ impl ServerHold {
 
     /// The variable's value.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Off => "false",
             Self::Unasked => "true",
@@ -58,7 +58,7 @@ impl ServerHold {
 
     /// What people are told while it is on.
     #[must_use]
-    pub fn warning(self) -> Option<&'static str> {
+    pub(crate) fn warning(self) -> Option<&'static str> {
         match self {
             Self::Off => None,
             Self::Unasked => Some(

@@ -16,5 +16,5 @@ mod tests;
 
 pub(crate) use clock_watch::ClockWatch;
 pub(crate) use hold::held;
-pub use hold::{HoldError, ServerHold};
+pub(crate) use hold::{HoldError, ServerHold};
 pub(crate) use permit::{Held, Mandate, Permit, status, watch};

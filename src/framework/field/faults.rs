@@ -9,19 +9,19 @@ use crate::vault::Failure;
 /// An engine uses it for checks of its own. A reason must not repeat the value: it goes into
 /// answers and audit logs, and the value may be a misplaced secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Faults {
+pub(crate) struct Faults {
     found: Vec<(String, String)>,
 }
 
 impl Faults {
     /// Nothing found so far.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Notes what is wrong with a field, unless something is noted for it already.
-    pub fn add(&mut self, field: impl Into<String>, reason: impl Into<String>) {
+    pub(crate) fn add(&mut self, field: impl Into<String>, reason: impl Into<String>) {
         let field = field.into();
         if self.found.iter().all(|(known, _)| *known != field) {
             self.found.push((field, reason.into()));
@@ -30,12 +30,12 @@ impl Faults {
 
     /// Whether nothing was found.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
     /// Everything found as one bad request (HTTP 400), in the order in which it was found.
-    pub fn into_result(self) -> Result<(), Failure> {
+    pub(crate) fn into_result(self) -> Result<(), Failure> {
         if self.is_empty() {
             return Ok(());
         }

@@ -21,7 +21,7 @@ const MUST_BE_FILLED: &str = "must not be empty; leave it out to keep what is st
 ///
 /// `Debug` shows names alone: values may be secret.
 #[derive(Clone)]
-pub struct Fields {
+pub(crate) struct Fields {
     declared: Arc<[Field]>,
     given: BTreeMap<&'static str, Given>,
 }
@@ -104,13 +104,13 @@ impl Fields {
 
     /// Whether the request holds the field as `null`, which in a patch means: remove.
     #[must_use]
-    pub fn is_null(&self, name: &str) -> bool {
+    pub(crate) fn is_null(&self, name: &str) -> bool {
         self.given.get(name).is_some_and(|given| given.null)
     }
 
     /// Whether the request holds the field as an empty text, as a variable that is not set gives.
     #[must_use]
-    pub fn is_empty_text(&self, name: &str) -> bool {
+    pub(crate) fn is_empty_text(&self, name: &str) -> bool {
         self.given.get(name).is_some_and(|given| given.empty_text)
     }
 
@@ -121,7 +121,7 @@ impl Fields {
 
     /// The text of a field of any kind of text.
     #[must_use]
-    pub fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         match self.present(name)? {
             FieldValue::Text(text) => Some(text),
             _ => None,
@@ -130,7 +130,7 @@ impl Fields {
 
     /// The trimmed text of a field that may be left out but not be empty: a variable that is not set
     /// gives an empty text, and that must not pass for "unchanged".
-    pub fn filled(&self, name: &'static str, faults: &mut Faults) -> Option<&str> {
+    pub(crate) fn filled(&self, name: &'static str, faults: &mut Faults) -> Option<&str> {
         let text = self.text(name)?.trim();
         if text.is_empty() {
             faults.add(name, MUST_BE_FILLED);
@@ -141,37 +141,37 @@ impl Fields {
 
     /// The text of a field that is part of the path, or else empty.
     #[must_use]
-    pub fn captured(&self, name: &str) -> &str {
+    pub(crate) fn captured(&self, name: &str) -> &str {
         self.text(name).unwrap_or_default()
     }
 
     /// True or false.
     #[must_use]
-    pub fn boolean(&self, name: &str) -> Option<bool> {
+    pub(crate) fn boolean(&self, name: &str) -> Option<bool> {
         self.read(name)
     }
 
     /// An integer.
     #[must_use]
-    pub fn int(&self, name: &str) -> Option<i64> {
+    pub(crate) fn int(&self, name: &str) -> Option<i64> {
         self.read(name)
     }
 
     /// A duration of whole seconds.
     #[must_use]
-    pub fn duration(&self, name: &str) -> Option<Duration> {
+    pub(crate) fn duration(&self, name: &str) -> Option<Duration> {
         self.read(name)
     }
 
     /// A list of text.
     #[must_use]
-    pub fn list(&self, name: &str) -> Option<Vec<String>> {
+    pub(crate) fn list(&self, name: &str) -> Option<Vec<String>> {
         self.read(name)
     }
 
     /// A map of lists of text.
     #[must_use]
-    pub fn map_of_lists(&self, name: &str) -> Option<BTreeMap<String, Vec<String>>> {
+    pub(crate) fn map_of_lists(&self, name: &str) -> Option<BTreeMap<String, Vec<String>>> {
         self.read(name)
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 /// The kind of value a field takes. What each kind accepts is told at [`super::decode`].
 /// Source: the field types of Vault's SDK framework, apart from [`Kind::MapOfLists`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Text; numbers and booleans are taken as text.
     Text,
     /// Text that is lower-cased.
@@ -46,7 +46,7 @@ impl Kind {
 
     /// The kind as help texts call it. Source: `FieldType.String` of Vault's SDK.
     #[must_use]
-    pub fn help_name(self) -> &'static str {
+    pub(crate) fn help_name(self) -> &'static str {
         match self {
             Self::Text => "string",
             Self::LowercaseText => "lowercase string",
@@ -86,7 +86,7 @@ pub(crate) enum Place {
 /// One field of a path. Apart from name, kind, default, spelling and what an empty text means, all of it
 /// is documentation.
 #[derive(Debug, Clone)]
-pub struct Field {
+pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) description: &'static str,
@@ -106,7 +106,7 @@ macro_rules! constructors {
         impl Field {$(
             $(#[$about])*
             #[must_use]
-            pub fn $constructor(name: &'static str) -> Self {
+            pub(crate) fn $constructor(name: &'static str) -> Self {
                 Self::of(Kind::$kind, name)
             }
         )*}
@@ -139,7 +139,7 @@ constructors! {
 impl Field {
     /// A field of any kind.
     #[must_use]
-    pub fn of(kind: Kind, name: &'static str) -> Self {
+    pub(crate) fn of(kind: Kind, name: &'static str) -> Self {
         Self {
             name,
             kind,
@@ -157,42 +157,42 @@ impl Field {
 
     /// What the field means, for help and `OpenAPI`.
     #[must_use]
-    pub fn about(mut self, description: &'static str) -> Self {
+    pub(crate) fn about(mut self, description: &'static str) -> Self {
         self.description = description;
         self
     }
 
     /// Documents what counts where the field is absent; the engine sees to it.
     #[must_use]
-    pub fn default(mut self, value: impl Into<Value>) -> Self {
+    pub(crate) fn default(mut self, value: impl Into<Value>) -> Self {
         self.default = Some(value.into());
         self
     }
 
     /// Documents that the field must be given; the engine checks it.
     #[must_use]
-    pub fn required(mut self) -> Self {
+    pub(crate) fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
     /// Documents that the field should no longer be used.
     #[must_use]
-    pub fn deprecated(mut self) -> Self {
+    pub(crate) fn deprecated(mut self) -> Self {
         self.deprecated = true;
         self
     }
 
     /// Documents that the value is secret, so that user interfaces mask it.
     #[must_use]
-    pub fn sensitive(mut self) -> Self {
+    pub(crate) fn sensitive(mut self) -> Self {
         self.sensitive = true;
         self
     }
 
     /// Documents that the field is a query parameter.
     #[must_use]
-    pub fn query(mut self) -> Self {
+    pub(crate) fn query(mut self) -> Self {
         self.place = Place::Query;
         self
     }
@@ -202,7 +202,7 @@ impl Field {
     /// Access rules and lease prefixes go by the path as it was asked. A host that does not ask for
     /// canonical paths (`HashiCorp` Vault) would let `PROD` past a rule for `prod`.
     #[must_use]
-    pub fn refuse_upper_case(mut self) -> Self {
+    pub(crate) fn refuse_upper_case(mut self) -> Self {
         self.spelling = Spelling::LowerCase;
         self
     }
@@ -211,14 +211,14 @@ impl Field {
     ///
     /// A variable of the shell that is not set gives one, and must not pass for an order.
     #[must_use]
-    pub fn refuse_empty_text(mut self) -> Self {
+    pub(crate) fn refuse_empty_text(mut self) -> Self {
         self.empty_text = EmptyText::Refused;
         self
     }
 
     /// Documents the values that make sense; the engine checks them.
     #[must_use]
-    pub fn one_of(mut self, allowed: &'static [&'static str]) -> Self {
+    pub(crate) fn one_of(mut self, allowed: &'static [&'static str]) -> Self {
         self.allowed = allowed;
         self
     }

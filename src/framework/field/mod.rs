@@ -8,7 +8,7 @@ mod integer;
 mod kind;
 mod value;
 
-pub use faults::Faults;
-pub use fields::Fields;
-pub use kind::{Field, Kind};
+pub(crate) use faults::Faults;
+pub(crate) use fields::Fields;
+pub(crate) use kind::{Field, Kind};
 pub(crate) use kind::{Place, Spelling};

@@ -10,7 +10,7 @@ use crate::vault::Data;
 
 /// A decoded value. No `Debug`: it may be a secret.
 #[derive(Clone, PartialEq)]
-pub enum FieldValue {
+pub(super) enum FieldValue {
     /// Of the kinds of text.
     Text(String),
     /// Of [`Kind::Int`](super::Kind::Int).
@@ -46,7 +46,7 @@ impl FieldValue {
 }
 
 /// A type that a field can be read as.
-pub trait FromField: Sized {
+pub(super) trait FromField: Sized {
     /// The value as this type; [`None`] if it is of another kind.
     fn from_field(value: &FieldValue) -> Option<Self>;
 }
