@@ -1,8 +1,9 @@
 //! For tests: what the log says.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use tracing::Dispatch;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
@@ -26,6 +27,10 @@ impl Lines {
 
     /// Writes down what is logged on this thread while the guard lives.
     pub(crate) fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        // While a thread is the only one that listens, a line that another thread meets first is asked
+        // of that thread alone, and is unheard from then on. With this one nobody is the only one.
+        static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| Dispatch::new(Registry::default()));
         tracing::subscriber::set_default(Registry::default().with(self.clone()))
     }
 }
