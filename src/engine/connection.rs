@@ -311,6 +311,17 @@ impl Connection {
         Ok(linked)
     }
 
+    /// Whether something stored may go where the configuration is now, or why not. Sends nothing, so that
+    /// it is told where everything is held, too.
+    pub(crate) async fn admit(&self, bound: &BoundTo) -> Result<(), EngineError> {
+        if self.hold != ServerHold::All {
+            return self.linked_to(bound).await.map(drop);
+        }
+        let entry: Option<ConfigEntry> = stored::load(&*self.storage, keys::CONFIG).await?;
+        let entry = entry.ok_or(EngineError::NotConfigured)?;
+        self.client_of(&entry).await?.admit(bound)
+    }
+
     /// What may go where. Recorded when it is first asked for on a node that may write, from the
     /// configuration that is stored then: so it is asked for before a configuration is written.
     pub(crate) async fn origins(&self) -> Result<Arc<Origins>, EngineError> {
@@ -366,6 +377,10 @@ impl Connection {
         if self.hold == ServerHold::All {
             return Err(EngineError::EverythingHeld);
         }
+        self.client_of(entry).await
+    }
+
+    async fn client_of(&self, entry: &ConfigEntry) -> Result<Linked, EngineError> {
         let origins = self.origins().await?;
         let atlas = Atlas::new(
             &entry.settings()?,

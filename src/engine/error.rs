@@ -207,8 +207,8 @@ pub(crate) enum EngineError {
     /// This process must not touch Atlas.
     #[error(
         "MONGODBATLAS_HOLD=all is set in the environment of the server process, so nothing is sent to \
-         Atlas: no credential is issued, and none is revoked (its lease may become irrevocable); start \
-         the server without it to go on"
+         Atlas: no credential is issued, none is revoked (its lease may become irrevocable), and no \
+         lease of one secret of a service account is renewed; start the server without it to go on"
     )]
     EverythingHeld,
     /// An attempt's secret cannot be told from one that somebody else made, so none is deleted.

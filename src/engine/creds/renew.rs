@@ -1,4 +1,7 @@
 //! Renewal of a lease: nothing changes in Atlas, but never past what was made there.
+//!
+//! Atlas is asked for the end of one secret of an account alone. All else goes on where everything is held:
+//! a copy whose leases ended for want of it would have more to revoke than it may.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +15,7 @@ use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::journal::JournalId;
+use crate::engine::origin::BoundTo;
 use crate::engine::roles::RoleName;
 use crate::framework::LeaseCall;
 use crate::vault::Response;
@@ -84,9 +88,10 @@ fn limit(engine: &Engine, issued_at: DateTime<Utc>, end: Option<DateTime<Utc>>) 
 /// Refuses to extend what the configuration of now could not end. Without a configuration there is
 /// nothing to compare with.
 async fn refuse_elsewhere(engine: &Engine, call: &LeaseCall) -> Result<(), EngineError> {
-    match linked(engine, call).await {
-        Ok(_) | Err(EngineError::NotConfigured) => Ok(()),
-        Err(error) => Err(error),
+    let bound = BoundTo::of_lease(call)?;
+    match engine.connection.admit(&bound).await {
+        Err(EngineError::NotConfigured) => Ok(()),
+        outcome => outcome,
     }
 }
 

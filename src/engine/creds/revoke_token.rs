@@ -1,7 +1,9 @@
 //! The end of an access token's lease, with the id and a secret of the account it belongs to.
 //!
 //! What is dead already, by itself or with its account or secret, counts as revoked; a token that
-//! Atlas never knew or forgot is answered as revoked too (RFC 7009).
+//! Atlas never knew or forgot is answered as revoked too (RFC 7009). By itself it is dead only by a clock
+//! that Atlas's confirms: by one that is ahead a living token looks dead, and to take it for dead would
+//! leave it alive for an hour after its revocation.
 
 use std::sync::Arc;
 
@@ -67,8 +69,8 @@ pub(super) async fn revoke_access_token(
     }
     let accounts = TokenAccounts::load(&engine, &token.role).await?;
     let now = engine.clock.now();
-    // By a clock that is ahead a living token looks dead: Atlas is asked to revoke it all the same.
-    let is_dead = now >= token.ends && !engine.doubts_clock().await;
+    // Without a confirmed clock Atlas is asked to revoke it, dead or not.
+    let is_dead = now >= token.ends && engine.clock_is_confirmed().await;
     let account = token.account(&accounts).filter(|_| !is_dead);
     if let Some(account) = account {
         let linked = engine.connection.linked_to(&bound).await?;

@@ -68,7 +68,7 @@ impl ServerHold {
             Self::All => Some(
                 "MONGODBATLAS_HOLD=all is set in the environment of the server process: nothing is \
                  sent to Atlas; credentials and revocations are refused, and leases may become \
-                 irrevocable",
+                 irrevocable; leases are renewed where that needs no Atlas",
             ),
         }
     }

@@ -101,6 +101,18 @@ impl Engine {
         matches!(compared, Err(Doubt::Apart(_)))
     }
 
+    /// Whether the wall clock went steadily and Atlas's, told lately, agrees with it. Asks nobody: where
+    /// Atlas has not told, as after a start, the answer is no.
+    pub(crate) async fn clock_is_confirmed(&self) -> bool {
+        if !self.clock_watch.is_steady(self.reading()) {
+            return false;
+        }
+        let Ok(linked) = self.connection.linked().await else {
+            return false;
+        };
+        compare(self.reading(), linked.atlas.atlas_time()).is_ok()
+    }
+
     fn reading(&self) -> Reading {
         Reading {
             wall: self.clock.now(),

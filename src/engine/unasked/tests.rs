@@ -357,3 +357,80 @@ async fn a_hold_of_before_goes_on_under_its_new_name() {
     mount.restart().await;
     assert_eq!(TestMount::data(mount.read("config").await)["hold"], true);
 }
+
+/// A copy whose leases ended for want of a renewal would have more to revoke than it may.
+#[tokio::test]
+async fn leases_are_renewed_where_that_needs_no_atlas_though_everything_is_held() {
+    let (mut mount, of_key) = issued().await;
+    let account = mount.atlas.make_account(0, json!({})).await;
+    let org = mount.atlas.org().to_owned();
+    for (name, role) in [
+        (
+            "account",
+            json!({
+                "credential_type": "service_account", "organization_id": org, "roles": "ORG_MEMBER",
+            }),
+        ),
+        (
+            "secret",
+            json!({
+                "credential_type": "service_account", "organization_id": org, "client_id": account,
+            }),
+        ),
+    ] {
+        let path = format!("roles/{name}");
+        mount.write(&path, role).await.expect("a role");
+    }
+    let (_, of_account) = mount.issue("account").await;
+    let (_, of_secret) = mount.issue("secret").await;
+    mount.restart_held(ServerHold::All).await;
+    mount.atlas.forget_requests().await;
+    for lease in [&of_key, &of_account] {
+        let renewed = mount.renew(lease).await.expect("renewed");
+        let lease = renewed.and_then(|answer| answer.secret).expect("a lease");
+        assert!(lease.max_ttl > Duration::ZERO);
+    }
+    let refused = mount.renew(&of_secret).await.expect_err("refused");
+    let Failure::Coded { status: 503, text } = &refused else {
+        panic!("{refused}");
+    };
+    for part in ["MONGODBATLAS_HOLD=all", "one secret of a service account"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(mount.atlas.operations().await, json!({}));
+}
+
+/// As where nothing is held: what the configuration could not end is not extended.
+#[tokio::test]
+async fn a_lease_of_another_address_is_not_renewed_though_everything_is_held() {
+    let (mut mount, lease) = issued().await;
+    let elsewhere = crate::engine::testing::Atlas::another().await;
+    let mut config = elsewhere.key_config();
+    config["organization_id"] = json!(elsewhere.org());
+    mount.write("config", config).await.expect("written");
+    mount.restart_held(ServerHold::All).await;
+    let refused = mount.renew(&lease).await.expect_err("refused").to_string();
+    for address in [elsewhere.address(), mount.atlas.address()] {
+        assert!(refused.contains(address), "{refused}");
+    }
+}
+
+/// Nobody has told a time since the start, so that nothing speaks against the clock, nor for it.
+#[tokio::test]
+async fn a_token_that_looks_dead_by_a_clock_that_nobody_confirmed_is_revoked_all_the_same() {
+    let role = json!({ "credential_type": "access_token", "ip_addresses": "" });
+    let mut mount = TestMount::with_role(role).await;
+    let (_, lease) = mount.issue("reader").await;
+    mount.clock.jump(AHEAD);
+    mount.restart().await;
+    let away = json!({
+        "operation": "oauthRevoke", "count": 0, "action": {"kind": "answer", "status": 403},
+    });
+    mount.atlas.fault(away).await;
+    mount.revoke(&lease).await.expect_err("nobody can be asked");
+    mount.atlas.no_more_faults().await;
+    mount.revoke(&lease).await.expect("revoked");
+    let state = mount.atlas.state().await;
+    assert_eq!(state["tokens"].as_array().map_or(0, Vec::len), 0, "{state}");
+    assert_eq!(mount.figure("entries", "live").await, 0);
+}
