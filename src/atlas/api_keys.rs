@@ -14,7 +14,7 @@ use super::client::{Atlas, parsed};
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::{ApiKeyId, Level, OrgId, ProjectId};
-use super::presence::settled;
+use super::presence::{settled, settled_in_project};
 use super::success::Success;
 
 /// An API key to be made.
@@ -192,6 +192,8 @@ impl Atlas {
 
     /// Takes a key out of a project; it lives on in the organization.
     ///
+    /// Only Atlas's own code `API_KEY_NOT_FOUND` counts as [`Deletion::AlreadyGone`]. After a removal of
+    /// unknown outcome, or a 404 with another code, the project is asked for its keys.
     /// Source: Atlas API `removeGroupApiKey`.
     pub(crate) async fn unassign_api_key_from_project(
         &self,
@@ -203,7 +205,13 @@ impl Atlas {
         let scope = Scope::Project(project.clone());
         let call = Call::delete("removeGroupApiKey", &path, EndpointSet::ApiKeys, scope);
         let outcome = self.send(&call, patience).await;
-        gone_is_fine(outcome.map(drop), AtlasError::says_api_key_is_gone)
+        match gone_is_fine(outcome.map(drop), AtlasError::says_api_key_is_gone) {
+            Err(error) if error.outcome_unknown() || error.says_not_found() => {
+                let look = self.api_key_in_project(project, key, patience).await;
+                settled_in_project(error, look)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Deletes a key, out of all projects too. Source: Atlas API `deleteOrgApiKey`.
@@ -279,6 +287,22 @@ impl Atlas {
         let scope = Scope::Org(org.clone());
         let call = Call::get("listOrgApiKeys", &path, EndpointSet::ApiKeys, scope);
         self.walk(call, patience, keep).await
+    }
+
+    /// Whether one complete list of a project's keys shows this one. Source: Atlas API
+    /// `listGroupApiKeys`.
+    pub(super) async fn project_lists_api_key(
+        &self,
+        project: &ProjectId,
+        key: &ApiKeyId,
+        patience: Patience,
+    ) -> Result<bool, AtlasError> {
+        let path = format!("/groups/{project}/apiKeys");
+        let scope = Scope::Project(project.clone());
+        let call = Call::get("listGroupApiKeys", &path, EndpointSet::ApiKeys, scope);
+        let matching = |each: ApiKey| (each.id == *key).then_some(());
+        let found = self.walk(call, patience, matching).await?;
+        Ok(!found.is_empty())
     }
 }
 

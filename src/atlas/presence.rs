@@ -17,7 +17,7 @@ use super::api_keys::Deletion;
 use super::call::Patience;
 use super::client::Atlas;
 use super::error::{AtlasError, TransportFault};
-use super::ids::{ApiKeyId, ClientId, Level, OrgId, SecretId};
+use super::ids::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
 use super::service_accounts::ServiceAccount;
 
 /// Lists lag behind, and are no snapshot: an item may be missed while others go. So there are two
@@ -62,7 +62,7 @@ impl Atlas {
         match self.service_account(&level, account, patience).await {
             Ok(seen) => Ok(Some(seen)),
             Err(error) if error.says_not_found() => {
-                match self.unlisted_presence(org, account, patience).await? {
+                match self.unlisted_presence(&level, account, patience).await? {
                     Presence::Gone => Ok(None),
                     Presence::Present => Err(error),
                 }
@@ -107,10 +107,19 @@ impl Atlas {
     pub(crate) async fn unlisted_service_accounts(
         &self,
         org: &OrgId,
+        sought: HashSet<ClientId>,
+        patience: Patience,
+    ) -> Result<HashSet<ClientId>, AtlasError> {
+        self.unlisted_at(&Level::Org(org.clone()), sought, patience)
+            .await
+    }
+
+    async fn unlisted_at(
+        &self,
+        level: &Level,
         mut sought: HashSet<ClientId>,
         patience: Patience,
     ) -> Result<HashSet<ClientId>, AtlasError> {
-        let level = Level::Org(org.clone());
         for look in 0..LOOKS {
             if sought.is_empty() {
                 break;
@@ -118,7 +127,7 @@ impl Atlas {
             if look > 0 {
                 self.pause_between_looks(patience).await?;
             }
-            let listed = self.list_service_accounts(&level, patience).await?;
+            let listed = self.list_service_accounts(level, patience).await?;
             for account in listed {
                 sought.remove(&account.client_id);
             }
@@ -126,16 +135,51 @@ impl Atlas {
         Ok(sought)
     }
 
+    /// Whether an account is still in a project. Source: Atlas API `getGroupServiceAccount`,
+    /// `listGroupServiceAccounts`.
+    pub(super) async fn account_in_project(
+        &self,
+        project: &ProjectId,
+        account: &ClientId,
+        patience: Patience,
+    ) -> Result<Presence, AtlasError> {
+        let level = Level::Project(project.clone());
+        match self.service_account(&level, account, patience).await {
+            Ok(_) => Ok(Presence::Present),
+            Err(error) if error.says_not_found() => {
+                self.unlisted_presence(&level, account, patience).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a key is still in a project. There is no call for one key of a project, so it is out once
+    /// two complete lists do not show it.
+    pub(super) async fn api_key_in_project(
+        &self,
+        project: &ProjectId,
+        key: &ApiKeyId,
+        patience: Patience,
+    ) -> Result<Presence, AtlasError> {
+        for look in 0..LOOKS {
+            if look > 0 {
+                self.pause_between_looks(patience).await?;
+            }
+            if self.project_lists_api_key(project, key, patience).await? {
+                return Ok(Presence::Present);
+            }
+        }
+        Ok(Presence::Gone)
+    }
+
     async fn unlisted_presence(
         &self,
-        org: &OrgId,
+        level: &Level,
         account: &ClientId,
         patience: Patience,
     ) -> Result<Presence, AtlasError> {
         let sought = HashSet::from([account.clone()]);
-        let unlisted = self
-            .unlisted_service_accounts(org, sought, patience)
-            .await?;
+        let unlisted = self.unlisted_at(level, sought, patience).await?;
         Ok(if unlisted.is_empty() {
             Presence::Present
         } else {
@@ -177,3 +221,18 @@ pub(super) fn settled(
         Err(failure) => Err(failure),
     }
 }
+
+/// The same for taking something out of a project: out of one that is gone it is, as the caller knows.
+pub(super) fn settled_in_project(
+    error: AtlasError,
+    look: Result<Presence, AtlasError>,
+) -> Result<Deletion, AtlasError> {
+    match look {
+        Err(gone) if gone.says_project_is_gone() => Err(gone),
+        look => settled(error, look),
+    }
+}
+
+#[cfg(test)]
+#[path = "presence_tests.rs"]
+mod tests;

@@ -55,9 +55,11 @@ fn needed(operation: &str) -> &'static str {
         | "deleteGroupServiceAccount"
         | "createGroupSecret"
         | "deleteGroupSecret" => "Project Owner",
-        "getGroup" | "getGroupServiceAccount" | "listGroupServiceAccounts" | "listAccessList" => {
-            "Project Read Only"
-        }
+        "getGroup"
+        | "listGroupApiKeys"
+        | "getGroupServiceAccount"
+        | "listGroupServiceAccounts"
+        | "listAccessList" => "Project Read Only",
         "listOrgApiKeys" | "getOrgApiKey" | "listOrgAccessEntries" | "getOrgSettings" => {
             "Organization Member"
         }

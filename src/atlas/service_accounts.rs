@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use crate::base::Sensitive;
 
-use super::api_keys::{Deletion, all_shown, gone_is_fine, mismatch, null_as_default};
+use super::api_keys::{Deletion, all_shown, mismatch, null_as_default};
 use super::call::{Call, Patience};
 use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::{ClientId, Hours, Level, OrgId, ProjectId, SecretId};
-use super::presence::{Presence, settled};
+use super::presence::{Presence, settled, settled_in_project};
 use super::success::Success;
 
 /// Most secrets of one account, expired ones included.
@@ -198,12 +198,16 @@ struct SecretReply {
 }
 
 impl SecretReply {
-    /// `None` if the answer lacks the value. An expiry it lacks is what was asked for.
-    fn created(self, asked_at: DateTime<Utc>, lifetime: Hours) -> Option<CreatedSecret> {
-        Some(CreatedSecret {
+    /// Fails if the answer lacks the value, or its end: that another one was asked for proves nothing, as
+    /// the organization's settings and other secrets bring it forward.
+    fn created(self, operation: &'static str) -> Result<CreatedSecret, AtlasError> {
+        let value = self.secret.filter(|secret| !secret.is_empty());
+        Ok(CreatedSecret {
             id: self.id,
-            client_secret: self.secret.filter(|secret| !secret.is_empty())?,
-            expires_at: self.expires_at.unwrap_or(asked_at + lifetime.duration()),
+            client_secret: value.ok_or_else(|| lacking(operation, "secret"))?,
+            expires_at: self
+                .expires_at
+                .ok_or_else(|| lacking(operation, "expiresAt"))?,
         })
     }
 }
@@ -264,14 +268,14 @@ impl Atlas {
             "roles": account.roles,
             "secretExpiresAfterHours": account.secret_lifetime.get(),
         });
-        let asked_at = self.clock().now();
         let call = Call::create(operation, &path, SET, level, &content);
         let reply: AccountReply = self.fetch(&call, patience).await?;
         let mut secrets = reply.secrets.into_iter();
-        let secret = secrets.find_map(|secret| secret.created(asked_at, account.secret_lifetime));
+        let secret = secrets.find(|secret| secret.secret.is_some());
+        let secret = secret.ok_or_else(|| lacking(operation, "secret"))?;
         Ok(CreatedServiceAccount {
             client_id: reply.client_id,
-            secret: secret.ok_or_else(|| no_secret(operation))?,
+            secret: secret.created(operation)?,
             roles: reply.roles,
         })
     }
@@ -335,7 +339,9 @@ impl Atlas {
         }
     }
 
-    /// Takes an account out of a project; it lives on in the organization.
+    /// Takes an account out of a project; it lives on in the organization. One that the project does not
+    /// know counts as out only once that is proved as in [`Presence`]; a removal of unknown outcome is
+    /// settled the same way.
     ///
     /// Source: Atlas API `deleteGroupServiceAccount`.
     pub(crate) async fn remove_service_account_from_project(
@@ -347,8 +353,14 @@ impl Atlas {
         let level = Level::Project(project.clone());
         let path = account_path(&level, account);
         let call = Call::delete("deleteGroupServiceAccount", &path, SET, &level);
-        let outcome = self.send(&call, patience).await;
-        gone_is_fine(outcome.map(drop), AtlasError::says_not_found)
+        match self.send(&call, patience).await {
+            Ok(_) => Ok(Deletion::Deleted),
+            Err(error) if error.says_not_found() || error.outcome_unknown() => {
+                let look = self.account_in_project(project, account, patience).await;
+                settled_in_project(error, look)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The accounts whose name is exactly this one.
@@ -422,12 +434,9 @@ impl Atlas {
         let operation = named(level, "createOrgSecret", "createGroupSecret");
         let path = format!("{}/secrets", account_path(level, account));
         let content = json!({ "secretExpiresAfterHours": lifetime.get() });
-        let asked_at = self.clock().now();
         let call = Call::create(operation, &path, SET, level, &content);
         let reply: SecretReply = self.fetch(&call, patience).await?;
-        reply
-            .created(asked_at, lifetime)
-            .ok_or_else(|| no_secret(operation))
+        reply.created(operation)
     }
 
     async fn walk_service_accounts<U>(
@@ -451,10 +460,10 @@ fn create_operation(level: &Level) -> &'static str {
     )
 }
 
-fn no_secret(operation: &'static str) -> AtlasError {
+fn lacking(operation: &'static str, field: &'static str) -> AtlasError {
     AtlasError::MalformedAnswer {
         operation,
-        source: AnswerFault::Missing { field: "secret" },
+        source: AnswerFault::Missing { field },
     }
 }
 

@@ -259,4 +259,26 @@ mod tests {
         );
         assert_ne!(key(&mount, &public_key).await["project_roles"], json!({}));
     }
+
+    /// Whatever a gateway makes of the answers, the project itself shows whether the key is out of it.
+    #[tokio::test]
+    async fn a_key_is_out_of_its_project_by_what_the_project_lists() {
+        let role = json!({ "project_id": "P0", "roles": "GROUP_READ_ONLY" });
+        for (action, out) in [
+            (json!({"kind": "lose_answer"}), true),
+            (json!({"kind": "answer", "status": 202}), false),
+            (
+                json!({"kind": "answer", "status": 404, "code": "RESOURCE_NOT_FOUND"}),
+                false,
+            ),
+        ] {
+            let (mount, lease, public_key) = demoted(role.clone(), &[0]).await;
+            let fault = json!({"operation": "removeGroupApiKey", "count": 0, "action": action});
+            mount.atlas.fault(fault).await;
+            let revoked = mount.revoke(&lease).await;
+            assert_eq!(revoked.is_ok(), out, "{action}: {revoked:?}");
+            let reach = key(&mount, &public_key).await["project_roles"].clone();
+            assert_eq!(reach == json!({}), out, "{action}: {reach}");
+        }
+    }
 }
