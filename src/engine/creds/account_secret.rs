@@ -55,13 +55,16 @@ pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Respons
 }
 
 /// A secret whose answer was lost is known as the one that was not there before: so nothing is added
-/// while there may be one.
+/// while there may be one. Who goes away waits no longer, wherever this is: what is half-done of it shows
+/// at the next look, by the tick or by who comes next, since its entry goes last.
 async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineError> {
     let earlier = draft.engine.journal.secrets_of(account).await?;
     for id in earlier.unsettled {
         let search = Search::of_request();
         let mandate = Mandate::Unasked;
-        if !finish(&draft.engine, &id, search, mandate, draft.patience).await? {
+        let settled = finish(&draft.engine, &id, search, mandate, draft.patience);
+        let settled = Box::pin(settled);
+        if !draft.engine.while_wanted(&draft.gone, settled).await?? {
             return Err(EngineError::Unsettled(account.clone()));
         }
     }

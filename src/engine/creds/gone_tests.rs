@@ -7,6 +7,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::testing::{Outcome, TestMount};
+use crate::vault::Operation;
 
 const SHORT: Duration = Duration::from_millis(200);
 const SOON: Duration = Duration::from_secs(3);
@@ -126,5 +127,51 @@ async fn a_mount_that_ends_keeps_nobody_waiting_for_atlas() {
     let outcome = read_beside(&mount, "creds/reader", &gone, mount.close()).await;
     outcome.expect_err("the mount ends");
     assert_eq!(mount.atlas.operations().await["createOrgApiKey"], 1);
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}
+
+/// An earlier request may have left a secret, which is looked for first, and Atlas is slow.
+#[tokio::test]
+async fn who_waits_for_what_an_earlier_request_left_goes_at_once() {
+    let mount = TestMount::configured().await;
+    let account = mount.atlas.make_account(0, json!({})).await;
+    let role = json!({
+        "credential_type": "service_account", "organization_id": mount.atlas.org(),
+        "client_id": account, "max_ttl": "24h",
+    });
+    mount.write("roles/shared", role).await.expect("a role");
+    for fault in [
+        json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}}),
+        json!({
+            "operation": "getOrgServiceAccount", "skip": 1, "count": 0,
+            "action": {"kind": "answer", "status": 403},
+        }),
+    ] {
+        mount.atlas.fault(fault).await;
+    }
+    mount.read("creds/shared").await.expect_err("no answer");
+    mount.atlas.no_more_faults().await;
+    assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
+    let slow = json!({
+        "operation": "getOrgServiceAccount", "count": 0,
+        "action": {"kind": "delay", "seconds": 6.0},
+    });
+    mount.atlas.fault(slow).await;
+    for deletes in [false, true] {
+        let gone = CancellationToken::new();
+        let outcome = read_beside(&mount, "creds/shared", &gone, async {
+            if deletes {
+                let deletion = mount.ask(Operation::Delete, "roles/shared", json!({}));
+                deletion.await.expect("deleted");
+            } else {
+                gone.cancel();
+            }
+        });
+        outcome.await.expect_err("nobody waits");
+    }
+    mount.atlas.no_more_faults().await;
+    // What the first one left is still known, and ends.
+    mount.tick_for(1).await;
+    assert_eq!(mount.atlas.secrets(&account).await, Vec::<String>::new());
     assert_eq!(mount.journal_keys(), Vec::<String>::new());
 }
