@@ -24,6 +24,7 @@ struct State {
     writes_until_failure: Option<usize>,
     writes_until_cancelled: Option<(usize, CancellationToken)>,
     writes_until_one_fails: Option<usize>,
+    next_lands_with: Option<CancellationToken>,
 }
 
 impl MemoryStorage {
@@ -44,6 +45,11 @@ impl MemoryStorage {
     /// Lets `writes` more writes pass and cancels the token during the one after.
     pub(crate) fn cancel_after(&self, writes: usize, token: CancellationToken) {
         self.state().writes_until_cancelled = Some((writes, token));
+    }
+
+    /// Lets the next value that is put land only once the token is cancelled.
+    pub(crate) fn land_next_with(&self, token: CancellationToken) {
+        self.state().next_lands_with = Some(token);
     }
 
     /// Lets `writes` more writes pass and fails the one after, that one alone; [`None`] lets all pass.
@@ -118,6 +124,10 @@ impl Storage for MemoryStorage {
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
         // A real write takes a while, in which others have their turn.
         tokio::task::yield_now().await;
+        let lands = self.state().next_lands_with.take();
+        if let Some(lands) = lands {
+            lands.cancelled().await;
+        }
         let mut state = self.state();
         state.write_may_pass()?;
         state.entries.insert(entry.key.clone(), entry);

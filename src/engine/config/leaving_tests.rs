@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::engine::ServerHold;
 use crate::engine::testing::{Outcome, TestMount};
 use crate::vault::Operation;
 
@@ -174,4 +175,30 @@ async fn a_new_secret_of_the_same_account_tells_of_one_whose_answer_was_lost() {
     mount.minutes(10).await;
     assert_eq!(mount.atlas.secrets(&seed.client_id).await.len(), 2);
     assert!(mount.is_alive().await);
+}
+
+/// Nobody asked for the end of what the former one left, and a hold is for what nobody asks for.
+#[tokio::test]
+async fn a_hold_keeps_what_the_former_configuration_left() {
+    for hold in [None, Some(ServerHold::Unasked)] {
+        let (mut mount, made) = half_rotated().await;
+        if let Some(hold) = hold {
+            mount.restart_held(hold).await;
+        }
+        let mut config = mount.atlas.key_config();
+        config["hold"] = json!(hold.is_none());
+        let written = mount.write("config", config).await;
+        let told = written.expect("written").expect("warnings").warnings;
+        let by = match hold {
+            None => "hold is on in config",
+            Some(_) => "MONGODBATLAS_HOLD=true",
+        };
+        let names_it = |text: &String| text.contains(&made) && text.contains(by);
+        assert!(told.iter().any(names_it), "{told:?}");
+        mount.tick_for(20).await;
+        let seed = mount.atlas.seed_account().client_id;
+        assert!(mount.atlas.secrets(&seed).await.contains(&made));
+        let asked = mount.atlas.operations().await;
+        assert_eq!(asked.get("deleteOrgSecret"), None, "{asked}");
+    }
 }

@@ -16,6 +16,8 @@ mod relocation;
 #[cfg(test)]
 mod relocation_tests;
 mod rotate;
+#[cfg(test)]
+mod rotate_clock_tests;
 mod rotate_entry;
 #[cfg(test)]
 mod rotate_fault_tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::rotate_stray_tests::with_account;
+use crate::engine::testing::TestMount;
 
 #[tokio::test]
 async fn a_persons_secret_is_not_taken_for_one_whose_answer_was_lost() {
@@ -80,4 +81,27 @@ async fn who_may_no_longer_write_gives_up_no_secret() {
         .await
         .expect_err("nothing can be written");
     assert_eq!(mount.own_secrets().await, 2);
+}
+
+/// Atlas has not told its time, so that nobody can tell when the request was there.
+#[tokio::test]
+async fn a_secret_that_cannot_be_told_from_a_persons_is_shown_in_status() {
+    let mount = with_account().await;
+    mount.atlas.set(json!({"date_header": false})).await;
+    mount.turn(Duration::from_hours(2)).await;
+    let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
+    mount.atlas.fault(lost).await;
+    mount.rotate_root(json!({})).await.expect_err("no answer");
+    mount.minutes(10).await;
+    let client_id = mount.atlas.seed_account().client_id;
+    let made = mount.atlas.secrets(&client_id).await;
+    let status = TestMount::data(mount.read("status").await);
+    assert_eq!(
+        status["ambiguous_secrets"],
+        json!({
+            "count": 1,
+            "secrets": [{"entry": "config", "client_id": client_id, "candidates": [made[1]]}],
+        })
+    );
+    assert_eq!(mount.own_secrets().await, 2, "none is deleted");
 }

@@ -242,3 +242,29 @@ fn client_id(mount: &TestMount) -> Value {
     let stored: Value = serde_json::from_slice(&stored).expect("JSON");
     stored["current"]["client_id"].clone()
 }
+
+/// Atlas has not told its time, so that nobody can tell when the request was there.
+#[tokio::test]
+async fn a_kept_accounts_secret_that_cannot_be_told_from_a_strangers_is_shown_in_status() {
+    let mount = mount(json!({})).await;
+    let (data, _) = mount.issue("reader").await;
+    let client_id = data["client_id"].as_str().expect("an id").to_owned();
+    mount.atlas.settings(json!({"date_header": false})).await;
+    mount.turn(HOUR * 24 * 5).await;
+    let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
+    mount.atlas.fault(lost).await;
+    mount.tick().await.expect_err("no answer");
+    mount.turn(Duration::from_mins(1)).await;
+    let _ = mount.tick().await;
+    let made = mount.atlas.secrets(&client_id).await;
+    assert_eq!(made.len(), 2, "none is deleted");
+    let status = TestMount::data(mount.read("status").await);
+    let entry = "token-accounts/reader";
+    assert_eq!(
+        status["ambiguous_secrets"],
+        json!({
+            "count": 1,
+            "secrets": [{"entry": entry, "client_id": client_id, "candidates": [made[1]]}],
+        })
+    );
+}

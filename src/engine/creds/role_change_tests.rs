@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::testing::{Outcome, TestMount};
 use crate::vault::{Failure, Operation};
@@ -283,4 +284,31 @@ async fn what_could_not_be_undone_is_left_to_the_tick_whatever_storage_holds() {
     mount.turn(Duration::from_mins(1)).await;
     mount.tick().await.expect("a tick");
     assert_nothing_alive(&mount, "programmatic_api_key", None).await;
+}
+
+/// The write is with storage when somebody deletes the role: it would land after the deletion.
+#[tokio::test]
+async fn a_deletion_waits_for_a_write_of_its_role_and_for_no_other() {
+    let mount = TestMount::with_role(json!({})).await;
+    let lands = CancellationToken::new();
+    mount.storage.land_next_with(lands.clone());
+    let writing = mount.write("roles/reader", json!({ "ttl": "2h" }));
+    let story = async {
+        sleep(Duration::from_millis(50)).await;
+        // Of another role, as there is none of this name.
+        let other = mount.ask(Operation::Delete, "roles/other", json!({}));
+        let other = timeout(AT_ONCE, other).await;
+        other.expect("it waits for nobody").expect("deleted");
+        let deletion = mount.ask(Operation::Delete, "roles/reader", json!({}));
+        let landing = async {
+            sleep(Duration::from_millis(50)).await;
+            lands.cancel();
+        };
+        tokio::join!(deletion, landing).0
+    };
+    let (written, deleted) = tokio::join!(writing, story);
+    written.expect("written before");
+    deleted.expect("deleted after");
+    let role = mount.read("roles/reader").await.expect("an answer");
+    assert!(role.is_none(), "{role:?}");
 }

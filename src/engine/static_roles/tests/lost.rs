@@ -117,3 +117,35 @@ async fn a_secret_that_one_look_does_not_list_is_not_taken_for_deleted() {
     assert_eq!(app.secret().await, secret);
     assert_eq!(app.warnings("static-creds/app").await, [""; 0]);
 }
+
+/// Atlas has not told its time, so that nobody can tell when the request was there.
+#[tokio::test]
+async fn a_secret_that_cannot_be_told_from_a_strangers_is_shown_in_status() {
+    let app = Rotated::every_day().await;
+    app.pass(HOUR + 1).await;
+    app.pass(HOUR).await;
+    assert_eq!(app.secrets_at_atlas().await, 1);
+    let setting = json!({"date_header": false});
+    app.mount.atlas.set(setting).await;
+    app.mount.turn(Duration::from_secs(2 * HOUR)).await;
+    let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
+    app.mount.atlas.fault(lost).await;
+    let rotated = app.mount.write("rotate-role/app", json!({})).await;
+    rotated.expect_err("no answer");
+    for _ in 0..10 {
+        app.pass(60).await;
+    }
+    let client_id = &app.account.client_id;
+    let made = app.mount.atlas.secrets(client_id).await;
+    assert_eq!(made.len(), 2, "none is deleted");
+    let status = TestMount::data(app.mount.read("status").await);
+    let told = &status["ambiguous_secrets"];
+    assert_eq!(told["count"], 1, "{told}");
+    let [told] = told["secrets"].as_array().expect("a list").as_slice() else {
+        panic!("{told}");
+    };
+    let entry = told["entry"].as_str().expect("a key");
+    assert!(entry.starts_with("static-roles/"), "{told}");
+    assert_eq!(told["client_id"], client_id.as_str());
+    assert_eq!(told["candidates"], json!([made[1]]));
+}

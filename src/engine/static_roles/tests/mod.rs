@@ -2,6 +2,7 @@
 
 mod adoption;
 mod faults;
+mod held;
 mod leaving;
 mod limits;
 mod logs;
