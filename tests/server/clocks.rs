@@ -75,6 +75,34 @@ async fn a_clock_four_hours_ahead_for_a_minute_deletes_nothing() {
     all_goes_on(&mount, &lease).await;
 }
 
+/// The process is older than the reaper's grace after a start, so that nothing holds it but the clocks:
+/// by the plugin's own every lease is long over, and Atlas's alone says that it is not.
+#[tokio::test]
+async fn a_clock_four_hours_ahead_of_atlas_deletes_nothing_in_an_old_process() {
+    let bao = Bao::dev_with_clock();
+    let mount = mount(&bao).await;
+    mount.org_role("r", 3_600, 7_200).await;
+    let lease = mount.issue("r").await.lease_id();
+    ticks(&bao).await;
+    let clock = bao.clock.as_ref().unwrap();
+    let (grace, by) = (Duration::from_mins(16), Duration::from_hours(4));
+    clock.turn(grace);
+    mount.atlas.turn_clock(grace).await;
+    ticks(&bao).await;
+    clock.turn(by);
+    ticks(&bao).await;
+    ticks(&bao).await;
+    let status = mount.read("status").await;
+    let reason = status.data()["hold"]["clock"]["reason"].to_string();
+    assert!(reason.contains("s ahead of Atlas's"), "{status:?}");
+    assert_eq!(mount.atlas.credentials().await.len(), 1);
+    let renewed = mount.renew(&lease, 0).await;
+    assert!(renewed.ok(), "{renewed:?}");
+    // Once Atlas's clock confirms it, the same process reaps.
+    mount.atlas.turn_clock(by).await;
+    mount.atlas.empties(Duration::from_mins(4)).await;
+}
+
 #[tokio::test]
 async fn a_clock_that_is_set_back_stops_nothing() {
     let bao = Bao::dev_with_wrong_clock();

@@ -296,6 +296,27 @@ async fn a_lease_outlives_its_role_but_is_not_extended() {
     assert!(mount.atlas.credentials().await.is_empty());
 }
 
+/// The server resolves the path before its policies and the engine see it, so that a name of static roles
+/// in upper case is the one in lower case; a host that does not is refused.
+#[tokio::test]
+async fn a_static_role_is_read_in_any_spelling_on_a_server_that_resolves_paths() {
+    let mount = Mount::configured().await;
+    let account = json!({
+        "org_id": mount.atlas.org(), "name": "app", "org_roles": ["ORG_MEMBER"],
+    });
+    let account = mount.atlas.control("POST", "/accounts", account).await;
+    let role = json!({
+        "client_id": account["client_id"], "organization_id": mount.atlas.org(),
+        "rotation_period": "1d",
+    });
+    let written = mount.write("static-roles/app", role).await;
+    assert!(written.ok(), "{written:?}");
+    let [small, large] = ["app", "APP"].map(|name| format!("static-creds/{name}"));
+    let (small, large) = (mount.read(&small).await, mount.read(&large).await);
+    assert!(small.ok() && large.ok(), "{large:?}");
+    assert_eq!(small.data()["client_secret"], large.data()["client_secret"]);
+}
+
 #[tokio::test]
 async fn access_rules_for_one_spelling_of_a_role_hold_for_all() {
     let mount = Mount::configured().await;

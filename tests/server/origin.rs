@@ -1,6 +1,8 @@
 //! Who may write `config` is not thereby the Organization Owner: what is stored goes to the address it
 //! was given for.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::support::{Atlas, Client, Mount};
@@ -108,7 +110,14 @@ async fn a_writer_of_config_has_no_secret_sent_to_an_address_of_his_own() {
             "{told}"
         );
     }
-    assert!(!mount.renew(&leases[0], 0).await.ok());
+    // Nor is it renewed; here, too, the server answers 400 for a 500.
+    let refused = mount.renew(&leases[0], 0).await;
+    assert!(!refused.ok(), "{refused:?}");
+    let told = refused.errors();
+    assert!(
+        told.contains(his.api()) && told.contains(mount.atlas.api()),
+        "{told}"
+    );
     let rotated = mount
         .write("rotate-role/app", json!({ "force": true }))
         .await;
@@ -126,6 +135,30 @@ async fn a_writer_of_config_has_no_secret_sent_to_an_address_of_his_own() {
     }
     let creds = mount.read("static-creds/app").await;
     assert_eq!(creds.data()["client_secret"], secret.as_str());
+}
+
+/// The rotation that comes by itself would send the next private key there.
+#[tokio::test]
+async fn a_rotation_after_a_refused_address_sends_nothing_there() {
+    let mount = Mount::configured().await;
+    let his = Atlas::start().await;
+    for body in [
+        json!({ "base_url": his.api(), "rotation_period": 60 }),
+        json!({ "base_url": his.api() }),
+    ] {
+        let refused = mount.write("config", body).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        let written = mount
+            .write("config", json!({ "rotation_period": 60 }))
+            .await;
+        assert!(written.ok(), "{written:?}");
+    }
+    let give_up = Instant::now() + Duration::from_mins(5);
+    while mount.read("config").await.data()["last_rotated"].is_null() {
+        assert!(Instant::now() < give_up, "no rotation comes");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(his.request_count().await, 0);
 }
 
 #[tokio::test]
@@ -177,6 +210,18 @@ async fn a_writer_of_config_adds_no_certificate_under_which_other_secrets_go() {
     his["organization_id"] = json!(mount.atlas.org());
     let mut bare = his.clone();
     his["ca_certificate"] = json!(pem);
+    // Beside the secret that is stored.
+    mount.atlas.forget_requests().await;
+    let refused = writer
+        .write(&config, json!({ "ca_certificate": pem }))
+        .await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    let told = refused.errors();
+    assert!(
+        told.contains("ca_certificate: ") && told.contains("private_key or client_secret"),
+        "{told}"
+    );
+    assert_eq!(mount.atlas.request_count().await, 0);
     for deletes in [false, true] {
         if deletes {
             let deleted = writer.delete(&format!("{config}?force=true")).await;

@@ -82,11 +82,11 @@ async fn faults_of_any_step_are_told_and_leave_nothing() {
             json!({ "kind": "not_json" }),
         ] {
             let answer = read_while(&mount, operation, 0, action.clone()).await;
-            // What is not needed of an answer is not read: a success is a success.
+            // An assignment is answered without a body, in which nothing can be wrong. The others show
+            // what was made: a key without its access list is not complete.
             let unread: &[&str] = match operation {
-                "createOrgApiKey" => &[],
                 ASSIGN => &["malformed_json", "not_json", "cut_json"],
-                _ => &["malformed_json", "not_json"],
+                _ => &[],
             };
             let harmless = unread.contains(&action["kind"].as_str().unwrap());
             if harmless && answer.ok() {

@@ -83,6 +83,10 @@ async fn a_copy_that_must_not_touch_atlas_sends_it_nothing() {
         revoked.errors().contains("MONGODBATLAS_HOLD=all"),
         "{revoked:?}"
     );
+    // A renewal needs no Atlas.
+    let renewal = json!({ "lease_id": lease, "increment": 0 });
+    let renewed = client.write("sys/leases/renew", renewal).await;
+    assert!(renewed.ok(), "{renewed:?}");
     assert_eq!(
         mount.atlas.request_count().await,
         0,
@@ -105,4 +109,44 @@ async fn a_hold_that_cannot_be_read_keeps_the_plugin_from_starting() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(mount.atlas.request_count().await, 0);
+}
+
+/// The field of the configuration, for whoever cannot set the server's environment.
+#[tokio::test]
+async fn a_hold_of_the_configuration_holds_the_reaper_and_due_rotations() {
+    let bao = Bao::dev_with_clock();
+    let mount = Mount::on(&bao.client()).await;
+    mount.configure().await;
+    mount.org_role("r", 3_600, 7_200).await;
+    let lease = mount.issue("r").await.lease_id();
+    let held = json!({ "rotation_period": 3_600, "hold": true });
+    assert!(mount.write("config", held).await.ok());
+    let by = Duration::from_hours(5);
+    bao.clock.as_ref().unwrap().turn(by);
+    mount.atlas.turn_clock(by).await;
+    mount.atlas.forget_requests().await;
+    let before = bao.log_text().matches(TICK).count();
+    let give_up = Instant::now() + Duration::from_mins(6);
+    while bao.log_text().matches(TICK).count() < before + 2 {
+        assert!(Instant::now() < give_up, "the server does not tick");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(
+        mount.atlas.request_count().await,
+        0,
+        "{:?}",
+        mount.atlas.operations().await
+    );
+    let status = mount.read("status").await;
+    assert_eq!(status.data()["hold"]["configuration"], true);
+    // The server's own clock was not turned: the lease is there, and nothing holds its revocation.
+    assert!(mount.revoke(&lease).await.ok());
+    assert!(mount.atlas.credentials().await.is_empty());
+    assert!(mount.read("config").await.data()["last_rotated"].is_null());
+    assert!(mount.write("config", json!({ "hold": false })).await.ok());
+    let give_up = Instant::now() + Duration::from_mins(4);
+    while mount.read("config").await.data()["last_rotated"].is_null() {
+        assert!(Instant::now() < give_up, "no rotation comes");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
