@@ -213,8 +213,8 @@ impl Sight {
             && self.entries_of(|role| role == TOKEN) >= self.token_leases;
         (!in_order).then(|| {
             format!(
-                "{} leases and {} untold ones, {own} journal entries, {} credentials; without a \
-                 lease: {strays:?}; gone in spite of a lease: {lost:?}; {} leases of secrets, of \
+                "{} leases and {} untold ones, {own} journal entries, {} credentials; {cut_off} \
+                 requests were cut off; without a lease: {strays:?}; gone in spite of a lease: {lost:?}; {} leases of secrets, of \
                  which there are {}; {} leases of tokens and {} entries",
                 self.leased.len(),
                 self.untold,

@@ -62,9 +62,13 @@ async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineE
     for id in earlier.unsettled {
         let search = Search::of_request();
         let mandate = Mandate::Unasked;
-        let settled = finish(&draft.engine, &id, search, mandate, draft.patience);
-        let settled = Box::pin(settled);
-        if !draft.engine.while_wanted(&draft.gone, settled).await?? {
+        let rolled_back = finish(&draft.engine, &id, search, mandate, draft.patience);
+        let rolled_back = Box::pin(rolled_back);
+        let rolled_back = draft
+            .engine
+            .while_wanted(&draft.gone, rolled_back)
+            .await??;
+        if !rolled_back.settled {
             return Err(EngineError::Unsettled(account.clone()));
         }
     }

@@ -50,34 +50,60 @@ async fn permit(engine: &Engine, id: &JournalId, mandate: Mandate) -> Result<Per
     permitted(permit, id)
 }
 
-/// Removes one half-made credential, or its entry where nothing was ever made. False: what was made
-/// may be there, but Atlas does not list it yet, or an access token is still to die by itself.
+/// What became of a half-made entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RolledBack {
+    /// Nothing is left of it. Else what was made may be there, but Atlas does not list it yet, or an
+    /// access token is still to die by itself.
+    pub(crate) settled: bool,
+    /// Atlas was asked on its account alone, and not only by the list that serves all.
+    pub(super) asked: bool,
+}
+
+impl RolledBack {
+    /// Without a request to Atlas.
+    fn in_memory(settled: bool) -> Self {
+        Self {
+            settled,
+            asked: false,
+        }
+    }
+}
+
+/// Whether the list of its organization is all that is looked at to find what was made.
+fn is_sought_in_list(entry: &JournalEntry) -> bool {
+    !entry.is_known() && entry.part.is_none() && entry.organization_id.is_some()
+}
+
+/// Removes one half-made credential, or its entry where nothing was ever made.
 pub(crate) async fn finish(
     engine: &Engine,
     id: &JournalId,
     search: Search,
     mandate: Mandate,
     patience: Patience,
-) -> Result<bool, EngineError> {
+) -> Result<RolledBack, EngineError> {
     let journal = &engine.journal;
+    let done = RolledBack::in_memory(true);
     let Some(mut entry) = journal.entry(id).await? else {
-        return journal.remove(id).await.map(|()| true);
+        return journal.remove(id).await.map(|()| done);
     };
     if let Some(account) = kept_account(engine, id, &entry).await? {
         account.complete(&mut entry);
-        return journal.write(id, &entry).await.map(|()| true);
+        return journal.write(id, &entry).await.map(|()| done);
     }
     // A request that failed at its very last write may have stored a live entry all the same; its
     // caller was told of the failure, so that the credential is in nobody's hands.
     if entry.stage != Stage::Making && !journal.index().is_left(id) {
         journal.learn(id, &entry);
-        return Ok(true);
+        return Ok(done);
     }
     // Where the configuration is elsewhere, nothing is asked there on its account.
     engine.connection.linked_to(&entry.origin).await?;
     let permit = permit(engine, id, mandate).await?;
     if let Some(Part::Token { .. }) = entry.part {
-        return forget_token(engine, id, &entry, mandate).await;
+        let dead = forget_token(engine, id, &entry, mandate).await;
+        return dead.map(RolledBack::in_memory);
     }
     let outcome = delete(engine, &entry, permit, search, patience).await;
     engine.note_undecidable(id, &outcome);
@@ -103,9 +129,15 @@ pub(crate) async fn finish(
             None => "a half-made credential was removed",
         };
         tracing::info!(journal_id = %id, role = entry.role, "{removed}");
-        return Ok(true);
+        return Ok(RolledBack {
+            settled: true,
+            asked: true,
+        });
     }
-    looked_in_vain(engine, id, &entry, mandate).await
+    Ok(RolledBack {
+        settled: looked_in_vain(engine, id, &entry, mandate).await?,
+        asked: !is_sought_in_list(&entry),
+    })
 }
 
 impl Engine {

@@ -15,8 +15,10 @@ use crate::engine::listings::Search;
 use crate::engine::unasked::{Mandate, held};
 use crate::vault::failure::chain;
 
-/// The most entries of one sweep, one after the other: no more than one request of a sweep is ever in
-/// front of those that somebody waits for.
+/// The most entries of one sweep for which Atlas is asked, one after the other: no more than one request
+/// of a sweep is ever in front of those that somebody waits for. Those that a look at the organization's
+/// list settles cost nothing, and are bounded by the sweep's time alone: a process that is killed again
+/// and again leaves hundreds of entries of which Atlas made nothing.
 const MAX_ENTRIES: usize = 100;
 /// The longest that one entry is worked on: past this the next has its turn.
 const ENTRY_PATIENCE: Duration = Duration::from_secs(15);
@@ -54,6 +56,7 @@ impl Sweep {
         }
     }
 
+    /// Works on one entry; answers whether Atlas was asked on its account.
     async fn finish(
         self,
         engine: &Engine,
@@ -61,7 +64,7 @@ impl Sweep {
         search: Search,
         mandate: Mandate,
         patience: Patience,
-    ) -> Result<(), EngineError> {
+    ) -> Result<bool, EngineError> {
         // A request that adds a secret to the account settles such entries itself, and what it adds
         // next would look like the one that is sought here.
         let account = engine.journal.index().account_of_secret(id);
@@ -71,7 +74,7 @@ impl Sweep {
                 let soon = Instant::now() + TURN_PATIENCE;
                 let turn = engine.account_turns.wait_first(&account, soon).await;
                 if turn.is_none() {
-                    return Ok(());
+                    return Ok(false);
                 }
                 turn
             }
@@ -79,8 +82,10 @@ impl Sweep {
         match self {
             Self::RollBack => rollback::finish(engine, id, search, mandate, patience)
                 .await
-                .map(drop),
-            Self::Reap => reaper::finish(engine, id, search, mandate, patience).await,
+                .map(|rolled_back| rolled_back.asked),
+            Self::Reap => reaper::finish(engine, id, search, mandate, patience)
+                .await
+                .map(|()| true),
         }
     }
 }
@@ -127,10 +132,14 @@ async fn work_off(
     let end = Instant::now() + sweep.budget();
     // After all that is due was given up: one list of an organization serves all of its entries.
     let search = Search::of_tick();
-    let mut failures_in_a_row = 0;
-    for id in due.iter().take(MAX_ENTRIES) {
+    let (mut failures_in_a_row, mut asked) = (0, 0);
+    for id in &due {
         let now = Instant::now();
-        if now >= end || failures_in_a_row >= OUTAGE || engine.closing.is_cancelled() {
+        if asked >= MAX_ENTRIES
+            || now >= end
+            || failures_in_a_row >= OUTAGE
+            || engine.closing.is_cancelled()
+        {
             break;
         }
         let patience = Patience {
@@ -144,14 +153,19 @@ async fn work_off(
             break;
         }
         let error = match outcome {
-            Ok(()) => {
+            Ok(was_asked) => {
                 failures_in_a_row = 0;
+                asked += usize::from(was_asked);
                 continue;
             }
             // No failure: its turn comes when nothing holds it.
-            Err(EngineError::Held { .. }) => continue,
+            Err(EngineError::Held { .. }) => {
+                asked += 1;
+                continue;
+            }
             Err(error) => error,
         };
+        asked += 1;
         // What belongs to another origin is no outage of this one, and asks nobody anything.
         if !matches!(error, EngineError::OtherOrigin { .. }) {
             // For this Atlas was asked once, whatever the number of such entries: it is no outage.
@@ -236,7 +250,7 @@ fn seconds(time: DateTime<Utc>) -> String {
 mod tests {
     use std::time::Duration;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::engine::testing::TestMount;
 
@@ -248,6 +262,35 @@ mod tests {
         }
         mount.turn(Duration::from_hours(3)).await;
         mount
+    }
+
+    /// A process that was killed again and again leaves many of which there is nothing in Atlas: a list
+    /// settles all of them, so that they keep nobody waiting.
+    #[tokio::test]
+    async fn what_a_list_settles_is_not_bounded_by_the_number_of_requests() {
+        const MANY: usize = 300;
+        let mut mount = TestMount::with_role(json!({})).await;
+        mount.issue("reader").await;
+        let [key] = mount.journal_keys().try_into().expect("one entry");
+        let stored = mount.storage.value(&key);
+        let mut entry: Value = serde_json::from_slice(&stored).expect("JSON");
+        entry["stage"] = json!("making");
+        for part in ["programmatic_api_key_id", "public_key"] {
+            entry.as_object_mut().expect("an object").remove(part);
+        }
+        for number in 0..MANY {
+            let id = format!("{number:020}");
+            entry["description"] = json!(format!("vault-reader-{id}"));
+            let planted = entry.to_string();
+            mount
+                .storage
+                .plant(&format!("issued/{id}"), planted.as_bytes());
+        }
+        mount.restart().await;
+        mount.turn(Duration::from_mins(11)).await;
+        mount.tick_for(2).await;
+        assert_eq!(mount.journal_keys(), [key]);
+        assert_eq!(mount.atlas.credentials().await.len(), 1);
     }
 
     /// New credentials keep the bucket nearly empty: the share kept from background work is all
