@@ -124,6 +124,7 @@ async fn an_empty_text_is_no_number_and_no_decision() {
         ("static-roles/app", "skip_initial_rotation"),
         ("tidy", "dry_run"),
         ("tidy", "min_age"),
+        ("issued-end", "dry_run"),
     ] {
         for empty in ["", " "] {
             let told = refusal(mount.write(path, json!({name: empty})).await);

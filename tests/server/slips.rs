@@ -73,12 +73,19 @@ async fn a_variable_that_is_not_set_does_not_pass_for_an_unchanged_secret() {
         ("config", "hold"),
         ("roles/r", "max_live"),
         ("tidy", "dry_run"),
+        ("issued-end", "dry_run"),
     ] {
         let refused = mount.write(path, json!({ name: "" })).await;
         assert_eq!(refused.status, 400, "{path}: {refused:?}");
         let want = format!("{name}: must not be empty");
         assert!(refused.errors().contains(&want), "{path}: {refused:?}");
     }
+    let org = mount.atlas.org();
+    let null = json!({ "organization_id": org, "dry_run": null });
+    let looked = mount.write("issued-end", null).await;
+    assert_eq!(looked.data()["dry_run"], true, "{looked:?}");
+    assert_eq!(looked.data()["draining"], Value::Null, "{looked:?}");
+    mount.issue("r").await;
     let open = json!({ "ip_addresses": "" });
     let written = mount.write("roles/r", open).await;
     let told = written.warnings();

@@ -92,7 +92,6 @@ fn fields() -> Vec<Field> {
             .about("Time for one HTTP request to Atlas.")
             .default(entry::DEFAULT_REQUEST_TIMEOUT.as_secs()),
         Field::boolean("verify_connection")
-            .refuse_empty_text()
             .about(
                 "Whether to ask Atlas who the credential is before storing it. Not stored. \
                  MONGODBATLAS_VERIFY_CONNECTION=false in the plugin's environment changes the default.",

@@ -47,7 +47,6 @@ pub(super) fn path() -> Path<Engine> {
         ))
         .field(
             Field::boolean("verify_connection")
-                .refuse_empty_text()
                 .about("Whether to ask Atlas at the new address who the credential is first.")
                 .default(true),
         )

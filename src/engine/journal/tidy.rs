@@ -40,7 +40,6 @@ pub(super) fn path() -> Path<Engine> {
         .display(Display::operation(OPERATION_PREFIX, "tidy", ""))
         .field(
             Field::boolean("dry_run")
-                .refuse_empty_text()
                 .about("Only report; nothing is removed.")
                 .default(true),
         )

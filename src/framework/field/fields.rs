@@ -71,7 +71,12 @@ impl Fields {
                 continue;
             }
             let (null, null_keys) = (raw.is_null(), null_keys(&raw));
-            match decode(field.kind, raw) {
+            let decoded = if null && field.is_on_by_default() {
+                Ok(None)
+            } else {
+                decode(field.kind, raw)
+            };
+            match decoded {
                 Ok(value) => {
                     let entry = Given {
                         value,
@@ -216,6 +221,7 @@ mod tests {
             Field::seconds("max_ttl"),
             Field::comma_texts("roles"),
             Field::boolean("force"),
+            Field::boolean("dry_run").default(true),
             Field::int("count").default(3),
             Field::map_of_lists("assignments"),
             Field::time("after"),
@@ -236,6 +242,25 @@ mod tests {
         assert!(fields.is_null("roles"));
         assert_eq!(fields.boolean("force"), None);
         assert!(!fields.is_null("force"));
+    }
+
+    /// A variable that is not set, and a client's field that is not set, switch nothing off.
+    #[test]
+    fn what_is_on_by_default_is_switched_off_by_nothing_but_a_value() {
+        for (value, want) in [(json!(false), false), (json!("0"), false), (json!(1), true)] {
+            let fields = fields_of(declared(), json!({ "dry_run": value }));
+            assert_eq!(fields.boolean("dry_run"), Some(want), "{value}");
+        }
+        let null = fields_of(declared(), json!({ "dry_run": null, "force": null }));
+        assert_eq!(null.boolean("dry_run"), None);
+        assert_eq!(null.boolean("force"), Some(false), "off by default");
+        for empty in ["", " "] {
+            let mut faults = Faults::new();
+            let body = data(json!({ "dry_run": empty }));
+            Fields::decode(&declared().into(), body, Vec::new(), &mut faults);
+            let told = faults.to_string();
+            assert!(told.contains("dry_run: must not be empty"), "{told}");
+        }
     }
 
     #[test]

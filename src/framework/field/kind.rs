@@ -163,10 +163,21 @@ impl Field {
     }
 
     /// Documents what counts where the field is absent; the engine sees to it.
+    ///
+    /// Who switches something off says so: where true is the default, an empty text is refused and `null`
+    /// is not given, though either would be false elsewhere.
     #[must_use]
     pub(crate) fn default(mut self, value: impl Into<Value>) -> Self {
         self.default = Some(value.into());
+        if self.is_on_by_default() {
+            self.empty_text = EmptyText::Refused;
+        }
         self
+    }
+
+    /// Whether it is true where it is absent.
+    pub(super) fn is_on_by_default(&self) -> bool {
+        self.default == Some(Value::Bool(true))
     }
 
     /// Documents that the field must be given; the engine checks it.

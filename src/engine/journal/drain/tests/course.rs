@@ -42,6 +42,25 @@ async fn a_dry_run_counts_and_changes_nothing() {
     mount.issue("reader").await;
 }
 
+/// As a client sends whose field, or a shell whose variable, is not set.
+#[tokio::test]
+async fn an_order_that_does_not_say_so_begins_no_drain() {
+    let mount = TestMount::with_role(json!({})).await;
+    mount.issue("reader").await;
+    let org = mount.atlas.org();
+    let null = json!({ "organization_id": org, "dry_run": null });
+    let looked = TestMount::data(mount.write("issued-end", null).await);
+    assert_eq!(looked["dry_run"], true);
+    let null = json!({ "dry_run": null });
+    let looked = TestMount::data(mount.write("tidy", null).await);
+    assert_eq!(looked["dry_run"], true);
+    let empty = json!({ "organization_id": org, "dry_run": "" });
+    let refused = mount.write("issued-end", empty).await;
+    refused.expect_err("an empty text is no order");
+    assert_eq!(draining(&mount).await, Value::Null);
+    mount.issue("reader").await;
+}
+
 #[tokio::test]
 async fn whoever_orders_it_names_the_organization_of_the_mount() {
     let mount = TestMount::with_role(json!({})).await;
