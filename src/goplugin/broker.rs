@@ -26,10 +26,11 @@ use tower::service_fn;
 
 use super::{pb::plugin::ConnInfo, tls};
 
-/// How long an address and the call that asks for it wait for each other.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long connecting to the host's listener may take, TLS included. A host that stands still for
-/// some seconds while it starts must not lose the mount, which would stay without a backend.
+/// How long an address and the call that asks for it wait for each other. A host that stands still for
+/// some seconds between the two must not lose the mount, which would stay without a backend.
+/// (go-plugin's own broker waits 5 s.)
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long connecting to the host's listener may take, TLS included; for the same reason.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 /// Numbers open at once; a host has one a mount, for the moments of its set-up.
 const MAX_PENDING: usize = 1024;
@@ -131,7 +132,7 @@ impl Broker {
 
     /// The connection of number `id`, for as long as the channel lives.
     ///
-    /// Waits at most 5 s for the host to tell the address. It connects at the first call, and again
+    /// Waits at most 20 s for the host to tell the address. It connects at the first call, and again
     /// when the connection broke. Each number can be dialled once.
     pub(crate) async fn dial(&self, id: u32) -> Result<Channel, DialError> {
         let info = match self.ask(id)? {
@@ -330,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_that_never_comes_is_waited_for_five_seconds() {
+    async fn an_address_that_never_comes_is_waited_for_twenty_seconds() {
         let broker = unconnected();
         let start = Instant::now();
         let error = broker.dial(7).await.unwrap_err();
@@ -358,7 +359,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_unclaimed_address_is_dropped_after_five_seconds() {
+    async fn a_host_that_stands_still_between_the_address_and_the_call_is_set_up() {
+        let broker = unconnected();
+        let stall = Duration::from_secs(15);
+        broker.told(info(7, "unix", "/socket"));
+        sleep(stall).await;
+        assert!(broker.dial(7).await.is_ok());
+
+        let tell_late = async {
+            sleep(stall).await;
+            broker.told(info(8, "unix", "/socket"));
+        };
+        let (dialled, ()) = tokio::join!(broker.dial(8), tell_late);
+        assert!(dialled.is_ok());
+        assert!(broker.pending().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unclaimed_address_is_dropped_after_twenty_seconds() {
         let broker = unconnected();
         broker.told(info(7, "unix", "/socket"));
         sleep(PATIENCE).await;

@@ -34,7 +34,7 @@ async fn fails_and_recovers(plugin: &mut Plugin, mount: &Mount, failing: u32) {
 }
 
 #[tokio::test]
-async fn without_an_address_setup_fails_after_five_seconds() {
+async fn without_an_address_setup_fails_after_twenty_seconds() {
     let mut plugin = Launch::new().start().await;
     let mount = plugin.unmounted(&HostSide::new());
     let start = Instant::now();
@@ -43,8 +43,8 @@ async fn without_an_address_setup_fails_after_five_seconds() {
         text.contains("timeout waiting for connection info"),
         "{text}"
     );
-    assert!(start.elapsed() > Duration::from_millis(4_900));
-    assert!(start.elapsed() < Duration::from_secs(9));
+    assert!(start.elapsed() > Duration::from_millis(19_900));
+    assert!(start.elapsed() < Duration::from_secs(24));
     assert!(is_unknown(&mount).await, "nothing is left behind");
     assert_eq!(plugin.set_up(&mount).await, "", "a good one follows");
     assert_eq!(mount.kind().await.ok(), Some(1));
