@@ -144,17 +144,43 @@ impl Bao {
         self.start_again().await;
     }
 
+    /// Ends the server as the kernel would, starts it anew, and ends it again so long after its first
+    /// plugin process came up. It has to be started once more.
+    pub(crate) async fn crash_and_crash_in_the_start(&mut self, after: Duration) {
+        self.process.signal("KILL");
+        self.start_listening();
+        let client = self.client();
+        let key = json!({ "key": self.unseal_key });
+        let unsealing = client.try_call("PUT", "sys/unseal", Some(key));
+        let killing = async {
+            for _ in 0..1_000 {
+                if !self.plugin_pids().is_empty() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            tokio::time::sleep(after).await;
+            self.process.signal("KILL");
+        };
+        let _ = tokio::join!(unsealing, killing);
+    }
+
     /// Starts a server anew that was killed, on the same storage.
     pub(crate) async fn start_after_a_kill(&mut self) {
         self.start_again().await;
     }
 
     async fn start_again(&mut self) {
+        self.start_listening();
+        self.unseal().await;
+    }
+
+    /// Starts the server anew once it has ended.
+    fn start_listening(&mut self) {
         self.process.wait();
         let file = self.config_file.clone().expect("a server on disk");
         self.process = start_on_disk(&file, &self.variables, &self.log);
         self.wait_until_it_listens();
-        self.unseal().await;
     }
 
     /// Ends the server in an orderly way, and starts another one from a copy of its storage, as a
@@ -213,10 +239,7 @@ impl Bao {
     /// Ends the server in an orderly way and starts it anew, whether or not it becomes active.
     pub(crate) async fn restart_as_it_comes(&mut self) {
         self.process.signal("TERM");
-        self.process.wait();
-        let file = self.config_file.clone().expect("a server on disk");
-        self.process = start_on_disk(&file, &self.variables, &self.log);
-        self.wait_until_it_listens();
+        self.start_listening();
         self.try_unseal().await;
         for _ in 0..100 {
             if self.client().read("sys/health").await.status == 200 {
