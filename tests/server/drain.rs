@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Mount};
+use crate::support::{Answer, Bao, Cluster, Mount};
 
 /// The first round comes with the order; a tick comes within a minute.
 const LIMIT: Duration = Duration::from_secs(150);
@@ -146,4 +146,55 @@ async fn a_drained_mount_is_disabled_without_atlas_and_leaves_nothing_there() {
     let disabled = mount.client.delete(&path).await;
     assert!(disabled.ok(), "{disabled:?}");
     assert!(!mount.read("config").await.ok());
+}
+
+/// The order is given while Atlas refuses to delete the one key that was issued. Answers with its
+/// lease, and since when the mount is drained.
+async fn begins(mount: &Mount) -> (String, Value) {
+    mount.configure().await;
+    mount.org_role("r", 3_000, 7_200).await;
+    let lease = mount.issue("r").await.lease_id();
+    mount.atlas.fault(refusal("deleteOrgApiKey")).await;
+    let begun = order(mount, false).await;
+    assert!(begun.ok(), "{begun:?}");
+    until(mount, "failing", 1).await;
+    (lease, draining(mount).await["since"].clone())
+}
+
+/// The same order is carried out to its end by a process that was not there when it was given.
+async fn goes_on(mount: &Mount, lease: &str, since: &Value) {
+    mount.serves().await;
+    assert_eq!(draining(mount).await["since"], *since);
+    let refused = mount.read("creds/r").await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(!mount.atlas.credentials().await.is_empty());
+    mount.atlas.no_more_faults().await;
+    until(mount, "remaining", 0).await;
+    let left = mount.atlas.credentials().await;
+    assert!(left.is_empty(), "{left:?}");
+    let renewed = mount.renew(lease, 0).await;
+    assert_eq!(renewed.status, 400, "{renewed:?}");
+    assert!(mount.revoke(lease).await.ok());
+}
+
+#[tokio::test]
+async fn a_drain_goes_on_after_the_server_was_restarted() {
+    let mut bao = Bao::on_disk().await;
+    let registered = bao.register(&[]).await;
+    assert!(registered.ok(), "{registered:?}");
+    let mount = Mount::on(&bao.client()).await;
+    let (lease, since) = begins(&mount).await;
+    bao.restart().await;
+    goes_on(&mount, &lease, &since).await;
+}
+
+#[tokio::test]
+async fn a_drain_goes_on_with_the_next_leader() {
+    let mut cluster = Cluster::start(3).await;
+    let mut mount = Mount::on(&cluster.client(0)).await;
+    let (lease, since) = begins(&mount).await;
+    cluster.nodes[0].kill();
+    cluster.bury(0);
+    mount.client = cluster.client(cluster.leader().await);
+    goes_on(&mount, &lease, &since).await;
 }
