@@ -37,4 +37,5 @@ mod slips;
 mod soak;
 mod storm;
 mod takeover;
+mod terraform;
 mod tour;
