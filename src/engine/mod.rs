@@ -26,6 +26,8 @@ mod process;
 mod rate_waits;
 mod renewal;
 mod roles;
+#[cfg(test)]
+mod runbook_tests;
 mod schedule;
 mod static_roles;
 mod status;
