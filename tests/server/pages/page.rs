@@ -2,8 +2,9 @@
 //!
 //! What a reader does not see stands in comments of Markdown, each directly before its block:
 //!
-//! - `<!-- run as NAME -->`: the `console` block is run with the policy NAME of `docs/policies.md`;
-//!   `root` is the server's own administrator;
+//! - `<!-- run as NAME -->`: the `console` block is run with the policy NAME of `docs/policies.md`, or one
+//!   that was loaded before; `NAME@NAMESPACE` is somebody in a namespace, and `root` the server's own
+//!   administrator;
 //! - `<!-- not run: REASON -->`: the block cannot be run here;
 //! - `<!-- policy NAME -->`: the `hcl` block is that policy;
 //! - `<!-- setup`, lines of shell, `-->`: what happened before, run as `root`.

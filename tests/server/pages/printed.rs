@@ -1,23 +1,42 @@
 //! Whether a command said what its page prints.
 //!
 //! Ids, times and secrets differ from run to run, so that a word with a digit stands for any such
-//! word. Of a table the names of the rows and columns count. `…` stands for anything.
+//! word. Of a table the names of the rows and columns count, and the text around it. `…` stands for
+//! anything.
 
 /// The difference between what is printed on the page and what was said, if there is one.
 pub(super) fn difference(printed: &[String], said: &str) -> Option<String> {
-    if let Some(wanted) = names(printed) {
-        let said: Vec<String> = said.lines().map(ToOwned::to_owned).collect();
-        let found = names(&said).unwrap_or_default();
-        let fits = if wanted.iter().any(|name| name == "…") {
-            let mut rest = found.iter();
-            let named = wanted.iter().filter(|name| *name != "…");
-            named.clone().all(|name| rest.any(|row| row == name))
-        } else {
-            wanted == found
-        };
-        return (!fits).then(|| format!("rows {wanted:?}, not {found:?}"));
+    let Some(wanted) = Parts::of(printed) else {
+        return missing(&printed.join("\n"), said);
+    };
+    let said: Vec<String> = said.lines().map(ToOwned::to_owned).collect();
+    let Some(found) = Parts::of(&said) else {
+        return Some(format!("rows {:?}, and there are none", wanted.names));
+    };
+    let fits = if wanted.names.iter().any(|name| name == "…") {
+        let mut rest = found.names.iter();
+        let named = wanted.names.iter().filter(|name| *name != "…");
+        named.clone().all(|name| rest.any(|row| row == name))
+    } else {
+        wanted.names == found.names
+    };
+    if !fits {
+        return Some(format!("rows {:?}, not {:?}", wanted.names, found.names));
     }
-    let text = words(&printed.join("\n"));
+    around(&wanted.before, &found.before).or_else(|| around(&wanted.after, &found.after))
+}
+
+/// The difference of the texts on one side of a table: where the page prints nothing, nothing may be said.
+fn around(printed: &str, said: &str) -> Option<String> {
+    if printed.trim().is_empty() && !said.trim().is_empty() {
+        return Some(format!("nothing, not {said:?}"));
+    }
+    missing(printed, said)
+}
+
+/// A piece of what is printed that was not said in its place.
+fn missing(printed: &str, said: &str) -> Option<String> {
+    let text = words(printed);
     let said = words(said);
     let mut rest = said.as_str();
     for piece in text.split('…') {
@@ -38,21 +57,38 @@ pub(super) fn is_refusal(printed: &[String]) -> bool {
         .any(|line| starts.iter().any(|start| line.starts_with(start)))
 }
 
-/// The names in the first column of a table, or the columns of a list of several.
-fn names(lines: &[String]) -> Option<Vec<String>> {
-    let rule = lines.iter().position(|line| {
-        line.starts_with("---") && line.chars().all(|sign| matches!(sign, '-' | ' '))
-    })?;
-    let header: Vec<&str> = lines[rule.checked_sub(1)?].split_whitespace().collect();
-    if header != ["Key", "Value"] {
-        return Some(header.into_iter().map(ToOwned::to_owned).collect());
+/// A table and the text around it.
+struct Parts {
+    before: String,
+    /// The names in the first column of a table, or the columns of a list of several.
+    names: Vec<String>,
+    after: String,
+}
+
+impl Parts {
+    /// A table ends at an empty line.
+    fn of(lines: &[String]) -> Option<Self> {
+        let rule = lines.iter().position(|line| {
+            line.starts_with("---") && line.chars().all(|sign| matches!(sign, '-' | ' '))
+        })?;
+        let header = rule.checked_sub(1)?;
+        let length = lines[rule..].iter().take_while(|line| !line.is_empty());
+        let end = rule + length.count();
+        let mut names: Vec<&str> = lines[header].split_whitespace().collect();
+        if names == ["Key", "Value"] {
+            let rows = lines[rule + 1..end]
+                .iter()
+                .filter(|line| !line.starts_with(' '));
+            names = rows
+                .map(|row| row.split_whitespace().next().unwrap_or_default())
+                .collect();
+        }
+        Some(Self {
+            before: lines[..header].join("\n"),
+            names: names.into_iter().map(ToOwned::to_owned).collect(),
+            after: lines[end..].join("\n"),
+        })
     }
-    let rows = lines[rule + 1..]
-        .iter()
-        .take_while(|line| !line.is_empty())
-        .filter(|line| !line.starts_with(' '));
-    let names = rows.map(|row| row.split_whitespace().next().unwrap_or_default().to_owned());
-    Some(names.collect())
 }
 
 /// The text word by word, whatever the width of the lines, with words that differ made the same.
@@ -94,6 +130,26 @@ mod tests {
         assert!(difference(&lines(&fewer), said).is_some());
         let shortened = said.replace("ttl    30m", "…");
         assert_eq!(difference(&lines(&shortened), said), None);
+    }
+
+    #[test]
+    fn the_text_around_a_table_counts() {
+        let table = "Key    Value\n---    -----\nttl    30m\n";
+        let warning = "WARNING! Returned from OpenBao:\n\n  * cut\n\n";
+        let (before, after) = (format!("{warning}{table}"), format!("{table}\n{warning}"));
+        for said in [&before, &after] {
+            assert_eq!(difference(&lines(said), said), None);
+            let other = said.replace("OpenBao", "Vault");
+            assert!(difference(&lines(&other), said).is_some(), "{other}");
+            assert!(
+                difference(&lines(table), said).is_some(),
+                "said, not printed"
+            );
+            assert!(
+                difference(&lines(said), table).is_some(),
+                "printed, not said"
+            );
+        }
     }
 
     #[test]

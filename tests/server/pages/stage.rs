@@ -157,15 +157,34 @@ impl Stage {
         self.folder.path().join("environment")
     }
 
-    /// A token of somebody with the policy of this name.
+    /// A token of somebody with the policy of this name: of `docs/policies.md`, or one that the page
+    /// loaded before. `NAME@NAMESPACE` is somebody in a namespace, where the policy is loaded as it stands.
     pub(super) async fn token(&mut self, who: &str) -> String {
         if let Some(token) = self.tokens.get(who) {
             return token.clone();
         }
-        let known = self.policies.iter().any(|(name, _)| name == who);
-        assert!(known, "{POLICIES} has no policy {who}");
-        let body = json!({ "policies": [who], "display_name": who });
-        let made = self.bao.client().write("auth/token/create", body).await;
+        let (policy, place) = who.split_once('@').unwrap_or((who, ""));
+        let at = |path: &str| {
+            if place.is_empty() {
+                path.to_owned()
+            } else {
+                format!("{place}/{path}")
+            }
+        };
+        let path = at(&format!("sys/policies/acl/{policy}"));
+        let client = self.bao.client();
+        let given = self.policies.iter().find(|(name, _)| name == policy);
+        if let Some((_, text)) = given.filter(|_| !place.is_empty()) {
+            let written = client.write(&path, json!({ "policy": text })).await;
+            assert!(written.ok(), "{who}: {written:?}");
+        }
+        let known = client.read(&path).await;
+        assert!(
+            known.ok(),
+            "neither {POLICIES} nor the page has a policy {who}"
+        );
+        let body = json!({ "policies": [policy], "display_name": policy });
+        let made = client.write(&at("auth/token/create"), body).await;
         let token = made.body["auth"]["client_token"]
             .as_str()
             .expect("a token")
