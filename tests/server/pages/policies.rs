@@ -136,9 +136,16 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ),
     ("bao list sys/plugins/catalog/secret", &["administrator"]),
     (
-        "bao secrets tune -max-lease-ttl=24h mongodbatlas",
+        "bao secrets tune -default-lease-ttl=1h -max-lease-ttl=24h mongodbatlas",
         &["administrator"],
     ),
+    ("bao path-help mongodbatlas", &PEOPLE),
+    ("bao path-help mongodbatlas/roles/x", &PEOPLE),
+    (
+        "bao write mongodbatlas/issued-end organization_id=$ORG dry_run=false",
+        &["administrator"],
+    ),
+    ("bao write -force mongodbatlas/config", &["administrator"]),
     (
         "bao delete mongodbatlas/config force=true",
         &["administrator"],
