@@ -204,6 +204,17 @@ pub(crate) enum EngineError {
         /// By what.
         held: Held,
     },
+    /// A person ordered what would delete something by its age, and the clock is not believed.
+    #[error(
+        "{what}: a secret must be deleted there first that may go by its age alone, and {held}; wait \
+         until the clocks agree, delete it in Atlas, or give force=true where that is offered"
+    )]
+    ClockDoubted {
+        /// Where.
+        what: String,
+        /// Why.
+        held: Held,
+    },
     /// This process must not touch Atlas.
     #[error(
         "MONGODBATLAS_HOLD=all is set in the environment of the server process, so nothing is sent to \
@@ -378,7 +389,10 @@ impl EngineError {
 
     /// Whether nothing failed: it is not its turn yet, or it is held.
     pub(crate) fn is_mere_wait(&self) -> bool {
-        matches!(self, Self::Held { .. } | Self::Draining { .. }) || self.is_rate_limited()
+        matches!(
+            self,
+            Self::Held { .. } | Self::ClockDoubted { .. } | Self::Draining { .. }
+        ) || self.is_rate_limited()
     }
 
     /// Whether what was asked of Atlas may have been done all the same.
@@ -427,6 +441,7 @@ impl From<EngineError> for Failure {
             EngineError::Busy { .. }
             | EngineError::Unsettled(_)
             | EngineError::Held { .. }
+            | EngineError::ClockDoubted { .. }
             | EngineError::EverythingHeld
             | EngineError::Draining { .. }
             | EngineError::BeingDisabled => Self::coded(503, &error),

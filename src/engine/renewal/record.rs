@@ -165,4 +165,10 @@ impl Tools<'_> {
     pub(super) async fn permit(&self) -> Result<Result<Permit, unasked::Held>, EngineError> {
         self.mandate.permit(self.engine).await
     }
+
+    /// Whether what nothing but the wall clock tells may be acted on, or why not. An order to rotate is
+    /// none to delete before its time what others use.
+    pub(super) async fn believe_clock(&self) -> Result<Result<(), unasked::Held>, EngineError> {
+        Ok(self.engine.may_believe_clock().await?.map(drop))
+    }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::error::RenewalError;
 use super::record::{Record, Retiring, Tools};
-use super::standing::{Standing, is_in_use, may_make_room, standing};
+use super::standing::{Grounds, Standing, is_in_use, looks_expired, may_make_room, standing};
 use crate::atlas::{AtlasError, ClientId, Level, SecretId, SecretState};
 use crate::engine::error::EngineError;
 use crate::engine::unasked::Permit;
@@ -83,9 +83,13 @@ pub(super) async fn make_room(
     let mut left = Vec::new();
     for state in secrets {
         match standing(record, &state, now) {
-            // Held, it keeps its place for now: that it has expired is told by a clock.
+            // Held, it keeps its place for now: that it has expired is told by a clock. A person who
+            // orders a rotation orders its end by force only.
             Standing::Useless => {
-                if let Ok(permit) = tools.permit().await? {
+                let by_clock = !force && looks_expired(record, &state, now);
+                if let Ok(permit) = tools.permit().await?
+                    && (!by_clock || tools.believe_clock().await?.is_ok())
+                {
                     written_first(record, tools, permit, &state.id).await?;
                     forget(record, &state.id);
                     continue;
@@ -132,13 +136,20 @@ async fn free_a_slot(
             }
         };
         let Some(state) = in_the_way(record, left, now) else {
+            if left.iter().any(|state| looks_expired(record, state, now)) {
+                refuse_by_clock(record, tools).await?;
+            }
             // Nothing is known to be in the way: Atlas says itself whether there is room.
             return Ok(());
         };
-        if let Err(refused) = may_make_room(record, &state, now, force, tools.mandate) {
-            // What was found out is kept, so that a bound begun now runs from now.
-            record.store().await?;
-            return Err(refused.into());
+        match may_make_room(record, &state, now, force, tools.mandate) {
+            Ok(Grounds::Certain) => {}
+            Ok(Grounds::Clock) => refuse_by_clock(record, tools).await?,
+            Err(refused) => {
+                // What was found out is kept, so that a bound begun now runs from now.
+                record.store().await?;
+                return Err(refused.into());
+            }
         }
         if standing(record, &state, now) == Standing::Stray {
             tracing::warn!(
@@ -151,6 +162,16 @@ async fn free_a_slot(
         left.retain(|each| each.id != state.id);
     }
     Ok(())
+}
+
+/// Refuses what rests on the time alone while the clock is doubted, whoever ordered it.
+async fn refuse_by_clock(record: &dyn Record, tools: &Tools<'_>) -> Result<(), EngineError> {
+    let Err(held) = tools.believe_clock().await? else {
+        return Ok(());
+    };
+    record.store().await?;
+    let what = format!("service account {}", record.client_id());
+    Err(EngineError::ClockDoubted { what, held })
 }
 
 /// The secret that is to go first: one that was not made here, or else the one kept the longest.

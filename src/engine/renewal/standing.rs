@@ -47,6 +47,13 @@ pub(super) fn standing(record: &dyn Record, state: &SecretState, now: DateTime<U
     Standing::Stray
 }
 
+/// Whether it is useless by nothing but the time, and not because its value was lost.
+pub(super) fn looks_expired(record: &dyn Record, state: &SecretState, now: DateTime<Utc>) -> bool {
+    let pending = record.renewal().pending.as_ref();
+    let is_lost = pending.is_some_and(|pending| pending.has_lost(state));
+    !is_lost && standing(record, state, now) == Standing::Useless
+}
+
 /// Whether it is known to be the present secret. That one is never removed, whatever a record says.
 pub(super) fn is_current(record: &dyn Record, state: &SecretState) -> bool {
     let current = record.current().and_then(|held| held.id);
@@ -61,7 +68,17 @@ pub(super) fn may_be_current(record: &dyn Record, state: &SecretState) -> bool {
     })
 }
 
-/// Whether a secret that is in the way of a new one may be removed for it; if not, why.
+/// On what it rests that a secret may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grounds {
+    /// On the order of a person, or on what Atlas tells.
+    Certain,
+    /// On the time alone: as certain as the wall clock.
+    Clock,
+}
+
+/// Whether a secret that is in the way of a new one may be removed for it, and on what that rests; if
+/// not, why.
 ///
 /// Which secret is the present one has to be known before another goes, even by force: else it might
 /// be the present one that goes.
@@ -71,7 +88,7 @@ pub(super) fn may_make_room(
     now: DateTime<Utc>,
     force: bool,
     mandate: Mandate,
-) -> Result<(), RenewalError> {
+) -> Result<Grounds, RenewalError> {
     let current = record.current();
     let unknown = current.as_ref().is_some_and(|held| held.id.is_none());
     let retiring = &record.renewal().retiring;
@@ -95,15 +112,20 @@ pub(super) fn may_make_room(
                     used_at,
                 })
             }
-            _ => Ok(()),
+            Some(_) if !force => Ok(Grounds::Clock),
+            _ => Ok(Grounds::Certain),
         };
     };
     if unknown && may_be_current(record, state) {
         return Err(RenewalError::PresentUnknown);
     }
+    // Without an overlap nobody is to use it any more, whatever the time is.
+    if force || (current.is_some() && record.overlap().is_zero()) {
+        return Ok(Grounds::Certain);
+    }
     let unused = kept_may_go(record, state, kept.since, now);
-    if force || (current.is_some() && (unused || is_urgent(record, kept.since))) {
-        return Ok(());
+    if current.is_some() && (unused || is_urgent(record, kept.since)) {
+        return Ok(Grounds::Clock);
     }
     Err(RenewalError::SlotsFull {
         kept: kept.id.clone(),

@@ -83,7 +83,9 @@ impl Engine {
         self.may_believe_clock().await
     }
 
-    async fn may_believe_clock(&self) -> Result<Result<Permit, Held>, EngineError> {
+    /// May what nothing but the wall clock tells be acted on? To be asked for what a person ordered too,
+    /// where that rests on how old something is. Asks Atlas for its time if no answer has told it lately.
+    pub(crate) async fn may_believe_clock(&self) -> Result<Result<Permit, Held>, EngineError> {
         let judged = judge(self).await?;
         Ok(judged.map(|()| Permit(())).map_err(Held::ByClock))
     }
