@@ -205,3 +205,75 @@ fn no_log_line_shows_a_value_in_rusts_debug_form() {
         shown.join("\n")
     );
 }
+
+/// Times in the log are whole seconds, as in every answer: `2026-11-22T04:53:15Z`.
+#[test]
+fn no_log_line_shows_a_bare_time() {
+    let mut shown = Vec::new();
+    for file in rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = fs::read_to_string(&file).expect("a source file");
+        let bare = bare_times(&text);
+        shown.extend(bare.map(|value| format!("{}: {value}", file.display())));
+    }
+    assert!(
+        shown.is_empty(),
+        "show them as Rfc3339(..):\n{}",
+        shown.join("\n")
+    );
+}
+
+/// Values of log lines that are times by their names, and not shown as `Rfc3339`.
+fn bare_times(code: &str) -> impl Iterator<Item = String> {
+    let macros = ["trace!(", "debug!(", "info!(", "warn!(", "error!("];
+    let calls = macros.into_iter().flat_map(|name| {
+        let found = code.match_indices(name);
+        found.map(|(at, name)| (&code[..at], &code[at + name.len()..]))
+    });
+    calls.flat_map(|(before, rest)| {
+        let arguments = rest.split(");").next().unwrap_or_default();
+        let values = arguments.split(',').map(str::trim).filter_map(|value| {
+            let value = value.rsplit("= ").next().unwrap_or_default();
+            value.strip_prefix('%')
+        });
+        let bare = values.filter(|value| {
+            let name = value.rsplit('.').next().unwrap_or_default();
+            is_a_times_name(name) && !is_shown_in_seconds(value, before)
+        });
+        bare.map(ToOwned::to_owned).collect::<Vec<String>>()
+    })
+}
+
+/// Whether a variable of this name was made for showing.
+fn is_shown_in_seconds(name: &str, before: &str) -> bool {
+    let made = |line: &str| line.starts_with("let ") && line.contains("= Rfc3339(");
+    let made_among_others = |line: &str| line.starts_with("let (") && line.contains("(Rfc3339(");
+    let mut lines = before.lines().map(str::trim);
+    lines.any(|line| line.contains(name) && (made(line) || made_among_others(line)))
+}
+
+fn is_a_times_name(name: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "next_try", "since", "until", "now", "first", "last", "due", "end", "bound", "time",
+    ];
+    let ends = [
+        "_at",
+        "_by",
+        "_since",
+        "_until",
+        "_end",
+        "_time",
+        "_rotation",
+    ];
+    NAMES.contains(&name) || ends.iter().any(|end| name.ends_with(end))
+}
+
+#[test]
+fn a_bare_time_is_found_and_one_in_seconds_is_not() {
+    let code = "
+        let since = Rfc3339(pending.since);
+        warn!(error = trouble.error, next_try = %trouble.next_try, \"one\");
+        info!(%since, until = %Rfc3339(last), expires_at = %last, \"two\");";
+    let mut found: Vec<String> = bare_times(code).collect();
+    found.sort();
+    assert_eq!(found, ["last", "trouble.next_try"]);
+}

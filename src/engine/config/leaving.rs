@@ -187,7 +187,12 @@ fn secrets(renewal: &Renewal) -> Vec<String> {
     let made = renewal.pending.as_ref().map(|pending| {
         let id = renewal.made().and_then(|held| held.id.as_ref());
         id.map_or_else(
-            || format!("one that Atlas may have made about {}", pending.since),
+            || {
+                format!(
+                    "one that Atlas may have made about {}",
+                    Rfc3339(pending.since)
+                )
+            },
             ToString::to_string,
         )
     });

@@ -256,7 +256,7 @@ async fn note_failure(record: &mut RootRecord, error: &EngineError) {
     let rotation = &mut record.entry.rotation;
     let trouble = Trouble::after(rotation.trouble.as_ref(), error, now, entropy);
     tracing::warn!(
-        error = trouble.error, next_try = %trouble.next_try,
+        error = trouble.error, next_try = %Rfc3339(trouble.next_try),
         "the rotation of this mount's credential failed; the present one stays in use"
     );
     let is_storage = matches!(error, EngineError::Storage(_));

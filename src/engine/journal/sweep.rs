@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio::time::Instant;
 
 use super::entry::{JournalId, Stage};
 use super::{drain, reaper, rollback};
 use crate::atlas::{Patience, Priority};
+use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
@@ -229,7 +230,7 @@ fn tell_overdue(engine: &Engine) {
                 Stage::Making => "half-made",
                 Stage::Live | Stage::Kept | Stage::Ended => "outlived its lease",
             },
-            since = %seconds(each.since),
+            since = %Rfc3339(each.since),
             failures = each.failures,
             "a credential could not be removed from Atlas yet; it is tried again, see the path status"
         );
@@ -240,10 +241,6 @@ fn tell_overdue(engine: &Engine) {
             "further credentials could not be removed from Atlas yet; see the path status"
         );
     }
-}
-
-fn seconds(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 #[cfg(test)]

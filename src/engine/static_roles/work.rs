@@ -294,7 +294,7 @@ async fn note_failure(record: &mut RoleRecord, error: &EngineError) {
     let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
     let trouble = Trouble::after(record.entry.trouble.as_ref(), error, now, entropy);
     tracing::warn!(
-        role = record.name, error = trouble.error, next_try = %trouble.next_try,
+        role = record.name, error = trouble.error, next_try = %Rfc3339(trouble.next_try),
         "work on a static role failed; readers keep the secret they have"
     );
     record.entry.trouble = Some(trouble);
