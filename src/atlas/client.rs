@@ -292,6 +292,7 @@ impl Atlas {
                 return Err(AtlasError::RateLimited {
                     operation: call.operation,
                     retry_after: wait,
+                    answered: false,
                 });
             }
             // Asked again before long: an answer may have shown that there are more tokens.
@@ -466,6 +467,10 @@ mod tests {
             let AtlasError::RateLimited { retry_after, .. } = error else {
                 panic!("{error:?}");
             };
+            let reached = atlas.reachability().state();
+            assert_eq!(reached.reachable(), Some(true));
+            let error = reached.calls["createOrgApiKey"].last_error.clone();
+            assert!(error.is_some_and(|(_, text)| text.contains("limits requests")));
             assert!((55..65).contains(&retry_after.as_secs()), "{retry_after:?}");
         }
         assert!(started.elapsed() < Duration::from_secs(5));

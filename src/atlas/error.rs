@@ -55,6 +55,8 @@ pub(crate) enum AtlasError {
         operation: &'static str,
         /// When to come back.
         retry_after: Duration,
+        /// Atlas answered so. Else this client knows it, and nothing was sent.
+        answered: bool,
     },
     /// Atlas failed on its own side. Whether it changed anything is unknown.
     #[error(

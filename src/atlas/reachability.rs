@@ -104,12 +104,14 @@ enum Says {
 impl Says {
     fn of(error: &AtlasError) -> Self {
         match error {
-            AtlasError::Refused { .. } | AtlasError::Unauthenticated { .. } => Self::Answers,
+            AtlasError::Refused { .. }
+            | AtlasError::Unauthenticated { .. }
+            | AtlasError::RateLimited { answered: true, .. } => Self::Answers,
             AtlasError::NoAnswer {
                 source: TransportFault::NoTimeLeft | TransportFault::GivenUp,
                 ..
             }
-            // Mostly told by the limiter here, without a request.
+            // Told by the limiter here, without a request.
             | AtlasError::RateLimited { .. } => Self::Nothing,
             AtlasError::NoAnswer { .. }
             | AtlasError::ServerFault { .. }
@@ -170,15 +172,31 @@ mod tests {
         assert!(error.is_some_and(|(when, text)| when == at(4) && text.contains("FORBIDDEN")));
     }
 
+    fn limited(answered: bool) -> AtlasError {
+        AtlasError::RateLimited {
+            operation: "listOrgs",
+            retry_after: Duration::from_secs(1),
+            answered,
+        }
+    }
+
     #[test]
     fn what_was_not_sent_says_nothing() {
         let record = Reachability::default();
-        let limited = AtlasError::RateLimited {
-            operation: "listOrgs",
-            retry_after: Duration::from_secs(1),
-        };
-        record.note("listOrgs", Some(&limited), at(1));
+        record.note("listOrgs", Some(&limited(false)), at(1));
         assert_eq!(record.state(), Reached::default());
+    }
+
+    #[test]
+    fn that_atlas_limits_requests_is_an_answer() {
+        let record = Reachability::default();
+        record.note("getGroup", Some(&silent()), at(1));
+        record.note("listOrgs", Some(&limited(true)), at(2));
+        let state = record.state();
+        assert_eq!(state.reachable(), Some(true));
+        assert_eq!(state.last_answer, Some(at(2)));
+        let error = state.calls["listOrgs"].last_error.clone();
+        assert!(error.is_some_and(|(when, text)| when == at(2) && text.contains("limits")));
     }
 
     #[test]

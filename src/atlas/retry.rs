@@ -206,6 +206,7 @@ pub(super) fn judge(
                 AtlasError::RateLimited {
                     operation,
                     retry_after,
+                    answered: true,
                 },
                 Again::Always,
             )

@@ -92,6 +92,7 @@ mod tests {
         let source = AtlasError::RateLimited {
             operation: "createOrgSecret",
             retry_after: Duration::from_secs(seconds),
+            answered: true,
         };
         Err(EngineError::atlas("creating a secret", source))
     }
