@@ -3,6 +3,7 @@
 mod address;
 #[cfg(test)]
 mod address_tests;
+mod answer;
 mod census;
 mod deletion;
 mod draining;

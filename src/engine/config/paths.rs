@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
-
+use super::answer::{answer, shown};
 use super::entry::{self, ConfigEntry, UNVERIFIED};
 use super::{address, deletion, draining, leaving, relocation, rotate, rotate_tick, trust};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
-use crate::base::{Rfc3339, Sensitive};
+use crate::base::Sensitive;
 use crate::engine::account_use;
 use crate::engine::check::identify;
 use crate::engine::connection::Linked;
@@ -20,8 +18,9 @@ use crate::engine::schedule::Timing;
 use crate::engine::status::is_unverified;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
-use crate::framework::{Call, Display, Faults, Field, Fields, Path, PathOperation};
-use crate::vault::{Data, Operation, Response};
+use crate::framework::{Answer, Call, Display, Faults, Field, Fields, Path, PathOperation};
+use crate::vault::{Operation, Response};
+use chrono::{DateTime, Utc};
 
 /// Longest `request_timeout`; the server gives up on a whole request after 90 s.
 const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(80);
@@ -44,7 +43,8 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
                 Operation::Read,
                 PathOperation::new(read)
                     .summary("Read the configuration, without secrets.")
-                    .display(Display::operation("", "", "configuration")),
+                    .display(Display::operation("", "", "configuration"))
+                    .answers(Answer::new(200, "The configuration, without secrets.", answer())),
             )
             .operation(Operation::Create, configure())
             .operation(Operation::Update, configure())
@@ -461,39 +461,4 @@ where
         .parse()
         .map_err(|error: T::Err| faults.add(field, error.to_string()))
         .ok()
-}
-
-/// Everything but secrets.
-fn shown(entry: &ConfigEntry) -> Data {
-    let value = json!({
-        "credential_type": entry.credential_type().name(),
-        "organization_id": entry.organization_id.as_ref().map_or("", OrgId::as_str),
-        "base_url": entry.base_url(),
-        "api_version": entry.api_version(),
-        "ca_certificate": entry.ca_certificate,
-        "request_timeout": entry.request_timeout().as_secs(),
-    });
-    let mut data = match value {
-        Value::Object(data) => data,
-        _ => Data::new(),
-    };
-    if entry.hold {
-        data.insert("hold".to_owned(), json!(true));
-    }
-    if let Some(draining) = &entry.draining {
-        data.insert("draining".to_owned(), json!(draining.shown()));
-    }
-    if let Some(client_id) = &entry.client_id {
-        data.insert("client_id".to_owned(), json!(client_id));
-        if let Some(expires_at) = entry.client_secret_expires_at {
-            data.insert(
-                "client_secret_expires_at".to_owned(),
-                json!(Rfc3339(expires_at)),
-            );
-        }
-    } else {
-        data.insert("public_key".to_owned(), json!(entry.public_key));
-    }
-    rotate_tick::show(entry, &mut data);
-    data
 }
