@@ -286,7 +286,11 @@ async fn a_refused_revocation_and_an_atlas_that_is_away_show_in_status_and_log()
     let mount = Mount::on(&bao.client()).await;
     mount.configure().await;
     mount.org_role("r", 600, 600).await;
-    let lease = mount.issue("r").await.lease_id();
+    let issued = mount.issue("r").await;
+    let lease = issued.lease_id();
+    let public = issued.data()["public_key"].as_str().expect("a key");
+    let entry = mount.read(&format!("issued/{public}")).await;
+    let journal_id = entry.data()["id"].as_str().expect("an id").to_owned();
     let refusal = json!({
         "operation": "deleteOrgApiKey", "count": 1,
         "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
@@ -309,15 +313,25 @@ async fn a_refused_revocation_and_an_atlas_that_is_away_show_in_status_and_log()
     mount.atlas.no_more_faults().await;
     assert!(mount.revoke(&lease).await.ok());
     let id = shown["id"].as_str().expect("an id").to_owned();
-    let told = |line: &str| {
+    let told = |line: &str, fields: &[&str]| {
         let log = bao.log_text();
-        let found = log
-            .lines()
-            .any(|each| each.contains(line) && each.contains(&id));
-        assert!(found, "{line} of {id} is not in the log");
+        let mut lines = log.lines();
+        let found = lines.find(|each| each.contains(line) && each.contains(&id));
+        let found = found.unwrap_or_else(|| panic!("{line} of {id} is not in the log"));
+        assert!(found.contains("[INFO]"), "{found}");
+        for field in fields {
+            assert!(found.contains(&format!(" {field}")), "{field}: {found}");
+        }
     };
-    told("the mount is served");
-    told("a credential was issued");
-    told("a revocation failed; the server tries it again");
-    told("a credential was revoked");
+    let credential = [
+        "role=r",
+        &format!("journal_id={journal_id}"),
+        "lease_type=programmatic_api_key",
+    ];
+    told("the mount is served", &["version="]);
+    told("a credential was issued", &credential);
+    let refused = "a revocation failed; the server tries it again";
+    told(refused, &credential);
+    told(refused, &["error="]);
+    told("a credential was revoked", &credential);
 }
