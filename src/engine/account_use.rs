@@ -131,7 +131,7 @@ pub(crate) async fn refuse_shared(
     if user == User::Roles {
         return Ok(());
     }
-    if let Some(role) = role_with(engine, client_id).await? {
+    if let Some(role) = roles_with(engine, client_id).await?.first() {
         return refused(format!(
             "role {role:?} adds secrets to this account for its leases; delete the role first"
         ));
@@ -146,15 +146,20 @@ pub(crate) async fn refuse_shared(
     Ok(())
 }
 
-async fn role_with(engine: &Engine, client_id: &ClientId) -> Result<Option<String>, EngineError> {
+/// The roles that add secrets to this account.
+pub(crate) async fn roles_with(
+    engine: &Engine,
+    client_id: &ClientId,
+) -> Result<Vec<String>, EngineError> {
+    let mut found = Vec::new();
     for name in engine.storage.list(keys::ROLES).await? {
         let key = keys::role(&RoleName::new(&name));
         let role: Option<RoleEntry> = stored::load(&*engine.storage, &key).await?;
         if role.is_some_and(|role| role.client_id == client_id.as_str()) {
-            return Ok(Some(name));
+            found.push(name);
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 #[cfg(test)]

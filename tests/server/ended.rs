@@ -163,3 +163,120 @@ async fn what_atlas_does_not_hear_of_is_not_ended() {
     assert!(again.ok(), "{again:?}");
     assert!(again.warnings().contains("it was ended before"));
 }
+
+/// A refused end: nothing is asked of Atlas, and the answer says what to do instead.
+async fn refused(mount: &Mount, name: &str) -> String {
+    mount.atlas.forget_requests().await;
+    let answer = mount.delete(&format!("issued/{name}")).await;
+    assert_eq!(answer.status, 400, "{name}: {answer:?}");
+    assert_eq!(mount.atlas.request_count().await, 0, "{name}");
+    answer.errors()
+}
+
+#[track_caller]
+fn says(told: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+/// What the engine itself has in hand was never issued, so that the journal does not know it.
+#[tokio::test]
+async fn what_the_engine_has_in_hand_is_refused_with_the_way_to_go() {
+    let mount = Mount::configured().await;
+    let config = mount.read("config").await;
+    let key = text(config.data(), "public_key");
+    let own = ["this mount signs in with", "config/rotate-root"];
+    says(&refused(&mount, key).await, &own);
+    let (org, secret_hours) = (mount.atlas.org(), 8_760);
+    let holder = json!({ "org_id": org, "secret_hours": secret_hours });
+    let account = mount.atlas.control("POST", "/accounts", holder).await;
+    let client_id = text(&account, "client_id");
+    let role = json!({
+        "client_id": client_id, "organization_id": org, "rotation_period": 0,
+        "client_secret": account["client_secret"], "skip_initial_rotation": true,
+    });
+    let written = mount.write("static-roles/rotates", role).await;
+    assert!(written.ok(), "{written:?}");
+    let way = ["static role \"rotates\" rotates", "rotate-role/rotates"];
+    says(&refused(&mount, client_id).await, &way);
+    let unknown = refused(&mount, "mdb_sa_id_0123456789abcdef01234567").await;
+    says(&unknown, &["there is no such issued credential"]);
+    let to_account = json!({ "credential_type": "service_account" });
+    let rotated = mount.write("config/rotate-root", to_account).await;
+    assert!(rotated.ok(), "{rotated:?}");
+    says(
+        &refused(&mount, text(rotated.data(), "client_id")).await,
+        &own,
+    );
+    assert!(mount.read("check").await.ok(), "it signs in still");
+}
+
+#[tokio::test]
+async fn what_cannot_be_ended_alone_is_refused_with_the_way_to_go() {
+    let mount = Mount::configured().await;
+    let org = mount.atlas.org();
+    let holder = json!({ "org_id": org, "secret_hours": 0 });
+    let account = mount.atlas.control("POST", "/accounts", holder).await;
+    let client_id = text(&account, "client_id");
+    let adds = json!({
+        "credential_type": "service_account", "organization_id": org, "client_id": client_id,
+        "ttl": 600,
+    });
+    mount.role("adds", adds).await;
+    says(
+        &refused(&mount, client_id).await,
+        &["role \"adds\" adds secrets to"],
+    );
+    mount.issue("adds").await;
+    mount.issue("adds").await;
+    let ids = mount.list("issued").await;
+    let ids: Vec<String> = ids.data()["keys"]
+        .as_array()
+        .expect("ids")
+        .iter()
+        .map(|id| format!("{} (live)", id.as_str().expect("an id")))
+        .collect();
+    let told = refused(&mount, client_id).await;
+    says(&told, &["2 credentials are parts of", &ids[0], &ids[1]]);
+
+    let token = json!({
+        "credential_type": "access_token", "organization_id": org, "roles": "ORG_MEMBER",
+    });
+    mount.role("token", token).await;
+    let issued = mount.issue("token").await;
+    let kept = refused(&mount, text(issued.data(), "client_id")).await;
+    says(&kept, &["is kept for the access tokens", "delete the role"]);
+    let list = mount.list("issued").await;
+    let entries = list.data()["key_info"].as_object().expect("entries");
+    let tokens = entries.iter().filter(|(_, entry)| {
+        entry["credential_type"] == "access_token" && entry["stage"] == "live"
+    });
+    let ids: Vec<&String> = tokens.map(|(id, _)| id).collect();
+    let told = refused(&mount, ids[0]).await;
+    says(&told, &["is an access token", "revoke its lease"]);
+}
+
+/// Atlas has made it, refused its access list, and does not delete it.
+#[tokio::test]
+async fn what_is_half_made_is_refused_as_nobodys() {
+    let mount = Mount::configured().await;
+    let role = json!({
+        "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER", "ip_addresses": "192.0.2.1",
+    });
+    mount.role("r", role).await;
+    for operation in ["deleteOrgApiKey", "createOrgAccessEntry"] {
+        let fault = json!({
+            "operation": operation, "count": 0,
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        });
+        mount.atlas.fault(fault).await;
+    }
+    assert!(!mount.read("creds/r").await.ok());
+    let ids = mount.list("issued").await;
+    let id = ids.data()["keys"][0].as_str().expect("an id").to_owned();
+    says(
+        &refused(&mount, &id).await,
+        &["is in nobody's hands", "making in status"],
+    );
+}

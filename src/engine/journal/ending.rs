@@ -7,14 +7,14 @@
 //! possible expiry, the entry goes.
 
 use super::entry::{End, EndedBy, JournalEntry, JournalId, Part, Stage};
+use super::own::refuse_in_hand;
 use crate::atlas::{Deletion, Patience};
 use crate::base::Rfc3339;
-use crate::engine::config::ConfigEntry;
+use crate::engine::Engine;
 use crate::engine::creds::{find, kept_account, remove_entry};
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
 use crate::engine::unasked::Permit;
-use crate::engine::{Engine, keys, stored};
 
 /// What became of a credential that was to be ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,9 @@ pub(crate) async fn end(
         return Ok(Ending::Before(end));
     }
     refuse_what_is_not_handed_out(engine, id, &entry).await?;
-    refuse_own(engine, &entry).await?;
+    if let Some(public) = entry.public_part() {
+        refuse_in_hand(engine, public).await?;
+    }
     let deletion = delete(engine, &entry, patience).await?;
     let end = End {
         at: engine.clock.now(),
@@ -128,37 +130,4 @@ async fn refuse_what_is_not_handed_out(
         ));
     }
     Ok(())
-}
-
-/// Refuses what the engine itself has in hand by now, though it was issued once.
-async fn refuse_own(engine: &Engine, entry: &JournalEntry) -> Result<(), EngineError> {
-    let Some(public) = entry.public_part() else {
-        return Ok(());
-    };
-    let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
-    if let Some(config) = config {
-        let client_id = config.client_id.as_ref();
-        if config.public_key == public || client_id.is_some_and(|id| id.as_str() == public) {
-            return refused(format!(
-                "this mount signs in with {public}: replace it with config/rotate-root, or write \
-                 another credential to config first"
-            ));
-        }
-    }
-    let Some(client_id) = &entry.client_id else {
-        return Ok(());
-    };
-    let now = engine.clock.now();
-    let holder = engine.static_roles.holder(client_id, &*engine.storage, now);
-    match holder.await? {
-        Some((name, true)) => refused(format!(
-            "what static role {name:?} left at service account {client_id} is still being removed: try \
-             again later (static_roles.being_removed in status)"
-        )),
-        Some((name, false)) => refused(format!(
-            "static role {name:?} rotates service account {client_id}: renew its secret with \
-             rotate-role/{name}, or delete static-roles/{name} first"
-        )),
-        None => Ok(()),
-    }
 }

@@ -12,6 +12,9 @@ mod index;
 #[cfg(test)]
 mod lost_lease_tests;
 mod mark;
+mod own;
+#[cfg(test)]
+mod own_tests;
 mod parts;
 pub(crate) mod paths;
 mod reaper;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::ending::{Ending, end};
 use super::entry::{End, EndedBy, JournalEntry, JournalId, Stage};
+use super::own::{refuse_in_hand, refuse_managed};
 use super::store::{PAGE, READS_AT_ONCE};
 use super::{drain, tidy};
 use crate::atlas::{Patience, Priority};
@@ -252,7 +253,11 @@ async fn named(engine: &Engine, asked: &str) -> Result<JournalId, EngineError> {
         return Ok(found.swap_remove(place).0);
     }
     match found.as_slice() {
-        [] => Err(EngineError::NoSuchCredential),
+        [] => {
+            refuse_in_hand(engine, asked).await?;
+            refuse_managed(engine, asked).await?;
+            Err(EngineError::NoSuchCredential)
+        }
         [(id, _)] => Ok(id.clone()),
         several => Err(EngineError::BadInput(format!(
             "{} credentials are parts of {asked}: give the journal id of one: {}",

@@ -1,0 +1,77 @@
+//! What the engine itself has in hand is not ended as what it issued is: each has its own way to go.
+
+use crate::atlas::ClientId;
+use crate::engine::account_use::roles_with;
+use crate::engine::config::ConfigEntry;
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, keys, stored};
+
+/// How a disclosed credential is replaced, step by step.
+const RECIPE: &str = "see \"A credential was disclosed\" in the runbook";
+
+fn refused<T>(text: String) -> Result<T, EngineError> {
+    Err(EngineError::BadInput(text))
+}
+
+/// Refuses a public key or a client id that the configuration or a static role has in hand, be it that
+/// it was issued once.
+pub(super) async fn refuse_in_hand(engine: &Engine, public: &str) -> Result<(), EngineError> {
+    let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
+    if let Some(config) = config {
+        refuse_of_config(&config, public)?;
+    }
+    let Ok(client_id) = public.parse::<ClientId>() else {
+        return Ok(());
+    };
+    let now = engine.clock.now();
+    let holder = engine
+        .static_roles
+        .holder(&client_id, &*engine.storage, now);
+    match holder.await? {
+        Some((name, true)) => refused(format!(
+            "what static role {name:?} left at service account {client_id} is still being removed: try \
+             again later (static_roles.being_removed in status)"
+        )),
+        Some((name, false)) => refused(format!(
+            "static role {name:?} rotates service account {client_id}: set its overlap to 0, then \
+             rotate-role/{name} with force=true gives it a new secret and ends the old one at once \
+             ({RECIPE}); or delete static-roles/{name} first"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn refuse_of_config(config: &ConfigEntry, public: &str) -> Result<(), EngineError> {
+    let is_account = |id: Option<&ClientId>| id.is_some_and(|id| id.as_str() == public);
+    let is_key = |key: &str| !key.is_empty() && key == public;
+    if is_key(&config.public_key) || is_account(config.client_id.as_ref()) {
+        return refused(format!(
+            "this mount signs in with {public}: replace it with config/rotate-root, or write \
+             another credential to config first ({RECIPE})"
+        ));
+    }
+    let mut removals = config.rotation.removals.iter();
+    if removals.any(|each| is_key(&each.public_key) || is_account(each.client_id.as_ref())) {
+        return refused(format!(
+            "{public} was this mount's own credential, or was to become it, and is still to be removed: \
+             that is tried again each minute, and config tells what keeps it (credentials_to_remove); \
+             or delete it in Atlas"
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses an account that roles add secrets to, of which none is alive.
+pub(super) async fn refuse_managed(engine: &Engine, public: &str) -> Result<(), EngineError> {
+    let Ok(client_id) = public.parse::<ClientId>() else {
+        return Ok(());
+    };
+    let roles = roles_with(engine, &client_id).await?;
+    let Some(role) = roles.first() else {
+        return Ok(());
+    };
+    refused(format!(
+        "there is no such issued credential: role {role:?} adds secrets to service account \
+         {client_id} for its leases, and none of these is alive; end in Atlas what else it holds"
+    ))
+}
