@@ -114,27 +114,25 @@ async fn renew(
     let life = life.ok_or(EngineError::SecretExpired)?;
     let dies_by = issued_at + life.max_ttl;
     if let Some(id) = call.internal_text("journal_id").and_then(JournalId::parse) {
-        let lease_ends = lease_end(engine, &call, life, dies_by).await?;
+        let length = length(engine, &call, life).await?;
+        let lease_ends = lease_end(engine.clock.now(), length, dies_by);
         // Before the lease may outlive it, the journal's last possible moment is moved.
-        engine.journal.extend(&id, dies_by).await?;
+        engine.journal.extend(&id, dies_by, length).await?;
         engine.journal.renewed(&id, lease_ends);
     }
     Ok(Some(call.renewed(life.ttl, life.max_ttl)))
 }
 
-/// When the renewed lease ends: the server goes by what the user asked for, if anything.
-async fn lease_end(
-    engine: &Engine,
-    call: &LeaseCall,
-    life: Life,
-    dies_by: DateTime<Utc>,
-) -> Result<DateTime<Utc>, EngineError> {
-    let length = if call.secret.increment.is_zero() {
-        life.length(&*engine.system).await?
-    } else {
-        call.secret.increment
-    };
+/// How long the renewed lease runs at most: the server goes by what the user asked for, if anything.
+async fn length(engine: &Engine, call: &LeaseCall, life: Life) -> Result<Duration, EngineError> {
+    if call.secret.increment.is_zero() {
+        return life.length(&*engine.system).await;
+    }
+    Ok(call.secret.increment.min(life.max_ttl))
+}
+
+fn lease_end(now: DateTime<Utc>, length: Duration, dies_by: DateTime<Utc>) -> DateTime<Utc> {
     let length = TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
-    let end = engine.clock.now().checked_add_signed(length);
-    Ok(end.map_or(dies_by, |end| end.min(dies_by)))
+    let end = now.checked_add_signed(length);
+    end.map_or(dies_by, |end| end.min(dies_by))
 }

@@ -259,8 +259,8 @@ pub(crate) struct JournalEntry {
     pub(crate) issued_at: DateTime<Utc>,
     /// No renewal reaches past this.
     pub(crate) dies_by: DateTime<Utc>,
-    /// How long its lease runs unless it is renewed, in seconds. Zero: none is counted, or it is an
-    /// entry of before.
+    /// The longest that its lease was ever given, at issue or by a renewal, in seconds: whoever knows of
+    /// no renewal goes by it. Zero: none is counted, or it is an entry of before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) ttl: u64,
 }

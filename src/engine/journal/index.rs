@@ -181,12 +181,24 @@ impl Index {
         self.entries.insert(id.clone(), brief);
     }
 
-    /// Nobody knows of renewals that another process saw, so that it may be renewed until its `ttl` is
-    /// over once more.
+    /// Nobody knows of renewals that another process saw. None gave it more than the longest `ttl` that is
+    /// noted, so that it may run as long from when this one began; it never outlives its last moment.
     fn lease_end(&self, entry: &JournalEntry) -> Option<DateTime<Utc>> {
         let ttl = TimeDelta::try_seconds(i64::try_from(entry.ttl).ok()?)?;
         let since = entry.issued_at.max(self.renewals_since);
-        since.checked_add_signed(ttl).filter(|_| !ttl.is_zero())
+        let end = since.checked_add_signed(ttl).filter(|_| !ttl.is_zero());
+        end.map(|end| end.min(entry.dies_by))
+    }
+
+    /// Since when its lease is over though it is live, once it is sure that it is.
+    pub(super) fn past_ttl_since(
+        &self,
+        id: &JournalId,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let brief = self.entries.get(id)?;
+        let is_past = brief.stage == Stage::Live && brief.is_past_ttl(now);
+        brief.lease_ends.filter(|_| is_past)
     }
 
     /// Notes that a lease was renewed.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::base::Rfc3339;
 use crate::engine::testing::TestMount;
 use crate::vault::Secret;
 
@@ -65,6 +66,70 @@ async fn another_process_counts_from_its_start() {
     assert_eq!(lost(&mount).await, 1);
     mount.invalidate("issued/00000000000000000000").await;
     assert_eq!(lost(&mount).await, 0, "another node may have renewed it");
+}
+
+/// Which renewals gave it how much is noted nowhere but in memory; the longest of them is stored.
+#[tokio::test]
+async fn another_process_allows_for_the_longest_renewal_that_there_was() {
+    let (mut mount, mut lease) = with_role().await;
+    lease.increment = 5 * 60 * MINUTE;
+    mount.turn(50 * MINUTE).await;
+    mount.renew(&lease).await.expect("renewed");
+    mount.storage.fail_after(Some(0));
+    mount.renew(&lease).await.expect("it only reads");
+    mount.storage.fail_after(None);
+    mount.restart().await;
+    mount.turn(310 * MINUTE).await;
+    assert_eq!(lost(&mount).await, 0, "it may be valid still");
+    mount.turn(10 * MINUTE).await;
+    assert_eq!(lost(&mount).await, 1);
+}
+
+#[tokio::test]
+async fn another_process_allows_for_a_renewal_under_a_ttl_that_was_raised() {
+    let (mut mount, lease) = with_role().await;
+    let longer = json!({ "ttl": "3h" });
+    mount.write("roles/reader", longer).await.expect("a role");
+    mount.turn(50 * MINUTE).await;
+    mount.renew(&lease).await.expect("renewed");
+    mount.restart().await;
+    mount.turn(190 * MINUTE).await;
+    assert_eq!(lost(&mount).await, 0, "it may be valid still");
+    mount.turn(10 * MINUTE).await;
+    assert_eq!(lost(&mount).await, 1);
+}
+
+/// No lease outlives its last possible moment, however long the last renewal was.
+#[tokio::test]
+async fn another_process_counts_no_longer_than_a_lease_can_last() {
+    let (mut mount, _) = with_role().await;
+    mount.turn(520 * MINUTE).await;
+    mount.restart().await;
+    mount.turn(34 * MINUTE).await;
+    assert_eq!(lost(&mount).await, 0);
+    mount.turn(2 * MINUTE).await;
+    assert_eq!(lost(&mount).await, 1);
+}
+
+#[tokio::test]
+async fn a_lost_lease_is_named_with_the_time_of_its_end() {
+    let (mount, lease) = with_role().await;
+    let id = lease.internal_data["journal_id"].as_str().expect("an id");
+    let ended = Rfc3339(mount.now() + 60 * MINUTE).to_string();
+    let (_, other) = mount.issue("reader").await;
+    mount.turn(50 * MINUTE).await;
+    mount.renew(&other).await.expect("renewed");
+    for lost in [false, true] {
+        let list = TestMount::data(mount.list("issued/").await);
+        let listed = &list["key_info"][id];
+        let shown = TestMount::data(mount.read(&format!("issued/{id}")).await);
+        let want = lost.then(|| json!(ended));
+        assert_eq!(listed.get("past_ttl_since"), want.as_ref(), "{listed}");
+        assert_eq!(shown.get("past_ttl_since"), want.as_ref(), "{shown:?}");
+        let all = json!(list).to_string();
+        assert_eq!(all.matches("past_ttl_since").count(), usize::from(lost));
+        mount.turn(26 * MINUTE).await;
+    }
 }
 
 #[tokio::test]

@@ -100,12 +100,16 @@ fn answer() -> Vec<Field> {
         Field::text("entity_id").about("The caller's identity entity, if any."),
         Field::time("issued_at").about("When it was asked for."),
         Field::time("dies_by").about("No renewal reaches past this."),
-        Field::seconds("ttl").about("Length of its lease at issue."),
+        Field::seconds("ttl").about("Longest that its lease was given, at issue or by a renewal."),
+        Field::time("past_ttl_since").about(
+            "When its lease was over, if it is live all the same: nobody renewed or revoked it. Told by \
+             the active node, a quarter of an hour later; after a start of the plugin counted from there.",
+        ),
     ]
 }
 
 /// All that is stored may be shown: the journal holds no secret. What is absent is left out.
-fn shown(id: &JournalId, entry: &JournalEntry) -> Data {
+fn shown(engine: &Engine, id: &JournalId, entry: &JournalEntry) -> Data {
     let mut data = match json!(entry) {
         Value::Object(data) => data,
         _ => Data::new(),
@@ -114,6 +118,7 @@ fn shown(id: &JournalId, entry: &JournalEntry) -> Data {
     data.extend(times(entry));
     data.remove("ended");
     data.extend(ended(entry));
+    data.extend(past_ttl(engine, id));
     data
 }
 
@@ -122,6 +127,14 @@ fn times(entry: &JournalEntry) -> [(String, Value); 2] {
         ("issued_at".to_owned(), json!(Rfc3339(entry.issued_at))),
         ("dies_by".to_owned(), json!(Rfc3339(entry.dies_by))),
     ]
+}
+
+/// Since when its lease is over though it is live. Memory tells, which is kept where the node may act.
+fn past_ttl(engine: &Engine, id: &JournalId) -> Data {
+    let now = engine.clock.now();
+    let since = engine.journal.index().past_ttl_since(id, now);
+    let since = since.map(|since| ("past_ttl_since".to_owned(), json!(Rfc3339(since))));
+    since.into_iter().collect()
 }
 
 /// When and by whom it was ended, if it was.
@@ -155,11 +168,14 @@ fn info(entry: &JournalEntry) -> Data {
 }
 
 async fn list(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    fill_where_it_may_act(&engine).await?;
     let page = Page::of(&call.fields);
     let names = page.keys(&*engine.storage, keys::ISSUED).await?;
     let entries: Vec<_> = read_entries(&engine, names)
         .map_ok(|(name, entry)| {
-            let details = entry.as_ref().map(info).unwrap_or_default();
+            let mut details = entry.as_ref().map(info).unwrap_or_default();
+            let id = JournalId::parse(&name).filter(|_| entry.is_some());
+            details.extend(id.map(|id| past_ttl(&engine, &id)).unwrap_or_default());
             (name, details)
         })
         .try_collect()
@@ -188,24 +204,33 @@ fn read_entries(
 
 async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let asked = call.fields.captured("id");
+    let in_memory = fill_where_it_may_act(&engine).await?;
     if let Some(id) = JournalId::parse(asked)
         && let Some(entry) = engine.journal.entry(&id).await?
     {
-        return Ok(Some(Response::data(shown(&id, &entry))));
+        return Ok(Some(Response::data(shown(&engine, &id, &entry))));
     }
-    let found = if may_act(&*engine.system).await? {
+    let found = if in_memory {
         find_in_memory(&engine, asked).await?
     } else {
         find_in_storage(&engine, asked).await?
     };
-    Ok(found.map(|(id, entry)| Response::data(shown(&id, &entry))))
+    Ok(found.map(|(id, entry)| Response::data(shown(&engine, &id, &entry))))
+}
+
+/// Fills memory where it is kept: on a node that may not act nobody would tell it of all changes.
+async fn fill_where_it_may_act(engine: &Engine) -> Result<bool, EngineError> {
+    let may = may_act(&*engine.system).await?;
+    if may {
+        engine.journal.fill().await?;
+    }
+    Ok(may)
 }
 
 async fn find_in_memory(
     engine: &Engine,
     public: &str,
 ) -> Result<Option<(JournalId, JournalEntry)>, EngineError> {
-    engine.journal.fill().await?;
     let mut found = engine.journal.index().with_public_part(public);
     // Of several, one that is of use.
     found.sort_by_key(|(_, stage)| *stage == Stage::Ended);

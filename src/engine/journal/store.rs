@@ -173,12 +173,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Moves an entry's last possible moment; an entry that is not there stays so, and one that was ended
-    /// is refused.
+    /// Moves an entry's last possible moment, and notes the longest that its lease was given: a renewal
+    /// like those before it writes nothing. An entry that is not there stays so, and one that was ended is
+    /// refused.
     pub(crate) async fn extend(
         &self,
         id: &JournalId,
         dies_by: DateTime<Utc>,
+        ttl: Duration,
     ) -> Result<(), EngineError> {
         let _changing = self.changing[id.bucket(LOCKS)].lock().await;
         let Some(mut entry) = self.entry(id).await? else {
@@ -187,10 +189,11 @@ impl Journal {
         if let Some(end) = &entry.ended {
             return Err(EngineError::ended(&entry.role, end));
         }
-        if entry.dies_by >= dies_by {
+        let longest = (entry.dies_by.max(dies_by), entry.ttl.max(ttl.as_secs()));
+        if longest == (entry.dies_by, entry.ttl) {
             return Ok(());
         }
-        entry.dies_by = dies_by;
+        (entry.dies_by, entry.ttl) = longest;
         self.write(id, &entry).await
     }
 

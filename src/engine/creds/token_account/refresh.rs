@@ -1,5 +1,7 @@
 //! New secrets for kept accounts, before the old ones end.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -129,7 +131,7 @@ pub(super) async fn renew_secret(
     }
     let journal = &engine.journal;
     journal
-        .extend(&account.journal_id, created.expires_at)
+        .extend(&account.journal_id, created.expires_at, Duration::ZERO)
         .await?;
     account.secrets.push(KeptSecret::new(created, now));
     account.requests.clear();
