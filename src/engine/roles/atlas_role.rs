@@ -95,14 +95,31 @@ fn is_name(text: &str) -> bool {
 pub(super) fn quoted(index: usize, text: &str) -> String {
     let letters = |b: u8| b.is_ascii_alphabetic() || b.is_ascii_digit() || b"_ -".contains(&b);
     let upper = text.to_ascii_uppercase();
-    let looks_like_one = ["ORG", "GROUP", "PROJECT"]
-        .iter()
-        .any(|prefix| upper.starts_with(prefix));
-    if looks_like_one && text.len() <= LONGEST_NAME && text.bytes().all(letters) {
+    let looks_like_one = || {
+        let begins = |prefix: &&str| upper.starts_with(*prefix);
+        ["ORG", "GROUP", "PROJECT"].iter().any(begins) || is_close_to_known(&upper)
+    };
+    if text.len() <= LONGEST_NAME && text.bytes().all(letters) && looks_like_one() {
         format!("{text:?}")
     } else {
         format!("entry {}", index + 1)
     }
+}
+
+/// Whether it is a known name without its level, or nearly: `READ_ONLY`, `OWNERS`.
+fn is_close_to_known(upper: &str) -> bool {
+    let bare = upper.replace([' ', '-'], "_");
+    let is_close = |level: RoleLevel| {
+        let mut known = level.known().iter();
+        known.any(|known| score(level, known, &bare) >= SIMILAR)
+    };
+    is_close(RoleLevel::Organization) || is_close(RoleLevel::Project)
+}
+
+/// How like two names are, their level left out: 1 is the same.
+fn score(level: RoleLevel, known: &str, name: &str) -> f64 {
+    let own = |name: &str| name.replacen(level.prefix(), "", 1);
+    strsim::normalized_damerau_levenshtein(&own(known), &own(name))
 }
 
 /// A warning for each name that Atlas's description does not list.
@@ -149,11 +166,8 @@ fn listed(names: &[&str], last: &str) -> String {
 
 /// Known names that are close to this one, the closest first.
 fn nearest(name: &str, level: RoleLevel) -> Vec<&'static str> {
-    let own = |name: &str| name.replacen(level.prefix(), "", 1);
-    let scored = level.known().iter().map(|known| {
-        let score = strsim::normalized_damerau_levenshtein(&own(known), &own(name));
-        (score, *known)
-    });
+    let known = level.known().iter();
+    let scored = known.map(|known| (score(level, known, name), *known));
     let mut close: Vec<_> = scored.filter(|(score, _)| *score >= SIMILAR).collect();
     close.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     let close = close.into_iter().map(|(_, known)| known);
@@ -194,7 +208,14 @@ mod tests {
         assert_eq!(quoted(0, "GROUP_OWNER"), "\"GROUP_OWNER\"");
         assert_eq!(quoted(0, "org_owner"), "\"org_owner\"");
         assert_eq!(quoted(0, "Project Owner"), "\"Project Owner\"");
+        assert_eq!(quoted(0, "READ_ONLY"), "\"READ_ONLY\"");
+        assert_eq!(
+            quoted(0, "data access read-write"),
+            "\"data access read-write\""
+        );
         assert_eq!(quoted(1, "9f2c-secret"), "entry 2");
+        assert_eq!(quoted(1, "hunter2"), "entry 2");
+        assert_eq!(quoted(1, "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"), "entry 2");
         assert_eq!(quoted(1, &format!("ORG_{}", "X".repeat(100))), "entry 2");
     }
 }
