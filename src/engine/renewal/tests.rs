@@ -65,6 +65,45 @@ async fn a_longer_overlap_is_not_taken_for_use() {
     assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 1);
 }
 
+#[tokio::test]
+async fn a_shorter_overlap_counts_for_what_was_replaced_before() {
+    let (mount, account) = rotated().await;
+    let shorter = json!({"overlap": "10m"});
+    mount
+        .write("static-roles/app", shorter)
+        .await
+        .expect("changed");
+    pass(&mount, 9).await;
+    assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 2);
+    pass(&mount, 2).await;
+    assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 1);
+    assert!(!mount.atlas.mints(&account.client_id, &account.secret).await);
+}
+
+/// Somebody used it, so that it was kept for longer than its first overlap.
+#[tokio::test]
+async fn a_shorter_overlap_ends_also_what_is_in_use_and_left_by_a_deleted_role() {
+    let (mount, account) = rotated().await;
+    pass(&mount, 50).await;
+    assert!(mount.atlas.mints(&account.client_id, &account.secret).await);
+    pass(&mount, 11).await;
+    assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 2);
+    let none = json!({"overlap": 0});
+    mount
+        .write("static-roles/app", none)
+        .await
+        .expect("changed");
+    let previous = shown(&mount).await["previous_secrets"].clone();
+    assert_eq!(
+        previous[0]["removed_by"], previous[0]["replaced_at"],
+        "{previous}"
+    );
+    delete(&mount).await;
+    pass(&mount, 1).await;
+    assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 1);
+    assert_eq!(mount.storage.keys(), ["config", "origins"]);
+}
+
 fn answer_lost() -> Value {
     json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}})
 }

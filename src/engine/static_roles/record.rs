@@ -54,6 +54,15 @@ impl RoleRecord {
         self.entry.next_rotation = plan.and_then(|plan| plan.next(after, &self.name));
     }
 
+    /// A shorter overlap counts for secrets that were replaced before, too: each is looked at when it
+    /// says so, be the role deleted by then.
+    pub(super) fn look_sooner(&mut self) {
+        let overlap = self.entry.options.overlap;
+        for each in &mut self.entry.renewal.retiring {
+            each.look_at = each.look_at.min(each.since + overlap);
+        }
+    }
+
     /// Forgets the role in storage.
     pub(super) async fn erase(&self) -> Result<(), EngineError> {
         self.engine.storage.delete(&self.key()).await?;

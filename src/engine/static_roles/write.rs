@@ -112,6 +112,7 @@ async fn change(
         adopt::check_lifetime(record, &input.options, patience).await?;
     }
     record.entry.options = input.options;
+    record.look_sooner();
     if new_timing {
         record.entry.trouble = None;
         record.entry.missed_window = None;
