@@ -134,6 +134,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
         "bao plugin reload -plugin=mongodbatlas",
         &["administrator", "on-call"],
     ),
+    ("bao read sys/plugins/catalog", &["administrator"]),
     ("bao list sys/plugins/catalog/secret", &["administrator"]),
     (
         "bao secrets tune -default-lease-ttl=1h -max-lease-ttl=24h mongodbatlas",
