@@ -47,7 +47,7 @@ pub(crate) use limiter::{Priority, Queue};
 pub(crate) use oauth::AccessToken;
 pub(crate) use organizations::OrganizationSettings;
 pub(crate) use origin::Origin;
-pub(crate) use presence::Presence;
+pub(crate) use presence::{LOOK_AGAIN_AFTER, Presence, SHOWN_WITHIN};
 pub(crate) use reachability::{CallOutcome, Reachability, Reached};
 pub(crate) use rights::Lack;
 pub(crate) use service_accounts::{

@@ -22,8 +22,10 @@ use super::service_accounts::ServiceAccount;
 
 /// Lists lag behind, and are no snapshot: an item may be missed while others go. So there are two
 /// looks, this far apart.
-pub(super) const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(3);
+pub(crate) const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(3);
 const LOOKS: u32 = 2;
+/// After so long Atlas shows what it has made.
+pub(crate) const SHOWN_WITHIN: Duration = Duration::from_mins(2);
 
 /// What Atlas has proved of a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

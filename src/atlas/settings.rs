@@ -142,6 +142,12 @@ impl Fingerprint {
         let digest = digest::digest(&digest::SHA256, der);
         Self(super::digest::hex(digest.as_ref()))
     }
+
+    /// Its beginning, by which people tell one from another.
+    #[must_use]
+    pub(crate) fn short(&self) -> &str {
+        self.0.get(..16).unwrap_or(&self.0)
+    }
 }
 
 /// Where Atlas is and how it is spoken to.

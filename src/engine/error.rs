@@ -146,6 +146,12 @@ pub(crate) enum EngineError {
     /// A create may have taken effect, but Atlas does not list what it made, or not yet.
     #[error("Atlas does not list it (yet)")]
     NotListedYet,
+    /// Atlas knows nothing of what it may not know yet everywhere.
+    #[error(
+        "Atlas answers that it is not there, which proves nothing of what was made, or became known to \
+         this process, less than two minutes ago: try again in two minutes"
+    )]
+    NotProvedGone,
     /// Enough lists were read within a minute, or no time is left for one; a tick looks for all at once.
     #[error("it is looked for at the next periodic run, with everything else that is")]
     LeftToTick,
@@ -439,6 +445,7 @@ impl From<EngineError> for Failure {
             | EngineError::NoFreeSlot { .. }
             | EngineError::TooManyTokens { .. } => Self::coded(429, &error),
             EngineError::Busy { .. }
+            | EngineError::NotProvedGone
             | EngineError::Unsettled(_)
             | EngineError::Held { .. }
             | EngineError::ClockDoubted { .. }

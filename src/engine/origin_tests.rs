@@ -465,6 +465,10 @@ const NOT_BOUND: &[(&str, &str)] = &[
     ("check/paths.rs", "asks who the configuration itself is"),
     ("config/address.rs", "asks the configuration itself"),
     (
+        "config/draining.rs",
+        "asks for the configuration's own organization",
+    ),
+    (
         "config/leaving.rs",
         "what rotations of the configuration itself left",
     ),
@@ -482,10 +486,6 @@ const NOT_BOUND: &[(&str, &str)] = &[
     (
         "creds/token_account/ready.rs",
         "compares, and makes what is new",
-    ),
-    (
-        "journal/drain/order.rs",
-        "asks for the configuration's own organization",
     ),
     (
         "journal/tidy.rs",

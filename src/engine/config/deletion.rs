@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::entry::ConfigEntry;
 use super::paths::load;
-use super::{address, leaving, trust};
+use super::{address, draining, leaving, trust};
 use crate::atlas::{Patience, Priority};
 use crate::base::Counted;
 use crate::engine::error::EngineError;
@@ -54,7 +54,9 @@ pub(super) async fn delete(
         deadline: call.caller.deadline,
         priority: Priority::Rotate,
     };
-    match load(&engine).await {
+    let stored = load(&engine).await;
+    let before = stored.as_ref().ok().cloned().flatten();
+    match stored {
         Ok(None) => return Ok(None),
         Ok(Some(before)) => {
             let nothing = ConfigEntry::default();
@@ -65,17 +67,23 @@ pub(super) async fn delete(
         Err(EngineError::Unreadable { .. }) => trust::forget(&engine).await?,
         Err(error) => return Err(error),
     }
-    deleted(&engine, &call).await
+    deleted(&engine, &call, before).await
 }
 
-async fn deleted(engine: &Engine, call: &Call) -> Result<Option<Response>, EngineError> {
+async fn deleted(
+    engine: &Engine,
+    call: &Call,
+    before: Option<ConfigEntry>,
+) -> Result<Option<Response>, EngineError> {
     let deleted = engine.storage.delete(keys::CONFIG).await;
     engine.drain.changed();
     deleted?;
     engine.undecidable.forget(keys::CONFIG);
     engine.connection.reset();
+    let mut warnings = vec![go_leases(call)];
+    warnings.extend(before.as_ref().and_then(draining::ended_by_deletion));
     Ok(Some(Response {
-        warnings: vec![go_leases(call)],
+        warnings,
         ..Response::default()
     }))
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::entry::ConfigEntry;
 use super::paths::load;
+use crate::atlas::{OrgId, Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, ServerHold, keys, stored};
@@ -116,13 +117,17 @@ impl ConfigEntry {
     }
 }
 
-/// Stores an order, unless there is one; answers the one that counts.
+/// Stores an order for the mount of this organization, unless there is one already; answers the one that
+/// counts.
 pub(crate) async fn begin(
     engine: &Engine,
     order: Draining,
+    given: &OrgId,
     deadline: Instant,
 ) -> Result<Draining, EngineError> {
     let _turn = engine.root.turn(deadline).await?;
+    // Nobody writes another configuration from here on.
+    refuse_another_organization(engine, given, deadline).await?;
     let mut entry = load(engine).await?.ok_or(EngineError::NotConfigured)?;
     if let Some(draining) = entry.draining {
         return Ok(draining);
@@ -140,14 +145,51 @@ pub(crate) async fn begin(
     Ok(order)
 }
 
+/// Refuses any organization but that of the configuration, which the caller must name.
+pub(crate) async fn refuse_another_organization(
+    engine: &Engine,
+    given: &OrgId,
+    deadline: Instant,
+) -> Result<(), EngineError> {
+    let config = load(engine).await?.ok_or(EngineError::NotConfigured)?;
+    let own = if let Some(own) = config.organization_id {
+        own
+    } else {
+        let patience = Patience {
+            deadline,
+            priority: Priority::Background,
+        };
+        let linked = engine.connection.linked().await?;
+        linked.own_organization(patience).await?
+    };
+    if *given == own {
+        return Ok(());
+    }
+    Err(EngineError::BadInput(format!(
+        "organization_id: the configuration of this mount belongs to organization {own}, not to \
+         {given}: nothing was changed"
+    )))
+}
+
 /// What whoever writes the configuration is told of the drain that ends with it. It is over when this is
 /// asked for.
-pub(super) fn ended(before: &ConfigEntry) -> Option<String> {
+pub(super) fn ended_by_write(before: &ConfigEntry) -> Option<String> {
     let draining = before.draining.as_ref()?;
     let (since, by) = (Rfc3339(draining.since), &draining.display_name);
     tracing::info!(%since, "the drain of this mount is over: its configuration was written");
     Some(format!(
         "the drain of this mount, begun at {since} by {by}, is over with this write: credentials are \
          issued again, and what was ended stays ended"
+    ))
+}
+
+/// The same for whoever deletes it.
+pub(super) fn ended_by_deletion(before: &ConfigEntry) -> Option<String> {
+    let draining = before.draining.as_ref()?;
+    let (since, by) = (Rfc3339(draining.since), &draining.display_name);
+    tracing::info!(%since, "the drain of this mount is over: its configuration was deleted");
+    Some(format!(
+        "the drain of this mount, begun at {since} by {by}, is over with its configuration: what was \
+         ended stays ended, and what is left needs another configuration and another order"
     ))
 }

@@ -224,13 +224,15 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         trust::remember(&engine, stored, Some(&entry)).await?;
     }
     linked.learn_origins(engine.connection.origins().await?);
+    trust::check_again(&engine, stored.as_ref(), &entry).await?;
     let saved = stored::save(&*engine.storage, keys::CONFIG.to_owned(), &entry, true).await;
     // What failed may have been stored all the same.
     engine.drain.changed();
     saved?;
     let old = engine.connection.replace(linked);
     engine.root.replaced(old.as_ref());
-    warnings.extend(draining::ended(&before));
+    warnings.extend(trust::told(stored.as_ref(), &entry, &call.fields));
+    warnings.extend(draining::ended_by_write(&before));
     if !is_same {
         engine.undecidable.forget(keys::CONFIG);
     }

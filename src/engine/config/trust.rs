@@ -4,13 +4,14 @@
 //! else belongs to the same address, such as the secrets of static roles, is sent there under the
 //! certificates of that write. So it adds none there: that is for `config/move`, a root path.
 
+use super::address::gives_secret;
 use super::census::{Census, Counts};
 use super::entry::ConfigEntry;
 use crate::atlas::{Fingerprint, Origin, Pem};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::origin::Origins;
-use crate::framework::Faults;
+use crate::framework::{Faults, Fields};
 
 /// Refuses a certificate that was not trusted at this address while something was bound there.
 /// `stored` is the configuration of before.
@@ -48,6 +49,41 @@ pub(super) async fn check_again(
         return Ok(());
     }
     Err(EngineError::BadInput(faults.to_string()))
+}
+
+/// What whoever brings a secret of his own is told of the certificates under which it is sent, unless he
+/// gave all of them with it or the mount trusted them before: somebody else may have put them there.
+pub(super) fn told(
+    stored: Option<&ConfigEntry>,
+    entry: &ConfigEntry,
+    fields: &Fields,
+) -> Option<String> {
+    let before = fingerprints(stored?);
+    let now = fingerprints(entry);
+    let is_kept = fields.text("ca_certificate").is_none() && gives_secret(fields);
+    if is_kept && !now.is_empty() {
+        return Some(format!(
+            "ca_certificate was not given: the secret is sent to who holds the key of a certificate that \
+             was stored before (SHA-256 {}), too; give ca_certificate, empty for none, if that is not \
+             meant",
+            shortened(&now)
+        ));
+    }
+    let added: Vec<_> = now
+        .into_iter()
+        .filter(|each| !before.contains(each))
+        .collect();
+    (!added.is_empty()).then(|| {
+        format!(
+            "certificates are trusted from now on that were not before (SHA-256 {})",
+            shortened(&added)
+        )
+    })
+}
+
+fn shortened(fingerprints: &[Fingerprint]) -> String {
+    let shown: Vec<_> = fingerprints.iter().map(Fingerprint::short).collect();
+    shown.join(", ")
 }
 
 fn refusal(origin: &Origin, others: Counts) -> String {

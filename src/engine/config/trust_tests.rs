@@ -201,3 +201,53 @@ async fn a_configuration_that_cannot_be_read_leaves_nobody_trusted() {
     delete(&mount).await;
     refused(&mount, with(&mount, &one)).await;
 }
+
+/// Asking the former credential for its organization takes its time, after the last look at Atlas.
+#[tokio::test]
+async fn what_is_stored_right_before_the_configuration_counts() {
+    let mut mount = TestMount::with_role(json!({})).await;
+    mount.take_over(mount.atlas.key_config()).await;
+    let before = mount.storage.value("config");
+    let pause = json!({
+        "operation": "listOrgs", "action": {"kind": "delay", "seconds": 1.0},
+    });
+    mount.atlas.fault(pause).await;
+    let mut config = mount.atlas.key_config();
+    config["ca_certificate"] = json!(certificate("one.example"));
+    config["verify_connection"] = json!(false);
+    let issue = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        mount.issue("reader").await
+    };
+    let (written, _) = tokio::join!(mount.write("config", config), issue);
+    let told = written.expect_err("issued meanwhile").to_string();
+    assert!(
+        told.contains("ca_certificate: 1 issued credential"),
+        "{told}"
+    );
+    assert_eq!(mount.storage.value("config"), before);
+}
+
+async fn told(mount: &TestMount, body: Value) -> String {
+    let answer = mount.write("config", body).await.expect("written");
+    let warnings = answer.map(|answer| answer.warnings).unwrap_or_default();
+    warnings.join("\n")
+}
+
+/// Who brings a secret is told who else may read it.
+#[tokio::test]
+async fn a_secret_is_not_sent_under_a_certificate_that_nobody_names() {
+    let mount = TestMount::new().await;
+    let (one, two) = (certificate("one.example"), certificate("two.example"));
+    let silent = mount.atlas.key_and_organization();
+    assert_eq!(told(&mount, with(&mount, &one)).await, "", "the first");
+    assert_eq!(told(&mount, with(&mount, &one)).await, "", "the same");
+    let kept = told(&mount, silent).await;
+    assert!(kept.contains("ca_certificate was not given"), "{kept}");
+    assert!(kept.contains("(SHA-256 "), "{kept}");
+    let own = json!({ "hold": false });
+    assert_eq!(told(&mount, own).await, "", "no secret, no certificate");
+    let added = told(&mount, with(&mount, &format!("{one}{two}"))).await;
+    assert!(added.contains("that were not before (SHA-256 "), "{added}");
+    assert_eq!(told(&mount, with(&mount, "")).await, "", "none");
+}

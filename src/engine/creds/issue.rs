@@ -233,7 +233,9 @@ impl Draft {
     /// Writes the entry as it is now.
     pub(super) async fn record(&mut self, stage: Stage) -> Result<(), EngineError> {
         self.entry.stage = stage;
-        self.engine.journal.write(&self.id, &self.entry).await
+        let (journal, clock) = (&self.engine.journal, &self.engine.clock);
+        journal.made(&self.id, clock.monotonic());
+        journal.write(&self.id, &self.entry).await
     }
 
     /// Whether calls follow after which a half-made credential would be left behind by a crash.

@@ -15,10 +15,14 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use tokio::time::{Instant, sleep_until};
+
 use super::project_end::end_in_project;
 use super::removal::not_deleted;
 use super::remove;
-use crate::atlas::{ClientId, Deletion, Level, OrgId, Patience, Priority, ProjectId, SecretId};
+use crate::atlas::{
+    ClientId, Deletion, LOOK_AGAIN_AFTER, Level, OrgId, Patience, Priority, ProjectId, SecretId,
+};
 use crate::engine::Engine;
 use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
@@ -55,7 +59,7 @@ async fn revoke(
     let patience = patience(call);
     let Managing { org, certainty } = organization(&linked, call, patience).await?;
     let made = made(org.clone());
-    let deletion = match remove(&linked, &made, Permit::ORDERED, patience).await {
+    let deletion = match remove_for_good(engine, call, &linked, &made, patience).await {
         Err(error) if certainty == Certainty::Same && error.says_no_right() => {
             return end_in_project(engine, call, &linked, &made, error).await;
         }
@@ -70,8 +74,49 @@ async fn revoke(
             organization: org,
         });
     }
+    note_deletion(engine, call, deletion);
     tracing::debug!(%made, %deletion, "the credential of a lease is gone from Atlas");
     forget(engine, call).await
+}
+
+/// Deletes what a lease holds. An API key that this process made a moment ago may not be known everywhere
+/// in Atlas: one that is not found is looked for once more, seconds later, as it is for everything else.
+async fn remove_for_good(
+    engine: &Engine,
+    call: &LeaseCall,
+    linked: &Linked,
+    made: &Made,
+    patience: Patience,
+) -> Result<Deletion, EngineError> {
+    let deletion = remove(linked, made, Permit::ORDERED, patience).await?;
+    let is_new = journal_id(call).is_some_and(|id| {
+        engine
+            .journal
+            .was_made_lately(&id, engine.clock.monotonic())
+    });
+    let is_proved = deletion == Deletion::Deleted || !matches!(made, Made::ApiKey(..));
+    if is_proved || !is_new {
+        return Ok(deletion);
+    }
+    let look_again = Instant::now() + LOOK_AGAIN_AFTER;
+    if look_again >= patience.deadline {
+        return Err(EngineError::NotProvedGone);
+    }
+    sleep_until(look_again).await;
+    remove(linked, made, Permit::ORDERED, patience).await
+}
+
+/// Whoever ends it beside the revocation will not find it.
+fn note_deletion(engine: &Engine, call: &LeaseCall, deletion: Deletion) {
+    if deletion == Deletion::Deleted
+        && let Some(id) = journal_id(call)
+    {
+        engine.journal.deleted(&id);
+    }
+}
+
+fn journal_id(call: &LeaseCall) -> Option<JournalId> {
+    call.internal_text("journal_id").and_then(JournalId::parse)
 }
 
 /// The client for a lease: at another origin than its own it would count as gone without being so.
@@ -89,7 +134,7 @@ pub(super) fn patience(call: &LeaseCall) -> Patience {
 
 /// The credential is gone, so its journal entry goes too.
 pub(super) async fn forget(engine: &Engine, call: &LeaseCall) -> Result<(), EngineError> {
-    match call.internal_text("journal_id").and_then(JournalId::parse) {
+    match journal_id(call) {
         Some(id) => engine.journal.remove(&id).await,
         None => Ok(()),
     }
@@ -110,6 +155,7 @@ pub(super) async fn revoke_account_secret(
         .delete_secret_known_in(org.as_ref(), &level, &account, &secret, patience(&call))
         .await
         .map_err(|error| not_deleted(&account, &secret, error))?;
+    note_deletion(&engine, &call, deletion);
     tracing::debug!(client_id = %account, secret_id = %secret, %deletion, "the secret of a lease is gone from Atlas");
     forget(&engine, &call).await
 }

@@ -7,7 +7,7 @@ use super::ending_tests::{HOUR, Kind, NOTHING, end, id, mount_of, public, text, 
 use crate::engine::ServerHold;
 use crate::engine::log_lines::Lines;
 use crate::engine::testing::{Atlas, TestMount};
-use crate::vault::Operation;
+use crate::vault::{Operation, Replication};
 
 #[tokio::test]
 async fn what_was_ended_takes_no_place_and_keeps_nothing_from_anybody() {
@@ -175,4 +175,59 @@ async fn the_entry_of_what_was_ended_goes_without_a_configuration() {
     mount.turn(6 * HOUR).await;
     mount.tick_for(1).await;
     assert_eq!(mount.journal_keys(), NOTHING);
+}
+
+/// By a clock that is ahead its lease may live. A process that starts with such a clock has seen nobody
+/// set it.
+#[tokio::test]
+async fn a_clock_that_atlas_has_not_confirmed_forgets_nothing_that_was_ended() {
+    let mut mount = mount_of(Kind::Key).await;
+    let (_, lease) = mount.issue("reader").await;
+    end(&mount, id(&lease)).await.expect("ended");
+    let ahead = TimeDelta::hours(6);
+    mount.clock.jump(ahead);
+    mount.restart().await;
+    mount.tick_for(20).await;
+    assert_eq!(mount.journal_keys().len(), 1);
+    mount.clock.jump(-ahead);
+    mount.tick_for(2).await;
+    mount.renew(&lease).await.expect_err("it was ended");
+}
+
+#[tokio::test]
+async fn what_failed_before_it_was_ended_does_not_fail_any_more() {
+    let mount = mount_of(Kind::Key).await;
+    let (data, _) = mount.issue("reader").await;
+    let refusal = json!({
+        "operation": "deleteOrgApiKey",
+        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+    });
+    mount.atlas.fault(refusal).await;
+    let order = json!({ "organization_id": mount.atlas.org(), "dry_run": false });
+    mount.write("issued-end", order).await.expect("ordered");
+    mount.tick().await.expect("a tick");
+    assert_eq!(mount.figure("entries", "failing").await, 1);
+    end(&mount, public(&data)).await.expect("ended");
+    assert_eq!(mount.figure("entries", "failing").await, 0);
+    assert_eq!(mount.figure("entries", "most_failures").await, 0);
+}
+
+/// As on the active node.
+#[tokio::test]
+async fn a_standby_shows_of_several_parts_of_an_account_one_that_is_of_use() {
+    let mount = mount_of(Kind::Secret).await;
+    let (data, first) = mount.issue("reader").await;
+    let (_, second) = mount.issue("reader").await;
+    let mut ids = [id(&first), id(&second)];
+    ids.sort_unstable();
+    end(&mount, ids[0]).await.expect("ended");
+    let account = format!("issued/{}", public(&data));
+    mount.system.set_replication(Replication(8_224));
+    let shown = TestMount::data(mount.read(&account).await);
+    assert_eq!(shown["id"], ids[1]);
+    mount.system.set_replication(Replication(0));
+    end(&mount, ids[1]).await.expect("ended");
+    mount.system.set_replication(Replication(8_224));
+    let shown = TestMount::data(mount.read(&account).await);
+    assert_eq!(shown["stage"], "ended", "all of them");
 }

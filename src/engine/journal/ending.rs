@@ -47,6 +47,13 @@ pub(crate) async fn end(
         refuse_in_hand(engine, public).await?;
     }
     let deletion = delete(engine, &entry, patience).await?;
+    if let Err(error) = believe(engine, id, deletion) {
+        // Its revocation was faster: with the lease the entry goes.
+        return match engine.journal.entry(id).await? {
+            Some(_) => Err(error),
+            None => Ok(Ending::AlreadyGone),
+        };
+    }
     let end = End {
         at: engine.clock.now(),
         by: by.clone(),
@@ -68,6 +75,21 @@ pub(crate) async fn end(
         Deletion::Deleted => Ending::Deleted,
         Deletion::AlreadyGone => Ending::AlreadyGone,
     })
+}
+
+/// What was deleted is gone. What Atlas does not know is gone only if it would show it by now.
+pub(super) fn believe(
+    engine: &Engine,
+    id: &JournalId,
+    deletion: Deletion,
+) -> Result<(), EngineError> {
+    let journal = &engine.journal;
+    match deletion {
+        Deletion::Deleted => journal.deleted(id),
+        Deletion::AlreadyGone if journal.believes_gone(id, engine.clock.monotonic()) => {}
+        Deletion::AlreadyGone => return Err(EngineError::NotProvedGone),
+    }
+    Ok(())
 }
 
 async fn delete(

@@ -154,6 +154,10 @@ impl Index {
     /// Takes over an entry as it was written. `hands` counts for one that is new here.
     pub(super) fn put(&mut self, id: &JournalId, entry: &JournalEntry, hands: Hands) {
         let known = self.take(id);
+        if entry.stage == Stage::Ended {
+            // Nothing is tried any more.
+            self.trials.remove(id);
+        }
         let role = match self.of_role.get_key_value(entry.role.as_str()) {
             Some((role, _)) => Arc::clone(role),
             None => Arc::from(entry.role.as_str()),

@@ -9,6 +9,9 @@ mod ending;
 mod ending_tests;
 mod entry;
 mod index;
+mod lately;
+#[cfg(test)]
+mod lately_tests;
 #[cfg(test)]
 mod lost_lease_tests;
 mod mark;

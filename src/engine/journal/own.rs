@@ -45,9 +45,14 @@ fn refuse_of_config(config: &ConfigEntry, public: &str) -> Result<(), EngineErro
     let is_account = |id: Option<&ClientId>| id.is_some_and(|id| id.as_str() == public);
     let is_key = |key: &str| !key.is_empty() && key == public;
     if is_key(&config.public_key) || is_account(config.client_id.as_ref()) {
+        // A rotation is refused meanwhile, and a write calls the drain off.
+        let way = if config.draining.is_some() {
+            "write another credential to config, then order the drain again"
+        } else {
+            "replace it with config/rotate-root, or write another credential to config first"
+        };
         return refused(format!(
-            "this mount signs in with {public}: replace it with config/rotate-root, or write \
-             another credential to config first ({RECIPE})"
+            "this mount signs in with {public}: {way} ({RECIPE})"
         ));
     }
     let mut removals = config.rotation.removals.iter();

@@ -306,7 +306,7 @@ async fn find_in_storage(
     engine: &Engine,
     public: &str,
 ) -> Result<Option<(JournalId, JournalEntry)>, EngineError> {
-    let mut after = String::new();
+    let (mut after, mut ended) = (String::new(), None);
     loop {
         let page = Page {
             after,
@@ -314,14 +314,18 @@ async fn find_in_storage(
         };
         let names = page.keys(&*engine.storage, keys::ISSUED).await?;
         let Some(last) = names.last().cloned() else {
-            return Ok(None);
+            return Ok(ended);
         };
         let mut entries = std::pin::pin!(read_entries(engine, names));
         while let Some((name, entry)) = entries.try_next().await? {
             if let Some(entry) = entry.filter(|entry| entry.public_part() == Some(public))
                 && let Some(id) = JournalId::parse(&name)
             {
-                return Ok(Some((id, entry)));
+                // Of several, one that is of use, as on the active node.
+                if entry.stage != Stage::Ended {
+                    return Ok(Some((id, entry)));
+                }
+                ended.get_or_insert((id, entry));
             }
         }
         after = last;

@@ -13,6 +13,7 @@ use super::index::REAPED_AFTER;
 use super::rollback::permitted;
 use crate::atlas::{Deletion, Patience};
 use crate::engine::Engine;
+use crate::engine::config::load;
 use crate::engine::creds::{find, kept_account, remove};
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
@@ -49,10 +50,10 @@ pub(super) async fn finish(
     }
     // Of what was ended nothing is left in Atlas. By a clock that is ahead its lease may live.
     if entry.stage == Stage::Ended {
-        if mandate == Mandate::Unasked && engine.doubts_clock().await {
-            return Ok(());
+        if may_forget(engine, mandate, id).await? {
+            return journal.remove(id).await;
         }
-        return journal.remove(id).await;
+        return Ok(());
     }
     // Its role's minute looks after it.
     if kept_account(engine, id, &entry).await?.is_some() {
@@ -81,6 +82,19 @@ pub(super) async fn finish(
         journal.tally().found_gone += 1;
     }
     Ok(())
+}
+
+/// Whether the clock may say that the lease of what was ended is over. Without a configuration Atlas never
+/// confirms one: there it is enough that it was not set.
+async fn may_forget(
+    engine: &Engine,
+    mandate: Mandate,
+    id: &JournalId,
+) -> Result<bool, EngineError> {
+    if load(engine).await?.is_none() {
+        return Ok(mandate == Mandate::Ordered || !engine.doubts_clock().await);
+    }
+    permitted(mandate.permit(engine).await?, id).map(|_| true)
 }
 
 #[cfg(test)]

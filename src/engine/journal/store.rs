@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::entry::{End, JournalEntry, JournalId, Stage};
 use super::index::{Counts, Hands, Index};
+use super::lately::Lately;
 use super::mark::Mark;
 use super::parts::{IssuedSecrets, LiveToken};
 use super::tally::Tally;
@@ -49,6 +50,7 @@ pub(crate) struct Journal {
     /// When this instance was made, by monotonic time.
     pub(super) since: Duration,
     tally: Mutex<Tally>,
+    pub(super) lately: Lately,
 }
 
 /// A half-made entry in the hands of a request. Dropped before the entry is complete or removed, it
@@ -85,6 +87,7 @@ impl Journal {
             mark: OnceCell::new(),
             since: clock.monotonic(),
             tally: Mutex::default(),
+            lately: Lately::default(),
         }
     }
 
@@ -213,7 +216,9 @@ impl Journal {
             return Ok(());
         }
         entry.end(end);
-        self.write(id, &entry).await
+        self.write(id, &entry).await?;
+        self.lately.forget(id);
+        Ok(())
     }
 
     /// Removes an entry; one that is not there is fine.
@@ -223,6 +228,7 @@ impl Journal {
         self.storage.delete(&key).await?;
         self.undecidable.forget(&key);
         self.index().remove(id);
+        self.lately.forget(id);
         Ok(())
     }
 

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::time::Instant;
+use tokio::sync::MutexGuard;
+use tokio::time::{Instant, timeout};
 
 use super::entry::{JournalId, Stage};
 use super::{drain, reaper, rollback};
@@ -25,6 +26,10 @@ const MAX_ENTRIES: usize = 100;
 const ENTRY_PATIENCE: Duration = Duration::from_secs(15);
 /// A request at work on the account of an entry is waited for as long, and those behind it are not.
 const TURN_PATIENCE: Duration = Duration::from_millis(500);
+/// The last tick of a mount waits so long for the one at work, which ends with what it has begun.
+const LAST_TURN_PATIENCE: Duration = Duration::from_secs(40);
+/// All that a tick does here is over by then. The host waits about 90 s for the whole.
+const LONGEST_TICK: Duration = Duration::from_secs(85);
 /// So many failures one after the other are an outage: the sweep ends.
 pub(super) const OUTAGE: usize = 3;
 /// What is overdue by this is told in the log, once.
@@ -94,7 +99,11 @@ impl Sweep {
 /// Rolls back, ends what a drain is to end, then reaps, unless the operator holds deletions. Fails only where storage or the host
 /// does; what Atlas refuses is noted for `status`, tried again, and told in the log when it gets old.
 pub(crate) async fn tick(engine: &Engine) -> Result<(), EngineError> {
-    let Ok(_sweeping) = engine.journal.sweeping.try_lock() else {
+    // While the mount is disabled its storage is about to go, and with it all that is known. Whoever
+    // disables it orders the end of all it holds, so no clock holds that.
+    let urgent = engine.system.tainted().await?;
+    let begun = Instant::now();
+    let Some(_sweeping) = turn(engine, urgent).await else {
         return Ok(());
     };
     engine.journal.fill().await?;
@@ -102,26 +111,34 @@ pub(crate) async fn tick(engine: &Engine) -> Result<(), EngineError> {
     if drain_at_work.is_none() && held(engine).await?.is_some() {
         return Ok(());
     }
-    // While the mount is disabled its storage is about to go, and with it all that is known. Whoever
-    // disables it orders the end of all it holds, so no clock holds that.
-    let urgent = engine.system.tainted().await?;
     let mandate = match drain_at_work {
         _ if urgent => Mandate::Ordered,
         Some(_) => Mandate::Drain,
         None => Mandate::Unasked,
     };
+    let last = begun + LONGEST_TICK;
     let (now, monotonic) = (engine.clock.now(), engine.clock.monotonic());
     let half_made = engine.journal.index().half_made(now, monotonic, urgent);
-    let rolled_back = work_off(engine, Sweep::RollBack, half_made, mandate).await;
+    let rolled_back = work_off(engine, Sweep::RollBack, half_made, mandate, last).await;
     let drained = match &drain_at_work {
-        Some(at_work) => drain::round(engine, at_work).await,
+        Some(at_work) => drain::round(engine, at_work, urgent, last).await,
         None => Ok(()),
     };
     let outlived = reaper::due(engine, urgent);
-    let reaped = work_off(engine, Sweep::Reap, outlived, mandate).await;
+    let reaped = work_off(engine, Sweep::Reap, outlived, mandate, last).await;
     engine.connection.forget_lists();
     tell_overdue(engine);
     rolled_back.and(drained).and(reaped)
+}
+
+/// The turn to sweep. A tick that finds another at work leaves it to that one. The last one of a mount
+/// waits for it: what it leaves nobody else does.
+async fn turn(engine: &Engine, urgent: bool) -> Option<MutexGuard<'_, ()>> {
+    let sweeping = &engine.journal.sweeping;
+    if !urgent {
+        return sweeping.try_lock().ok();
+    }
+    timeout(LAST_TURN_PATIENCE, sweeping.lock()).await.ok()
 }
 
 async fn work_off(
@@ -129,8 +146,9 @@ async fn work_off(
     sweep: Sweep,
     due: Vec<JournalId>,
     mandate: Mandate,
+    last: Instant,
 ) -> Result<(), EngineError> {
-    let end = Instant::now() + sweep.budget();
+    let end = last.min(Instant::now() + sweep.budget());
     // After all that is due was given up: one list of an organization serves all of its entries.
     let search = Search::of_tick();
     let (mut failures_in_a_row, mut asked) = (0, 0);

@@ -36,6 +36,17 @@ pub(super) async fn drain(
     end_what_lost_its_account(engine, at_work, &roles, patience).await
 }
 
+/// Whether no other account would fare better.
+fn keeps_all(error: &EngineError) -> bool {
+    matches!(
+        error,
+        EngineError::NotConfigured
+            | EngineError::Settings(_)
+            | EngineError::CredentialRefused(_)
+            | EngineError::SystemView(_)
+    )
+}
+
 async fn end_accounts(
     engine: &Engine,
     at_work: &DrainAtWork,
@@ -62,7 +73,8 @@ async fn end_accounts(
         Err(EngineError::Busy { .. }) => Ok(()),
         Err(error @ EngineError::Storage(_)) => Err(error),
         Err(error) => {
-            engine.drain.failed(draining, now, &error);
+            let is_blocked = keeps_all(&error);
+            engine.drain.failed(draining, now, &error, is_blocked);
             engine.journal.tally().failed(now, "drain", None, &error);
             engine
                 .journal

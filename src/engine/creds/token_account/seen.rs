@@ -8,10 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::atlas::SecretId;
+use crate::atlas::{SHOWN_WITHIN, SecretId};
 
-/// Atlas shows after so long what it has made.
-const SHOWN_WITHIN: Duration = Duration::from_mins(2);
 /// Beyond this all begin anew.
 const MOST_KNOWN: usize = 10_000;
 

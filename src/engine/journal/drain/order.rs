@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::left::Left;
-use crate::atlas::{OrgId, Patience, Priority};
+use crate::atlas::OrgId;
 use crate::base::Counted;
-use crate::engine::config::{Draining, begin_draining, load};
+use crate::engine::config::{Draining, begin_draining, refuse_another_organization};
 use crate::engine::error::EngineError;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, ServerHold, background};
@@ -68,11 +68,13 @@ async fn order(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     if !dry_run {
         refuse_while_held(&engine)?;
     }
-    let org = own_organization(&engine, &call).await?;
-    if !dry_run {
+    let (org, deadline) = (organization(&call)?, call.caller.deadline);
+    if dry_run {
+        refuse_another_organization(&engine, &org, deadline).await?;
+    } else {
         let order = Draining::ordered(&engine, &call);
-        begin_draining(&engine, order, call.caller.deadline).await?;
-        engine.journal.fill().await?;
+        begin_draining(&engine, order, &org, deadline).await?;
+        // The order stands, whatever becomes of the answer.
         engine.journal.index().rest_no_more();
         engine.tasks.spawn(background::drain(Arc::clone(&engine)));
     }
@@ -108,31 +110,12 @@ fn refuse_while_held(engine: &Engine) -> Result<(), EngineError> {
     }
 }
 
-/// The organization of the configuration, which the caller must name.
-async fn own_organization(engine: &Engine, call: &Call) -> Result<OrgId, EngineError> {
+fn organization(call: &Call) -> Result<OrgId, EngineError> {
     let given = call.fields.text("organization_id").unwrap_or_default();
-    let given: OrgId = given
+    given
         .trim()
         .parse()
-        .map_err(|error| EngineError::BadInput(format!("organization_id: {error}")))?;
-    let config = load(engine).await?.ok_or(EngineError::NotConfigured)?;
-    let own = if let Some(own) = config.organization_id {
-        own
-    } else {
-        let patience = Patience {
-            deadline: call.caller.deadline,
-            priority: Priority::Background,
-        };
-        let linked = engine.connection.linked().await?;
-        linked.own_organization(patience).await?
-    };
-    if given == own {
-        return Ok(own);
-    }
-    Err(EngineError::BadInput(format!(
-        "organization_id: the configuration of this mount belongs to organization {own}, not to \
-         {given}: nothing was changed"
-    )))
+        .map_err(|error| EngineError::BadInput(format!("organization_id: {error}")))
 }
 
 /// What the counts do not tell.

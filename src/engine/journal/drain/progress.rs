@@ -27,6 +27,8 @@ struct State {
     since: Option<DateTime<Utc>>,
     ended: u64,
     last_error: Option<(DateTime<Utc>, String)>,
+    /// The last failure keeps everything from its end, not one credential alone: it counts for none.
+    is_blocked: bool,
     told: Told,
 }
 
@@ -71,11 +73,21 @@ impl DrainProgress {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         let mut state = self.of(draining);
         state.ended = state.ended.saturating_add(count);
+        state.is_blocked &= count == 0;
     }
 
-    /// An attempt has failed. Texts of errors hold no secret.
-    pub(crate) fn failed(&self, draining: &Draining, now: DateTime<Utc>, error: &EngineError) {
-        self.of(draining).last_error = Some((now, chain(error)));
+    /// An attempt has failed, and with it perhaps all that are still to come: Atlas refuses the credential,
+    /// or storage fails. Texts of errors hold no secret.
+    pub(crate) fn failed(
+        &self,
+        draining: &Draining,
+        now: DateTime<Utc>,
+        error: &EngineError,
+        is_blocked: bool,
+    ) {
+        let mut state = self.of(draining);
+        state.last_error = Some((now, chain(error)));
+        state.is_blocked = is_blocked;
     }
 }
 
@@ -85,7 +97,7 @@ pub(crate) async fn status(engine: &Engine) -> Result<Value, EngineError> {
         return Ok(Value::Null);
     };
     let mut shown = draining.shown();
-    shown.insert("held".to_owned(), json!(engine.process.hold.warning()));
+    shown.insert("held".to_owned(), json!(held(engine)));
     if may_act(&*engine.system).await? {
         let left = engine.journal.left().await?;
         let state = engine.drain.of(&draining);
@@ -97,6 +109,7 @@ pub(crate) async fn status(engine: &Engine) -> Result<Value, EngineError> {
                 ("remaining_by_type", left.by_type()),
                 ("ended", json!(state.ended)),
                 ("failing", json!(left.failing)),
+                ("blocked", json!(state.is_blocked && left.total() > 0)),
                 ("last_error", json!(error.map(|(_, text)| text))),
                 ("last_error_time", json!(error.map(|(at, _)| Rfc3339(*at)))),
             ]
@@ -104,6 +117,18 @@ pub(crate) async fn status(engine: &Engine) -> Result<Value, EngineError> {
         );
     }
     Ok(json!(shown))
+}
+
+/// What rests: all of it by the environment of the server's process, or by the clocks what is half-made.
+fn held(engine: &Engine) -> Option<String> {
+    if let Some(warning) = engine.process.hold.warning() {
+        return Some(warning.to_owned());
+    }
+    let hold = engine.clock_watch.hold()?;
+    Some(format!(
+        "{}: half-made credentials wait, see hold.clock",
+        hold.doubt
+    ))
 }
 
 /// Tells the log, once each, that something cannot be ended yet, and that nothing is left.
@@ -115,7 +140,7 @@ pub(crate) async fn tell(engine: &Engine) -> Result<(), EngineError> {
     let mut state = engine.drain.of(&drain.draining);
     let news = match (left.total(), left.failing) {
         (0, _) => Told::Done,
-        (_, 0) => Told::Nothing,
+        (_, 0) if !state.is_blocked => Told::Nothing,
         _ => Told::Failing,
     };
     if state.told == news {
@@ -130,6 +155,7 @@ pub(crate) async fn tell(engine: &Engine) -> Result<(), EngineError> {
             let error = state.last_error.as_ref();
             tracing::warn!(
                 failing = left.failing,
+                blocked = state.is_blocked,
                 error = error.map(|(_, text)| text.as_str()),
                 "the drain of this mount cannot end everything yet; it goes on, see draining in status"
             );

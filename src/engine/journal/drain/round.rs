@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::super::ending::{self, Ending};
 use super::super::entry::{End, EndedBy, JournalId, Stage};
 use super::super::sweep::{Extent, OUTAGE};
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Deletion, Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::config::{DrainAtWork, Draining};
 use crate::engine::creds::{find, kept_account, remove};
@@ -40,14 +40,17 @@ impl Draining {
     }
 }
 
-/// Ends what is handed out. Fails only where storage or the host does; what Atlas refuses is told by
+/// Ends what is handed out, until `last` at the latest. One that finds that the mount is being disabled
+/// makes way for the mount's last tick, unless it `is_last` itself. Fails only where storage or the host does; what Atlas refuses is told by
 /// `status` and tried again.
 pub(in super::super) async fn round(
     engine: &Engine,
     at_work: &DrainAtWork,
+    is_last: bool,
+    last: Instant,
 ) -> Result<(), EngineError> {
     let draining = &at_work.draining;
-    let end = Instant::now() + ROUND;
+    let end = last.min(Instant::now() + ROUND);
     let by = &draining.ended_by();
     let stop = &AtomicBool::new(false);
     let due = engine.journal.index().to_drain(engine.clock.monotonic());
@@ -59,6 +62,10 @@ pub(in super::super) async fn round(
         stream::iter(due)
             .take_while(|_| ready(goes_on()))
             .map(async |id| {
+                if !is_last && is_tainted(engine).await {
+                    stop.store(true, Ordering::Relaxed);
+                    return (id, Err(EngineError::BeingDisabled));
+                }
                 let patience = Patience {
                     deadline: end.min(Instant::now() + ENTRY_PATIENCE),
                     priority: Priority::Revoke,
@@ -79,8 +86,11 @@ pub(in super::super) async fn round(
             failures_in_a_row = 0;
             continue;
         };
-        if matches!(error, EngineError::NoSuchCredential) {
-            // Its lease has ended meanwhile.
+        // Its lease has ended meanwhile, or nothing was tried.
+        if matches!(
+            error,
+            EngineError::NoSuchCredential | EngineError::BeingDisabled
+        ) {
             continue;
         }
         let extent = note(engine, draining, &id, &error);
@@ -95,6 +105,10 @@ pub(in super::super) async fn round(
     fault
 }
 
+async fn is_tainted(engine: &Engine) -> bool {
+    engine.system.tainted().await.unwrap_or(false)
+}
+
 fn count(engine: &Engine, draining: &Draining, ending: &Ending) {
     match ending {
         Ending::Deleted | Ending::AlreadyGone => engine.drain.ended(draining, 1),
@@ -102,19 +116,24 @@ fn count(engine: &Engine, draining: &Draining, ending: &Ending) {
     }
 }
 
-/// Of what belongs elsewhere, or may not be ended at all, Atlas was not asked.
+/// Of what belongs elsewhere, or may not be ended at all, Atlas was not asked; and of what it does not know
+/// it has answered.
 fn counts_as_outage(error: &EngineError) -> bool {
     !matches!(
         error,
-        EngineError::OtherOrigin { .. } | EngineError::BadInput(_) | EngineError::Busy { .. }
+        EngineError::OtherOrigin { .. }
+            | EngineError::BadInput(_)
+            | EngineError::Busy { .. }
+            | EngineError::NotProvedGone
     )
 }
 
 fn note(engine: &Engine, draining: &Draining, id: &JournalId, error: &EngineError) -> Extent {
     let now = engine.clock.now();
-    engine.drain.failed(draining, now, error);
-    engine.journal.tally().failed(now, WORK, Some(id), error);
     let extent = Extent::of(error);
+    let is_blocked = extent != Extent::Entry;
+    engine.drain.failed(draining, now, error, is_blocked);
+    engine.journal.tally().failed(now, WORK, Some(id), error);
     if extent == Extent::Entry {
         let monotonic = engine.clock.monotonic();
         engine.journal.index().failed(id, monotonic);
@@ -173,7 +192,8 @@ async fn end_token(
         }
         // Nobody was given it.
         Some(Stage::Making) | None => engine.journal.remove(id).await,
-        Some(Stage::Kept | Stage::Ended) => Ok(()),
+        // Where the write of it failed half-way, memory does not know.
+        Some(Stage::Kept | Stage::Ended) => engine.journal.relearn(id).await,
     }
 }
 
@@ -191,9 +211,14 @@ async fn remove_kept(
         return Ok(());
     }
     let linked = engine.connection.linked_to(&entry.origin).await?;
+    let mut outcome = Deletion::AlreadyGone;
     for made in find(&linked, &entry, Search::of_request(), patience).await? {
-        remove(&linked, &made, Permit::ORDERED, patience).await?;
+        let deletion = remove(&linked, &made, Permit::ORDERED, patience).await?;
+        if deletion == Deletion::Deleted {
+            outcome = deletion;
+        }
     }
+    ending::believe(engine, id, outcome)?;
     engine.journal.remove(id).await?;
     engine.drain.ended(draining, 1);
     Ok(())

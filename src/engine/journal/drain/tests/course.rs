@@ -203,12 +203,18 @@ async fn an_entry_that_nobody_can_read_is_told_and_left_alone() {
 /// Carrying secrets to another address makes nothing, and is what a drain may need.
 #[tokio::test]
 async fn a_move_does_not_end_it_and_deleting_the_configuration_does() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
     let mount = TestMount::with_role(json!({})).await;
     ordered(&mount).await;
     let moved = json!({ "base_url": mount.atlas.address() });
     mount.write("config/move", moved).await.expect("moved");
     assert!(draining(&mount).await.is_object());
     let deleted = mount.ask(Operation::Delete, "config", json!({})).await;
-    deleted.expect("deleted");
+    let told = deleted.expect("deleted").expect("warnings").warnings;
+    let is_told = |text: &String| text.contains("is over with its configuration");
+    assert!(told.iter().any(is_told), "{told:?}");
+    let told = lines.take("the drain of this mount is over: its configuration was deleted");
+    assert_eq!(told.len(), 1);
     assert_eq!(draining(&mount).await, Value::Null);
 }

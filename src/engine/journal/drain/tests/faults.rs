@@ -11,7 +11,8 @@ use super::{
     until_done, with_every_type,
 };
 use crate::engine::ServerHold;
-use crate::engine::testing::TestMount;
+use crate::engine::log_lines::Lines;
+use crate::engine::testing::{Atlas, TestMount};
 use crate::vault::Failure;
 
 #[tokio::test]
@@ -231,6 +232,10 @@ async fn a_clock_that_was_turned_does_not_hold_it() {
     let status = TestMount::data(mount.read("status").await);
     assert!(!status["hold"]["clock"].is_null(), "{status:?}");
     ordered(&mount).await;
+    let held = draining(&mount).await["held"].clone();
+    let held = held.as_str().unwrap_or_default();
+    assert!(held.contains("set forward"), "{held}");
+    assert!(held.contains("half-made credentials wait"), "{held}");
     until_done(&mount).await;
     assert_eq!(
         mount.atlas.credentials().await.len(),
@@ -285,4 +290,114 @@ async fn a_round_stops_when_the_drain_is_called_off() {
     let left = mount.atlas.credentials().await.len();
     assert!(left >= 4, "only what had begun was ended: {left} are left");
     mount.issue("reader").await;
+}
+
+/// What its last tick leaves nobody ends.
+#[tokio::test]
+async fn the_last_tick_of_a_mount_waits_for_the_round_at_work() {
+    let mount = TestMount::with_role(json!({})).await;
+    for _ in 0..12 {
+        mount.issue("reader").await;
+    }
+    let slow = json!({
+        "operation": "deleteOrgApiKey", "count": 0, "action": {"kind": "delay", "seconds": 0.5},
+    });
+    mount.atlas.fault(slow).await;
+    ordered(&mount).await;
+    until(&mount, "some are gone", |state| state["ended"] != 0).await;
+    mount.system.set_tainted(true);
+    mount.tick().await.expect("the last tick");
+    assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+}
+
+/// No credential fails by itself where none is tried.
+#[tokio::test]
+async fn a_drain_that_cannot_sign_in_says_so() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let mount = TestMount::with_role(json!({})).await;
+    mount.issue("reader").await;
+    assert_eq!(
+        TestMount::data(mount.read("status").await)["draining"],
+        Value::Null
+    );
+    let key = format!("/keys/{}", mount.atlas.key_id());
+    mount.atlas.control("DELETE", &key, Value::Null).await;
+    ordered(&mount).await;
+    let state = until(&mount, "it is blocked", |state| state["blocked"] == true).await;
+    assert_eq!(
+        (&state["failing"], &state["remaining"]),
+        (&json!(0), &json!(1)),
+        "{state}"
+    );
+    assert!(state["last_error"].is_string(), "{state}");
+    assert!(state["last_error_time"].is_string(), "{state}");
+    mount.tick_for(1).await;
+    let told = lines.take("cannot end everything yet");
+    assert!(
+        told.len() == 1 && told[0].contains("blocked=true"),
+        "{told:?}"
+    );
+}
+
+/// The order found the mount that it named, and another configuration is written before it is stored.
+#[tokio::test]
+async fn a_configuration_that_is_written_meanwhile_decides_whose_mount_it_is() {
+    let mount = TestMount::with_role(json!({})).await;
+    let elsewhere = Atlas::another().await;
+    let slow = json!({
+        "operation": "listOrgs", "action": {"kind": "delay", "seconds": 0.5},
+    });
+    elsewhere.fault(slow).await;
+    let named = mount.atlas.org().to_owned();
+    let mut config = elsewhere.key_config();
+    config["organization_id"] = json!(elsewhere.org());
+    let orders = async {
+        sleep(Duration::from_millis(150)).await;
+        order(&mount, false).await
+    };
+    let (written, ordered) = tokio::join!(mount.write("config", config), orders);
+    written.expect("written");
+    assert_ne!(named, elsewhere.org());
+    let refused = ordered.expect_err("of another organization").to_string();
+    assert!(refused.contains("belongs to organization"), "{refused}");
+    assert_eq!(draining(&mount).await, Value::Null);
+}
+
+/// As where the write of it failed half-way: storage knows, memory does not.
+#[tokio::test]
+async fn a_token_whose_entry_says_that_it_was_ended_is_not_left() {
+    let (mount, _) = with_every_type().await;
+    let (_, lease) = mount.issue("token").await;
+    let id = lease.internal_data["journal_id"].as_str().expect("an id");
+    let key = format!("issued/{id}");
+    let stored = mount.storage.value(&key);
+    let mut entry: Value = serde_json::from_slice(&stored).expect("JSON");
+    entry["stage"] = json!("ended");
+    entry["ended"] =
+        json!({ "at": mount.now(), "by": { "display_name": "token", "entity_id": "" } });
+    mount.storage.plant(&key, entry.to_string().as_bytes());
+    ordered(&mount).await;
+    until_done(&mount).await;
+}
+
+/// A rotation is refused meanwhile, and a write of the configuration calls the drain off.
+#[tokio::test]
+async fn what_the_mount_signs_in_with_is_refused_with_a_way_that_a_drain_leaves_open() {
+    let mount = TestMount::configured().await;
+    let role = json!({ "organization_id": mount.atlas.org(), "roles": "ORG_OWNER" });
+    mount.write("roles/reader", role).await.expect("a role");
+    let (data, _) = mount.issue("reader").await;
+    let config = json!({
+        "public_key": data["public_key"], "private_key": data["private_key"],
+    });
+    mount.write("config", config).await.expect("written");
+    ordered(&mount).await;
+    let state = until(&mount, "it fails", |state| state["failing"] == 1).await;
+    let told = state["last_error"].as_str().unwrap_or_default();
+    assert!(
+        told.contains("another credential to config, then order the drain again")
+            && !told.contains("rotate-root"),
+        "{told}"
+    );
 }
