@@ -222,12 +222,12 @@ async fn a_standby_shows_of_several_parts_of_an_account_one_that_is_of_use() {
     ids.sort_unstable();
     end(&mount, ids[0]).await.expect("ended");
     let account = format!("issued/{}", public(&data));
-    mount.system.set_replication(Replication(8_224));
+    mount.system.set_replication(Replication(24_576));
     let shown = TestMount::data(mount.read(&account).await);
     assert_eq!(shown["id"], ids[1]);
     mount.system.set_replication(Replication(0));
     end(&mount, ids[1]).await.expect("ended");
-    mount.system.set_replication(Replication(8_224));
+    mount.system.set_replication(Replication(24_576));
     let shown = TestMount::data(mount.read(&account).await);
     assert_eq!(shown["stage"], "ended", "all of them");
 }
