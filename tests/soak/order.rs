@@ -15,6 +15,9 @@ const SETTLES_WITHIN: Duration = Duration::from_mins(8);
 /// A half-made credential of a killed process is looked at for so long.
 const HALF_MADE: Duration = Duration::from_mins(11);
 
+/// For some thousand leases.
+const REVOKED_WITHIN: Duration = Duration::from_mins(20);
+
 /// Past the longest lease, and an hour more.
 const PAST_ALL_LEASES: Duration = Duration::from_hours(12);
 
@@ -48,11 +51,7 @@ impl Soak {
         self.comes_to(async || self.sight().await.disorder(self.outcomes().cut_off))
             .await?;
         let client = &self.stage.app.client;
-        let path = format!("sys/leases/revoke-prefix/{}/creds", self.stage.app.path);
-        let revoked = client.write(&path, json!({ "sync": true })).await;
-        if !revoked.ok() {
-            return Err(format!("not every lease can be revoked: {revoked:?}"));
-        }
+        self.revoke_all().await?;
         self.turn(PAST_ALL_LEASES).await;
         self.comes_to(async || self.sight().await.remains()).await?;
         self.comes_to(async || self.rotations_are_over().await)
@@ -76,6 +75,24 @@ impl Soak {
             }
         }
         Ok(())
+    }
+
+    /// Atlas takes five deletions a second, and the server ends a request after 90 s, so that many
+    /// leases take several.
+    async fn revoke_all(&self) -> Result<(), String> {
+        let path = format!("sys/leases/revoke-prefix/{}/creds", self.stage.app.path);
+        let end = Instant::now() + REVOKED_WITHIN;
+        loop {
+            let request = json!({ "sync": true });
+            let revoked = self.stage.app.client.write(&path, request).await;
+            if revoked.ok() {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(format!("not every lease can be revoked: {revoked:?}"));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     async fn turn(&self, by: Duration) {
