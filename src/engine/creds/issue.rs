@@ -256,6 +256,11 @@ impl Draft {
     pub(super) async fn undo(mut self, error: EngineError) -> EngineError {
         let maybe_made = self.sent && error.outcome_unknown();
         let nothing_made = !self.entry.is_known() && !maybe_made;
+        if self.entry.stage == Stage::Live {
+            // Nobody is given it: should this process end now, the tick removes it, and not the reaper
+            // at the end of a lease that there never was. Where this fails, it is as it was.
+            let _ = self.record(Stage::Making).await;
+        }
         let undone = if nothing_made {
             Ok(())
         } else {

@@ -259,6 +259,29 @@ async fn an_account_in_the_making_does_not_serve_the_next_role_of_its_name() {
     assert_eq!(mount.atlas.credentials().await.len(), 1);
 }
 
+/// A process that ends now leaves the credential to the tick, and not to the end of a lease that there
+/// never was.
+#[tokio::test]
+async fn what_is_not_handed_out_is_no_longer_stored_as_live_while_it_is_removed() {
+    let (mount, _) = slow_mount("programmatic_api_key", "createOrgAccessEntry").await;
+    let slow = json!({
+        "operation": "deleteOrgApiKey", "action": {"kind": "delay", "seconds": SLOW},
+    });
+    mount.atlas.fault(slow).await;
+    let reading = mount.read("creds/r");
+    let changing = async {
+        until_asked(&mount, "createOrgAccessEntry").await;
+        patch(&mount, json!({ "ip_addresses": "198.51.100.7" })).await;
+        until_asked(&mount, "deleteOrgApiKey").await;
+        let [key] = mount.journal_keys().try_into().expect("one entry");
+        let entry: Value = serde_json::from_slice(&mount.storage.value(&key)).expect("JSON");
+        assert_eq!(entry["stage"], "making", "{entry}");
+    };
+    let (outcome, ()) = tokio::join!(reading, changing);
+    outcome.expect_err("the role was changed");
+    assert_nothing_alive(&mount, "programmatic_api_key", None).await;
+}
+
 /// The entry is stored as live, and neither Atlas nor storage lets that be undone at once.
 #[tokio::test]
 async fn what_could_not_be_undone_is_left_to_the_tick_whatever_storage_holds() {
