@@ -244,10 +244,11 @@ impl TestMount {
 
     /// Time passes, for us and for Atlas.
     pub(crate) async fn turn(&self, by: Duration) {
-        self.clock.turn(by);
+        // Atlas first: what a limiter believes to be refilled is so there as well.
         self.atlas
             .control("POST", "/clock", json!({ "advance_seconds": by.as_secs() }))
             .await;
+        self.clock.turn(by);
     }
 }
 
