@@ -136,15 +136,7 @@ async fn of_a_secret_that_is_anybodys() -> Value {
     mount.write("roles/shared", role).await.expect("a role");
     mount.atlas.set(json!({ "date_header": false })).await;
     mount.restart().await;
-    let lost = json!({ "operation": "createOrgSecret", "action": {"kind": "lose_answer"} });
-    let unreadable = json!({
-        "operation": "getOrgServiceAccount", "skip": 1, "count": 0,
-        "action": {"kind": "answer", "status": 403},
-    });
-    mount.atlas.fault(lost).await;
-    mount.atlas.fault(unreadable).await;
-    mount.read("creds/shared").await.expect_err("no answer");
-    mount.atlas.no_more_faults().await;
+    mount.lose_a_secret(&account.client_id).await;
     mount.atlas.set(json!({ "date_header": true })).await;
     mount.tick_for(13).await;
     status(&mount).await

@@ -199,6 +199,21 @@ impl TestMount {
         (answer.data.expect("data"), answer.secret.expect("a lease"))
     }
 
+    /// Atlas makes a secret of `account` for the role `shared`, the answer is lost, and the account
+    /// cannot be read after. Tells how many secrets the account has then.
+    pub(crate) async fn lose_a_secret(&self, account: &str) -> usize {
+        let lost = json!({ "operation": "createOrgSecret", "action": {"kind": "lose_answer"} });
+        let unreadable = json!({
+            "operation": "getOrgServiceAccount", "skip": 1, "count": 0,
+            "action": {"kind": "answer", "status": 403},
+        });
+        self.atlas.fault(lost).await;
+        self.atlas.fault(unreadable).await;
+        self.read("creds/shared").await.expect_err("no answer");
+        self.atlas.no_more_faults().await;
+        self.atlas.secrets(account).await.len()
+    }
+
     pub(crate) async fn revoke(&self, secret: &Secret) -> Outcome {
         self.about(Operation::Revoke, secret).await
     }

@@ -96,8 +96,8 @@ async fn what_nobody_gets_is_taken_back() {
     }
 }
 
-#[tokio::test]
-async fn who_waits_for_others_on_an_account_goes_at_once() {
+/// A mount with a role that adds secrets to an account, and that account.
+async fn mount_with_a_shared_account() -> (TestMount, String) {
     let mount = TestMount::configured().await;
     let account = mount.atlas.make_account(0, json!({})).await;
     let role = json!({
@@ -105,6 +105,12 @@ async fn who_waits_for_others_on_an_account_goes_at_once() {
         "client_id": account, "max_ttl": "24h",
     });
     mount.write("roles/shared", role).await.expect("a role");
+    (mount, account)
+}
+
+#[tokio::test]
+async fn who_waits_for_others_on_an_account_goes_at_once() {
+    let (mount, account) = mount_with_a_shared_account().await;
     let slow = json!({
         "operation": "createOrgSecret", "action": {"kind": "delay", "seconds": 4.0},
     });
@@ -133,25 +139,8 @@ async fn a_mount_that_ends_keeps_nobody_waiting_for_atlas() {
 /// An earlier request may have left a secret, which is looked for first, and Atlas is slow.
 #[tokio::test]
 async fn who_waits_for_what_an_earlier_request_left_goes_at_once() {
-    let mount = TestMount::configured().await;
-    let account = mount.atlas.make_account(0, json!({})).await;
-    let role = json!({
-        "credential_type": "service_account", "organization_id": mount.atlas.org(),
-        "client_id": account, "max_ttl": "24h",
-    });
-    mount.write("roles/shared", role).await.expect("a role");
-    for fault in [
-        json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}}),
-        json!({
-            "operation": "getOrgServiceAccount", "skip": 1, "count": 0,
-            "action": {"kind": "answer", "status": 403},
-        }),
-    ] {
-        mount.atlas.fault(fault).await;
-    }
-    mount.read("creds/shared").await.expect_err("no answer");
-    mount.atlas.no_more_faults().await;
-    assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
+    let (mount, account) = mount_with_a_shared_account().await;
+    assert_eq!(mount.lose_a_secret(&account).await, 1);
     let slow = json!({
         "operation": "getOrgServiceAccount", "count": 0,
         "action": {"kind": "delay", "seconds": 6.0},

@@ -32,20 +32,6 @@ async fn fail_to_issue(mount: &TestMount) {
     assert_eq!(mount.journal_keys().len(), 1);
 }
 
-/// Atlas makes a secret, the answer is lost, and the account cannot be read after.
-async fn lose_a_secret(mount: &TestMount, account: &str) {
-    let lost = json!({ "operation": "createOrgSecret", "action": {"kind": "lose_answer"} });
-    let unreadable = json!({
-        "operation": "getOrgServiceAccount", "skip": 1, "count": 0,
-        "action": {"kind": "answer", "status": 403},
-    });
-    mount.atlas.fault(lost).await;
-    mount.atlas.fault(unreadable).await;
-    mount.read("creds/shared").await.expect_err("no answer");
-    mount.atlas.no_more_faults().await;
-    assert_eq!(mount.atlas.secrets(account).await.len(), 1);
-}
-
 async fn strangers_secret(mount: &TestMount, account: &str) -> String {
     let secret = json!({"client_id": account, "hours": 800});
     let made = mount.atlas.control("POST", "/secrets", secret).await;
@@ -109,7 +95,7 @@ async fn a_strangers_secret_of_before_or_after_the_request_is_not_the_lost_one()
 async fn a_lost_secret_is_found_however_wrong_our_clock_is() {
     let (mount, account) = mount(0).await;
     mount.clock.jump(TimeDelta::hours(3));
-    lose_a_secret(&mount, &account).await;
+    assert_eq!(mount.lose_a_secret(&account).await, 1);
     mount.tick_for(2).await;
     assert_eq!(mount.atlas.secrets(&account).await, Vec::<String>::new());
     assert_eq!(mount.journal_keys(), Vec::<String>::new());
@@ -120,7 +106,7 @@ async fn without_atlas_time_a_person_decides() {
     let (mut mount, account) = mount(0).await;
     mount.atlas.set(json!({ "date_header": false })).await;
     mount.restart().await;
-    lose_a_secret(&mount, &account).await;
+    assert_eq!(mount.lose_a_secret(&account).await, 1);
     let key = mount.journal_keys().remove(0);
     mount.atlas.set(json!({ "date_header": true })).await;
     mount.tick_for(13).await;
@@ -151,7 +137,7 @@ async fn without_atlas_time_a_person_decides() {
 #[tokio::test]
 async fn an_entry_of_before_is_left_to_a_person() {
     let (mut mount, account) = mount(0).await;
-    lose_a_secret(&mount, &account).await;
+    assert_eq!(mount.lose_a_secret(&account).await, 1);
     let mut stored = entry(&mount);
     let part = stored["part"]["secret"].as_object_mut().expect("a secret");
     part.remove("request").expect("a request");
@@ -224,7 +210,7 @@ async fn an_entry_of_a_secret_that_was_not_asked_for_takes_none() {
 #[tokio::test]
 async fn a_tick_does_not_take_a_readers_new_secret_for_the_lost_one() {
     let (mount, account) = mount(0).await;
-    lose_a_secret(&mount, &account).await;
+    assert_eq!(mount.lose_a_secret(&account).await, 1);
     let slow = json!({
         "operation": "getOrgServiceAccount", "action": {"kind": "delay", "seconds": 1.0},
     });
@@ -244,7 +230,7 @@ async fn a_tick_does_not_take_a_readers_new_secret_for_the_lost_one() {
 #[tokio::test]
 async fn held_deletions_hold_what_a_reader_would_have_to_delete_first() {
     let (mount, account) = mount(0).await;
-    lose_a_secret(&mount, &account).await;
+    assert_eq!(mount.lose_a_secret(&account).await, 1);
     let hold = |on: bool| mount.write("config", json!({ "hold": on }));
     hold(true).await.expect("held");
     let failure = mount.read("creds/shared").await.expect_err("held");
@@ -299,7 +285,7 @@ async fn an_expired_secret_is_not_renewed_for_the_mounts_longest_time() {
 #[tokio::test]
 async fn an_answer_without_a_list_of_secrets_does_not_tell_that_none_was_lost() {
     let (mount, account) = mount(0).await;
-    lose_a_secret(&mount, &account).await;
+    assert_eq!(mount.lose_a_secret(&account).await, 1);
     let unexpected = json!({
         "operation": "getOrgServiceAccount", "count": 0,
         "action": {"kind": "answer", "status": 200, "body": {"clientId": account, "name": "n"}},

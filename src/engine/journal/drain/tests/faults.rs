@@ -273,8 +273,8 @@ async fn an_account_that_cannot_be_deleted_keeps_its_tokens_from_counting_as_end
     assert_eq!(draining(&mount).await["remaining"], 0);
 }
 
-#[tokio::test]
-async fn a_round_stops_when_the_drain_is_called_off() {
+/// A mount whose first round has ended some of twelve keys, at a slow Atlas.
+async fn in_the_middle_of_a_round() -> TestMount {
     let mount = TestMount::with_role(json!({})).await;
     for _ in 0..12 {
         mount.issue("reader").await;
@@ -285,6 +285,12 @@ async fn a_round_stops_when_the_drain_is_called_off() {
     mount.atlas.fault(slow).await;
     ordered(&mount).await;
     until(&mount, "some are gone", |state| state["ended"] != 0).await;
+    mount
+}
+
+#[tokio::test]
+async fn a_round_stops_when_the_drain_is_called_off() {
+    let mount = in_the_middle_of_a_round().await;
     end_drain(&mount).await;
     sleep(Duration::from_secs(2)).await;
     let left = mount.atlas.credentials().await.len();
@@ -295,16 +301,7 @@ async fn a_round_stops_when_the_drain_is_called_off() {
 /// What its last tick leaves nobody ends.
 #[tokio::test]
 async fn the_last_tick_of_a_mount_waits_for_the_round_at_work() {
-    let mount = TestMount::with_role(json!({})).await;
-    for _ in 0..12 {
-        mount.issue("reader").await;
-    }
-    let slow = json!({
-        "operation": "deleteOrgApiKey", "count": 0, "action": {"kind": "delay", "seconds": 0.5},
-    });
-    mount.atlas.fault(slow).await;
-    ordered(&mount).await;
-    until(&mount, "some are gone", |state| state["ended"] != 0).await;
+    let mount = in_the_middle_of_a_round().await;
     mount.system.set_tainted(true);
     mount.tick().await.expect("the last tick");
     assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
