@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::draining::{self, DrainEnd};
 use super::entry::ConfigEntry;
 use super::paths::load;
-use super::{address, draining, leaving, trust};
+use super::{address, leaving, trust};
 use crate::atlas::{Patience, Priority};
 use crate::base::Counted;
 use crate::engine::error::EngineError;
@@ -81,7 +82,8 @@ async fn deleted(
     engine.undecidable.forget(keys::CONFIG);
     engine.connection.reset();
     let mut warnings = vec![go_leases(call)];
-    warnings.extend(before.as_ref().and_then(draining::ended_by_deletion));
+    let drain = before.as_ref();
+    warnings.extend(drain.and_then(|before| draining::ended(before, DrainEnd::Deletion)));
     Ok(Some(Response {
         warnings,
         ..Response::default()

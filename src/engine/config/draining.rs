@@ -127,8 +127,7 @@ pub(crate) async fn begin(
 ) -> Result<Draining, EngineError> {
     let _turn = engine.root.turn(deadline).await?;
     // Nobody writes another configuration from here on.
-    refuse_another_organization(engine, given, deadline).await?;
-    let mut entry = load(engine).await?.ok_or(EngineError::NotConfigured)?;
+    let mut entry = of_organization(engine, given, deadline).await?;
     if let Some(draining) = entry.draining {
         return Ok(draining);
     }
@@ -145,15 +144,15 @@ pub(crate) async fn begin(
     Ok(order)
 }
 
-/// Refuses any organization but that of the configuration, which the caller must name.
-pub(crate) async fn refuse_another_organization(
+/// The configuration, of which the caller must name the organization: any other is refused.
+pub(crate) async fn of_organization(
     engine: &Engine,
     given: &OrgId,
     deadline: Instant,
-) -> Result<(), EngineError> {
+) -> Result<ConfigEntry, EngineError> {
     let config = load(engine).await?.ok_or(EngineError::NotConfigured)?;
-    let own = if let Some(own) = config.organization_id {
-        own
+    let own = if let Some(own) = &config.organization_id {
+        own.clone()
     } else {
         let patience = Patience {
             deadline,
@@ -163,7 +162,7 @@ pub(crate) async fn refuse_another_organization(
         linked.own_organization(patience).await?
     };
     if *given == own {
-        return Ok(());
+        return Ok(config);
     }
     Err(EngineError::BadInput(format!(
         "organization_id: the configuration of this mount belongs to organization {own}, not to \
@@ -171,25 +170,33 @@ pub(crate) async fn refuse_another_organization(
     )))
 }
 
-/// What whoever writes the configuration is told of the drain that ends with it. It is over when this is
-/// asked for.
-pub(super) fn ended_by_write(before: &ConfigEntry) -> Option<String> {
-    let draining = before.draining.as_ref()?;
-    let (since, by) = (Rfc3339(draining.since), &draining.display_name);
-    tracing::info!(%since, "the drain of this mount is over: its configuration was written");
-    Some(format!(
-        "the drain of this mount, begun at {since} by {by}, is over with this write: credentials are \
-         issued again, and what was ended stays ended"
-    ))
+/// What ended a drain together with the order that was stored for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DrainEnd {
+    /// A write of the configuration.
+    Write,
+    /// Its deletion.
+    Deletion,
 }
 
-/// The same for whoever deletes it.
-pub(super) fn ended_by_deletion(before: &ConfigEntry) -> Option<String> {
+/// What whoever writes or deletes the configuration is told of the drain that ends with it. It is over
+/// when this is asked for.
+pub(super) fn ended(before: &ConfigEntry, by: DrainEnd) -> Option<String> {
     let draining = before.draining.as_ref()?;
-    let (since, by) = (Rfc3339(draining.since), &draining.display_name);
-    tracing::info!(%since, "the drain of this mount is over: its configuration was deleted");
+    let since = Rfc3339(draining.since);
+    let outcome = match by {
+        DrainEnd::Write => {
+            tracing::info!(%since, "the drain of this mount is over: its configuration was written");
+            "with this write: credentials are issued again, and what was ended stays ended"
+        }
+        DrainEnd::Deletion => {
+            tracing::info!(%since, "the drain of this mount is over: its configuration was deleted");
+            "with its configuration: what was ended stays ended, and what is left needs another \
+             configuration and another order"
+        }
+    };
+    let ordered_by = &draining.display_name;
     Some(format!(
-        "the drain of this mount, begun at {since} by {by}, is over with its configuration: what was \
-         ended stays ended, and what is left needs another configuration and another order"
+        "the drain of this mount, begun at {since} by {ordered_by}, is over {outcome}"
     ))
 }

@@ -38,9 +38,7 @@ mod trust;
 #[cfg(test)]
 mod trust_tests;
 
-pub(crate) use draining::{
-    DrainAtWork, Draining, begin as begin_draining, refuse_another_organization,
-};
+pub(crate) use draining::{DrainAtWork, Draining, begin as begin_draining, of_organization};
 pub(crate) use entry::{ConfigEntry, UNVERIFIED};
 pub(crate) use paths::load;
 pub(crate) use relocation::MOVE_PATH;

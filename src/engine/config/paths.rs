@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{answer, shown};
+use super::draining::{self, DrainEnd};
 use super::entry::{self, ConfigEntry, UNVERIFIED};
-use super::{address, deletion, draining, leaving, relocation, rotate, rotate_tick, trust};
+use super::{address, deletion, leaving, relocation, rotate, rotate_tick, trust};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::Sensitive;
 use crate::engine::account_use;
@@ -232,7 +233,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let old = engine.connection.replace(linked);
     engine.root.replaced(old.as_ref());
     warnings.extend(trust::told(stored.as_ref(), &entry, &call.fields));
-    warnings.extend(draining::ended_by_write(&before));
+    warnings.extend(draining::ended(&before, DrainEnd::Write));
     if !is_same {
         engine.undecidable.forget(keys::CONFIG);
     }

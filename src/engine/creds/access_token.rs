@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::granted::{Granted, enter, still_there};
+use super::granted::{Granted, still_there};
 use super::issue::{description, not_completed};
 use super::life::Life;
 use super::token_account::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry, JournalId, LiveToken, Part, Stage};
-use crate::engine::roles::{CredentialType, RoleEntry, RoleName};
+use crate::engine::roles::{CredentialType, RoleName};
 use crate::engine::turns::Turn;
 use crate::framework::{Call, Lease};
 use crate::vault::{Caller, Data, Response};
@@ -53,11 +53,11 @@ pub(super) async fn issue(
     granted: Granted<'_>,
     call: &Call,
 ) -> Result<Response, EngineError> {
-    let Granted { name, role, .. } = granted;
+    let name = granted.name;
     let patience = patience(call);
     let mut healed = false;
     loop {
-        let reserved = reserve(engine, name, role, call, patience).await?;
+        let reserved = reserve(engine, granted, call, patience).await?;
         // The configuration may have changed while the account was made.
         let origin = &reserved.account.origin;
         let linked = engine.connection.linked_to(origin).await?;
@@ -99,13 +99,13 @@ async fn turn(engine: &Engine, name: &RoleName, caller: &Caller) -> Result<Turn,
 /// Makes the account ready and takes a place, as one step for all who read the role at once.
 async fn reserve(
     engine: &Arc<Engine>,
-    name: &RoleName,
-    role: &RoleEntry,
+    granted: Granted<'_>,
     call: &Call,
     patience: Patience,
 ) -> Result<Reserved, EngineError> {
+    let Granted { name, role, .. } = granted;
     let _turn = turn(engine, name, &call.caller).await?;
-    let account = ready(engine, name, role, call, patience).await?;
+    let account = ready(engine, granted, call, patience).await?;
     let now = engine.clock.now();
     let secret = account.minting_secret(now).or(account.secrets.last());
     let Some(secret) = secret.cloned() else {
@@ -139,7 +139,7 @@ async fn reserve(
         dies_by: now + TOKEN_LIFE,
         ttl: 0,
     };
-    let hold = enter(engine, &id, &entry, role.max_live).await?;
+    let hold = granted.enter(engine, &id, &entry, role.max_live).await?;
     Ok(Reserved {
         id,
         entry,

@@ -37,22 +37,24 @@ impl Granted<'_> {
             Some(_) => Ok(()),
         }
     }
-}
 
-/// Writes a new half-made entry, unless the mount is being drained. Asked once the entry is known: a
-/// drain that begins later sees it, so that nothing is sent to Atlas after one has found nothing left.
-pub(super) async fn enter(
-    engine: &Engine,
-    id: &JournalId,
-    entry: &JournalEntry,
-    max_live: u32,
-) -> Result<Hold, EngineError> {
-    let hold = engine.journal.begin(id, entry, max_live).await?;
-    if let Err(error) = engine.refuse_while_draining().await {
-        engine.journal.remove(id).await?;
-        return Err(error);
+    /// Writes a new half-made entry, unless the mount is being drained by now. Asked once the entry is
+    /// known: a drain that begins later sees it, so that nothing is sent to Atlas after one has found
+    /// nothing left.
+    pub(super) async fn enter(
+        &self,
+        engine: &Engine,
+        id: &JournalId,
+        entry: &JournalEntry,
+        max_live: u32,
+    ) -> Result<Hold, EngineError> {
+        let hold = engine.journal.begin(id, entry, max_live).await?;
+        if let Err(error) = engine.refuse_if_drained_since(self.drain_changes).await {
+            engine.journal.remove(id).await?;
+            return Err(error);
+        }
+        Ok(hold)
     }
-    Ok(hold)
 }
 
 /// Fails if nobody waits for the answer any more.

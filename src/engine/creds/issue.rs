@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::granted::{Granted, enter, still_there};
+use super::granted::{Granted, still_there};
 use super::life::Life;
 use super::{access_token, account_secret, api_key, find, remove, service_account};
 use crate::atlas::{Atlas, Deletion, Level, OrgId, Patience, Priority};
@@ -89,7 +89,7 @@ async fn issue_from(
     if role.credential_type == CredentialType::AccessToken {
         return Box::pin(access_token::issue(engine, granted, call)).await;
     }
-    let mut draft = Draft::begin(Arc::clone(engine), name, &role, call).await?;
+    let mut draft = Draft::begin(Arc::clone(engine), granted, call).await?;
     let made = match (role.credential_type, draft.grant.account.clone()) {
         (_, Some(account)) => account_secret::make(&mut draft, account).await,
         (CredentialType::ProgrammaticApiKey, None) => api_key::make(&mut draft).await,
@@ -137,10 +137,10 @@ impl Draft {
     /// role of access tokens that is the entry of the account with which they are minted.
     pub(super) async fn begin(
         engine: Arc<Engine>,
-        name: &RoleName,
-        role: &RoleEntry,
+        granted: Granted<'_>,
         call: &Call,
     ) -> Result<Self, EngineError> {
+        let Granted { name, role, .. } = granted;
         let grant = usable_grant(name, role)?;
         let linked = engine.connection.linked().await?;
         // A secret of an account that exists is deleted where it is made; all else is not.
@@ -198,7 +198,7 @@ impl Draft {
             CredentialType::AccessToken => 0,
             _ => role.max_live,
         };
-        let hold = enter(&engine, &id, &entry, max_live).await?;
+        let hold = granted.enter(&engine, &id, &entry, max_live).await?;
         Ok(Self {
             engine,
             atlas: linked.atlas.until(&call.caller.gone),

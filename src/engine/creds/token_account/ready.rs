@@ -9,11 +9,12 @@ use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
 use super::refresh::{forget_gone, lifetime, look, renew_secret};
 use crate::atlas::Patience;
 use crate::engine::Engine;
+use crate::engine::creds::granted::Granted;
 use crate::engine::creds::issue::{Draft, usable_grant};
 use crate::engine::creds::service_account::build;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Stage;
-use crate::engine::roles::{RoleEntry, RoleName};
+use crate::engine::roles::RoleName;
 use crate::framework::Call;
 
 /// What an operator reads beside the account in Atlas.
@@ -23,11 +24,11 @@ const ABOUT: &str = "Kept by Vault or OpenBao to mint access tokens, deleted wit
 /// one account is made however many wait for it.
 pub(in crate::engine::creds) async fn ready(
     engine: &Arc<Engine>,
-    name: &RoleName,
-    role: &RoleEntry,
+    granted: Granted<'_>,
     call: &Call,
     patience: Patience,
 ) -> Result<KeptAccount, EngineError> {
+    let Granted { name, role, .. } = granted;
     let mut accounts = TokenAccounts::load(engine, name).await?;
     let now = engine.clock.now();
     retire_if_left(engine, name, &mut accounts).await?;
@@ -49,15 +50,14 @@ pub(in crate::engine::creds) async fn ready(
             return Ok(account);
         }
     }
-    make(engine, name, role, call, accounts, reach).await
+    make(engine, granted, call, accounts, reach).await
 }
 
 /// Makes the role's account. Until it is stored here its journal entry is that of a half-made
 /// credential, which any failure or crash takes away again.
 async fn make(
     engine: &Arc<Engine>,
-    name: &RoleName,
-    role: &RoleEntry,
+    granted: Granted<'_>,
     call: &Call,
     mut accounts: TokenAccounts,
     reach: Reach,
@@ -66,8 +66,8 @@ async fn make(
     if engine.system.tainted().await? {
         return Err(EngineError::BeingDisabled);
     }
-    let mut draft = Draft::begin(Arc::clone(engine), name, role, call).await?;
-    match make_and_store(&mut draft, name, &mut accounts, reach).await {
+    let mut draft = Draft::begin(Arc::clone(engine), granted, call).await?;
+    match make_and_store(&mut draft, granted.name, &mut accounts, reach).await {
         // From here on the account is kept, and where this write fails a tick repeats it.
         Ok(account) => draft.record(Stage::Kept).await.map(|()| account),
         Err(error) => Err(draft.undo(error).await),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::left::Left;
 use crate::atlas::OrgId;
 use crate::base::Counted;
-use crate::engine::config::{Draining, begin_draining, refuse_another_organization};
+use crate::engine::config::{Draining, begin_draining, of_organization};
 use crate::engine::error::EngineError;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, ServerHold, background};
@@ -69,16 +69,16 @@ async fn order(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         refuse_while_held(&engine)?;
     }
     let (org, deadline) = (organization(&call)?, call.caller.deadline);
-    if dry_run {
-        refuse_another_organization(&engine, &org, deadline).await?;
+    let draining = if dry_run {
+        of_organization(&engine, &org, deadline).await?.draining
     } else {
         let order = Draining::ordered(&engine, &call);
-        begin_draining(&engine, order, &org, deadline).await?;
+        let draining = begin_draining(&engine, order, &org, deadline).await?;
         // The order stands, whatever becomes of the answer.
         engine.journal.index().rest_no_more();
         engine.tasks.spawn(background::drain(Arc::clone(&engine)));
-    }
-    let draining = engine.draining().await?;
+        Some(draining)
+    };
     let left = engine.journal.left().await?;
     Ok(Some(Response {
         warnings: warnings(&left, &call),
