@@ -1,10 +1,10 @@
 //! Clocks that jump: the plugin's, forward and back, and Atlas's apart from it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Bao, Mount, TICK};
+use crate::support::{Bao, Mount};
 
 /// A mount that signs in with tokens, whose ends go by the clock.
 async fn mount(bao: &Bao) -> Mount {
@@ -13,16 +13,6 @@ async fn mount(bao: &Bao) -> Mount {
     assert!(written.ok(), "{written:?}");
     mount.org_role("r", 3_600, 36_000).await;
     mount
-}
-
-/// Waits for a tick: whoever is wrongly due goes with it.
-async fn ticks(bao: &Bao) {
-    let give_up = Instant::now() + Duration::from_mins(3);
-    let before = bao.log_text().matches(TICK).count();
-    while bao.log_text().matches(TICK).count() == before {
-        assert!(Instant::now() < give_up, "the server does not tick");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
 }
 
 /// Nothing has ended, what is there is renewed and revoked, and more is issued.
@@ -48,7 +38,7 @@ async fn a_clock_that_jumps_forward_ends_no_credential_before_its_time() {
     let by = Duration::from_hours(2);
     bao.clock.as_ref().unwrap().turn(by);
     mount.atlas.turn_clock(by).await;
-    ticks(&bao).await;
+    bao.log.ticks(1).await;
     all_goes_on(&mount, &lease).await;
 }
 
@@ -59,19 +49,18 @@ async fn a_clock_four_hours_ahead_for_a_minute_deletes_nothing() {
     let mount = mount(&bao).await;
     mount.org_role("r", 3_600, 7_200).await;
     let lease = mount.issue("r").await.lease_id();
-    ticks(&bao).await;
+    bao.log.ticks(1).await;
     let (clock, by) = (bao.clock.as_ref().unwrap(), Duration::from_hours(4));
     clock.turn(by);
-    ticks(&bao).await;
-    ticks(&bao).await;
+    bao.log.ticks(2).await;
     let status = mount.read("status").await;
     let reason = status.data()["hold"]["clock"]["reason"].to_string();
     assert!(reason.contains("set forward by 14"), "{status:?}");
     clock.turn_back(by);
-    ticks(&bao).await;
-    ticks(&bao).await;
+    bao.log.ticks(2).await;
     let told = "until the clocks can be believed again";
-    assert_eq!(bao.log_text().matches(told).count(), 1);
+    bao.log.tells(told).await;
+    assert_eq!(bao.log.text().matches(told).count(), 1);
     all_goes_on(&mount, &lease).await;
 }
 
@@ -83,15 +72,14 @@ async fn a_clock_four_hours_ahead_of_atlas_deletes_nothing_in_an_old_process() {
     let mount = mount(&bao).await;
     mount.org_role("r", 3_600, 7_200).await;
     let lease = mount.issue("r").await.lease_id();
-    ticks(&bao).await;
+    bao.log.ticks(1).await;
     let clock = bao.clock.as_ref().unwrap();
     let (grace, by) = (Duration::from_mins(16), Duration::from_hours(4));
     clock.turn(grace);
     mount.atlas.turn_clock(grace).await;
-    ticks(&bao).await;
+    bao.log.ticks(1).await;
     clock.turn(by);
-    ticks(&bao).await;
-    ticks(&bao).await;
+    bao.log.ticks(2).await;
     let status = mount.read("status").await;
     let reason = status.data()["hold"]["clock"]["reason"].to_string();
     assert!(reason.contains("s ahead of Atlas's"), "{status:?}");
@@ -112,7 +100,7 @@ async fn a_clock_that_is_set_back_stops_nothing() {
         .as_ref()
         .unwrap()
         .turn_back(Duration::from_hours(3));
-    ticks(&bao).await;
+    bao.log.ticks(1).await;
     all_goes_on(&mount, &lease).await;
     let half_made = json!({
         "operation": "createOrgApiKey", "action": { "kind": "lose_answer" },

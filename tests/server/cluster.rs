@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Cluster, Mount, TICK};
+use crate::support::{Client, Cluster, Mount};
 
 /// Each node's server ticks once a minute.
 const THREE_TICKS: Duration = Duration::from_mins(4);
@@ -52,7 +52,8 @@ async fn a_leader_lost_in_the_middle_of_a_create_leaves_nothing_behind() {
     };
     tokio::join!(creating, stepping_down);
     cluster.nodes[0]
-        .logs("stepping down from active operation")
+        .log
+        .tells("stepping down from active operation")
         .await;
     let leader = cluster.leader().await;
     mount.client = cluster.client(leader);
@@ -191,12 +192,7 @@ async fn only_the_leader_cleans_up(cluster: &Cluster, leader: &Mount) {
     cluster.clock.turn(by);
     leader.atlas.turn_clock(by).await;
 
-    let ticks = || cluster.nodes[1].log_text().matches(TICK).count();
-    let (before, give_up) = (ticks(), Instant::now() + THREE_TICKS);
-    while ticks() < before + 2 {
-        assert!(Instant::now() < give_up, "the standby does not tick");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    cluster.nodes[1].log.ticks(2).await;
     assert_eq!(leader.atlas.request_count().await, 0);
     assert_eq!(leader.atlas.credentials().await.len(), 1);
     drop(stopped);

@@ -63,7 +63,7 @@ async fn a_server_that_is_killed_and_started_fast_serves_its_mounts_each_time() 
             mount.serves().await;
             works(mount).await;
         }
-        let lost = bao.log_text().contains("failed to create mount entry");
+        let lost = bao.log.text().contains("failed to create mount entry");
         assert!(!lost, "round {round}: a mount was lost on the way");
     }
     // Of the plugin's sockets only the running process's own is left in the end; a process that its

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Bao, Client, Mount, TICK};
+use crate::support::{Bao, Client, Mount};
 
 /// A server on disk whose mount rotates its own credential each minute, and has left a credential
 /// half-made; with a lease.
@@ -35,11 +35,7 @@ async fn copied(bao: &mut Bao, mount: &Mount, hold: &str, ticks: usize) -> (Bao,
     mount.atlas.no_more_faults().await;
     mount.atlas.forget_requests().await;
     copy.unseal().await;
-    let give_up = Instant::now() + Duration::from_mins(6);
-    while copy.log_text().matches(TICK).count() < ticks {
-        assert!(Instant::now() < give_up, "the server does not tick");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+    copy.log.ticks(ticks).await;
     let client = copy.client();
     (copy, client)
 }
@@ -62,7 +58,7 @@ async fn a_restored_server_that_is_held_writes_nothing_unasked_and_revokes_on_or
         "{config:?}"
     );
     let told = "MONGODBATLAS_HOLD is set in the environment of the server process";
-    assert!(copy.log_text().contains(told));
+    copy.log.tells(told).await;
     assert_eq!(mount.atlas.credentials().await.len(), 2);
     let order = json!({ "lease_id": lease, "sync": true });
     let revoked = client.write("sys/leases/revoke", order).await;
@@ -103,11 +99,7 @@ async fn a_hold_that_cannot_be_read_keeps_the_plugin_from_starting() {
     mount.atlas.no_more_faults().await;
     mount.atlas.forget_requests().await;
     copy.try_unseal().await;
-    let give_up = Instant::now() + Duration::from_mins(2);
-    while !copy.log_text().contains("has a value that cannot be read") {
-        assert!(Instant::now() < give_up, "the log does not say why");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    copy.log.tells("has a value that cannot be read").await;
     assert_eq!(mount.atlas.request_count().await, 0);
 }
 
@@ -125,12 +117,7 @@ async fn a_hold_of_the_configuration_holds_the_reaper_and_due_rotations() {
     bao.clock.as_ref().unwrap().turn(by);
     mount.atlas.turn_clock(by).await;
     mount.atlas.forget_requests().await;
-    let before = bao.log_text().matches(TICK).count();
-    let give_up = Instant::now() + Duration::from_mins(6);
-    while bao.log_text().matches(TICK).count() < before + 2 {
-        assert!(Instant::now() < give_up, "the server does not tick");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+    bao.log.ticks(2).await;
     assert_eq!(
         mount.atlas.request_count().await,
         0,

@@ -28,7 +28,7 @@ impl Soak {
         for mount in self.mounts() {
             if let Some(last) = is_silent(mount, SERVES_WITHIN).await {
                 let path = &mount.path;
-                let log = self.stage.bao.log_text();
+                let log = self.stage.bao.log.text();
                 let why: Vec<&str> = log
                     .lines()
                     .filter(|line| line.contains("failed to create mount entry"))

@@ -280,6 +280,7 @@ impl Stage {
         let audit = self
             .bao
             .log
+            .file()
             .with_file_name("audit.log")
             .display()
             .to_string();
@@ -292,7 +293,7 @@ impl Stage {
             .replace("/var/log/openbao/audit.log", &audit)
             .replace(
                 "/var/log/openbao/openbao.log",
-                &self.bao.log.display().to_string(),
+                &self.bao.log.file().display().to_string(),
             )
             .replace("https://cloud.mongodb.com", self.atlas.api())
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::clock::{PluginClock, Turning};
+use super::log::Log;
 pub(crate) use super::on_disk::{Extras, raft_config, start_on_disk};
 use super::process::{Guarded, binaries, signal, wait_for};
 
@@ -149,14 +150,11 @@ impl Client {
     }
 }
 
-/// What a server logs when a mount has had its tick.
-pub(crate) const TICK: &str = "path=\"\" status=finished";
-
 /// A running server.
 pub(crate) struct Bao {
     pub(crate) address: String,
     pub(crate) root_token: String,
-    pub(crate) log: PathBuf,
+    pub(crate) log: Log,
     pub(crate) plugin_folder: PathBuf,
     /// Turns the clock of the plugin, not of the server; only of servers started for it.
     pub(crate) clock: Option<PluginClock>,
@@ -229,7 +227,7 @@ impl Bao {
         let bao = Self {
             address,
             root_token: "root".to_owned(),
-            log,
+            log: Log::in_file(log),
             plugin_folder,
             clock,
             unseal_key: String::new(),
@@ -245,7 +243,7 @@ impl Bao {
     fn wait_until_it_answers(&self) {
         let port = self.address.rsplit(':').next().expect("a port").to_owned();
         let up = wait_for(|| {
-            let log = std::fs::read_to_string(&self.log).ok()?;
+            let log = self.log.text();
             (log.contains("core: vault is unsealed") || log.contains("post-unseal setup complete"))
                 .then_some(())?;
             std::net::TcpStream::connect(format!("127.0.0.1:{port}")).ok()
@@ -253,7 +251,7 @@ impl Bao {
         assert!(
             up.is_some(),
             "the server did not start:\n{}",
-            self.log_text()
+            self.log.text()
         );
     }
 
@@ -265,10 +263,6 @@ impl Bao {
 
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.address, &self.root_token)
-    }
-
-    pub(crate) fn log_text(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Pids of the plugin processes that this server started.

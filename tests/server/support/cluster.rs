@@ -2,7 +2,7 @@
 //!
 //! All nodes run the plugin of one folder, and the clocks of their plugins turn together.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::Client;
 use super::bao::{place_plugin, raft_config, register, start_on_disk};
 use super::clock::{PluginClock, Turning};
+use super::log::Log;
 use super::process::{Guarded, signal, wait_for};
 
 /// An election may take half a minute, with the slowness below.
@@ -23,7 +24,7 @@ const SLOWNESS: u8 = 5;
 /// One server of the cluster.
 pub(crate) struct Node {
     address: String,
-    log: PathBuf,
+    pub(crate) log: Log,
     process: Guarded,
 }
 
@@ -58,7 +59,7 @@ impl Node {
         let process = start_on_disk(&file, &clock.variables(), &log);
         let node = Self {
             address,
-            log,
+            log: Log::in_file(log),
             process,
         };
         let place = node.address.trim_start_matches("http://");
@@ -67,13 +68,9 @@ impl Node {
         node
     }
 
-    pub(crate) fn log_text(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
     /// The last of the log, for the message of a failed test.
     fn last_words(&self) -> String {
-        let text = self.log_text();
+        let text = self.log.text();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
@@ -90,15 +87,6 @@ impl Node {
             signal(*pid, "STOP");
         }
         Stopped(pids)
-    }
-
-    /// Waits until the node has logged this.
-    pub(crate) async fn logs(&self, text: &str) {
-        let give_up = Instant::now() + PATIENCE;
-        while !self.log_text().contains(text) {
-            assert!(Instant::now() < give_up, "{text:?} is not logged");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
     }
 
     fn client(&self, token: &str) -> Client {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::bao::{Answer, Bao, command, free_port, place_plugin, register};
 use super::clock::{PluginClock, Turning};
+use super::log::Log;
 use super::process::{Guarded, wait_for};
 
 /// What a server on disk is started with beside the usual.
@@ -78,7 +79,7 @@ impl Bao {
         let mut bao = Self {
             address,
             root_token: String::new(),
-            log,
+            log: Log::in_file(log),
             plugin_folder,
             clock,
             unseal_key: String::new(),
@@ -105,7 +106,7 @@ impl Bao {
         assert!(
             up.is_some(),
             "the server did not start:\n{}",
-            self.log_text()
+            self.log.text()
         );
     }
 
@@ -122,7 +123,7 @@ impl Bao {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("the server did not become active:\n{}", self.log_text());
+        panic!("the server did not become active:\n{}", self.log.text());
     }
 
     /// Gives the unseal key, whatever comes of it.
@@ -179,7 +180,7 @@ impl Bao {
     fn start_listening(&mut self) {
         self.process.wait();
         let file = self.config_file.clone().expect("a server on disk");
-        self.process = start_on_disk(&file, &self.variables, &self.log);
+        self.process = start_on_disk(&file, &self.variables, self.log.file());
         self.wait_until_it_listens();
     }
 
@@ -204,7 +205,7 @@ impl Bao {
         let copy = Self {
             address,
             root_token: self.root_token.clone(),
-            log,
+            log: Log::in_file(log),
             plugin_folder: self.plugin_folder.clone(),
             clock: None,
             unseal_key: self.unseal_key.clone(),
@@ -224,7 +225,7 @@ impl Bao {
 
     /// Has the server read its configuration again, and waits until it has.
     pub(crate) async fn reload_config(&self) {
-        let read = || self.log_text().matches("notification=READY=1").count();
+        let read = || self.log.text().matches("notification=READY=1").count();
         let before = read();
         self.signal("HUP");
         for _ in 0..600 {
@@ -233,7 +234,7 @@ impl Bao {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("the server does not reload:\n{}", self.log_text());
+        panic!("the server does not reload:\n{}", self.log.text());
     }
 
     /// Ends the server in an orderly way and starts it anew, whether or not it becomes active.
