@@ -7,7 +7,7 @@
 //!     │
 //! plugin.rs             the plugin put together
 //!     │
-//!   engine              config, roles, creds, the journal, rotation
+//!   engine              config, roles, credentials, the journal, rotation
 //!     ├── atlas         client of the Atlas Administration API
 //!     │
 //!   framework           paths, fields, help, lease dispatch, write-ahead log

@@ -7,14 +7,14 @@
 use std::sync::Arc;
 
 use super::error::EngineError;
-use super::{Engine, config, creds, journal, static_roles, unasked};
+use super::{Engine, config, credentials, journal, static_roles, unasked};
 
 /// Does what is due. One part's failure, or waiting for Atlas, does not keep the others.
 pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
     unasked::watch(&engine).await;
     let (journal, kept, root, roles) = tokio::join!(
         journal::tick(&engine),
-        creds::tend(&engine),
+        credentials::tend(&engine),
         config::run_due(&engine),
         static_roles::run_due(&engine)
     );
@@ -24,7 +24,7 @@ pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
 
 /// The first round of a drain that was just ordered; the ticks do what it leaves.
 pub(crate) async fn drain(engine: Arc<Engine>) {
-    let (journal, kept) = tokio::join!(journal::tick(&engine), creds::tend(&engine));
+    let (journal, kept) = tokio::join!(journal::tick(&engine), credentials::tend(&engine));
     let told = journal::tell_drain(&engine).await;
     if let Err(error) = journal.and(kept).and(told) {
         tracing::debug!(%error, "the first round of a drain did not succeed; the ticks go on with it");

@@ -5,7 +5,7 @@ mod background;
 mod check;
 mod config;
 mod connection;
-mod creds;
+mod credentials;
 mod error;
 mod error_text;
 #[cfg(test)]
@@ -94,7 +94,7 @@ pub(crate) struct Engine {
     /// Secrets of which nobody here can tell whose they are.
     undecidable: Arc<UndecidableSecrets>,
     /// Since when this process knows the secrets of kept accounts.
-    seen_secrets: creds::SeenSecrets,
+    seen_secrets: credentials::SeenSecrets,
     /// Whether the clocks can be believed.
     clock_watch: ClockWatch,
     /// How long to wait between tries to use what Atlas made a moment ago.
@@ -152,7 +152,7 @@ impl Engine {
             waiters: Waiters::default(),
             drain: DrainProgress::default(),
             undecidable,
-            seen_secrets: creds::SeenSecrets::default(),
+            seen_secrets: credentials::SeenSecrets::default(),
             clock_watch: ClockWatch::default(),
             naps: NAPS,
             closing: mount.tasks.cancelled().clone(),
@@ -245,12 +245,12 @@ impl Engine {
             .about(ABOUT)
             .paths(config::paths::paths())
             .paths(roles::paths::paths())
-            .paths(creds::paths::paths())
+            .paths(credentials::paths::paths())
             .paths(check::paths::paths())
             .paths(journal::paths::paths())
             .paths(status::paths())
             .paths(static_roles::paths::paths());
-        let kinds = creds::paths::secret_types();
+        let kinds = credentials::paths::secret_types();
         kinds
             .into_iter()
             .fold(framework, Framework::secret)

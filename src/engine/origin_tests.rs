@@ -482,9 +482,9 @@ const NOT_BOUND: &[(&str, &str)] = &[
         "the configuration's own credential",
     ),
     ("connection.rs", "where it is made and compared"),
-    ("creds/issue.rs", "makes what is new"),
+    ("credentials/issue.rs", "makes what is new"),
     (
-        "creds/token_account/ready.rs",
+        "credentials/token_account/ready.rs",
         "compares, and makes what is new",
     ),
     (

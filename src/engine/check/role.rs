@@ -4,7 +4,7 @@ use super::paths::Ground;
 use super::report::Report;
 use crate::atlas::{ClientId, Hours, Level, MOST_SECRETS, OrgId, ProjectId};
 use crate::base::Short;
-use crate::engine::creds::{Life, cut_warning, frees_at, secret_lifetime};
+use crate::engine::credentials::{Life, cut_warning, frees_at, secret_lifetime};
 use crate::engine::error::EngineError;
 use crate::engine::roles::{CredentialType, Grant, RoleEntry, warnings};
 

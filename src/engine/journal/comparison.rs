@@ -13,7 +13,7 @@ use super::tidy_report::{Found, Report};
 use crate::atlas::{AtlasError, ClientId, Level, OrgId, Patience, Presence};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
-use crate::engine::creds::kept_accounts;
+use crate::engine::credentials::kept_accounts;
 use crate::engine::error::EngineError;
 
 /// One look at one organization.

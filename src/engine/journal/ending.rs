@@ -11,7 +11,7 @@ use super::own::refuse_in_hand;
 use crate::atlas::{Deletion, Patience};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
-use crate::engine::creds::{find, kept_account, remove_entry};
+use crate::engine::credentials::{find, kept_account, remove_entry};
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
 use crate::engine::unasked::Permit;

@@ -14,7 +14,7 @@ use super::rollback::permitted;
 use crate::atlas::{Deletion, Patience};
 use crate::engine::Engine;
 use crate::engine::config::load;
-use crate::engine::creds::{find, kept_account, remove};
+use crate::engine::credentials::{find, kept_account, remove};
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
 use crate::engine::unasked::Mandate;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::entry::{JournalEntry, JournalId, Part, Stage};
 use crate::atlas::{ApiKeyId, Deletion, OrgId, Patience, ProjectId};
-use crate::engine::creds::{find, kept_account, remove};
+use crate::engine::credentials::{find, kept_account, remove};
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
 use crate::engine::lost_secret::Lost;

@@ -13,7 +13,7 @@ use super::index::REAPED_AFTER;
 use super::tidy_report::Report;
 use crate::atlas::{Patience, Priority};
 use crate::engine::connection::Linked;
-use crate::engine::creds::remove;
+use crate::engine::credentials::remove;
 use crate::engine::error::EngineError;
 use crate::engine::unasked::{Permit, held};
 use crate::engine::waiters::Crowd;

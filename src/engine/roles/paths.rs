@@ -11,7 +11,7 @@ use super::grant::Grant;
 use super::name::RoleName;
 use crate::atlas::ClientId;
 use crate::engine::account_use::{self, User};
-use crate::engine::creds::retire_account;
+use crate::engine::credentials::retire_account;
 use crate::engine::error::EngineError;
 use crate::engine::turns::Turn;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};

@@ -16,7 +16,7 @@ use super::super::sweep::{Extent, OUTAGE};
 use crate::atlas::{Deletion, Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::config::{DrainAtWork, Draining};
-use crate::engine::creds::{find, kept_account, remove};
+use crate::engine::credentials::{find, kept_account, remove};
 use crate::engine::error::EngineError;
 use crate::engine::listings::Search;
 use crate::engine::unasked::Permit;

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::entry::{KeptAccount, TokenAccounts};
 use crate::atlas::Patience;
-use crate::engine::creds::remove;
+use crate::engine::credentials::remove;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Made;
 use crate::engine::roles::RoleName;
@@ -69,7 +69,7 @@ pub(super) async fn retire_if_left(
 /// Deletes all accounts of a role, live tokens or not; answers how many. The mount is being disabled or
 /// drained: what is still there when its storage goes is lost sight of. Whoever does so has ordered that,
 /// so it is not held.
-pub(in crate::engine::creds) async fn dissolve(
+pub(in crate::engine::credentials) async fn dissolve(
     engine: &Engine,
     name: &RoleName,
     patience: Patience,

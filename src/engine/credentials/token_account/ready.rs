@@ -9,9 +9,9 @@ use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
 use super::refresh::{forget_gone, lifetime, look, renew_secret};
 use crate::atlas::Patience;
 use crate::engine::Engine;
-use crate::engine::creds::granted::Granted;
-use crate::engine::creds::issue::{Draft, usable_grant};
-use crate::engine::creds::service_account::build;
+use crate::engine::credentials::granted::Granted;
+use crate::engine::credentials::issue::{Draft, usable_grant};
+use crate::engine::credentials::service_account::build;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Stage;
 use crate::engine::roles::RoleName;
@@ -22,7 +22,7 @@ const ABOUT: &str = "Kept by Vault or OpenBao to mint access tokens, deleted wit
 
 /// The account with which to mint, its secret fit for it. The caller holds the role's turn, so that
 /// one account is made however many wait for it.
-pub(in crate::engine::creds) async fn ready(
+pub(in crate::engine::credentials) async fn ready(
     engine: &Arc<Engine>,
     granted: Granted<'_>,
     call: &Call,
@@ -102,7 +102,7 @@ async fn make_and_store(
 
 /// Looks what became of an account whose secret Atlas refused. True: something was lost in Atlas and
 /// is no longer minted with, so that the next look makes it anew.
-pub(in crate::engine::creds) async fn examine(
+pub(in crate::engine::credentials) async fn examine(
     engine: &Engine,
     name: &RoleName,
     refused: &KeptAccount,
