@@ -484,7 +484,7 @@ const NOT_BOUND: &[(&str, &str)] = &[
     ("connection.rs", "where it is made and compared"),
     ("credentials/issue.rs", "makes what is new"),
     (
-        "credentials/token_account/ready.rs",
+        "credentials/access_token/accounts/ready.rs",
         "compares, and makes what is new",
     ),
     (

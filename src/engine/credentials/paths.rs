@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::issue::issue;
-use super::{account_secret, renew, revoke, revoke_token};
+use super::{access_token, account_secret, renew, revoke};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, JournalId};
 use crate::engine::roles::CredentialType;
@@ -168,7 +168,7 @@ pub(crate) fn secret_types() -> Vec<SecretType<Engine>> {
         })
         .renew(|engine, call| unless_ended(engine, call, renew::renew_account_secret)),
         SecretType::new(CredentialType::AccessToken.name(), |engine, call| {
-            noted(engine, call, revoke_token::revoke_access_token)
+            noted(engine, call, access_token::revoke_access_token)
         }),
     ]
 }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::account_secret::unreadable;
-use super::revoke::{account_secret, forget, internal, missing, patience};
-use super::token_account::{KeptAccount, TokenAccounts, dissolve};
+use super::accounts::{KeptAccount, TokenAccounts, dissolve};
 use crate::atlas::{AtlasError, ClientId, Patience, Presence, SecretId};
 use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
+use crate::engine::credentials::account_secret::unreadable;
+use crate::engine::credentials::revoke::{account_secret, forget, internal, missing, patience};
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
 use crate::engine::roles::RoleName;
@@ -56,7 +56,7 @@ impl Token {
 }
 
 /// Revokes an access token.
-pub(super) async fn revoke_access_token(
+pub(in crate::engine::credentials) async fn revoke_access_token(
     engine: Arc<Engine>,
     call: LeaseCall,
 ) -> Result<(), EngineError> {

@@ -1,5 +1,4 @@
-//! Credentials of the type `access_token`: minted with the account that is kept for the role, dead
-//! within the hour. No secret that lives longer leaves the server.
+//! The way of a new access token: a place in the journal, the mint, the journal again, the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +7,14 @@ use chrono::TimeDelta;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::granted::{Granted, still_there};
-use super::issue::{description, not_completed};
-use super::life::Life;
-use super::token_account::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
+use super::accounts::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
 use crate::atlas::{AccessToken, AtlasError, Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
+use crate::engine::credentials::granted::{Granted, still_there};
+use crate::engine::credentials::issue::{description, not_completed};
+use crate::engine::credentials::life::Life;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry, JournalId, LiveToken, Part, Stage};
 use crate::engine::roles::{CredentialType, RoleName};
@@ -48,7 +47,7 @@ struct Reserved {
 }
 
 /// Issues an access token of a role.
-pub(super) async fn issue(
+pub(in crate::engine::credentials) async fn issue(
     engine: &Arc<Engine>,
     granted: Granted<'_>,
     call: &Call,

@@ -1,0 +1,221 @@
+//! Credentials that are one secret of a service account which exists: the account is not ours, so
+//! nothing of it is changed but that one secret.
+//!
+//! An account holds two secrets at most, expired ones included, and a second one cuts the life of
+//! the first to a week. So the account is read before each secret, and one is added at a time.
+
+#[cfg(test)]
+mod lost_secret_tests;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::issue::Draft;
+use super::remove;
+use super::service_account::secret_lifetime;
+use crate::atlas::{
+    AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, SecretId, SecretState,
+    ServiceAccount,
+};
+use crate::base::Rfc3339;
+use crate::engine::account_use::{User, refuse_shared};
+use crate::engine::error::EngineError;
+use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
+use crate::engine::listings::Search;
+use crate::engine::lost_secret::SecretRequest;
+use crate::engine::unasked::Mandate;
+use crate::framework::Lease;
+use crate::vault::{Data, Response};
+
+/// The `secret_type` of such a lease. Not that of whole accounts, so that no version of the engine
+/// takes the one for the other and deletes the account.
+pub(crate) const LEASE_TYPE: &str = "service_account_secret";
+
+/// How often a secret is asked for while others change the account, and the pause between.
+const MOST_ATTEMPTS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Adds a secret to the account, if there is room.
+pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Response, EngineError> {
+    let hours = secret_lifetime(draft.life);
+    draft.bound_life(hours.duration())?;
+    // For the answer; what is unknown must fail before anything is made.
+    let org = draft.organization().await?;
+    let turn = draft.engine.account_turn(&account, draft.patience.deadline);
+    let turn = draft.engine.while_wanted(&draft.gone, turn).await??;
+    draft.turn = Some(turn);
+    // It may have become the engine's own since the role was written.
+    refuse_shared(&draft.engine, &account, User::Roles).await?;
+    settle_earlier(draft, &account).await?;
+    let (seen, secret) = create(draft, &account, hours).await?;
+    let made = Made::Secret(draft.grant.level.clone(), account, secret.id.clone());
+    draft.entry.note(&made);
+    draft.end_with(secret.expires_at)?;
+    Ok(answer(draft, &seen, &secret, &org))
+}
+
+/// A secret whose answer was lost is known as the one that was not there before: so nothing is added
+/// while there may be one. Who goes away waits no longer, wherever this is: what is half-done of it shows
+/// at the next look, by the tick or by who comes next, since its entry goes last.
+async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineError> {
+    let earlier = draft.engine.journal.secrets_of(account).await?;
+    for id in earlier.unsettled {
+        let search = Search::of_request();
+        let mandate = Mandate::Unasked;
+        let rolled_back = finish(&draft.engine, &id, search, mandate, draft.patience);
+        let rolled_back = Box::pin(rolled_back);
+        let rolled_back = draft
+            .engine
+            .while_wanted(&draft.gone, rolled_back)
+            .await??;
+        if !rolled_back.settled {
+            return Err(EngineError::Unsettled(account.clone()));
+        }
+    }
+    Ok(())
+}
+
+async fn create(
+    draft: &mut Draft,
+    account: &ClientId,
+    hours: Hours,
+) -> Result<(ServiceAccount, CreatedSecret), EngineError> {
+    let mut attempts = 0;
+    loop {
+        let seen = with_room(draft, account).await?;
+        let known = seen.secrets.iter().map(|known| known.id.clone());
+        let request =
+            SecretRequest::about_to_send(&draft.engine, &draft.linked.atlas, draft.patience);
+        draft.entry.part = Some(Part::Secret(SecretPart {
+            known_secret_ids: Some(known.collect()),
+            request: Some(request),
+            ..SecretPart::of(account.clone())
+        }));
+        draft.record(Stage::Making).await?;
+        draft.sent = true;
+        attempts += 1;
+        let (level, patience) = (&draft.grant.level, draft.patience);
+        let begun = Instant::now();
+        let created = draft
+            .atlas
+            .create_secret(level, account, hours, patience)
+            .await;
+        if let Some(Part::Secret(part)) = &mut draft.entry.part
+            && let Some(request) = &mut part.request
+        {
+            // Stored with the entry, should that stay.
+            request.ended_after(begun.elapsed());
+        }
+        match created {
+            Ok(secret) => return Ok((seen, secret)),
+            // Not by us: our requests take turns. What others did shows when the account is read.
+            Err(error) if error.says_changed_meanwhile() && attempts < MOST_ATTEMPTS => {
+                draft.sent = false;
+                let pause = sleep(PAUSE * attempts);
+                draft.engine.while_wanted(&draft.gone, pause).await?;
+            }
+            Err(error) => return Err(not_created(account, hours, error)),
+        }
+    }
+}
+
+fn not_created(account: &ClientId, hours: Hours, error: AtlasError) -> EngineError {
+    let doing = format!(
+        "adding a secret of {} h to service account {account} (if Atlas finds that too long, give \
+         the role a shorter max_ttl)",
+        hours.get()
+    );
+    EngineError::atlas(&doing, error)
+}
+
+/// Reads the account and makes room where that is ours to do: a secret that was issued here and has
+/// expired is deleted.
+async fn with_room(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
+    let (level, patience) = (&draft.grant.level, draft.patience);
+    let mut seen = read(draft, account).await?;
+    let ours = draft.engine.journal.secrets_of(account).await?.known;
+    let now = draft.engine.clock.now();
+    while seen.secrets.len() >= MOST_SECRETS {
+        let is_over = |secret: &SecretState| {
+            ours.contains(&secret.id) && secret.expires_at.is_some_and(|end| end <= now)
+        };
+        let Some(place) = seen.secrets.iter().position(is_over) else {
+            return Err(EngineError::NoFreeSlot {
+                client_id: account.clone(),
+                taken: seen.secrets.len(),
+                frees_at: frees_at(&seen.secrets, &ours),
+            });
+        };
+        let over = seen.secrets.remove(place).id;
+        let made = Made::Secret(level.clone(), account.clone(), over);
+        // That it has expired is told by a clock, and nobody ordered its end.
+        let permit = draft.engine.may_delete_unasked().await?;
+        let permit = permit.map_err(|held| EngineError::Held {
+            what: format!("service account {account}"),
+            held,
+        })?;
+        remove(&draft.linked, &made, permit, patience).await?;
+    }
+    Ok(seen)
+}
+
+/// When a place is free at the latest: the first end of a secret that was issued here. A stranger's
+/// holds its place until its owner deletes it, expired or not.
+pub(crate) fn frees_at(secrets: &[SecretState], ours: &[SecretId]) -> Option<DateTime<Utc>> {
+    let own = secrets.iter().filter(|secret| ours.contains(&secret.id));
+    own.filter_map(|secret| secret.expires_at).min()
+}
+
+async fn read(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
+    let (level, patience) = (&draft.grant.level, draft.patience);
+    let seen = draft.atlas.service_account(level, account, patience).await;
+    seen.map_err(|error| unreadable(account, error))
+}
+
+/// Why an account could not be read.
+pub(super) fn unreadable(account: &ClientId, error: AtlasError) -> EngineError {
+    if error.says_not_found() {
+        return EngineError::NoSuchAccount(account.clone());
+    }
+    EngineError::atlas(&format!("reading service account {account}"), error)
+}
+
+fn answer(draft: &Draft, seen: &ServiceAccount, secret: &CreatedSecret, org: &OrgId) -> Response {
+    let mut data = Data::from_iter([
+        ("client_id".to_owned(), json!(seen.client_id)),
+        (
+            "client_secret".to_owned(),
+            json!(secret.client_secret.expose()),
+        ),
+        (
+            "client_secret_expires_at".to_owned(),
+            json!(Rfc3339(secret.expires_at)),
+        ),
+        ("name".to_owned(), json!(seen.name)),
+        ("organization_id".to_owned(), json!(org)),
+    ]);
+    let mut internal = Data::from_iter([
+        ("client_id".to_owned(), json!(seen.client_id)),
+        ("secret_id".to_owned(), json!(secret.id)),
+        // Should the account leave its project, the organization is where to look for it.
+        ("organization_id".to_owned(), json!(org)),
+        ("role".to_owned(), json!(draft.entry.role)),
+        ("journal_id".to_owned(), json!(draft.id)),
+    ]);
+    draft.entry.origin.put_into(&mut internal);
+    if let Level::Project(project) = &draft.grant.level {
+        data.insert("project_id".to_owned(), json!(project));
+        internal.insert("project_id".to_owned(), json!(project));
+    }
+    let lease = Lease {
+        ttl: draft.life.ttl,
+        max_ttl: draft.life.max_ttl,
+        renewable: true,
+    };
+    lease.answer(LEASE_TYPE, data, internal)
+}
