@@ -482,11 +482,11 @@ const NOT_BOUND: &[(&str, &str)] = &[
         "the configuration's own credential",
     ),
     ("connection.rs", "where it is made and compared"),
-    ("credentials/issue.rs", "makes what is new"),
     (
         "credentials/access_token/accounts/ready.rs",
         "compares, and makes what is new",
     ),
+    ("credentials/issue.rs", "makes what is new"),
     (
         "journal/tidy.rs",
         "lists what there is; entries of other origins are left out",
