@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::error_text::{listed, no_free_slot, refusal_advice};
 use super::journal::{End, EndedBy};
-use super::renewal::RenewalError;
+use super::rotation::RenewalError;
 use super::unasked::Held;
 use crate::atlas::{AtlasError, ClientId, OrgId, Origin, SecretId, SettingsError};
 use crate::base::Rfc3339;

@@ -469,16 +469,19 @@ const NOT_BOUND: &[(&str, &str)] = &[
         "asks for the configuration's own organization",
     ),
     (
-        "config/leaving.rs",
+        "config/rotation/leftovers.rs",
         "what rotations of the configuration itself left",
     ),
-    ("config/rotate.rs", "the configuration's own credential"),
     (
-        "config/rotate_successor.rs",
+        "config/rotation/replacement.rs",
         "the configuration's own credential",
     ),
     (
-        "config/rotate_tick.rs",
+        "config/rotation/rotate.rs",
+        "the configuration's own credential",
+    ),
+    (
+        "config/rotation/tick.rs",
         "the configuration's own credential",
     ),
     ("connection.rs", "where it is made and compared"),

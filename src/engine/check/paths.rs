@@ -14,7 +14,7 @@ use crate::engine::config::{ConfigEntry, UNVERIFIED};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::roles::RoleName;
-use crate::engine::schedule::Outlook;
+use crate::engine::rotation::Outlook;
 use crate::engine::waiters::Crowd;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::entry::ConfigEntry;
-use super::rotate_tick;
+use super::rotation;
 use crate::atlas::OrgId;
 use crate::base::Rfc3339;
 use crate::framework::Field;
@@ -78,7 +78,7 @@ pub(super) fn shown(entry: &ConfigEntry) -> Data {
     } else {
         data.insert("public_key".to_owned(), json!(entry.public_key));
     }
-    rotate_tick::show(entry, &mut data);
+    rotation::show(entry, &mut data);
     data
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::draining::{self, DrainEnd};
 use super::entry::ConfigEntry;
 use super::paths::load;
-use super::{address, leaving, trust};
+use super::{address, rotation, trust};
 use crate::atlas::{Patience, Priority};
 use crate::base::Counted;
 use crate::engine::error::EngineError;
@@ -48,7 +48,7 @@ pub(super) async fn delete(
             )));
         }
         if let Some(entry) = load(&engine).await? {
-            leaving::refuse_while_needed(&engine, &entry).await?;
+            rotation::refuse_while_needed(&engine, &entry).await?;
         }
     }
     let patience = Patience {

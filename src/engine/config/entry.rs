@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::draining::Draining;
-use super::rotate_entry::RootRotation;
+use super::rotation::RootRotation;
 use crate::atlas::{ClientId, Credential, OrgId, Pem, Settings, SettingsError};
 use crate::base::Sensitive;
 use crate::base::time::serde_go_nanos;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::answer::{answer, shown};
 use super::draining::{self, DrainEnd};
 use super::entry::{self, ConfigEntry, UNVERIFIED};
-use super::{address, deletion, leaving, relocation, rotate, rotate_tick, trust};
+use super::{address, deletion, relocation, rotation, trust};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::Sensitive;
 use crate::engine::account_use;
@@ -15,7 +15,7 @@ use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::origin::Origins;
 use crate::engine::ownership::Ownership;
-use crate::engine::schedule::Timing;
+use crate::engine::rotation::Timing;
 use crate::engine::status::is_unverified;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
@@ -56,7 +56,7 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
                     .display(Display::operation("", "", "configuration")),
             )
             .writes_forwarded(),
-        rotate::path(),
+        rotation::path(),
         relocation::path(),
     ]
 }
@@ -137,7 +137,7 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
     let Some(entry) = load(&engine).await? else {
         return Ok(None);
     };
-    let mut warnings = rotate_tick::warnings(&engine, &entry, engine.clock.now());
+    let mut warnings = rotation::warnings(&engine, &entry, engine.clock.now());
     if is_unverified(&engine, &entry).await {
         warnings.push(UNVERIFIED.to_owned());
     }
@@ -198,9 +198,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
             );
         }
         linked.organization_id.clone_from(&entry.organization_id);
-        rotate::learn(&engine, &linked.atlas, &mut entry, patience).await;
+        rotation::learn(&engine, &linked.atlas, &mut entry, patience).await;
         learn(&linked, &mut entry, patience, &mut warnings).await;
-        let limit = rotate::warning_of_limit(&engine, &linked.atlas, &entry, patience).await;
+        let limit = rotation::warning_of_limit(&engine, &linked.atlas, &entry, patience).await;
         warnings.extend(limit);
     } else {
         warnings.push(UNVERIFIED.to_owned());
@@ -218,7 +218,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         account_use::take_for_config(&engine, account.as_ref(), deadline).await?;
     trust::check_again(&engine, stored.as_ref(), &entry).await?;
     if !is_same {
-        warnings.extend(leaving::settle(&engine, &before, &mut entry, &linked, patience).await);
+        warnings
+            .extend(rotation::settle_former(&engine, &before, &mut entry, &linked, patience).await);
     }
     address::remember_organization(&engine, &before, &entry, is_same, patience).await?;
     if let Some(stored) = &stored {

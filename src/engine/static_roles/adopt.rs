@@ -11,7 +11,7 @@ use crate::atlas::{Atlas, AtlasError, Hours, Level, OrgId, Patience, ProjectId, 
 use crate::base::Sensitive;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
-use crate::engine::renewal::{Held, Record as _, Renewal, RenewalError, account_error, prove};
+use crate::engine::rotation::{Held, Record as _, Renewal, RenewalError, account_error, prove};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::record::RoleRecord;
 use super::write::{load, name};
 use crate::engine::error::EngineError;
-use crate::engine::renewal::Record as _;
+use crate::engine::rotation::Record as _;
 use crate::engine::{Engine, keys};
 use crate::framework::Call;
 use crate::vault::Response;

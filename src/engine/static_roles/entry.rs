@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::atlas::{ClientId, Hours, Level, OrgId, ProjectId};
 use crate::base::time::serde_go_nanos;
 use crate::engine::origin::BoundTo;
-use crate::engine::renewal::{self, Held, Renewal};
-use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
+use crate::engine::rotation::{self, Held, Renewal};
+use crate::engine::rotation::{Outlook, Plan, Timing, Trouble};
 
 /// Default of `overlap`.
 pub(super) const DEFAULT_OVERLAP: Duration = Duration::from_hours(1);
@@ -146,7 +146,7 @@ impl StaticRoleEntry {
         if self.lost.is_some() {
             return self.lost;
         }
-        Some(renewal::due(planned, self.expires_at(), self.last_rotated))
+        Some(rotation::due(planned, self.expires_at(), self.last_rotated))
     }
 
     /// Whether the present secret ends before the planned rotation.

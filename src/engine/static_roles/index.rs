@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::entry::StaticRoleEntry;
 use crate::atlas::ClientId;
 use crate::engine::error::EngineError;
-use crate::engine::schedule::{Outlook, Trouble};
+use crate::engine::rotation::{Outlook, Trouble};
 use crate::engine::turns::{Turn, Turns};
 use crate::engine::{keys, stored};
 use crate::vault::Storage;

@@ -11,7 +11,7 @@ use crate::atlas::{Atlas, ClientId, Credential, Level, Patience, SecretId};
 use crate::base::Sensitive;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::renewal::{Held, Record, Renewal, RenewalError};
+use crate::engine::rotation::{Held, Record, Renewal, RenewalError};
 use crate::engine::{Engine, keys, stored};
 
 /// A static role in hand.
@@ -48,7 +48,7 @@ impl RoleRecord {
     pub(super) fn plan_next(&mut self, now: DateTime<Utc>) {
         let plan = self.entry.options.timing.plan();
         let after = match &plan {
-            Some(crate::engine::schedule::Plan::Every(_)) => self.entry.last_rotated.unwrap_or(now),
+            Some(crate::engine::rotation::Plan::Every(_)) => self.entry.last_rotated.unwrap_or(now),
             _ => now,
         };
         self.entry.next_rotation = plan.and_then(|plan| plan.next(after, &self.name));

@@ -14,11 +14,11 @@ use crate::atlas::{Atlas, AtlasError, ClientId, Patience, Priority, SecretState}
 use crate::base::Rfc3339;
 use crate::engine::account_use::refuse_own;
 use crate::engine::error::EngineError;
-use crate::engine::renewal::{
+use crate::engine::rotation::Trouble;
+use crate::engine::rotation::{
     Held, Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, prove, renew,
     retire,
 };
-use crate::engine::schedule::Trouble;
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;

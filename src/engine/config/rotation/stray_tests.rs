@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::rotate_tests::DAY;
+use super::tests::DAY;
 use crate::engine::testing::TestMount;
 
 const HOUR: u64 = 3_600;

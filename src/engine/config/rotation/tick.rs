@@ -8,14 +8,14 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::entry::ConfigEntry;
+use super::entry::NAME;
+use super::record::RootRecord;
 use super::rotate;
-use super::rotate_entry::NAME;
-use super::rotate_record::RootRecord;
 use crate::atlas::{Patience, Priority};
 use crate::base::{Counted, Rfc3339};
+use crate::engine::config::ConfigEntry;
 use crate::engine::error::EngineError;
-use crate::engine::schedule::log_marks;
+use crate::engine::rotation::log_marks;
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys};
 use crate::vault::Data;
@@ -120,7 +120,7 @@ async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result
 }
 
 /// How rotation stands, for the mount's status.
-pub(crate) fn rotation(entry: &ConfigEntry) -> Data {
+pub(crate) fn state(entry: &ConfigEntry) -> Data {
     let mut data = Data::new();
     show(entry, &mut data);
     let expires_at = json!(entry.client_secret_expires_at.map(Rfc3339));
@@ -129,7 +129,7 @@ pub(crate) fn rotation(entry: &ConfigEntry) -> Data {
 }
 
 /// Shows how rotation stands.
-pub(super) fn show(entry: &ConfigEntry, data: &mut Data) {
+pub(in crate::engine::config) fn show(entry: &ConfigEntry, data: &mut Data) {
     let rotation = &entry.rotation;
     rotation.timing.show(data);
     let values = [
@@ -154,7 +154,11 @@ pub(super) fn show(entry: &ConfigEntry, data: &mut Data) {
 }
 
 /// What readers should know.
-pub(super) fn warnings(engine: &Engine, entry: &ConfigEntry, now: DateTime<Utc>) -> Vec<String> {
+pub(in crate::engine::config) fn warnings(
+    engine: &Engine,
+    entry: &ConfigEntry,
+    now: DateTime<Utc>,
+) -> Vec<String> {
     let rotation = &entry.rotation;
     let mut warnings = Vec::new();
     if let Some(trouble) = &rotation.trouble {

@@ -3,16 +3,16 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::entry::{Removal, RootType};
 use super::principal::Principal;
-use super::rotate_entry::{Removal, RootType};
-use super::rotate_record::RootRecord;
+use super::record::RootRecord;
 use crate::atlas::{AtlasError, Level, Patience, Presence};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
-use crate::engine::schedule::Trouble;
+use crate::engine::rotation::Trouble;
 use crate::engine::unasked::{Mandate, Permit};
 
 /// Atlas's lists may lag behind a create. What is not listed this long after was never made.

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::rotate_stray_tests::with_account;
+use super::stray_tests::with_account;
 use crate::engine::testing::TestMount;
 
 const AHEAD: TimeDelta = TimeDelta::hours(4);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::record::{Record, Retiring, Tools};
+use super::secret_status::{is_current, is_in_use, kept_may_go, may_be_current};
 use super::slots::{look, remove, written_first};
-use super::standing::{is_current, is_in_use, kept_may_go, may_be_current};
 use crate::atlas::SecretState;
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;

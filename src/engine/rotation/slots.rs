@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::error::RenewalError;
 use super::record::{Record, Retiring, Tools};
-use super::standing::{Grounds, Standing, is_in_use, looks_expired, may_make_room, standing};
+use super::secret_status::{Grounds, Standing, is_in_use, looks_expired, may_make_room, standing};
 use crate::atlas::{AtlasError, ClientId, Level, SecretId, SecretState};
 use crate::engine::error::EngineError;
 use crate::engine::unasked::Permit;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::rotate_tests::DAY;
+use super::tests::DAY;
 use crate::engine::testing::TestMount;
 
 impl TestMount {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::rotate_stray_tests::with_account;
+use super::stray_tests::with_account;
 use crate::engine::testing::TestMount;
 
 #[tokio::test]

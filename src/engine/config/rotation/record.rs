@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::entry::ConfigEntry;
 use crate::atlas::{ClientId, Level, OrgId, SecretId};
+use crate::engine::config::ConfigEntry;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::renewal::{Held, Record, Renewal, RenewalError};
+use crate::engine::rotation::{Held, Record, Renewal, RenewalError};
 use crate::engine::turns::{Turn, Turns};
 use crate::engine::{Engine, keys, stored};
 
@@ -38,19 +38,25 @@ impl Root {
     }
 
     /// Waits until nobody else changes the configuration.
-    pub(super) async fn turn(&self, deadline: Instant) -> Result<Turn, EngineError> {
+    pub(in crate::engine::config) async fn turn(
+        &self,
+        deadline: Instant,
+    ) -> Result<Turn, EngineError> {
         let turn = self.turn.wait(&(), deadline).await;
         turn.ok_or_else(|| RenewalError::Busy.into())
     }
 
     /// The same, before requests that wait to change it: for ticks, and for what asks nothing of Atlas.
-    pub(super) async fn turn_first(&self, deadline: Instant) -> Result<Turn, EngineError> {
+    pub(in crate::engine::config) async fn turn_first(
+        &self,
+        deadline: Instant,
+    ) -> Result<Turn, EngineError> {
         let turn = self.turn.wait_first(&(), deadline).await;
         turn.ok_or_else(|| RenewalError::Busy.into())
     }
 
     /// A client was replaced; requests under way may hold it.
-    pub(super) fn replaced(&self, linked: Option<&Arc<Linked>>) {
+    pub(in crate::engine::config) fn replaced(&self, linked: Option<&Arc<Linked>>) {
         let mut state = self.state();
         state.replaced.retain(|each| each.strong_count() > 0);
         state.replaced.extend(linked.map(Arc::downgrade));

@@ -5,11 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::entry::ConfigEntry;
 use crate::atlas::{ApiKeyId, ClientId, Hours, OrgId, SecretId};
+use crate::engine::config::ConfigEntry;
 use crate::engine::origin::BoundTo;
-use crate::engine::renewal::{self, Renewal};
-use crate::engine::schedule::{Outlook, Plan, Timing, Trouble};
+use crate::engine::rotation::{self, Renewal};
+use crate::engine::rotation::{Outlook, Plan, Timing, Trouble};
 
 /// The name by which the configuration's credential has its place on a schedule.
 pub(super) const NAME: &str = "config";
@@ -109,7 +109,7 @@ pub(crate) struct RootRotation {
 
 impl RootRotation {
     /// Whether there is nothing to store: the configuration then has the Go engine's shape.
-    pub(super) fn is_default(&self) -> bool {
+    pub(in crate::engine::config) fn is_default(&self) -> bool {
         self.timing == Timing::default()
             && !self.disable_automated_rotation
             && self.client_secret_id.is_none()
@@ -128,7 +128,7 @@ impl RootRotation {
     }
 
     /// Plans the next rotation, from the last one or else from now.
-    pub(super) fn plan_next(&mut self, now: DateTime<Utc>) {
+    pub(in crate::engine::config) fn plan_next(&mut self, now: DateTime<Utc>) {
         let plan = self.plan();
         let after = match &plan {
             Plan::Every(_) => self.last_rotated.unwrap_or(now),
@@ -138,7 +138,7 @@ impl RootRotation {
     }
 
     /// The credential is another from now on: what was known of the last one's rotation is not of it.
-    pub(super) fn begin_anew(&mut self, now: DateTime<Utc>) {
+    pub(in crate::engine::config) fn begin_anew(&mut self, now: DateTime<Utc>) {
         self.client_secret_id = None;
         self.renewal = Renewal::default();
         self.last_rotated = None;
@@ -196,7 +196,7 @@ impl ConfigEntry {
     /// When the rotation that comes by itself is due.
     pub(super) fn due(&self) -> Option<DateTime<Utc>> {
         let (end, last) = (self.client_secret_expires_at, self.rotation.last_rotated);
-        Some(renewal::due(self.rotation.next_rotation?, end, last))
+        Some(rotation::due(self.rotation.next_rotation?, end, last))
     }
 }
 

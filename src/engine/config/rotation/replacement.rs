@@ -7,20 +7,20 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::ConfigEntry;
+use super::entry::{Removal, RootType};
 use super::principal::Principal;
-use super::rotate_entry::{Removal, RootType};
-use super::rotate_record::RootRecord;
-use super::rotate_removal::settle_own;
+use super::record::RootRecord;
+use super::removal::settle_own;
 use crate::atlas::{
     AccessList, ApiKeyId, AtlasError, CreatedApiKey, CreatedServiceAccount, Hours, Level,
     NewApiKey, NewServiceAccount, OrgId, Patience, ProjectId,
 };
 use crate::base::{Sensitive, base62};
+use crate::engine::config::ConfigEntry;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
-use crate::engine::renewal::patiently;
+use crate::engine::rotation::patiently;
 
 /// What an operator reads beside the account in Atlas.
 const ABOUT: &str = "The credential of a Vault or OpenBao mount, made by its config rotate-root";

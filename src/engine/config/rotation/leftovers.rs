@@ -7,14 +7,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::entry::ConfigEntry;
-use super::rotate_entry::Removal;
-use super::rotate_record::RootRecord;
+use super::entry::Removal;
+use super::record::RootRecord;
 use crate::atlas::{Hours, Patience};
 use crate::base::Rfc3339;
+use crate::engine::config::ConfigEntry;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::renewal::{Record as _, Renewal, Retiring, Tools, discard_pending, retire};
+use crate::engine::rotation::{Record as _, Renewal, Retiring, Tools, discard_pending, retire};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys};
 use crate::vault::failure::chain;
@@ -27,7 +27,7 @@ const MOST_NAMED: usize = 10;
 /// Another credential takes the place of the one in `before`: what its rotations have left among the
 /// secrets of its account is removed, with either credential. What could not be removed is told: from
 /// now on nobody here knows of it. A new secret of the same account takes over what is to be removed.
-pub(super) async fn settle(
+pub(in crate::engine::config) async fn settle_former(
     engine: &Arc<Engine>,
     before: &ConfigEntry,
     entry: &mut ConfigEntry,
@@ -144,7 +144,7 @@ async fn try_to_remove(
 }
 
 /// Refuses to delete a configuration that is needed to rotate, or to remove what rotations have left.
-pub(super) async fn refuse_while_needed(
+pub(in crate::engine::config) async fn refuse_while_needed(
     engine: &Engine,
     entry: &ConfigEntry,
 ) -> Result<(), EngineError> {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::rotate_entry::RootType;
-use super::rotate_record::RootRecord;
-use super::rotate_removal::settle;
-use super::{rotate_successor, rotate_tick};
+use super::entry::RootType;
+use super::record::RootRecord;
+use super::removal::settle;
+use super::{replacement, tick};
 use crate::atlas::{Atlas, AtlasError, Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
-use crate::engine::renewal::{Record as _, RenewalError, Tools, refuse_too_soon, renew, retire};
-use crate::engine::schedule::Trouble;
+use crate::engine::rotation::Trouble;
+use crate::engine::rotation::{Record as _, RenewalError, Tools, refuse_too_soon, renew, retire};
 use crate::engine::unasked::Mandate;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, keys};
@@ -24,7 +24,7 @@ use crate::vault::{Data, Operation, Response};
 const MAX_REMOVALS: usize = 4;
 
 /// The path of the rotation by hand.
-pub(super) fn path() -> Path<Engine> {
+pub(in crate::engine::config) fn path() -> Path<Engine> {
     Path::new("config/rotate-root")
         .help(
             "Replace the credential of this mount by a new one.",
@@ -75,7 +75,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     refuse_too_soon(record.entry.rotation.last_rotated, now, force)?;
     rotate(&mut record, to, force, Mandate::Ordered, patience).await?;
     Ok(Some(Response {
-        warnings: rotate_tick::warnings(&engine, &record.entry, now),
+        warnings: tick::warnings(&engine, &record.entry, now),
         ..Response::data(told(&record))
     }))
 }
@@ -163,7 +163,7 @@ async fn replace(
     if record.entry.rotation.removals.len() >= MAX_REMOVALS {
         return Err(RenewalError::TooManyRemovals.into());
     }
-    rotate_successor::succeed(record, to, patience).await
+    replacement::succeed(record, to, patience).await
 }
 
 async fn renew_secret(
@@ -176,7 +176,7 @@ async fn renew_secret(
     let linked = engine.connection.linked().await?;
     let org = record.entry.organization_id.clone();
     let org = org.ok_or(EngineError::OrganizationUnknown)?;
-    let lifetime = rotate_successor::lifetime(record, &linked, &org, patience).await;
+    let lifetime = replacement::lifetime(record, &linked, &org, patience).await;
     let tools = Tools {
         engine: &engine,
         atlas: &linked.atlas,
@@ -242,7 +242,7 @@ pub(super) async fn inspect(
     let linked = engine.connection.linked().await?;
     let tools = tools(&engine, &linked.atlas, Mandate::Unasked, patience);
     let mut account = record.account()?;
-    let (_, learnt) = crate::engine::renewal::look(&mut account, &tools).await?;
+    let (_, learnt) = crate::engine::rotation::look(&mut account, &tools).await?;
     if learnt {
         account.store().await
     } else {
@@ -271,10 +271,10 @@ async fn note_failure(record: &mut RootRecord, error: &EngineError) {
 }
 
 /// Tells of a time between rotations that the organization's limit on secrets does not allow.
-pub(super) async fn warning_of_limit(
+pub(in crate::engine::config) async fn warning_of_limit(
     engine: &Engine,
     atlas: &Atlas,
-    entry: &super::ConfigEntry,
+    entry: &crate::engine::config::ConfigEntry,
     patience: Patience,
 ) -> Option<String> {
     let (Some(_), Some(org)) = (&entry.client_id, &entry.organization_id) else {
@@ -301,10 +301,10 @@ pub(super) async fn warning_of_limit(
 }
 
 /// What Atlas tells of the secret that is being configured, if it tells.
-pub(super) async fn learn(
+pub(in crate::engine::config) async fn learn(
     engine: &Engine,
     atlas: &Atlas,
-    entry: &mut super::ConfigEntry,
+    entry: &mut crate::engine::config::ConfigEntry,
     patience: Patience,
 ) {
     let (Some(client_id), Some(org)) = (&entry.client_id, &entry.organization_id) else {

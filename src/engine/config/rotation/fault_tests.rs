@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::rotate_tests::{DAY, reaching, without_seed};
+use super::tests::{DAY, reaching, without_seed};
 use crate::engine::testing::TestMount;
 
 #[tokio::test]
