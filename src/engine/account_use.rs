@@ -7,10 +7,11 @@ use tokio::time::Instant;
 use super::config::ConfigEntry;
 use super::error::EngineError;
 use super::journal::Stage;
-use super::roles::{RoleEntry, RoleName};
+use super::roles::RoleEntry;
 use super::turns::Turn;
 use super::{Engine, keys, stored};
 use crate::atlas::ClientId;
+use crate::engine::names::RoleName;
 
 /// Who wants an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Every storage key of the engine, made here only. See docs/storage.md for the shapes.
 
-use super::journal::JournalId;
-use super::roles::RoleName;
+use super::names::{JournalId, RoleName};
 use crate::atlas::ClientId;
 
 /// The configuration; also the Go engine's key.

@@ -7,23 +7,22 @@ mod config;
 mod connection;
 mod credentials;
 mod error;
-mod error_text;
 #[cfg(test)]
 mod input_tests;
 mod journal;
 mod keys;
 #[cfg(test)]
 mod lease_advice_tests;
-mod listings;
 #[cfg(test)]
 mod log_lines;
 mod lost_secret;
+mod names;
 mod origin;
 #[cfg(test)]
 mod origin_tests;
-mod ownership;
 mod process;
 mod rate_waits;
+mod role_uses;
 mod roles;
 mod rotation;
 #[cfg(test)]
@@ -48,14 +47,15 @@ use self::connection::Connection;
 use self::error::EngineError;
 use self::journal::{DrainProgress, Journal};
 use self::lost_secret::UndecidableSecrets;
-pub(crate) use self::process::ProcessSettings;
+use self::names::RoleName;
+pub(crate) use self::process::{ProcessSettings, ServerHold};
 use self::rate_waits::RateWaits;
-use self::roles::{RoleEntry, RoleName, RoleUses};
+use self::role_uses::RoleUses;
+use self::roles::RoleEntry;
 use self::rotation::LongestSecrets;
 use self::static_roles::StaticRoles;
 use self::turns::{Turn, Turns};
 use self::unasked::ClockWatch;
-pub(crate) use self::unasked::ServerHold;
 use self::waiters::{ProcessWaiters, Waiters};
 use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::connection::Linked;
 use super::error::EngineError;
 use crate::atlas::{Fingerprint, OrgId, Origin};
 use crate::framework::LeaseCall;
@@ -37,11 +36,6 @@ const MOST_TRUSTED: usize = 256;
 pub(crate) struct BoundTo(Option<Origin>);
 
 impl BoundTo {
-    /// What is made or proved with this client belongs where it was made.
-    pub(crate) fn client(linked: &Linked) -> Self {
-        Self::origin(linked.atlas.origin().clone())
-    }
-
     /// A secret that is given for this origin.
     pub(crate) fn origin(origin: Origin) -> Self {
         Self(Some(origin))

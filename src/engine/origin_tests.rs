@@ -465,6 +465,10 @@ const NOT_BOUND: &[(&str, &str)] = &[
     ("check/paths.rs", "asks who the configuration itself is"),
     ("config/address.rs", "asks the configuration itself"),
     (
+        "config/answer.rs",
+        "tells whether Atlas accepts the configuration's credential",
+    ),
+    (
         "config/draining.rs",
         "asks for the configuration's own organization",
     ),
@@ -484,7 +488,7 @@ const NOT_BOUND: &[(&str, &str)] = &[
         "config/rotation/tick.rs",
         "the configuration's own credential",
     ),
-    ("connection.rs", "where it is made and compared"),
+    ("connection/mod.rs", "where it is made and compared"),
     (
         "credentials/access_token/accounts/ready.rs",
         "compares, and makes what is new",

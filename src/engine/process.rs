@@ -1,7 +1,72 @@
 //! What an operator sets for the whole process, in the environment of the server or, at registration,
 //! of the plugin. Read once, at the start.
 
-use super::unasked::{HoldError, ServerHold};
+/// What the environment of the server's process holds, for every mount of this plugin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum ServerHold {
+    /// Nothing.
+    #[default]
+    Off,
+    /// What nobody asks for.
+    Unasked,
+    /// Everything that reaches Atlas.
+    All,
+}
+
+/// The variable says neither that there is a hold nor that there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "MONGODBATLAS_HOLD in the environment of the server process has a value that cannot be read: \
+     give true, all or false, or remove it; the plugin does not start, as it might touch what it \
+     must not"
+)]
+pub(crate) struct HoldError;
+
+impl ServerHold {
+    /// The variable's name.
+    pub(crate) const VARIABLE: &'static str = "MONGODBATLAS_HOLD";
+
+    /// Reads the variable's value. One that cannot be read, an empty one included, is an error: a
+    /// slip must not start what was to be held.
+    pub(crate) fn parse(value: Option<&str>) -> Result<Self, HoldError> {
+        let Some(text) = value else {
+            return Ok(Self::Off);
+        };
+        match text.trim().to_ascii_lowercase().as_str() {
+            "false" => Ok(Self::Off),
+            "true" => Ok(Self::Unasked),
+            "all" => Ok(Self::All),
+            _ => Err(HoldError),
+        }
+    }
+
+    /// The variable's value.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Off => "false",
+            Self::Unasked => "true",
+            Self::All => "all",
+        }
+    }
+
+    /// What people are told while it is on.
+    #[must_use]
+    pub(crate) fn warning(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::Unasked => Some(
+                "MONGODBATLAS_HOLD=true is set in the environment of the server process: nothing is \
+                 written to Atlas unasked and no rotation comes by itself; revocations go on",
+            ),
+            Self::All => Some(
+                "MONGODBATLAS_HOLD=all is set in the environment of the server process: nothing is \
+                 sent to Atlas; credentials and revocations are refused, and leases may become \
+                 irrevocable; leases are renewed where that needs no Atlas",
+            ),
+        }
+    }
+}
 
 /// Settings of the process, the same for all its mounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +135,22 @@ mod tests {
         }
         for value in ["false", "FALSE", "0", " false "] {
             assert!(!verifies(Some(value)), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_no_hold() {
+        for (value, hold) in [
+            (None, ServerHold::Off),
+            (Some("false"), ServerHold::Off),
+            (Some("true"), ServerHold::Unasked),
+            (Some(" True\n"), ServerHold::Unasked),
+            (Some("ALL"), ServerHold::All),
+        ] {
+            assert_eq!(ServerHold::parse(value), Ok(hold), "{value:?}");
+        }
+        for value in ["", "1", "yes", "al", "0", "\u{fffd}"] {
+            assert_eq!(ServerHold::parse(Some(value)), Err(HoldError), "{value:?}");
         }
     }
 }

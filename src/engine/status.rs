@@ -116,7 +116,7 @@ async fn configuration(engine: &Engine) -> Result<Value, EngineError> {
             "credential_type": entry.credential_type().name(),
             "organization_id": entry.organization_id,
             "hold": entry.hold,
-            "unverified": is_unverified(engine, &entry).await,
+            "unverified": config::is_unverified(engine, &entry).await,
             "rotation": config::rotation_state(&entry),
     }))
 }
@@ -147,15 +147,6 @@ pub(crate) async fn log_start(engine: &Engine) {
         issued,
         "the mount is served"
     );
-}
-
-/// Whether Atlas has not accepted the configuration's credential since it was stored.
-pub(crate) async fn is_unverified(engine: &Engine, entry: &ConfigEntry) -> bool {
-    entry.unverified
-        && match engine.connection.linked().await {
-            Ok(linked) => !linked.atlas.was_accepted(),
-            Err(_) => true,
-        }
 }
 
 /// Without a usable configuration there is no client, and nothing to tell of it.

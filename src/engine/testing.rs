@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{EngineFactory, ProcessSettings, ServerHold};
+use super::{EngineFactory, ProcessSettings};
 use crate::base::time::TurnedClock;
 use crate::base::{Clock as _, SystemEntropy};
+use crate::engine::process::ServerHold;
 use crate::vault::memory::{FixedSystemView, MemoryStorage};
 use crate::vault::{
     Backend, Caller, Data, Factory as _, Failure, Mount, Operation, Request, Response, Secret,

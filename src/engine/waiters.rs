@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::EngineError;
-use super::roles::RoleName;
 use crate::atlas::ClientId;
+use crate::engine::names::RoleName;
 
 /// Requests for one service account are done one after the other, so that few of them are answered
 /// before their callers give up.

@@ -1,10 +1,7 @@
 //! Whether the configured credential can do what is asked of it, found out by reads alone.
 
-mod identity;
 pub(crate) mod paths;
 mod report;
 mod role;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use identity::identify;

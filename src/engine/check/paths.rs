@@ -5,15 +5,14 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::identity::{Identity, identify};
 use super::report::Report;
 use super::role::check_role;
 use crate::atlas::{OrgId, OrganizationSettings, Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::config::{ConfigEntry, UNVERIFIED};
-use crate::engine::connection::Linked;
+use crate::engine::connection::{Identity, Linked, identify};
 use crate::engine::error::EngineError;
-use crate::engine::roles::RoleName;
+use crate::engine::names::RoleName;
 use crate::engine::rotation::Outlook;
 use crate::engine::waiters::Crowd;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};

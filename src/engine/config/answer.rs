@@ -6,6 +6,7 @@ use super::entry::ConfigEntry;
 use super::rotation;
 use crate::atlas::OrgId;
 use crate::base::Rfc3339;
+use crate::engine::Engine;
 use crate::framework::Field;
 use crate::vault::Data;
 
@@ -80,6 +81,15 @@ pub(super) fn shown(entry: &ConfigEntry) -> Data {
     }
     rotation::show(entry, &mut data);
     data
+}
+
+/// Whether Atlas has not accepted the configuration's credential since it was stored.
+pub(crate) async fn is_unverified(engine: &Engine, entry: &ConfigEntry) -> bool {
+    entry.unverified
+        && match engine.connection.linked().await {
+            Ok(linked) => !linked.atlas.was_accepted(),
+            Err(_) => true,
+        }
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use super::paths::load;
 use crate::atlas::{OrgId, Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
-use crate::engine::{Engine, ServerHold, keys, stored};
+use crate::engine::process::ServerHold;
+use crate::engine::{Engine, keys, stored};
 use crate::framework::Call;
 use crate::vault::Data;
 

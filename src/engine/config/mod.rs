@@ -17,6 +17,7 @@ mod trust;
 #[cfg(test)]
 mod trust_tests;
 
+pub(crate) use answer::is_unverified;
 pub(crate) use draining::{DrainAtWork, Draining, begin as begin_draining, of_organization};
 pub(crate) use entry::{ConfigEntry, UNVERIFIED};
 pub(crate) use paths::load;

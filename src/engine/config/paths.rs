@@ -3,25 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::{answer, shown};
+use chrono::{DateTime, Utc};
+
+use super::answer::{answer, is_unverified, shown};
 use super::draining::{self, DrainEnd};
 use super::entry::{self, ConfigEntry, UNVERIFIED};
 use super::{address, deletion, relocation, rotation, trust};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::Sensitive;
-use crate::engine::account_use;
-use crate::engine::check::identify;
-use crate::engine::connection::Linked;
+use crate::engine::connection::{Linked, Ownership, identify};
 use crate::engine::error::EngineError;
 use crate::engine::origin::Origins;
-use crate::engine::ownership::Ownership;
 use crate::engine::rotation::Timing;
-use crate::engine::status::is_unverified;
 use crate::engine::waiters::{Awaited, Crowd};
-use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
+use crate::engine::{Engine, OPERATION_PREFIX, account_use, keys, stored};
 use crate::framework::{Answer, Call, Display, Faults, Field, Fields, Path, PathOperation};
 use crate::vault::{Operation, Response};
-use chrono::{DateTime, Utc};
 
 /// Longest `request_timeout`; the server gives up on a whole request after 90 s.
 const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(80);

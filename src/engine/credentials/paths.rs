@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::issue::issue;
 use super::{access_token, account_secret, renew, revoke};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, JournalId};
+use crate::engine::journal::JournalEntry;
+use crate::engine::names::JournalId;
 use crate::engine::roles::CredentialType;
 use crate::engine::{Engine, OPERATION_PREFIX};
 use crate::framework::LeaseCall;
@@ -147,7 +148,7 @@ where
     if let Some((_, entry)) = ended(&engine, id.as_ref()).await
         && let Some(end) = &entry.ended
     {
-        return Err(EngineError::ended(&entry.role, end));
+        return Err(end.refusal(&entry.role));
     }
     renew(engine, call).await
 }

@@ -8,10 +8,11 @@ use super::revoke::{internal, patience};
 use crate::atlas::{OrgId, Patience, ProjectId};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
+use crate::engine::connection::ownership::{Rights, rights};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, JournalId, Made, Stage};
+use crate::engine::journal::{JournalEntry, Made, Stage};
+use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
-use crate::engine::ownership::{Rights, rights};
 use crate::engine::roles::CredentialType;
 use crate::framework::LeaseCall;
 

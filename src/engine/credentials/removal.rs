@@ -3,11 +3,11 @@
 use crate::atlas::{
     AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, SecretId, ServiceAccount,
 };
-use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
+use crate::engine::connection::{Certainty, Kind, Linked, Listed, MadeUnder, Managing, Search};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, JournalId, Made, Part, SecretPart};
-use crate::engine::listings::{Kind, Listed, Search};
+use crate::engine::journal::{JournalEntry, Made, Part, SecretPart};
 use crate::engine::lost_secret::{self, Lost};
+use crate::engine::names::JournalId;
 use crate::engine::roles::CredentialType;
 use crate::engine::unasked::Permit;
 

@@ -14,9 +14,8 @@ use super::revoke::{account_secret, level, linked};
 use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::journal::JournalId;
+use crate::engine::names::{JournalId, RoleName};
 use crate::engine::origin::BoundTo;
-use crate::engine::roles::RoleName;
 use crate::framework::LeaseCall;
 use crate::vault::Response;
 

@@ -26,7 +26,8 @@ use crate::atlas::{
 use crate::engine::Engine;
 use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalId, Made};
+use crate::engine::journal::Made;
+use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
 use crate::engine::unasked::Permit;
 use crate::framework::LeaseCall;

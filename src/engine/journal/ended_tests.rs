@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::ending_tests::{HOUR, Kind, NOTHING, end, id, mount_of, public, text, warnings};
-use crate::engine::ServerHold;
 use crate::engine::log_lines::Lines;
+use crate::engine::process::ServerHold;
 use crate::engine::testing::{Atlas, TestMount};
 use crate::vault::{Operation, Replication};
 

@@ -6,14 +6,15 @@
 //! server keeps: that is not renewed any more, and is revoked without Atlas. With it, or past its last
 //! possible expiry, the entry goes.
 
-use super::entry::{End, EndedBy, JournalEntry, JournalId, Part, Stage};
+use super::entry::{End, EndedBy, JournalEntry, Part, Stage};
 use super::own::refuse_in_hand;
 use crate::atlas::{Deletion, Patience};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
+use crate::engine::connection::Search;
 use crate::engine::credentials::{find, kept_account, remove_entry};
 use crate::engine::error::EngineError;
-use crate::engine::listings::Search;
+use crate::engine::names::JournalId;
 use crate::engine::unasked::Permit;
 
 /// What became of a credential that was to be ended.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::engine::ServerHold;
+use crate::engine::process::ServerHold;
 use crate::engine::testing::{Atlas, Outcome, TestMount};
 use crate::vault::{Data, Failure, Operation, Replication, Secret};
 

@@ -2,81 +2,16 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::mark::Mark;
 use crate::atlas::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
-use crate::base::random::to_base62;
-use crate::base::{Entropy, base62};
+use crate::base::Rfc3339;
+use crate::engine::error::EngineError;
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::origin::BoundTo;
 use crate::engine::roles::CredentialType;
 use crate::framework::Call;
-
-/// Names a credential in the journal and, as the end of its description, in Atlas.
-///
-/// Twenty base62 characters: twelve drawn, eight this mount's [`Mark`] on them. Ids without a mark
-/// are as good: the Go engine's descriptions end in twenty characters as well.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct JournalId(String);
-
-impl JournalId {
-    const LENGTH: usize = 20;
-
-    /// Draws a new one that carries the mount's mark.
-    pub(crate) fn draw(entropy: &dyn Entropy, mark: &Mark) -> Self {
-        let random = base62(entropy, Self::LENGTH - Mark::LENGTH);
-        let tag = mark.of(&random);
-        Self(random + &tag)
-    }
-
-    /// Whether it was drawn with this mark.
-    pub(crate) fn carries(&self, mark: &Mark) -> bool {
-        let (random, tag) = self.0.split_at(Self::LENGTH - Mark::LENGTH);
-        mark.of(random) == tag
-    }
-
-    /// The id at the end of a description or name of the form `vault-<role>-<id>`, be it ours,
-    /// another mount's or the Go engine's.
-    pub(crate) fn of_description(text: &str) -> Option<Self> {
-        let (head, id) = text.rsplit_once('-')?;
-        head.strip_prefix("vault-")?;
-        Self::parse(id)
-    }
-
-    /// The same id for the same write-ahead log entry of the Go engine, each time it is taken over.
-    pub(super) fn of_go_entry(id: &str) -> Self {
-        let digest = digest::digest(&digest::SHA256, id.as_bytes());
-        Self(to_base62(digest.as_ref(), Self::LENGTH))
-    }
-
-    /// The same id for a lease of the Go engine, which has none, each time it is to end: by the id of what
-    /// it holds in Atlas.
-    pub(crate) fn of_go_lease(id_in_atlas: &str) -> Self {
-        let digest = digest::digest(&digest::SHA256, id_in_atlas.as_bytes());
-        Self(to_base62(digest.as_ref(), Self::LENGTH))
-    }
-
-    /// A number below `buckets` that is the same for the same id.
-    pub(super) fn bucket(&self, buckets: usize) -> usize {
-        self.0.bytes().map(usize::from).sum::<usize>() % buckets
-    }
-
-    /// The id of a storage key's last part or of a lease's internal data.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let fits = text.len() == Self::LENGTH && text.bytes().all(|b| b.is_ascii_alphanumeric());
-        fits.then(|| Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for JournalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// How far a credential has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +65,19 @@ pub(crate) struct End {
     pub(crate) at: DateTime<Utc>,
     /// Who ordered it.
     pub(crate) by: EndedBy,
+}
+
+impl End {
+    /// Why the lease of a credential from this role is not renewed.
+    pub(crate) fn refusal(&self, role: &str) -> EngineError {
+        let names = [&self.by.display_name, &self.by.entity_id];
+        let by = names.into_iter().find(|name| !name.is_empty());
+        EngineError::CredentialEnded {
+            role: role.to_owned(),
+            at: Rfc3339(self.at),
+            by: by.map_or("somebody", String::as_str).to_owned(),
+        }
+    }
 }
 
 /// A credential that is no thing of its own in Atlas but a part of a service account. The account
@@ -350,51 +298,5 @@ impl JournalEntry {
             }
             Made::Token(_) => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::SystemEntropy;
-
-    #[test]
-    fn ids_have_their_form() {
-        let id = JournalId::draw(&SystemEntropy, &Mark::random());
-        assert_eq!(JournalId::parse(&id.to_string()), Some(id));
-        for text in ["", "short", "../../../../../../..", "0123456789012345678/"] {
-            assert_eq!(JournalId::parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_id_is_found_in_descriptions_of_the_form() {
-        let id = "0123456789abcdefghij";
-        for text in ["vault-a-b_c", "vault-", "vault-\u{e4}"] {
-            let found = JournalId::of_description(&format!("{text}-{id}"));
-            assert_eq!(
-                found.map(|id| id.to_string()).as_deref(),
-                Some(id),
-                "{text}"
-            );
-        }
-        for text in [
-            String::new(),
-            format!("vault-{id}"),
-            format!("terraform-x-{id}"),
-            format!("vault-a-{id}0"),
-            format!("vault-a-{id} "),
-            format!("vault-a{id}"),
-        ] {
-            assert_eq!(JournalId::of_description(&text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_go_entry_has_one_id() {
-        let id = JournalId::of_go_entry("9b2c");
-        assert_eq!(JournalId::parse(&id.to_string()), Some(id.clone()));
-        assert_eq!(JournalId::of_go_entry("9b2c"), id);
-        assert_ne!(JournalId::of_go_entry("9b2d"), id);
     }
 }

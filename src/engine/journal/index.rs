@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::entry::{JournalEntry, JournalId, Part, Stage};
+use super::entry::{JournalEntry, Part, Stage};
 use crate::atlas::ClientId;
+use crate::engine::names::JournalId;
 use crate::engine::roles::CredentialType;
 
 /// A request gives up within 85 s and cleans up for 30 s at most. What another process left

@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::entry::JournalId;
 use super::store::Journal;
 use crate::atlas::SHOWN_WITHIN;
+use crate::engine::names::JournalId;
 
 /// From so many on, those are forgotten that Atlas shows by now.
 const MANY: usize = 10_000;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::random::to_base62;
 use crate::base::{Entropy, Sensitive};
 use crate::engine::error::EngineError;
+use crate::engine::names::JournalId;
 use crate::engine::stored::plain_text;
 use crate::engine::{keys, stored};
 use crate::vault::Storage;
@@ -36,7 +37,7 @@ pub(crate) struct Mark(hmac::Key);
 impl Mark {
     const KEY_BYTES: usize = 32;
     /// Characters of the checksum.
-    pub(super) const LENGTH: usize = 8;
+    const LENGTH: usize = JournalId::MARK_LENGTH;
 
     fn new(key: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
@@ -85,9 +86,22 @@ impl Mark {
     }
 
     /// The checksum of a random part.
-    pub(super) fn of(&self, random: &str) -> String {
+    fn of(&self, random: &str) -> String {
         let tag = hmac::sign(&self.0, random.as_bytes());
         to_base62(tag.as_ref(), Self::LENGTH)
+    }
+}
+
+impl JournalId {
+    /// Draws a new one that carries the mount's mark.
+    pub(crate) fn draw(entropy: &dyn Entropy, mark: &Mark) -> Self {
+        Self::drawn(entropy, |random| mark.of(random))
+    }
+
+    /// Whether it was drawn with this mark.
+    pub(super) fn carries(&self, mark: &Mark) -> bool {
+        let (random, tag) = self.parts();
+        mark.of(random) == tag
     }
 }
 
@@ -95,7 +109,7 @@ impl Mark {
 mod tests {
     use super::*;
     use crate::base::SystemEntropy;
-    use crate::engine::journal::JournalId;
+    use crate::engine::names::JournalId;
     use crate::vault::memory::MemoryStorage;
 
     #[tokio::test]

@@ -31,7 +31,7 @@ mod tidy_report;
 
 pub(crate) use drain::{DrainProgress, end_what_lost_its_account};
 pub(crate) use drain::{status as drain_status, tell as tell_drain};
-pub(crate) use entry::{End, EndedBy, JournalEntry, JournalId, Made, Part, SecretPart, Stage};
+pub(crate) use entry::{JournalEntry, Made, Part, SecretPart, Stage};
 #[cfg(test)]
 pub(crate) use mark::Mark;
 pub(crate) use parts::LiveToken;

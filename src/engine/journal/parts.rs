@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{JournalId, Part, Stage};
+use super::entry::{Part, Stage};
 use super::index::{Brief, Index};
 use crate::atlas::{ClientId, SecretId};
+use crate::engine::names::JournalId;
 
 /// An access token that may be alive.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,13 +6,14 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::ending::{Ending, end};
-use super::entry::{End, EndedBy, JournalEntry, JournalId, Stage};
+use super::entry::{End, EndedBy, JournalEntry, Stage};
 use super::own::{refuse_in_hand, refuse_managed};
 use super::store::{PAGE, READS_AT_ONCE};
 use super::{drain, tidy};
 use crate::atlas::{Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
+use crate::engine::names::JournalId;
 use crate::engine::{Engine, OPERATION_PREFIX, keys};
 use crate::framework::{Answer, Call, Display, Field, Page, Path, PathOperation, list_with_info};
 use crate::vault::system_view::may_act;

@@ -8,15 +8,16 @@
 
 use std::time::Duration;
 
-use super::entry::{JournalId, Part, Stage};
+use super::entry::{Part, Stage};
 use super::index::REAPED_AFTER;
 use super::rollback::permitted;
 use crate::atlas::{Deletion, Patience};
 use crate::engine::Engine;
 use crate::engine::config::load;
+use crate::engine::connection::Search;
 use crate::engine::credentials::{find, kept_account, remove};
 use crate::engine::error::EngineError;
-use crate::engine::listings::Search;
+use crate::engine::names::JournalId;
 use crate::engine::unasked::Mandate;
 
 /// The reaper waits so long after a start: the host then revokes what became due meanwhile and tries

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::entry::{JournalEntry, JournalId, Part, Stage};
+use super::entry::{JournalEntry, Part, Stage};
 use crate::atlas::{ApiKeyId, Deletion, OrgId, Patience, ProjectId};
+use crate::engine::connection::{Search, ownership};
 use crate::engine::credentials::{find, kept_account, remove};
 use crate::engine::error::EngineError;
-use crate::engine::listings::Search;
 use crate::engine::lost_secret::Lost;
+use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
-use crate::engine::ownership;
 use crate::engine::roles::CredentialType;
 use crate::engine::unasked::{Held, Mandate, Permit, held};
 use crate::engine::{Engine, keys};
@@ -35,8 +35,10 @@ pub(super) fn permitted(
     permit: Result<Permit, Held>,
     id: &JournalId,
 ) -> Result<Permit, EngineError> {
-    let what = || format!("the credential of journal entry {id}");
-    permit.map_err(|held| EngineError::Held { what: what(), held })
+    permit.map_err(|held| EngineError::Held {
+        what: format!("the credential of journal entry {id}"),
+        held: held.to_string(),
+    })
 }
 
 /// What this process began and did not complete is in nobody's hands whatever the clocks show. Of an

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt as _, stream};
 use tokio::sync::OnceCell;
 
-use super::entry::{End, JournalEntry, JournalId, Stage};
+use super::entry::{End, JournalEntry, Stage};
 use super::index::{Counts, Hands, Index};
 use super::lately::Lately;
 use super::mark::Mark;
@@ -23,6 +23,7 @@ use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::UndecidableSecrets;
+use crate::engine::names::JournalId;
 use crate::engine::{keys, stored};
 use crate::vault::{Storage, StorageError};
 
@@ -190,7 +191,7 @@ impl Journal {
             return Ok(());
         };
         if let Some(end) = &entry.ended {
-            return Err(EngineError::ended(&entry.role, end));
+            return Err(end.refusal(&entry.role));
         }
         let longest = (entry.dies_by.max(dies_by), entry.ttl.max(ttl.as_secs()));
         if longest == (entry.dies_by, entry.ttl) {

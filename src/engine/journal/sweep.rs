@@ -7,13 +7,14 @@ use chrono::TimeDelta;
 use tokio::sync::MutexGuard;
 use tokio::time::{Instant, timeout};
 
-use super::entry::{JournalId, Stage};
+use super::entry::Stage;
 use super::{drain, reaper, rollback};
 use crate::atlas::{Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
+use crate::engine::connection::Search;
 use crate::engine::error::EngineError;
-use crate::engine::listings::Search;
+use crate::engine::names::JournalId;
 use crate::engine::unasked::{Mandate, held};
 use crate::vault::failure::chain;
 

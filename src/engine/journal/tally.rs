@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::entry::JournalId;
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
+use crate::engine::names::JournalId;
 use crate::vault::failure::chain;
 
 /// The most errors remembered.

@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::entry::{JournalEntry, JournalId, Made};
+use super::entry::{JournalEntry, Made};
 use crate::base::Rfc3339;
+use crate::engine::names::JournalId;
 use crate::vault::Data;
 
 /// The most of a kind that are told one by one.

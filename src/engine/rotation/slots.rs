@@ -131,8 +131,10 @@ async fn free_a_slot(
             Ok(permit) => permit,
             Err(held) => {
                 record.store().await?;
-                let what = format!("service account {}", record.client_id());
-                return Err(EngineError::Held { what, held });
+                return Err(EngineError::Held {
+                    what: format!("service account {}", record.client_id()),
+                    held: held.to_string(),
+                });
             }
         };
         let Some(state) = in_the_way(record, left, now) else {
@@ -170,8 +172,10 @@ async fn refuse_by_clock(record: &dyn Record, tools: &Tools<'_>) -> Result<(), E
         return Ok(());
     };
     record.store().await?;
-    let what = format!("service account {}", record.client_id());
-    Err(EngineError::ClockDoubted { what, held })
+    Err(EngineError::ClockDoubted {
+        what: format!("service account {}", record.client_id()),
+        held: held.to_string(),
+    })
 }
 
 /// The secret that is to go first: one that was not made here, or else the one kept the longest.

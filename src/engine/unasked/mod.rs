@@ -20,5 +20,4 @@ mod tests;
 
 pub(crate) use clock_watch::ClockWatch;
 pub(crate) use hold::held;
-pub(crate) use hold::{HoldError, ServerHold};
 pub(crate) use permit::{Held, Mandate, Permit, status, watch};

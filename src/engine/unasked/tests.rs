@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::engine::ServerHold;
 use crate::engine::log_lines::Lines;
+use crate::engine::process::ServerHold;
 use crate::engine::testing::{Account, TestMount};
 use crate::vault::{Failure, Secret};
 

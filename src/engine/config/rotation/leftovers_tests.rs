@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::ServerHold;
+use crate::engine::process::ServerHold;
 use crate::engine::testing::{Outcome, TestMount};
 use crate::vault::Operation;
 

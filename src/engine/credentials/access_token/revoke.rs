@@ -17,8 +17,8 @@ use crate::engine::connection::Linked;
 use crate::engine::credentials::account_secret::unreadable;
 use crate::engine::credentials::revoke::{account_secret, forget, internal, missing, patience};
 use crate::engine::error::EngineError;
+use crate::engine::names::RoleName;
 use crate::engine::origin::BoundTo;
-use crate::engine::roles::RoleName;
 use crate::framework::LeaseCall;
 
 /// What the lease holds of its token. The role need not exist any more: its name finds the account.

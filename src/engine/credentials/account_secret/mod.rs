@@ -24,9 +24,9 @@ use crate::atlas::{
 };
 use crate::base::Rfc3339;
 use crate::engine::account_use::{User, refuse_shared};
+use crate::engine::connection::Search;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
-use crate::engine::listings::Search;
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::unasked::Mandate;
 use crate::framework::Lease;
@@ -157,7 +157,7 @@ async fn with_room(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, 
         let permit = draft.engine.may_delete_unasked().await?;
         let permit = permit.map_err(|held| EngineError::Held {
             what: format!("service account {account}"),
-            held,
+            held: held.to_string(),
         })?;
         remove(&draft.linked, &made, permit, patience).await?;
     }

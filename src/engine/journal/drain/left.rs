@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::entry::{JournalId, Part, Stage};
+use super::super::entry::{Part, Stage};
 use super::super::index::{Brief, Hands, Index};
 use super::super::store::Journal;
 use crate::engine::error::EngineError;
+use crate::engine::names::JournalId;
 use crate::engine::roles::CredentialType;
 
 /// Entries whose credentials are not known to be gone.

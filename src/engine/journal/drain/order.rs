@@ -9,8 +9,9 @@ use crate::atlas::OrgId;
 use crate::base::Counted;
 use crate::engine::config::{Draining, begin_draining, of_organization};
 use crate::engine::error::EngineError;
+use crate::engine::process::ServerHold;
 use crate::engine::waiters::{Awaited, Crowd};
-use crate::engine::{Engine, OPERATION_PREFIX, ServerHold, background};
+use crate::engine::{Engine, OPERATION_PREFIX, background};
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::{Data, Operation, Response};
 

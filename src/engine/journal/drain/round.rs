@@ -11,14 +11,15 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::super::ending::{self, Ending};
-use super::super::entry::{End, EndedBy, JournalId, Stage};
+use super::super::entry::{End, EndedBy, Stage};
 use super::super::sweep::{Extent, OUTAGE};
 use crate::atlas::{Deletion, Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::config::{DrainAtWork, Draining};
+use crate::engine::connection::Search;
 use crate::engine::credentials::{find, kept_account, remove};
 use crate::engine::error::EngineError;
-use crate::engine::listings::Search;
+use crate::engine::names::JournalId;
 use crate::engine::unasked::Permit;
 
 /// How long a round may take of a tick, beside rollback and reaper.

@@ -1,7 +1,7 @@
 //! Rotations of static roles while an operator holds what nobody asks for.
 
 use super::*;
-use crate::engine::ServerHold;
+use crate::engine::process::ServerHold;
 
 /// A role whose replaced secret waits for its end, held before that and before the next rotation.
 async fn rotated_once() -> (Rotated, String) {

@@ -10,7 +10,7 @@ use crate::atlas::Patience;
 use crate::engine::config::DrainAtWork;
 use crate::engine::error::EngineError;
 use crate::engine::journal::end_what_lost_its_account;
-use crate::engine::roles::RoleName;
+use crate::engine::names::RoleName;
 use crate::engine::{Engine, keys};
 
 /// Deletes the accounts of every role. What fails is told by `status` and rests for a while; it does not

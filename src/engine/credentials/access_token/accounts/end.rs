@@ -8,7 +8,7 @@ use crate::atlas::Patience;
 use crate::engine::credentials::remove;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Made;
-use crate::engine::roles::RoleName;
+use crate::engine::names::RoleName;
 use crate::engine::turns::Turn;
 use crate::engine::unasked::Permit;
 use crate::engine::{Engine, keys};

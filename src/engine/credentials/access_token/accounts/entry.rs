@@ -9,10 +9,11 @@ use crate::atlas::{ClientId, CreatedSecret, Level, OrgId, ProjectId, SecretId};
 use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, JournalId, Made, Stage};
+use crate::engine::journal::{JournalEntry, Made, Stage};
 use crate::engine::lost_secret::SecretRequest;
+use crate::engine::names::{JournalId, RoleName};
 use crate::engine::origin::BoundTo;
-use crate::engine::roles::{CredentialType, Grant, RoleName};
+use crate::engine::roles::{CredentialType, Grant};
 use crate::engine::stored::plain_text;
 use crate::engine::{keys, stored};
 

@@ -14,7 +14,7 @@ use crate::engine::credentials::issue::{Draft, usable_grant};
 use crate::engine::credentials::service_account::build;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Stage;
-use crate::engine::roles::RoleName;
+use crate::engine::names::RoleName;
 use crate::framework::Call;
 
 /// What an operator reads beside the account in Atlas.

@@ -13,7 +13,7 @@ use crate::atlas::{
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::{self, Lost, SecretRequest};
-use crate::engine::roles::RoleName;
+use crate::engine::names::RoleName;
 use crate::engine::unasked::Permit;
 use crate::engine::{Engine, keys};
 
@@ -254,7 +254,7 @@ async fn unasked(engine: &Engine, account: &KeptAccount) -> Result<Permit, Engin
     let permit = engine.may_delete_unasked().await?;
     permit.map_err(|held| EngineError::Held {
         what: format!("service account {}", account.client_id),
-        held,
+        held: held.to_string(),
     })
 }
 

@@ -11,8 +11,9 @@ use super::entry::{Reach, TokenAccounts};
 use super::refresh::{delete, renew_secret};
 use crate::atlas::{Patience, Priority};
 use crate::engine::error::EngineError;
+use crate::engine::names::RoleName;
 use crate::engine::origin::BoundTo;
-use crate::engine::roles::{CredentialType, Grant, RoleName};
+use crate::engine::roles::{CredentialType, Grant};
 use crate::engine::unasked::held;
 use crate::engine::{Engine, keys};
 

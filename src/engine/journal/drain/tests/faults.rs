@@ -10,8 +10,8 @@ use super::{
     draining, end_drain, is_refused, issue_all, order, ordered, refuse_deletions, until,
     until_done, with_every_type,
 };
-use crate::engine::ServerHold;
 use crate::engine::log_lines::Lines;
+use crate::engine::process::ServerHold;
 use crate::engine::testing::{Atlas, TestMount};
 use crate::vault::Failure;
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::name::RoleName;
+use super::names::RoleName;
 
 /// Who issues from which role of a mount right now.
 #[derive(Default)]

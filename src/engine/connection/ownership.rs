@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::time::timeout_at;
 
-use super::check::identify;
-use super::connection::Linked;
-use super::error::EngineError;
+use super::identity::identify;
+use super::linked::Linked;
 use crate::atlas::{AtlasError, Patience};
 use crate::base::Clock;
+use crate::engine::error::EngineError;
 
 /// How long an answer other than yes is believed: somebody may be giving the role right now.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_mins(1);

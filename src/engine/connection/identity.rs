@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use super::linked::Linked;
 use crate::atlas::{
     ApiKeyId, AtlasError, ClientId, Level, OrgId, Patience, ProjectId, SecretState,
 };
 use crate::base::Sensitive;
-use crate::engine::connection::Linked;
 
 /// The Atlas role that may make and delete keys and service accounts of an organization.
 const ORG_OWNER: &str = "ORG_OWNER";
@@ -17,17 +17,17 @@ const ORG_OWNER: &str = "ORG_OWNER";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// Of an API key.
-    pub(super) api_key: Option<(ApiKeyId, String)>,
+    pub(crate) api_key: Option<(ApiKeyId, String)>,
     /// Of a service account.
-    pub(super) client_id: Option<ClientId>,
+    pub(crate) client_id: Option<ClientId>,
     /// Where it belongs, if that is known.
-    pub(super) organization_id: Option<OrgId>,
+    pub(crate) organization_id: Option<OrgId>,
     /// Its roles there; [`None`]: Atlas did not tell.
-    pub(super) organization_roles: Option<Vec<String>>,
+    pub(crate) organization_roles: Option<Vec<String>>,
     /// Its roles in projects, as far as Atlas told.
-    pub(super) project_roles: BTreeMap<ProjectId, Vec<String>>,
+    pub(crate) project_roles: BTreeMap<ProjectId, Vec<String>>,
     /// A service account's secrets, as far as Atlas told.
-    pub(super) secrets: Vec<SecretState>,
+    pub(crate) secrets: Vec<SecretState>,
 }
 
 impl Identity {

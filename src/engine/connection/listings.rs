@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::connection::Linked;
-use super::error::EngineError;
+use super::linked::Linked;
 use crate::atlas::{ApiKeyId, AtlasError, ClientId, Level, OrgId, Patience};
+use crate::engine::error::EngineError;
 use crate::vault::failure::chain;
 
 /// A tenth of what Atlas allows. After so many lists within a minute a request that undoes its create leaves the look to the next

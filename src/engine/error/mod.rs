@@ -1,11 +1,11 @@
 //! What the engine's work can end in, and the one mapping to the host's kinds of error.
 
+mod text;
+
 use chrono::{DateTime, Utc};
 
-use super::error_text::{listed, no_free_slot, refusal_advice};
-use super::journal::{End, EndedBy};
+use self::text::{listed, no_free_slot, refusal_advice};
 use super::rotation::RenewalError;
-use super::unasked::Held;
 use crate::atlas::{AtlasError, ClientId, OrgId, Origin, SecretId, SettingsError};
 use crate::base::Rfc3339;
 use crate::vault::failure::Failure;
@@ -208,7 +208,7 @@ pub(crate) enum EngineError {
         /// Where.
         what: String,
         /// By what.
-        held: Held,
+        held: String,
     },
     /// A person ordered what would delete something by its age, and the clock is not believed.
     #[error(
@@ -219,7 +219,7 @@ pub(crate) enum EngineError {
         /// Where.
         what: String,
         /// Why.
-        held: Held,
+        held: String,
     },
     /// This process must not touch Atlas.
     #[error(
@@ -318,21 +318,6 @@ impl EngineError {
             key: key.to_owned(),
             line: error.line(),
             column: error.column(),
-        }
-    }
-
-    /// The lease of a credential that was ended.
-    pub(crate) fn ended(role: &str, end: &End) -> Self {
-        let EndedBy {
-            display_name,
-            entity_id,
-        } = &end.by;
-        let names = [display_name, entity_id];
-        let by = names.into_iter().find(|name| !name.is_empty());
-        Self::CredentialEnded {
-            role: role.to_owned(),
-            at: Rfc3339(end.at),
-            by: by.map_or("somebody", String::as_str).to_owned(),
         }
     }
 
