@@ -124,7 +124,7 @@ pub(crate) async fn refuse_shared(
         Some((other, true)) if !matches!(user, User::StaticRole(_)) => {
             return refused(format!(
                 "what static role {other:?} left at this account is still being removed; try again \
-                 later (static_roles.being_removed in status)"
+                 later (static_roles.deleting in status)"
             ));
         }
         _ => {}

@@ -15,7 +15,7 @@ const HEADING: &str = "\n## Fields of status\n";
 /// Maps whose keys are no names of fields.
 const MAPS: [&str; 3] = [
     "atlas.calls",
-    "draining.remaining_by_stage",
+    "draining.remaining_by_state",
     "draining.remaining_by_type",
 ];
 

@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(status["version"], "v0.0.0");
         assert_eq!(status["node"], "active");
         assert_eq!(status["configuration"], Value::Null);
-        assert_eq!(status["journal"]["entries"]["live"], 0);
+        assert_eq!(status["journal"]["entries"]["active"], 0);
         assert_eq!(status["atlas"], Value::Null);
     }
 
@@ -222,7 +222,7 @@ mod tests {
             mount.atlas.org()
         );
         assert_eq!(status["configuration"]["hold"], false);
-        assert_eq!(status["journal"]["entries"]["live"], 1);
+        assert_eq!(status["journal"]["entries"]["active"], 1);
         assert_eq!(status["atlas"]["rate_limits"][0]["calls"], "API keys");
         let text = json!(status).to_string();
         let config = mount.atlas.key_config();

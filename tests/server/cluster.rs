@@ -169,7 +169,7 @@ async fn ends_one(leader: &Mount, standby: &Client) {
     let ended = standby.delete(&entry).await;
     assert_eq!(ended.status, 204, "{ended:?}");
     assert!(leader.atlas.credentials().await.is_empty());
-    sees(standby, &entry, "stage", json!("ended")).await;
+    sees(standby, &entry, "state", json!("ended")).await;
     let renewal = json!({ "lease_id": issued.lease_id() });
     let refused = standby.write("sys/leases/renew", renewal).await;
     assert!(refused.errors().contains("was ended"), "{refused:?}");

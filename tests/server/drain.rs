@@ -131,7 +131,7 @@ async fn a_drained_mount_is_disabled_without_atlas_and_leaves_nothing_there() {
     let stages = listed.data()["key_info"].as_object().unwrap().values();
     assert_eq!(stages.len(), 5, "the lost one too: {listed:?}");
     assert!(
-        stages.clone().all(|info| info["stage"] == "ended"),
+        stages.clone().all(|info| info["state"] == "ended"),
         "{listed:?}"
     );
 

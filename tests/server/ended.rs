@@ -105,14 +105,14 @@ async fn who_is_on_call_ends_a_disclosed_credential_by_its_public_part() {
         assert_eq!(answer.status, 204, "{kind}: {answer:?}");
         assert!(!is_alive(&mount, &issued).await, "{kind}");
         let shown = anna.read(&path).await;
-        assert_eq!(shown.data()["stage"], "ended", "{kind}");
+        assert_eq!(shown.data()["state"], "ended", "{kind}");
         assert_eq!(shown.data()["ended_by"], "token-anna", "{kind}");
         ended.push((kind, path, issued));
     }
     let status = mount.read("status").await;
     let entries = &status.data()["journal"]["entries"];
     assert_eq!(
-        (&entries["ended"], &entries["live"]),
+        (&entries["ended"], &entries["active"]),
         (&json!(6), &json!(0))
     );
 
@@ -152,7 +152,7 @@ async fn what_atlas_does_not_hear_of_is_not_ended() {
     mount.atlas.fault(fault).await;
     let refused = mount.delete(&path).await;
     assert_eq!(refused.status, 400, "{refused:?}");
-    assert_eq!(mount.read(&path).await.data()["stage"], "live");
+    assert_eq!(mount.read(&path).await.data()["state"], "active");
     assert!(mount.renew(&issued.lease_id(), 0).await.ok());
     mount.atlas.no_more_faults().await;
     let id = mount.read(&path).await.data()["id"].clone();
@@ -250,7 +250,7 @@ async fn what_cannot_be_ended_alone_is_refused_with_the_way_to_go() {
     let list = mount.list("issued").await;
     let entries = list.data()["key_info"].as_object().expect("entries");
     let tokens = entries.iter().filter(|(_, entry)| {
-        entry["credential_type"] == "access_token" && entry["stage"] == "live"
+        entry["credential_type"] == "access_token" && entry["state"] == "active"
     });
     let ids: Vec<&String> = tokens.map(|(id, _)| id).collect();
     let told = refused(&mount, ids[0]).await;

@@ -91,7 +91,11 @@ async fn no_more_credentials_than_a_role_allows_are_alive_at_once() {
     assert!(mount.revoke(&issued[0].lease_id()).await.ok());
     mount.issue("r").await;
     let status = mount.read("status").await;
-    assert_eq!(status.data()["journal"]["entries"]["live"], 3, "{status:?}");
+    assert_eq!(
+        status.data()["journal"]["entries"]["active"],
+        3,
+        "{status:?}"
+    );
 }
 
 #[tokio::test]
@@ -102,8 +106,8 @@ async fn tidy_removes_strays_of_this_mount_alone() {
     let person = json!({ "org_id": mount.atlas.org(), "desc": "vault-r-01234567890123456789" });
     mount.atlas.control("POST", "/keys", person).await;
     let looked = mount.write("tidy", json!({})).await;
-    assert_eq!(looked.data()["stray_count"], 0, "{looked:?}");
-    assert_eq!(looked.data()["unmarked_count"], 1, "{looked:?}");
+    assert_eq!(looked.data()["orphan_count"], 0, "{looked:?}");
+    assert_eq!(looked.data()["untagged_count"], 1, "{looked:?}");
     assert_eq!(looked.data()["dry_run"], true);
     let done = mount
         .write("tidy", json!({ "dry_run": false, "min_age": 0 }))

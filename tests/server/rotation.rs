@@ -104,7 +104,7 @@ async fn shows_everything_but_secrets(mount: &Mount, mode: &str, secret: &str) {
     assert_eq!(data["rotation_period"], 86_400);
     assert_eq!(data["overlap"], 3_600);
     assert_eq!(data["secret_ttl"], 3 * 86_400);
-    assert_eq!(data["rotation_under_way"], false);
+    assert_eq!(data["rotation_in_progress"], false);
     assert_eq!(data["previous_secrets"].as_array().map(Vec::len), Some(1));
     assert!(!role.body.to_string().contains(secret), "{role:?}");
     let creds = mount.read(&format!("static-creds/{mode}")).await;

@@ -40,7 +40,7 @@ async fn two_servers_issue_and_revoke_in_one_organization_and_touch_only_their_o
     for mount in [&one, &two] {
         assert_eq!(journal(mount).await, EACH);
         let looked = mount.write("tidy", json!({ "min_age": 0 })).await;
-        assert_eq!(looked.data()["stray_count"], 0, "{looked:?}");
+        assert_eq!(looked.data()["orphan_count"], 0, "{looked:?}");
         assert_eq!(looked.data()["missing_count"], 0, "{looked:?}");
     }
 

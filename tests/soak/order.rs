@@ -39,7 +39,7 @@ struct Sight {
 /// One line of `issued/`.
 struct Entry {
     role: String,
-    stage: String,
+    state: String,
     public: String,
 }
 
@@ -163,7 +163,7 @@ impl Soak {
         let role = app.read("static-roles/app").await;
         let account = app.atlas.known(&self.stage.static_account).await;
         let secrets = account["secrets"].as_array().map_or(0, Vec::len);
-        if secrets != 1 || role.data()["rotation_under_way"] != false {
+        if secrets != 1 || role.data()["rotation_in_progress"] != false {
             return Some(format!("{secrets} secrets of a static role: {role:?}"));
         }
         let config = root.read("config").await;
@@ -197,7 +197,7 @@ fn entries(listed: &Value) -> Vec<Entry> {
     let listed = listed.as_object().cloned().unwrap_or_default();
     let entry = |value: &Value| Entry {
         role: text(&value["role"]),
-        stage: text(&value["stage"]),
+        state: text(&value["state"]),
         public: text(&value["public"]),
     };
     listed.values().map(entry).collect()
@@ -205,7 +205,7 @@ fn entries(listed: &Value) -> Vec<Entry> {
 
 impl Entry {
     fn is_kept(&self) -> bool {
-        self.stage == "kept"
+        self.state == "managed"
     }
 }
 

@@ -39,11 +39,11 @@ pub(super) fn answer() -> Vec<Field> {
         Field::int("rotation_failures").about("Failures in a row, if the last rotation failed."),
         Field::time("failing_since").about("When the first of them was."),
         Field::text("last_error").about("Why the last one failed."),
-        Field::time("next_try").about("When the rotation is tried again."),
-        Field::time("missed_window")
+        Field::time("next_retry_time").about("When the rotation is tried again."),
+        Field::time("last_missed_rotation")
             .about("The last rotation that did not begin within its window, until one succeeds."),
-        Field::int("credentials_to_remove")
-            .about("How many replaced or half-made ones are still to be deleted in Atlas."),
+        Field::int("pending_deletions")
+            .about("How many replaced or incomplete credentials are still to be deleted in Atlas."),
     ]
 }
 

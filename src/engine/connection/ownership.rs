@@ -285,12 +285,12 @@ mod tests {
         assert_eq!(left["project_roles"], json!({}), "{left}");
         let [stored] = mount.journal_keys().try_into().expect("one entry");
         let shown = TestMount::data(mount.read(&stored).await);
-        assert_eq!(shown["stage"], "making");
+        assert_eq!(shown["state"], "pending");
         assert_eq!(shown["programmatic_api_key_id"], key["id"]);
         assert!(shown["pending_deletion_since"].is_string());
         mount.tick_for(10).await;
         assert_eq!(mount.journal_keys(), [stored], "it rests");
-        assert_eq!(mount.figure("entries", "making").await, 1);
+        assert_eq!(mount.figure("entries", "pending").await, 1);
         let kept = mount.ask(Operation::Delete, "config", json!({})).await;
         assert!(kept.is_err(), "the entry needs a configuration");
         let owner = mount.atlas.key_config();

@@ -78,14 +78,14 @@ async fn what_is_in_atlas_with_the_id_of_what_was_ended_is_a_stray() {
     mount.turn(2 * HOUR).await;
     let calm = TestMount::data(mount.write("tidy", json!({ "dry_run": false })).await);
     assert_eq!(
-        (&calm["stray_count"], &calm["missing_count"]),
+        (&calm["orphan_count"], &calm["missing_count"]),
         (&json!(0), &json!(0))
     );
     mount.atlas.plant_key(text(&data, "description")).await;
     mount.turn(2 * HOUR).await;
     let found = TestMount::data(mount.write("tidy", json!({ "dry_run": false })).await);
     assert_eq!(
-        (&found["stray_count"], &found["removed_count"]),
+        (&found["orphan_count"], &found["removed_count"]),
         (&json!(1), &json!(1))
     );
     assert_eq!(mount.atlas.credentials().await, NOTHING);
@@ -209,7 +209,7 @@ async fn what_failed_before_it_was_ended_does_not_fail_any_more() {
     assert_eq!(mount.figure("entries", "failing").await, 1);
     end(&mount, public(&data)).await.expect("ended");
     assert_eq!(mount.figure("entries", "failing").await, 0);
-    assert_eq!(mount.figure("entries", "most_failures").await, 0);
+    assert_eq!(mount.figure("entries", "max_failures").await, 0);
 }
 
 /// As on the active node.
@@ -229,5 +229,5 @@ async fn a_standby_shows_of_several_parts_of_an_account_one_that_is_of_use() {
     end(&mount, ids[1]).await.expect("ended");
     mount.system.set_replication(Replication(24_576));
     let shown = TestMount::data(mount.read(&account).await);
-    assert_eq!(shown["stage"], "ended", "all of them");
+    assert_eq!(shown["state"], "ended", "all of them");
 }

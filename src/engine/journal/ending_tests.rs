@@ -122,7 +122,7 @@ async fn each_kind_is_ended_by_each_of_its_names() {
             assert!(!alive(&mount, &data).await, "{kind:?}");
             for name in [public(&data), id(&lease)] {
                 let shown = TestMount::data(mount.read(&format!("issued/{name}")).await);
-                assert_eq!(shown["stage"], "ended", "{kind:?}");
+                assert_eq!(shown["state"], "ended", "{kind:?}");
                 assert_eq!(shown["ended_by"], "token");
                 assert_eq!(shown["ended_by_entity_id"], "");
                 assert!(shown["ended_at"].as_str().is_some_and(|at| at.len() == 20));
@@ -130,10 +130,10 @@ async fn each_kind_is_ended_by_each_of_its_names() {
             }
             let listed = TestMount::data(mount.list("issued/").await);
             let listed = &listed["key_info"][id(&lease)];
-            assert_eq!(listed["stage"], "ended");
+            assert_eq!(listed["state"], "ended");
             assert_eq!(listed["ended_by"], "token");
             assert_eq!(mount.figure("entries", "ended").await, 1);
-            assert_eq!(mount.figure("entries", "live").await, 0);
+            assert_eq!(mount.figure("entries", "active").await, 0);
         }
     }
 }
@@ -207,7 +207,7 @@ async fn what_storage_did_not_note_is_completed_by_the_same_order() {
         end(&mount, id(&lease)).await.expect_err("no storage");
         mount.storage.fail_after(None);
         assert!(!alive(&mount, &data).await);
-        assert_eq!(mount.figure("entries", "live").await, 1, "{kind:?}");
+        assert_eq!(mount.figure("entries", "active").await, 1, "{kind:?}");
         let told = warnings(end(&mount, id(&lease)).await);
         assert_eq!(told, ["it was gone from Atlas already"], "{kind:?}");
         refused(mount.renew(&lease).await);
@@ -233,7 +233,7 @@ async fn what_atlas_does_not_delete_is_not_ended() {
         end(&mount, public(&data)).await.expect_err("not deleted");
         mount.atlas.no_more_faults().await;
         let shown = TestMount::data(mount.read(&format!("issued/{}", id(&lease))).await);
-        assert_eq!(shown["stage"], "live");
+        assert_eq!(shown["state"], "active");
         mount.renew(&lease).await.expect("it lives");
     }
     assert!(alive(&mount, &data).await);
@@ -265,12 +265,12 @@ async fn a_client_id_of_several_secrets_is_refused_with_the_list() {
         if ended {
             end(&mount, id(&first)).await.expect("ended");
         }
-        let stage = if ended { "ended" } else { "live" };
+        let state = if ended { "ended" } else { "active" };
         let text = refused(end(&mount, account).await);
         for part in [
             "2 credentials are parts of",
-            &format!("{} ({stage})", id(&first)),
-            &format!("{} (live)", id(&second)),
+            &format!("{} ({state})", id(&first)),
+            &format!("{} (active)", id(&second)),
         ] {
             assert!(text.contains(part), "{text}");
         }
@@ -312,7 +312,7 @@ async fn what_is_half_made_is_refused() {
     let name = mount.journal_keys().remove(0);
     let name = name.trim_start_matches("issued/");
     assert!(refused(end(&mount, name).await).contains("in nobody's hands"));
-    assert_eq!(mount.figure("entries", "making").await, 1);
+    assert_eq!(mount.figure("entries", "pending").await, 1);
 }
 
 #[tokio::test]
@@ -388,7 +388,7 @@ async fn a_renewal_under_way_is_refused_when_its_credential_is_ended() {
     ended.expect("ended");
     assert!(refused(renewed).contains("was ended"));
     let shown = TestMount::data(mount.read(&format!("issued/{}", id(&lease))).await);
-    assert_eq!(shown["stage"], "ended");
+    assert_eq!(shown["state"], "ended");
 }
 
 /// While one ends it, its lease is renewed and revoked: whatever comes first, it is not alive after.
@@ -421,7 +421,7 @@ async fn an_end_beside_a_renewal_or_a_revocation_leaves_nothing_alive() {
                 assert_eq!(mount.figure("entries", "ended").await, 0);
             } else {
                 let shown = TestMount::data(mount.read(&format!("issued/{}", id(&lease))).await);
-                assert_eq!(shown["stage"], "ended");
+                assert_eq!(shown["state"], "ended");
                 refused(mount.renew(&lease).await);
             }
         }

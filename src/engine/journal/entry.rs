@@ -28,12 +28,13 @@ pub(crate) enum Stage {
     Ended,
 }
 
+/// As answers show it. What is stored still has the names of the variants.
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Making => "making",
-            Self::Live => "live",
-            Self::Kept => "kept",
+            Self::Making => "pending",
+            Self::Live => "active",
+            Self::Kept => "managed",
             Self::Ended => "ended",
         })
     }

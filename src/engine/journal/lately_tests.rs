@@ -29,7 +29,7 @@ async fn what_was_made_a_moment_ago_is_not_ended_by_a_not_found() {
         "{refused:?}"
     );
     let shown = TestMount::data(mount.read(&format!("issued/{}", id(&lease))).await);
-    assert_eq!(shown["stage"], "live");
+    assert_eq!(shown["state"], "active");
     let told = warnings(end(&mount, public(&data)).await);
     assert_eq!(told, NOTHING, "deleted now");
     assert!(!alive(&mount, &data).await);

@@ -30,7 +30,7 @@ async fn a_lease_that_nobody_renewed_or_revoked_is_counted_as_lost() {
     assert_eq!(lost(&mount).await, 0);
     mount.turn(2 * MINUTE).await;
     assert_eq!(lost(&mount).await, 1);
-    assert_eq!(mount.figure("entries", "live").await, 1);
+    assert_eq!(mount.figure("entries", "active").await, 1);
     mount.revoke(&lease).await.expect("revoked");
     assert_eq!(lost(&mount).await, 0);
 }
@@ -159,5 +159,5 @@ async fn what_has_no_known_end_is_not_counted() {
     mount.issue("reader").await;
     mount.turn(200 * MINUTE).await;
     assert_eq!(lost(&mount).await, 0);
-    assert_eq!(mount.figure("entries", "live").await, 2);
+    assert_eq!(mount.figure("entries", "active").await, 2);
 }

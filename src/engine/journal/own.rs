@@ -30,7 +30,7 @@ pub(super) async fn refuse_in_hand(engine: &Engine, public: &str) -> Result<(), 
     match holder.await? {
         Some((name, true)) => refused(format!(
             "what static role {name:?} left at service account {client_id} is still being removed: try \
-             again later (static_roles.being_removed in status)"
+             again later (static_roles.deleting in status)"
         )),
         Some((name, false)) => refused(format!(
             "static role {name:?} rotates service account {client_id}: set its overlap to 0, then \
@@ -59,7 +59,7 @@ fn refuse_of_config(config: &ConfigEntry, public: &str) -> Result<(), EngineErro
     if removals.any(|each| is_key(&each.public_key) || is_account(each.client_id.as_ref())) {
         return refused(format!(
             "{public} was this mount's own credential, or was to become it, and is still to be removed: \
-             that is tried again each minute, and config tells what keeps it (credentials_to_remove); \
+             that is tried again each minute, and config shows what keeps it (pending_deletions); \
              or delete it in Atlas"
         ));
     }

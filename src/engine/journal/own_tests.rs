@@ -62,7 +62,7 @@ async fn what_the_mounts_rotation_has_still_to_remove_is_refused_with_what_keeps
     for name in [account.as_str(), "replaced"] {
         let told = told(&mount, name).await;
         assert!(told.contains("is still to be removed"), "{told}");
-        assert!(told.contains("credentials_to_remove"), "{told}");
+        assert!(told.contains("pending_deletions"), "{told}");
     }
 }
 

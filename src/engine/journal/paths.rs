@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::ending::{Ending, end};
-use super::entry::{End, EndedBy, JournalEntry, Stage};
+use super::entry::{End, EndedBy, JournalEntry, Part, Stage};
 use super::own::{refuse_in_hand, refuse_managed};
 use super::store::{PAGE, READS_AT_ONCE};
 use super::{drain, tidy};
@@ -31,9 +31,8 @@ fn issued_list() -> Path<Engine> {
     Path::new("issued/?")
         .help(
             "List the credentials that were issued and are not known to be gone.",
-            "Journal ids, with role, type, public part, times and stage of each. Half-made ones \
-             (making) are removed by the next ticks. Credentials issued by the Go engine are not \
-             listed.",
+            "Journal ids, with role, type, public part, times and state of each. The periodic function \
+             deletes incomplete ones (pending). Credentials issued by the Go engine are not listed.",
         )
         .display(Display::operation(OPERATION_PREFIX, "list", "issued"))
         .fields(Page::fields())
@@ -46,10 +45,10 @@ fn issued() -> Path<Engine> {
         .help(
             "Show one issued credential, or end it.",
             "By journal id, which is the end of the description in Atlas, by public key or by client \
-             id: who got it, from which role, when, and the last moment at which it ends. Never a \
-             secret. A delete ends it: it is deleted in Atlas at once, its lease is not renewed any \
-             more and is revoked without Atlas, and the entry stays as ended until then. Access \
-             tokens end with their leases only.",
+             id: who got it, from which role, when, and when it ends at the latest. Never a secret. A \
+             delete ends it: it is deleted in Atlas at once, its lease can no longer be renewed and is \
+             revoked without Atlas, and the entry stays as ended until then. Access tokens end with \
+             their leases only.",
         )
         .display(Display::operation(OPERATION_PREFIX, "", "issued"))
         .field(Field::text("id").about("Journal id, public key or client id."))
@@ -72,10 +71,10 @@ fn issued() -> Path<Engine> {
 fn answer() -> Vec<Field> {
     vec![
         Field::text("id").about("Journal id."),
-        Field::text("stage").about(
-            "making: on its way, or to be removed. live: handed out. kept: an account with which \
-             access tokens of a role are minted. ended: deleted in Atlas before its lease; the entry \
-             goes with the lease.",
+        Field::text("state").about(
+            "pending: being created, or incomplete and to be deleted. active: issued, not yet revoked. \
+             managed: a service account with which access tokens of a role are minted. ended: deleted \
+             in Atlas before its lease; the entry goes with the lease.",
         ),
         Field::text("role")
             .about("Role it was issued from; empty if taken over from the Go engine."),
@@ -84,13 +83,22 @@ fn answer() -> Vec<Field> {
             .about("Description of the key, or name of the account, in Atlas."),
         Field::text("organization_id").about("Organization it belongs to."),
         Field::text("project_id").about("Project it was made in, if in one."),
+        Field::text("config_organization_id")
+            .about("Organization of the configured credential that made it, if that was known."),
         Field::text("programmatic_api_key_id").about("Atlas's id of an API key."),
         Field::text("public_key").about("Public key of an API key."),
-        Field::text("client_id").about("Client id of a service account."),
-        Field::map("part").about(
-            "Of a secret of an account that exists, or of an access token: the account's client id, \
-             and the id of the secret.",
+        Field::text("client_id").about("Client id of the service account, unless it is an API key."),
+        Field::text("secret_id").about(
+            "Atlas's id of the secret: of one secret of an existing service account, or of the secret \
+             with which an access token was minted.",
         ),
+        Field::comma_texts("candidate_secret_ids").about(
+            "Secrets of the existing service account, of which this mount may have created one; it \
+             cannot tell which.",
+        ),
+        Field::comma_texts("further_project_ids")
+            .about("Further projects that it reaches, if it was made in one."),
+        Field::text("origin").about("Address of the Atlas in which it was made."),
         Field::time("pending_deletion_since").about(
             "Since when its lease has ended while the configured credential may not delete it.",
         ),
@@ -100,37 +108,73 @@ fn answer() -> Vec<Field> {
         Field::text("display_name").about("How the caller's token is shown to people."),
         Field::text("entity_id").about("The caller's identity entity, if any."),
         Field::time("issued_at").about("When it was asked for."),
-        Field::time("dies_by").about("No renewal reaches past this."),
+        Field::time("max_expire_time").about("No renewal reaches past this."),
         Field::seconds("ttl").about("Longest that its lease was given, at issue or by a renewal."),
         Field::time("past_ttl_since").about(
-            "When its lease was over, if it is live all the same: nobody renewed or revoked it. Told by \
-             the active node, a quarter of an hour later; after a start of the plugin counted from there.",
+            "When its lease ended, if it is still active: nobody renewed or revoked it. Shown by the \
+             active node 15 minutes later, counted from the start of the plugin if that was after it.",
         ),
     ]
 }
 
-/// All that is stored may be shown: the journal holds no secret. What is absent is left out.
+/// What is stored, as people are shown it. What is absent is left out.
 fn shown(engine: &Engine, id: &JournalId, entry: &JournalEntry) -> Data {
     let mut data = match json!(entry) {
         Value::Object(data) => data,
         _ => Data::new(),
     };
+    for internal in [
+        "stage",
+        "dies_by",
+        "part",
+        "ended",
+        "config_organization_id",
+    ] {
+        data.remove(internal);
+    }
     data.insert("id".to_owned(), json!(id));
+    data.insert("state".to_owned(), state(entry));
     data.extend(times(entry));
-    data.remove("ended");
+    data.extend(entry.part.as_ref().map(part).unwrap_or_default());
     data.extend(ended(entry));
     data.extend(past_ttl(engine, id));
+    if let Some(since) = entry.pending_deletion_since {
+        data.insert("pending_deletion_since".to_owned(), json!(Rfc3339(since)));
+    }
+    data
+}
+
+fn state(entry: &JournalEntry) -> Value {
+    json!(entry.stage.to_string())
+}
+
+/// Of which account it is a part, and which part.
+fn part(part: &Part) -> Data {
+    let (client_id, secret_id) = match part {
+        Part::Secret(secret) => (&secret.client_id, secret.secret_id.as_ref()),
+        Part::Token {
+            client_id,
+            secret_id,
+        } => (client_id, Some(secret_id)),
+    };
+    let mut data = Data::from_iter([("client_id".to_owned(), json!(client_id))]);
+    data.extend(secret_id.map(|id| ("secret_id".to_owned(), json!(id))));
+    if let Part::Secret(secret) = part
+        && !secret.candidates.is_empty()
+    {
+        data.insert("candidate_secret_ids".to_owned(), json!(secret.candidates));
+    }
     data
 }
 
 fn times(entry: &JournalEntry) -> [(String, Value); 2] {
     [
         ("issued_at".to_owned(), json!(Rfc3339(entry.issued_at))),
-        ("dies_by".to_owned(), json!(Rfc3339(entry.dies_by))),
+        ("max_expire_time".to_owned(), json!(Rfc3339(entry.dies_by))),
     ]
 }
 
-/// Since when its lease is over though it is live. Memory tells, which is kept where the node may act.
+/// Since when its lease is over though it is active. Memory knows, which is kept where the node may act.
 fn past_ttl(engine: &Engine, id: &JournalId) -> Data {
     let now = engine.clock.now();
     let since = engine.journal.index().past_ttl_since(id, now);
@@ -161,7 +205,7 @@ fn info(entry: &JournalEntry) -> Data {
             "public".to_owned(),
             json!(entry.public_part().unwrap_or_default()),
         ),
-        ("stage".to_owned(), json!(entry.stage)),
+        ("state".to_owned(), state(entry)),
     ]);
     data.extend(times(entry));
     data.extend(ended(entry));
@@ -356,7 +400,7 @@ mod tests {
                 assert_eq!(shown["description"], data["description"]);
                 assert_eq!(shown["organization_id"], mount.atlas.org());
                 assert_eq!(shown["credential_type"], "programmatic_api_key");
-                assert_eq!(shown["stage"], "live");
+                assert_eq!(shown["state"], "active");
                 assert_eq!(shown["display_name"], "token");
                 let text = json!(shown).to_string();
                 assert!(!text.contains(data["private_key"].as_str().unwrap()));
@@ -393,7 +437,7 @@ mod tests {
         assert_eq!(all["keys"], json!(ids));
         let first = &all["key_info"][ids[0].as_str().unwrap()];
         assert_eq!(first["role"], "reader");
-        assert_eq!(first["stage"], "live");
+        assert_eq!(first["state"], "active");
         assert_eq!(first["public"].as_str().map(str::len), Some(8));
         let page = json!({ "after": ids[0], "limit": 1 });
         let page = TestMount::data(mount.ask(Operation::List, "issued/", page).await);

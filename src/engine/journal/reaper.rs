@@ -201,7 +201,7 @@ mod tests {
         // Tried after 0, 1, 3 and 7 minutes.
         let operations = mount.atlas.operations().await;
         assert_eq!(operations["deleteOrgApiKey"], 8);
-        assert_eq!(mount.figure("entries", "most_failures").await, 4);
+        assert_eq!(mount.figure("entries", "max_failures").await, 4);
         mount.atlas.no_more_faults().await;
         mount.tick_for(8).await;
         assert!(!is_alive(&mount).await);
@@ -215,7 +215,7 @@ mod tests {
         mount.turn(HOUR * 3).await;
         mount.tick().await.expect("a tick");
         assert!(!is_alive(&mount).await);
-        assert_eq!(mount.figure("reaper", "found_gone").await, 1);
+        assert_eq!(mount.figure("reaper", "already_deleted").await, 1);
         assert_eq!(mount.figure("reaper", "deleted").await, 0);
     }
 }

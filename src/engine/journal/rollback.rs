@@ -403,8 +403,8 @@ mod tests {
         mount.tick_for(15).await;
         assert_eq!(mount.atlas.credentials().await, NOTHING);
         assert_eq!(mount.journal_keys().len(), 30);
-        assert_eq!(mount.figure("entries", "making").await, 30);
-        assert!(mount.figure("entries", "oldest_making_age").await > 3_600);
+        assert_eq!(mount.figure("entries", "pending").await, 30);
+        assert!(mount.figure("entries", "oldest_pending_age").await > 3_600);
         assert!(mount.figure("entries", "failing").await > 3);
         let status = TestMount::data(mount.read("status").await);
         let error = &status["journal"]["errors"][0];

@@ -421,7 +421,7 @@ mod tests {
         mount.storage.plant("issued/0123456789abcdefghij", b"{");
         let refused = mount.read("creds/reader").await.expect_err("too many");
         assert!(refused.to_string().contains("1200"), "{refused}");
-        assert_eq!(mount.figure("entries", "live").await, 1_200);
+        assert_eq!(mount.figure("entries", "active").await, 1_200);
         assert_eq!(mount.figure("entries", "unreadable").await, 2);
     }
 
@@ -429,23 +429,23 @@ mod tests {
     async fn storage_is_read_anew_after_a_failed_write() {
         let mount = TestMount::with_role(json!({})).await;
         mount.issue("reader").await;
-        assert_eq!(mount.figure("entries", "live").await, 1);
+        assert_eq!(mount.figure("entries", "active").await, 1);
         mount.storage.fail_after(Some(0));
         mount.read("creds/reader").await.expect_err("no storage");
         mount.storage.fail_after(None);
         plant(&mount, 0..1);
-        assert_eq!(mount.figure("entries", "live").await, 2);
+        assert_eq!(mount.figure("entries", "active").await, 2);
     }
 
     #[tokio::test]
     async fn what_another_node_wrote_is_read() {
         let mount = TestMount::configured().await;
-        assert_eq!(mount.figure("entries", "live").await, 0);
+        assert_eq!(mount.figure("entries", "active").await, 0);
         plant(&mount, 0..3);
         mount.invalidate("roles/reader").await;
-        assert_eq!(mount.figure("entries", "live").await, 0);
+        assert_eq!(mount.figure("entries", "active").await, 0);
         mount.invalidate("issued/00000000000000000000").await;
-        assert_eq!(mount.figure("entries", "live").await, 3);
+        assert_eq!(mount.figure("entries", "active").await, 3);
     }
 
     #[tokio::test]

@@ -29,13 +29,14 @@ const MIN_AGE: Duration = Duration::from_hours(1);
 pub(super) fn path() -> Path<Engine> {
     Path::new("tidy")
         .help(
-            "Compare the keys and accounts in Atlas with the journal, and remove strays.",
-            "A stray carries this mount's mark (the last characters of its description) and is \
-             unknown to the journal, as after a restore from an old snapshot. What other mounts, the \
-             Go engine or people made is never touched: where it only looks alike, it is reported as \
-             unmarked. Entries whose credential is gone in Atlas are reported as missing; without \
-             dry_run they are removed once their last possible lease is over. An account or key that \
-             got a copy of a whole description counts as a stray: do not copy descriptions.",
+            "Compare the keys and accounts in Atlas with the journal, and remove orphans.",
+            "An orphan carries this mount's ownership tag (the last characters of its description) and \
+             is unknown to the journal, as after a restore from an old snapshot. What other mounts, \
+             the Go engine or people created is never deleted: if its description has the same form, \
+             it is reported as untagged. Entries whose credential is gone in Atlas are reported as \
+             missing; without dry_run they are removed once their last possible lease is over. An \
+             account or key with a copy of a whole description counts as an orphan: do not copy \
+             descriptions.",
         )
         .display(Display::operation(OPERATION_PREFIX, "tidy", ""))
         .field(
@@ -46,13 +47,13 @@ pub(super) fn path() -> Path<Engine> {
         .field(
             Field::seconds("min_age")
                 .refuse_empty_text()
-                .about("Strays younger than this are left alone.")
+                .about("Orphans younger than this are left alone.")
                 .default(MIN_AGE.as_secs()),
         )
         .operation(
             Operation::Update,
             PathOperation::new(tidy)
-                .summary("Compare Atlas with the journal, and remove strays.")
+                .summary("Compare Atlas with the journal, and remove orphans.")
                 .answers(Answer::new(200, "What was found and done.", answer())),
         )
         .forwarded()
@@ -62,16 +63,19 @@ fn answer() -> Vec<Field> {
     vec![
         Field::boolean("dry_run").about("Whether nothing was removed."),
         Field::comma_texts("organizations").about("Organizations that were looked through."),
-        Field::int("looked_at").about("Keys and accounts that were looked at."),
-        Field::int("stray_count").about("Marked by this mount and unknown to the journal."),
-        Field::int("young_count").about("Such ones, but younger than min_age."),
-        Field::int("removed_count").about("Strays that were deleted."),
-        Field::int("failed_count").about("Strays that could not be deleted; failed tells why."),
-        Field::int("left_count").about("Strays left for want of time: ask again."),
-        Field::int("unmarked_count")
-            .about("Of the form of issued ones, without this mount's mark; never removed."),
-        Field::int("missing_count").about("Live in the journal, gone in Atlas."),
-        Field::int("forgotten_count")
+        Field::int("scanned_count").about("Keys and accounts in Atlas that were compared."),
+        Field::int("orphan_count")
+            .about("With this mount's ownership tag, unknown to the journal; listed in orphans."),
+        Field::int("recent_count").about("Such ones, but younger than min_age."),
+        Field::int("removed_count").about("Orphans that were deleted."),
+        Field::int("failed_count").about("Orphans that could not be deleted; failed says why."),
+        Field::int("remaining_count").about("Orphans left because time ran out: run it again."),
+        Field::int("untagged_count").about(
+            "With a description of the same form, but without this mount's tag; never deleted.",
+        ),
+        Field::int("missing_count")
+            .about("Active in the journal, gone in Atlas; listed in missing."),
+        Field::int("pruned_count")
             .about("Missing ones whose entry was removed, their last possible lease being over."),
         Field::int("not_compared_count")
             .about("Entries of other organizations or kinds, which were not compared."),
@@ -184,17 +188,17 @@ mod tests {
             mount.restart().await;
             let young = tidied(&mount, false).await;
             assert_eq!(
-                (&young["young_count"], &young["stray_count"]),
+                (&young["recent_count"], &young["orphan_count"]),
                 (&json!(2), &json!(0))
             );
             mount.turn(Duration::from_hours(2)).await;
             let (known, _) = mount.issue("reader").await;
             let dry = tidied(&mount, true).await;
             assert_eq!(
-                (&dry["stray_count"], &dry["removed_count"]),
+                (&dry["orphan_count"], &dry["removed_count"]),
                 (&json!(2), &json!(0))
             );
-            assert_eq!(dry["strays"].as_array().map(Vec::len), Some(2));
+            assert_eq!(dry["orphans"].as_array().map(Vec::len), Some(2));
             assert_eq!(mount.atlas.credentials().await.len(), 3);
             let wet = tidied(&mount, false).await;
             assert_eq!(wet["removed_count"], 2, "{wet:?}");
@@ -217,7 +221,7 @@ mod tests {
         mount.turn(Duration::from_hours(2)).await;
         let done = tidied(&mount, false).await;
         assert_eq!(
-            (&done["stray_count"], &done["removed_count"]),
+            (&done["orphan_count"], &done["removed_count"]),
             (&json!(0), &json!(0))
         );
         assert_eq!(mount.atlas.credentials().await.len(), 1);
@@ -236,9 +240,9 @@ mod tests {
         }
         mount.turn(DAY).await;
         let report = tidied(&mount, false).await;
-        assert_eq!(report["stray_count"], 0);
+        assert_eq!(report["orphan_count"], 0);
         assert_eq!(
-            report["unmarked_count"], 2,
+            report["untagged_count"], 2,
             "the other mount's and the Go engine's"
         );
         forget_journal(&mount);
@@ -250,7 +254,7 @@ mod tests {
         assert!(left.contains(&go) && !left.contains(&marked));
         let report = tidied(&beside, false).await;
         assert_eq!(
-            (&report["stray_count"], &report["missing_count"]),
+            (&report["orphan_count"], &report["missing_count"]),
             (&json!(0), &json!(0))
         );
     }
@@ -265,7 +269,7 @@ mod tests {
         mount.turn(Duration::from_hours(2)).await;
         let report = tidied(&mount, false).await;
         assert_eq!(
-            (&report["missing_count"], &report["forgotten_count"]),
+            (&report["missing_count"], &report["pruned_count"]),
             (&json!(1), &json!(0))
         );
         assert_eq!(
@@ -276,7 +280,7 @@ mod tests {
         mount.turn(Duration::from_hours(3)).await;
         assert_eq!(tidied(&mount, true).await["missing_count"], 1);
         assert_eq!(mount.journal_keys().len(), 1);
-        assert_eq!(tidied(&mount, false).await["forgotten_count"], 1);
+        assert_eq!(tidied(&mount, false).await["pruned_count"], 1);
         assert_eq!(mount.journal_keys(), Vec::<String>::new());
     }
 

@@ -58,7 +58,7 @@ impl Trouble {
         data.insert("rotation_failures".to_owned(), json!(self.failures));
         data.insert("failing_since".to_owned(), json!(Rfc3339(self.since)));
         data.insert("last_error".to_owned(), json!(self.error));
-        data.insert("next_try".to_owned(), json!(Rfc3339(self.next_try)));
+        data.insert("next_retry_time".to_owned(), json!(Rfc3339(self.next_try)));
     }
 }
 

@@ -26,14 +26,17 @@ pub(super) fn shown(entry: &StaticRoleEntry) -> Data {
         ("rotation_mode", json!(options.rotation_mode.name())),
         ("secret_ttl", json!(options.secret_ttl.as_secs())),
         ("overlap", json!(options.overlap.as_secs())),
-        ("rotation_under_way", json!(entry.renewal.pending.is_some())),
+        (
+            "rotation_in_progress",
+            json!(entry.renewal.pending.is_some()),
+        ),
     ];
     data.extend(values.map(|(name, value)| (name.to_owned(), value)));
     if let Some(trouble) = &entry.trouble {
         trouble.show(&mut data);
     }
     if let Some(missed) = entry.missed_window {
-        data.insert("missed_window".to_owned(), json!(Rfc3339(missed)));
+        data.insert("last_missed_rotation".to_owned(), json!(Rfc3339(missed)));
     }
     let retiring = entry.renewal.retiring.iter().map(|each| {
         json!({
@@ -124,7 +127,7 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
             "name": brief.name,
             "failures": trouble.failures,
             "last_error": trouble.error,
-            "next_try": Rfc3339(trouble.next_try),
+            "next_retry_time": Rfc3339(trouble.next_try),
         }))
     });
     let held = held(engine).await?.is_some();
@@ -137,7 +140,7 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
         .min();
     Ok(json!({
         "roles": roles.count(),
-        "being_removed": briefs.values().filter(|brief| brief.leaving).count(),
+        "deleting": briefs.values().filter(|brief| brief.leaving).count(),
         "next_rotation": next.map(Rfc3339),
         "failing": failing.clone().count(),
         "failing_roles": failing.take(MOST_LISTED).collect::<Vec<Value>>(),

@@ -187,7 +187,7 @@ async fn a_half_made_credential_of_the_mount_is_not_forgotten_by_a_clock_that_is
         let refused = mount.write("config/rotate-root", rotate).await;
         refused.expect_err("not now");
         let config = TestMount::data(mount.read("config").await);
-        assert_eq!(config["credentials_to_remove"], 1, "{wrong:?}");
+        assert_eq!(config["pending_deletions"], 1, "{wrong:?}");
         mount.atlas.no_more_faults().await;
         mount
             .atlas
@@ -195,7 +195,7 @@ async fn a_half_made_credential_of_the_mount_is_not_forgotten_by_a_clock_that_is
             .await;
         trust(&mount, wrong).await;
         let config = TestMount::data(mount.read("config").await);
-        assert_eq!(config.get("credentials_to_remove"), None, "{wrong:?}");
+        assert_eq!(config.get("pending_deletions"), None, "{wrong:?}");
         assert_eq!(mount.atlas.credentials().await.len(), there, "{wrong:?}");
     }
 }

@@ -249,7 +249,7 @@ async fn accounts_whose_tokens_look_dead_are_kept_while_the_clock_is_doubted() {
     mount.clock.jump(-AHEAD);
     mount.tick_for(30).await;
     assert_eq!(alive(&mount).await, 1);
-    assert_eq!(mount.figure("entries", "live").await, 1);
+    assert_eq!(mount.figure("entries", "active").await, 1);
 }
 
 /// The server takes the lease for over, and so would the token be.
@@ -432,5 +432,5 @@ async fn a_token_that_looks_dead_by_a_clock_that_nobody_confirmed_is_revoked_all
     mount.revoke(&lease).await.expect("revoked");
     let state = mount.atlas.state().await;
     assert_eq!(state["tokens"].as_array().map_or(0, Vec::len), 0, "{state}");
-    assert_eq!(mount.figure("entries", "live").await, 0);
+    assert_eq!(mount.figure("entries", "active").await, 0);
 }

@@ -107,7 +107,7 @@ async fn what_a_killed_plugin_left_half_rotated_is_finished_by_the_next_ticks() 
         .await;
         let role = app.read(&format!("static-roles/{name}")).await;
         let role = role.data();
-        assert_eq!(role["rotation_under_way"], false, "{name}: {role}");
+        assert_eq!(role["rotation_in_progress"], false, "{name}: {role}");
         assert!(role.get("last_error").is_none(), "{name}: {role}");
     }
     for mount in &roots {
@@ -132,7 +132,7 @@ async fn is_whole(mount: &Mount) {
     let_everybody_mint(mount).await;
     until("the end of the mount's own rotation", async || {
         let config = mount.read("config").await;
-        let waiting = config.data().get("credentials_to_remove").is_some();
+        let waiting = config.data().get("pending_deletions").is_some();
         config.data()["last_rotated"].is_string() && !waiting
     })
     .await;

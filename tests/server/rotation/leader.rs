@@ -67,7 +67,7 @@ async fn what_a_lost_leader_left_half_rotated_is_put_right_by_the_next() {
         assert!(mints(&mount, &account.client_id, &held).await, "{name}");
         until(&format!("the end of what was begun: {name}"), async || {
             let role = mount.read(&format!("static-roles/{name}")).await;
-            let idle = role.data()["rotation_under_way"] == json!(false);
+            let idle = role.data()["rotation_in_progress"] == json!(false);
             idle && account.secrets(&mount).await == 1
         })
         .await;

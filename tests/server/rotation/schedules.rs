@@ -56,14 +56,14 @@ async fn failure(mount: &Mount, name: &str) -> String {
     })
     .await;
     let role = role(mount, name).await;
-    assert!(role["next_try"].is_string(), "{role}");
+    assert!(role["next_retry_time"].is_string(), "{role}");
     let status = mount.read("status").await;
     let failing = &status.data()["static_roles"]["failing_roles"];
     let told = failing
         .as_array()
         .and_then(|all| all.iter().find(|each| each["name"] == name));
     let told = told.unwrap_or_else(|| panic!("{name}: {failing}"));
-    assert!(told["next_try"].is_string(), "{told}");
+    assert!(told["next_retry_time"].is_string(), "{told}");
     text(&role["last_error"])
 }
 
@@ -173,7 +173,8 @@ async fn is_missed(app: &Mount, scheduled: &Mount) {
     until("a missed window", async || {
         let config = scheduled.read("config").await;
         let role = role(app, "window").await;
-        role["missed_window"].is_string() && config.data()["missed_window"].is_string()
+        role["last_missed_rotation"].is_string()
+            && config.data()["last_missed_rotation"].is_string()
     })
     .await;
     assert_eq!(
@@ -217,7 +218,7 @@ async fn is_told(app: &App, alone: &Mount) {
     failure(alone, "app").await;
     until("a failure of the key's rotation", async || {
         let config = alone.read("config").await;
-        config.data()["next_try"].is_string()
+        config.data()["next_retry_time"].is_string()
     })
     .await;
     assert!(alone.read("static-creds/app").await.ok());

@@ -52,7 +52,7 @@ async fn a_crash_at_any_step_leaves_one_working_credential() {
             assert_eq!((keys, accounts), want, "{way} {writes}: {asked:?}");
             let seed = mount.atlas.seed_account().client_id;
             assert_eq!(mount.atlas.secrets(&seed).await.len(), 1, "{way} {writes}");
-            assert_eq!(mount.config().await.get("credentials_to_remove"), None);
+            assert_eq!(mount.config().await.get("pending_deletions"), None);
         }
     }
 }
@@ -116,7 +116,7 @@ async fn a_credential_whose_answer_was_lost_is_found_by_its_name() {
             mount.minutes(10).await;
             assert_eq!(mount.keys_at_atlas().await.len(), 1, "{way} {lag}");
             assert!(mount.accounts_at_atlas().await.is_empty(), "{way} {lag}");
-            assert_eq!(mount.config().await.get("credentials_to_remove"), None);
+            assert_eq!(mount.config().await.get("pending_deletions"), None);
             assert!(
                 mount
                     .rotate_root(json!({"credential_type": way}))
@@ -161,7 +161,7 @@ async fn a_key_that_a_person_writes_back_is_not_removed() {
     });
     mount.atlas.fault(refuse).await;
     mount.rotate_root(json!({})).await.expect("rotated");
-    assert_eq!(mount.config().await["credentials_to_remove"], json!(1));
+    assert_eq!(mount.config().await["pending_deletions"], json!(1));
     let read = mount
         .read("config")
         .await

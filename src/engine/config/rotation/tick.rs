@@ -145,11 +145,11 @@ pub(in crate::engine::config) fn show(entry: &ConfigEntry, data: &mut Data) {
         trouble.show(data);
     }
     if let Some(missed) = rotation.missed_window {
-        data.insert("missed_window".to_owned(), json!(Rfc3339(missed)));
+        data.insert("last_missed_rotation".to_owned(), json!(Rfc3339(missed)));
     }
     let waiting = rotation.removals.len() + rotation.renewal.retiring.len();
     if waiting > 0 {
-        data.insert("credentials_to_remove".to_owned(), json!(waiting));
+        data.insert("pending_deletions".to_owned(), json!(waiting));
     }
 }
 

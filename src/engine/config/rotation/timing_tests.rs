@@ -37,7 +37,7 @@ async fn a_schedule_is_kept_and_a_missed_window_is_told_and_made_up_for() {
     mount.tick_at(due + TimeDelta::hours(2)).await;
     let config = mount.config().await;
     assert_eq!(config["last_rotated"], first);
-    assert_eq!(config["missed_window"], json!(due));
+    assert_eq!(config["last_missed_rotation"], json!(due));
     let read = mount.read("config").await.expect("read").expect("data");
     assert!(
         read.warnings[0].contains("missed its window"),
@@ -48,7 +48,7 @@ async fn a_schedule_is_kept_and_a_missed_window_is_told_and_made_up_for() {
     mount.tick_at(due).await;
     let config = mount.config().await;
     assert_ne!(config["last_rotated"], first);
-    assert_eq!(config.get("missed_window"), None);
+    assert_eq!(config.get("last_missed_rotation"), None);
     assert!(mount.is_alive().await);
 }
 

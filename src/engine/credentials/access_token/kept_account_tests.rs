@@ -48,8 +48,8 @@ async fn max_live_counts_tokens_and_not_their_account() {
         matches!(&refused, Failure::Coded { status: 429, text } if text.contains("2 credentials")),
         "{refused}"
     );
-    assert_eq!(mount.figure("entries", "kept").await, 1);
-    assert_eq!(mount.figure("entries", "live").await, 2);
+    assert_eq!(mount.figure("entries", "managed").await, 1);
+    assert_eq!(mount.figure("entries", "active").await, 2);
     mount.revoke(&lease).await.expect("revoked");
     mount.issue("reader").await;
 }
@@ -110,7 +110,7 @@ async fn an_account_that_is_stored_stays_whatever_write_of_its_entry_fails() {
         mount.tick_for(13).await;
         let accounts = mount.atlas.credentials().await.len();
         assert_eq!(accounts, stored(&mount), "{writes}: {outcome:?}");
-        assert_eq!(mount.figure("entries", "making").await, 0, "{writes}");
+        assert_eq!(mount.figure("entries", "pending").await, 0, "{writes}");
         mount.issue("reader").await;
         assert_eq!(mount.atlas.credentials().await.len(), 1, "{writes}");
     }

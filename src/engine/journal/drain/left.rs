@@ -41,9 +41,9 @@ impl Left {
     /// By the stages that `issued` shows, and what cannot be read.
     pub(super) fn by_stage(&self) -> Value {
         json!({
-            "making": self.making,
-            "live": self.live,
-            "kept": self.kept,
+            "pending": self.making,
+            "active": self.live,
+            "managed": self.kept,
             "unreadable": self.unreadable,
         })
     }

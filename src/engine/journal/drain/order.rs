@@ -53,11 +53,9 @@ fn answer() -> Vec<Field> {
         Field::map("draining")
             .about("Since when the mount is being drained, and by whom; null: it is not."),
         Field::int("remaining").about("Entries of the journal that are left to be ended."),
-        Field::map("remaining_by_stage").about(
-            "The same by the stages of issued, and unreadable: entries that nobody can read.",
-        ),
-        Field::map("remaining_by_type")
-            .about("Those in stage making or live by the type of credential."),
+        Field::map("remaining_by_state")
+            .about("The same by state as in issued, and unreadable: damaged entries."),
+        Field::map("remaining_by_type").about("Pending and active ones by type of credential."),
     ]
 }
 
@@ -91,7 +89,7 @@ async fn order(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
                 draining.map_or(Value::Null, |draining| json!(draining.shown())),
             ),
             ("remaining".to_owned(), json!(left.total())),
-            ("remaining_by_stage".to_owned(), left.by_stage()),
+            ("remaining_by_state".to_owned(), left.by_stage()),
             ("remaining_by_type".to_owned(), left.by_type()),
         ]))
     }))

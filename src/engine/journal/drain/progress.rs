@@ -105,7 +105,7 @@ pub(crate) async fn status(engine: &Engine) -> Result<Value, EngineError> {
         shown.extend(
             [
                 ("remaining", json!(left.total())),
-                ("remaining_by_stage", left.by_stage()),
+                ("remaining_by_state", left.by_stage()),
                 ("remaining_by_type", left.by_type()),
                 ("ended", json!(state.ended)),
                 ("failing", json!(left.failing)),

@@ -77,7 +77,7 @@ async fn a_secret_whose_answer_was_lost_is_removed_before_the_next_is_asked_for(
             .await
             .expect_err("no answer");
         assert!(app.works().await);
-        assert_eq!(app.shown().await["rotation_under_way"], json!(true));
+        assert_eq!(app.shown().await["rotation_in_progress"], json!(true));
         for _ in 0..12 {
             app.pass(60).await;
             assert!(app.works().await);

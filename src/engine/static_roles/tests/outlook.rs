@@ -60,7 +60,11 @@ async fn a_look_that_failed_is_tried_again_as_told() {
     assert_eq!(failing["failing"], json!(1), "{failing}");
     let role = &failing["failing_roles"][0];
     assert_eq!(role["failures"], json!(1), "{role}");
-    assert_eq!(role["next_try"], app.shown().await["next_try"], "{role}");
+    assert_eq!(
+        role["next_retry_time"],
+        app.shown().await["next_retry_time"],
+        "{role}"
+    );
     app.pass(60).await;
     let failures = status(&app).await["failing_roles"][0]["failures"].clone();
     assert_eq!(failures, json!(2));

@@ -78,7 +78,7 @@ async fn a_missed_window_is_told_and_the_next_one_met() {
     app.mount.restart().await;
     app.tick().await;
     assert_eq!(app.secret().await, first);
-    assert_eq!(app.shown().await["missed_window"], json!(missed));
+    assert_eq!(app.shown().await["last_missed_rotation"], json!(missed));
     let read = app
         .mount
         .read("static-creds/app")
@@ -97,7 +97,7 @@ async fn a_missed_window_is_told_and_the_next_one_met() {
         .await;
     app.pass(1).await;
     assert_ne!(app.secret().await, first);
-    assert_eq!(app.shown().await.get("missed_window"), None);
+    assert_eq!(app.shown().await.get("last_missed_rotation"), None);
 }
 
 #[tokio::test]

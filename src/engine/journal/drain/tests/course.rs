@@ -29,8 +29,8 @@ async fn a_dry_run_counts_and_changes_nothing() {
     assert_eq!(data["dry_run"], true);
     assert_eq!(data["draining"], Value::Null);
     assert_eq!(data["remaining"], 5);
-    let stages = json!({ "making": 0, "live": 4, "kept": 1, "unreadable": 0 });
-    assert_eq!(data["remaining_by_stage"], stages);
+    let states = json!({ "pending": 0, "active": 4, "managed": 1, "unreadable": 0 });
+    assert_eq!(data["remaining_by_state"], states);
     let types = json!({
         "programmatic_api_key": 1, "service_account": 1, "service_account_secret": 1,
         "access_token": 1,
@@ -131,7 +131,7 @@ async fn all_that_was_issued_ends_and_its_leases_are_revoked_without_atlas() {
     assert_eq!(atlas["tokens"].as_array().map_or(0, Vec::len), 0, "{atlas}");
     let counts = &TestMount::data(mount.read("status").await)["journal"]["entries"];
     assert_eq!(
-        (&counts["ended"], &counts["live"]),
+        (&counts["ended"], &counts["active"]),
         (&json!(5), &json!(0)),
         "{counts}"
     );
@@ -195,7 +195,7 @@ async fn an_entry_that_nobody_can_read_is_told_and_left_alone() {
     mount.restart().await;
     ordered(&mount).await;
     let state = until(&mount, "the rest is gone", |state| state["remaining"] == 1).await;
-    assert_eq!(state["remaining_by_stage"]["unreadable"], 1, "{state}");
+    assert_eq!(state["remaining_by_state"]["unreadable"], 1, "{state}");
     mount.tick().await.expect("a tick");
     assert_eq!(mount.journal_keys().len(), 2);
 }

@@ -103,7 +103,7 @@ async fn tokens_whose_account_is_gone_have_ended() {
     );
     let id = lease.internal_data["journal_id"].as_str().expect("an id");
     let entry = TestMount::data(mount.read(&format!("issued/{id}")).await);
-    assert_eq!(entry["stage"], "ended");
+    assert_eq!(entry["state"], "ended");
     mount.revoke(&lease).await.expect("revoked");
     assert_eq!(mount.journal_keys(), Vec::<String>::new());
 }
