@@ -69,7 +69,10 @@ pub fn serve_host() -> Served {
         .map_err(Into::into)
         .and_then(|settings| run(&environment, settings));
     if let Err(error) = &outcome {
-        tracing::error!(error = chain(error.as_ref()), "the plugin cannot serve");
+        tracing::error!(
+            error = chain(error.as_ref()),
+            "the plugin failed to start or to serve"
+        );
     }
     drop(log);
     if outcome.is_ok() {

@@ -253,7 +253,7 @@ fn is_shown_in_seconds(name: &str, before: &str) -> bool {
 
 fn is_a_times_name(name: &str) -> bool {
     const NAMES: [&str; 10] = [
-        "next_try", "since", "until", "now", "first", "last", "due", "end", "bound", "time",
+        "since", "until", "now", "first", "last", "due", "end", "bound", "time",
     ];
     let ends = [
         "_at",
@@ -271,7 +271,7 @@ fn is_a_times_name(name: &str) -> bool {
 fn a_bare_time_is_found_and_one_in_seconds_is_not() {
     let code = "
         let since = Rfc3339(pending.since);
-        warn!(error = trouble.error, next_try = %trouble.next_try, \"one\");
+        warn!(error = trouble.error, next_retry_time = %trouble.next_try, \"one\");
         info!(%since, until = %Rfc3339(last), expires_at = %last, \"two\");";
     let mut found: Vec<String> = bare_times(code).collect();
     found.sort();

@@ -318,7 +318,7 @@ impl Atlas {
             status,
             attempt = attempts,
             milliseconds = started.elapsed().as_millis(),
-            "request to atlas ended"
+            "request to Atlas completed"
         );
         let (now, ended) = (inner.clock.now(), inner.clock.monotonic());
         let answer = match outcome {
@@ -353,7 +353,7 @@ impl Atlas {
         if let Some(sunset) = sunset
             && !self.inner.sunset_told.swap(true, Ordering::Relaxed)
         {
-            warn!(operation, sunset, "atlas will drop this version of its API");
+            warn!(operation, sunset, "Atlas will remove this API version");
         }
     }
 }

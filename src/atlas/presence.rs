@@ -217,7 +217,7 @@ pub(super) fn settled(
         Ok(Presence::Gone) => Ok(Deletion::AlreadyGone),
         Ok(Presence::Present) => Err(error),
         Err(failure) if error.outcome_unknown() => {
-            tracing::debug!(%failure, "a delete of unknown outcome could not be settled by a look");
+            tracing::debug!(%failure, "could not verify a deletion whose outcome is unknown");
             Err(error)
         }
         Err(failure) => Err(failure),

@@ -215,7 +215,7 @@ impl Atlas {
         {
             Ok(token) => token,
             Err(error) => {
-                warn!(%error, "the access token could not be renewed early");
+                warn!(%error, "could not refresh the access token early");
                 cache.postpone_renewal(self.clock().monotonic());
                 old
             }

@@ -27,6 +27,9 @@ pub(crate) async fn drain(engine: Arc<Engine>) {
     let (journal, kept) = tokio::join!(journal::tick(&engine), credentials::tend(&engine));
     let told = journal::tell_drain(&engine).await;
     if let Err(error) = journal.and(kept).and(told) {
-        tracing::debug!(%error, "the first round of a drain did not succeed; the ticks go on with it");
+        tracing::debug!(
+            %error,
+            "first round of a drain failed; the periodic function continues it"
+        );
     }
 }

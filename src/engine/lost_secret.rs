@@ -140,8 +140,8 @@ impl UndecidableSecrets {
             let candidates: Vec<_> = candidates.iter().map(ToString::to_string).collect();
             tracing::warn!(
                 key, %client_id, candidates = candidates.join(", "),
-                "a secret whose creation got no answer cannot be told from one that somebody else \
-                 made: none is deleted; delete in Atlas what nobody uses"
+                "cannot tell which client secret this mount created: none was deleted; delete the \
+                 unused ones in Atlas"
             );
         }
     }

@@ -219,7 +219,7 @@ impl Engine {
         status::log_start(self).await;
         if let Err(error) = self.connection.begin().await {
             let error = crate::vault::failure::chain(&error);
-            tracing::warn!(error, "the origin of earlier entries is not recorded yet");
+            tracing::warn!(error, "could not record the origin of earlier entries yet");
         }
         Ok(())
     }

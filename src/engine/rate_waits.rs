@@ -51,7 +51,7 @@ impl RateWaits {
         tracing::info!(
             work,
             error,
-            "waiting for Atlas's rate limit; it is tried again every minute"
+            "waiting for Atlas's rate limit; retrying every minute"
         );
         waits.insert(work.to_owned(), Wait { since: now, error });
         true

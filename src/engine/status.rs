@@ -145,7 +145,7 @@ pub(crate) async fn log_start(engine: &Engine) {
         roles,
         static_roles,
         issued,
-        "the mount is served"
+        "serving the mount"
     );
 }
 

@@ -85,7 +85,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
             let outcome = periodic(Arc::clone(&self.engine), ()).await;
             failures.extend(
                 outcome
-                    .inspect_err(|failure| tracing::warn!(%failure, "periodic work failed"))
+                    .inspect_err(|failure| tracing::warn!(%failure, "periodic function failed"))
                     .err(),
             );
         }

@@ -119,7 +119,11 @@ impl<E> Log<E> {
                 return joined(failures);
             }
             if let Err(failure) = self.undo(walk, id).await {
-                tracing::warn!(entry = id, %failure, "write-ahead log entry could not be undone");
+                tracing::warn!(
+                    entry = id,
+                    %failure,
+                    "write-ahead log entry could not be rolled back"
+                );
                 failures.push(failure);
             }
             self.cursor().clone_from(id);
@@ -151,10 +155,7 @@ impl<E> Log<E> {
             return Ok(());
         };
         let Some(entry) = WalEntry::read(id, &stored.value) else {
-            tracing::warn!(
-                entry = id,
-                "write-ahead log entry is not readable and left alone"
-            );
+            tracing::warn!(entry = id, "skipping an unreadable write-ahead log entry");
             return Ok(());
         };
         if !walk.immediate && !is_old(&entry, walk.clock) {
@@ -165,7 +166,7 @@ impl<E> Log<E> {
             tracing::warn!(
                 entry = id,
                 kind,
-                "write-ahead log entry is of no known kind and left alone"
+                "skipping a write-ahead log entry of unknown kind"
             );
             return Ok(());
         };

@@ -106,10 +106,7 @@ impl Broker {
     pub(crate) fn told(&self, info: ConnInfo) {
         let id = info.service_id;
         if info.address.len() > MAX_ADDRESS_BYTES {
-            tracing::warn!(
-                id,
-                "passed over a brokered connection: its address is too long"
-            );
+            tracing::warn!(id, "ignored a brokered connection: its address is too long");
             return;
         }
         let mut pending = self.pending();
@@ -123,10 +120,7 @@ impl Broker {
         if pending.len() < MAX_PENDING {
             pending.insert(id, Pending::Told(info, Instant::now()));
         } else {
-            tracing::warn!(
-                id,
-                "passed over a brokered connection: too many are unclaimed"
-            );
+            tracing::warn!(id, "ignored a brokered connection: too many are unclaimed");
         }
     }
 

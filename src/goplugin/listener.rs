@@ -127,7 +127,7 @@ impl Listener {
             match self.socket.accept().await {
                 Ok((stream, _)) => return stream,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection; trying again");
+                    tracing::warn!(%error, "cannot accept a connection; retrying");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -170,13 +170,13 @@ async fn handshake(acceptor: TlsAcceptor, socket: UnixStream) -> Option<TlsStrea
     match timeout(HANDSHAKE_LIMIT, acceptor.accept(socket)).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
-            tracing::warn!(%error, "refused a connection: TLS failed");
+            tracing::warn!(%error, "rejected a connection: TLS handshake failed");
             None
         }
         Err(_) => {
             tracing::warn!(
                 limit_seconds = HANDSHAKE_LIMIT.as_secs(),
-                "dropped a connection: TLS took too long"
+                "dropped a connection: TLS handshake timed out"
             );
             None
         }

@@ -69,7 +69,7 @@ fn level(name: Option<&str>) -> LevelFilter {
 
 /// Tells where a panic happened, never its message: that may hold what was being worked on.
 fn panic_line(info: &PanicHookInfo<'_>) -> Vec<u8> {
-    let mut fields = Fields::message("a request or task failed: the plugin's code panicked");
+    let mut fields = Fields::message("a request or task panicked");
     if let Some(location) = info.location() {
         fields.set("location", location.to_string().into());
     }

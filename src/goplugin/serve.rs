@@ -116,7 +116,7 @@ pub(crate) async fn serve(
             .serve_with_incoming_shutdown(connections, stop.clone().cancelled_owned())
     );
     print(&line).map_err(ServeError::Stdout)?;
-    tracing::debug!("the plugin process serves");
+    tracing::debug!("plugin process started");
 
     let reason = tokio::select! {
         // In this order: the server may end as soon as `stop` is cancelled, and the application
@@ -127,7 +127,7 @@ pub(crate) async fn serve(
         () = presence.ended() => "the host is gone",
         result = &mut server => return Ok(result?),
     };
-    tracing::debug!(reason, "the plugin process ends");
+    tracing::debug!(reason, "plugin process stopping");
     stop.cancel();
     wind_down(server, application.close).await;
     Ok(())
@@ -185,7 +185,7 @@ async fn wind_down(
         Either::Left((closed, server)) => {
             let drained = timeout(DRAIN_LIMIT, server).await;
             if drained.is_err() {
-                tracing::warn!("requests were cut off by the end of the plugin process");
+                tracing::warn!("requests were aborted because the plugin process stopped");
             }
             closed
         }
@@ -194,7 +194,7 @@ async fn wind_down(
     if closed.is_err() {
         tracing::warn!(
             limit_seconds = CLOSE_LIMIT.as_secs_f32(),
-            "the plugin did not close in time"
+            "the plugin did not shut down in time"
         );
     }
 }

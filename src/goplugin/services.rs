@@ -55,7 +55,7 @@ impl GrpcBroker for BrokerService {
             .filter_map(move |info| {
                 match info {
                     Ok(info) => broker.told(info),
-                    Err(error) => tracing::debug!(%error, "the broker's stream broke"),
+                    Err(error) => tracing::debug!(%error, "the broker's stream failed"),
                 }
                 async { None }
             })

@@ -65,7 +65,8 @@ impl Instance {
             tracing::warn!(
                 mount = %self.uuid,
                 grace_seconds = grace.as_secs_f32(),
-                "the mount was closed while work was under way; its journal entries will be looked at"
+                "mount closed while work was in progress; the next periodic run checks its \
+                 journal entries"
             );
         }
     }

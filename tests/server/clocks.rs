@@ -58,7 +58,7 @@ async fn a_clock_four_hours_ahead_for_a_minute_deletes_nothing() {
     assert!(reason.contains("set forward by 14"), "{status:?}");
     clock.turn_back(by);
     bao.log.ticks(2).await;
-    let told = "until the clocks can be believed again";
+    let told = "until the clocks agree";
     bao.log.tells(told).await;
     assert_eq!(bao.log.text().matches(told).count(), 1);
     all_goes_on(&mount, &lease).await;

@@ -313,7 +313,7 @@ async fn a_refused_revocation_and_an_atlas_that_is_away_show_in_status_and_log()
     mount.atlas.no_more_faults().await;
     assert!(mount.revoke(&lease).await.ok());
     let id = shown["id"].as_str().expect("an id").to_owned();
-    let revoked = "a credential was revoked";
+    let revoked = "credential revoked";
     let is_told = |line: &str| line.contains(revoked) && line.contains(&id);
     let log = bao.log.once(revoked, |log| log.lines().any(is_told)).await;
     let told = |line: &str, fields: &[&str]| {
@@ -330,9 +330,9 @@ async fn a_refused_revocation_and_an_atlas_that_is_away_show_in_status_and_log()
         &format!("journal_id={journal_id}"),
         "lease_type=programmatic_api_key",
     ];
-    told("the mount is served", &["version="]);
-    told("a credential was issued", &credential);
-    let refused = "a revocation failed; the server tries it again";
+    told("serving the mount", &["version="]);
+    told("credential issued", &credential);
+    let refused = "revocation failed; the server retries it";
     told(refused, &credential);
     told(refused, &["error="]);
     told(revoked, &credential);

@@ -121,8 +121,8 @@ async fn ask(engine: &Engine, patience: Patience) -> Option<OrgId> {
         let error = crate::vault::failure::chain(error);
         tracing::warn!(
             error,
-            "the organization of the replaced configuration is not known; leases of the Go engine \
-             whose project is gone cannot be revoked for certain"
+            "organization of the replaced configuration is unknown; leases of the Go engine whose \
+             project was deleted may fail to revoke"
         );
     });
     told.ok()
@@ -148,7 +148,7 @@ pub(super) async fn settled(
     let census = Census::take(engine, &origins).await;
     let census = census.unwrap_or_else(|error| {
         let error = crate::vault::failure::chain(&error);
-        tracing::warn!(error, "what belongs to other addresses was not counted");
+        tracing::warn!(error, "could not count what belongs to other addresses");
         Census::default()
     });
     Ok(census

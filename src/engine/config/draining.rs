@@ -140,7 +140,7 @@ pub(crate) async fn begin(
     tracing::info!(
         display_name = order.display_name,
         entity_id = order.entity_id,
-        "this mount is being drained: everything that was issued is ended, and nothing new is made"
+        "draining this mount: all issued credentials are ended, and no new ones are created"
     );
     Ok(order)
 }
@@ -187,11 +187,11 @@ pub(super) fn ended(before: &ConfigEntry, by: DrainEnd) -> Option<String> {
     let since = Rfc3339(draining.since);
     let outcome = match by {
         DrainEnd::Write => {
-            tracing::info!(%since, "the drain of this mount is over: its configuration was written");
+            tracing::info!(%since, "drain of this mount ended: its configuration was written");
             "with this write: credentials are issued again, and what was ended stays ended"
         }
         DrainEnd::Deletion => {
-            tracing::info!(%since, "the drain of this mount is over: its configuration was deleted");
+            tracing::info!(%since, "drain of this mount ended: its configuration was deleted");
             "with its configuration: what was ended stays ended, and what is left needs another \
              configuration and another order"
         }

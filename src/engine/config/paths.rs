@@ -279,7 +279,7 @@ async fn learn(
     let identity = match identify(linked, org.as_ref(), patience).await {
         Ok(identity) => identity,
         Err(error) => {
-            tracing::debug!(%error, "atlas does not tell who the credential is");
+            tracing::debug!(%error, "Atlas did not identify the configured credential");
             return;
         }
     };

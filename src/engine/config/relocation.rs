@@ -118,7 +118,7 @@ async fn relocate(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, E
     engine.connection.reset();
     saved?;
     let Relocation { from, to, .. } = planned;
-    tracing::info!(%from, %to, "secrets and leases were moved to another address");
+    tracing::info!(%from, %to, "secrets and leases moved to another address");
     Ok(Some(Response {
         warnings: vec![go_leases(&call)],
         ..Response::data(Data::from_iter([

@@ -278,7 +278,7 @@ impl Draft {
             tracing::warn!(
                 journal_id = %self.id,
                 error = %crate::vault::failure::chain(failure),
-                "a half-made credential could not be removed yet; the next tick tries again"
+                "could not delete an incomplete credential; the next periodic run retries"
             );
             // The entry may be stored as live, or without what is known by now. Should this fail as
             // well, the tick goes by memory, and after a restart by the description.

@@ -80,7 +80,7 @@ async fn creds(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
             role = text("role"),
             journal_id = text("journal_id"),
             lease_type = text("secret_type"),
-            "a credential was issued"
+            "credential issued"
         );
     }
     Ok(answer)
@@ -110,7 +110,7 @@ where
     match &outcome {
         Ok(()) => {
             tally.revoked += 1;
-            tracing::info!(role, journal_id, lease_type, "a credential was revoked");
+            tracing::info!(role, journal_id, lease_type, "credential revoked");
         }
         Err(error) => {
             tally.revocations_failed += 1;
@@ -120,7 +120,7 @@ where
                 journal_id,
                 lease_type,
                 error = chain(error),
-                "a revocation failed; the server tries it again"
+                "revocation failed; the server retries it"
             );
         }
     }

@@ -42,8 +42,8 @@ pub(super) async fn end_in_project(
     tracing::warn!(
         journal_id = %id,
         %project,
-        "the configured credential may not delete what a lease held: it was taken out of its project, \
-         and is deleted once an Organization Owner is configured"
+        "the configured credential may not delete this API key: it was removed from its project, \
+         and will be deleted once an Organization Owner is configured"
     );
     Ok(())
 }

@@ -76,7 +76,7 @@ async fn revoke(
         });
     }
     note_deletion(engine, call, deletion);
-    tracing::debug!(%made, %deletion, "the credential of a lease is gone from Atlas");
+    tracing::debug!(%made, %deletion, "leased credential is gone from Atlas");
     forget(engine, call).await
 }
 
@@ -157,7 +157,12 @@ pub(super) async fn revoke_account_secret(
         .await
         .map_err(|error| not_deleted(&account, &secret, error))?;
     note_deletion(&engine, &call, deletion);
-    tracing::debug!(client_id = %account, secret_id = %secret, %deletion, "the secret of a lease is gone from Atlas");
+    tracing::debug!(
+        client_id = %account,
+        secret_id = %secret,
+        %deletion,
+        "leased client secret is gone from Atlas"
+    );
     forget(&engine, &call).await
 }
 

@@ -112,7 +112,7 @@ async fn the_log_says_who_ended_what_and_no_secret() {
     let lines = Lines::default();
     let listening = lines.listen();
     end(&mount, public(&data)).await.expect("ended");
-    let told = lines.take("a credential was ended before its lease");
+    let told = lines.take("credential ended before its lease");
     drop(listening);
     assert_eq!(told.len(), 1, "{told:?}");
     for part in [id(&lease), "reader", "display_name=\"token\"", "deleted"] {

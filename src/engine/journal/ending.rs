@@ -70,7 +70,7 @@ pub(crate) async fn end(
         display_name,
         entity_id,
         %deletion,
-        "a credential was ended before its lease"
+        "credential ended before its lease"
     );
     Ok(match deletion {
         Deletion::Deleted => Ending::Deleted,

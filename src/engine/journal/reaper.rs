@@ -77,7 +77,7 @@ pub(super) async fn finish(
         tracing::info!(
             journal_id = %id,
             role = entry.role,
-            "a credential that outlived its lease was deleted"
+            "deleted a credential that outlived its lease"
         );
     } else {
         journal.tally().found_gone += 1;

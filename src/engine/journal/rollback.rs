@@ -127,8 +127,8 @@ pub(crate) async fn finish(
         journal.remove(id).await?;
         journal.tally().rolled_back += 1;
         let removed = match entry.pending_deletion_since {
-            Some(_) => "a credential was removed that could not be deleted when its lease ended",
-            None => "a half-made credential was removed",
+            Some(_) => "deleted a credential that could not be deleted when its lease ended",
+            None => "deleted an incomplete credential",
         };
         tracing::info!(journal_id = %id, role = entry.role, "{removed}");
         return Ok(RolledBack {
@@ -197,7 +197,7 @@ async fn looked_in_vain(
         tracing::info!(
             journal_id = %id,
             role = entry.role,
-            "of a half-made credential there is nothing in Atlas"
+            "incomplete credential not found in Atlas; removing its journal entry"
         );
     }
     Ok(was_never_made)
@@ -276,7 +276,7 @@ pub(crate) async fn take_over_go_entry(
         tracing::warn!(
             id = wal.id,
             description = entry.description,
-            "a write-ahead log entry names no key that could be found for certain; it is dropped"
+            "write-ahead log entry does not identify a key; dropping it"
         );
         return Ok(());
     }
@@ -284,7 +284,7 @@ pub(crate) async fn take_over_go_entry(
     tracing::info!(
         id = wal.id,
         journal_id = %id,
-        "a write-ahead log entry of the Go engine is taken over into the journal"
+        "moved a write-ahead log entry of the Go engine to the journal"
     );
     engine.journal.write(&id, &entry).await
 }

@@ -364,7 +364,7 @@ impl Journal {
         let Some(id) = JournalId::parse(&name) else {
             tracing::error!(
                 key = name,
-                "an entry under issued/ has a name that is no journal id"
+                "entry under issued/ is not named by a journal id"
             );
             self.index().unreadable += 1;
             return Ok(());
@@ -376,7 +376,7 @@ impl Journal {
             Ok(Some(entry)) => self.index().remember(&id, &entry),
             Ok(None) => {}
             Err(error @ EngineError::Unreadable { .. }) => {
-                tracing::error!(%error, "a journal entry is left alone");
+                tracing::error!(%error, "skipping an unreadable journal entry");
                 let mut index = self.index();
                 index.unreadable += 1;
                 index.unreadable_ids.insert(id);

@@ -208,7 +208,7 @@ fn note(engine: &Engine, sweep: Sweep, id: &JournalId, error: &EngineError) {
         journal_id = %id,
         during = sweep.name(),
         error = %chain(error),
-        "a credential is still to be removed"
+        "could not delete a credential yet"
     );
     let now = engine.clock.now();
     let mut tally = engine.journal.tally();
@@ -251,13 +251,13 @@ fn tell_overdue(engine: &Engine) {
             },
             since = %Rfc3339(each.since),
             failures = each.failures,
-            "a credential could not be removed from Atlas yet; it is tried again, see the path status"
+            "credential could not be deleted from Atlas yet; retrying, see the status path"
         );
     }
     if let Some(more) = overdue.len().checked_sub(MAX_TOLD).filter(|more| *more > 0) {
         tracing::warn!(
             more,
-            "further credentials could not be removed from Atlas yet; see the path status"
+            "more credentials could not be deleted from Atlas yet; see the status path"
         );
     }
 }

@@ -129,7 +129,7 @@ async fn remove_strays(engine: &Engine, linked: &Linked, patience: Patience, rep
         match remove(linked, &stray.made, Permit::ORDERED, patience).await {
             Ok(_) => {
                 report.removed += 1;
-                tracing::info!(description = stray.description, "a stray was removed");
+                tracing::info!(description = stray.description, "deleted an orphan");
             }
             Err(error) => {
                 let now = engine.clock.now();

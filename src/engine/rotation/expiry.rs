@@ -104,7 +104,13 @@ pub(crate) fn log_marks(
                 .map(tracing::field::display),
         );
         let expires_at = Rfc3339(expires_at);
-        tracing::warn!(what, %expires_at, held, overdue_since, "a secret has {left} or less to live and no rotation to rely on");
+        tracing::warn!(
+            what,
+            %expires_at,
+            held,
+            overdue_since,
+            "client secret expires within {left} and no rotation is expected before that"
+        );
     }
     mark
 }

@@ -65,7 +65,11 @@ impl LongestSecrets {
         let (longest, good_for) = match asked {
             Ok(settings) => (settings.longest_secret, REMEMBERED_FOR),
             Err(error) => {
-                tracing::debug!(%org, %error, "the organization's longest secret lifetime is not known");
+                tracing::debug!(
+                    %org,
+                    %error,
+                    "could not read the organization's maximum secret lifetime"
+                );
                 let told_last = self.known(atlas, org).map(|answer| answer.longest);
                 (told_last, ASKED_AGAIN_AFTER)
             }

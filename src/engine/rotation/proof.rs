@@ -21,7 +21,11 @@ pub(crate) async fn prove(
         .revoke_token(client_id, secret, &token.value, patience)
         .await;
     if let Err(error) = revoked {
-        tracing::debug!(%client_id, %error, "a probe token was not revoked; it ends in an hour");
+        tracing::debug!(
+            %client_id,
+            %error,
+            "could not revoke a probe token; it expires within an hour"
+        );
     }
     Ok(())
 }

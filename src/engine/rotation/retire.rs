@@ -89,7 +89,7 @@ fn wait_on(record: &mut dyn Record, each: &Retiring, state: &SecretState, now: D
     } else if now < last {
         tracing::info!(
             client_id = %record.client_id(), secret_id = %each.id, until = %Rfc3339(last),
-            "a replaced secret is still in use and is kept for a while"
+            "replaced client secret is still in use; keeping it for now"
         );
         again.min(last)
     } else {

@@ -156,7 +156,7 @@ async fn free_a_slot(
         if standing(record, &state, now) == Standing::Stray {
             tracing::warn!(
                 client_id = %record.client_id(), secret_id = %state.id, force,
-                "a secret that was not made here is removed to make room for a new one"
+                "deleting an unrecognized client secret to make room for a new one"
             );
         }
         written_first(record, tools, permit, &state.id).await?;
@@ -218,7 +218,12 @@ pub(super) async fn remove(
         .delete_secret(&record.level(), record.client_id(), id, tools.patience)
         .await
         .map_err(|error| told(record, "deleting a secret of the service account", error))?;
-    tracing::info!(client_id = %record.client_id(), secret_id = %id, %deletion, "a secret was removed");
+    tracing::info!(
+        client_id = %record.client_id(),
+        secret_id = %id,
+        %deletion,
+        "client secret deleted"
+    );
     Ok(())
 }
 

@@ -74,7 +74,11 @@ pub(super) async fn adopt(
     engine.undecidable.forget(&left);
     if let Err(error) = engine.storage.delete(&left).await {
         // Beside the role it does not count, and goes with it.
-        tracing::warn!(key = left, %error, "what an earlier static role left was not deleted");
+        tracing::warn!(
+            key = left,
+            %error,
+            "could not delete the cleanup record of an earlier static role"
+        );
     }
     work::end_at_once(&mut record, Mandate::Ordered, patience).await;
     record.note();
@@ -94,7 +98,7 @@ async fn first_rotation_failed(
         Err(unread) => {
             tracing::warn!(
                 role = record.name, error = %chain(&unread),
-                "whether the static role is stored is not known: the tick looks"
+                "could not confirm whether the static role was stored; the next periodic run checks"
             );
             engine.static_roles.forget();
             return Err(error);

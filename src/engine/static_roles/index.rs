@@ -236,7 +236,7 @@ impl StaticRoles {
             }
             Ok(None) => Ok(()),
             Err(error @ EngineError::Unreadable { .. }) => {
-                tracing::error!(%error, "a static role is not rotated");
+                tracing::error!(%error, "skipping an unreadable static role");
                 Ok(())
             }
             Err(error) => Err(error),

@@ -188,7 +188,7 @@ impl Manager {
         }
         let patience = Patience::within(SIGN_OUT_PATIENCE, crate::atlas::Priority::Background);
         if let Err(error) = self.atlas.sign_out(patience).await {
-            tracing::debug!(%error, "an access token was not revoked; it ends in an hour");
+            tracing::debug!(%error, "could not revoke an access token; it expires within an hour");
         }
         outcome.map_err(|error| match error {
             EngineError::CredentialRefused(source) => RenewalError::OwnSecretRefused(source).into(),

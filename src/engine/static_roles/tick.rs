@@ -72,11 +72,11 @@ async fn round(engine: &Arc<Engine>, due: Vec<(DateTime<Utc>, ClientId, Brief)>)
 /// Failures of Atlas are noted with the role; what is left are those of storage.
 pub(super) fn told(outcome: Option<Result<Result<(), EngineError>, tokio::task::JoinError>>) {
     match outcome {
-        Some(Ok(Err(error))) => tracing::debug!(%error, "work on a static role did not succeed"),
+        Some(Ok(Err(error))) => tracing::debug!(%error, "static role task failed"),
         // The error's own text holds the words of a panic, which may hold anything.
         Some(Err(error)) => {
             let panicked = error.is_panic();
-            tracing::error!(panicked, "work on a static role ended in a fault");
+            tracing::error!(panicked, "static role task panicked");
         }
         Some(Ok(Ok(()))) | None => {}
     }

@@ -122,7 +122,11 @@ async fn pass_over_missed(record: &mut RoleRecord, now: DateTime<Utc>) -> Result
     {
         return Ok(());
     }
-    tracing::warn!(role = record.name, due = %Rfc3339(due), "a rotation missed its window and waits for the next");
+    tracing::warn!(
+        role = record.name,
+        due = %Rfc3339(due),
+        "static role rotation missed its window; waiting for the next one"
+    );
     record.entry.missed_window = Some(due);
     record.entry.next_rotation = next;
     record.store().await
@@ -143,7 +147,7 @@ pub(super) async fn rotate(
         return Err(error);
     }
     record.engine.rate_waits.forget(&record.work());
-    tracing::info!(role = record.name, client_id = %record.entry.client_id, "rotated");
+    tracing::info!(role = record.name, client_id = %record.entry.client_id, "static role rotated");
     end_at_once(record, mandate, patience).await;
     Ok(())
 }
@@ -187,7 +191,11 @@ pub(super) async fn end_replaced(
     if let Err(error) = &outcome
         && !error.is_rate_limited()
     {
-        tracing::warn!(role = record.name, error = %chain(error), "a replaced secret was not removed yet");
+        tracing::warn!(
+            role = record.name,
+            error = %chain(error),
+            "replaced client secret could not be deleted yet; retrying"
+        );
     }
     outcome
 }
@@ -262,7 +270,7 @@ async fn find_lost(
     if news && lost.is_some() {
         tracing::warn!(
             role = record.name, client_id = %record.entry.client_id,
-            "the present secret was deleted in Atlas"
+            "current client secret was deleted in Atlas"
         );
     }
     record.entry.lost = lost;
@@ -294,12 +302,16 @@ async fn note_failure(record: &mut RoleRecord, error: &EngineError) {
     let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
     let trouble = Trouble::after(record.entry.trouble.as_ref(), error, now, entropy);
     tracing::warn!(
-        role = record.name, error = trouble.error, next_try = %Rfc3339(trouble.next_try),
-        "work on a static role failed; readers keep the secret they have"
+        role = record.name, error = trouble.error, next_retry_time = %Rfc3339(trouble.next_try),
+        "static role rotation failed; readers keep the current secret"
     );
     record.entry.trouble = Some(trouble);
     if let Err(error) = record.store().await {
-        tracing::warn!(role = record.name, error = %chain(&error), "the failure was not stored");
+        tracing::warn!(
+            role = record.name,
+            error = %chain(&error),
+            "could not store the rotation failure"
+        );
     }
 }
 

@@ -134,7 +134,7 @@ async fn judge(engine: &Engine) -> Result<Result<(), Doubt>, EngineError> {
             let patience = Patience::within(ASK_PATIENCE, Priority::Revoke);
             // The date of a refusal is as good; without any the answer is no.
             if let Err(error) = linked.atlas.who_am_i(patience).await {
-                tracing::debug!(%error, "Atlas was asked for its time");
+                tracing::debug!(%error, "asked Atlas for its time");
             }
         }
     }
@@ -142,10 +142,9 @@ async fn judge(engine: &Engine) -> Result<Result<(), Doubt>, EngineError> {
     match change {
         Change::Begun(hold) => tracing::warn!(
             reason = %hold.doubt,
-            "nothing is deleted in Atlas unasked until the clocks can be believed again; revocations \
-             go on"
+            "automatic deletions suspended until the clocks agree; revocations continue"
         ),
-        Change::Ended => tracing::info!("the clocks agree again; automatic deletions resume"),
+        Change::Ended => tracing::info!("clocks agree again; automatic deletions resume"),
         Change::None => {}
     }
     Ok(outcome)
@@ -159,7 +158,7 @@ pub(crate) async fn watch(engine: &Engine) {
         return;
     }
     if let Err(error) = judge(engine).await {
-        tracing::debug!(%error, "the clocks could not be compared with Atlas's");
+        tracing::debug!(%error, "could not compare the clocks with Atlas's");
     }
 }
 

@@ -98,7 +98,8 @@ fn told_of_lost(renewal: &Renewal, entry: &ConfigEntry) -> Option<String> {
     let since = Rfc3339(pending.since);
     tracing::warn!(
         %client_id, %since,
-        "a secret whose creation got no answer is not looked for any more, as another was configured"
+        "no longer searching for a client secret that Atlas may have created: another account was \
+         configured"
     );
     Some(format!(
         "a rotation of service account {client_id} that began at {since} was not finished, and a \
@@ -113,7 +114,10 @@ async fn remove(record: &mut RootRecord, linked: &Linked, patience: Patience) {
     }
     if let Err(error) = try_to_remove(record, linked, patience).await {
         let error = chain(&error);
-        tracing::warn!(error, "secrets of the former account are not all removed");
+        tracing::warn!(
+            error,
+            "some client secrets of the previous service account could not be deleted"
+        );
     }
 }
 

@@ -171,7 +171,7 @@ async fn a_new_secret_of_the_same_account_tells_of_one_whose_answer_was_lost() {
             && text.contains("delete in Atlas what nobody uses")),
         "{told:?}"
     );
-    assert_eq!(lines.take("is not looked for any more").len(), 1);
+    assert_eq!(lines.take("no longer searching").len(), 1);
     mount.minutes(10).await;
     assert_eq!(mount.atlas.secrets(&seed.client_id).await.len(), 2);
     assert!(mount.is_alive().await);

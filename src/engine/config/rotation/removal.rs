@@ -141,9 +141,9 @@ async fn settle_those(
             let entropy = &*record.engine.entropy;
             let trouble = Trouble::after(removal.trouble.as_ref(), error, now, entropy);
             tracing::warn!(
-                error = trouble.error, next_try = %Rfc3339(trouble.next_try),
+                error = trouble.error, next_retry_time = %Rfc3339(trouble.next_try),
                 replaced = removal.replaced,
-                "a credential of this mount's configuration is still to be removed in Atlas"
+                "unused root credential could not be deleted in Atlas yet; retrying"
             );
             removal.trouble = Some(trouble);
         }
@@ -201,7 +201,7 @@ async fn remove(
     tracing::info!(
         %made,
         %deletion,
-        "a credential of this mount's configuration was removed"
+        "unused root credential deleted"
     );
     Ok(())
 }

@@ -350,7 +350,7 @@ async fn undo(
         let error = crate::vault::failure::chain(&failure);
         tracing::warn!(
             error,
-            "a rotation of the configuration's credential is undone by the next tick"
+            "root credential rotation failed midway; the next periodic run undoes it"
         );
     }
     error

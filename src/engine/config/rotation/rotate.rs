@@ -136,10 +136,7 @@ pub(super) async fn rotate(
         return outcome;
     }
     record.engine.rate_waits.forget(keys::CONFIG);
-    tracing::info!(
-        credential_type = to.name(),
-        "this mount's credential was rotated"
-    );
+    tracing::info!(credential_type = to.name(), "root credential rotated");
     // The new credential is in use: a failure here is logged, and the tick tries again.
     let _ = tidy_up(record, mandate, patience).await;
     Ok(())
@@ -211,7 +208,10 @@ pub(super) async fn tidy_up(
             if error.is_rate_limited() {
                 return Err(error);
             }
-            tracing::warn!(error = %chain(&error), "the replaced secret was not removed yet");
+            tracing::warn!(
+                error = %chain(&error),
+                "replaced root secret could not be deleted yet; retrying"
+            );
             return Err(error);
         }
     }
@@ -256,8 +256,8 @@ async fn note_failure(record: &mut RootRecord, error: &EngineError) {
     let rotation = &mut record.entry.rotation;
     let trouble = Trouble::after(rotation.trouble.as_ref(), error, now, entropy);
     tracing::warn!(
-        error = trouble.error, next_try = %Rfc3339(trouble.next_try),
-        "the rotation of this mount's credential failed; the present one stays in use"
+        error = trouble.error, next_retry_time = %Rfc3339(trouble.next_try),
+        "root credential rotation failed; the current credential stays in use"
     );
     let is_storage = matches!(error, EngineError::Storage(_));
     rotation.trouble = Some(trouble);
@@ -266,7 +266,7 @@ async fn note_failure(record: &mut RootRecord, error: &EngineError) {
         return;
     }
     if let Err(error) = record.store().await {
-        tracing::warn!(error = %chain(&error), "the failure was not stored");
+        tracing::warn!(error = %chain(&error), "could not store the rotation failure");
     }
 }
 

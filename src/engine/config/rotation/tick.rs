@@ -68,7 +68,7 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     {
         let looked = rotate::inspect(&mut record, patience).await;
         if let Err(error) = looked {
-            tracing::debug!(%error, "the configuration's own account could not be looked at");
+            tracing::debug!(%error, "could not read the configured service account");
         }
     }
     Ok(())
@@ -113,7 +113,7 @@ async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result
     if !missed || ends_before || entry.rotation.renewal.pending.is_some() {
         return Ok(());
     }
-    tracing::warn!(due = %Rfc3339(due), "the rotation of this mount's credential missed its window");
+    tracing::warn!(due = %Rfc3339(due), "root credential rotation missed its window");
     record.entry.rotation.missed_window = Some(due);
     record.entry.rotation.next_rotation = next;
     record.store().await

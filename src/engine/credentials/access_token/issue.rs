@@ -251,13 +251,21 @@ async fn finish(
     let undone = match revoked {
         Ok(()) => "was revoked",
         Err(error) => {
-            tracing::warn!(%error, "an access token that nobody got lives on for an hour at most");
+            tracing::warn!(
+                %error,
+                "could not revoke an access token that was not delivered; it expires within an \
+                 hour"
+            );
             "could not be revoked; nobody got it, and it dies within the hour"
         }
     };
     // Where this fails the entry goes when the token would have died.
     if let Err(error) = engine.journal.remove(&reserved.id).await {
-        tracing::warn!(journal_id = %reserved.id, %error, "a journal entry stays for an hour");
+        tracing::warn!(
+            journal_id = %reserved.id,
+            %error,
+            "could not delete a journal entry; it is deleted within an hour"
+        );
     }
     Err(not_completed(undone, error))
 }

@@ -149,7 +149,7 @@ pub(crate) async fn tell(engine: &Engine) -> Result<(), EngineError> {
     match news {
         Told::Done => tracing::info!(
             ended = state.ended,
-            "nothing is left of what this mount issued: its drain is complete"
+            "drain of this mount complete: nothing that it issued remains"
         ),
         Told::Failing => {
             let error = state.last_error.as_ref();
@@ -157,7 +157,8 @@ pub(crate) async fn tell(engine: &Engine) -> Result<(), EngineError> {
                 failing = left.failing,
                 blocked = state.is_blocked,
                 error = error.map(|(_, text)| text.as_str()),
-                "the drain of this mount cannot end everything yet; it goes on, see draining in status"
+                "drain of this mount cannot end everything yet; it continues, see draining in \
+                 status"
             );
         }
         Told::Nothing => {}

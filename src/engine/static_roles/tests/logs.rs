@@ -24,17 +24,17 @@ async fn an_end_that_comes_near_is_logged_once_at_each_distance() {
     ];
     for (step, left) in steps {
         app.pass(step).await;
-        let told = lines.take("no rotation to rely on");
+        let told = lines.take("no rotation is expected");
         assert_eq!(told.len(), left.iter().len(), "{left:?}: {told:?}");
         if let (Some(left), Some(told)) = (left, told.first()) {
-            assert!(told.contains(&format!("has {left} or less")), "{told}");
+            assert!(told.contains(&format!("expires within {left}")), "{told}");
             assert!(
                 told.contains("static role") && told.contains("app"),
                 "{told}"
             );
         }
         app.pass(60).await;
-        let again = lines.take("no rotation to rely on");
+        let again = lines.take("no rotation is expected");
         assert!(again.is_empty(), "{left:?}: {again:?}");
     }
 }
@@ -62,7 +62,7 @@ async fn the_words_of_a_panic_are_not_logged() {
     let mut working = tokio::task::JoinSet::new();
     working.spawn(async { panic!("a value that nobody should see") });
     told(working.join_next().await);
-    let logged = lines.take("ended in a fault");
+    let logged = lines.take("static role task panicked");
     assert_eq!(logged.len(), 1);
     assert!(!logged[0].contains("nobody should see"), "{logged:?}");
 }

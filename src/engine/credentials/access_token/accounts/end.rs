@@ -105,8 +105,8 @@ pub(super) async fn dissolve_all(engine: &Engine, patience: Patience) -> Result<
             tracing::error!(
                 role = name,
                 error = %chain(error),
-                "the mount is being disabled and the service account kept for a role is still in \
-                 Atlas"
+                "the mount is being disabled, but the service account managed for a role still \
+                 exists in Atlas"
             );
         })
     });

@@ -34,7 +34,7 @@ pub(super) async fn lifetime(
         .settings_of(org, engine.clock.monotonic(), patience)
         .await;
     let longest = settings.inspect_err(|error| {
-        tracing::debug!(%error, "the organization's longest secret is not known");
+        tracing::debug!(%error, "could not read the organization's maximum secret lifetime");
     });
     let longest = longest.ok().and_then(|settings| settings.longest_secret);
     longest.map_or(WANTED, |longest| {
@@ -218,7 +218,11 @@ async fn ask(
     accounts.current = Some(account.clone());
     // Should this fail, its end is taken for later than it was.
     if let Err(failure) = accounts.save(engine, name).await {
-        tracing::debug!(role = %name, error = %failure, "the end of a request was not stored");
+        tracing::debug!(
+            role = %name,
+            error = %failure,
+            "could not store the outcome of a request for a secret"
+        );
     }
     Err(failed("making a new secret for", &account.client_id, error))
 }

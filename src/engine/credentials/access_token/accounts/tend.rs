@@ -61,7 +61,7 @@ pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
             tracing::warn!(
                 role = name,
                 error = %crate::vault::failure::chain(&error),
-                "the account kept for a role's access tokens could not be tended"
+                "could not maintain the service account managed for a role's access tokens"
             );
             first_failure.get_or_insert(error);
         }

@@ -144,7 +144,7 @@ async fn all_that_was_issued_ends_and_its_leases_are_revoked_without_atlas() {
     }
     assert_eq!(mount.journal_keys().len(), 1, "that of the lost answer");
     mount.tick().await.expect("a tick");
-    assert_eq!(lines.take("its drain is complete").len(), 1);
+    assert_eq!(lines.take("drain of this mount complete").len(), 1);
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn a_move_does_not_end_it_and_deleting_the_configuration_does() {
     let told = deleted.expect("deleted").expect("warnings").warnings;
     let is_told = |text: &String| text.contains("is over with its configuration");
     assert!(told.iter().any(is_told), "{told:?}");
-    let told = lines.take("the drain of this mount is over: its configuration was deleted");
+    let told = lines.take("drain of this mount ended: its configuration was deleted");
     assert_eq!(told.len(), 1);
     assert_eq!(draining(&mount).await, Value::Null);
 }
