@@ -253,7 +253,7 @@ fn is_shown_in_seconds(name: &str, before: &str) -> bool {
 
 fn is_a_times_name(name: &str) -> bool {
     const NAMES: [&str; 10] = [
-        "since", "until", "now", "first", "last", "due", "end", "bound", "time",
+        "next_try", "since", "until", "now", "first", "last", "due", "end", "bound", "time",
     ];
     let ends = [
         "_at",

@@ -470,7 +470,7 @@ mod tests {
             let reached = atlas.reachability().state();
             assert_eq!(reached.reachable(), Some(true));
             let error = reached.calls["createOrgApiKey"].last_error.clone();
-            assert!(error.is_some_and(|(_, text)| text.contains("limits requests")));
+            assert!(error.is_some_and(|(_, text)| text.contains("rate limit reached")));
             assert!((55..65).contains(&retry_after.as_secs()), "{retry_after:?}");
         }
         assert!(started.elapsed() < Duration::from_secs(5));

@@ -21,7 +21,7 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AtlasError {
     /// Atlas answered that it does not do this. Nothing was changed.
-    #[error("atlas refused {operation} (HTTP {status}){}", said(code, detail))]
+    #[error("Atlas refused {operation} (HTTP {status}){}", said(code, detail))]
     Refused {
         /// The API's name of the operation.
         operation: &'static str,
@@ -33,10 +33,7 @@ pub(crate) enum AtlasError {
         detail: String,
     },
     /// The credential the call signed in with is unknown, expired or wrong.
-    #[error(
-        "atlas does not accept the credential, at {operation}{}",
-        said(code, detail)
-    )]
+    #[error("Atlas rejected the credential at {operation}{}", said(code, detail))]
     Unauthenticated {
         /// The API's name of the operation.
         operation: &'static str,
@@ -47,7 +44,7 @@ pub(crate) enum AtlasError {
     },
     /// Too many requests, and the caller does not wait as long as is needed. Nothing was changed.
     #[error(
-        "atlas limits requests; {operation} is possible in {} s",
+        "Atlas rate limit reached; retry {operation} in {} s",
         retry_after.as_secs().saturating_add(1)
     )]
     RateLimited {
@@ -60,7 +57,7 @@ pub(crate) enum AtlasError {
     },
     /// Atlas failed on its own side. Whether it changed anything is unknown.
     #[error(
-        "atlas failed at {operation} (HTTP {status}, {}){}",
+        "Atlas failed at {operation} (HTTP {status}, {}){}",
         Counted(*attempts, "attempt"),
         said(code, detail)
     )]
@@ -78,7 +75,7 @@ pub(crate) enum AtlasError {
     },
     /// No whole answer came. `source` tells whether Atlas may have seen the request.
     #[error(
-        "no answer from atlas to {operation} in {}",
+        "no answer from Atlas to {operation} in {}",
         Counted(*attempts, "attempt")
     )]
     NoAnswer {
@@ -101,7 +98,7 @@ pub(crate) enum AtlasError {
         source: AnswerFault,
     },
     /// Atlas did it, but its answer cannot be read, or does not show what was asked for.
-    #[error("atlas's answer to {operation} cannot be used")]
+    #[error("Atlas's answer to {operation} cannot be used")]
     MalformedAnswer {
         /// The API's name of the operation.
         operation: &'static str,
@@ -123,7 +120,7 @@ pub(crate) enum TransportFault {
     #[error("cannot connect")]
     Connect(#[source] BoxError),
     /// The time for the request was over.
-    #[error("no whole answer within {} s", after.as_secs_f32())]
+    #[error("timed out without a complete answer after {} s", after.as_secs_f32())]
     Timeout {
         /// How long was waited.
         after: Duration,
@@ -143,16 +140,16 @@ pub(crate) enum TransportFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AnswerFault {
     /// A 2xx status that the operation does not have.
-    #[error("this is not a status with which atlas tells success of it")]
+    #[error("this HTTP status does not mean success for this operation")]
     Status,
     /// Not in the media type that Atlas names.
-    #[error("its body is not in atlas's media type")]
+    #[error("its body is not in Atlas's media type")]
     MediaType,
     /// A body where Atlas sends none.
-    #[error("it has a body where atlas sends none")]
+    #[error("it has a body where Atlas sends none")]
     NotEmpty,
     /// A refusal without Atlas's `error` and `errorCode`.
-    #[error("it has no error and errorCode as atlas gives them")]
+    #[error("it has no error and errorCode fields as Atlas's errors have")]
     NoErrorCode,
     /// A redirect; none is followed.
     #[error("a redirect, which is not followed; check base_url")]
@@ -416,7 +413,8 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "atlas refused createOrgApiKey (HTTP 400): MAX_API_KEYS_PER_ORG_EXCEEDED: No more than 500."
+            "Atlas refused createOrgApiKey (HTTP 400): MAX_API_KEYS_PER_ORG_EXCEEDED: No more \
+             than 500."
         );
         let foreign = AtlasError::UnexpectedAnswer {
             operation: "deleteOrgApiKey",

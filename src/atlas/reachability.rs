@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(state.reachable(), Some(true));
         assert_eq!(state.last_answer, Some(at(2)));
         let error = state.calls["listOrgs"].last_error.clone();
-        assert!(error.is_some_and(|(when, text)| when == at(2) && text.contains("limits")));
+        assert!(error.is_some_and(|(when, text)| when == at(2) && text.contains("rate limit")));
     }
 
     #[test]

@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(atlas["unreachable_since"], since, "{atlas}");
         let calls = &atlas["calls"]["listOrgs"];
         let error = calls["last_error"].as_str().unwrap_or_default();
-        assert!(error.contains("no answer from atlas"), "{atlas}");
+        assert!(error.contains("no answer from Atlas"), "{atlas}");
         assert_ne!(calls["last_error_time"], since, "the last one: {atlas}");
         mount.atlas.no_more_faults().await;
         mount.read("check").await.expect("Atlas is back");

@@ -67,7 +67,7 @@ async fn a_key_of_a_role_that_is_changed_meanwhile_is_not_handed_out() {
     };
     let (answer, ()) = tokio::join!(mount.read("creds/r"), changing);
     assert_eq!(answer.status, 500, "{answer:?}");
-    let told = "role \"r\" was changed while its credential was made: read again";
+    let told = "role \"r\" was changed while its credential was being created: read again";
     assert!(answer.errors().contains(told), "{answer:?}");
     assert!(mount.atlas.credentials().await.is_empty());
     assert_eq!(mount.leases("r").await, 0);

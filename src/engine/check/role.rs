@@ -20,7 +20,7 @@ pub(super) async fn check_role(
     let grant = match Grant::of_stored(role) {
         Ok(grant) => grant,
         Err(faults) => {
-            report.problem(format!("the role itself cannot be used: {faults}"));
+            report.problem(format!("the role cannot be used: {faults}"));
             return Ok(());
         }
     };

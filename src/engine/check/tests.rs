@@ -220,7 +220,10 @@ async fn the_account_of_a_role_must_be_there_and_have_room() {
     assert!(is_ok(&check(&mount, "r").await), "ours has expired");
     let path = format!("/accounts/{account}");
     mount.atlas.control("DELETE", &path, Value::Null).await;
-    assert_problem(&check(&mount, "r").await, "there is no service account");
+    assert_problem(
+        &check(&mount, "r").await,
+        "does not exist where the role says",
+    );
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ pub(super) fn bind(
         faults.add(
             "base_url",
             format!(
-                "what belonged to {origin} was carried over to {home}, and nothing is sent to {origin} \
+                "what belonged to {origin} was moved to {home}, and nothing is sent to {origin} \
                  since: the way back is config/move (base_url={origin}, needs the sudo capability)"
             ),
         );

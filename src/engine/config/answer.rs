@@ -24,24 +24,28 @@ pub(super) fn answer() -> Vec<Field> {
         Field::text("api_version").about("Version of the Atlas Administration API."),
         Field::text("ca_certificate").about("PEM certificates trusted beside the system's."),
         Field::seconds("request_timeout").about("Time for one HTTP request to Atlas."),
-        Field::boolean("hold").about("There where nothing is written to Atlas unasked."),
-        Field::map("draining").about(
-            "There while everything that was issued is being ended: since when, and by whose order.",
+        Field::boolean("hold").about(
+            "Present while automatic deletions and rotations are \
+                        suspended.",
         ),
+        Field::map("draining")
+            .about("Present while the mount is being drained: since when, and by whose order."),
         Field::seconds("rotation_period").about("Time from one rotation to the next; 0 is none."),
         Field::text("rotation_schedule").about("When it is rotated, five cron fields in UTC."),
-        Field::seconds("rotation_window")
-            .about("How long after a scheduled moment a rotation may still begin; 0 is no limit."),
+        Field::seconds("rotation_window").about(
+            "Grace period after the scheduled time, within which a rotation may still \
+                    start; 0 is no limit.",
+        ),
         Field::boolean("disable_automated_rotation")
-            .about("Whether it is rotated by hand only, whatever the period or schedule."),
+            .about("Whether it is rotated manually only, whatever the period or schedule."),
         Field::time("last_rotated").about("When it was last rotated here, if it was."),
-        Field::time("next_rotation").about("When it is rotated next, if by itself."),
+        Field::time("next_rotation").about("When it is rotated next, if automatically."),
         Field::int("rotation_failures").about("Failures in a row, if the last rotation failed."),
         Field::time("failing_since").about("When the first of them was."),
         Field::text("last_error").about("Why the last one failed."),
         Field::time("next_retry_time").about("When the rotation is tried again."),
         Field::time("last_missed_rotation")
-            .about("The last rotation that did not begin within its window, until one succeeds."),
+            .about("The last rotation that did not start within its window, until one succeeds."),
         Field::int("pending_deletions")
             .about("How many replaced or incomplete credentials are still to be deleted in Atlas."),
     ]

@@ -42,7 +42,8 @@ pub(super) async fn delete(
         let half_made = engine.journal.half_made().await?;
         if half_made > 0 {
             return Err(EngineError::BadInput(format!(
-                "credentials that are being made, or half-made and still to be removed from Atlas, \
+                "credentials that are being created, or incomplete and still to be deleted from \
+                 Atlas, \
                  need the configuration, {half_made} of them: try again later (making in status), or \
                  give force=true"
             )));

@@ -91,30 +91,30 @@ fn fields() -> Vec<Field> {
             .default(entry::DEFAULT_REQUEST_TIMEOUT.as_secs()),
         Field::boolean("verify_connection")
             .about(
-                "Whether to ask Atlas who the credential is before storing it. Not stored. \
+                "Whether to verify the credential with Atlas before storing it. Not stored. \
                  MONGODBATLAS_VERIFY_CONNECTION=false in the plugin's environment changes the default.",
             )
             .default(true),
         Field::boolean("hold").refuse_empty_text().about(
-            "Write nothing to Atlas unasked: no half-made credential, none that outlived its lease and \
-             no replaced one is deleted, tidy deletes nothing, and no rotation comes by itself. For \
-             the time after a restore from a snapshot, when the journal may not know what was issued \
-             or renewed since: look with tidy (dry_run) first. Revocations of leases go on: the server \
-             orders them, and a revoked credential must be gone. MONGODBATLAS_HOLD=true in the \
-             environment of the server process does the same from before the unsealing; all refuses \
-             whatever would reach Atlas.",
+            "Suspend automatic deletions and automatic rotations: credentials that are \
+             incomplete, outlived their leases or were replaced are not deleted, and tidy deletes \
+             nothing. Use it after a restore from a snapshot, when the journal may not know what \
+             was issued or renewed since: run tidy with dry_run first. Revocations of leases \
+             continue, as the server asks for them. MONGODBATLAS_HOLD=true in the environment of \
+             the server process does the same, even before the unsealing; MONGODBATLAS_HOLD=all \
+             refuses every request that would reach Atlas.",
         ),
         Field::boolean("force")
             .about(
-                "On delete: also while credentials issued here are live, static roles are there, or \
-                 rotations have something left to remove.",
+                "On delete: also while there are active credentials, static roles, or replaced \
+                 credentials awaiting deletion.",
             )
             .default(false)
             .query(),
         Field::boolean("disable_automated_rotation")
             .refuse_empty_text()
             .about(
-                "Whether this credential is rotated by hand only, whatever its period or schedule.",
+                "Rotate this credential manually only, whatever its period or schedule.",
             )
             .default(false),
     ];
@@ -191,7 +191,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         entry.organization_id = verify(&linked, entry.organization_id.as_ref(), patience).await?;
         if entry.organization_id.is_none() {
             warnings.push(
-                "the credential sees more than one organization: give organization_id".to_owned(),
+                "the credential has access to more than one organization: give \
+                 organization_id"
+                    .to_owned(),
             );
         }
         linked.organization_id.clone_from(&entry.organization_id);
@@ -205,8 +207,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     linked.ownership = Ownership::of_stored(entry.organization_owner, engine.clock.monotonic());
     if entry.hold {
         warnings.push(
-            "hold is on: what is left half-made or outlives its lease stays in Atlas, and no rotation \
-             comes by itself"
+            "hold is on: incomplete credentials, and those that outlive their leases, stay in \
+             Atlas, and no automatic rotation takes place"
                 .to_owned(),
         );
     }
@@ -256,12 +258,12 @@ pub(super) async fn verify(
     match (given, seen.as_slice()) {
         (Some(given), _) if seen.iter().any(|org| org.id == *given) => Ok(Some(given.clone())),
         (Some(_), _) => Err(EngineError::BadInput(
-            "organization_id: the credential does not see this organization; nothing was stored"
+            "organization_id: the credential has no access to this organization; nothing was stored"
                 .to_owned(),
         )),
         (None, [only]) => Ok(Some(only.id.clone())),
         (None, []) => Err(EngineError::BadInput(
-            "the credential sees no organization; nothing was stored".to_owned(),
+            "the credential has no access to any organization; nothing was stored".to_owned(),
         )),
         (None, _) => Ok(None),
     }
@@ -290,15 +292,15 @@ async fn learn(
     if entry.organization_owner == Some(false) {
         warnings.push(
             "the credential is not an Organization Owner: it could not delete the API keys and \
-             service accounts it makes, so only roles with client_id will be served"
+             service accounts that it creates, so only roles with client_id can issue credentials"
                 .to_owned(),
         );
     }
 }
 
 fn not_verified(error: AtlasError) -> EngineError {
-    let doing = "asking Atlas who the credential is (nothing was stored; verify_connection=false \
-                 stores it unseen)";
+    let doing = "verifying the credential with Atlas (nothing was stored; verify_connection=false \
+                 skips this)";
     match error {
         // Here the credential is the user's input, not the mount's state.
         AtlasError::Unauthenticated { .. } => EngineError::BadInput(format!(

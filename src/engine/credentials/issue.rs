@@ -451,7 +451,7 @@ mod tests {
             let Err(Failure::Coded { status: 429, text }) = refusal else {
                 panic!("{refusal:?}");
             };
-            assert!(text.contains("has 5 credentials alive"), "{text}");
+            assert!(text.contains("has 5 active credentials"), "{text}");
         }
         assert_eq!(mount.atlas.credentials().await.len(), 5);
         mount.restart().await;

@@ -132,10 +132,14 @@ async fn a_credential_of_a_role_that_is_changed_meanwhile_is_not_handed_out() {
         let (outcome, ()) = tokio::join!(reading, changing);
         assert!(
             matches!(&outcome, Err(Failure::Internal(text))
-                if text.contains("role \"r\" was changed while its credential was made: read again")),
+                if text.contains("role \"r\" was changed while its credential was being created: \
+                                  read again")),
             "{kind}: {outcome:?}"
         );
-        mount.atlas.control("DELETE", &format!("/accounts/{other}"), Value::Null).await;
+        mount
+            .atlas
+            .control("DELETE", &format!("/accounts/{other}"), Value::Null)
+            .await;
         assert_nothing_alive(&mount, kind, account.as_deref()).await;
     });
     join_all(stories).await;

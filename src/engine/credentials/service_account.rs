@@ -158,7 +158,7 @@ mod tests {
         let failure = mount.read("creds/reader").await.expect_err("no life left");
         assert!(
             matches!(&failure, Failure::Internal(text)
-                if text.contains("ends at once") && text.contains("was removed")),
+                if text.contains("has already expired") && text.contains("was removed")),
             "{failure}"
         );
         assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());

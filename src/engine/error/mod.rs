@@ -24,7 +24,7 @@ pub(crate) enum EngineError {
     #[error("there is no role {0:?}: write it under roles/ first")]
     NoSuchRole(String),
     /// A role no longer says what was made for it.
-    #[error("role {0:?} was changed while its credential was made: read again")]
+    #[error("role {0:?} was changed while its credential was being created: read again")]
     RoleChanged(String),
     /// There is no such static role.
     #[error("there is no static role {0:?}: write it under static-roles/ first")]
@@ -144,28 +144,28 @@ pub(crate) enum EngineError {
         organization: OrgId,
     },
     /// A create may have taken effect, but Atlas does not list what it made, or not yet.
-    #[error("Atlas does not list it (yet)")]
+    #[error("resource is not visible in Atlas yet")]
     NotListedYet,
     /// Atlas knows nothing of what it may not know yet everywhere.
     #[error(
-        "Atlas answers that it is not there, which proves nothing of what was made, or became known to \
-         this process, less than two minutes ago: try again in two minutes"
+        "Atlas does not find it, which is not conclusive within two minutes of its creation, or \
+         of when this process first saw it: try again in two minutes"
     )]
     NotProvedGone,
     /// Enough lists were read within a minute, or no time is left for one; a tick looks for all at once.
-    #[error("it is looked for at the next periodic run, with everything else that is")]
+    #[error("the next periodic run searches for it, together with all others")]
     LeftToTick,
     /// Who read the list for all who seek in it did not succeed.
-    #[error("the list that several requests waited for could not be read: {0}")]
+    #[error("a list that several requests waited for could not be read: {0}")]
     ListFailed(String),
     /// The configured credential could make something that it could never delete.
     #[error(
         "the configured credential is not an Organization Owner, so it could not delete what it \
-         makes for this role: give it that Atlas role, which is looked at again a minute later"
+         creates for this role: grant it that Atlas role; the engine checks again after a minute"
     )]
     CannotRemove,
     /// Others work on the same thing, and the caller's time was over first.
-    #[error("other requests work on {what}: try again")]
+    #[error("{what} is locked by another request; retry")]
     Busy {
         /// What is worked on.
         what: String,
@@ -182,7 +182,8 @@ pub(crate) enum EngineError {
     },
     /// The account of a role is not there.
     #[error(
-        "there is no service account {0} where the role says: check client_id and organization_id \
+        "service account {0} does not exist where the role says: check client_id and \
+         organization_id \
          or project_id of the role"
     )]
     NoSuchAccount(ClientId),
@@ -198,12 +199,12 @@ pub(crate) enum EngineError {
     },
     /// Whether an earlier attempt made a secret is not known yet.
     #[error(
-        "an earlier attempt to add a secret to service account {0} is not settled yet: try again \
-         in a minute"
+        "the outcome of an earlier attempt to add a secret to service account {0} is not known \
+         yet: try again in a minute"
     )]
     Unsettled(ClientId),
     /// Something must be deleted first that nobody ordered to be deleted, and that is held.
-    #[error("{what}: something must be deleted there first, and that is held: {held}")]
+    #[error("{what}: something must be deleted there first, and deletions are on hold: {held}")]
     Held {
         /// Where.
         what: String,
@@ -212,8 +213,8 @@ pub(crate) enum EngineError {
     },
     /// A person ordered what would delete something by its age, and the clock is not believed.
     #[error(
-        "{what}: a secret must be deleted there first that may go by its age alone, and {held}; wait \
-         until the clocks agree, delete it in Atlas, or give force=true where that is offered"
+        "{what}: a secret must be deleted there first because of its age, and {held}; wait until \
+         the clocks agree, delete it in Atlas, or give force=true where that is offered"
     )]
     ClockDoubted {
         /// Where.
@@ -247,22 +248,25 @@ pub(crate) enum EngineError {
     SecretExpired,
     /// A new secret ends before it can be used.
     #[error(
-        "Atlas made a credential that ends at once by this server's clock: check the clock of this \
-         server"
+        "Atlas created a credential that has already expired by this server's clock: check the \
+         clock of this server"
     )]
     EndsAtOnce,
     /// The secret of a lease is gone in Atlas.
-    #[error("the lease's secret of service account {0} is gone in Atlas: read a new one")]
+    #[error(
+        "the lease's secret of service account {0} was deleted in Atlas: read a new \
+             credential"
+    )]
     SecretGone(ClientId),
     /// Nothing signs in as the account of a token any more.
     #[error(
         "no secret of service account {0} works any more, so its access token cannot be revoked; \
-         it dies within the hour"
+         it expires within an hour"
     )]
     NoWorkingSecret(ClientId),
     /// An account has as many live access tokens as Atlas allows.
     #[error(
-        "role {role:?} has {alive} live access tokens, Atlas's limit: the next one ends at \
+        "role {role:?} has {alive} active access tokens, Atlas's limit: the next one ends at \
          {next_end}; revoke leases that are not needed"
     )]
     TooManyTokens {
@@ -289,7 +293,8 @@ pub(crate) enum EngineError {
     },
     /// A role has as many credentials as it may.
     #[error(
-        "role {role:?} has {live} credentials alive, of at most {max_live}: revoke some, wait until \
+        "role {role:?} has {live} active credentials, of at most {max_live}: revoke some, wait \
+         until \
          leases end, or raise the role's max_live"
     )]
     TooManyLive {
@@ -301,7 +306,7 @@ pub(crate) enum EngineError {
         max_live: u32,
     },
     /// The caller went away before the answer was ready.
-    #[error("the caller went away before the credential was complete: read a new one")]
+    #[error("the request was cancelled before the credential was complete: read a new one")]
     CallerGone,
     /// Storage failed.
     #[error(transparent)]

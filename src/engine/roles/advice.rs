@@ -20,7 +20,7 @@ pub(crate) fn warnings(role: &RoleEntry) -> Vec<String> {
     warnings.extend(atlas_role::warnings(names));
     if Grant::of_stored(role).is_ok_and(|grant| grant.access_list.admits_everybody()) {
         warnings.push(
-            "the access list admits every address: credentials of this role can be used from \
+            "the access list allows every address: credentials of this role can be used from \
              anywhere"
                 .to_owned(),
         );

@@ -45,9 +45,9 @@ pub(crate) enum RenewalError {
     },
     /// Both slots are taken, one of them by a secret that somebody else made and uses.
     #[error(
-        "the account already holds two secrets, Atlas's limit: {stray} was not made here and was \
-         used at {}; find out who uses it and delete it in Atlas, or wait until a day after its \
-         last use; force=true deletes it at once and locks its user out",
+        "the account already holds two secrets, Atlas's limit: {stray} was not created by this \
+         mount and was used at {}; find out who uses it and delete it in Atlas, or wait until one \
+         day after its last use; force=true deletes it at once and locks its user out",
         Rfc3339(*used_at)
     )]
     StrayInUse {
@@ -58,9 +58,9 @@ pub(crate) enum RenewalError {
     },
     /// Both slots are taken, one of them by a secret that somebody may just have made.
     #[error(
-        "the account already holds two secrets, Atlas's limit: {stray} was not made here as far as \
-         can be told, and is less than a day old; find out whose it is and delete it in Atlas if \
-         nobody needs it, rotate by hand, or wait until it is a day old and unused"
+        "the account already holds two secrets, Atlas's limit: {stray} was probably not created \
+         by this mount and is less than a day old; find its owner and delete it in Atlas if it is \
+         not needed, rotate manually, or wait until it is a day old and unused"
     )]
     StrayIsNew {
         /// The secret that is in the way.
@@ -68,25 +68,25 @@ pub(crate) enum RenewalError {
     },
     /// Both slots are taken, and the present secret may be in either.
     #[error(
-        "the account already holds two secrets, Atlas's limit, and Atlas does not tell which of \
-         them is the one in use here, so that none is deleted, even with force=true: delete the \
-         other one in Atlas and try again"
+        "the account already holds two secrets, Atlas's limit, and Atlas does not say which of \
+         them is in use here, so none is deleted, even with force=true: delete the other one in \
+         Atlas and try again"
     )]
     PresentUnknown,
     /// The account's own secret no longer signs in, so that only a person can help.
     #[error(
-        "client_secret: Atlas mints no token with the account's own secret, which may have expired \
-         or been deleted: write a working one"
+        "client_secret: the account's own secret cannot obtain an access token; it may have \
+         expired or been deleted: write a working one"
     )]
     OwnSecretRefused(#[source] AtlasError),
     /// A new secret mints no token.
     #[error(
-        "the new secret mints no token (yet); readers keep the present one and the new one is \
-         tried again"
+        "the new secret cannot obtain an access token yet; readers keep the current one, and the \
+         new one is tried again"
     )]
     NotProved(#[source] AtlasError),
     /// A new secret never minted a token.
-    #[error("the new secret minted no token within ten minutes and was given up")]
+    #[error("the new secret could not obtain an access token within ten minutes and was abandoned")]
     GivenUp(#[source] AtlasError),
     /// Atlas refused to make a secret.
     #[error(
@@ -118,7 +118,7 @@ pub(crate) enum RenewalError {
     )]
     TooManyRemovals,
     /// Another rotation of the same account holds it for longer than the caller waits.
-    #[error("another rotation of this credential is under way; try again")]
+    #[error("another rotation of this credential is in progress; retry")]
     Busy,
     /// The account's own credential cannot be used.
     #[error("client_secret: {0}")]

@@ -65,20 +65,18 @@ impl Outlook {
             ));
         }
         let why = match self.overdue(now) {
-            _ if self.held => {
-                " (a hold of this mount holds rotations as well, see hold in status)".to_owned()
-            }
+            _ if self.held => " (rotations are on hold, see hold in status)".to_owned(),
             Some(since) => {
                 format!(
-                    " (its rotation is overdue since {}; the server's log may tell why)",
+                    " (its rotation is overdue since {}; see the server's log)",
                     Rfc3339(since)
                 )
             }
             None => String::new(),
         };
         Some(format!(
-            "{what} expires at {} and is not rotated before by itself as things stand{why}: rotate \
-             it, for past that only a person can help",
+            "{what} expires at {} and no automatic rotation is expected before that{why}: rotate it now; \
+             once it has expired, it must be replaced manually",
             Rfc3339(expires_at)
         ))
     }
@@ -103,14 +101,19 @@ pub(crate) fn log_marks(
                 .map(Rfc3339)
                 .map(tracing::field::display),
         );
+        let has_expired = expires_at <= now;
         let expires_at = Rfc3339(expires_at);
-        tracing::warn!(
-            what,
-            %expires_at,
-            held,
-            overdue_since,
-            "client secret expires within {left} and no rotation is expected before that"
-        );
+        if has_expired {
+            tracing::warn!(
+                what, %expires_at, held, overdue_since,
+                "client secret has expired and no rotation is expected"
+            );
+        } else {
+            tracing::warn!(
+                what, %expires_at, held, overdue_since,
+                "client secret expires within {left} and no rotation is expected before that"
+            );
+        }
     }
     mark
 }

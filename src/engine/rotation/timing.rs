@@ -92,7 +92,8 @@ impl Timing {
     pub(crate) fn check(&self, now: DateTime<Utc>, faults: &mut Faults) -> Plan {
         let at_least = |duration: Duration| duration.is_zero() || duration >= TICK;
         if !at_least(self.period) {
-            let reason = "must be at least 60 s: the engine looks once a minute (0: by hand only)";
+            let reason = "must be at least 60 s: the periodic function runs once a minute (0: by \
+                          hand only)";
             faults.add("rotation_period", reason);
         }
         let plan = self.plan();
@@ -108,14 +109,14 @@ impl Timing {
         } else if !at_least(window) {
             faults.add(
                 "rotation_window",
-                "must be at least 60 s: the engine looks once a minute",
+                "must be at least 60 s: the periodic function runs once a minute",
             );
         }
         let plan = plan.unwrap_or(Plan::ByHand);
         if plan.gaps(now).is_some_and(|gaps| window > gaps.shortest) {
             faults.add(
                 "rotation_window",
-                "must not be longer than the time between two scheduled moments",
+                "must not be longer than the time between two scheduled times",
             );
         }
         plan
@@ -153,7 +154,7 @@ fn wrong_schedule(line: &str) -> String {
     if upper.starts_with("CRON_TZ=") || upper.starts_with("TZ=") {
         format!("takes no time zone: {WANTED}")
     } else if fields == 5 {
-        format!("not a cron line that ever comes true; {WANTED}")
+        format!("not a schedule that ever matches; {WANTED}")
     } else {
         format!("has {}: {WANTED}", Counted(fields, "field"))
     }
@@ -173,10 +174,7 @@ mod tests {
                 "takes no time zone: give five",
             ),
             ("TZ=UTC 0 3 * * *", "takes no time zone: "),
-            (
-                "0 0 31 2 *",
-                "not a cron line that ever comes true; give five",
-            ),
+            ("0 0 31 2 *", "not a schedule that ever matches; give five"),
         ] {
             let timing = Timing {
                 schedule: line.to_owned(),

@@ -193,7 +193,8 @@ async fn prove_given(
     match prove(atlas, &input.client_id, secret, patience).await {
         Ok(()) => Ok(()),
         Err(AtlasError::Unauthenticated { .. }) => Err(EngineError::BadInput(
-            "client_secret: Atlas mints no token with this client_id and client_secret; nothing \
+            "client_secret: Atlas gives no access token for this client_id and client_secret; \
+             nothing \
              was stored"
                 .to_owned(),
         )),

@@ -23,10 +23,10 @@ pub(super) async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Respo
     let now = engine.clock.now();
     let data = credential(&entry, now).ok_or_else(|| EngineError::NoSecretYet {
         state: entry.trouble.as_ref().map_or_else(
-            || "is under way".to_owned(),
+            || "is in progress".to_owned(),
             |trouble| {
                 format!(
-                    "failed and is tried again at {}: {}",
+                    "failed; the next attempt is at {}: {}",
                     Rfc3339(trouble.next_try),
                     trouble.error
                 )

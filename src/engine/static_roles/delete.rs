@@ -47,7 +47,7 @@ pub(super) async fn delete(
     } else {
         record.erase_later().await?;
         warnings.push(
-            "an earlier secret of the account is still kept for those who use it and is removed \
+            "an earlier secret of the account is kept for its users and is deleted \
              when its time is over"
                 .to_owned(),
         );

@@ -117,7 +117,7 @@ pub(crate) struct StaticRoleEntry {
     /// The present series of failures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trouble: Option<Trouble>,
-    /// The last rotation that did not begin within its window, until one succeeds.
+    /// The last rotation that did not start within its window, until one succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) missed_window: Option<DateTime<Utc>>,
     /// Since when Atlas is known to have the present secret no more: somebody deleted it there.

@@ -82,7 +82,10 @@ fn static_creds() -> Path<Engine> {
                             .sensitive(),
                         Field::text("organization_id").about("The organization it belongs to."),
                         Field::time("last_rotated").about("When the secret was published."),
-                        Field::time("next_rotation").about("When it is replaced, if by itself."),
+                        Field::time("next_rotation").about(
+                            "When it is rotated next, if \
+                                     automatically.",
+                        ),
                         Field::int("ttl").about(
                             "Seconds until it is replaced or expires, whichever comes first.",
                         ),

@@ -72,7 +72,7 @@ pub(super) async fn warnings(
     let mut warnings = Vec::new();
     if let Some(trouble) = &entry.trouble {
         warnings.push(format!(
-            "rotation has failed {} since {} and is tried again at {}: {}",
+            "rotation has failed {} since {}; the next attempt is at {}: {}",
             Counted(trouble.failures, "time"),
             Rfc3339(trouble.since),
             Rfc3339(trouble.next_try),
@@ -81,14 +81,14 @@ pub(super) async fn warnings(
     }
     if let Some(missed) = entry.missed_window {
         warnings.push(format!(
-            "the rotation of {} missed its window and waits for the next one",
+            "the rotation of {} missed its window; the next one is at the next scheduled time",
             Rfc3339(missed)
         ));
     }
     let in_use = entry.renewal.retiring.iter().filter(|each| each.in_use);
     warnings.extend(in_use.map(|each| {
         format!(
-            "the replaced secret {} is still in use; it is removed by {}",
+            "the replaced secret {} is still in use; it is deleted by {}",
             each.id,
             Rfc3339(each.since + entry.options.overlap * 2)
         )
@@ -99,7 +99,7 @@ pub(super) async fn warnings(
     };
     if let Some(lost) = entry.lost {
         warnings.push(format!(
-            "the client_secret was deleted in Atlas, as was noticed at {}: {remedy}",
+            "the client_secret was found to be deleted in Atlas at {}: {remedy}",
             Rfc3339(lost)
         ));
         return warnings;

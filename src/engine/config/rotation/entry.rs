@@ -102,7 +102,7 @@ pub(crate) struct RootRotation {
     /// The present series of failures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) trouble: Option<Trouble>,
-    /// The last rotation that did not begin within its window, until one succeeds.
+    /// The last rotation that did not start within its window, until one succeeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) missed_window: Option<DateTime<Utc>>,
 }

@@ -168,7 +168,7 @@ async fn a_key_that_a_person_writes_back_is_not_removed() {
         .expect("read")
         .expect("an answer");
     assert!(
-        read.warnings[0].contains("could not be removed in Atlas yet"),
+        read.warnings[0].contains("could not be deleted in Atlas yet"),
         "{:?}",
         read.warnings
     );

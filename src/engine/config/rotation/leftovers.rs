@@ -102,7 +102,7 @@ fn told_of_lost(renewal: &Renewal, entry: &ConfigEntry) -> Option<String> {
          configured"
     );
     Some(format!(
-        "a rotation of service account {client_id} that began at {since} was not finished, and a \
+        "a rotation of service account {client_id} that began at {since} did not finish, and a \
          secret that Atlas may have made for it is no longer looked for: delete in Atlas what nobody \
          uses"
     ))

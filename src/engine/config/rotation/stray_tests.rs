@@ -47,7 +47,7 @@ async fn a_second_secret_in_use_goes_only_by_force() {
     mount.turn(Duration::from_secs(DAY - HOUR)).await;
     let refused = mount.rotate_root(json!({})).await.expect_err("in use");
     assert!(
-        refused.contains("was not made here and was used at"),
+        refused.contains("was not created by this mount and was used at"),
         "{refused}"
     );
     assert!(mount.uses(&other).await && mount.is_alive().await);
@@ -141,7 +141,7 @@ async fn nothing_is_removed_while_the_present_secret_is_not_known_among_them() {
             let refused = mount.rotate_root(json!({ "force": force })).await;
             let refused = refused.expect_err("not known");
             assert!(
-                refused.contains("does not tell which of them"),
+                refused.contains("does not say which of them"),
                 "{mask} {refused}"
             );
             assert_eq!(mount.own_secrets().await, 2, "{mask}");

@@ -171,7 +171,7 @@ pub(in crate::engine::config) fn warnings(
     }
     if let Some(missed) = rotation.missed_window {
         warnings.push(format!(
-            "the rotation of {} missed its window and waits for the next one",
+            "the rotation of {} missed its window; the next one is at the next scheduled time",
             Rfc3339(missed)
         ));
     }
@@ -181,8 +181,8 @@ pub(in crate::engine::config) fn warnings(
         .filter_map(|removal| removal.trouble.as_ref());
     warnings.extend(stuck.map(|trouble| {
         format!(
-            "a {} could not be removed in Atlas yet and is tried again at {}: {}",
-            "replaced or half-made credential",
+            "a {} could not be deleted in Atlas yet; the next attempt is at {}: {}",
+            "replaced or incomplete credential",
             Rfc3339(trouble.next_try),
             trouble.error
         )

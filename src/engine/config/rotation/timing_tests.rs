@@ -122,7 +122,10 @@ async fn a_new_secret_that_mints_nothing_is_told_and_given_up() {
         .set(json!({"new_credential_delay_seconds": 3_000}))
         .await;
     let refused = mount.rotate_root(json!({})).await.expect_err("not proved");
-    assert!(refused.contains("mints no token (yet)"), "{refused}");
+    assert!(
+        refused.contains("cannot obtain an access token yet"),
+        "{refused}"
+    );
     assert!(mount.config().await["last_error"].is_string());
     mount.minutes(20).await;
     assert!(mount.is_alive().await);
@@ -131,7 +134,7 @@ async fn a_new_secret_that_mints_nothing_is_told_and_given_up() {
     assert!(
         error
             .as_str()
-            .is_some_and(|text| text.contains("was given up")),
+            .is_some_and(|text| text.contains("was abandoned")),
         "{error}"
     );
     mount

@@ -45,7 +45,7 @@ async fn max_live_counts_tokens_and_not_their_account() {
     let (_, lease) = mount.issue("reader").await;
     let refused = mount.read("creds/reader").await.expect_err("full");
     assert!(
-        matches!(&refused, Failure::Coded { status: 429, text } if text.contains("2 credentials")),
+        matches!(&refused, Failure::Coded { status: 429, text } if text.contains("2 active credentials")),
         "{refused}"
     );
     assert_eq!(mount.figure("entries", "managed").await, 1);

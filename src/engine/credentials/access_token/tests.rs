@@ -210,7 +210,7 @@ async fn the_hundred_and_first_live_token_is_refused_before_atlas_is_asked() {
     let failure = mount.read("creds/ci").await.expect_err("full");
     assert!(
         matches!(&failure, Failure::Coded { status: 429, text }
-            if text.contains("100 live") && text.contains("ends at")),
+            if text.contains("100 active") && text.contains("ends at")),
         "{failure}"
     );
     assert_eq!(mount.atlas.operations().await, json!({}));

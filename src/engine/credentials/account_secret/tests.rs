@@ -224,7 +224,10 @@ async fn a_renewal_never_reaches_past_what_atlas_says_now() {
     let path = format!("/secrets/{secret}");
     mount.atlas.control("DELETE", &path, Value::Null).await;
     let failure = mount.renew(&lease).await.expect_err("gone");
-    assert!(failure.to_string().contains("gone in Atlas"), "{failure}");
+    assert!(
+        failure.to_string().contains("was deleted in Atlas"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]

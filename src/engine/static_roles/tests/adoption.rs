@@ -114,7 +114,7 @@ async fn accounts_that_cannot_be_rotated_are_refused() {
         ),
         (
             json!({"client_secret": "mdb_sa_sk_wrong"}),
-            "client_secret: Atlas mints no token",
+            "client_secret: Atlas gives no access token",
         ),
         (
             json!({"rotation_mode": "self"}),

@@ -98,7 +98,11 @@ async fn a_secret_that_works_a_little_later_is_waited_for() {
         .set(json!({"new_credential_delay_seconds": 180}))
         .await;
     let asked = refusal(app.mount.write("rotate-role/app", json!({})).await);
-    assert!(asked.expect_err("not yet").contains("mints no token (yet)"));
+    assert!(
+        asked
+            .expect_err("not yet")
+            .contains("cannot obtain an access token yet")
+    );
     assert!(app.works().await);
     for _ in 0..6 {
         app.pass(60).await;

@@ -37,7 +37,7 @@ async fn what_a_deleted_role_had_yet_to_remove_is_removed() {
     let secret = app.secret().await;
     let told = app.delete().await;
     assert!(
-        told[1].contains("removed when its time is over"),
+        told[1].contains("deleted when its time is over"),
         "{told:?}"
     );
     let listed = TestMount::data(app.mount.list("static-roles/").await);

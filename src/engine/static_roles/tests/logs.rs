@@ -19,7 +19,7 @@ async fn an_end_that_comes_near_is_logged_once_at_each_distance() {
         (4 * DAY, Some("3 days")),
         (DAY + HOUR, Some("a day")),
         (22 * HOUR + HOUR / 2, Some("an hour")),
-        (HOUR, Some("no time")),
+        (HOUR, Some("expired")),
         (DAY, None),
     ];
     for (step, left) in steps {
@@ -27,7 +27,11 @@ async fn an_end_that_comes_near_is_logged_once_at_each_distance() {
         let told = lines.take("no rotation is expected");
         assert_eq!(told.len(), left.iter().len(), "{left:?}: {told:?}");
         if let (Some(left), Some(told)) = (left, told.first()) {
-            assert!(told.contains(&format!("expires within {left}")), "{told}");
+            let when = match left {
+                "expired" => "client secret has expired".to_owned(),
+                left => format!("client secret expires within {left} "),
+            };
+            assert!(told.contains(&when), "{told}");
             assert!(
                 told.contains("static role") && told.contains("app"),
                 "{told}"

@@ -39,7 +39,11 @@ async fn want_of_rate_is_no_failure_and_the_next_tick_goes_on() {
         assert_eq!(status(&app).await["failing"], json!(0));
         let [waits] = array(&waiting_work(&app.mount).await);
         assert_eq!(waits["work"], "static-roles/app");
-        assert!(waits["error"].to_string().contains("is possible in"));
+        assert!(
+            waits["error"]
+                .to_string()
+                .contains("rate limit reached; retry")
+        );
     }
     assert_eq!(app.secret().await, first);
     let asked = app.mount.atlas.operations().await;
@@ -77,7 +81,11 @@ async fn a_rotation_by_hand_that_is_limited_changes_nothing() {
         .await;
     let before = app.shown().await;
     let asked = refusal(app.mount.write("rotate-role/app", json!({})).await);
-    assert!(asked.expect_err("limited").contains("is possible in"));
+    assert!(
+        asked
+            .expect_err("limited")
+            .contains("rate limit reached; retry")
+    );
     assert_eq!(app.shown().await, before);
     for _ in 0..DAY / HOUR + 3 {
         app.pass(HOUR).await;

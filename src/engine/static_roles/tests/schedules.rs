@@ -204,7 +204,7 @@ async fn the_time_to_live_ends_with_the_next_rotation_or_the_secret() {
         .write(json!({"secret_ttl": "8h"}))
         .await
         .expect("a role");
-    assert!(told[0].contains("not rotated before by itself"), "{told:?}");
+    assert!(told[0].contains("no automatic rotation"), "{told:?}");
     let ttl = by_hand.creds().await["ttl"].as_u64().expect("seconds");
     assert!((8 * HOUR - 5..=8 * HOUR).contains(&ttl), "{ttl}");
     by_hand.mount.turn(Duration::from_secs(9 * HOUR)).await;
