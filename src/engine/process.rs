@@ -56,8 +56,8 @@ impl ServerHold {
         match self {
             Self::Off => None,
             Self::Unasked => Some(
-                "MONGODBATLAS_HOLD=true is set in the environment of the server process: nothing is \
-                 written to Atlas unasked and no rotation comes by itself; revocations go on",
+                "MONGODBATLAS_HOLD=true is set in the environment of the server process: \
+                 automatic deletions and rotations are suspended; revocations continue",
             ),
             Self::All => Some(
                 "MONGODBATLAS_HOLD=all is set in the environment of the server process: nothing is \
