@@ -22,6 +22,7 @@ mod origin;
 mod origin_tests;
 mod process;
 mod rate_waits;
+mod resource;
 mod role_uses;
 mod roles;
 mod rotation;

@@ -9,14 +9,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::granted::{Granted, still_there};
 use super::life::Life;
-use super::{access_token, account_secret, api_key, find, remove, service_account};
+use super::{access_token, account_secret, api_key, service_account};
 use crate::atlas::{Atlas, Deletion, Level, OrgId, Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::connection::{Linked, Search, ownership};
 use crate::engine::error::EngineError;
+use crate::engine::journal::find::find;
 use crate::engine::journal::{Hold, JournalEntry, Part, SecretPart, Stage};
 use crate::engine::names::{JournalId, RoleName};
 use crate::engine::origin::BoundTo;
+use crate::engine::resource::remove;
 use crate::engine::role_uses::RoleUse;
 use crate::engine::roles::{CredentialType, Grant, RoleEntry};
 use crate::engine::turns::Turn;

@@ -16,7 +16,6 @@ pub(crate) mod paths;
 mod project_end;
 #[cfg(test)]
 mod proof_tests;
-mod removal;
 mod renew;
 mod revoke;
 #[cfg(test)]
@@ -26,5 +25,4 @@ mod service_account;
 pub(crate) use access_token::{SeenSecrets, kept_account, kept_accounts, retire_account, tend};
 pub(crate) use account_secret::frees_at;
 pub(crate) use life::{Life, cut_warning};
-pub(crate) use removal::{find, remove, remove_entry};
 pub(crate) use service_account::secret_lifetime;

@@ -10,9 +10,10 @@ use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::connection::ownership::{Rights, rights};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, Made, Stage};
+use crate::engine::journal::{JournalEntry, Stage};
 use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
+use crate::engine::resource::Made;
 use crate::engine::roles::CredentialType;
 use crate::framework::LeaseCall;
 

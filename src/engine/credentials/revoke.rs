@@ -18,17 +18,15 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 use super::project_end::end_in_project;
-use super::removal::not_deleted;
-use super::remove;
 use crate::atlas::{
     ClientId, Deletion, LOOK_AGAIN_AFTER, Level, OrgId, Patience, Priority, ProjectId, SecretId,
 };
 use crate::engine::Engine;
 use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
-use crate::engine::journal::Made;
 use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
+use crate::engine::resource::{Made, not_deleted, remove};
 use crate::engine::unasked::Permit;
 use crate::framework::LeaseCall;
 

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{JournalEntry, Made, Stage};
+use super::entry::{JournalEntry, Stage};
 use super::tidy_report::{Found, Report};
 use crate::atlas::{AtlasError, ClientId, Level, OrgId, Patience, Presence};
 use crate::engine::Engine;
@@ -16,6 +16,7 @@ use crate::engine::connection::Linked;
 use crate::engine::credentials::kept_accounts;
 use crate::engine::error::EngineError;
 use crate::engine::names::JournalId;
+use crate::engine::resource::Made;
 
 /// One look at one organization.
 pub(super) struct Comparison<'a> {

@@ -12,8 +12,9 @@ use crate::atlas::{Deletion, Patience};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Search;
-use crate::engine::credentials::{find, kept_account, remove_entry};
+use crate::engine::credentials::kept_account;
 use crate::engine::error::EngineError;
+use crate::engine::journal::find::{find, remove_entry};
 use crate::engine::names::JournalId;
 use crate::engine::unasked::Permit;
 

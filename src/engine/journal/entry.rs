@@ -10,6 +10,7 @@ use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::origin::BoundTo;
+use crate::engine::resource::Made;
 use crate::engine::roles::CredentialType;
 use crate::framework::Call;
 
@@ -126,30 +127,6 @@ impl SecretPart {
             request: None,
             secret_id: None,
             candidates: Vec::new(),
-        }
-    }
-}
-
-/// What Atlas made: enough to remove it for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Made {
-    /// A programmatic API key.
-    ApiKey(OrgId, ApiKeyId),
-    /// A service account with all its secrets.
-    ServiceAccount(OrgId, ClientId),
-    /// One secret of an account, which itself stays.
-    Secret(Level, ClientId, SecretId),
-    /// An access token. It ends by itself; only who holds its text can end it earlier.
-    Token(ClientId),
-}
-
-impl std::fmt::Display for Made {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::ApiKey(_, id) => write!(f, "API key {id}"),
-            Self::ServiceAccount(_, id) => write!(f, "service account {id}"),
-            Self::Secret(_, account, id) => write!(f, "secret {id} of service account {account}"),
-            Self::Token(account) => write!(f, "access token of service account {account}"),
         }
     }
 }

@@ -8,6 +8,7 @@ mod ending;
 #[cfg(test)]
 mod ending_tests;
 mod entry;
+pub(crate) mod find;
 mod index;
 mod lately;
 #[cfg(test)]
@@ -31,7 +32,7 @@ mod tidy_report;
 
 pub(crate) use drain::{DrainProgress, end_what_lost_its_account};
 pub(crate) use drain::{status as drain_status, tell as tell_drain};
-pub(crate) use entry::{JournalEntry, Made, Part, SecretPart, Stage};
+pub(crate) use entry::{JournalEntry, Part, SecretPart, Stage};
 #[cfg(test)]
 pub(crate) use mark::Mark;
 pub(crate) use parts::LiveToken;

@@ -15,9 +15,11 @@ use crate::atlas::{Deletion, Patience};
 use crate::engine::Engine;
 use crate::engine::config::load;
 use crate::engine::connection::Search;
-use crate::engine::credentials::{find, kept_account, remove};
+use crate::engine::credentials::kept_account;
 use crate::engine::error::EngineError;
+use crate::engine::journal::find::find;
 use crate::engine::names::JournalId;
+use crate::engine::resource::remove;
 use crate::engine::unasked::Mandate;
 
 /// The reaper waits so long after a start: the host then revokes what became due meanwhile and tries

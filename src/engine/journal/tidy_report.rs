@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::entry::{JournalEntry, Made};
+use super::entry::JournalEntry;
 use crate::base::Rfc3339;
 use crate::engine::names::JournalId;
+use crate::engine::resource::Made;
 use crate::vault::Data;
 
 /// The most of a kind that are told one by one.

@@ -1,7 +1,7 @@
 //! Who the configuration signs in as, in Atlas: a key, or an account of its own.
 
 use crate::atlas::{ApiKeyId, ClientId, OrgId};
-use crate::engine::journal::Made;
+use crate::engine::resource::Made;
 
 /// A key or an account as a whole, known by its id.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -197,7 +197,7 @@ async fn remove(
     patience: Patience,
 ) -> Result<(), EngineError> {
     let made = made.clone().into();
-    let deletion = crate::engine::credentials::remove(linked, &made, permit, patience).await?;
+    let deletion = crate::engine::resource::remove(linked, &made, permit, patience).await?;
     tracing::info!(
         %made,
         %deletion,

@@ -16,7 +16,6 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::issue::Draft;
-use super::remove;
 use super::service_account::secret_lifetime;
 use crate::atlas::{
     AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, SecretId, SecretState,
@@ -26,8 +25,9 @@ use crate::base::Rfc3339;
 use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::connection::Search;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{Made, Part, SecretPart, Stage, finish};
+use crate::engine::journal::{Part, SecretPart, Stage, finish};
 use crate::engine::lost_secret::SecretRequest;
+use crate::engine::resource::{Made, remove};
 use crate::engine::unasked::Mandate;
 use crate::framework::Lease;
 use crate::vault::{Data, Response};

@@ -17,9 +17,11 @@ use crate::atlas::{Deletion, Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::config::{DrainAtWork, Draining};
 use crate::engine::connection::Search;
-use crate::engine::credentials::{find, kept_account, remove};
+use crate::engine::credentials::kept_account;
 use crate::engine::error::EngineError;
+use crate::engine::journal::find::find;
 use crate::engine::names::JournalId;
+use crate::engine::resource::remove;
 use crate::engine::unasked::Permit;
 
 /// How long a round may take of a tick, beside rollback and reaper.

@@ -5,10 +5,9 @@ use tokio::time::Instant;
 
 use super::entry::{KeptAccount, TokenAccounts};
 use crate::atlas::Patience;
-use crate::engine::credentials::remove;
 use crate::engine::error::EngineError;
-use crate::engine::journal::Made;
 use crate::engine::names::RoleName;
+use crate::engine::resource::{Made, remove};
 use crate::engine::turns::Turn;
 use crate::engine::unasked::Permit;
 use crate::engine::{Engine, keys};

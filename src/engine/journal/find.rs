@@ -1,74 +1,17 @@
-//! Taking a credential out of Atlas for good, and finding one whose id never arrived.
+//! What Atlas holds of a journal entry: finding it, also where its id never arrived, and taking it out
+//! of Atlas for good.
 
 use crate::atlas::{
-    AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, SecretId, ServiceAccount,
+    AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, ServiceAccount,
 };
 use crate::engine::connection::{Certainty, Kind, Linked, Listed, MadeUnder, Managing, Search};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, Made, Part, SecretPart};
+use crate::engine::journal::{JournalEntry, Part, SecretPart};
 use crate::engine::lost_secret::{self, Lost};
 use crate::engine::names::JournalId;
+use crate::engine::resource::{Made, not_deleted, remove};
 use crate::engine::roles::CredentialType;
 use crate::engine::unasked::Permit;
-
-/// Deletes what was made, by the permit to do so; what is gone already counts as deleted.
-///
-/// Always at the organization: the project's delete only takes the credential out of the project.
-pub(crate) async fn remove(
-    linked: &Linked,
-    made: &Made,
-    _: Permit,
-    patience: Patience,
-) -> Result<Deletion, EngineError> {
-    match made {
-        Made::ApiKey(org, id) => linked
-            .atlas
-            .delete_api_key(org, id, patience)
-            .await
-            .inspect_err(|error| linked.ownership.learn_from(error))
-            .map_err(|error| EngineError::atlas(&format!("deleting API key {id}"), error)),
-        Made::ServiceAccount(org, id) => linked
-            .atlas
-            .delete_service_account(org, id, patience)
-            .await
-            .inspect_err(|error| linked.ownership.learn_from(error))
-            .map_err(|error| EngineError::atlas(&format!("deleting service account {id}"), error)),
-        Made::Secret(level, account, id) => linked
-            .atlas
-            .delete_secret(level, account, id, patience)
-            .await
-            .map_err(|error| not_deleted(account, id, error)),
-        // It died when its entry did, if not before.
-        Made::Token(_) => Ok(Deletion::AlreadyGone),
-    }
-}
-
-/// The same for what an entry of the journal holds. An account may have left its project, which may be
-/// gone by now: its organization is the one of the configuration that added the secret.
-pub(crate) async fn remove_entry(
-    linked: &Linked,
-    entry: &JournalEntry,
-    made: &Made,
-    permit: Permit,
-    patience: Patience,
-) -> Result<Deletion, EngineError> {
-    let (Made::Secret(level, account, id), Some(org)) = (made, &entry.config_organization_id)
-    else {
-        return remove(linked, made, permit, patience).await;
-    };
-    let deletion = linked
-        .atlas
-        .delete_secret_known_in(Some(org), level, account, id, patience);
-    deletion
-        .await
-        .map_err(|error| not_deleted(account, id, error))
-}
-
-/// Why a secret could not be deleted.
-pub(super) fn not_deleted(account: &ClientId, id: &SecretId, error: AtlasError) -> EngineError {
-    let doing = format!("deleting secret {id} of service account {account}");
-    EngineError::atlas(&doing, error)
-}
 
 /// What Atlas holds of a journal entry: by id if that is known, else by its unique description.
 ///
@@ -113,6 +56,27 @@ pub(crate) async fn find(
         return Err(out_of_sight(entry.project_id.as_ref(), org));
     }
     Ok(found)
+}
+
+/// Deletes what a journal entry holds, by the permit to do so, as [`remove`] does. An account may have left its project, which may be
+/// gone by now: its organization is the one of the configuration that added the secret.
+pub(crate) async fn remove_entry(
+    linked: &Linked,
+    entry: &JournalEntry,
+    made: &Made,
+    permit: Permit,
+    patience: Patience,
+) -> Result<Deletion, EngineError> {
+    let (Made::Secret(level, account, id), Some(org)) = (made, &entry.config_organization_id)
+    else {
+        return remove(linked, made, permit, patience).await;
+    };
+    let deletion = linked
+        .atlas
+        .delete_secret_known_in(Some(org), level, account, id, patience);
+    deletion
+        .await
+        .map_err(|error| not_deleted(account, id, error))
 }
 
 fn made_under(entry: &JournalEntry) -> MadeUnder<'_> {

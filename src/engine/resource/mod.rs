@@ -1,0 +1,72 @@
+//! A thing at Atlas that can be deleted there: what names it, and how it goes for good.
+//!
+//! Nothing is known here of whose it is or where that is written down.
+
+use std::fmt;
+
+use crate::atlas::{ApiKeyId, AtlasError, ClientId, Deletion, Level, OrgId, Patience, SecretId};
+use crate::engine::connection::Linked;
+use crate::engine::error::EngineError;
+use crate::engine::unasked::Permit;
+
+/// What Atlas made: enough to remove it for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// A programmatic API key.
+    ApiKey(OrgId, ApiKeyId),
+    /// A service account with all its secrets.
+    ServiceAccount(OrgId, ClientId),
+    /// One secret of an account, which itself stays.
+    Secret(Level, ClientId, SecretId),
+    /// An access token. It ends by itself; only who holds its text can end it earlier.
+    Token(ClientId),
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiKey(_, id) => write!(f, "API key {id}"),
+            Self::ServiceAccount(_, id) => write!(f, "service account {id}"),
+            Self::Secret(_, account, id) => write!(f, "secret {id} of service account {account}"),
+            Self::Token(account) => write!(f, "access token of service account {account}"),
+        }
+    }
+}
+
+/// Deletes what was made, by the permit to do so; what is gone already counts as deleted.
+///
+/// Always at the organization: the project's delete only takes the credential out of the project.
+pub(crate) async fn remove(
+    linked: &Linked,
+    made: &Made,
+    _: Permit,
+    patience: Patience,
+) -> Result<Deletion, EngineError> {
+    match made {
+        Made::ApiKey(org, id) => linked
+            .atlas
+            .delete_api_key(org, id, patience)
+            .await
+            .inspect_err(|error| linked.ownership.learn_from(error))
+            .map_err(|error| EngineError::atlas(&format!("deleting API key {id}"), error)),
+        Made::ServiceAccount(org, id) => linked
+            .atlas
+            .delete_service_account(org, id, patience)
+            .await
+            .inspect_err(|error| linked.ownership.learn_from(error))
+            .map_err(|error| EngineError::atlas(&format!("deleting service account {id}"), error)),
+        Made::Secret(level, account, id) => linked
+            .atlas
+            .delete_secret(level, account, id, patience)
+            .await
+            .map_err(|error| not_deleted(account, id, error)),
+        // It died when its entry did, if not before.
+        Made::Token(_) => Ok(Deletion::AlreadyGone),
+    }
+}
+
+/// Why a secret could not be deleted.
+pub(crate) fn not_deleted(account: &ClientId, id: &SecretId, error: AtlasError) -> EngineError {
+    let doing = format!("deleting secret {id} of service account {account}");
+    EngineError::atlas(&doing, error)
+}
