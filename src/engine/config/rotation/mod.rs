@@ -17,6 +17,8 @@ mod removal;
 mod replacement;
 mod rotate;
 #[cfg(test)]
+mod stored_tests;
+#[cfg(test)]
 mod stray_tests;
 #[cfg(test)]
 mod tests;

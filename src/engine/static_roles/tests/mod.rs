@@ -12,6 +12,7 @@ mod own;
 mod rate;
 mod schedules;
 mod storage_faults;
+mod stored;
 mod throng;
 mod two_hundred;
 
