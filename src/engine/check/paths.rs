@@ -13,7 +13,7 @@ use crate::engine::config::{ConfigEntry, UNVERIFIED};
 use crate::engine::connection::{Identity, Linked, identify};
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
-use crate::engine::rotation::Outlook;
+use crate::engine::rotation::ExpiryStatus;
 use crate::engine::waiters::Crowd;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
@@ -245,13 +245,13 @@ fn tell_identity(engine: &Engine, identity: &Identity, config: &ConfigEntry, rep
     if let Some(end) = told.or(config.client_secret_expires_at) {
         report.fact("client_secret_expires_at", json!(Rfc3339(end)));
         let now = engine.clock.now();
-        let outlook = Outlook {
+        let expiry = ExpiryStatus {
             expires_at: Some(end),
-            ..config.outlook()
+            ..config.expiry()
         };
         if end - now < ENDS_SOON {
             let remedy = "write a new one to config";
-            let warning = outlook.warning("the configured client_secret", remedy, now);
+            let warning = expiry.warning("the configured client_secret", remedy, now);
             if let Some(warning) = warning {
                 report.warning(warning);
             }

@@ -125,10 +125,10 @@ mod tests {
         stored["hold"] = json!(true);
         stored["draining"] = json!({ "since": now, "display_name": "token", "entity_id": "" });
         stored["client_secret_expires_at"] = json!(now);
-        let trouble = json!({ "failures": 1, "since": now, "error": "no", "next_try": now });
+        let failure = json!({ "failures": 1, "since": now, "error": "no", "next_try": now });
         stored["rotation"] = json!({
             "rotation_schedule": "0 3 * * *", "last_rotated": now, "next_rotation": now,
-            "trouble": trouble, "missed_window": now,
+            "trouble": failure, "missed_window": now,
             "removals": [{
                 "credential_type": "programmatic_api_key", "organization_id": mount.atlas.org(),
                 "origin": mount.atlas.address(), "description": "x", "since": now,

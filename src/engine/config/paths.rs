@@ -375,16 +375,20 @@ fn apply_rotation(
     }
     let plan = rotation.timing.check(now, faults);
     let longest = Hours::LONGEST_SECRET.duration();
-    if entry.client_id.is_some() && plan.gaps(now).is_some_and(|gaps| gaps.longest >= longest) {
+    if entry.client_id.is_some()
+        && plan
+            .intervals(now)
+            .is_some_and(|intervals| intervals.longest >= longest)
+    {
         let reason = "must be shorter than 365 days, the longest lifetime of a secret";
         faults.add("rotation_period", reason);
     }
     let same_timing = rotation.timing == before.rotation.timing
         && rotation.disable_automated_rotation == before.rotation.disable_automated_rotation;
     if !is_same {
-        entry.rotation.begin_anew(now);
+        entry.rotation.reset(now);
     } else if !same_timing {
-        entry.rotation.trouble = None;
+        entry.rotation.failure = None;
         entry.rotation.missed_window = None;
         entry.rotation.plan_next(now);
     }

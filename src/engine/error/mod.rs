@@ -5,7 +5,7 @@ mod text;
 use chrono::{DateTime, Utc};
 
 use self::text::{listed, no_free_slot, refusal_advice};
-use super::rotation::RenewalError;
+use super::rotation::RotationError;
 use crate::atlas::{AtlasError, ClientId, OrgId, Origin, SecretId, SettingsError};
 use crate::base::Rfc3339;
 use crate::vault::failure::Failure;
@@ -39,7 +39,7 @@ pub(crate) enum EngineError {
     },
     /// A secret could not be renewed.
     #[error(transparent)]
-    Renewal(#[from] RenewalError),
+    Rotation(#[from] RotationError),
     /// A patch needs something to change.
     #[error("there is no role {0:?} to patch: write it first")]
     NothingToPatch(String),
@@ -410,7 +410,7 @@ impl From<EngineError> for Failure {
             | EngineError::NoSuchRole(_)
             | EngineError::NoSuchStaticRole(_)
             | EngineError::NoSecretYet { .. }
-            | EngineError::Renewal(_)
+            | EngineError::Rotation(_)
             | EngineError::RoleOfLeaseGone(_)
             | EngineError::CredentialEnded { .. }
             | EngineError::NoSuchCredential

@@ -1,13 +1,13 @@
-//! Why a secret could not be renewed, where that is not told by a failed call alone.
+//! Why a secret could not be rotated, where that is not told by a failed call alone.
 
 use chrono::{DateTime, Utc};
 
 use crate::atlas::{AtlasError, ClientId, Hours, SecretId, SettingsError};
 use crate::base::Rfc3339;
 
-/// Why a renewal did not get on.
+/// Why a rotation did not get on.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RenewalError {
+pub(crate) enum RotationError {
     /// Atlas does not know the account, or not where it is looked for.
     #[error(
         "client_id: Atlas knows no service account {client_id} in {place}; was it deleted by hand?"

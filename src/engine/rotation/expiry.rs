@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::base::Rfc3339;
 
 /// Distances from the end at which the log tells of it, with their names.
-const MARKS: [(TimeDelta, &str); 7] = [
+const WARNING_THRESHOLDS: [(TimeDelta, &str); 7] = [
     (TimeDelta::days(30), "30 days"),
     (TimeDelta::days(14), "14 days"),
     (TimeDelta::days(7), "7 days"),
@@ -20,7 +20,7 @@ const GRACE: TimeDelta = TimeDelta::hours(1);
 
 /// What is known of a secret's end and of the rotation that is to come before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Outlook {
+pub(crate) struct ExpiryStatus {
     /// When Atlas stops taking the secret, if known.
     pub(crate) expires_at: Option<DateTime<Utc>>,
     /// When it is rotated by itself, if it is.
@@ -31,7 +31,7 @@ pub(crate) struct Outlook {
     pub(crate) held: bool,
 }
 
-impl Outlook {
+impl ExpiryStatus {
     /// The same, knowing whether rotations are held.
     pub(crate) fn with_held(&self, held: bool) -> Self {
         Self { held, ..*self }
@@ -42,8 +42,8 @@ impl Outlook {
         self.next_rotation.filter(|next| *next <= now - GRACE)
     }
 
-    /// The closest mark passed; [`None`] while a rotation can be relied on, or the end is far.
-    pub(crate) fn mark(&self, now: DateTime<Utc>) -> Option<usize> {
+    /// The closest threshold passed; [`None`] while a rotation can be relied on, or the end is far.
+    pub(crate) fn threshold(&self, now: DateTime<Utc>) -> Option<usize> {
         let expires_at = self.expires_at?;
         let in_time = self.next_rotation.is_some_and(|next| next < expires_at);
         let comes = in_time && !self.held && self.overdue(now).is_none();
@@ -51,12 +51,14 @@ impl Outlook {
             return None;
         }
         let left = expires_at - now;
-        MARKS.iter().rposition(|(distance, _)| left <= *distance)
+        WARNING_THRESHOLDS
+            .iter()
+            .rposition(|(distance, _)| left <= *distance)
     }
 
     /// The warning for whoever reads about `what`; `remedy` is what helps once it has expired.
     pub(crate) fn warning(&self, what: &str, remedy: &str, now: DateTime<Utc>) -> Option<String> {
-        self.mark(now)?;
+        self.threshold(now)?;
         let expires_at = self.expires_at?;
         if expires_at <= now {
             return Some(format!(
@@ -82,21 +84,23 @@ impl Outlook {
     }
 }
 
-/// Logs `what` when another mark was passed; returns the mark to remember.
-pub(crate) fn log_marks(
-    outlook: &Outlook,
+/// Logs `what` when another threshold was crossed; returns the one to remember.
+pub(crate) fn warn_if_crossed(
+    expiry: &ExpiryStatus,
     what: &str,
-    told: Option<usize>,
+    warned: Option<usize>,
     now: DateTime<Utc>,
 ) -> Option<usize> {
-    let mark = outlook.mark(now);
-    if let (Some(mark), Some(expires_at)) = (mark, outlook.expires_at)
-        && told.is_none_or(|told| told < mark)
+    let threshold = expiry.threshold(now);
+    if let (Some(threshold), Some(expires_at)) = (threshold, expiry.expires_at)
+        && warned.is_none_or(|warned| warned < threshold)
     {
-        let left = MARKS.get(mark).map_or("", |(_, name)| *name);
+        let left = WARNING_THRESHOLDS
+            .get(threshold)
+            .map_or("", |(_, name)| *name);
         let (held, overdue_since) = (
-            outlook.held,
-            outlook
+            expiry.held,
+            expiry
                 .overdue(now)
                 .map(Rfc3339)
                 .map(tracing::field::display),
@@ -115,16 +119,16 @@ pub(crate) fn log_marks(
             );
         }
     }
-    mark
+    threshold
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn outlook(left: TimeDelta, next: Option<TimeDelta>, failing: bool) -> Outlook {
+    fn expiry(left: TimeDelta, next: Option<TimeDelta>, failing: bool) -> ExpiryStatus {
         let now = DateTime::UNIX_EPOCH;
-        Outlook {
+        ExpiryStatus {
             expires_at: Some(now + left),
             next_rotation: next.map(|next| now + next),
             failing,
@@ -135,41 +139,41 @@ mod tests {
     #[test]
     fn a_rotation_to_rely_on_is_no_reason_to_warn() {
         let (now, hour) = (DateTime::UNIX_EPOCH, TimeDelta::hours(1));
-        let fine = outlook(hour * 8, Some(hour), false);
-        assert_eq!(fine.mark(now), None);
-        let failing = outlook(hour * 8, Some(hour), true);
-        assert_eq!(failing.mark(now), Some(4));
-        let late = outlook(hour * 8, Some(hour * 9), false);
-        assert_eq!(late.mark(now), Some(4));
-        assert_eq!(Outlook::default().mark(now), None);
+        let fine = expiry(hour * 8, Some(hour), false);
+        assert_eq!(fine.threshold(now), None);
+        let failing = expiry(hour * 8, Some(hour), true);
+        assert_eq!(failing.threshold(now), Some(4));
+        let late = expiry(hour * 8, Some(hour * 9), false);
+        assert_eq!(late.threshold(now), Some(4));
+        assert_eq!(ExpiryStatus::default().threshold(now), None);
     }
 
     #[test]
     fn neither_a_held_nor_an_overdue_rotation_is_relied_on() {
         let (now, hour) = (DateTime::UNIX_EPOCH, TimeDelta::hours(1));
-        let held = outlook(hour * 8, Some(hour), false).with_held(true);
+        let held = expiry(hour * 8, Some(hour), false).with_held(true);
         let told = held.warning("the secret", "mend it", now).expect("told");
         assert!(told.contains("hold in status"), "{told}");
-        let late = outlook(hour * 8, Some(-hour), false);
+        let late = expiry(hour * 8, Some(-hour), false);
         let told = late.warning("the secret", "mend it", now).expect("told");
         assert!(
             told.contains("overdue since 1969-12-31T23:00:00Z"),
             "{told}"
         );
-        let a_little_late = outlook(hour * 8, Some(-hour / 2), false);
-        assert_eq!(a_little_late.mark(now), None);
+        let a_little_late = expiry(hour * 8, Some(-hour / 2), false);
+        assert_eq!(a_little_late.threshold(now), None);
     }
 
     #[test]
-    fn marks_are_passed_one_by_one() {
+    fn thresholds_are_crossed_one_by_one() {
         let now = DateTime::UNIX_EPOCH;
-        let mark = |left: TimeDelta| outlook(left, None, false).mark(now);
-        assert_eq!(mark(TimeDelta::days(31)), None);
-        assert_eq!(mark(TimeDelta::days(30)), Some(0));
-        assert_eq!(mark(TimeDelta::days(5)), Some(2));
-        assert_eq!(mark(TimeDelta::minutes(1)), Some(5));
-        assert_eq!(mark(TimeDelta::days(-1)), Some(6));
-        let past = outlook(TimeDelta::days(-1), Some(TimeDelta::days(-2)), false);
+        let threshold = |left: TimeDelta| expiry(left, None, false).threshold(now);
+        assert_eq!(threshold(TimeDelta::days(31)), None);
+        assert_eq!(threshold(TimeDelta::days(30)), Some(0));
+        assert_eq!(threshold(TimeDelta::days(5)), Some(2));
+        assert_eq!(threshold(TimeDelta::minutes(1)), Some(5));
+        assert_eq!(threshold(TimeDelta::days(-1)), Some(6));
+        let past = expiry(TimeDelta::days(-1), Some(TimeDelta::days(-2)), false);
         let told = past.warning("the secret", "mend it", now);
         let told = told.expect("a warning");
         assert!(
@@ -179,10 +183,10 @@ mod tests {
     }
 
     #[test]
-    fn each_mark_is_told_once() {
+    fn each_threshold_is_warned_of_once() {
         let now = DateTime::UNIX_EPOCH;
-        let soon = outlook(TimeDelta::days(5), None, false);
-        assert_eq!(log_marks(&soon, "a", None, now), Some(2));
-        assert_eq!(log_marks(&soon, "a", Some(2), now), Some(2));
+        let soon = expiry(TimeDelta::days(5), None, false);
+        assert_eq!(warn_if_crossed(&soon, "a", None, now), Some(2));
+        assert_eq!(warn_if_crossed(&soon, "a", Some(2), now), Some(2));
     }
 }

@@ -19,7 +19,7 @@ const LONGEST_TEXT: usize = 600;
 
 /// A rotation that failed and is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Trouble {
+pub(crate) struct RotationFailure {
     /// Failures in a row.
     pub(crate) failures: u32,
     /// The first of them.
@@ -30,7 +30,7 @@ pub(crate) struct Trouble {
     pub(crate) next_try: DateTime<Utc>,
 }
 
-impl Trouble {
+impl RotationFailure {
     /// One failure more. That Atlas limits requests is none: see `rate_waits`.
     pub(crate) fn after(
         previous: Option<&Self>,
@@ -89,10 +89,12 @@ mod tests {
     #[test]
     fn a_series_of_failures_is_counted_from_its_first() {
         let now = DateTime::UNIX_EPOCH;
-        let trouble = Trouble::after(None, &EngineError::NotConfigured, now, &SystemEntropy);
-        assert!(trouble.next_try > now);
+        let failure =
+            RotationFailure::after(None, &EngineError::NotConfigured, now, &SystemEntropy);
+        assert!(failure.next_try > now);
         let error = EngineError::OrganizationUnknown;
-        let again = Trouble::after(Some(&trouble), &error, trouble.next_try, &SystemEntropy);
+        let again =
+            RotationFailure::after(Some(&failure), &error, failure.next_try, &SystemEntropy);
         assert_eq!((again.failures, again.since), (2, now));
         assert!(again.error.contains("organization_id"), "{}", again.error);
     }

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::error::RenewalError;
+use super::error::RotationError;
 
 /// Between two rotations, unless one is forced.
-const SMALLEST_GAP: TimeDelta = TimeDelta::minutes(1);
+const MIN_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
 /// A rotation that would come after the secret's end comes this long before it instead, or a quarter
 /// of the secret's life if that is shorter.
@@ -23,7 +23,7 @@ pub(crate) fn due(
         (Some(end), None) => end - BEFORE_THE_END,
         (Some(end), Some(last)) => {
             let early = end - BEFORE_THE_END.min((end - last) / 4);
-            early.max(last + SMALLEST_GAP)
+            early.max(last + MIN_INTERVAL)
         }
     }
 }
@@ -33,11 +33,11 @@ pub(crate) fn refuse_too_soon(
     last: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
     force: bool,
-) -> Result<(), RenewalError> {
+) -> Result<(), RotationError> {
     match last {
-        Some(last) if now < last + SMALLEST_GAP && !force => Err(RenewalError::TooSoon {
+        Some(last) if now < last + MIN_INTERVAL && !force => Err(RotationError::TooSoon {
             seconds_ago: (now - last).num_seconds(),
-            until: last + SMALLEST_GAP,
+            until: last + MIN_INTERVAL,
         }),
         _ => Ok(()),
     }

@@ -21,7 +21,7 @@ const HORIZON: TimeDelta = TimeDelta::days(9 * 366);
 #[derive(Debug, Clone)]
 pub(crate) enum Plan {
     /// Only when somebody asks for it.
-    ByHand,
+    Manual,
     /// So long after the last time.
     Every(Duration),
     /// At the moments of a cron line.
@@ -35,7 +35,7 @@ pub(crate) enum Plan {
 
 /// How far apart rotations are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Gaps {
+pub(crate) struct Intervals {
     pub(crate) shortest: Duration,
     pub(crate) longest: Duration,
 }
@@ -59,7 +59,7 @@ impl Plan {
     /// The next moment for `name` after `after`; [`None`] where only people rotate.
     pub(crate) fn next(&self, after: DateTime<Utc>, name: &str) -> Option<DateTime<Utc>> {
         match self {
-            Self::ByHand => None,
+            Self::Manual => None,
             Self::Every(period) => after.checked_add_signed(delta(*period)),
             Self::At { cron, .. } => {
                 let moment = cron.find_next_occurrence(&after, false).ok()?;
@@ -75,7 +75,7 @@ impl Plan {
                 let left = window.saturating_sub(self.offset(due, name));
                 due.checked_add_signed(delta(left))
             }
-            Self::ByHand | Self::Every(_) | Self::At { .. } => None,
+            Self::Manual | Self::Every(_) | Self::At { .. } => None,
         }
     }
 
@@ -101,21 +101,21 @@ impl Plan {
     }
 
     /// How far apart rotations are from `now` on; [`None`] where only people rotate.
-    pub(crate) fn gaps(&self, now: DateTime<Utc>) -> Option<Gaps> {
+    pub(crate) fn intervals(&self, now: DateTime<Utc>) -> Option<Intervals> {
         match self {
-            Self::ByHand => None,
-            Self::Every(period) => Some(Gaps {
+            Self::Manual => None,
+            Self::Every(period) => Some(Intervals {
                 shortest: *period,
                 longest: *period,
             }),
-            Self::At { cron, .. } => cron_gaps(cron, now),
+            Self::At { cron, .. } => cron_intervals(cron, now),
         }
     }
 }
 
 /// The time of day at which a cron line comes true is the same on each of its days, so the moments
 /// of one day and the distances between days tell all. Exact over the days that are looked at.
-fn cron_gaps(cron: &Cron, now: DateTime<Utc>) -> Option<Gaps> {
+fn cron_intervals(cron: &Cron, now: DateTime<Utc>) -> Option<Intervals> {
     let from = |moment: DateTime<Utc>| cron.find_next_occurrence(&moment, true).ok();
     let first = midnight(from(now)?);
     let moments = cron
@@ -129,11 +129,11 @@ fn cron_gaps(cron: &Cron, now: DateTime<Utc>) -> Option<Gaps> {
         (next - now < HORIZON || *day == first).then_some(next)
     });
     let days: Vec<TimeDelta> = days.take(MOST_DAYS).map(|day| day - first).collect();
-    let gaps = between(&moments).chain(between(&days).map(|gap| gap + overnight));
-    let gaps: Vec<Duration> = gaps.filter_map(|gap| gap.to_std().ok()).collect();
-    Some(Gaps {
-        shortest: gaps.iter().min().copied()?,
-        longest: gaps.iter().max().copied()?,
+    let intervals = between(&moments).chain(between(&days).map(|gap| gap + overnight));
+    let intervals: Vec<Duration> = intervals.filter_map(|gap| gap.to_std().ok()).collect();
+    Some(Intervals {
+        shortest: intervals.iter().min().copied()?,
+        longest: intervals.iter().max().copied()?,
     })
 }
 
@@ -215,31 +215,34 @@ mod tests {
 
     #[test]
     fn the_distance_between_rotations_is_known() {
-        let gaps = plan("0 0 1 * *", 0).gaps(time("2025-01-15T00:00:00Z"));
+        let intervals = plan("0 0 1 * *", 0).intervals(time("2025-01-15T00:00:00Z"));
         let days = |days: u64| Duration::from_hours(days * 24);
-        let want = Gaps {
+        let want = Intervals {
             shortest: days(28),
             longest: days(31),
         };
-        assert_eq!(gaps, Some(want));
-        let gaps = |line: &str| {
-            let gaps = plan(line, 0).gaps(time("2025-03-15T12:00:00Z"));
-            let gaps = gaps.expect("it comes more than once");
+        assert_eq!(intervals, Some(want));
+        let intervals = |line: &str| {
+            let intervals = plan(line, 0).intervals(time("2025-03-15T12:00:00Z"));
+            let intervals = intervals.expect("it comes more than once");
             let minutes = |gap: Duration| gap.as_secs() / 60;
-            (minutes(gaps.shortest), minutes(gaps.longest))
+            (minutes(intervals.shortest), minutes(intervals.longest))
         };
         let (hour, day) = (60, 24 * 60);
         let week = 7 * day;
-        assert_eq!(gaps("*/10 8-18 * * MON"), (10, week - 11 * hour + 10));
-        assert_eq!(gaps("0 0 * 1-6 *"), (day, 185 * day));
-        assert_eq!(gaps("* * * * *"), (1, 1));
-        assert_eq!(gaps("30 3,15 * * *"), (12 * hour, 12 * hour));
-        assert_eq!(gaps("0 3 * * SUN"), (week, week));
-        assert_eq!(gaps("0 0 29 2 *").0, 4 * 365 * day + day);
+        assert_eq!(intervals("*/10 8-18 * * MON"), (10, week - 11 * hour + 10));
+        assert_eq!(intervals("0 0 * 1-6 *"), (day, 185 * day));
+        assert_eq!(intervals("* * * * *"), (1, 1));
+        assert_eq!(intervals("30 3,15 * * *"), (12 * hour, 12 * hour));
+        assert_eq!(intervals("0 3 * * SUN"), (week, week));
+        assert_eq!(intervals("0 0 29 2 *").0, 4 * 365 * day + day);
         let every = Plan::Every(days(2));
         let now = time("2025-01-15T00:00:00Z");
-        assert_eq!(every.gaps(now).map(|gaps| gaps.longest), Some(days(2)));
+        assert_eq!(
+            every.intervals(now).map(|intervals| intervals.longest),
+            Some(days(2))
+        );
         assert_eq!(every.next(now, "a"), Some(time("2025-01-17T00:00:00Z")));
-        assert_eq!(Plan::ByHand.next(now, "a"), None);
+        assert_eq!(Plan::Manual.next(now, "a"), None);
     }
 }

@@ -4,7 +4,7 @@
 
 use tokio::time::{Instant, sleep};
 
-use super::record::{Record, Tools};
+use super::record::{Record, RotationContext};
 use crate::atlas::{Atlas, AtlasError, ClientId, Patience};
 use crate::base::Sensitive;
 use crate::engine::Engine;
@@ -34,13 +34,13 @@ pub(crate) async fn prove(
 pub(super) async fn prove_new(
     record: &dyn Record,
     secret: &Sensitive,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
 ) -> Result<(), AtlasError> {
     patiently(
-        tools.engine,
-        tools.patience,
+        context.engine,
+        context.patience,
         AtlasError::is_unauthenticated,
-        || prove(tools.atlas, record.client_id(), secret, tools.patience),
+        || prove(context.atlas, record.client_id(), secret, context.patience),
     )
     .await
 }

@@ -18,22 +18,22 @@ const MAX_REQUESTS: usize = 8;
 
 /// A secret with its value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Held {
+pub(crate) struct ClientSecret {
     /// Atlas's id; unknown for a secret that was given by hand, until Atlas was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<SecretId>,
-    /// The value.
-    #[serde(serialize_with = "plain_text")]
-    pub(crate) client_secret: Sensitive,
+    /// What the account signs in with.
+    #[serde(rename = "client_secret", serialize_with = "plain_text")]
+    pub(crate) value: Sensitive,
     /// When Atlas stops taking it, as far as known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
-/// A renewal that has begun: from the first moment at which Atlas may hold a secret for it.
+/// A rotation that has begun: from the first moment at which Atlas may hold a secret for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Pending {
-    /// The account's secrets before: none of them is this renewal's.
+    /// The account's secrets before: none of them is this rotation's.
     pub(crate) known: Vec<SecretId>,
     /// When it began.
     pub(crate) since: DateTime<Utc>,
@@ -45,7 +45,7 @@ pub(crate) struct Pending {
     pub(crate) requests: Vec<SecretRequest>,
     /// The new secret, once its value is at hand; nobody else has it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) made: Option<Held>,
+    pub(crate) made: Option<ClientSecret>,
     /// Secrets that came of it, their values lost, as the account was last seen.
     #[serde(skip)]
     pub(super) lost: Vec<SecretId>,
@@ -57,7 +57,7 @@ impl Pending {
         self.asked_at.unwrap_or(self.since)
     }
 
-    /// Whether a secret came of this renewal, its value lost with Atlas's answer.
+    /// Whether a secret came of this rotation, its value lost with Atlas's answer.
     pub(super) fn has_lost(&self, state: &SecretState) -> bool {
         self.lost.contains(&state.id)
     }
@@ -104,21 +104,21 @@ pub(crate) struct Retiring {
 /// Everything about an account's secrets but the one that is published.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Renewal {
+pub(crate) struct OtherSecrets {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pending: Option<Pending>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) retiring: Vec<Retiring>,
 }
 
-impl Renewal {
+impl OtherSecrets {
     /// Whether nothing is left to be done in Atlas.
     pub(crate) fn is_done(&self) -> bool {
         self.pending.is_none() && self.retiring.is_empty()
     }
 
     /// The new secret that waits to be proved.
-    pub(crate) fn made(&self) -> Option<&Held> {
+    pub(crate) fn made(&self) -> Option<&ClientSecret> {
         self.pending.as_ref()?.made.as_ref()
     }
 }
@@ -133,23 +133,23 @@ pub(crate) trait Record: Send + Sync {
     /// How long a replaced secret lives on.
     fn overlap(&self) -> Duration;
     /// The secret that readers are given.
-    fn current(&self) -> Option<Held>;
+    fn current(&self) -> Option<ClientSecret>;
     /// Learns more of the present secret; it stays the same one.
     fn amend_current(&mut self, id: Option<SecretId>, expires_at: Option<DateTime<Utc>>);
     /// Makes a proved secret the one that readers are given, and notes when that was.
-    fn publish(&mut self, held: Held, now: DateTime<Utc>);
+    fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>);
     /// What else there is.
-    fn renewal(&self) -> &Renewal;
+    fn others(&self) -> &OtherSecrets;
     /// What else there is, to be changed.
-    fn renewal_mut(&mut self) -> &mut Renewal;
+    fn others_mut(&mut self) -> &mut OtherSecrets;
     /// The storage key of that entry.
     fn key(&self) -> String;
     /// Writes all of it in one entry.
     async fn store(&self) -> Result<(), EngineError>;
 }
 
-/// What a renewal works with.
-pub(crate) struct Tools<'a> {
+/// What a rotation works with.
+pub(crate) struct RotationContext<'a> {
     pub(crate) engine: &'a Engine,
     /// Signed in as whoever manages the account.
     pub(crate) atlas: &'a Atlas,
@@ -160,7 +160,7 @@ pub(crate) struct Tools<'a> {
     pub(crate) mandate: Mandate,
 }
 
-impl Tools<'_> {
+impl RotationContext<'_> {
     /// The permit for a deletion, or why there is none.
     pub(super) async fn permit(&self) -> Result<Result<Permit, unasked::Held>, EngineError> {
         self.mandate.permit(self.engine).await

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::record::{Record, Retiring, Tools};
+use super::record::{Record, Retiring, RotationContext};
 use super::secret_status::{is_current, is_in_use, kept_may_go, may_be_current};
-use super::slots::{look, remove, written_first};
+use super::slots::{look, remove, store_then_delete};
 use crate::atlas::SecretState;
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
@@ -21,21 +21,24 @@ const LONGEST_DELAY: Duration = Duration::from_hours(1);
 const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
 /// Removes replaced secrets whose time has come.
-pub(crate) async fn retire(record: &mut dyn Record, tools: &Tools<'_>) -> Result<(), EngineError> {
-    let now = tools.engine.clock.now();
+pub(crate) async fn retire(
+    record: &mut dyn Record,
+    context: &RotationContext<'_>,
+) -> Result<(), EngineError> {
+    let now = context.engine.clock.now();
     let is_due = |each: &Retiring| each.look_at <= now;
-    if !record.renewal().retiring.iter().any(is_due) {
+    if !record.others().retiring.iter().any(is_due) {
         return Ok(());
     }
-    let Ok(permit) = tools.permit().await? else {
+    let Ok(permit) = context.permit().await? else {
         return Ok(());
     };
-    let outcome = retire_due(record, tools, permit, now).await;
+    let outcome = retire_due(record, context, permit, now).await;
     if outcome
         .as_ref()
         .is_err_and(|error| !error.is_rate_limited())
     {
-        for each in &mut record.renewal_mut().retiring {
+        for each in &mut record.others_mut().retiring {
             if is_due(each) {
                 each.failures = each.failures.saturating_add(1);
                 let delay = Duration::from_mins(1 << each.failures.min(6));
@@ -49,12 +52,12 @@ pub(crate) async fn retire(record: &mut dyn Record, tools: &Tools<'_>) -> Result
 
 async fn retire_due(
     record: &mut dyn Record,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
     permit: Permit,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
-    let (secrets, _) = look(record, tools).await?;
-    for each in record.renewal().retiring.clone() {
+    let (secrets, _) = look(record, context).await?;
+    for each in record.others().retiring.clone() {
         if each.look_at > now {
             continue;
         }
@@ -69,9 +72,9 @@ async fn retire_due(
                 continue;
             }
             // That it is not listed once does not prove it gone; the delete finds out.
-            Some(_) | None => remove(record, tools, permit, &each.id).await?,
+            Some(_) | None => remove(record, context, permit, &each.id).await?,
         }
-        let retiring = &mut record.renewal_mut().retiring;
+        let retiring = &mut record.others_mut().retiring;
         retiring.retain(|kept| kept.id != each.id);
     }
     Ok(())
@@ -95,7 +98,7 @@ fn wait_on(record: &mut dyn Record, each: &Retiring, state: &SecretState, now: D
     } else {
         again
     };
-    for kept in &mut record.renewal_mut().retiring {
+    for kept in &mut record.others_mut().retiring {
         if kept.id == each.id {
             (kept.in_use, kept.look_at) = (in_use, look_at);
         }
@@ -106,34 +109,34 @@ fn wait_on(record: &mut dyn Record, each: &Retiring, state: &SecretState, now: D
 /// is listed, it stays pending for a few minutes.
 pub(crate) async fn discard_pending(
     record: &mut dyn Record,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
 ) -> Result<(), EngineError> {
-    let Some(pending) = record.renewal().pending.clone() else {
+    let Some(pending) = record.others().pending.clone() else {
         return Ok(());
     };
-    let Ok(permit) = tools.permit().await? else {
+    let Ok(permit) = context.permit().await? else {
         return Ok(());
     };
     if let Some(id) = pending.made.as_ref().and_then(|held| held.id.as_ref()) {
-        written_first(record, tools, permit, id).await?;
+        store_then_delete(record, context, permit, id).await?;
     } else {
-        let (secrets, _) = look(record, tools).await?;
+        let (secrets, _) = look(record, context).await?;
         let mut lost = secrets;
-        let found = record.renewal().pending.clone().unwrap_or(pending.clone());
+        let found = record.others().pending.clone().unwrap_or(pending.clone());
         lost.retain(|state| !may_be_current(record, state) && found.has_lost(state));
         for state in &lost {
-            written_first(record, tools, permit, &state.id).await?;
+            store_then_delete(record, context, permit, &state.id).await?;
         }
         // Left to a person, as `status` tells.
-        if lost.is_empty() && tools.engine.undecidable.has(&record.key()) {
+        if lost.is_empty() && context.engine.undecidable.has(&record.key()) {
             return Ok(());
         }
-        let age = tools.engine.clock.now() - pending.last_asked();
+        let age = context.engine.clock.now() - pending.last_asked();
         // Forgotten by a clock that is wrong, it would stay in Atlas for good.
-        if lost.is_empty() && (age <= LISTED_WITHIN || tools.believe_clock().await?.is_err()) {
+        if lost.is_empty() && (age <= LISTED_WITHIN || context.believe_clock().await?.is_err()) {
             return Ok(());
         }
     }
-    record.renewal_mut().pending = None;
+    record.others_mut().pending = None;
     record.store().await
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::error::RenewalError;
+use super::error::RotationError;
 use super::record::Record;
 use crate::atlas::SecretState;
 use crate::engine::unasked::Mandate;
@@ -19,39 +19,43 @@ const SIGNS_IN_WITHIN: Duration = Duration::from_mins(65);
 
 /// What a secret of the account is to its record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum SecretStatus {
     /// Readers have it, or are about to.
-    Ours,
+    Managed,
     /// Kept for those who still use it.
     Retiring,
     /// Nobody can use it: expired, or its value was lost with an answer.
-    Useless,
+    Dead,
     /// Made by somebody else, as far as is known.
-    Stray,
+    Foreign,
 }
 
 /// What a secret is.
-pub(super) fn standing(record: &dyn Record, state: &SecretState, now: DateTime<Utc>) -> Standing {
-    let renewal = record.renewal();
-    let made = renewal.made().and_then(|held| held.id.as_ref());
+pub(super) fn status_of(
+    record: &dyn Record,
+    state: &SecretState,
+    now: DateTime<Utc>,
+) -> SecretStatus {
+    let others = record.others();
+    let made = others.made().and_then(|held| held.id.as_ref());
     if is_current(record, state) || made == Some(&state.id) {
-        return Standing::Ours;
+        return SecretStatus::Managed;
     }
-    let pending = renewal.pending.as_ref();
+    let pending = others.pending.as_ref();
     if pending.is_some_and(|pending| pending.has_lost(state)) || state.is_expired(now) {
-        return Standing::Useless;
+        return SecretStatus::Dead;
     }
-    if renewal.retiring.iter().any(|each| each.id == state.id) {
-        return Standing::Retiring;
+    if others.retiring.iter().any(|each| each.id == state.id) {
+        return SecretStatus::Retiring;
     }
-    Standing::Stray
+    SecretStatus::Foreign
 }
 
 /// Whether it is useless by nothing but the time, and not because its value was lost.
 pub(super) fn looks_expired(record: &dyn Record, state: &SecretState, now: DateTime<Utc>) -> bool {
-    let pending = record.renewal().pending.as_ref();
+    let pending = record.others().pending.as_ref();
     let is_lost = pending.is_some_and(|pending| pending.has_lost(state));
-    !is_lost && standing(record, state, now) == Standing::Useless
+    !is_lost && status_of(record, state, now) == SecretStatus::Dead
 }
 
 /// Whether it is known to be the present secret. That one is never removed, whatever a record says.
@@ -64,7 +68,7 @@ pub(super) fn is_current(record: &dyn Record, state: &SecretState) -> bool {
 pub(super) fn may_be_current(record: &dyn Record, state: &SecretState) -> bool {
     record.current().is_some_and(|held| match &held.id {
         Some(id) => *id == state.id,
-        None => state.may_be(&held.client_secret),
+        None => state.may_be(&held.value),
     })
 }
 
@@ -88,26 +92,26 @@ pub(super) fn may_make_room(
     now: DateTime<Utc>,
     force: bool,
     mandate: Mandate,
-) -> Result<Grounds, RenewalError> {
+) -> Result<Grounds, RotationError> {
     let current = record.current();
     let unknown = current.as_ref().is_some_and(|held| held.id.is_none());
-    let retiring = &record.renewal().retiring;
+    let retiring = &record.others().retiring;
     let Some(kept) = retiring.iter().find(|each| each.id == state.id) else {
         return match state.last_used_at {
-            _ if unknown => Err(RenewalError::PresentUnknown),
+            _ if unknown => Err(RotationError::PresentUnknown),
             // Whoever made it by hand may not have used it yet.
             None if mandate == Mandate::Unasked
                 && is_new(state, now)
                 && !is_urgent(record, now) =>
             {
-                Err(RenewalError::StrayIsNew {
+                Err(RotationError::StrayIsNew {
                     stray: state.id.clone(),
                 })
             }
             Some(used_at)
                 if !force && used_at > now - STRAY_USED_WITHIN && !is_urgent(record, now) =>
             {
-                Err(RenewalError::StrayInUse {
+                Err(RotationError::StrayInUse {
                     stray: state.id.clone(),
                     used_at,
                 })
@@ -117,7 +121,7 @@ pub(super) fn may_make_room(
         };
     };
     if unknown && may_be_current(record, state) {
-        return Err(RenewalError::PresentUnknown);
+        return Err(RotationError::PresentUnknown);
     }
     // Without an overlap nobody is to use it any more, whatever the time is.
     if force || (current.is_some() && record.overlap().is_zero()) {
@@ -127,7 +131,7 @@ pub(super) fn may_make_room(
     if current.is_some() && (unused || is_urgent(record, kept.since)) {
         return Ok(Grounds::Clock);
     }
-    Err(RenewalError::SlotsFull {
+    Err(RotationError::SlotsFull {
         kept: kept.id.clone(),
         until: kept.since + record.overlap() * 2,
     })

@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::error::RenewalError;
-use super::record::{Record, Retiring, Tools};
-use super::secret_status::{Grounds, Standing, is_in_use, looks_expired, may_make_room, standing};
+use super::error::RotationError;
+use super::record::{Record, Retiring, RotationContext};
+use super::secret_status::{
+    Grounds, SecretStatus, is_in_use, looks_expired, may_make_room, status_of,
+};
 use crate::atlas::{AtlasError, ClientId, Level, SecretId, SecretState};
 use crate::engine::error::EngineError;
 use crate::engine::unasked::Permit;
@@ -17,29 +19,29 @@ const SLOTS: usize = 2;
 /// its end, which comes early when somebody adds a secret. True: something was learnt.
 pub(crate) async fn look(
     record: &mut dyn Record,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
 ) -> Result<(Vec<SecretState>, bool), EngineError> {
-    let account = tools
+    let account = context
         .atlas
-        .service_account(&record.level(), record.client_id(), tools.patience)
+        .service_account(&record.level(), record.client_id(), context.patience)
         .await
-        .map_err(|error| told(record, "reading the service account", error))?;
+        .map_err(|error| failed(record, "reading the service account", error))?;
     // Of an account with a secret of ours, the absence of one decides what is forgotten.
     if let Some(unexpected) = account.has_no_list()
-        && (!record.renewal().is_done() || record.current().is_some())
+        && (!record.others().is_done() || record.current().is_some())
     {
-        return Err(told(record, "reading the service account", unexpected));
+        return Err(failed(record, "reading the service account", unexpected));
     }
-    let learnt = learn(record, &account.secrets, tools.engine.clock.now());
-    find_lost(record, tools, &account.secrets);
+    let learnt = learn(record, &account.secrets, context.engine.clock.now());
+    find_lost(record, context, &account.secrets);
     Ok((account.secrets, learnt))
 }
 
-/// Of a renewal that has begun: which secrets came of it, their values lost.
-fn find_lost(record: &mut dyn Record, tools: &Tools<'_>, secrets: &[SecretState]) {
+/// Of a rotation that has begun: which secrets came of it, their values lost.
+fn find_lost(record: &mut dyn Record, context: &RotationContext<'_>, secrets: &[SecretState]) {
     let (key, client_id) = (record.key(), record.client_id().clone());
-    let undecidable = &tools.engine.undecidable;
-    match &mut record.renewal_mut().pending {
+    let undecidable = &context.engine.undecidable;
+    match &mut record.others_mut().pending {
         Some(pending) => undecidable.note(&key, &client_id, &pending.find_lost(secrets)),
         None => undecidable.forget(&key),
     }
@@ -50,10 +52,10 @@ fn learn(record: &mut dyn Record, secrets: &[SecretState], now: DateTime<Utc>) -
         return false;
     };
     let id = current.id.clone().or_else(|| {
-        let spoken_for = |id: &SecretId| record.renewal().retiring.iter().any(|r| r.id == *id);
+        let spoken_for = |id: &SecretId| record.others().retiring.iter().any(|r| r.id == *id);
         let mut fitting = secrets
             .iter()
-            .filter(|state| state.may_be(&current.client_secret))
+            .filter(|state| state.may_be(&current.value))
             .filter(|state| !state.is_expired(now) && !spoken_for(&state.id));
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => Some(only.id.clone()),
@@ -75,32 +77,32 @@ fn learn(record: &mut dyn Record, secrets: &[SecretState], now: DateTime<Utc>) -
 /// secrets that are left.
 pub(super) async fn make_room(
     record: &mut dyn Record,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
     secrets: Vec<SecretState>,
     force: bool,
 ) -> Result<Vec<SecretId>, EngineError> {
-    let now = tools.engine.clock.now();
+    let now = context.engine.clock.now();
     let mut left = Vec::new();
     for state in secrets {
-        match standing(record, &state, now) {
+        match status_of(record, &state, now) {
             // Held, it keeps its place for now: that it has expired is told by a clock. A person who
             // orders a rotation orders its end by force only.
-            Standing::Useless => {
+            SecretStatus::Dead => {
                 let by_clock = !force && looks_expired(record, &state, now);
-                if let Ok(permit) = tools.permit().await?
-                    && (!by_clock || tools.believe_clock().await?.is_ok())
+                if let Ok(permit) = context.permit().await?
+                    && (!by_clock || context.believe_clock().await?.is_ok())
                 {
-                    written_first(record, tools, permit, &state.id).await?;
+                    store_then_delete(record, context, permit, &state.id).await?;
                     forget(record, &state.id);
                     continue;
                 }
             }
-            Standing::Stray if record.current().is_none() => adopt(record, &state, now),
-            Standing::Ours | Standing::Retiring | Standing::Stray => {}
+            SecretStatus::Foreign if record.current().is_none() => adopt(record, &state, now),
+            SecretStatus::Managed | SecretStatus::Retiring | SecretStatus::Foreign => {}
         }
         left.push(state);
     }
-    free_a_slot(record, tools, &mut left, force).await?;
+    free_a_slot(record, context, &mut left, force).await?;
     Ok(left.into_iter().map(|state| state.id).collect())
 }
 
@@ -109,7 +111,7 @@ pub(super) async fn make_room(
 fn adopt(record: &mut dyn Record, state: &SecretState, now: DateTime<Utc>) {
     let look_at = now + record.overlap();
     let in_use = is_in_use(record, state, now);
-    record.renewal_mut().retiring.push(Retiring {
+    record.others_mut().retiring.push(Retiring {
         id: state.id.clone(),
         since: now,
         look_at,
@@ -121,13 +123,13 @@ fn adopt(record: &mut dyn Record, state: &SecretState, now: DateTime<Utc>) {
 /// With both slots taken, what is in the way goes if it may.
 async fn free_a_slot(
     record: &mut dyn Record,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
     left: &mut Vec<SecretState>,
     force: bool,
 ) -> Result<(), EngineError> {
-    let now = tools.engine.clock.now();
+    let now = context.engine.clock.now();
     while left.len() >= SLOTS {
-        let permit = match tools.permit().await? {
+        let permit = match context.permit().await? {
             Ok(permit) => permit,
             Err(held) => {
                 record.store().await?;
@@ -139,27 +141,27 @@ async fn free_a_slot(
         };
         let Some(state) = in_the_way(record, left, now) else {
             if left.iter().any(|state| looks_expired(record, state, now)) {
-                refuse_by_clock(record, tools).await?;
+                refuse_by_clock(record, context).await?;
             }
             // Nothing is known to be in the way: Atlas says itself whether there is room.
             return Ok(());
         };
-        match may_make_room(record, &state, now, force, tools.mandate) {
+        match may_make_room(record, &state, now, force, context.mandate) {
             Ok(Grounds::Certain) => {}
-            Ok(Grounds::Clock) => refuse_by_clock(record, tools).await?,
+            Ok(Grounds::Clock) => refuse_by_clock(record, context).await?,
             Err(refused) => {
                 // What was found out is kept, so that a bound begun now runs from now.
                 record.store().await?;
                 return Err(refused.into());
             }
         }
-        if standing(record, &state, now) == Standing::Stray {
+        if status_of(record, &state, now) == SecretStatus::Foreign {
             tracing::warn!(
                 client_id = %record.client_id(), secret_id = %state.id, force,
                 "deleting an unrecognized client secret to make room for a new one"
             );
         }
-        written_first(record, tools, permit, &state.id).await?;
+        store_then_delete(record, context, permit, &state.id).await?;
         forget(record, &state.id);
         left.retain(|each| each.id != state.id);
     }
@@ -167,8 +169,11 @@ async fn free_a_slot(
 }
 
 /// Refuses what rests on the time alone while the clock is doubted, whoever ordered it.
-async fn refuse_by_clock(record: &dyn Record, tools: &Tools<'_>) -> Result<(), EngineError> {
-    let Err(held) = tools.believe_clock().await? else {
+async fn refuse_by_clock(
+    record: &dyn Record,
+    context: &RotationContext<'_>,
+) -> Result<(), EngineError> {
+    let Err(held) = context.believe_clock().await? else {
         return Ok(());
     };
     record.store().await?;
@@ -184,11 +189,11 @@ fn in_the_way(
     left: &[SecretState],
     now: DateTime<Utc>,
 ) -> Option<SecretState> {
-    let is_stray = |state: &&SecretState| standing(record, state, now) == Standing::Stray;
+    let is_stray = |state: &&SecretState| status_of(record, state, now) == SecretStatus::Foreign;
     if let Some(stray) = left.iter().find(is_stray) {
         return Some(stray.clone());
     }
-    let mut retiring: Vec<&Retiring> = record.renewal().retiring.iter().collect();
+    let mut retiring: Vec<&Retiring> = record.others().retiring.iter().collect();
     retiring.sort_by_key(|each| each.since);
     let place = |kept: &Retiring| left.iter().find(|state| state.id == kept.id).cloned();
     retiring.into_iter().find_map(place)
@@ -196,28 +201,28 @@ fn in_the_way(
 
 /// Deletes a secret that was not put aside for that when it was replaced. The record is written before:
 /// a node that no longer is the active one fails there, and deletes nothing by what it knew.
-pub(super) async fn written_first(
+pub(super) async fn store_then_delete(
     record: &dyn Record,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
     permit: Permit,
     id: &SecretId,
 ) -> Result<(), EngineError> {
     record.store().await?;
-    remove(record, tools, permit, id).await
+    remove(record, context, permit, id).await
 }
 
 /// Deletes a secret of the account; one that is gone already is fine.
 pub(super) async fn remove(
     record: &dyn Record,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
     _: Permit,
     id: &SecretId,
 ) -> Result<(), EngineError> {
-    let deletion = tools
+    let deletion = context
         .atlas
-        .delete_secret(&record.level(), record.client_id(), id, tools.patience)
+        .delete_secret(&record.level(), record.client_id(), id, context.patience)
         .await
-        .map_err(|error| told(record, "deleting a secret of the service account", error))?;
+        .map_err(|error| failed(record, "deleting a secret of the service account", error))?;
     tracing::info!(
         client_id = %record.client_id(),
         secret_id = %id,
@@ -228,10 +233,10 @@ pub(super) async fn remove(
 }
 
 fn forget(record: &mut dyn Record, id: &SecretId) {
-    record.renewal_mut().retiring.retain(|each| each.id != *id);
+    record.others_mut().retiring.retain(|each| each.id != *id);
 }
 
-pub(super) fn told(record: &dyn Record, doing: &str, error: AtlasError) -> EngineError {
+pub(super) fn failed(record: &dyn Record, doing: &str, error: AtlasError) -> EngineError {
     account_error(&record.level(), record.client_id(), doing, error)
 }
 
@@ -247,7 +252,7 @@ pub(crate) fn account_error(
         Level::Project(project) => ("project_id", format!("project {project}")),
     };
     if error.says_not_found() {
-        return RenewalError::AccountGone {
+        return RotationError::AccountGone {
             client_id: client_id.clone(),
             place,
             source: error,
@@ -255,7 +260,7 @@ pub(crate) fn account_error(
         .into();
     }
     if matches!(&error, AtlasError::Refused { status: 404, .. }) {
-        return RenewalError::PlaceUnknown {
+        return RotationError::PlaceUnknown {
             field,
             source: error,
         }

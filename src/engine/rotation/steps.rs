@@ -1,12 +1,12 @@
-//! The steps of a renewal, from the look at the account to the secret that readers are given.
+//! The steps of a rotation, from the look at the account to the secret that readers are given.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
-use super::error::RenewalError;
+use super::error::RotationError;
 use super::proof::prove_new;
-use super::record::{Held, Pending, Record, Retiring, Tools};
-use super::slots::{look, make_room, remove, told, written_first};
+use super::record::{ClientSecret, Pending, Record, Retiring, RotationContext};
+use super::slots::{failed, look, make_room, remove, store_then_delete};
 use crate::atlas::{AtlasError, CreatedSecret};
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::SecretRequest;
@@ -20,34 +20,38 @@ const GIVE_UP_AFTER: TimeDelta = TimeDelta::minutes(10);
 
 /// Gives the account a new secret and makes it the one that readers are given.
 ///
-/// Carries on where an earlier renewal stopped. Whatever fails, the record is in a state that may be
+/// Carries on where an earlier rotation stopped. Whatever fails, the record is in a state that may be
 /// stored, and readers keep a secret that works. The old secret is put aside, not removed. `force`
 /// removes at once what is kept for those who still use it, if it is in the way.
-pub(crate) async fn renew(
+pub(crate) async fn rotate_secret(
     record: &mut dyn Record,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
     force: bool,
 ) -> Result<(), EngineError> {
-    if record.renewal().made().is_none() {
-        make(record, tools, force).await?;
+    if record.others().made().is_none() {
+        make(record, context, force).await?;
     }
-    let Some(made) = record.renewal().made().cloned() else {
+    let Some(made) = record.others().made().cloned() else {
         return Ok(());
     };
-    if let Err(error) = prove_new(record, &made.client_secret, tools).await {
-        return Err(not_proved(record, tools, &made, error).await);
+    if let Err(error) = prove_new(record, &made.value, context).await {
+        return Err(not_proved(record, context, &made, error).await);
     }
-    publish(record, made, tools.engine.clock.now());
+    publish(record, made, context.engine.clock.now());
     record.store().await
 }
 
 /// Asks Atlas for a secret. Stored first: which secrets there were, so that one whose answer is lost
 /// is known for what it is.
-async fn make(record: &mut dyn Record, tools: &Tools<'_>, force: bool) -> Result<(), EngineError> {
-    let (secrets, _) = look(record, tools).await?;
-    let present = make_room(record, tools, secrets, force).await?;
-    let before = record.renewal().pending.clone();
-    let now = tools.engine.clock.now();
+async fn make(
+    record: &mut dyn Record,
+    context: &RotationContext<'_>,
+    force: bool,
+) -> Result<(), EngineError> {
+    let (secrets, _) = look(record, context).await?;
+    let present = make_room(record, context, secrets, force).await?;
+    let before = record.others().pending.clone();
+    let now = context.engine.clock.now();
     // A secret whose answer was lost may still be missing from what was just read.
     let mut pending = before.clone().unwrap_or(Pending {
         known: present,
@@ -57,29 +61,29 @@ async fn make(record: &mut dyn Record, tools: &Tools<'_>, force: bool) -> Result
         made: None,
         lost: Vec::new(),
     });
-    let request = SecretRequest::about_to_send(tools.engine, tools.atlas, tools.patience);
+    let request = SecretRequest::about_to_send(context.engine, context.atlas, context.patience);
     pending.ask(request, now);
-    record.renewal_mut().pending = Some(pending);
+    record.others_mut().pending = Some(pending);
     record.store().await?;
     let (level, client_id) = (record.level(), record.client_id().clone());
     let begun = Instant::now();
-    let created = tools
+    let created = context
         .atlas
-        .create_secret(&level, &client_id, tools.lifetime, tools.patience)
+        .create_secret(&level, &client_id, context.lifetime, context.patience)
         .await;
     // Stored with the record, should it stay pending.
-    let pending = record.renewal_mut().pending.as_mut();
+    let pending = record.others_mut().pending.as_mut();
     if let Some(request) = pending.and_then(|pending| pending.requests.last_mut()) {
         request.ended_after(begun.elapsed());
     }
     match created {
-        Ok(secret) => keep(record, tools, secret, now).await,
+        Ok(secret) => keep(record, context, secret, now).await,
         Err(error) => {
             if !error.outcome_unknown() {
-                record.renewal_mut().pending = before;
+                record.others_mut().pending = before;
                 record.store().await?;
             }
-            Err(not_created(record, tools, error))
+            Err(not_created(record, context, error))
         }
     }
 }
@@ -87,25 +91,25 @@ async fn make(record: &mut dyn Record, tools: &Tools<'_>, force: bool) -> Result
 /// Stores the new secret before anybody learns of it. One that cannot be stored is removed again.
 async fn keep(
     record: &mut dyn Record,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
     secret: CreatedSecret,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     cut_current(record, now);
     let id = secret.id.clone();
-    if let Some(pending) = &mut record.renewal_mut().pending {
+    if let Some(pending) = &mut record.others_mut().pending {
         pending.since = now;
-        pending.made = Some(Held {
+        pending.made = Some(ClientSecret {
             id: Some(secret.id),
-            client_secret: secret.client_secret,
+            value: secret.client_secret,
             expires_at: Some(secret.expires_at),
         });
     }
     let Err(error) = record.store().await else {
         return Ok(());
     };
-    if remove(record, tools, Permit::UNDO, &id).await.is_ok() {
-        record.renewal_mut().pending = None;
+    if remove(record, context, Permit::UNDO, &id).await.is_ok() {
+        record.others_mut().pending = None;
     }
     Err(error)
 }
@@ -118,17 +122,17 @@ fn cut_current(record: &mut dyn Record, now: DateTime<Utc>) {
     }
 }
 
-fn publish(record: &mut dyn Record, made: Held, now: DateTime<Utc>) {
+fn publish(record: &mut dyn Record, made: ClientSecret, now: DateTime<Utc>) {
     let replaced = record.current();
     let expired = replaced
         .as_ref()
         .and_then(|held| held.expires_at)
         .is_some_and(|end| end <= now);
     let look_at = if expired { now } else { now + record.overlap() };
-    record.renewal_mut().pending = None;
+    record.others_mut().pending = None;
     record.publish(made, now);
     if let Some(id) = replaced.and_then(|held| held.id) {
-        record.renewal_mut().retiring.push(Retiring {
+        record.others_mut().retiring.push(Retiring {
             id,
             since: now,
             look_at,
@@ -141,47 +145,51 @@ fn publish(record: &mut dyn Record, made: Held, now: DateTime<Utc>) {
 /// What mints no token is tried again later, and given up in the end.
 async fn not_proved(
     record: &mut dyn Record,
-    tools: &Tools<'_>,
-    made: &Held,
+    context: &RotationContext<'_>,
+    made: &ClientSecret,
     error: AtlasError,
 ) -> EngineError {
     if !error.is_unauthenticated() {
         return EngineError::atlas("proving the new secret by minting a token", error);
     }
     let since = record
-        .renewal()
+        .others()
         .pending
         .as_ref()
         .map(|pending| pending.since);
-    let now = tools.engine.clock.now();
+    let now = context.engine.clock.now();
     if since.is_none_or(|since| now - since < GIVE_UP_AFTER) {
-        return RenewalError::NotProved(error).into();
+        return RotationError::NotProved(error).into();
     }
     // That it had its time is told by the clock, for whoever ordered it too.
-    let permit = match (tools.permit().await, tools.believe_clock().await) {
+    let permit = match (context.permit().await, context.believe_clock().await) {
         (Ok(Ok(permit)), Ok(Ok(()))) => permit,
         (Err(failure), _) | (_, Err(failure)) => return failure,
-        _ => return RenewalError::NotProved(error).into(),
+        _ => return RotationError::NotProved(error).into(),
     };
     if let Some(id) = &made.id
-        && let Err(failure) = written_first(record, tools, permit, id).await
+        && let Err(failure) = store_then_delete(record, context, permit, id).await
     {
         return failure;
     }
-    record.renewal_mut().pending = None;
+    record.others_mut().pending = None;
     match record.store().await {
-        Ok(()) => RenewalError::GivenUp(error).into(),
+        Ok(()) => RotationError::GivenUp(error).into(),
         Err(failure) => failure,
     }
 }
 
-fn not_created(record: &dyn Record, tools: &Tools<'_>, source: AtlasError) -> EngineError {
+fn not_created(
+    record: &dyn Record,
+    context: &RotationContext<'_>,
+    source: AtlasError,
+) -> EngineError {
     match source {
-        AtlasError::Refused { status: 400, .. } => RenewalError::NotCreated {
-            hours: tools.lifetime,
+        AtlasError::Refused { status: 400, .. } => RotationError::NotCreated {
+            hours: context.lifetime,
             source,
         }
         .into(),
-        source => told(record, "creating a secret of the service account", source),
+        source => failed(record, "creating a secret of the service account", source),
     }
 }

@@ -112,8 +112,11 @@ impl Timing {
                 "must be at least 60 s: the periodic function runs once a minute",
             );
         }
-        let plan = plan.unwrap_or(Plan::ByHand);
-        if plan.gaps(now).is_some_and(|gaps| window > gaps.shortest) {
+        let plan = plan.unwrap_or(Plan::Manual);
+        if plan
+            .intervals(now)
+            .is_some_and(|intervals| window > intervals.shortest)
+        {
             faults.add(
                 "rotation_window",
                 "must not be longer than the time between two scheduled times",
@@ -128,7 +131,7 @@ impl Timing {
             return Plan::at(&self.schedule, self.window);
         }
         Some(if self.period.is_zero() {
-            Plan::ByHand
+            Plan::Manual
         } else {
             Plan::Every(self.period)
         })

@@ -11,7 +11,9 @@ use crate::atlas::{Atlas, AtlasError, Hours, Level, OrgId, Patience, ProjectId, 
 use crate::base::Sensitive;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
-use crate::engine::rotation::{Held, Record as _, Renewal, RenewalError, account_error, prove};
+use crate::engine::rotation::{
+    ClientSecret, OtherSecrets, Record as _, RotationError, account_error, prove,
+};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
@@ -22,7 +24,7 @@ pub(super) struct Found {
     pub(super) project_id: Option<ProjectId>,
     pub(super) origin: BoundTo,
     /// The secret that was given, proved.
-    pub(super) current: Option<Held>,
+    pub(super) current: Option<ClientSecret>,
 }
 
 /// Stores a new role and rotates it for the first time, unless its secret is to be kept.
@@ -54,10 +56,10 @@ pub(super) async fn adopt(
             origin: found.origin,
             options: input.options,
             current: found.current,
-            renewal: earlier.map_or_else(Renewal::default, |earlier| earlier.renewal),
+            others: earlier.map_or_else(OtherSecrets::default, |earlier| earlier.others),
             last_rotated: None,
             next_rotation: None,
-            trouble: None,
+            failure: None,
             missed_window: None,
             lost: None,
         },
@@ -66,7 +68,7 @@ pub(super) async fn adopt(
     if input.skip_initial_rotation {
         record.store().await?;
     } else if let Err(error) =
-        work::renew_by_manager(&mut record, Mandate::Ordered, patience, false).await
+        work::rotate_by_manager(&mut record, Mandate::Ordered, patience, false).await
     {
         return first_rotation_failed(record, error).await;
     }
@@ -105,7 +107,7 @@ async fn first_rotation_failed(
         }
     };
     let published = record.entry.last_rotated.is_some();
-    let nothing_made = record.entry.renewal.pending.is_none() && !published;
+    let nothing_made = record.entry.others.pending.is_none() && !published;
     if nothing_made && record.erase().await.is_ok() {
         return Err(refusal(error));
     }
@@ -121,7 +123,7 @@ async fn first_rotation_failed(
 /// Of a refused role nothing is stored, so that waiting does not help.
 fn refusal(error: EngineError) -> EngineError {
     match error {
-        EngineError::Renewal(RenewalError::SlotsFull { kept, .. }) => {
+        EngineError::Rotation(RotationError::SlotsFull { kept, .. }) => {
             EngineError::BadInput(format!(
                 "client_id: the account already holds two secrets, Atlas's limit, and {kept} may be \
                  in use: delete it in Atlas if nobody needs it; or give the secret that is in use as \
@@ -143,7 +145,7 @@ pub(super) async fn find(
     let secret = input
         .client_secret
         .as_ref()
-        .or_else(|| present.map(|held| &held.client_secret));
+        .or_else(|| present.map(|held| &held.value));
     let mode = input.options.rotation_mode;
     let linked = match stored {
         Some(role) => engine.connection.linked_to(&role.origin).await?,
@@ -175,10 +177,10 @@ pub(super) async fn find(
                 .iter()
                 .filter(|state| state.may_be(&secret) && !state.is_expired(now));
             let state = fitting.next().filter(|_| fitting.next().is_none());
-            Held {
+            ClientSecret {
                 id: state.map(|state| state.id.clone()),
                 expires_at: state.and_then(|state| state.expires_at),
-                client_secret: secret,
+                value: secret,
             }
         }),
     })
@@ -268,8 +270,9 @@ fn refuse_too_long(engine: &Engine, options: &Options, longest: Hours) -> Result
             longest.get()
         )));
     }
-    let gaps = options.timing.plan().and_then(|plan| plan.gaps(now));
-    if gaps.is_some_and(|gaps| gaps.longest.saturating_add(options.overlap) > limit) {
+    let intervals = options.timing.plan().and_then(|plan| plan.intervals(now));
+    if intervals.is_some_and(|intervals| intervals.longest.saturating_add(options.overlap) > limit)
+    {
         let field = if options.timing.schedule.is_empty() {
             "rotation_period"
         } else {

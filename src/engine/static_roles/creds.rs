@@ -22,13 +22,13 @@ pub(super) async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Respo
         .ok_or_else(|| EngineError::NoSuchStaticRole(name.clone()))?;
     let now = engine.clock.now();
     let data = credential(&entry, now).ok_or_else(|| EngineError::NoSecretYet {
-        state: entry.trouble.as_ref().map_or_else(
+        state: entry.failure.as_ref().map_or_else(
             || "is in progress".to_owned(),
-            |trouble| {
+            |failure| {
                 format!(
                     "failed; the next attempt is at {}: {}",
-                    Rfc3339(trouble.next_try),
-                    trouble.error
+                    Rfc3339(failure.next_try),
+                    failure.error
                 )
             },
         ),
@@ -49,7 +49,7 @@ fn credential(entry: &StaticRoleEntry, now: DateTime<Utc>) -> Option<Data> {
     let ttl = until.map_or(0, |until| (until - now).num_seconds().max(0));
     let value = json!({
         "client_id": entry.client_id,
-        "client_secret": current.client_secret.expose(),
+        "client_secret": current.value.expose(),
         "organization_id": entry.organization_id,
         "last_rotated": entry.last_rotated.map(Rfc3339),
         "next_rotation": next_rotation.map(Rfc3339),

@@ -37,7 +37,7 @@ pub(super) async fn delete(
     let mut warnings = vec![format!(
         "the service account {client_id} and its present secret were left as they are"
     )];
-    if record.entry.renewal.is_done() {
+    if record.entry.others.is_done() {
         // What an earlier attempt put aside is older than this entry.
         let aside = keys::static_leaving(&client_id);
         engine.storage.delete(&aside).await?;
@@ -64,7 +64,7 @@ impl RoleRecord {
     async fn erase_later(&mut self) -> Result<(), EngineError> {
         self.leaving = true;
         self.entry.next_rotation = None;
-        self.entry.trouble = None;
+        self.entry.failure = None;
         self.store().await?;
         self.leaving = false;
         self.erase().await?;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::atlas::{ClientId, Hours, Level, OrgId, ProjectId};
 use crate::base::time::serde_go_nanos;
 use crate::engine::origin::BoundTo;
-use crate::engine::rotation::{self, Held, Renewal};
-use crate::engine::rotation::{Outlook, Plan, Timing, Trouble};
+use crate::engine::rotation::{self, ClientSecret, OtherSecrets};
+use crate::engine::rotation::{ExpiryStatus, Plan, RotationFailure, Timing};
 
 /// Default of `overlap`.
 pub(super) const DEFAULT_OVERLAP: Duration = Duration::from_hours(1);
@@ -76,10 +76,10 @@ impl Options {
     /// The lifetime of a new secret, unless the organization allows less. Left to the engine, it is
     /// twice what has to be covered, so that a missed rotation is no outage yet.
     pub(super) fn lifetime(&self, now: DateTime<Utc>) -> Hours {
-        let plan = self.timing.plan().unwrap_or(Plan::ByHand);
-        let wanted = match plan.gaps(now) {
+        let plan = self.timing.plan().unwrap_or(Plan::Manual);
+        let wanted = match plan.intervals(now) {
             _ if !self.secret_ttl.is_zero() => Hours::covering(self.secret_ttl),
-            Some(gaps) => Hours::covering(gaps.longest.saturating_add(self.overlap) * 2),
+            Some(intervals) => Hours::covering(intervals.longest.saturating_add(self.overlap) * 2),
             None => Hours::LONGEST_SECRET,
         };
         wanted.clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
@@ -104,10 +104,10 @@ pub(crate) struct StaticRoleEntry {
     pub(crate) options: Options,
     /// The secret that readers are given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) current: Option<Held>,
+    pub(crate) current: Option<ClientSecret>,
     /// Other secrets of the account.
-    #[serde(default)]
-    pub(crate) renewal: Renewal,
+    #[serde(default, rename = "renewal")]
+    pub(crate) others: OtherSecrets,
     /// When the present secret was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_rotated: Option<DateTime<Utc>>,
@@ -115,8 +115,8 @@ pub(crate) struct StaticRoleEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) next_rotation: Option<DateTime<Utc>>,
     /// The present series of failures.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) trouble: Option<Trouble>,
+    #[serde(default, rename = "trouble", skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<RotationFailure>,
     /// The last rotation that did not start within its window, until one succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) missed_window: Option<DateTime<Utc>>,
@@ -157,32 +157,32 @@ impl StaticRoleEntry {
     /// When the rotation that is to be finished was begun. A role without a secret has its first one
     /// to come, whatever became of earlier tries.
     fn begun(&self) -> Option<DateTime<Utc>> {
-        let pending = self.renewal.pending.as_ref().map(|pending| pending.since);
+        let pending = self.others.pending.as_ref().map(|pending| pending.since);
         pending.or_else(|| self.current.is_none().then_some(DateTime::UNIX_EPOCH))
     }
 
     /// When there is something to do next.
     pub(super) fn wake(&self) -> Option<DateTime<Utc>> {
         let rotation = self.begun().into_iter().chain(self.due()).min();
-        let not_before = self.trouble.as_ref().map(|trouble| trouble.next_try);
+        let not_before = self.failure.as_ref().map(|failure| failure.next_try);
         let rotation = rotation.map(|due| not_before.map_or(due, |next| due.max(next)));
-        let retiring = self.renewal.retiring.iter().map(|each| each.look_at);
+        let retiring = self.others.retiring.iter().map(|each| each.look_at);
         rotation.into_iter().chain(retiring).min()
     }
 
     /// Whether a rotation, new or begun, is to be worked on.
     pub(super) fn rotation_is_due(&self, now: DateTime<Utc>) -> bool {
-        let waits = self.trouble.as_ref().is_some_and(|t| t.next_try > now);
+        let waits = self.failure.as_ref().is_some_and(|t| t.next_try > now);
         !waits && (self.begun().is_some() || self.due().is_some_and(|due| due <= now))
     }
 
     /// What is to be expected of the present secret; whether rotations are held is the
     /// configuration's to say.
-    pub(super) fn outlook(&self) -> Outlook {
-        Outlook {
+    pub(super) fn expiry(&self) -> ExpiryStatus {
+        ExpiryStatus {
             expires_at: self.lost.or(self.expires_at()),
             next_rotation: self.due(),
-            failing: self.trouble.is_some(),
+            failing: self.failure.is_some(),
             held: false,
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::entry::StaticRoleEntry;
 use crate::atlas::ClientId;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::{Outlook, Trouble};
+use crate::engine::rotation::{ExpiryStatus, RotationFailure};
 use crate::engine::turns::{Turn, Turns};
 use crate::engine::{keys, stored};
 use crate::vault::Storage;
@@ -31,25 +31,25 @@ pub(super) struct Brief {
     pub(super) wake: Option<DateTime<Utc>>,
     /// When to look at the account though nothing is due.
     pub(super) look: DateTime<Utc>,
-    pub(super) outlook: Outlook,
+    pub(super) expiry: ExpiryStatus,
     /// The present series of failures.
-    pub(super) trouble: Option<Trouble>,
-    /// The mark of its end that the log has told.
-    pub(super) told: Option<usize>,
+    pub(super) failure: Option<RotationFailure>,
+    /// The threshold of its end of which the log has warned.
+    pub(super) warned: Option<usize>,
 }
 
 impl Brief {
     fn of(name: &str, leaving: bool, entry: &StaticRoleEntry, look: DateTime<Utc>) -> Self {
-        let next_try = entry.trouble.as_ref().map(|trouble| trouble.next_try);
+        let next_try = entry.failure.as_ref().map(|failure| failure.next_try);
         Self {
             name: name.to_owned(),
             leaving,
             wake: entry.wake(),
             // What failed, a look or a rotation that is not due, is settled by the next look.
             look: next_try.map_or(look, |next_try| next_try.min(look)),
-            outlook: entry.outlook(),
-            trouble: entry.trouble.clone(),
-            told: None,
+            expiry: entry.expiry(),
+            failure: entry.failure.clone(),
+            warned: None,
         }
     }
 }
@@ -78,7 +78,7 @@ struct State {
 
 impl State {
     fn put(&mut self, client_id: &ClientId, mut brief: Brief) {
-        brief.told = self.briefs.get(client_id).and_then(|brief| brief.told);
+        brief.warned = self.briefs.get(client_id).and_then(|brief| brief.warned);
         self.briefs.insert(client_id.clone(), brief);
     }
 }
@@ -141,10 +141,10 @@ impl StaticRoles {
         state.put(&entry.client_id, brief);
     }
 
-    /// Remembers which mark of an account's end was told.
-    pub(super) fn told(&self, client_id: &ClientId, mark: Option<usize>) {
+    /// Remembers of which threshold of a secret's end the log has warned.
+    pub(super) fn note_warned(&self, client_id: &ClientId, threshold: Option<usize>) {
         if let Some(brief) = self.state().briefs.get_mut(client_id) {
-            brief.told = mark;
+            brief.warned = threshold;
         }
     }
 

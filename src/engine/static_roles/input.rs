@@ -203,14 +203,14 @@ fn check(options: &Options, now: DateTime<Utc>, faults: &mut Faults) {
         let reason = "must be at most 7 days: Atlas ends a replaced secret after that";
         faults.add("overlap", reason);
     }
-    let gaps = plan.gaps(now);
-    if gaps.is_some_and(|gaps| *overlap >= gaps.shortest) {
+    let intervals = plan.intervals(now);
+    if intervals.is_some_and(|intervals| *overlap >= intervals.shortest) {
         let reason = "must be shorter than the time between two rotations: an account holds two \
                       secrets at most";
         faults.add("overlap", reason);
     }
-    let covered = gaps
-        .map_or(Duration::ZERO, |gaps| gaps.longest)
+    let covered = intervals
+        .map_or(Duration::ZERO, |intervals| intervals.longest)
         .saturating_add(*overlap);
     if covered > Hours::LONGEST_SECRET.duration() {
         let reason = "the time between two rotations plus overlap must not be longer than 365 \

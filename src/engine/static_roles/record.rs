@@ -11,7 +11,7 @@ use crate::atlas::{Atlas, ClientId, Credential, Level, Patience, SecretId};
 use crate::base::Sensitive;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::{Held, Record, Renewal, RenewalError};
+use crate::engine::rotation::{ClientSecret, OtherSecrets, Record, RotationError};
 use crate::engine::{Engine, keys, stored};
 
 /// A static role in hand.
@@ -58,7 +58,7 @@ impl RoleRecord {
     /// says so, be the role deleted by then.
     pub(super) fn look_sooner(&mut self) {
         let overlap = self.entry.options.overlap;
-        for each in &mut self.entry.renewal.retiring {
+        for each in &mut self.entry.others.retiring {
             each.look_at = each.look_at.min(each.since + overlap);
         }
     }
@@ -79,7 +79,7 @@ impl RoleRecord {
 
     /// Signed in as whoever manages the account now.
     pub(super) async fn manager(&self) -> Result<Manager, EngineError> {
-        let secret = self.entry.current.as_ref().map(|held| &held.client_secret);
+        let secret = self.entry.current.as_ref().map(|held| &held.value);
         let linked = self.engine.connection.linked_to(&self.entry.origin).await?;
         Manager::of(
             linked,
@@ -104,7 +104,7 @@ impl Record for RoleRecord {
         self.entry.options.overlap
     }
 
-    fn current(&self) -> Option<Held> {
+    fn current(&self) -> Option<ClientSecret> {
         self.entry.current.clone()
     }
 
@@ -115,21 +115,21 @@ impl Record for RoleRecord {
         }
     }
 
-    fn publish(&mut self, held: Held, now: DateTime<Utc>) {
+    fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>) {
         self.entry.current = Some(held);
         self.entry.last_rotated = Some(now);
-        self.entry.trouble = None;
+        self.entry.failure = None;
         self.entry.missed_window = None;
         self.entry.lost = None;
         self.plan_next(now);
     }
 
-    fn renewal(&self) -> &Renewal {
-        &self.entry.renewal
+    fn others(&self) -> &OtherSecrets {
+        &self.entry.others
     }
 
-    fn renewal_mut(&mut self) -> &mut Renewal {
-        &mut self.entry.renewal
+    fn others_mut(&mut self) -> &mut OtherSecrets {
+        &mut self.entry.others
     }
 
     fn key(&self) -> String {
@@ -166,7 +166,7 @@ impl Manager {
                     client_id: client_id.clone(),
                     client_secret: secret.clone(),
                 })
-                .map_err(RenewalError::Unusable)?,
+                .map_err(RotationError::Unusable)?,
             (Mode::Own, None) => {
                 return Err(EngineError::BadInput(
                     "client_secret: is needed for rotation_mode=self".to_owned(),
@@ -191,7 +191,9 @@ impl Manager {
             tracing::debug!(%error, "could not revoke an access token; it expires within an hour");
         }
         outcome.map_err(|error| match error {
-            EngineError::CredentialRefused(source) => RenewalError::OwnSecretRefused(source).into(),
+            EngineError::CredentialRefused(source) => {
+                RotationError::OwnSecretRefused(source).into()
+            }
             error => error,
         })
     }

@@ -28,17 +28,17 @@ pub(super) fn shown(entry: &StaticRoleEntry) -> Data {
         ("overlap", json!(options.overlap.as_secs())),
         (
             "rotation_in_progress",
-            json!(entry.renewal.pending.is_some()),
+            json!(entry.others.pending.is_some()),
         ),
     ];
     data.extend(values.map(|(name, value)| (name.to_owned(), value)));
-    if let Some(trouble) = &entry.trouble {
-        trouble.show(&mut data);
+    if let Some(failure) = &entry.failure {
+        failure.show(&mut data);
     }
     if let Some(missed) = entry.missed_window {
         data.insert("last_missed_rotation".to_owned(), json!(Rfc3339(missed)));
     }
-    let retiring = entry.renewal.retiring.iter().map(|each| {
+    let retiring = entry.others.retiring.iter().map(|each| {
         json!({
             "id": each.id,
             "replaced_at": Rfc3339(each.since),
@@ -70,13 +70,13 @@ pub(super) async fn warnings(
     now: DateTime<Utc>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(trouble) = &entry.trouble {
+    if let Some(failure) = &entry.failure {
         warnings.push(format!(
             "rotation has failed {} since {}; the next attempt is at {}: {}",
-            Counted(trouble.failures, "time"),
-            Rfc3339(trouble.since),
-            Rfc3339(trouble.next_try),
-            trouble.error
+            Counted(failure.failures, "time"),
+            Rfc3339(failure.since),
+            Rfc3339(failure.next_try),
+            failure.error
         ));
     }
     if let Some(missed) = entry.missed_window {
@@ -85,7 +85,7 @@ pub(super) async fn warnings(
             Rfc3339(missed)
         ));
     }
-    let in_use = entry.renewal.retiring.iter().filter(|each| each.in_use);
+    let in_use = entry.others.retiring.iter().filter(|each| each.in_use);
     warnings.extend(in_use.map(|each| {
         format!(
             "the replaced secret {} is still in use; it is deleted by {}",
@@ -104,16 +104,16 @@ pub(super) async fn warnings(
         ));
         return warnings;
     }
-    let outlook = entry.outlook().with_held(is_held(engine, entry, now).await);
-    warnings.extend(outlook.warning("the client_secret", remedy, now));
+    let expiry = entry.expiry().with_held(is_held(engine, entry, now).await);
+    warnings.extend(expiry.warning("the client_secret", remedy, now));
     warnings
 }
 
 /// Whether rotations are held, asked only where it matters. Readers get their secret whatever is
 /// wrong with the configuration.
 async fn is_held(engine: &Engine, entry: &StaticRoleEntry, now: DateTime<Utc>) -> bool {
-    let outlook = entry.outlook().with_held(true);
-    outlook.mark(now).is_some() && held(engine).await.is_ok_and(|by| by.is_some())
+    let expiry = entry.expiry().with_held(true);
+    expiry.threshold(now).is_some() && held(engine).await.is_ok_and(|by| by.is_some())
 }
 
 /// How the mount's static roles are doing, for its status.
@@ -122,21 +122,21 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
     let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
     let roles = briefs.values().filter(|brief| !brief.leaving);
     let failing = roles.clone().filter_map(|brief| {
-        let trouble = brief.trouble.as_ref()?;
+        let failure = brief.failure.as_ref()?;
         Some(json!({
             "name": brief.name,
-            "failures": trouble.failures,
-            "last_error": trouble.error,
-            "next_retry_time": Rfc3339(trouble.next_try),
+            "failures": failure.failures,
+            "last_error": failure.error,
+            "next_retry_time": Rfc3339(failure.next_try),
         }))
     });
     let held = held(engine).await?.is_some();
     let ending = roles
         .clone()
-        .filter(|brief| brief.outlook.with_held(held).mark(now).is_some());
+        .filter(|brief| brief.expiry.with_held(held).threshold(now).is_some());
     let next = roles
         .clone()
-        .filter_map(|brief| brief.outlook.next_rotation)
+        .filter_map(|brief| brief.expiry.next_rotation)
         .min();
     Ok(json!({
         "roles": roles.count(),

@@ -13,7 +13,7 @@ use super::work::work;
 use crate::atlas::ClientId;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::log_marks;
+use crate::engine::rotation::warn_if_crossed;
 use crate::engine::unasked::held;
 
 /// Roles worked on at the same time. Atlas's limits, not ours, decide how fast it goes.
@@ -29,10 +29,10 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let held = held(engine).await?.is_some();
     for (client_id, brief) in briefs.iter().filter(|(_, brief)| !brief.leaving) {
         let what = format!("the secret of static role {:?}", brief.name);
-        let outlook = brief.outlook.with_held(held);
-        let mark = log_marks(&outlook, &what, brief.told, now);
-        if mark != brief.told {
-            engine.static_roles.told(client_id, mark);
+        let expiry = brief.expiry.with_held(held);
+        let crossed = warn_if_crossed(&expiry, &what, brief.warned, now);
+        if crossed != brief.warned {
+            engine.static_roles.note_warned(client_id, crossed);
         }
     }
     // A rotation deletes what it replaces, so it waits as well.
@@ -59,18 +59,20 @@ async fn round(engine: &Arc<Engine>, due: Vec<(DateTime<Utc>, ClientId, Brief)>)
             break;
         }
         if working.len() >= AT_ONCE {
-            told(working.join_next().await);
+            log_outcome(working.join_next().await);
         }
         let work = work(Arc::clone(engine), client_id, brief);
         working.spawn(work.in_current_span());
     }
     while let Some(outcome) = working.join_next().await {
-        told(Some(outcome));
+        log_outcome(Some(outcome));
     }
 }
 
 /// Failures of Atlas are noted with the role; what is left are those of storage.
-pub(super) fn told(outcome: Option<Result<Result<(), EngineError>, tokio::task::JoinError>>) {
+pub(super) fn log_outcome(
+    outcome: Option<Result<Result<(), EngineError>, tokio::task::JoinError>>,
+) {
     match outcome {
         Some(Ok(Err(error))) => tracing::debug!(%error, "static role task failed"),
         // The error's own text holds the words of a panic, which may hold anything.

@@ -14,10 +14,10 @@ use crate::atlas::{Atlas, AtlasError, ClientId, Patience, Priority, SecretState}
 use crate::base::Rfc3339;
 use crate::engine::account_use::refuse_own;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::Trouble;
+use crate::engine::rotation::RotationFailure;
 use crate::engine::rotation::{
-    Held, Record as _, Renewal, RenewalError, Retiring, Tools, discard_pending, look, prove, renew,
-    retire,
+    ClientSecret, OtherSecrets, Record as _, Retiring, RotationContext, RotationError,
+    discard_pending, look, prove, retire, rotate_secret,
 };
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
@@ -90,7 +90,7 @@ async fn attend(
     pass_over_missed(record, now).await?;
     let is_due = |each: &Retiring| each.look_at <= now;
     let mut outcome = Ok(());
-    if record.entry.renewal.retiring.iter().any(is_due) {
+    if record.entry.others.retiring.iter().any(is_due) {
         outcome = end_replaced(record, Mandate::Unasked, patience).await;
     }
     if record.entry.rotation_is_due(now) {
@@ -113,7 +113,7 @@ async fn pass_over_missed(record: &mut RoleRecord, now: DateTime<Utc>) -> Result
         return Ok(());
     };
     let missed = plan.closes(due, &record.name).is_some_and(|end| end < now);
-    if !missed || entry.is_urgent() || entry.renewal.pending.is_some() {
+    if !missed || entry.is_urgent() || entry.others.pending.is_some() {
         return Ok(());
     }
     let next = plan.next(now, &record.name);
@@ -139,7 +139,7 @@ pub(super) async fn rotate(
     patience: Patience,
     force: bool,
 ) -> Result<(), EngineError> {
-    if let Err(error) = renew_by_manager(record, mandate, patience, force).await {
+    if let Err(error) = rotate_by_manager(record, mandate, patience, force).await {
         if matches!(error, EngineError::Storage(_)) {
             record.reload().await;
         }
@@ -155,13 +155,13 @@ pub(super) async fn rotate(
 /// Where there is no overlap, the old secret goes with the rotation. The new one is out by now: a
 /// failure is logged, and the tick tries again.
 pub(super) async fn end_at_once(record: &mut RoleRecord, mandate: Mandate, patience: Patience) {
-    if record.entry.options.overlap.is_zero() && !record.entry.renewal.retiring.is_empty() {
+    if record.entry.options.overlap.is_zero() && !record.entry.others.retiring.is_empty() {
         let _ = end_replaced(record, mandate, patience).await;
     }
 }
 
 /// Rotates now; what to do about a failure is the caller's.
-pub(super) async fn renew_by_manager(
+pub(super) async fn rotate_by_manager(
     record: &mut RoleRecord,
     mandate: Mandate,
     patience: Patience,
@@ -172,8 +172,8 @@ pub(super) async fn renew_by_manager(
     refuse_own(&record.engine, &record.entry.client_id).await?;
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let tools = tools(record, &engine, &manager.atlas, mandate, patience).await;
-    let outcome = renew(record, &tools, force).await;
+    let context = context(record, &engine, &manager.atlas, mandate, patience).await;
+    let outcome = rotate_secret(record, &context, force).await;
     manager.done(outcome).await
 }
 
@@ -185,8 +185,8 @@ pub(super) async fn end_replaced(
 ) -> Result<(), EngineError> {
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let tools = tools(record, &engine, &manager.atlas, mandate, patience).await;
-    let outcome = retire(record, &tools).await;
+    let context = context(record, &engine, &manager.atlas, mandate, patience).await;
+    let outcome = retire(record, &context).await;
     let outcome = manager.done(outcome).await;
     if let Err(error) = &outcome
         && !error.is_rate_limited()
@@ -205,11 +205,11 @@ pub(super) async fn end_replaced(
 async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), EngineError> {
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let tools = tools(record, &engine, &manager.atlas, Mandate::Unasked, patience).await;
-    let outcome = look(record, &tools).await;
+    let context = context(record, &engine, &manager.atlas, Mandate::Unasked, patience).await;
+    let outcome = look(record, &context).await;
     let outcome = match outcome {
         Ok((secrets, learnt)) => {
-            let news = find_lost(record, &tools, &secrets).await;
+            let news = find_lost(record, &context, &secrets).await;
             news.map(|news| news || learnt)
         }
         Err(error) => Err(error),
@@ -217,7 +217,7 @@ async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), Engi
     match manager.done(outcome).await {
         Ok(learnt) => {
             // No rotation was due: trouble noted here is that of an earlier look.
-            if record.entry.trouble.take().is_some() || learnt {
+            if record.entry.failure.take().is_some() || learnt {
                 record.store().await?;
             }
             Ok(())
@@ -234,7 +234,7 @@ async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), Engi
 /// the refusal alone proves nothing, as a gateway may give it. True: this is news.
 async fn find_lost(
     record: &mut RoleRecord,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
     secrets: &[SecretState],
 ) -> Result<bool, EngineError> {
     let Some(current) = &record.entry.current else {
@@ -244,18 +244,12 @@ async fn find_lost(
     let mut lost = None;
     if !is_listed(&current, secrets) {
         let client_id = &record.entry.client_id;
-        let proof = prove(
-            tools.atlas,
-            client_id,
-            &current.client_secret,
-            tools.patience,
-        )
-        .await;
+        let proof = prove(context.atlas, client_id, &current.value, context.patience).await;
         match proof {
             Ok(()) => {}
             Err(error) if error.is_unauthenticated() => {
-                if !is_listed(&current, &look_again(record, tools).await?) {
-                    lost = record.entry.lost.or(Some(tools.engine.clock.now()));
+                if !is_listed(&current, &look_again(record, context).await?) {
+                    lost = record.entry.lost.or(Some(context.engine.clock.now()));
                 }
             }
             Err(error) => {
@@ -277,21 +271,21 @@ async fn find_lost(
     Ok(news)
 }
 
-fn is_listed(current: &Held, secrets: &[SecretState]) -> bool {
+fn is_listed(current: &ClientSecret, secrets: &[SecretState]) -> bool {
     secrets.iter().any(|state| match &current.id {
         Some(id) => state.id == *id,
-        None => state.may_be(&current.client_secret),
+        None => state.may_be(&current.value),
     })
 }
 
 /// A second look, some seconds after the first: one alone proves nothing.
 async fn look_again(
     record: &mut RoleRecord,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
 ) -> Result<Vec<SecretState>, EngineError> {
-    let pause = tools.atlas.pause_between_looks(tools.patience).await;
+    let pause = context.atlas.pause_between_looks(context.patience).await;
     pause.map_err(|error| EngineError::atlas("reading the service account again", error))?;
-    look(record, tools).await.map(|(secrets, _)| secrets)
+    look(record, context).await.map(|(secrets, _)| secrets)
 }
 
 /// Notes a failure with the role, for the next try and for people. Want of rate is none.
@@ -300,12 +294,12 @@ async fn note_failure(record: &mut RoleRecord, error: &EngineError) {
         return;
     }
     let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
-    let trouble = Trouble::after(record.entry.trouble.as_ref(), error, now, entropy);
+    let failure = RotationFailure::after(record.entry.failure.as_ref(), error, now, entropy);
     tracing::warn!(
-        role = record.name, error = trouble.error, next_retry_time = %Rfc3339(trouble.next_try),
+        role = record.name, error = failure.error, next_retry_time = %Rfc3339(failure.next_try),
         "static role rotation failed; readers keep the current secret"
     );
-    record.entry.trouble = Some(trouble);
+    record.entry.failure = Some(failure);
     if let Err(error) = record.store().await {
         tracing::warn!(
             role = record.name,
@@ -315,20 +309,20 @@ async fn note_failure(record: &mut RoleRecord, error: &EngineError) {
     }
 }
 
-async fn tools<'a>(
+async fn context<'a>(
     record: &RoleRecord,
     engine: &'a Engine,
     atlas: &'a Atlas,
     mandate: Mandate,
     patience: Patience,
-) -> Tools<'a> {
+) -> RotationContext<'a> {
     let now = engine.clock.now();
     let org = &record.entry.organization_id;
     let longest = engine
         .longest_secrets
         .of(atlas, org, engine.clock.monotonic(), patience)
         .await;
-    Tools {
+    RotationContext {
         engine,
         atlas,
         patience,
@@ -344,7 +338,7 @@ async fn leave(
     patience: Patience,
 ) -> Result<(), EngineError> {
     let outcome = finish(record, patience).await;
-    if outcome.is_ok() && record.entry.renewal.is_done() {
+    if outcome.is_ok() && record.entry.others.is_done() {
         record.erase().await?;
         record.engine.static_roles.drop(&record.entry.client_id);
         record.engine.rate_waits.forget(&record.work());
@@ -362,14 +356,14 @@ async fn leave(
 async fn finish(record: &mut RoleRecord, patience: Patience) -> Result<(), EngineError> {
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let tools = tools(record, &engine, &manager.atlas, Mandate::Unasked, patience).await;
-    let outcome = match discard_pending(record, &tools).await {
-        Ok(()) => retire(record, &tools).await,
+    let context = context(record, &engine, &manager.atlas, Mandate::Unasked, patience).await;
+    let outcome = match discard_pending(record, &context).await {
+        Ok(()) => retire(record, &context).await,
         Err(error) => Err(error),
     };
     let outcome = match outcome {
-        Err(EngineError::Renewal(RenewalError::AccountGone { source, .. })) => {
-            without_account(record, &tools, source).await
+        Err(EngineError::Rotation(RotationError::AccountGone { source, .. })) => {
+            without_account(record, &context, source).await
         }
         outcome => outcome,
     };
@@ -380,21 +374,21 @@ async fn finish(record: &mut RoleRecord, patience: Patience) -> Result<(), Engin
 /// organization as well, so are its secrets. One that only left its project lives on there.
 async fn without_account(
     record: &mut RoleRecord,
-    tools: &Tools<'_>,
+    context: &RotationContext<'_>,
     unknown: AtlasError,
 ) -> Result<(), EngineError> {
     const DOING: &str = "looking for the service account in its organization";
     let entry = &mut record.entry;
     let (org, client_id) = (&entry.organization_id, &entry.client_id);
-    let found = tools
+    let found = context
         .atlas
-        .find_service_account(org, client_id, tools.patience);
+        .find_service_account(org, client_id, context.patience);
     let found = found.await;
     if found
         .map_err(|error| EngineError::atlas(DOING, error))?
         .is_none()
     {
-        entry.renewal = Renewal::default();
+        entry.others = OtherSecrets::default();
         return Ok(());
     }
     match entry.project_id.take() {

@@ -107,14 +107,14 @@ async fn change(
         record.entry.organization_id = found.organization_id;
         record.entry.project_id = found.project_id;
         record.entry.origin = found.origin;
-        record.entry.trouble = None;
+        record.entry.failure = None;
     } else {
         adopt::check_lifetime(record, &input.options, patience).await?;
     }
     record.entry.options = input.options;
     record.look_sooner();
     if new_timing {
-        record.entry.trouble = None;
+        record.entry.failure = None;
         record.entry.missed_window = None;
         record.plan_next(now);
     }
@@ -126,7 +126,7 @@ async fn change(
 /// A secret that a person gives takes the place of the present one.
 fn replace_by_hand(
     record: &mut RoleRecord,
-    given: crate::engine::rotation::Held,
+    given: crate::engine::rotation::ClientSecret,
     now: chrono::DateTime<chrono::Utc>,
 ) {
     record.entry.lost = None;
@@ -137,7 +137,7 @@ fn replace_by_hand(
         .as_ref()
         .and_then(|held| held.id.clone());
     let look_at = now + record.overlap();
-    let retiring = &mut record.entry.renewal.retiring;
+    let retiring = &mut record.entry.others.retiring;
     retiring.retain(|each| Some(&each.id) != id.as_ref());
     if let Some(old) = replaced.and_then(|held| held.id)
         && Some(&old) != id.as_ref()

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::atlas::{ApiKeyId, ClientId, Hours, OrgId, SecretId};
 use crate::engine::config::ConfigEntry;
 use crate::engine::origin::BoundTo;
-use crate::engine::rotation::{self, Renewal};
-use crate::engine::rotation::{Outlook, Plan, Timing, Trouble};
+use crate::engine::rotation::{self, OtherSecrets};
+use crate::engine::rotation::{ExpiryStatus, Plan, RotationFailure, Timing};
 
 /// The name by which the configuration's credential has its place on a schedule.
 pub(super) const NAME: &str = "config";
@@ -72,8 +72,8 @@ pub(crate) struct Removal {
     #[serde(default)]
     pub(crate) replaced: bool,
     /// Failed attempts to remove it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) trouble: Option<Trouble>,
+    #[serde(default, rename = "trouble", skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<RotationFailure>,
 }
 
 /// What is stored beside the credential.
@@ -89,7 +89,8 @@ pub(crate) struct RootRotation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_secret_id: Option<SecretId>,
     /// Other secrets of the service account.
-    pub(crate) renewal: Renewal,
+    #[serde(rename = "renewal")]
+    pub(crate) others: OtherSecrets,
     /// What is still to be deleted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) removals: Vec<Removal>,
@@ -100,8 +101,8 @@ pub(crate) struct RootRotation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next_rotation: Option<DateTime<Utc>>,
     /// The present series of failures.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) trouble: Option<Trouble>,
+    #[serde(rename = "trouble", skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<RotationFailure>,
     /// The last rotation that did not start within its window, until one succeeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) missed_window: Option<DateTime<Utc>>,
@@ -113,18 +114,18 @@ impl RootRotation {
         self.timing == Timing::default()
             && !self.disable_automated_rotation
             && self.client_secret_id.is_none()
-            && self.renewal.is_done()
+            && self.others.is_done()
             && self.removals.is_empty()
             && self.last_rotated.is_none()
-            && self.trouble.is_none()
+            && self.failure.is_none()
     }
 
     /// The plan, as far as rotation comes by itself.
     pub(super) fn plan(&self) -> Plan {
         if self.disable_automated_rotation {
-            return Plan::ByHand;
+            return Plan::Manual;
         }
-        self.timing.plan().unwrap_or(Plan::ByHand)
+        self.timing.plan().unwrap_or(Plan::Manual)
     }
 
     /// Plans the next rotation, from the last one or else from now.
@@ -132,26 +133,29 @@ impl RootRotation {
         let plan = self.plan();
         let after = match &plan {
             Plan::Every(_) => self.last_rotated.unwrap_or(now),
-            Plan::ByHand | Plan::At { .. } => now,
+            Plan::Manual | Plan::At { .. } => now,
         };
         self.next_rotation = plan.next(after, NAME);
     }
 
     /// The credential is another from now on: what was known of the last one's rotation is not of it.
-    pub(in crate::engine::config) fn begin_anew(&mut self, now: DateTime<Utc>) {
+    pub(in crate::engine::config) fn reset(&mut self, now: DateTime<Utc>) {
         self.client_secret_id = None;
-        self.renewal = Renewal::default();
+        self.others = OtherSecrets::default();
         self.last_rotated = None;
-        self.trouble = None;
+        self.failure = None;
         self.missed_window = None;
         self.plan_next(now);
     }
 
     /// The lifetime of a new secret, unless the organization allows less.
     pub(super) fn lifetime(&self, now: DateTime<Utc>) -> Hours {
-        let wanted = self.plan().gaps(now).map_or(Hours::LONGEST_SECRET, |gaps| {
-            Hours::covering((gaps.longest * 2).saturating_add(SPARE))
-        });
+        let wanted = self
+            .plan()
+            .intervals(now)
+            .map_or(Hours::LONGEST_SECRET, |intervals| {
+                Hours::covering((intervals.longest * 2).saturating_add(SPARE))
+            });
         wanted.clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
     }
 }
@@ -184,11 +188,11 @@ impl ConfigEntry {
     }
 
     /// What is to be expected of the present secret; an API key has no end.
-    pub(crate) fn outlook(&self) -> Outlook {
-        Outlook {
+    pub(crate) fn expiry(&self) -> ExpiryStatus {
+        ExpiryStatus {
             expires_at: self.client_secret_expires_at,
             next_rotation: self.due(),
-            failing: self.rotation.trouble.is_some(),
+            failing: self.rotation.failure.is_some(),
             held: self.hold,
         }
     }

@@ -14,7 +14,9 @@ use crate::base::Rfc3339;
 use crate::engine::config::ConfigEntry;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::{Record as _, Renewal, Retiring, Tools, discard_pending, retire};
+use crate::engine::rotation::{
+    OtherSecrets, Record as _, Retiring, RotationContext, discard_pending, retire,
+};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys};
 use crate::vault::failure::chain;
@@ -34,13 +36,13 @@ pub(in crate::engine::config) async fn settle_former(
     new: &Linked,
     patience: Patience,
 ) -> Option<String> {
-    let renewal = &before.rotation.renewal;
-    if renewal.is_done() {
+    let others = &before.rotation.others;
+    if others.is_done() {
         return None;
     }
     if before.client_id == entry.client_id && new.serves(&before.origin) {
-        entry.rotation.renewal.retiring = carried_over(renewal, engine.clock.now());
-        return told_of_lost(renewal, entry);
+        entry.rotation.others.retiring = carried_over(others, engine.clock.now());
+        return told_of_lost(others, entry);
     }
     let patience = Patience {
         deadline: patience.deadline.min(Instant::now() + PATIENCE),
@@ -50,7 +52,7 @@ pub(in crate::engine::config) async fn settle_former(
     let client_id = before.client_id.as_ref()?;
     // Nobody asked for their deletion, so what holds the unasked holds it too.
     if let Some(by) = engine.held_with(entry.hold) {
-        let left = secrets(renewal);
+        let left = secrets(others);
         return Some(format!(
             "secrets of the former service account {client_id} are no longer known here and were not \
              removed, as that is held ({by}); delete them in Atlas once they are not needed: {}",
@@ -63,7 +65,7 @@ pub(in crate::engine::config) async fn settle_former(
     if before.organization_id == entry.organization_id && new.serves(&before.origin) {
         remove(&mut record, new, patience).await;
     }
-    let left = secrets(&record.entry.rotation.renewal);
+    let left = secrets(&record.entry.rotation.others);
     (!left.is_empty()).then(|| {
         format!(
             "secrets of the former service account {client_id} could not be removed and are no \
@@ -75,8 +77,8 @@ pub(in crate::engine::config) async fn settle_former(
 
 /// What is still to be removed of an account that is kept; the new secret itself is found out before
 /// anything is removed.
-fn carried_over(renewal: &Renewal, now: DateTime<Utc>) -> Vec<Retiring> {
-    let made = renewal.made().and_then(|held| held.id.clone());
+fn carried_over(others: &OtherSecrets, now: DateTime<Utc>) -> Vec<Retiring> {
+    let made = others.made().and_then(|held| held.id.clone());
     let unused = made.map(|id| Retiring {
         id,
         since: now,
@@ -84,15 +86,15 @@ fn carried_over(renewal: &Renewal, now: DateTime<Utc>) -> Vec<Retiring> {
         in_use: false,
         failures: 0,
     });
-    renewal.retiring.iter().cloned().chain(unused).collect()
+    others.retiring.iter().cloned().chain(unused).collect()
 }
 
 /// A secret whose answer was lost is not looked for any more, as that might take the one that is being
 /// written for it. A person is told.
-fn told_of_lost(renewal: &Renewal, entry: &ConfigEntry) -> Option<String> {
-    let pending = renewal.pending.as_ref()?;
+fn told_of_lost(others: &OtherSecrets, entry: &ConfigEntry) -> Option<String> {
+    let pending = others.pending.as_ref()?;
     let client_id = entry.client_id.as_ref()?;
-    if renewal.made().is_some_and(|held| held.id.is_some()) {
+    if others.made().is_some_and(|held| held.id.is_some()) {
         return None;
     }
     let since = Rfc3339(pending.since);
@@ -109,7 +111,7 @@ fn told_of_lost(renewal: &Renewal, entry: &ConfigEntry) -> Option<String> {
 }
 
 async fn remove(record: &mut RootRecord, linked: &Linked, patience: Patience) {
-    if record.entry.rotation.renewal.is_done() {
+    if record.entry.rotation.others.is_done() {
         return;
     }
     if let Err(error) = try_to_remove(record, linked, patience).await {
@@ -127,7 +129,7 @@ async fn try_to_remove(
     patience: Patience,
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
-    let tools = Tools {
+    let context = RotationContext {
         engine: &engine,
         atlas: &linked.atlas,
         patience,
@@ -136,15 +138,15 @@ async fn try_to_remove(
         mandate: Mandate::Ordered,
     };
     let mut account = record.account()?;
-    discard_pending(&mut account, &tools).await?;
+    discard_pending(&mut account, &context).await?;
     if engine.root.is_old_in_use() {
         return Ok(());
     }
     let now = engine.clock.now();
-    for each in &mut account.renewal_mut().retiring {
+    for each in &mut account.others_mut().retiring {
         each.look_at = now;
     }
-    retire(&mut account, &tools).await
+    retire(&mut account, &context).await
 }
 
 /// Refuses to delete a configuration that is needed to rotate, or to remove what rotations have left.
@@ -154,7 +156,7 @@ pub(in crate::engine::config) async fn refuse_while_needed(
 ) -> Result<(), EngineError> {
     let refused = |text: String| Err(EngineError::BadInput(text));
     let rotation = &entry.rotation;
-    let mut left = secrets(&rotation.renewal);
+    let mut left = secrets(&rotation.others);
     left.extend(rotation.removals.iter().map(Removal::name));
     if !left.is_empty() {
         return refused(format!(
@@ -186,10 +188,10 @@ pub(in crate::engine::config) async fn refuse_while_needed(
 }
 
 /// The secrets beside the present one that are still to be removed.
-fn secrets(renewal: &Renewal) -> Vec<String> {
-    let kept = renewal.retiring.iter().map(|each| each.id.to_string());
-    let made = renewal.pending.as_ref().map(|pending| {
-        let id = renewal.made().and_then(|held| held.id.as_ref());
+fn secrets(others: &OtherSecrets) -> Vec<String> {
+    let kept = others.retiring.iter().map(|each| each.id.to_string());
+    let made = others.pending.as_ref().map(|pending| {
+        let id = others.made().and_then(|held| held.id.as_ref());
         id.map_or_else(
             || {
                 format!(

@@ -11,7 +11,7 @@ use crate::atlas::{ClientId, Level, OrgId, SecretId};
 use crate::engine::config::ConfigEntry;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::{Held, Record, Renewal, RenewalError};
+use crate::engine::rotation::{ClientSecret, OtherSecrets, Record, RotationError};
 use crate::engine::turns::{Turn, Turns};
 use crate::engine::{Engine, keys, stored};
 
@@ -26,8 +26,8 @@ pub(crate) struct Root {
 struct State {
     /// Clients of credentials that were replaced: alive as long as a request holds one.
     replaced: Vec<Weak<Linked>>,
-    /// The mark of the secret's end that the log has told.
-    told: Option<usize>,
+    /// The threshold of the secret's end of which the log has warned.
+    warned: Option<usize>,
     /// Monotonic.
     looked_at: Option<Duration>,
 }
@@ -43,7 +43,7 @@ impl Root {
         deadline: Instant,
     ) -> Result<Turn, EngineError> {
         let turn = self.turn.wait(&(), deadline).await;
-        turn.ok_or_else(|| RenewalError::Busy.into())
+        turn.ok_or_else(|| RotationError::Busy.into())
     }
 
     /// The same, before requests that wait to change it: for ticks, and for what asks nothing of Atlas.
@@ -52,7 +52,7 @@ impl Root {
         deadline: Instant,
     ) -> Result<Turn, EngineError> {
         let turn = self.turn.wait_first(&(), deadline).await;
-        turn.ok_or_else(|| RenewalError::Busy.into())
+        turn.ok_or_else(|| RotationError::Busy.into())
     }
 
     /// A client was replaced; requests under way may hold it.
@@ -68,12 +68,12 @@ impl Root {
         state.replaced.iter().any(|each| each.strong_count() > 0)
     }
 
-    pub(super) fn told(&self) -> Option<usize> {
-        self.state().told
+    pub(super) fn warned(&self) -> Option<usize> {
+        self.state().warned
     }
 
-    pub(super) fn tell(&self, mark: Option<usize>) {
-        self.state().told = mark;
+    pub(super) fn note_warned(&self, threshold: Option<usize>) {
+        self.state().warned = threshold;
     }
 
     /// Whether the account is to be looked at, after so long a time; if so, that is noted.
@@ -112,7 +112,7 @@ impl RootRecord {
         }
     }
 
-    /// As an account whose secret can be renewed.
+    /// As an account whose secret can be rotated.
     pub(super) fn account(&mut self) -> Result<AccountRecord<'_>, EngineError> {
         let (client_id, org) = self
             .account
@@ -138,7 +138,7 @@ impl RootRecord {
 
     /// Lets new requests use the stored credential. The old client goes when the last request that
     /// holds it has ended.
-    pub(super) async fn take_up(&mut self) -> Result<(), EngineError> {
+    pub(super) async fn activate(&mut self) -> Result<(), EngineError> {
         let linked = self.engine.connection.link(&self.entry).await;
         // Made by the next request then, from what is stored.
         let linked = linked.inspect_err(|_| self.engine.connection.reset())?;
@@ -152,7 +152,7 @@ impl RootRecord {
     pub(super) fn note_success(&mut self, now: DateTime<Utc>) {
         let rotation = &mut self.entry.rotation;
         rotation.last_rotated = Some(now);
-        rotation.trouble = None;
+        rotation.failure = None;
         rotation.missed_window = None;
         rotation.plan_next(now);
     }
@@ -180,11 +180,11 @@ impl Record for AccountRecord<'_> {
         Duration::ZERO
     }
 
-    fn current(&self) -> Option<Held> {
+    fn current(&self) -> Option<ClientSecret> {
         let entry = &self.root.entry;
-        Some(Held {
+        Some(ClientSecret {
             id: entry.rotation.client_secret_id.clone(),
-            client_secret: entry.client_secret.clone(),
+            value: entry.client_secret.clone(),
             expires_at: entry.client_secret_expires_at,
         })
     }
@@ -194,18 +194,18 @@ impl Record for AccountRecord<'_> {
         self.root.entry.client_secret_expires_at = expires_at;
     }
 
-    fn publish(&mut self, held: Held, now: DateTime<Utc>) {
+    fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>) {
         self.amend_current(held.id, held.expires_at);
-        self.root.entry.client_secret = held.client_secret;
+        self.root.entry.client_secret = held.value;
         self.root.note_success(now);
     }
 
-    fn renewal(&self) -> &Renewal {
-        &self.root.entry.rotation.renewal
+    fn others(&self) -> &OtherSecrets {
+        &self.root.entry.rotation.others
     }
 
-    fn renewal_mut(&mut self) -> &mut Renewal {
-        &mut self.root.entry.rotation.renewal
+    fn others_mut(&mut self) -> &mut OtherSecrets {
+        &mut self.root.entry.rotation.others
     }
 
     fn key(&self) -> String {

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
-use crate::engine::rotation::Trouble;
+use crate::engine::rotation::RotationFailure;
 use crate::engine::unasked::{Mandate, Permit};
 
 /// Atlas's lists may lag behind a create. What is not listed this long after was never made.
@@ -37,7 +37,7 @@ impl Removal {
             client_id: None,
             since,
             replaced: false,
-            trouble: None,
+            failure: None,
         }
     }
 
@@ -94,23 +94,23 @@ pub(super) async fn settle(
     if removals.iter().any(is_here)
         && let Ok(permit) = mandate.permit(&record.engine).await?
     {
-        return settle_those(record, linked, permit, |_| true, patience).await;
+        return clean_up_those(record, linked, permit, |_| true, patience).await;
     }
-    settle_those(record, linked, Permit::UNDO, |_| false, patience).await
+    clean_up_those(record, linked, Permit::UNDO, |_| false, patience).await
 }
 
 /// Removes what this request has made under this name.
-pub(super) async fn settle_own(
+pub(super) async fn clean_up_own(
     record: &mut RootRecord,
     linked: &Linked,
     name: &str,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let is_own = |removal: &Removal| removal.description == name;
-    settle_those(record, linked, Permit::UNDO, is_own, patience).await
+    clean_up_those(record, linked, Permit::UNDO, is_own, patience).await
 }
 
-async fn settle_those(
+async fn clean_up_those(
     record: &mut RootRecord,
     linked: &Linked,
     permit: Permit,
@@ -125,7 +125,7 @@ async fn settle_those(
         if removal.is_credential_of(&record.entry) {
             continue;
         }
-        let waits = removal.trouble.as_ref().is_some_and(|t| t.next_try > now)
+        let waits = removal.failure.as_ref().is_some_and(|t| t.next_try > now)
             || (removal.replaced && old_in_use)
             // Until the configuration is where it was made, or that was moved.
             || !linked.serves(&removal.origin)
@@ -133,19 +133,19 @@ async fn settle_those(
         let presence = if waits {
             Ok(Presence::Present)
         } else {
-            take_away(&record.engine, linked, &removal, permit, patience).await
+            delete_leftover(&record.engine, linked, &removal, permit, patience).await
         };
         if let Err(error) = &presence
             && !error.is_rate_limited()
         {
             let entropy = &*record.engine.entropy;
-            let trouble = Trouble::after(removal.trouble.as_ref(), error, now, entropy);
+            let failure = RotationFailure::after(removal.failure.as_ref(), error, now, entropy);
             tracing::warn!(
-                error = trouble.error, next_retry_time = %Rfc3339(trouble.next_try),
+                error = failure.error, next_retry_time = %Rfc3339(failure.next_try),
                 replaced = removal.replaced,
                 "unused root credential could not be deleted in Atlas yet; retrying"
             );
-            removal.trouble = Some(trouble);
+            removal.failure = Some(failure);
         }
         if !matches!(presence, Ok(Presence::Gone)) {
             record.entry.rotation.removals.push(removal);
@@ -162,7 +162,7 @@ async fn settle_those(
 ///
 /// That enough time has passed is told by a clock. While that is doubted it may still be there, also for
 /// whoever ordered a rotation: forgotten, it would stay in Atlas for good.
-async fn take_away(
+async fn delete_leftover(
     engine: &Engine,
     linked: &Linked,
     removal: &Removal,

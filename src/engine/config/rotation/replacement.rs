@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::entry::{Removal, RootType};
 use super::principal::Principal;
 use super::record::RootRecord;
-use super::removal::settle_own;
+use super::removal::clean_up_own;
 use crate::atlas::{
     AccessList, ApiKeyId, AtlasError, CreatedApiKey, CreatedServiceAccount, Hours, Level,
     NewApiKey, NewServiceAccount, OrgId, Patience, ProjectId,
@@ -35,12 +35,12 @@ struct Reach {
 }
 
 /// The parts of a credential that Atlas shows once.
-enum Successor {
+enum Replacement {
     ApiKey(CreatedApiKey),
     ServiceAccount(CreatedServiceAccount),
 }
 
-impl Successor {
+impl Replacement {
     /// Whether Atlas's answer shows the organization roles of the old one.
     fn shows(&self, reach: &Reach) -> Result<(), EngineError> {
         let level = Level::Org(reach.org.clone());
@@ -53,7 +53,7 @@ impl Successor {
 }
 
 /// Makes a credential of that type, proves it, stores it, and leaves the old key to be removed.
-pub(super) async fn succeed(
+pub(super) async fn create_replacement(
     record: &mut RootRecord,
     to: RootType,
     patience: Patience,
@@ -73,7 +73,7 @@ pub(super) async fn succeed(
     record.entry.rotation.removals.push(planned);
     record.store().await?;
     match prepare(record, &linked, &reach, &name, to, patience).await {
-        Ok(successor) => take_up(record, &linked, successor, &reach, &name).await,
+        Ok(replacement) => activate(record, &linked, replacement, &reach, &name).await,
         Err(error) => Err(undo(record, &linked, &name, error, patience).await),
     }
 }
@@ -136,14 +136,14 @@ async fn prepare(
     name: &str,
     to: RootType,
     patience: Patience,
-) -> Result<Successor, EngineError> {
-    let (made, successor) = create(record, linked, reach, name, to, patience).await?;
+) -> Result<Replacement, EngineError> {
+    let (made, replacement) = create(record, linked, reach, name, to, patience).await?;
     planned(record, name, |removal| removal.note(made.clone()));
     record.store().await?;
-    successor.shows(reach)?;
-    give_reach(linked, reach, &made, patience).await?;
+    replacement.shows(reach)?;
+    grant_access(linked, reach, &made, patience).await?;
     let mut entry = record.entry.clone();
-    put_into(&mut entry, &successor);
+    apply_to(&mut entry, &replacement);
     let new = record.engine.connection.link(&entry).await?;
     let may_pass =
         |error: &AtlasError| error.is_unauthenticated() || error.says_address_is_not_listed();
@@ -152,7 +152,7 @@ async fn prepare(
     });
     let seen = seen.await.map_err(not_proved)?;
     if seen.iter().any(|org| org.id == reach.org) {
-        Ok(successor)
+        Ok(replacement)
     } else {
         Err(EngineError::OrganizationUnknown)
     }
@@ -173,7 +173,7 @@ async fn create(
     name: &str,
     to: RootType,
     patience: Patience,
-) -> Result<(Principal, Successor), EngineError> {
+) -> Result<(Principal, Replacement), EngineError> {
     let level = Level::Org(reach.org.clone());
     match to {
         RootType::ProgrammaticApiKey => {
@@ -184,7 +184,7 @@ async fn create(
             let key = linked.atlas.create_api_key(&level, &new, patience).await;
             let key = key.map_err(|error| EngineError::atlas("creating the new API key", error))?;
             let made = Principal::ApiKey(reach.org.clone(), key.id.clone());
-            Ok((made, Successor::ApiKey(key)))
+            Ok((made, Replacement::ApiKey(key)))
         }
         RootType::ServiceAccount => {
             let new = NewServiceAccount {
@@ -200,7 +200,7 @@ async fn create(
             let account = created
                 .map_err(|error| EngineError::atlas("creating the new service account", error))?;
             let made = Principal::ServiceAccount(reach.org.clone(), account.client_id.clone());
-            Ok((made, Successor::ServiceAccount(account)))
+            Ok((made, Replacement::ServiceAccount(account)))
         }
     }
 }
@@ -225,7 +225,7 @@ pub(super) async fn lifetime(
     record.entry.rotation.lifetime(now).min(longest)
 }
 
-async fn give_reach(
+async fn grant_access(
     linked: &Linked,
     reach: &Reach,
     made: &Principal,
@@ -268,13 +268,13 @@ async fn give_reach(
     Ok(())
 }
 
-fn put_into(entry: &mut ConfigEntry, successor: &Successor) {
-    match successor {
-        Successor::ApiKey(key) => {
+fn apply_to(entry: &mut ConfigEntry, replacement: &Replacement) {
+    match replacement {
+        Replacement::ApiKey(key) => {
             entry.public_key.clone_from(&key.public_key);
             entry.private_key = key.private_key.clone();
         }
-        Successor::ServiceAccount(account) => {
+        Replacement::ServiceAccount(account) => {
             entry.public_key.clear();
             entry.private_key = Sensitive::default();
             entry.client_id = Some(account.client_id.clone());
@@ -293,16 +293,16 @@ fn planned(record: &mut RootRecord, name: &str, change: impl FnOnce(&mut Removal
 }
 
 /// One write makes the new credential the configuration's and the old one a thing to be removed.
-async fn take_up(
+async fn activate(
     record: &mut RootRecord,
     linked: &Linked,
-    successor: Successor,
+    replacement: Replacement,
     reach: &Reach,
     name: &str,
 ) -> Result<(), EngineError> {
     let now = record.engine.clock.now();
     let public_key = record.entry.public_key.clone();
-    put_into(&mut record.entry, &successor);
+    apply_to(&mut record.entry, &replacement);
     record.entry.organization_id = Some(reach.org.clone());
     let removals = &mut record.entry.rotation.removals;
     removals.retain(|each| each.description != name);
@@ -320,7 +320,7 @@ async fn take_up(
         record.engine.connection.reset();
         return Err(error);
     }
-    record.take_up().await
+    record.activate().await
 }
 
 /// Removes what was made. The error stays the one that led here.
@@ -339,10 +339,10 @@ async fn undo(
     let removals = &mut record.entry.rotation.removals;
     removals.retain(|each| each.description != name || made(each));
     let undone = match record.store().await {
-        Ok(()) => settle_own(record, linked, name, patience).await,
+        Ok(()) => clean_up_own(record, linked, name, patience).await,
         Err(failure) => {
             // What cannot be noted is at least removed; the list in storage is the longer one.
-            let _ = settle_own(record, linked, name, patience).await;
+            let _ = clean_up_own(record, linked, name, patience).await;
             Err(failure)
         }
     };

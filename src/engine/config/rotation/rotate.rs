@@ -11,8 +11,10 @@ use super::{replacement, tick};
 use crate::atlas::{Atlas, AtlasError, Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::Trouble;
-use crate::engine::rotation::{Record as _, RenewalError, Tools, refuse_too_soon, renew, retire};
+use crate::engine::rotation::RotationFailure;
+use crate::engine::rotation::{
+    Record as _, RotationContext, RotationError, refuse_too_soon, retire, rotate_secret,
+};
 use crate::engine::unasked::Mandate;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, keys};
@@ -76,7 +78,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     rotate(&mut record, to, force, Mandate::Ordered, patience).await?;
     Ok(Some(Response {
         warnings: tick::warnings(&engine, &record.entry, now),
-        ..Response::data(told(&record))
+        ..Response::data(response(&record))
     }))
 }
 
@@ -95,7 +97,7 @@ fn wanted(call: &Call, present: RootType) -> Result<RootType, EngineError> {
     }
 }
 
-fn told(record: &RootRecord) -> Data {
+fn response(record: &RootRecord) -> Data {
     let entry = &record.entry;
     let mut data = Data::from_iter([
         (
@@ -151,19 +153,19 @@ async fn replace(
 ) -> Result<(), EngineError> {
     let present = record.entry.root_type();
     if (present, to) == (RootType::ServiceAccount, RootType::ServiceAccount) {
-        return renew_secret(record, force, mandate, patience).await;
+        return rotate_secret_of_account(record, force, mandate, patience).await;
     }
     // What an earlier attempt may have left is looked at before anything new is made.
     let linked = record.engine.connection.linked().await?;
     settle(record, &linked, mandate, patience).await?;
     drop(linked);
     if record.entry.rotation.removals.len() >= MAX_REMOVALS {
-        return Err(RenewalError::TooManyRemovals.into());
+        return Err(RotationError::TooManyRemovals.into());
     }
-    replacement::succeed(record, to, patience).await
+    replacement::create_replacement(record, to, patience).await
 }
 
-async fn renew_secret(
+async fn rotate_secret_of_account(
     record: &mut RootRecord,
     force: bool,
     mandate: Mandate,
@@ -174,7 +176,7 @@ async fn renew_secret(
     let org = record.entry.organization_id.clone();
     let org = org.ok_or(EngineError::OrganizationUnknown)?;
     let lifetime = replacement::lifetime(record, &linked, &org, patience).await;
-    let tools = Tools {
+    let context = RotationContext {
         engine: &engine,
         atlas: &linked.atlas,
         patience,
@@ -182,13 +184,13 @@ async fn renew_secret(
         mandate,
     };
     let before = record.entry.rotation.last_rotated;
-    let outcome = renew(&mut record.account()?, &tools, force).await;
+    let outcome = rotate_secret(&mut record.account()?, &context, force).await;
     if outcome.is_err() && record.entry.rotation.last_rotated != before {
         // Published, but not known to be stored: what is stored decides.
         engine.connection.reset();
     }
     outcome?;
-    record.take_up().await
+    record.activate().await
 }
 
 /// Removes replaced credentials and half-made ones, as far as they may go now.
@@ -200,11 +202,11 @@ pub(super) async fn tidy_up(
     let engine = Arc::clone(&record.engine);
     let linked = engine.connection.linked().await?;
     let settled = settle(record, &linked, mandate, patience).await;
-    let retiring = !record.entry.rotation.renewal.retiring.is_empty();
+    let retiring = !record.entry.rotation.others.retiring.is_empty();
     if retiring && !engine.root.is_old_in_use() {
-        let tools = tools(&engine, &linked.atlas, mandate, patience);
+        let context = context(&engine, &linked.atlas, mandate, patience);
         let mut account = record.account()?;
-        if let Err(error) = retire(&mut account, &tools).await {
+        if let Err(error) = retire(&mut account, &context).await {
             if error.is_rate_limited() {
                 return Err(error);
             }
@@ -218,13 +220,13 @@ pub(super) async fn tidy_up(
     settled
 }
 
-fn tools<'a>(
+fn context<'a>(
     engine: &'a Engine,
     atlas: &'a Atlas,
     mandate: Mandate,
     patience: Patience,
-) -> Tools<'a> {
-    Tools {
+) -> RotationContext<'a> {
+    RotationContext {
         engine,
         atlas,
         patience,
@@ -240,9 +242,9 @@ pub(super) async fn inspect(
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let linked = engine.connection.linked().await?;
-    let tools = tools(&engine, &linked.atlas, Mandate::Unasked, patience);
+    let context = context(&engine, &linked.atlas, Mandate::Unasked, patience);
     let mut account = record.account()?;
-    let (_, learnt) = crate::engine::rotation::look(&mut account, &tools).await?;
+    let (_, learnt) = crate::engine::rotation::look(&mut account, &context).await?;
     if learnt {
         account.store().await
     } else {
@@ -254,13 +256,13 @@ pub(super) async fn inspect(
 async fn note_failure(record: &mut RootRecord, error: &EngineError) {
     let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
     let rotation = &mut record.entry.rotation;
-    let trouble = Trouble::after(rotation.trouble.as_ref(), error, now, entropy);
+    let failure = RotationFailure::after(rotation.failure.as_ref(), error, now, entropy);
     tracing::warn!(
-        error = trouble.error, next_retry_time = %Rfc3339(trouble.next_try),
+        error = failure.error, next_retry_time = %Rfc3339(failure.next_try),
         "root credential rotation failed; the current credential stays in use"
     );
     let is_storage = matches!(error, EngineError::Storage(_));
-    rotation.trouble = Some(trouble);
+    rotation.failure = Some(failure);
     // After a failed write nobody knows what is stored: it is not written over.
     if is_storage {
         return;
@@ -281,7 +283,7 @@ pub(in crate::engine::config) async fn warning_of_limit(
         return None;
     };
     let now = engine.clock.now();
-    let wanted = entry.rotation.plan().gaps(now)?.longest;
+    let wanted = entry.rotation.plan().intervals(now)?.longest;
     let limit = engine
         .longest_secrets
         .of(atlas, org, engine.clock.monotonic(), patience)

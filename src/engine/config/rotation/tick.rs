@@ -15,7 +15,7 @@ use crate::atlas::{Patience, Priority};
 use crate::base::{Counted, Rfc3339};
 use crate::engine::config::ConfigEntry;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::log_marks;
+use crate::engine::rotation::warn_if_crossed;
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys};
 use crate::vault::Data;
@@ -37,9 +37,9 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     note_accepted(engine, &mut record).await?;
     let now = engine.clock.now();
     let held = engine.held_with(record.entry.hold).is_some();
-    let outlook = record.entry.outlook().with_held(held);
-    let mark = log_marks(&outlook, WHAT, engine.root.told(), now);
-    engine.root.tell(mark);
+    let expiry = record.entry.expiry().with_held(held);
+    let crossed = warn_if_crossed(&expiry, WHAT, engine.root.warned(), now);
+    engine.root.note_warned(crossed);
     // A rotation deletes what it replaces, so it waits as well.
     if held {
         return Ok(());
@@ -85,17 +85,17 @@ async fn note_accepted(engine: &Engine, record: &mut RootRecord) -> Result<(), E
 }
 
 fn leaves_work(entry: &ConfigEntry) -> bool {
-    !entry.rotation.removals.is_empty() || !entry.rotation.renewal.retiring.is_empty()
+    !entry.rotation.removals.is_empty() || !entry.rotation.others.retiring.is_empty()
 }
 
-/// A renewal that has begun is finished even where rotation is by hand.
+/// A rotation that has begun is finished even where rotation is by hand.
 fn is_due(entry: &ConfigEntry, now: DateTime<Utc>) -> bool {
     let rotation = &entry.rotation;
     let waits = rotation
-        .trouble
+        .failure
         .as_ref()
-        .is_some_and(|trouble| trouble.next_try > now);
-    let begun = rotation.renewal.pending.is_some();
+        .is_some_and(|failure| failure.next_try > now);
+    let begun = rotation.others.pending.is_some();
     !waits && (begun || entry.due().is_some_and(|due| due <= now))
 }
 
@@ -110,7 +110,7 @@ async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result
     let ends_before = entry
         .client_secret_expires_at
         .is_some_and(|end| next.is_some_and(|next| end <= next));
-    if !missed || ends_before || entry.rotation.renewal.pending.is_some() {
+    if !missed || ends_before || entry.rotation.others.pending.is_some() {
         return Ok(());
     }
     tracing::warn!(due = %Rfc3339(due), "root credential rotation missed its window");
@@ -141,13 +141,13 @@ pub(in crate::engine::config) fn show(entry: &ConfigEntry, data: &mut Data) {
         ("next_rotation", json!(entry.due().map(Rfc3339))),
     ];
     data.extend(values.map(|(name, value)| (name.to_owned(), value)));
-    if let Some(trouble) = &rotation.trouble {
-        trouble.show(data);
+    if let Some(failure) = &rotation.failure {
+        failure.show(data);
     }
     if let Some(missed) = rotation.missed_window {
         data.insert("last_missed_rotation".to_owned(), json!(Rfc3339(missed)));
     }
-    let waiting = rotation.removals.len() + rotation.renewal.retiring.len();
+    let waiting = rotation.removals.len() + rotation.others.retiring.len();
     if waiting > 0 {
         data.insert("pending_deletions".to_owned(), json!(waiting));
     }
@@ -161,12 +161,12 @@ pub(in crate::engine::config) fn warnings(
 ) -> Vec<String> {
     let rotation = &entry.rotation;
     let mut warnings = Vec::new();
-    if let Some(trouble) = &rotation.trouble {
+    if let Some(failure) = &rotation.failure {
         warnings.push(format!(
             "rotation has failed {} since {}: {}",
-            Counted(trouble.failures, "time"),
-            Rfc3339(trouble.since),
-            trouble.error
+            Counted(failure.failures, "time"),
+            Rfc3339(failure.since),
+            failure.error
         ));
     }
     if let Some(missed) = rotation.missed_window {
@@ -178,17 +178,17 @@ pub(in crate::engine::config) fn warnings(
     let stuck = rotation
         .removals
         .iter()
-        .filter_map(|removal| removal.trouble.as_ref());
-    warnings.extend(stuck.map(|trouble| {
+        .filter_map(|removal| removal.failure.as_ref());
+    warnings.extend(stuck.map(|failure| {
         format!(
             "a {} could not be deleted in Atlas yet; the next attempt is at {}: {}",
             "replaced or incomplete credential",
-            Rfc3339(trouble.next_try),
-            trouble.error
+            Rfc3339(failure.next_try),
+            failure.error
         )
     }));
     let held = engine.held_with(entry.hold).is_some();
-    let outlook = entry.outlook().with_held(held);
-    warnings.extend(outlook.warning(WHAT, "write a working one by hand", now));
+    let expiry = entry.expiry().with_held(held);
+    warnings.extend(expiry.warning(WHAT, "write a working one by hand", now));
     warnings
 }

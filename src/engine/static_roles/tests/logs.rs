@@ -4,7 +4,7 @@ use tracing::Instrument as _;
 
 use super::*;
 use crate::engine::log_lines::Lines;
-use crate::engine::static_roles::tick::told;
+use crate::engine::static_roles::tick::log_outcome;
 
 #[tokio::test]
 async fn an_end_that_comes_near_is_logged_once_at_each_distance() {
@@ -65,7 +65,7 @@ async fn the_words_of_a_panic_are_not_logged() {
     let _listening = lines.listen();
     let mut working = tokio::task::JoinSet::new();
     working.spawn(async { panic!("a value that nobody should see") });
-    told(working.join_next().await);
+    log_outcome(working.join_next().await);
     let logged = lines.take("static role task panicked");
     assert_eq!(logged.len(), 1);
     assert!(!logged[0].contains("nobody should see"), "{logged:?}");

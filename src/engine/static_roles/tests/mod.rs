@@ -1,13 +1,13 @@
 //! Static roles on a mount, against the stand-in of Atlas.
 
 mod adoption;
+mod expiry;
 mod faults;
 mod held;
 mod leaving;
 mod limits;
 mod logs;
 mod lost;
-mod outlook;
 mod own;
 mod rate;
 mod schedules;
