@@ -7,11 +7,10 @@ use tokio::time::Instant;
 use super::config::ConfigEntry;
 use super::error::EngineError;
 use super::journal::Stage;
-use super::roles::RoleEntry;
 use super::turns::Turn;
 use super::{Engine, keys, stored};
 use crate::atlas::ClientId;
-use crate::engine::names::RoleName;
+use crate::engine::entries::names_with_account;
 
 /// Who wants an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,12 +108,7 @@ pub(crate) async fn refuse_shared(
         User::Config => refuse_made(engine, client_id).await?,
         User::Roles | User::StaticRole(_) => refuse_own(engine, client_id).await?,
     }
-    let now = engine.clock.now();
-    let holder = engine
-        .static_roles
-        .holder(client_id, &*engine.storage, now)
-        .await?;
-    match holder {
+    match engine.static_role_with(client_id).await? {
         Some((other, false)) if user != User::StaticRole(&other) => {
             return refused(format!(
                 "static role {other:?} rotates this account; delete the static role first"
@@ -132,7 +126,10 @@ pub(crate) async fn refuse_shared(
     if user == User::Roles {
         return Ok(());
     }
-    if let Some(role) = roles_with(engine, client_id).await?.first() {
+    if let Some(role) = names_with_account(&*engine.storage, client_id)
+        .await?
+        .first()
+    {
         return refused(format!(
             "role {role:?} adds secrets to this account for its leases; delete the role first"
         ));
@@ -145,22 +142,6 @@ pub(crate) async fn refuse_shared(
         ));
     }
     Ok(())
-}
-
-/// The roles that add secrets to this account.
-pub(crate) async fn roles_with(
-    engine: &Engine,
-    client_id: &ClientId,
-) -> Result<Vec<String>, EngineError> {
-    let mut found = Vec::new();
-    for name in engine.storage.list(keys::ROLES).await? {
-        let key = keys::role(&RoleName::new(&name));
-        let role: Option<RoleEntry> = stored::load(&*engine.storage, &key).await?;
-        if role.is_some_and(|role| role.client_id == client_id.as_str()) {
-            found.push(name);
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -21,15 +21,3 @@ pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
     let told = journal::tell_drain(&engine).await;
     journal.and(kept).and(root).and(roles).and(told)
 }
-
-/// The first round of a drain that was just ordered; the ticks do what it leaves.
-pub(crate) async fn drain(engine: Arc<Engine>) {
-    let (journal, kept) = tokio::join!(journal::tick(&engine), credentials::tend(&engine));
-    let told = journal::tell_drain(&engine).await;
-    if let Err(error) = journal.and(kept).and(told) {
-        tracing::debug!(
-            %error,
-            "first round of a drain failed; the periodic function continues it"
-        );
-    }
-}

@@ -6,6 +6,9 @@ mod check;
 mod config;
 mod connection;
 mod credentials;
+mod drain;
+mod draining;
+mod entries;
 mod error;
 #[cfg(test)]
 mod input_tests;
@@ -45,14 +48,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
+use self::draining::DrainProgress;
 use self::error::EngineError;
-use self::journal::{DrainProgress, Journal};
+use self::journal::{Journal, JournalEntry};
 use self::lost_secret::UndecidableSecrets;
-use self::names::RoleName;
+use self::names::{JournalId, RoleName};
 pub(crate) use self::process::{ProcessSettings, ServerHold};
 use self::rate_waits::RateWaits;
 use self::role_uses::RoleUses;
-use self::roles::RoleEntry;
 use self::rotation::LongestSecrets;
 use self::static_roles::StaticRoles;
 use self::turns::{Turn, Turns};
@@ -60,6 +63,7 @@ use self::unasked::ClockWatch;
 use self::waiters::{ProcessWaiters, Waiters};
 use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
+use crate::engine::entries::RoleEntry;
 use crate::framework::{Framework, wal};
 use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, SystemView, Tasks};
 
@@ -248,6 +252,7 @@ impl Engine {
             .paths(credentials::paths::paths())
             .paths(check::paths::paths())
             .paths(journal::paths::paths())
+            .paths(drain::paths())
             .paths(status::paths())
             .paths(static_roles::paths::paths());
         let kinds = credentials::paths::secret_types();
@@ -271,6 +276,40 @@ impl Engine {
                 root: vec![config::MOVE_PATH.to_owned()],
                 ..SpecialPaths::default()
             })
+    }
+}
+
+/// What a lower room asks of a higher one, which it must not name.
+impl Engine {
+    /// The entry of an account that is kept for a role, brought up to what is stored of the account;
+    /// [`None`]: it is the entry of something else.
+    async fn entry_of_kept_account(
+        &self,
+        id: &JournalId,
+        entry: &JournalEntry,
+    ) -> Result<Option<JournalEntry>, EngineError> {
+        let account = credentials::kept_account(self, id, entry).await?;
+        Ok(account.map(|account| {
+            let mut entry = entry.clone();
+            account.complete(&mut entry);
+            entry
+        }))
+    }
+
+    /// The journal ids of all accounts that are kept for roles.
+    async fn kept_accounts(&self) -> Result<Vec<JournalId>, EngineError> {
+        credentials::kept_accounts(self).await
+    }
+
+    /// The name of the static role that holds an account, and whether it is deleted and only what it
+    /// left is still to be removed.
+    async fn static_role_with(
+        &self,
+        client_id: &ClientId,
+    ) -> Result<Option<(String, bool)>, EngineError> {
+        let now = self.clock.now();
+        let holder = self.static_roles.holder(client_id, &*self.storage, now);
+        holder.await
     }
 }
 

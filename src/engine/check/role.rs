@@ -4,9 +4,10 @@ use super::paths::Ground;
 use super::report::Report;
 use crate::atlas::{ClientId, Hours, Level, MOST_SECRETS, OrgId, ProjectId};
 use crate::base::Short;
-use crate::engine::credentials::{Life, cut_warning, frees_at, secret_lifetime};
+use crate::engine::credentials::{Grant, Life, cut_warning, frees_at, secret_lifetime};
+use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
-use crate::engine::roles::{CredentialType, Grant, RoleEntry, warnings};
+use crate::engine::roles::warnings;
 
 /// The Atlas role that manages what belongs to a project.
 const PROJECT_OWNER: &str = "GROUP_OWNER";

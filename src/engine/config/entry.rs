@@ -5,14 +5,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::draining::Draining;
 use super::rotation::RootRotation;
 use crate::atlas::{ClientId, Credential, OrgId, Pem, Settings, SettingsError};
 use crate::base::Sensitive;
 use crate::base::time::serde_go_nanos;
+use crate::engine::entries::{CredentialType, Draining};
 use crate::engine::error::EngineError;
 use crate::engine::origin::{BoundTo, DEFAULT_ORIGIN};
-use crate::engine::roles::CredentialType;
 use crate::engine::stored::{null_as_default, plain_text};
 
 /// Default of `base_url`.

@@ -18,7 +18,7 @@ mod trust;
 mod trust_tests;
 
 pub(crate) use answer::is_unverified;
-pub(crate) use draining::{DrainAtWork, Draining, begin as begin_draining, of_organization};
+pub(crate) use draining::{begin as begin_draining, of_organization};
 pub(crate) use entry::{ConfigEntry, UNVERIFIED};
 pub(crate) use paths::load;
 pub(crate) use relocation::MOVE_PATH;

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::issue::Draft;
 use crate::atlas::{CreatedApiKey, NewApiKey, OrgId};
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Stage;
 use crate::engine::resource::Made;
-use crate::engine::roles::CredentialType;
 use crate::framework::Lease;
 use crate::vault::{Data, Response};
 

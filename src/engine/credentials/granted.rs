@@ -2,11 +2,12 @@
 //! begun, and its caller.
 
 use crate::engine::Engine;
+use crate::engine::credentials::Grant;
+use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry};
 use crate::engine::names::{JournalId, RoleName};
 use crate::engine::role_uses::RoleUse;
-use crate::engine::roles::{Grant, RoleEntry};
 use crate::framework::Call;
 
 /// The role as it was when a credential of it was begun.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::base::Short;
+use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;
-use crate::engine::roles::RoleEntry;
 use crate::vault::SystemView;
 
 /// The shortest life that the host knows.

@@ -3,10 +3,12 @@
 mod access_token;
 mod account_secret;
 mod api_key;
+pub(crate) mod atlas_role;
 #[cfg(test)]
 mod crowd_tests;
 #[cfg(test)]
 mod gone_tests;
+mod grant;
 mod granted;
 mod issue;
 #[cfg(test)]
@@ -24,5 +26,6 @@ mod service_account;
 
 pub(crate) use access_token::{SeenSecrets, kept_account, kept_accounts, retire_account, tend};
 pub(crate) use account_secret::frees_at;
+pub(crate) use grant::Grant;
 pub(crate) use life::{Life, cut_warning};
 pub(crate) use service_account::secret_lifetime;

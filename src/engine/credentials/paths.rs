@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::issue::issue;
 use super::{access_token, account_secret, renew, revoke};
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::JournalEntry;
 use crate::engine::names::JournalId;
-use crate::engine::roles::CredentialType;
 use crate::engine::{Engine, OPERATION_PREFIX};
 use crate::framework::LeaseCall;
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation, SecretType};

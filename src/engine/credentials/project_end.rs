@@ -9,12 +9,12 @@ use crate::atlas::{OrgId, Patience, ProjectId};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::connection::ownership::{Rights, rights};
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, Stage};
 use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
 use crate::engine::resource::Made;
-use crate::engine::roles::CredentialType;
 use crate::framework::LeaseCall;
 
 /// Takes the credential out of its project, as the Go engine does, once an entry in the journal shows

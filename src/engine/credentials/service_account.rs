@@ -6,10 +6,10 @@ use super::issue::Draft;
 use super::life::Life;
 use crate::atlas::{CreatedServiceAccount, Hours, NewServiceAccount, OrgId};
 use crate::base::Rfc3339;
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Stage;
 use crate::engine::resource::Made;
-use crate::engine::roles::CredentialType;
 use crate::framework::Lease;
 use crate::vault::{Data, Response};
 

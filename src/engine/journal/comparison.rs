@@ -13,7 +13,6 @@ use super::tidy_report::{Found, Report};
 use crate::atlas::{AtlasError, ClientId, Level, OrgId, Patience, Presence};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
-use crate::engine::credentials::kept_accounts;
 use crate::engine::error::EngineError;
 use crate::engine::names::JournalId;
 use crate::engine::resource::Made;
@@ -75,7 +74,7 @@ impl Comparison<'_> {
         let mut known = journal
             .known(listed.iter().filter_map(Found::journal_id))
             .await?;
-        known.extend(kept_accounts(self.engine).await?);
+        known.extend(self.engine.kept_accounts().await?);
         for found in listed {
             let Some(id) = found.journal_id().filter(|id| !known.contains(id)) else {
                 continue;

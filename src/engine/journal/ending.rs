@@ -12,7 +12,6 @@ use crate::atlas::{Deletion, Patience};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Search;
-use crate::engine::credentials::kept_account;
 use crate::engine::error::EngineError;
 use crate::engine::journal::find::{find, remove_entry};
 use crate::engine::names::JournalId;
@@ -126,7 +125,7 @@ async fn refuse_what_is_not_handed_out(
     entry: &JournalEntry,
 ) -> Result<(), EngineError> {
     let role = &entry.role;
-    if entry.stage == Stage::Kept || kept_account(engine, id, entry).await?.is_some() {
+    if entry.stage == Stage::Kept || engine.entry_of_kept_account(id, entry).await?.is_some() {
         return refused(format!(
             "{id} is the service account that is kept for the access tokens of role {role:?}: delete \
              the role, and it goes with its last token; or delete it in Atlas, which ends its tokens \

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::atlas::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
 use crate::base::Rfc3339;
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::origin::BoundTo;
 use crate::engine::resource::Made;
-use crate::engine::roles::CredentialType;
 use crate::framework::Call;
 
 /// How far a credential has come.

@@ -5,12 +5,12 @@ use crate::atlas::{
     AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, ServiceAccount,
 };
 use crate::engine::connection::{Certainty, Kind, Linked, Listed, MadeUnder, Managing, Search};
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, Part, SecretPart};
 use crate::engine::lost_secret::{self, Lost};
 use crate::engine::names::JournalId;
 use crate::engine::resource::{Made, not_deleted, remove};
-use crate::engine::roles::CredentialType;
 use crate::engine::unasked::Permit;
 
 /// What Atlas holds of a journal entry: by id if that is known, else by its unique description.

@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entry::{JournalEntry, Part, Stage};
 use crate::atlas::ClientId;
+use crate::engine::entries::CredentialType;
 use crate::engine::names::JournalId;
-use crate::engine::roles::CredentialType;
 
 /// A request gives up within 85 s and cleans up for 30 s at most. What another process left
 /// half-made is nobody's after this, also where clocks differ by a minute.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::base::time::TurnedClock;
 use crate::base::{Clock as _, SystemEntropy, base62};
+use crate::engine::entries::CredentialType;
 use crate::engine::origin::BoundTo;
-use crate::engine::roles::CredentialType;
 
 fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, JournalEntry) {
     let id = JournalId::parse(&base62(&SystemEntropy, 20)).unwrap();

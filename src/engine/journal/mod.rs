@@ -30,7 +30,7 @@ mod tally;
 mod tidy;
 mod tidy_report;
 
-pub(crate) use drain::{DrainProgress, end_what_lost_its_account};
+pub(crate) use drain::{Left, end_what_lost_its_account};
 pub(crate) use drain::{status as drain_status, tell as tell_drain};
 pub(crate) use entry::{JournalEntry, Part, SecretPart, Stage};
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What the engine itself has in hand is not ended as what it issued is: each has its own way to go.
 
 use crate::atlas::ClientId;
-use crate::engine::account_use::roles_with;
 use crate::engine::config::ConfigEntry;
+use crate::engine::entries::names_with_account;
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, keys, stored};
 
@@ -23,11 +23,7 @@ pub(super) async fn refuse_in_hand(engine: &Engine, public: &str) -> Result<(), 
     let Ok(client_id) = public.parse::<ClientId>() else {
         return Ok(());
     };
-    let now = engine.clock.now();
-    let holder = engine
-        .static_roles
-        .holder(&client_id, &*engine.storage, now);
-    match holder.await? {
+    match engine.static_role_with(&client_id).await? {
         Some((name, true)) => refused(format!(
             "what static role {name:?} left at service account {client_id} is still being removed: try \
              again later (static_roles.deleting in status)"
@@ -71,7 +67,7 @@ pub(super) async fn refuse_managed(engine: &Engine, public: &str) -> Result<(), 
     let Ok(client_id) = public.parse::<ClientId>() else {
         return Ok(());
     };
-    let roles = roles_with(engine, &client_id).await?;
+    let roles = names_with_account(&*engine.storage, &client_id).await?;
     let Some(role) = roles.first() else {
         return Ok(());
     };

@@ -9,7 +9,7 @@ use super::ending::{Ending, end};
 use super::entry::{End, EndedBy, JournalEntry, Part, Stage};
 use super::own::{refuse_in_hand, refuse_managed};
 use super::store::{PAGE, READS_AT_ONCE};
-use super::{drain, tidy};
+use super::tidy;
 use crate::atlas::{Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
@@ -24,7 +24,7 @@ const MOST_LISTED: usize = 10;
 
 /// The paths of the journal.
 pub(crate) fn paths() -> Vec<Path<Engine>> {
-    vec![issued_list(), issued(), drain::path(), tidy::path()]
+    vec![issued_list(), issued(), tidy::path()]
 }
 
 fn issued_list() -> Path<Engine> {

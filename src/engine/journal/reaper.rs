@@ -15,7 +15,6 @@ use crate::atlas::{Deletion, Patience};
 use crate::engine::Engine;
 use crate::engine::config::load;
 use crate::engine::connection::Search;
-use crate::engine::credentials::kept_account;
 use crate::engine::error::EngineError;
 use crate::engine::journal::find::find;
 use crate::engine::names::JournalId;
@@ -59,7 +58,7 @@ pub(super) async fn finish(
         return Ok(());
     }
     // Its role's minute looks after it.
-    if kept_account(engine, id, &entry).await?.is_some() {
+    if engine.entry_of_kept_account(id, &entry).await?.is_some() {
         return Ok(());
     }
     // Also where only the entry goes: it shows which secrets and accounts are in use.

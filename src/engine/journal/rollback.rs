@@ -14,14 +14,13 @@ use serde::Deserialize;
 use super::entry::{JournalEntry, Part, Stage};
 use crate::atlas::{ApiKeyId, Deletion, OrgId, Patience, ProjectId};
 use crate::engine::connection::{Search, ownership};
-use crate::engine::credentials::kept_account;
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::find::find;
 use crate::engine::lost_secret::Lost;
 use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
 use crate::engine::resource::remove;
-use crate::engine::roles::CredentialType;
 use crate::engine::unasked::{Held, Mandate, Permit, held};
 use crate::engine::{Engine, keys};
 use crate::framework::WalEntry;
@@ -92,9 +91,8 @@ pub(crate) async fn finish(
     let Some(mut entry) = journal.entry(id).await? else {
         return journal.remove(id).await.map(|()| done);
     };
-    if let Some(account) = kept_account(engine, id, &entry).await? {
-        account.complete(&mut entry);
-        return journal.write(id, &entry).await.map(|()| done);
+    if let Some(completed) = engine.entry_of_kept_account(id, &entry).await? {
+        return journal.write(id, &completed).await.map(|()| done);
     }
     // A request that failed at its very last write may have stored a live entry all the same; its
     // caller was told of the failure, so that the credential is in nobody's hands.

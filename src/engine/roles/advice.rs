@@ -1,9 +1,8 @@
 //! What a role's writer should know although the role is stored: for the answer to the write and for
 //! `check/<role>`.
 
-use super::atlas_role;
-use super::entry::RoleEntry;
-use super::grant::Grant;
+use crate::engine::credentials::{Grant, atlas_role};
+use crate::engine::entries::RoleEntry;
 use crate::framework::Fields;
 
 /// Everything about the role that works but is seldom meant.

@@ -6,11 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::advice;
-use super::entry::{CredentialType, RoleEntry};
-use super::grant::Grant;
 use crate::atlas::ClientId;
 use crate::engine::account_use::{self, User};
-use crate::engine::credentials::retire_account;
+use crate::engine::credentials::{Grant, retire_account};
+use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
 use crate::engine::turns::Turn;

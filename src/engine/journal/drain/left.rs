@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::super::entry::{Part, Stage};
 use super::super::index::{Brief, Hands, Index};
 use super::super::store::Journal;
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::names::JournalId;
-use crate::engine::roles::CredentialType;
 
 /// Entries whose credentials are not known to be gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Left {
+pub(crate) struct Left {
     /// Half-made, or on their way.
     making: usize,
     /// Handed out.
@@ -28,18 +28,18 @@ pub(super) struct Left {
     /// Secrets of accounts that exist.
     secrets: usize,
     /// Access tokens.
-    pub(super) tokens: usize,
+    pub(crate) tokens: usize,
     /// Of which some attempt has failed.
     pub(super) failing: usize,
 }
 
 impl Left {
-    pub(super) fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.making + self.live + self.kept + self.unreadable
     }
 
     /// By the stages that `issued` shows, and what cannot be read.
-    pub(super) fn by_stage(&self) -> Value {
+    pub(crate) fn by_stage(&self) -> Value {
         json!({
             "pending": self.making,
             "active": self.live,
@@ -49,7 +49,7 @@ impl Left {
     }
 
     /// By type; accounts that are kept for roles are not among them.
-    pub(super) fn by_type(&self) -> Value {
+    pub(crate) fn by_type(&self) -> Value {
         json!({
             "programmatic_api_key": self.api_keys,
             "service_account": self.accounts,
@@ -139,8 +139,13 @@ impl Index {
 }
 
 impl Journal {
+    /// Whatever failed is tried again at once.
+    pub(crate) fn rest_no_more(&self) {
+        self.index().rest_no_more();
+    }
+
     /// What is left to be ended.
-    pub(super) async fn left(&self) -> Result<Left, EngineError> {
+    pub(crate) async fn left(&self) -> Result<Left, EngineError> {
         Ok(self.filled().await?.left())
     }
 

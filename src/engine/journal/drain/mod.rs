@@ -8,13 +8,10 @@
 //! of it: their accounts belong to people.
 
 mod left;
-mod order;
 mod progress;
 mod round;
-#[cfg(test)]
-mod tests;
 
-pub(super) use order::path;
-pub(crate) use progress::{DrainProgress, status, tell};
+pub(crate) use left::Left;
+pub(crate) use progress::{status, tell};
 pub(crate) use round::end_what_lost_its_account;
 pub(super) use round::round;

@@ -15,9 +15,9 @@ use super::super::entry::{End, EndedBy, Stage};
 use super::super::sweep::{Extent, OUTAGE};
 use crate::atlas::{Deletion, Patience, Priority};
 use crate::engine::Engine;
-use crate::engine::config::{DrainAtWork, Draining};
 use crate::engine::connection::Search;
-use crate::engine::credentials::kept_account;
+use crate::engine::draining::DrainAtWork;
+use crate::engine::entries::Draining;
 use crate::engine::error::EngineError;
 use crate::engine::journal::find::find;
 use crate::engine::names::JournalId;
@@ -210,7 +210,7 @@ async fn remove_kept(
     let Some(entry) = engine.journal.entry(id).await? else {
         return engine.journal.remove(id).await;
     };
-    if kept_account(engine, id, &entry).await?.is_some() {
+    if engine.entry_of_kept_account(id, &entry).await?.is_some() {
         return Ok(());
     }
     let linked = engine.connection.linked_to(&entry.origin).await?;

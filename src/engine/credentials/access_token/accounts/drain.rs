@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::end::{AT_ONCE, dissolve};
 use crate::atlas::Patience;
-use crate::engine::config::DrainAtWork;
+use crate::engine::draining::DrainAtWork;
 use crate::engine::error::EngineError;
 use crate::engine::journal::end_what_lost_its_account;
 use crate::engine::names::RoleName;

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::atlas::{ClientId, CreatedSecret, Level, OrgId, ProjectId, SecretId};
 use crate::base::Sensitive;
 use crate::engine::Engine;
+use crate::engine::credentials::Grant;
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, Stage};
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::names::{JournalId, RoleName};
 use crate::engine::origin::BoundTo;
 use crate::engine::resource::Made;
-use crate::engine::roles::{CredentialType, Grant};
 use crate::engine::stored::plain_text;
 use crate::engine::{keys, stored};
 
@@ -256,7 +257,7 @@ fn sorted(mut texts: Vec<String>) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::base::{Clock as _, SystemClock};
-    use crate::engine::roles::RoleEntry;
+    use crate::engine::entries::RoleEntry;
 
     const ID: &str = "5cf5a45a9ccf6400e60981b7";
 

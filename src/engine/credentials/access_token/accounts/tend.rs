@@ -10,10 +10,11 @@ use super::end::{dissolve_all, remove_account, retire_if_left};
 use super::entry::{Reach, TokenAccounts};
 use super::refresh::{delete, renew_secret};
 use crate::atlas::{Patience, Priority};
+use crate::engine::credentials::Grant;
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
 use crate::engine::origin::BoundTo;
-use crate::engine::roles::{CredentialType, Grant};
 use crate::engine::unasked::held;
 use crate::engine::{Engine, keys};
 

@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::atlas::ClientId;
 use crate::base::time::serde_go_nanos;
+use crate::engine::error::EngineError;
+use crate::engine::names::RoleName;
 use crate::engine::stored::null_as_default;
+use crate::engine::{keys, stored};
+use crate::vault::Storage;
 
 /// What a role issues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -113,6 +118,22 @@ pub(crate) struct RoleEntry {
 )]
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// The roles that add secrets to this account.
+pub(crate) async fn names_with_account(
+    storage: &dyn Storage,
+    client_id: &ClientId,
+) -> Result<Vec<String>, EngineError> {
+    let mut found = Vec::new();
+    for name in storage.list(keys::ROLES).await? {
+        let key = keys::role(&RoleName::new(&name));
+        let role: Option<RoleEntry> = stored::load(storage, &key).await?;
+        if role.is_some_and(|role| role.client_id == client_id.as_str()) {
+            found.push(name);
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ fn score(level: RoleLevel, known: &str, name: &str) -> f64 {
 }
 
 /// A warning for each name that Atlas's description does not list.
-pub(super) fn warnings<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+pub(crate) fn warnings<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let mut seen: Vec<&str> = Vec::new();
     let mut warnings = Vec::new();
     for name in names {

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use super::atlas_role::{self, RoleLevel};
-use super::entry::{CredentialType, RoleEntry};
 use crate::atlas::{AccessEntry, AccessEntryError, AccessList, ClientId, Level, OrgId, ProjectId};
+use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::framework::Faults;
 
 /// Most entries of one access list. Source: Atlas API, `createOrgAccessList`, `maxItems`.

@@ -1,22 +1,31 @@
-//! `issued-end`: the order to end everything, and what that would come to.
+//! The drain of a mount: `issued-end` orders it, or tells what it would come to. The order is stored with the
+//! configuration, the journal carries it out at the ticks.
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::left::Left;
 use crate::atlas::OrgId;
 use crate::base::Counted;
-use crate::engine::config::{Draining, begin_draining, of_organization};
+use crate::engine::config::{begin_draining, of_organization};
+use crate::engine::entries::Draining;
 use crate::engine::error::EngineError;
+use crate::engine::journal::Left;
 use crate::engine::process::ServerHold;
 use crate::engine::waiters::{Awaited, Crowd};
-use crate::engine::{Engine, OPERATION_PREFIX, background};
+use crate::engine::{Engine, OPERATION_PREFIX, credentials, journal};
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::{Data, Operation, Response};
 
 /// The path of `issued-end`.
-pub(in super::super) fn path() -> Path<Engine> {
+pub(crate) fn paths() -> Vec<Path<Engine>> {
+    vec![path()]
+}
+
+fn path() -> Path<Engine> {
     Path::new("issued-end")
         .help(
             "End every credential that was issued, before the mount is disabled.",
@@ -74,8 +83,8 @@ async fn order(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         let order = Draining::ordered(&engine, &call);
         let draining = begin_draining(&engine, order, &org, deadline).await?;
         // The order stands, whatever becomes of the answer.
-        engine.journal.index().rest_no_more();
-        engine.tasks.spawn(background::drain(Arc::clone(&engine)));
+        engine.journal.rest_no_more();
+        engine.tasks.spawn(first_round(Arc::clone(&engine)));
         Some(draining)
     };
     let left = engine.journal.left().await?;
@@ -133,4 +142,16 @@ fn warnings(left: &Left, call: &Call) -> Vec<String> {
         call.mount_point
     ));
     warnings
+}
+
+/// The first round of a drain that was just ordered; the ticks do what it leaves.
+async fn first_round(engine: Arc<Engine>) {
+    let (journal, kept) = tokio::join!(journal::tick(&engine), credentials::tend(&engine));
+    let told = journal::tell_drain(&engine).await;
+    if let Err(error) = journal.and(kept).and(told) {
+        tracing::debug!(
+            %error,
+            "first round of a drain failed; the periodic function continues it"
+        );
+    }
 }
