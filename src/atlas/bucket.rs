@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::endpoints::{BucketKey, Rate};
-use super::lesson::Lesson;
 use super::limiter::Priority;
+use super::rate_limit_feedback::RateLimitFeedback;
 use super::retry::MAX_WAIT;
 
 /// The most requests that wait for one bucket before one more that somebody waits for, or that
@@ -23,7 +23,7 @@ const OTHERS_SECONDS: f64 = 20.0;
 
 /// Whether a request may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Admission {
     /// It may; a token is taken for it.
     Go,
     /// Ask again after this long.
@@ -41,7 +41,7 @@ pub(super) struct Place {
 
 /// Where a request stands among those sent to its bucket.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark {
+pub(super) struct SendPosition {
     /// How many had been sent, itself included.
     number: u64,
     /// So many others were under way when it was sent.
@@ -129,15 +129,15 @@ impl Bucket {
     }
 
     /// The stand of the request that was let go last.
-    pub(super) fn mark(&self) -> Mark {
-        Mark {
+    pub(super) fn position(&self) -> SendPosition {
+        SendPosition {
             number: self.sent,
             beside: self.in_flight.saturating_sub(1),
         }
     }
 
     /// Takes a token for the request in this place, if it is its turn; else it waits in the queue.
-    pub(super) fn ask(&mut self, place: Place, now: Duration) -> Turn {
+    pub(super) fn admit(&mut self, place: Place, now: Duration) -> Admission {
         self.refill(now);
         let ahead = self.waiting.range(..place).count();
         let kept = if self.probes && ahead == 0 {
@@ -153,16 +153,16 @@ impl Bucket {
             self.probes = false;
             self.in_flight = self.in_flight.saturating_add(1);
             self.sent = self.sent.saturating_add(1);
-            return Turn::Go;
+            return Admission::Go;
         }
         let missing = (needed - self.tokens).max(0.0) / self.per_second();
         let wait = self.blocked_for(now).unwrap_or_default();
         let wait = wait.saturating_add(seconds(missing)).min(MAX_WAIT);
         if self.waiting.contains(&place) || self.has_room(place.priority) {
             self.waiting.insert(place);
-            Turn::Wait(wait)
+            Admission::Wait(wait)
         } else {
-            Turn::Full(wait)
+            Admission::Full(wait)
         }
     }
 
@@ -187,20 +187,25 @@ impl Bucket {
         self.tokens = (self.tokens + 1.0).min(f64::from(self.rate.capacity));
     }
 
-    /// A request was answered, or will not be: `lesson` is what the answer told.
-    pub(super) fn learn(&mut self, mark: Mark, lesson: Lesson, now: Duration) {
+    /// A request was answered, or will not be: `feedback` is what the answer told.
+    pub(super) fn update(
+        &mut self,
+        position: SendPosition,
+        feedback: RateLimitFeedback,
+        now: Duration,
+    ) {
         self.refill(now);
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(rate) = lesson.rate {
+        if let Some(rate) = feedback.rate {
             self.rate = rate;
         }
-        if let Some(limit) = lesson.limit.filter(|limit| *limit > 0) {
+        if let Some(limit) = feedback.limit.filter(|limit| *limit > 0) {
             self.rate.capacity = limit;
         }
-        if let Some(remaining) = lesson.remaining {
-            self.correct(mark, remaining);
+        if let Some(remaining) = feedback.remaining {
+            self.correct(position, remaining);
         }
-        if let Some(wait) = lesson.wait {
+        if let Some(wait) = feedback.wait {
             self.block(wait, now);
         }
         self.tokens = self.tokens.min(f64::from(self.rate.capacity));
@@ -221,13 +226,13 @@ impl Bucket {
     /// Answers overtake each other, so that is no more than two bounds: Atlas has not more than it
     /// said, and not less than it said without all that was under way beside this request. What was
     /// sent before the last refusal says nothing any more.
-    fn correct(&mut self, mark: Mark, remaining: u32) {
-        if mark.number <= self.sent_before_refusal {
+    fn correct(&mut self, position: SendPosition, remaining: u32) {
+        if position.number <= self.sent_before_refusal {
             return;
         }
         let remaining = f64::from(remaining);
-        let later = u32::try_from(self.sent.saturating_sub(mark.number)).unwrap_or(u32::MAX);
-        let beside = f64::from(later) + f64::from(mark.beside);
+        let later = u32::try_from(self.sent.saturating_sub(position.number)).unwrap_or(u32::MAX);
+        let beside = f64::from(later) + f64::from(position.beside);
         self.tokens = self.tokens.max(remaining - beside).min(remaining);
     }
 

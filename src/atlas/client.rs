@@ -14,13 +14,13 @@ use tracing::{debug, warn};
 use crate::base::{Clock, Entropy};
 
 use super::atlas_time::{AtlasTime, LastDate};
-use super::bucket::Turn;
+use super::bucket::Admission;
 use super::call::{Call, Manner, Patience};
 use super::error::{AnswerFault, AtlasError, TransportFault};
-use super::lesson::Lesson;
 use super::limiter::{Limiter, Queue, Ticket};
 use super::origin::Origin;
 use super::presence::LOOK_AGAIN_AFTER;
+use super::rate_limit_feedback::RateLimitFeedback;
 use super::reachability::Reachability;
 use super::retry::{self, Failure, Tries};
 use super::settings::{Credential, Settings, SettingsError};
@@ -28,7 +28,7 @@ use super::sign_in::SignIn;
 use super::token_cache::TokenCache;
 use super::transport::{Answer, Transport};
 
-const LONGEST_NAP: Duration = Duration::from_secs(1);
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A client of the Atlas Administration API with one credential.
 ///
@@ -269,7 +269,7 @@ impl Atlas {
     }
 
     /// Waits until Atlas's limits allow the call; fails at once when that is past the deadline.
-    async fn turn(&self, call: &Call, patience: Patience) -> Result<Ticket<'_>, AtlasError> {
+    async fn acquire(&self, call: &Call, patience: Patience) -> Result<Ticket<'_>, AtlasError> {
         let inner = &*self.inner;
         let given_up = || AtlasError::NoAnswer {
             operation: call.operation,
@@ -283,10 +283,10 @@ impl Atlas {
             if self.gone.is_cancelled() {
                 return Err(given_up());
             }
-            let (wait, full) = match ticket.ask(inner.clock.monotonic()) {
-                Turn::Go => return Ok(ticket),
-                Turn::Wait(wait) => (wait, false),
-                Turn::Full(wait) => (wait, true),
+            let (wait, full) = match ticket.admit(inner.clock.monotonic()) {
+                Admission::Go => return Ok(ticket),
+                Admission::Wait(wait) => (wait, false),
+                Admission::Full(wait) => (wait, true),
             };
             if full || wait >= patience.left() {
                 return Err(AtlasError::RateLimited {
@@ -296,8 +296,8 @@ impl Atlas {
                 });
             }
             // Asked again before long: an answer may have shown that there are more tokens.
-            let nap = sleep(wait.min(LONGEST_NAP));
-            self.while_wanted(nap).await.ok_or_else(given_up)?;
+            let pause = sleep(wait.min(MAX_POLL_INTERVAL));
+            self.while_wanted(pause).await.ok_or_else(given_up)?;
         }
     }
 
@@ -308,7 +308,7 @@ impl Atlas {
         patience: Patience,
     ) -> Result<Answer, Failure> {
         let inner = &*self.inner;
-        let ticket = self.turn(call, patience).await?;
+        let ticket = self.acquire(call, patience).await?;
         let attempts = tries.made + 1;
         let (started, sent_at) = (Instant::now(), inner.clock.monotonic());
         let outcome = self.exchange(call, attempts, patience).await;
@@ -328,17 +328,18 @@ impl Atlas {
                 return Err(failure);
             }
             Err(failure) => {
-                ticket.settle(Lesson::default(), ended);
+                ticket.release(RateLimitFeedback::default(), ended);
                 return Err(failure);
             }
         };
         inner.last_date.note(&answer, sent_at, ended);
-        let lesson = Lesson::of(&answer, tries.limited_in_a_row + 1, now, &*inner.entropy);
-        ticket.settle(lesson, ended);
+        let feedback =
+            RateLimitFeedback::of(&answer, tries.limited_in_a_row + 1, now, &*inner.entropy);
+        ticket.release(feedback, ended);
         self.tell_sunset(call.operation, &answer.headers);
         let wait = match answer.status {
             StatusCode::SERVICE_UNAVAILABLE => retry::retry_after(&answer.headers, now),
-            _ => lesson.wait,
+            _ => feedback.wait,
         };
         let judged = retry::judge(call, attempts, answer, wait);
         if judged.is_ok() && matches!(call.manner, Manner::Resource) {

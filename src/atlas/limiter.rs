@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::bucket::{Bucket, Mark, Place, Turn};
+use super::bucket::{Admission, Bucket, Place, SendPosition};
 use super::endpoints::BucketKey;
-use super::lesson::Lesson;
+use super::rate_limit_feedback::RateLimitFeedback;
 
 /// The most buckets remembered; beyond it those without requests are forgotten.
 const MAX_BUCKETS: usize = 1_024;
@@ -74,7 +74,7 @@ impl Limiter {
             limiter: self,
             key,
             place: Place { priority, number },
-            mark: None,
+            position: None,
         }
     }
 
@@ -129,37 +129,37 @@ pub(super) struct Ticket<'a> {
     key: BucketKey,
     place: Place,
     /// Set while the request is under way.
-    mark: Option<Mark>,
+    position: Option<SendPosition>,
 }
 
 impl Ticket<'_> {
     /// Asks for a token.
-    pub(super) fn ask(&mut self, now: Duration) -> Turn {
+    pub(super) fn admit(&mut self, now: Duration) -> Admission {
         let mut state = self.limiter.locked();
         let bucket = state.bucket(&self.key, now);
-        let turn = bucket.ask(self.place, now);
-        if turn == Turn::Go {
-            self.mark = Some(bucket.mark());
+        let admission = bucket.admit(self.place, now);
+        if admission == Admission::Go {
+            self.position = Some(bucket.position());
         }
-        turn
+        admission
     }
 
     /// Ends the request, of which Atlas never heard: its token is there for the next one.
     pub(super) fn give_back(mut self, now: Duration) {
-        if self.mark.take().is_some() {
+        if self.position.take().is_some() {
             self.limiter.locked().bucket(&self.key, now).take_back(now);
         }
     }
 
     /// Ends the request, with what its answer told.
-    pub(super) fn settle(mut self, lesson: Lesson, now: Duration) {
-        let Some(mark) = self.mark.take() else {
+    pub(super) fn release(mut self, feedback: RateLimitFeedback, now: Duration) {
+        let Some(position) = self.position.take() else {
             return;
         };
         self.limiter
             .locked()
             .bucket(&self.key, now)
-            .learn(mark, lesson, now);
+            .update(position, feedback, now);
     }
 }
 
@@ -167,7 +167,7 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         if let Some(bucket) = self.limiter.locked().buckets.get_mut(&self.key) {
             bucket.waiting.remove(&self.place);
-            if self.mark.is_some() {
+            if self.position.is_some() {
                 bucket.in_flight = bucket.in_flight.saturating_sub(1);
             }
         }
@@ -197,10 +197,10 @@ mod tests {
         let mut taken = 0;
         loop {
             let mut ticket = limiter.request(key(), priority);
-            if ticket.ask(now) != Turn::Go {
+            if ticket.admit(now) != Admission::Go {
                 return taken;
             }
-            ticket.settle(Lesson::default(), now);
+            ticket.release(RateLimitFeedback::default(), now);
             taken += 1;
         }
     }
@@ -209,22 +209,22 @@ mod tests {
     fn send<const N: usize>(limiter: &Limiter, now: Duration) -> [Ticket<'_>; N] {
         std::array::from_fn(|_| {
             let mut ticket = limiter.request(key(), Priority::Revoke);
-            assert_eq!(ticket.ask(now), Turn::Go);
+            assert_eq!(ticket.admit(now), Admission::Go);
             ticket
         })
     }
 
-    fn left(limit: u32, remaining: u32) -> Lesson {
-        Lesson {
+    fn left(limit: u32, remaining: u32) -> RateLimitFeedback {
+        RateLimitFeedback {
             limit: Some(limit),
             remaining: Some(remaining),
-            ..Lesson::default()
+            ..RateLimitFeedback::default()
         }
     }
 
-    fn wait(turn: Turn) -> f64 {
-        match turn {
-            Turn::Wait(wait) => wait.as_secs_f64(),
+    fn wait(admission: Admission) -> f64 {
+        match admission {
+            Admission::Wait(wait) => wait.as_secs_f64(),
             other => panic!("no wait: {other:?}"),
         }
     }
@@ -259,7 +259,7 @@ mod tests {
         let [queue] = limiter.queues(now).try_into().expect("one");
         assert_eq!((queue.calls, queue.in_flight), ("API keys", 1));
         assert_eq!((queue.capacity, queue.scope), (500, org_id().to_string()));
-        ticket.settle(Lesson::default(), now);
+        ticket.release(RateLimitFeedback::default(), now);
         assert_eq!(limiter.queues(now + Duration::from_mins(1)), []);
     }
 
@@ -269,17 +269,17 @@ mod tests {
         drain(&limiter, Priority::Revoke, now);
         let mut issue = limiter.request(key(), Priority::Issue);
         let mut second = limiter.request(key(), Priority::Issue);
-        let first_wait = wait(issue.ask(now));
-        assert!(wait(second.ask(now)) > first_wait);
+        let first_wait = wait(issue.admit(now));
+        assert!(wait(second.admit(now)) > first_wait);
         let mut revoke = limiter.request(key(), Priority::Revoke);
-        assert!(wait(revoke.ask(now)) < first_wait);
+        assert!(wait(revoke.admit(now)) < first_wait);
         // With the reserve filled up, one token is free: it goes by the order.
         let later = now + Duration::from_millis(1_450);
-        assert!(matches!(issue.ask(later), Turn::Wait(_)));
-        assert_eq!(revoke.ask(later), Turn::Go);
+        assert!(matches!(issue.admit(later), Admission::Wait(_)));
+        assert_eq!(revoke.admit(later), Admission::Go);
         let later = now + Duration::from_millis(1_700);
-        assert!(matches!(second.ask(later), Turn::Wait(_)));
-        assert_eq!(issue.ask(later), Turn::Go);
+        assert!(matches!(second.admit(later), Admission::Wait(_)));
+        assert_eq!(issue.admit(later), Admission::Go);
     }
 
     #[test]
@@ -287,10 +287,10 @@ mod tests {
         let (limiter, now) = (Limiter::default(), start());
         drain(&limiter, Priority::Revoke, now);
         let mut first = limiter.request(key(), Priority::Revoke);
-        let alone = wait(first.ask(now));
+        let alone = wait(first.admit(now));
         drop(first);
         let mut second = limiter.request(key(), Priority::Revoke);
-        assert!((wait(second.ask(now)) - alone).abs() < 0.001);
+        assert!((wait(second.admit(now)) - alone).abs() < 0.001);
     }
 
     /// Rotations and revocations always have a place: what is full is full of others.
@@ -300,23 +300,29 @@ mod tests {
         drain(&limiter, Priority::Revoke, now);
         let asked = |priority| {
             let mut ticket = limiter.request(key(), priority);
-            let turn = ticket.ask(now);
-            (ticket, turn)
+            let admission = ticket.admit(now);
+            (ticket, admission)
         };
         let waiting = (0..MAX_WAITING).map(|_| asked(Priority::Issue));
         let waiting: Vec<_> = waiting.collect();
         assert!(
             waiting
                 .iter()
-                .all(|(_, turn)| matches!(turn, Turn::Wait(_)))
+                .all(|(_, admission)| matches!(admission, Admission::Wait(_)))
         );
         for priority in [Priority::Issue, Priority::Background] {
-            let (_ticket, turn) = asked(priority);
-            assert!(matches!(turn, Turn::Full(_)), "{priority:?}: {turn:?}");
+            let (_ticket, admission) = asked(priority);
+            assert!(
+                matches!(admission, Admission::Full(_)),
+                "{priority:?}: {admission:?}"
+            );
         }
         for priority in [Priority::Revoke, Priority::Rotate] {
             let many: Vec<_> = (0..=MAX_WAITING).map(|_| asked(priority)).collect();
-            assert!(many.iter().all(|(_, turn)| matches!(turn, Turn::Wait(_))));
+            assert!(
+                many.iter()
+                    .all(|(_, admission)| matches!(admission, Admission::Wait(_)))
+            );
         }
     }
 
@@ -328,18 +334,18 @@ mod tests {
             .map(|_| limiter.request(key(), Priority::Issue))
             .collect();
         for issue in &mut issues {
-            assert!(matches!(issue.ask(now), Turn::Wait(_)));
+            assert!(matches!(issue.admit(now), Admission::Wait(_)));
         }
         let mut rotate = limiter.request(key(), Priority::Rotate);
-        assert!(wait(rotate.ask(now)) < 1.5, "400 wait longer than it");
+        assert!(wait(rotate.admit(now)) < 1.5, "400 wait longer than it");
         let mut revoke = limiter.request(key(), Priority::Revoke);
-        assert!(wait(revoke.ask(now)) < 0.3);
+        assert!(wait(revoke.admit(now)) < 0.3);
         // With the reserve filled up, two tokens are free.
         let later = now + Duration::from_millis(1_700);
-        assert!(matches!(issues[0].ask(later), Turn::Wait(_)));
-        assert_eq!(revoke.ask(later), Turn::Go);
-        assert_eq!(rotate.ask(later), Turn::Go);
-        assert!(matches!(issues[0].ask(later), Turn::Wait(_)));
+        assert!(matches!(issues[0].admit(later), Admission::Wait(_)));
+        assert_eq!(revoke.admit(later), Admission::Go);
+        assert_eq!(rotate.admit(later), Admission::Go);
+        assert!(matches!(issues[0].admit(later), Admission::Wait(_)));
     }
 
     /// Atlas raises limits on request. How fast the bucket then fills is not told by the headers.
@@ -348,21 +354,21 @@ mod tests {
         for priority in [Priority::Revoke, Priority::Issue, Priority::Background] {
             let (limiter, now) = (Limiter::default(), start());
             let [first] = send(&limiter, now);
-            first.settle(left(20_000, 19_000), now);
+            first.release(left(20_000, 19_000), now);
             let [refused] = send(&limiter, now);
-            let refusal = Lesson {
+            let refusal = RateLimitFeedback {
                 wait: Some(Duration::from_secs(1)),
-                ..Lesson::default()
+                ..RateLimitFeedback::default()
             };
-            refused.settle(refusal, now);
+            refused.release(refusal, now);
             let mut next = limiter.request(key(), priority);
-            let left = wait(next.ask(now));
+            let left = wait(next.admit(now));
             assert!((1.0..1.01).contains(&left), "{priority:?}: {left}");
             let later = now + Duration::from_millis(1_001);
-            assert_eq!(next.ask(later), Turn::Go, "{priority:?}");
+            assert_eq!(next.admit(later), Admission::Go, "{priority:?}");
             // Without news of Atlas the guess holds, and what is kept back is a few seconds' worth.
             let mut third = limiter.request(key(), priority);
-            let left = wait(third.ask(later));
+            let left = wait(third.admit(later));
             assert!(left < 21.0, "{priority:?}: {left}");
         }
     }
@@ -371,40 +377,43 @@ mod tests {
     fn the_first_answer_after_a_refusal_tells_how_many_may_follow() {
         let (limiter, now) = (Limiter::default(), start());
         let [refused] = send(&limiter, now);
-        let refusal = Lesson {
+        let refusal = RateLimitFeedback {
             wait: Some(Duration::from_secs(1)),
             ..left(20_000, 0)
         };
-        refused.settle(refusal, now);
+        refused.release(refusal, now);
         let later = now + Duration::from_secs(2);
         let mut first = limiter.request(key(), Priority::Issue);
-        assert_eq!(first.ask(later), Turn::Go);
-        first.settle(left(20_000, 17_000), later);
+        assert_eq!(first.admit(later), Admission::Go);
+        first.release(left(20_000, 17_000), later);
         let mut more: Vec<_> = (0..1_000)
             .map(|_| limiter.request(key(), Priority::Issue))
             .collect();
-        assert!(more.iter_mut().all(|each| each.ask(later) == Turn::Go));
+        assert!(
+            more.iter_mut()
+                .all(|each| each.admit(later) == Admission::Go)
+        );
     }
 
     #[test]
     fn no_wait_is_longer_than_an_hour() {
         let (limiter, now) = (Limiter::default(), start());
         let [refused] = send(&limiter, now);
-        let odd = Lesson {
+        let odd = RateLimitFeedback {
             wait: Some(Duration::from_secs(2_400_003)),
             rate: Some(Rate {
                 capacity: 600,
                 refill: 1,
                 seconds: 4_000_000,
             }),
-            ..Lesson::default()
+            ..RateLimitFeedback::default()
         };
-        refused.settle(odd, now);
+        refused.release(odd, now);
         let mut waiting: Vec<_> = (0..10)
             .map(|_| limiter.request(key(), Priority::Issue))
             .collect();
         for each in &mut waiting {
-            assert!(wait(each.ask(now)) <= 3_600.0);
+            assert!(wait(each.admit(now)) <= 3_600.0);
         }
         let [queue] = limiter.queues(now).try_into().expect("one");
         assert!(queue.blocked_for <= Some(Duration::from_hours(1)));
@@ -415,7 +424,7 @@ mod tests {
     fn headers_correct_the_count() {
         let (limiter, now) = (Limiter::default(), start());
         let [first, second] = send(&limiter, now);
-        first.settle(left(20, 4), now);
+        first.release(left(20, 4), now);
         assert_eq!(drain(&limiter, Priority::Revoke, now), 4);
         drop(second);
         assert_eq!(
@@ -428,9 +437,9 @@ mod tests {
     fn answers_that_overtake_each_other_do_not_raise_the_count() {
         let (limiter, now) = (Limiter::default(), start());
         let [first, second, third] = send(&limiter, now);
-        third.settle(left(100, 97), now);
-        first.settle(left(100, 99), now);
-        second.settle(left(100, 98), now);
+        third.release(left(100, 97), now);
+        first.release(left(100, 99), now);
+        second.release(left(100, 98), now);
         assert_eq!(drain(&limiter, Priority::Revoke, now), 97);
     }
 
@@ -438,11 +447,11 @@ mod tests {
     fn a_bucket_that_filled_faster_than_thought_is_noticed() {
         let (limiter, now) = (Limiter::default(), start());
         let [first, second] = send(&limiter, now);
-        first.settle(left(500, 1), now);
-        second.settle(left(500, 0), now);
+        first.release(left(500, 1), now);
+        second.release(left(500, 0), now);
         let later = now + Duration::from_secs(1);
         let [third] = send(&limiter, later);
-        third.settle(left(500, 249), later);
+        third.release(left(500, 249), later);
         assert_eq!(drain(&limiter, Priority::Revoke, later), 249);
     }
 
@@ -450,12 +459,12 @@ mod tests {
     fn an_answer_older_than_a_429_does_not_undo_it() {
         let (limiter, now) = (Limiter::default(), start());
         let [first, second] = send(&limiter, now);
-        let refusal = Lesson {
+        let refusal = RateLimitFeedback {
             wait: Some(Duration::from_secs(7)),
             ..left(500, 0)
         };
-        second.settle(refusal, now);
-        first.settle(left(500, 40), now);
+        second.release(refusal, now);
+        first.release(left(500, 40), now);
         assert_eq!(drain(&limiter, Priority::Revoke, now), 0);
     }
 
@@ -463,21 +472,24 @@ mod tests {
     fn a_429_keeps_everybody_away_as_long_as_it_says() {
         let (limiter, now) = (Limiter::default(), start());
         let mut ticket = limiter.request(key(), Priority::Revoke);
-        assert_eq!(ticket.ask(now), Turn::Go);
-        let lesson = Lesson {
+        assert_eq!(ticket.admit(now), Admission::Go);
+        let feedback = RateLimitFeedback {
             wait: Some(Duration::from_secs(7)),
             rate: Some(Rate {
                 capacity: 10,
                 refill: 1,
                 seconds: 1,
             }),
-            ..Lesson::default()
+            ..RateLimitFeedback::default()
         };
-        ticket.settle(lesson, now);
+        ticket.release(feedback, now);
         let mut next = limiter.request(key(), Priority::Revoke);
-        let left = wait(next.ask(now));
+        let left = wait(next.admit(now));
         assert!((7.0..7.01).contains(&left), "{left}");
-        assert_eq!(next.ask(now + Duration::from_millis(7_001)), Turn::Go);
+        assert_eq!(
+            next.admit(now + Duration::from_millis(7_001)),
+            Admission::Go
+        );
     }
 
     #[test]
@@ -488,8 +500,8 @@ mod tests {
             let scope = Scope::Org(org);
             let set = EndpointSet::ApiKeys;
             let mut ticket = limiter.request(BucketKey { set, scope }, Priority::Issue);
-            assert_eq!(ticket.ask(now), Turn::Go);
-            ticket.settle(Lesson::default(), now);
+            assert_eq!(ticket.admit(now), Admission::Go);
+            ticket.release(RateLimitFeedback::default(), now);
         }
         assert!(limiter.locked().buckets.len() <= MAX_BUCKETS);
     }

@@ -17,7 +17,6 @@ mod error_body;
 #[cfg(test)]
 mod fake;
 mod ids;
-mod lesson;
 mod limiter;
 mod nonces;
 mod oauth;
@@ -25,6 +24,7 @@ mod organizations;
 mod origin;
 mod paging;
 mod presence;
+mod rate_limit_feedback;
 mod reachability;
 mod retry;
 mod rights;

@@ -29,7 +29,7 @@ use super::{pb::plugin::ConnInfo, tls};
 /// How long an address and the call that asks for it wait for each other. A host that stands still for
 /// some seconds between the two must not lose the mount, which would stay without a backend.
 /// (go-plugin's own broker waits 5 s.)
-const PATIENCE: Duration = Duration::from_secs(20);
+const ADDRESS_DEADLINE: Duration = Duration::from_secs(20);
 /// How long connecting to the host's listener may take, TLS included; for the same reason.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 /// Numbers open at once; a host has one a mount, for the moments of its set-up.
@@ -46,7 +46,7 @@ pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 pub(crate) enum DialError {
     /// The host never said where it listens.
     #[error(
-        "timeout waiting for connection info of brokered connection {id} ({} s)", PATIENCE.as_secs()
+        "timeout waiting for connection info of brokered connection {id} ({} s)", ADDRESS_DEADLINE.as_secs()
     )]
     NoAddress {
         /// The connection's number.
@@ -89,7 +89,7 @@ impl Pending {
     fn is_over(&self) -> bool {
         match self {
             Self::Asked(waiting) => waiting.is_closed(),
-            Self::Told(_, since) => since.elapsed() >= PATIENCE,
+            Self::Told(_, since) => since.elapsed() >= ADDRESS_DEADLINE,
         }
     }
 }
@@ -103,7 +103,7 @@ impl Broker {
     }
 
     /// Takes note of an address that the host sent.
-    pub(crate) fn told(&self, info: ConnInfo) {
+    pub(crate) fn announce(&self, info: ConnInfo) {
         let id = info.service_id;
         if info.address.len() > MAX_ADDRESS_BYTES {
             tracing::warn!(id, "ignored a brokered connection: its address is too long");
@@ -131,7 +131,7 @@ impl Broker {
     pub(crate) async fn dial(&self, id: u32) -> Result<Channel, DialError> {
         let info = match self.ask(id)? {
             Asked::Known(info) => info,
-            Asked::Waiting(told) => match timeout(PATIENCE, told).await {
+            Asked::Waiting(told) => match timeout(ADDRESS_DEADLINE, told).await {
                 Ok(Ok(info)) => info,
                 Ok(Err(_)) | Err(_) => return Err(DialError::NoAddress { id }),
             },
@@ -210,7 +210,9 @@ mod tests {
 
     use super::*;
     use crate::base::SystemEntropy;
-    use crate::goplugin::{listener::Listener, presence::Presence, tls::Identity};
+    use crate::goplugin::{
+        connection_tracker::ConnectionTracker, listener::Listener, tls::Identity,
+    };
 
     /// A host with its listeners, and the broker of its plugin.
     struct Host {
@@ -225,7 +227,8 @@ mod tests {
     impl Host {
         fn new() -> Self {
             let (identity, plugin) = (Identity::of_host(), Identity::of_plugin());
-            let broker = Broker::new(tls::client_config(&plugin, &identity.told()).unwrap());
+            let broker =
+                Broker::new(tls::client_config(&plugin, &identity.certificate_der()).unwrap());
             let folder = tempfile::tempdir().unwrap();
             Self {
                 identity,
@@ -241,8 +244,8 @@ mod tests {
         fn listen(&mut self, id: u32) -> ConnInfo {
             let listener = Listener::bind(self.folder.path(), None, &SystemEntropy).unwrap();
             let info = info(id, "unix", listener.path().to_str().unwrap());
-            let tls = tls::server_config(&self.identity, &self.plugin.told()).unwrap();
-            let connections = listener.connections(tls, Presence::default());
+            let tls = tls::server_config(&self.identity, &self.plugin.certificate_der()).unwrap();
+            let connections = listener.connections(tls, ConnectionTracker::default());
             let stop = self.stop.clone().cancelled_owned();
             self.servers.spawn(async {
                 let routes = Routes::new(health_reporter().1);
@@ -287,14 +290,14 @@ mod tests {
     async fn an_address_may_come_before_or_after_it_is_asked_for() {
         let mut host = Host::new();
         let first = host.listen(1);
-        host.broker.told(first);
+        host.broker.announce(first);
         assert!(works(host.broker.dial(1).await.unwrap()).await);
 
         let (second, third) = (host.listen(2), host.listen(3));
         let broker = host.broker.clone();
         let tell_later = async {
-            broker.told(third);
-            broker.told(second);
+            broker.announce(third);
+            broker.announce(second);
         };
         let (second, third, ()) = tokio::join!(broker.dial(2), broker.dial(3), tell_later);
         assert!(works(second.unwrap()).await && works(third.unwrap()).await);
@@ -305,7 +308,7 @@ mod tests {
     async fn a_broken_connection_is_made_anew_at_the_same_address() {
         let mut host = Host::new();
         let first = host.listen(1);
-        host.broker.told(first.clone());
+        host.broker.announce(first.clone());
         let channel = host.broker.dial(1).await.unwrap();
         assert!(works(channel.clone()).await);
         host.hang_up().await;
@@ -320,7 +323,7 @@ mod tests {
         let mut host = Host::new();
         host.identity = Identity::of_host();
         let stranger = host.listen(1);
-        host.broker.told(stranger);
+        host.broker.announce(stranger);
         assert!(!works(host.broker.dial(1).await.unwrap()).await);
     }
 
@@ -329,7 +332,7 @@ mod tests {
         let broker = unconnected();
         let start = Instant::now();
         let error = broker.dial(7).await.unwrap_err();
-        assert_eq!(start.elapsed(), PATIENCE);
+        assert_eq!(start.elapsed(), ADDRESS_DEADLINE);
         assert!(
             error
                 .to_string()
@@ -345,7 +348,8 @@ mod tests {
         let path = host.folder.path().join("slow");
         // Takes connections into its backlog and never looks at them.
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        host.broker.told(info(7, "unix", path.to_str().unwrap()));
+        host.broker
+            .announce(info(7, "unix", path.to_str().unwrap()));
         let channel = host.broker.dial(7).await.unwrap();
         let start = Instant::now();
         assert!(!works(channel).await);
@@ -356,13 +360,13 @@ mod tests {
     async fn a_host_that_stands_still_between_the_address_and_the_call_is_set_up() {
         let broker = unconnected();
         let stall = Duration::from_secs(15);
-        broker.told(info(7, "unix", "/socket"));
+        broker.announce(info(7, "unix", "/socket"));
         sleep(stall).await;
         assert!(broker.dial(7).await.is_ok());
 
         let tell_late = async {
             sleep(stall).await;
-            broker.told(info(8, "unix", "/socket"));
+            broker.announce(info(8, "unix", "/socket"));
         };
         let (dialled, ()) = tokio::join!(broker.dial(8), tell_late);
         assert!(dialled.is_ok());
@@ -372,8 +376,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_unclaimed_address_is_dropped_after_twenty_seconds() {
         let broker = unconnected();
-        broker.told(info(7, "unix", "/socket"));
-        sleep(PATIENCE).await;
+        broker.announce(info(7, "unix", "/socket"));
+        sleep(ADDRESS_DEADLINE).await;
         assert!(matches!(
             broker.dial(7).await,
             Err(DialError::NoAddress { id: 7 })
@@ -386,7 +390,7 @@ mod tests {
         timeout(Duration::from_secs(1), broker.dial(7))
             .await
             .unwrap_err();
-        broker.told(info(7, "unix", "/socket"));
+        broker.announce(info(7, "unix", "/socket"));
         broker.dial(7).await.unwrap();
     }
 
@@ -402,7 +406,7 @@ mod tests {
     async fn the_table_does_not_grow_without_end() {
         let broker = unconnected();
         for id in 0..3_000 {
-            broker.told(info(id, "unix", "/socket"));
+            broker.announce(info(id, "unix", "/socket"));
         }
         assert_eq!(broker.pending().len(), MAX_PENDING);
         assert!(matches!(
@@ -416,7 +420,7 @@ mod tests {
     async fn other_networks_and_relative_paths_are_refused() {
         let broker = unconnected();
         for (network, address) in [("tcp", "127.0.0.1:1"), ("", "/socket"), ("unix", "socket")] {
-            broker.told(info(7, network, address));
+            broker.announce(info(7, network, address));
             assert!(
                 matches!(broker.dial(7).await, Err(DialError::Address { id: 7 })),
                 "{network}"
@@ -437,7 +441,7 @@ mod tests {
                 .build()?;
             runtime.block_on(async {
                 let broker = Broker::new(some_tls());
-                broker.told(info(id, &network, &address));
+                broker.announce(info(id, &network, &address));
                 if let Ok(channel) = broker.dial(id).await {
                     assert!(!works(channel).await);
                 }
@@ -447,7 +451,12 @@ mod tests {
 
     fn some_tls() -> Arc<ClientConfig> {
         static TLS: std::sync::OnceLock<Arc<ClientConfig>> = std::sync::OnceLock::new();
-        let make = || tls::client_config(&Identity::of_plugin(), &Identity::of_host().told());
+        let make = || {
+            tls::client_config(
+                &Identity::of_plugin(),
+                &Identity::of_host().certificate_der(),
+            )
+        };
         Arc::clone(TLS.get_or_init(|| make().unwrap()))
     }
 }

@@ -21,7 +21,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::transport::server::Connected;
 
-use super::presence::{Attendance, Presence};
+use super::connection_tracker::{ConnectionGuard, ConnectionTracker};
 use crate::base::{Entropy, base62};
 
 /// TLS handshakes going on at once; each waiting client takes one of these places.
@@ -103,7 +103,7 @@ impl Listener {
     pub(crate) fn connections(
         self,
         tls: Arc<ServerConfig>,
-        presence: Presence,
+        tracker: ConnectionTracker,
     ) -> impl Stream<Item = io::Result<Connection>> {
         let acceptor = TlsAcceptor::from(tls);
         stream::unfold(self, |listener| async {
@@ -115,7 +115,7 @@ impl Listener {
             let connection = stream.map(|stream| {
                 Ok(Connection {
                     stream,
-                    _attendance: presence.attend(),
+                    _guard: tracker.track(),
                 })
             });
             async { connection }
@@ -186,7 +186,7 @@ async fn handshake(acceptor: TlsAcceptor, socket: UnixStream) -> Option<TlsStrea
 /// An authenticated connection of the host.
 pub(crate) struct Connection {
     stream: TlsStream<UnixStream>,
-    _attendance: Attendance,
+    _guard: ConnectionGuard,
 }
 
 impl Connected for Connection {

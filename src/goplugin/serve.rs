@@ -16,10 +16,10 @@ use tonic::{service::Routes, transport::Server};
 
 use super::{
     broker::{Broker, CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES},
+    connection_tracker::ConnectionTracker,
     environment::Environment,
     handshake::{Cookie, Handshake, HandshakeError},
     listener::{Listener, SocketError},
-    presence::Presence,
     process::{ProcessError, Signals, lock_memory_if_asked},
     services,
     tls::{self, Identity, TlsError},
@@ -101,8 +101,8 @@ pub(crate) async fn serve(
     let mut signals = Signals::install()?;
     let ends = Ends::make(environment, &handshake)?;
     let line = handshake.line(ends.listener.path(), &ends.certificate);
-    let presence = Presence::default();
-    let connections = ends.listener.connections(ends.tls, presence.clone());
+    let tracker = ConnectionTracker::default();
+    let connections = ends.listener.connections(ends.tls, tracker.clone());
 
     let stop = CancellationToken::new();
     let application = application(Context {
@@ -124,7 +124,7 @@ pub(crate) async fn serve(
         biased;
         () = stop.cancelled() => "the host asked for it",
         () = signals.terminated() => "SIGTERM",
-        () = presence.ended() => "the host is gone",
+        () = tracker.ended() => "the host is gone",
         result = &mut server => return Ok(result?),
     };
     tracing::debug!(reason, "plugin process stopping");

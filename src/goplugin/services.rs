@@ -54,7 +54,7 @@ impl GrpcBroker for BrokerService {
             .into_inner()
             .filter_map(move |info| {
                 match info {
-                    Ok(info) => broker.told(info),
+                    Ok(info) => broker.announce(info),
                     Err(error) => tracing::debug!(%error, "the broker's stream failed"),
                 }
                 async { None }

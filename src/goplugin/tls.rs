@@ -154,7 +154,7 @@ mod tests {
         }
 
         /// The certificate, as the other side is told it.
-        pub(crate) fn told(&self) -> CertificateDer<'static> {
+        pub(crate) fn certificate_der(&self) -> CertificateDer<'static> {
             self.certificate.clone()
         }
     }
@@ -175,41 +175,53 @@ mod tests {
     #[tokio::test]
     async fn two_that_know_each_other_agree_in_both_roles() {
         let (host, plugin) = (Identity::of_host(), Identity::of_plugin());
-        let main = server_config(&plugin, &host.told()).unwrap();
-        shake(main, client_config(&host, &plugin.told()).unwrap())
-            .await
-            .unwrap();
-        let brokered = server_config(&host, &plugin.told()).unwrap();
-        shake(brokered, client_config(&plugin, &host.told()).unwrap())
-            .await
-            .unwrap();
+        let main = server_config(&plugin, &host.certificate_der()).unwrap();
+        shake(
+            main,
+            client_config(&host, &plugin.certificate_der()).unwrap(),
+        )
+        .await
+        .unwrap();
+        let brokered = server_config(&host, &plugin.certificate_der()).unwrap();
+        shake(
+            brokered,
+            client_config(&plugin, &host.certificate_der()).unwrap(),
+        )
+        .await
+        .unwrap();
     }
 
     #[tokio::test]
     async fn a_stranger_is_refused_in_both_roles() {
         let (host, plugin) = (Identity::of_host(), Identity::of_plugin());
         let stranger = Identity::of_host();
-        let main = server_config(&plugin, &host.told()).unwrap();
-        shake(main, client_config(&stranger, &plugin.told()).unwrap())
-            .await
-            .unwrap_err();
-        let brokered = server_config(&stranger, &plugin.told()).unwrap();
-        shake(brokered, client_config(&plugin, &host.told()).unwrap())
-            .await
-            .unwrap_err();
+        let main = server_config(&plugin, &host.certificate_der()).unwrap();
+        shake(
+            main,
+            client_config(&stranger, &plugin.certificate_der()).unwrap(),
+        )
+        .await
+        .unwrap_err();
+        let brokered = server_config(&stranger, &plugin.certificate_der()).unwrap();
+        shake(
+            brokered,
+            client_config(&plugin, &host.certificate_der()).unwrap(),
+        )
+        .await
+        .unwrap_err();
     }
 
     #[tokio::test]
     async fn a_server_with_the_pinned_certificate_and_another_key_is_refused() {
         let (host, plugin) = (Identity::of_host(), Identity::of_plugin());
         for (key, agrees) in [(&host, true), (&Identity::of_host(), false)] {
-            let mut server = (*server_config(&host, &plugin.told()).unwrap()).clone();
+            let mut server = (*server_config(&host, &plugin.certificate_der()).unwrap()).clone();
             let key = aws_lc_rs::default_provider()
                 .key_provider
                 .load_private_key(key.key.clone_key());
-            let shown = CertifiedKey::new(vec![host.told()], key.unwrap());
+            let shown = CertifiedKey::new(vec![host.certificate_der()], key.unwrap());
             server.cert_resolver = Arc::new(SingleCertAndKey::from(shown));
-            let client = client_config(&plugin, &host.told()).unwrap();
+            let client = client_config(&plugin, &host.certificate_der()).unwrap();
             assert_eq!(shake(Arc::new(server), client).await.is_ok(), agrees);
         }
     }

@@ -56,18 +56,18 @@ impl HostStorage {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(status)) if status.code() == Code::Unimplemented => Ok(()),
             Ok(Err(status)) if status.message().starts_with(MISSING_STORAGE) => Ok(()),
-            Ok(Err(status)) => Err(told(&status)),
-            Err(_) => Err(late(PROBE_DEADLINE)),
+            Ok(Err(status)) => Err(status_text(&status)),
+            Err(_) => Err(timed_out(PROBE_DEADLINE)),
         }
     }
 }
 
-fn told(status: &Status) -> String {
+fn status_text(status: &Status) -> String {
     format!("{}: {}", status.code(), status.message())
 }
 
-fn late(deadline: Duration) -> String {
-    format!("nothing came within {} s", deadline.as_secs())
+fn timed_out(deadline: Duration) -> String {
+    format!("timed out after {} s", deadline.as_secs())
 }
 
 /// Both ways in which storage says no become one error; `refusal` picks the text of an answer.
@@ -84,8 +84,8 @@ async fn ask<T>(
     };
     let mut answer = match timeout(STORAGE_DEADLINE, call).await {
         Ok(Ok(reply)) => reply.into_inner(),
-        Ok(Err(status)) => return Err(no_answer(told(&status))),
-        Err(_) => return Err(no_answer(late(STORAGE_DEADLINE))),
+        Ok(Err(status)) => return Err(no_answer(status_text(&status))),
+        Err(_) => return Err(no_answer(timed_out(STORAGE_DEADLINE))),
     };
     let text = refusal(&mut answer);
     if text.is_empty() {
@@ -212,11 +212,11 @@ async fn question<T>(
         Ok(Ok(reply)) => Ok(reply.into_inner()),
         Ok(Err(status)) => Err(SystemViewError {
             question,
-            reason: told(&status),
+            reason: status_text(&status),
         }),
         Err(_) => Err(SystemViewError {
             question,
-            reason: late(SYSTEM_VIEW_DEADLINE),
+            reason: timed_out(SYSTEM_VIEW_DEADLINE),
         }),
     }
 }

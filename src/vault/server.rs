@@ -39,7 +39,7 @@ pub(crate) const PLUGIN: Plugin = Plugin {
 
 /// Requests of the API carry no deadline of their own; the server gives up after 90 s by default,
 /// so that an answer after this would reach nobody.
-const PATIENCE: Duration = Duration::from_secs(85);
+const MAX_DURATION: Duration = Duration::from_secs(85);
 
 /// Serves the mounts of this process.
 #[derive(Clone)]
@@ -130,10 +130,10 @@ fn deadline(metadata: &MetadataMap) -> Instant {
     let header = metadata
         .get("grpc-timeout")
         .and_then(|value| value.to_str().ok());
-    let patience = header
+    let duration = header
         .and_then(wire::grpc_timeout)
-        .map_or(PATIENCE, |told| told.min(PATIENCE));
-    Instant::now() + patience
+        .map_or(MAX_DURATION, |given| given.min(MAX_DURATION));
+    Instant::now() + duration
 }
 
 #[tonic::async_trait]

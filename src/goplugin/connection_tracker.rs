@@ -13,38 +13,38 @@ const RECONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The number of authenticated connections.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Presence {
+pub(crate) struct ConnectionTracker {
     connections: watch::Sender<usize>,
 }
 
 /// One connection; it counts until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Attendance(watch::Sender<usize>);
+pub(crate) struct ConnectionGuard(watch::Sender<usize>);
 
-impl Presence {
+impl ConnectionTracker {
     /// Counts one more connection.
-    pub(crate) fn attend(&self) -> Attendance {
+    pub(crate) fn track(&self) -> ConnectionGuard {
         self.connections.send_modify(|count| *count += 1);
-        Attendance(self.connections.clone())
+        ConnectionGuard(self.connections.clone())
     }
 
     /// Returns when the host is gone: there has been no connection for some seconds, or for two
     /// minutes if there never was one.
     pub(crate) async fn ended(&self) {
         let mut connections = self.connections.subscribe();
-        let mut patience = FIRST_CONNECTION_WITHIN;
+        let mut limit = FIRST_CONNECTION_WITHIN;
         loop {
             // `self` holds a sender, so that waiting does not fail.
             let _ = connections.wait_for(|count| *count == 0).await;
-            match timeout(patience, connections.wait_for(|count| *count > 0)).await {
-                Ok(_) => patience = RECONNECT_WITHIN,
+            match timeout(limit, connections.wait_for(|count| *count > 0)).await {
+                Ok(_) => limit = RECONNECT_WITHIN,
                 Err(_) => return,
             }
         }
     }
 }
 
-impl Drop for Attendance {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
     }
@@ -59,23 +59,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_host_that_never_connects_is_given_up() {
         let start = Instant::now();
-        Presence::default().ended().await;
+        ConnectionTracker::default().ended().await;
         assert_eq!(start.elapsed(), FIRST_CONNECTION_WITHIN);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_host_that_comes_back_in_time_is_served_on() {
-        let presence = Presence::default();
+        let tracker = ConnectionTracker::default();
         let start = Instant::now();
         let connections = async {
             for _ in 0..3 {
-                let attendance = presence.attend();
+                let attendance = tracker.track();
                 sleep(Duration::from_secs(1000)).await;
                 drop(attendance);
                 sleep(Duration::from_secs(4)).await;
             }
         };
-        tokio::join!(presence.ended(), connections);
+        tokio::join!(tracker.ended(), connections);
         assert_eq!(start.elapsed(), Duration::from_secs(3 * 1004 + 1));
     }
 }

@@ -16,7 +16,7 @@ use super::transport::Answer;
 
 /// What the limiter can learn.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
-pub(super) struct Lesson {
+pub(super) struct RateLimitFeedback {
     /// `RateLimit-Limit`: the capacity.
     pub(super) limit: Option<u32>,
     /// `RateLimit-Remaining`: the tokens left.
@@ -27,7 +27,7 @@ pub(super) struct Lesson {
     pub(super) wait: Option<Duration>,
 }
 
-impl Lesson {
+impl RateLimitFeedback {
     /// Reads an answer; `limited` tells how many 429s in a row the request met, should this be one.
     pub(super) fn of(
         answer: &Answer,
@@ -35,7 +35,7 @@ impl Lesson {
         now: DateTime<Utc>,
         entropy: &dyn Entropy,
     ) -> Self {
-        let mut lesson = Self {
+        let mut feedback = Self {
             limit: number(&answer.headers, "ratelimit-limit"),
             remaining: number(&answer.headers, "ratelimit-remaining"),
             ..Self::default()
@@ -44,11 +44,11 @@ impl Lesson {
             let (wait, rate) =
                 parameters(&ErrorBody::parse(ErrorForm::Resource, 429, &answer.body).parameters);
             let wait = retry_after(&answer.headers, now).or(wait);
-            lesson.rate = rate;
+            feedback.rate = rate;
             let wait = wait.unwrap_or_else(|| limited_delay(limited, entropy));
-            lesson.wait = Some(wait.min(MAX_WAIT));
+            feedback.wait = Some(wait.min(MAX_WAIT));
         }
-        lesson
+        feedback
     }
 }
 
@@ -91,7 +91,11 @@ mod tests {
     use super::*;
     use crate::base::{Clock, SystemClock, SystemEntropy};
 
-    fn lesson(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Lesson {
+    fn feedback(
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+        body: &str,
+    ) -> RateLimitFeedback {
         let headers = headers.iter().map(|(name, value)| {
             let name = http::HeaderName::from_static(name);
             (name, HeaderValue::from_static(value))
@@ -101,12 +105,12 @@ mod tests {
             headers: headers.collect(),
             body: Zeroizing::new(body.as_bytes().to_vec()),
         };
-        Lesson::of(&answer, 1, SystemClock.now(), &SystemEntropy)
+        RateLimitFeedback::of(&answer, 1, SystemClock.now(), &SystemEntropy)
     }
 
     #[test]
     fn headers_of_a_success_tell_size_and_rest() {
-        let read = lesson(
+        let read = feedback(
             200,
             &[("ratelimit-limit", "500"), ("ratelimit-remaining", "499")],
             "",
@@ -115,19 +119,19 @@ mod tests {
             (read.limit, read.remaining, read.wait),
             (Some(500), Some(499), None)
         );
-        let odd = lesson(
+        let odd = feedback(
             200,
             &[("ratelimit-limit", "many"), ("ratelimit-remaining", "-1")],
             "",
         );
-        assert_eq!(odd, Lesson::default());
+        assert_eq!(odd, RateLimitFeedback::default());
     }
 
     #[test]
     fn the_parameters_of_a_429_tell_wait_and_rate() {
         let body = r#"{"error":429,"errorCode":"RATE_LIMITED_TOKEN_BUCKET",
             "parameters":["api/atlas/v2/orgs",7,600,300,60]}"#;
-        let read = lesson(429, &[], body);
+        let read = feedback(429, &[], body);
         assert_eq!(read.wait, Some(Duration::from_secs(7)));
         let rate = Rate {
             capacity: 600,
@@ -135,7 +139,7 @@ mod tests {
             seconds: 60,
         };
         assert_eq!(read.rate, Some(rate));
-        let read = lesson(429, &[("retry-after", "9")], body);
+        let read = feedback(429, &[("retry-after", "9")], body);
         assert_eq!(read.wait, Some(Duration::from_secs(9)));
     }
 
@@ -143,7 +147,7 @@ mod tests {
     fn a_429_of_the_token_endpoint_backs_off_by_itself() {
         let body =
             r#"{"error":429,"errorCode":"RATE_LIMITED","parameters":["/api/oauth/token",10,1]}"#;
-        let read = lesson(429, &[], body);
+        let read = feedback(429, &[], body);
         let rate = Rate {
             capacity: 10,
             refill: 10,
@@ -153,7 +157,7 @@ mod tests {
         let wait = read.wait.expect("a wait");
         assert!((5..=10).contains(&wait.as_secs()), "{wait:?}");
         let oauth = r#"{"error":"rate_limited","error_description":"Resource is limited."}"#;
-        assert!(lesson(429, &[], oauth).wait.is_some());
+        assert!(feedback(429, &[], oauth).wait.is_some());
     }
 
     fn limited(parameters: &str) -> String {
@@ -168,10 +172,10 @@ mod tests {
             r#"["p",1,600,1,4000000]"#,
             r#"["p",1,99999]"#,
         ] {
-            let read = lesson(429, &[], &limited(parameters));
+            let read = feedback(429, &[], &limited(parameters));
             assert_eq!(read.rate, None, "{parameters}");
         }
-        let read = lesson(429, &[], &limited(r#"["p",2400003,600,300,60]"#));
+        let read = feedback(429, &[], &limited(r#"["p",2400003,600,300,60]"#));
         assert_eq!(read.wait, Some(MAX_WAIT));
     }
 }
