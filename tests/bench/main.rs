@@ -22,7 +22,7 @@ mod support;
 mod measure;
 mod process;
 mod rotation;
-mod stand_in;
+mod simulator;
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ use serde_json::json;
 
 use self::measure::{percentile, throughput};
 use self::process::{cpu_seconds, resident_kib};
-use self::stand_in::StandIn;
+use self::simulator::Simulator;
 use crate::support::{Bao, Client};
 
 fn line(what: &str, value: impl std::fmt::Display) {
@@ -41,7 +41,7 @@ fn milliseconds(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1_000.0)
 }
 
-async fn mount(client: &Client, atlas: &StandIn, path: &str) {
+async fn mount(client: &Client, atlas: &Simulator, path: &str) {
     let enabled = client
         .write(
             &format!("sys/mounts/{path}"),
@@ -73,7 +73,7 @@ async fn leases() {
     size_and_start();
     let bao = Bao::dev();
     let client = bao.client();
-    let atlas = StandIn::start();
+    let atlas = Simulator::start();
     atlas.unlimited().await;
     mount(&client, &atlas, "bench").await;
     let plugin = *bao.plugin_pids().first().expect("a plugin process");
@@ -103,7 +103,7 @@ fn size_and_start() {
     );
 }
 
-async fn requests_per_operation(client: &Client, atlas: &StandIn) {
+async fn requests_per_operation(client: &Client, atlas: &Simulator) {
     let (org, first, second) = (atlas.org(), atlas.project(0), atlas.project(1));
     let key = |extra: serde_json::Value| {
         let mut role = json!({ "organization_id": org, "roles": "ORG_MEMBER" });
@@ -171,7 +171,7 @@ async fn revoke(client: &Client, lease: &str) {
 }
 
 /// What a credential takes beyond Atlas's own time for it.
-async fn latency(client: &Client, atlas: &StandIn) {
+async fn latency(client: &Client, atlas: &Simulator) {
     for delay in [0, 20, 100] {
         atlas.delay(delay).await;
         let mut times = Vec::new();
@@ -218,7 +218,7 @@ async fn load(client: &Client, plugin: i32) {
 }
 
 /// A thousand leases revoked at once against a bucket of 100 requests and 5 more a second.
-async fn storm(client: &Client, atlas: &StandIn, plugin: i32) {
+async fn storm(client: &Client, atlas: &Simulator, plugin: i32) {
     client
         .write("sys/leases/revoke-prefix/bench", json!({ "sync": false }))
         .await;

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::line;
 use crate::process::{cpu_seconds, most_resident_kib, resident_kib};
-use crate::stand_in::StandIn;
+use crate::simulator::Simulator;
 use crate::support::{Bao, Client};
 
 const ROLES: usize = 1_000;
@@ -19,7 +19,7 @@ const A_DAY_LATER: Duration = Duration::from_hours(25);
 /// A server whose plugin's clock is turned past the period of every role.
 struct Throng {
     bao: Bao,
-    atlas: StandIn,
+    atlas: Simulator,
     plugin: i32,
 }
 
@@ -27,7 +27,7 @@ struct Throng {
 /// Atlas's pace.
 pub(crate) async fn thousand_at_once() {
     let bao = Bao::dev_with_clock();
-    let atlas = StandIn::start();
+    let atlas = Simulator::start();
     atlas.unlimited().await;
     crate::mount(&bao.client(), &atlas, "bench").await;
     let plugin = *bao.plugin_pids().first().expect("a plugin process");

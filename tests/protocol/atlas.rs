@@ -1,4 +1,4 @@
-//! The stand-in for Atlas, in the test's own process.
+//! The Atlas simulator, in the test's own process.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::mount::{Mount, org_role};
 
-/// A stand-in and its control port.
+/// A simulator and its control port.
 pub(crate) struct Atlas {
     running: atlas_sim::Running,
     http: reqwest::Client,
@@ -18,7 +18,7 @@ impl Atlas {
         let running = atlas_sim::start(atlas_sim::Options::default()).await;
         let http = reqwest::Client::builder().no_proxy().build();
         Self {
-            running: running.expect("a stand-in"),
+            running: running.expect("a simulator"),
             http: http.expect("a client"),
         }
     }

@@ -259,7 +259,7 @@ async fn any_data_at_any_path_is_answered() {
         for path in PATHS {
             for _ in 0..2 {
                 let mut data = draw(&mut runner, &data);
-                // Nothing but the stand-in is ever called.
+                // Nothing but the simulator is ever called.
                 data["base_url"] = atlas.address().into();
                 let mut request = asked(operation, path, &data);
                 request.secret = Some(crate::mount::lease(&data).secret);

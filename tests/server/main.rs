@@ -1,4 +1,4 @@
-//! What a user does, step by step, on a real server with the real plugin; Atlas is the stand-in.
+//! What a user does, step by step, on a real server with the real plugin; Atlas is the simulator.
 //!
 //! `BAO` names the server's command (`scripts/test` sets it); else PATH is searched.
 #![expect(

@@ -1,5 +1,5 @@
 //! Rotation on a real server, driven by the server's own tick: static roles, and the credential of
-//! the mount itself. Hours and days pass by turning the clocks of plugin and stand-in.
+//! the mount itself. Hours and days pass by turning the clocks of plugin and simulator.
 
 mod account;
 mod crash;

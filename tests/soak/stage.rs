@@ -14,7 +14,7 @@ pub(crate) const TOKEN: &str = "token";
 /// The role that adds secrets to an account of somebody else's.
 pub(crate) const SECRET: &str = "secret";
 
-/// What keeps the stand-in's own accounts apart from those of the engine.
+/// What keeps the simulator's own accounts apart from those of the engine.
 const SOMEBODY: &str = "seed";
 
 /// A server on disk with two mounts, each with an Atlas of its own.

@@ -30,7 +30,7 @@ UNDECLARED = [
     UndeclaredStatus(ANY, 400, "error", "recorded answers: 400 occurs on operations that declare none"),
     UndeclaredStatus(ANY, 406, "error", "documentation of versions: missing or unknown version"),
     UndeclaredStatus(ANY, 410, "error", "atlas-cli issue 4472: a version past its sunset"),
-    UndeclaredStatus(ANY, 415, "error", "the stand-in's choice: media type of a request body, unverified"),
+    UndeclaredStatus(ANY, 415, "error", "the simulator's choice: media type of a request body, unverified"),
     UndeclaredStatus("createGroup", 201, "200", "recorded answer: 201 with Location"),
     UndeclaredStatus("createOrgSecret", 409, "error", "Terraform's rotation guide: DATA_CONCURRENCY_ERROR"),
     UndeclaredStatus("createGroupSecret", 409, "error", "Terraform's rotation guide: DATA_CONCURRENCY_ERROR"),

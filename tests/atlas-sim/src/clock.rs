@@ -1,4 +1,4 @@
-//! The stand-in's clock: the machine's time plus an offset that can only be turned forward.
+//! The simulator's clock: the machine's time plus an offset that can only be turned forward.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 

@@ -1,4 +1,4 @@
-//! The one state of the stand-in, and a call as a handler sees it.
+//! The one state of the simulator, and a call as a handler sees it.
 
 use std::net::IpAddr;
 

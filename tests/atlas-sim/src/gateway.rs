@@ -296,7 +296,7 @@ fn response(sim: &Sim, reply: Reply) -> Response {
     response
 }
 
-/// What `Date` says: the stand-in's time, or nothing that is a date. Left out, the HTTP library would
+/// What `Date` says: the simulator's time, or nothing that is a date. Left out, the HTTP library would
 /// put in the machine's.
 fn date(sim: &Sim) -> HeaderValue {
     let (is_told, skew) = {

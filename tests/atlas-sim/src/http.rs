@@ -1,4 +1,4 @@
-//! A request as the stand-in reads it, and an answer before it is sent.
+//! A request as the simulator reads it, and an answer before it is sent.
 
 use std::net::IpAddr;
 

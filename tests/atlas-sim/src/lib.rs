@@ -1,4 +1,4 @@
-//! A strict stand-in of the `MongoDB` Atlas Administration API, for tests and the demo.
+//! A strict simulator of the `MongoDB` Atlas Administration API, for tests and the demo.
 //!
 //! It serves the resources a secrets engine touches (API keys, service accounts, access lists,
 //! organizations, projects, the token endpoints, Azure access and encryption at rest) on one port

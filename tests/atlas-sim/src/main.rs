@@ -1,4 +1,4 @@
-//! Starts the stand-in: one line of JSON on stdout tells where it is and who may sign in.
+//! Starts the simulator: one line of JSON on stdout tells where it is and who may sign in.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[expect(
     clippy::print_stdout,
-    reason = "the one line by which whoever started the stand-in finds it"
+    reason = "the one line by which whoever started the simulator finds it"
 )]
 fn announce(running: &atlas_sim::Running) -> Result<(), serde_json::Error> {
     let mut line = serde_json::to_value(running.seed())?;

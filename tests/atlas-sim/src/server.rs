@@ -63,7 +63,7 @@ impl Sim {
     }
 }
 
-/// A running stand-in; dropping it stops it.
+/// A running simulator; dropping it stops it.
 #[derive(Debug)]
 pub struct Running {
     sim: Arc<Sim>,

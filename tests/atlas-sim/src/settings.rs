@@ -1,4 +1,4 @@
-//! Every switch of the stand-in: one named setting for each point where Atlas's behaviour is not
+//! Every switch of the simulator: one named setting for each point where Atlas's behaviour is not
 //! known for certain, for each limit, and for each delay that a test may want.
 //!
 //! The defaults are the likelier or the stricter answer. `POST /settings` merges into the present
@@ -193,7 +193,7 @@ settings! {
 
     /// Answers carry the time in `Date`; else that header is empty.
     date_header: bool = true;
-    /// What `Date` is ahead of the stand-in's clock, or behind it.
+    /// What `Date` is ahead of the simulator's clock, or behind it.
     date_skew_seconds: i64 = 0;
 
     // Digest

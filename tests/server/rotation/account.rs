@@ -1,4 +1,4 @@
-//! Service accounts at the stand-in, what a reader does with their secrets, and readers who never
+//! Service accounts at the simulator, what a reader does with their secrets, and readers who never
 //! stop.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The stand-in Atlas of one test, in the test's own process, and its control port.
+//! The Atlas simulator of one test, in the test's own process, and its control port.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// A stand-in and its control port.
+/// A simulator and its control port.
 pub(crate) struct Atlas {
     running: atlas_sim::Running,
     http: reqwest::Client,
 }
 
-/// Where every exchange with the stand-in is noted, to be held against Atlas's own description.
+/// Where every exchange with the simulator is noted, to be held against Atlas's own description.
 fn exchanges() -> Option<PathBuf> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let folder = PathBuf::from(std::env::var_os("ATLAS_EXCHANGES")?);
@@ -28,7 +28,7 @@ impl Atlas {
             exchanges: exchanges(),
             ..atlas_sim::Options::default()
         };
-        let running = atlas_sim::start(options).await.expect("a stand-in");
+        let running = atlas_sim::start(options).await.expect("a simulator");
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()

@@ -1,4 +1,4 @@
-//! A running stand-in and a client that signs in either way, written apart from the server's code.
+//! A running simulator and a client that signs in either way, written apart from the server's code.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// Newest published version.
 pub(crate) const NEWEST: &str = "application/vnd.atlas.2025-03-12+json";
 
-/// A running stand-in.
+/// A running simulator.
 pub(crate) struct Atlas {
     sim: Running,
     http: Client,

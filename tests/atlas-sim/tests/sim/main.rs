@@ -1,4 +1,4 @@
-//! The stand-in's own tests: each starts a server in the process and talks to it over HTTP. Every
+//! The simulator's own tests: each starts a server in the process and talks to it over HTTP. Every
 //! exchange is written to a file, to be held against the API description afterwards.
 
 #![expect(

@@ -1,4 +1,4 @@
-//! The stand-in as a process of its own, so that it costs the plugin's process nothing.
+//! The simulator as a process of its own, so that it costs the plugin's process nothing.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
@@ -7,30 +7,30 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-pub(crate) struct StandIn {
+pub(crate) struct Simulator {
     child: Child,
     start: Value,
     http: reqwest::Client,
 }
 
-impl Drop for StandIn {
+impl Drop for Simulator {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl StandIn {
+impl Simulator {
     pub(crate) fn start() -> Self {
         let binary = std::env::var_os("ATLAS_SIM_BINARY").expect("ATLAS_SIM_BINARY is set");
         let mut child = Command::new(binary)
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the stand-in starts");
+            .expect("the simulator starts");
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().expect("standard output"));
         output.read_line(&mut line).expect("a line");
-        let start = serde_json::from_str(&line).expect("the stand-in's line");
+        let start = serde_json::from_str(&line).expect("the simulator's line");
         Self {
             child,
             start,
