@@ -1,42 +1,165 @@
 //! The documentation against the sources: every line that the plugin logs at WARN or ERROR is
-//! explained in `docs/runbook.md`, and every link between the pages leads somewhere.
+//! explained in `docs/runbook.md`, every INFO line in `docs/operations.md`, and each line that these
+//! pages list is logged, at that level and with those fields. Every link between the pages leads
+//! somewhere, and no line of prose is too long to compare versions by.
 #![expect(clippy::expect_used, reason = "what fails here fails the test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const RUNBOOK: &str = include_str!("../docs/runbook.md");
+const OPERATIONS: &str = include_str!("../docs/operations.md");
 
-#[test]
-fn the_runbook_explains_every_warning_and_error() {
-    let mut found = 0;
-    let mut unexplained = Vec::new();
+/// The longest line of prose, in characters. Rows of tables and what a console prints may be longer.
+const LONGEST_LINE: usize = 160;
+
+/// In place of the level of a line that is written without tracing.
+const OWN_LEVEL: &str = "own";
+
+/// A call of one of the macros that log.
+struct LogCall {
+    file: PathBuf,
+    level: &'static str,
+    message: String,
+    arguments: String,
+}
+
+/// Every such call in the sources, without the tests.
+fn log_calls() -> Vec<LogCall> {
+    const CALLS: [(&str, &str); 5] = [
+        ("error", "error!("),
+        // What is written without tracing, at the level that stands beside it.
+        (OWN_LEVEL, "Fields::message("),
+        ("warn", "warn!("),
+        ("info", "info!("),
+        ("debug", "debug!("),
+    ];
+    let mut calls = Vec::new();
     for file in rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         let text = fs::read_to_string(&file).expect("a source file");
-        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-        for line in ["warn!(", "error!("]
-            .iter()
-            .flat_map(|name| logged(code, name))
-        {
-            found += 1;
-            if !RUNBOOK.contains(&format!("`{line}`")) {
-                unexplained.push(format!("{}: {line}", file.display()));
-            }
+        let code = without_tests(&text);
+        for (level, name) in CALLS {
+            let found = logged(code, name).into_iter();
+            calls.extend(found.map(|(message, arguments)| LogCall {
+                file: file.clone(),
+                level,
+                message,
+                arguments,
+            }));
         }
     }
     assert!(
-        found > 30,
-        "only {found} lines were found: is the search still right?"
+        calls.len() > 80,
+        "only {} lines were found: is the search still right?",
+        calls.len()
     );
+    calls
+}
+
+/// A source up to the tests at its foot.
+fn without_tests(text: &str) -> &str {
+    let mut ends = text.match_indices("#[cfg(test)]\nmod ").map(|(at, _)| at);
+    let is_inline = |at: &usize| {
+        let module = text[*at..].lines().nth(1);
+        module.is_some_and(|line| line.ends_with('{'))
+    };
+    ends.find(is_inline).map_or(text, |end| &text[..end])
+}
+
+#[test]
+fn the_pages_explain_every_line_from_info_to_error() {
+    let mut unexplained = Vec::new();
+    for call in log_calls() {
+        let page = match call.level {
+            "error" | "warn" | OWN_LEVEL => RUNBOOK,
+            "info" => OPERATIONS,
+            _ => continue,
+        };
+        if !call.message.is_empty() && !page.contains(&format!("`{}`", call.message)) {
+            unexplained.push(format!("{}: {}", call.file.display(), call.message));
+        }
+    }
     assert!(
         unexplained.is_empty(),
-        "add to docs/runbook.md, \"Log lines\", what these mean and what to do:\n{}",
+        "add to \"Log lines\" of docs/runbook.md (error, warn) or of docs/operations.md (info) what \
+         these mean and what to do:\n{}",
         unexplained.join("\n")
     );
 }
 
-/// The messages that this macro logs, a placeholder in them as `…`.
-fn logged(code: &str, name: &str) -> Vec<String> {
+/// A row of a table of log lines.
+struct Row<'a> {
+    level: &'a str,
+    lines: Vec<&'a str>,
+    fields: Vec<&'a str>,
+}
+
+fn rows(page: &str) -> impl Iterator<Item = Row<'_>> {
+    page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        let (level, text) = (cells.next()?, cells.next()?);
+        let is_level = ["error", "warn", "info", "debug"].contains(&level);
+        // What follows is a line of the server's own.
+        let text = text.split(", and the server's").next()?;
+        let (lines, fields) = text.split_once(" with ").unwrap_or((text, ""));
+        // In parentheses stand values of a field.
+        let fields = fields.split('(').next()?;
+        is_level.then(|| Row {
+            level,
+            lines: in_code(lines),
+            fields: in_code(fields),
+        })
+    })
+}
+
+fn in_code(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_log_line_that_the_pages_list_is_logged_so() {
+    let calls = log_calls();
+    let (mut listed, mut wrong) = (0, Vec::new());
+    for row in rows(RUNBOOK).chain(rows(OPERATIONS)) {
+        for line in &row.lines {
+            listed += 1;
+            let is_it = |call: &&LogCall| {
+                [row.level, OWN_LEVEL].contains(&call.level) && call.message == *line
+            };
+            let same: Vec<_> = calls.iter().filter(is_it).collect();
+            if same.is_empty() {
+                wrong.push(format!("{}: {line}", row.level));
+            }
+            // Of several lines in one row, each has some of the fields.
+            let fields = row.fields.iter().filter(|_| row.lines.len() == 1);
+            for field in fields {
+                if !same.iter().any(|call| names(&call.arguments, field)) {
+                    wrong.push(format!("{}: {line}: without {field}", row.level));
+                }
+            }
+        }
+    }
+    assert!(
+        listed > 70,
+        "only {listed} lines were found: is the search still right?"
+    );
+    assert!(
+        wrong.is_empty(),
+        "docs/runbook.md and docs/operations.md list these, and nothing logs them so:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// Whether a field of this name is among the arguments.
+fn names(arguments: &str, field: &str) -> bool {
+    arguments.split(',').map(str::trim).any(|argument| {
+        let name = argument.split(" =").next().unwrap_or_default();
+        name.trim_start_matches('%') == field
+    })
+}
+
+/// The messages that this macro logs, a placeholder in them as `…`, each with all its arguments.
+fn logged(code: &str, name: &str) -> Vec<(String, String)> {
     let calls = code.match_indices(name).filter(|(at, _)| {
         let before = code[..*at].chars().next_back();
         !before.is_some_and(|sign| sign.is_alphanumeric() || sign == '_')
@@ -46,11 +169,12 @@ fn logged(code: &str, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The last text among the arguments of a call: tracing's fields come before its message.
-fn message(arguments: &str) -> String {
+/// The last text among the arguments of a call: tracing's fields come before its message. And all of
+/// the arguments.
+fn message(rest: &str) -> (String, String) {
     let mut depth = 1;
     let mut last = String::new();
-    let mut signs = arguments.chars();
+    let mut signs = rest.chars();
     while let Some(sign) = signs.next() {
         match sign {
             '(' => depth += 1,
@@ -62,7 +186,8 @@ fn message(arguments: &str) -> String {
             break;
         }
     }
-    last
+    let length = rest.len() - signs.as_str().len();
+    (last, rest[..length].to_owned())
 }
 
 /// The rest of a text literal whose opening quote was read.
@@ -117,13 +242,49 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-#[test]
-fn every_link_between_pages_leads_to_a_heading() {
+/// The pages of the documentation.
+fn pages() -> Vec<PathBuf> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages = vec![top.join("README.md"), top.join("CHANGELOG.md")];
+    let of_top = [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ];
+    let mut pages: Vec<_> = of_top.iter().map(|name| top.join(name)).collect();
     for entry in fs::read_dir(top.join("docs")).expect("the pages") {
         pages.push(entry.expect("a page").path());
     }
+    pages
+}
+
+#[test]
+fn no_line_of_prose_is_too_long() {
+    let mut long = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page");
+        let (mut is_code, mut is_comment) = (false, false);
+        for (number, line) in text.lines().enumerate() {
+            is_code ^= line.trim_start().starts_with("```");
+            // Such as the commands that set up what a page takes for granted.
+            is_comment |= line.contains("<!--");
+            let is_prose = !is_code && !is_comment && !line.starts_with('|');
+            is_comment &= !line.contains("-->");
+            if is_prose && line.chars().count() > LONGEST_LINE {
+                long.push(format!("{}:{}", page.display(), number + 1));
+            }
+        }
+    }
+    assert!(
+        long.is_empty(),
+        "longer than {LONGEST_LINE} characters:\n{}",
+        long.join("\n")
+    );
+}
+
+#[test]
+fn every_link_between_pages_leads_to_a_heading() {
+    let pages = pages();
     let mut broken = Vec::new();
     for page in &pages {
         let text = fs::read_to_string(page).expect("a page");
@@ -177,8 +338,16 @@ fn a_message_is_found_whatever_stands_before_it() {
                are left\");
         tracing::error!(\"plain\");
         my_warn!(\"not this\");";
-    assert_eq!(logged(code, "warn!("), ["one (or two) of … are left"]);
-    assert_eq!(logged(code, "error!("), ["plain"]);
+    let messages = |name| -> Vec<String> {
+        let found = logged(code, name).into_iter();
+        found.map(|(message, _)| message).collect()
+    };
+    assert_eq!(messages("warn!("), ["one (or two) of … are left"]);
+    assert_eq!(messages("error!("), ["plain"]);
+    let (_, arguments) = &logged(code, "warn!(")[0];
+    for (field, is_there) in [("error", true), ("made", true), ("count", false)] {
+        assert_eq!(names(arguments, field), is_there, "{field}");
+    }
 }
 
 /// An operator reads `service account mdb_sa_id_…`, not `ServiceAccount(OrgId("…"), …)`.

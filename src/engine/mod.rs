@@ -11,6 +11,8 @@ mod draining;
 mod entries;
 mod error;
 #[cfg(test)]
+mod guide_tests;
+#[cfg(test)]
 mod input_tests;
 mod journal;
 mod keys;

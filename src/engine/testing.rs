@@ -1,4 +1,4 @@
-//! A mount for tests: this engine on storage in memory, and a stand-in of Atlas in the same process.
+//! A mount for tests: this engine on storage in memory, and an Atlas simulator in the same process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl TestMount {
         }
     }
 
-    /// A mount with the stand-in's Organization Owner key.
+    /// A mount with the simulator's Organization Owner key.
     pub(crate) async fn configured() -> Self {
         let mount = Self::new().await;
         let written = mount.write("config", mount.atlas.key_config()).await;
@@ -316,7 +316,7 @@ pub(crate) struct Account {
     pub(crate) secret: String,
 }
 
-/// The stand-in, with its control port. Clones share it.
+/// The simulator, with its control port. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Atlas {
     running: Arc<atlas_sim::Running>,
@@ -327,7 +327,7 @@ impl Atlas {
     async fn start() -> Self {
         let running = atlas_sim::start(atlas_sim::Options::default())
             .await
-            .expect("a stand-in");
+            .expect("a simulator");
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()
@@ -423,7 +423,7 @@ impl Atlas {
         answer.status().is_success()
     }
 
-    /// Sets switches of the stand-in.
+    /// Sets switches of the simulator.
     pub(crate) async fn set(&self, settings: Value) {
         self.control("POST", "/settings", settings).await;
     }
@@ -476,7 +476,7 @@ impl Atlas {
         self.control("GET", "/state", Value::Null).await
     }
 
-    /// Turns switches of the stand-in.
+    /// Turns switches of the simulator.
     pub(crate) async fn settings(&self, switches: Value) {
         self.control("POST", "/settings", switches).await;
     }

@@ -126,11 +126,19 @@ pub(crate) async fn finish(
     if deleted {
         journal.remove(id).await?;
         journal.tally().rolled_back += 1;
-        let removed = match entry.pending_deletion_since {
-            Some(_) => "deleted a credential that could not be deleted when its lease ended",
-            None => "deleted an incomplete credential",
-        };
-        tracing::info!(journal_id = %id, role = entry.role, "{removed}");
+        if entry.pending_deletion_since.is_some() {
+            tracing::info!(
+                journal_id = %id,
+                role = entry.role,
+                "deleted a credential that could not be deleted when its lease ended"
+            );
+        } else {
+            tracing::info!(
+                journal_id = %id,
+                role = entry.role,
+                "deleted an incomplete credential"
+            );
+        }
         return Ok(RolledBack {
             settled: true,
             asked: true,

@@ -1,4 +1,4 @@
-//! Rotation of the configuration's credential, against the stand-in of Atlas.
+//! Rotation of the configuration's credential, against the Atlas simulator.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Static roles on a mount, against the stand-in of Atlas.
+//! Static roles on a mount, against the Atlas simulator.
 
 mod adoption;
 mod expiry;
