@@ -1,20 +1,73 @@
 //! Credentials of the type `programmatic_api_key`.
 
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::issue::Draft;
-use crate::atlas::{CreatedApiKey, NewApiKey, OrgId};
+use super::draft::Draft;
+use super::granted::Granted;
+use super::issued::Issued;
+use super::kind::{CredentialKind, Revoked};
+use super::lease::required;
+use super::organization_end::end_in_organization;
+use crate::atlas::{ApiKeyId, CreatedApiKey, NewApiKey, OrgId};
+use crate::engine::Engine;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Stage;
+use crate::engine::names::RoleName;
 use crate::engine::resource::Made;
-use crate::framework::Lease;
+use crate::framework::{Field, LeaseCall};
 use crate::vault::{Data, Response};
+
+/// The type.
+pub(super) struct ApiKey;
+
+#[async_trait]
+impl CredentialKind for ApiKey {
+    fn credential_type(&self) -> CredentialType {
+        CredentialType::ProgrammaticApiKey
+    }
+
+    /// In the Go engine's form and alphabet: it is the key's description.
+    fn fitted(&self, role: &RoleName) -> String {
+        role.fitted(200, |c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c))
+    }
+
+    async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
+        let mut draft = Draft::begin(self, granted, granted.role.max_live).await?;
+        let made = create(&mut draft).await;
+        draft.finish(self, granted, made, answer).await
+    }
+
+    fn answer_fields(&self) -> Vec<Field> {
+        vec![
+            Field::text("public_key").about("Public key of an API key."),
+            Field::text("private_key")
+                .about("Private key of an API key.")
+                .sensitive(),
+            Field::text("description").about("Description of an API key in Atlas."),
+        ]
+    }
+
+    async fn ends_at(
+        &self,
+        _: &Engine,
+        _: &LeaseCall,
+    ) -> Result<Option<DateTime<Utc>>, EngineError> {
+        Ok(None)
+    }
+
+    async fn revoke(&self, engine: &Engine, call: &LeaseCall) -> Result<Revoked, EngineError> {
+        let id: ApiKeyId = required(call, "programmatic_api_key_id")?;
+        end_in_organization(engine, call, |org| Made::ApiKey(org, id)).await
+    }
+}
 
 /// Makes the key, bounds it to its access list, then gives it its projects: it never reaches
 /// further than it should, not even for a moment.
-pub(super) async fn make(draft: &mut Draft) -> Result<Response, EngineError> {
-    let key = create(draft).await?;
+async fn create(draft: &mut Draft) -> Result<(CreatedApiKey, OrgId), EngineError> {
+    let key = create_key(draft).await?;
     let Some(org) = draft.entry.organization_id.clone() else {
         return Err(EngineError::OrganizationUnknown);
     };
@@ -34,10 +87,10 @@ pub(super) async fn make(draft: &mut Draft) -> Result<Response, EngineError> {
                 EngineError::atlas(&doing, error)
             })?;
     }
-    Ok(answer(draft, &key, &org))
+    Ok((key, org))
 }
 
-async fn create(draft: &mut Draft) -> Result<CreatedApiKey, EngineError> {
+async fn create_key(draft: &mut Draft) -> Result<CreatedApiKey, EngineError> {
     let new = NewApiKey {
         description: draft.entry.description.clone(),
         roles: draft.grant.roles.clone(),
@@ -65,7 +118,7 @@ async fn create(draft: &mut Draft) -> Result<CreatedApiKey, EngineError> {
     Ok(key)
 }
 
-fn answer(draft: &Draft, key: &CreatedApiKey, org: &OrgId) -> Response {
+fn answer(draft: &Draft, (key, org): &(CreatedApiKey, OrgId)) -> Issued {
     let project = draft.grant.project.clone();
     let mut data = Data::from_iter([
         ("public_key".to_owned(), json!(key.public_key)),
@@ -77,21 +130,13 @@ fn answer(draft: &Draft, key: &CreatedApiKey, org: &OrgId) -> Response {
         data.insert("project_id".to_owned(), json!(project));
     }
     // The keys of the Go engine, so that it can revoke leases issued here; and ours.
-    let mut internal = Data::from_iter([
+    let internal = Data::from_iter([
         ("programmatic_api_key_id".to_owned(), json!(key.id)),
         ("organization_id".to_owned(), json!(org)),
         (
             "project_id".to_owned(),
             json!(project.map_or_else(String::new, String::from)),
         ),
-        ("role".to_owned(), json!(draft.entry.role)),
-        ("journal_id".to_owned(), json!(draft.id)),
     ]);
-    draft.entry.origin.put_into(&mut internal);
-    let lease = Lease {
-        ttl: draft.life.ttl,
-        max_ttl: draft.life.max_ttl,
-        renewable: true,
-    };
-    lease.answer(CredentialType::ProgrammaticApiKey.name(), data, internal)
+    Issued { data, internal }
 }

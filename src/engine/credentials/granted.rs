@@ -1,8 +1,11 @@
 //! What a credential is begun and handed out by: its mount, its role, as it was when the credential was
 //! begun, and its caller.
 
+use std::sync::Arc;
+
+use super::grant::Grant;
+use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
-use crate::engine::credentials::Grant;
 use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry};
@@ -13,6 +16,8 @@ use crate::framework::Call;
 /// The role as it was when a credential of it was begun.
 #[derive(Clone, Copy)]
 pub(super) struct Granted<'a> {
+    pub(super) engine: &'a Arc<Engine>,
+    pub(super) call: &'a Call,
     pub(super) name: &'a RoleName,
     pub(super) role: &'a RoleEntry,
     /// Begun before the role was read, so that it has seen every write since.
@@ -22,12 +27,35 @@ pub(super) struct Granted<'a> {
 }
 
 impl Granted<'_> {
+    /// What the role grants, or why it cannot be used.
+    pub(super) fn grant(&self) -> Result<Grant, EngineError> {
+        let unusable = |faults| format!("role {} cannot be used: {faults}", self.name);
+        Grant::of_stored(self.role).map_err(|faults| EngineError::BadInput(unusable(faults)))
+    }
+
+    /// For as long as the caller waits.
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            deadline: self.call.caller.deadline,
+            priority: Priority::Issue,
+        }
+    }
+
+    /// Fails if nobody waits for the answer any more.
+    pub(super) fn still_there(&self) -> Result<(), EngineError> {
+        if self.call.caller.gone.is_cancelled() {
+            return Err(EngineError::CallerGone);
+        }
+        Ok(())
+    }
+
     /// Fails unless the role still lets the same be made as when its credential was begun, and if the
     /// mount is being drained by now. Asked last of all: what a role no longer allows is not handed out,
     /// nor what a drain may have passed by. Storage is asked only where the role was written meanwhile,
     /// or a drain was ordered: each moment between the entry's last write and the answer is one in which a
     /// crash leaves a live credential without a lease.
-    pub(super) async fn still_holds(&self, engine: &Engine) -> Result<(), EngineError> {
+    pub(super) async fn still_holds(&self) -> Result<(), EngineError> {
+        let engine = self.engine;
         engine.refuse_if_drained_since(self.drain_changes).await?;
         if !self.role_use.role_was_written() {
             return Ok(());
@@ -46,11 +74,11 @@ impl Granted<'_> {
     /// nothing left.
     pub(super) async fn enter(
         &self,
-        engine: &Engine,
         id: &JournalId,
         entry: &JournalEntry,
         max_live: u32,
     ) -> Result<Hold, EngineError> {
+        let engine = self.engine;
         let hold = engine.journal.begin(id, entry, max_live).await?;
         if let Err(error) = engine.refuse_if_drained_since(self.drain_changes).await {
             engine.journal.remove(id).await?;
@@ -58,12 +86,4 @@ impl Granted<'_> {
         }
         Ok(hold)
     }
-}
-
-/// Fails if nobody waits for the answer any more.
-pub(super) fn still_there(call: &Call) -> Result<(), EngineError> {
-    if call.caller.gone.is_cancelled() {
-        return Err(EngineError::CallerGone);
-    }
-    Ok(())
 }

@@ -1,4 +1,16 @@
-//! Credentials: issue, renew, revoke, and the removal that all of them share.
+//! Credentials: what all of them have in common, and a file or folder for each type.
+//!
+//! | all | |
+//! | --- | --- |
+//! | `paths` | `creds/<role>`, and the table of leases |
+//! | `kind` | what a type says of itself, and which type a role issues |
+//! | `grant`, `atlas_role` | what a role grants, in checked types |
+//! | `issue`, `granted`, `draft`, `issued` | the way to a new one: role, journal, Atlas, journal, answer |
+//! | `life`, `renew` | how long a lease may run |
+//! | `lease`, `revoke`, `organization_end`, `project_end` | its end |
+//!
+//! A type's file has its parts in the order of a credential's life: what the role grants, create, answer,
+//! renew, revoke.
 
 mod access_token;
 mod account_secret;
@@ -6,14 +18,19 @@ mod api_key;
 pub(crate) mod atlas_role;
 #[cfg(test)]
 mod crowd_tests;
+mod draft;
 #[cfg(test)]
 mod gone_tests;
 mod grant;
 mod granted;
 mod issue;
+mod issued;
+mod kind;
+mod lease;
 #[cfg(test)]
 mod left_project_tests;
 mod life;
+mod organization_end;
 pub(crate) mod paths;
 mod project_end;
 #[cfg(test)]

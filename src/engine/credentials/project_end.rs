@@ -4,7 +4,7 @@
 //! Nothing of the kind is made here. It is for leases of the Go engine, which works with such a key, and
 //! of configurations that were stored unseen.
 
-use super::revoke::{internal, patience};
+use super::lease::{internal, journal_id, patience};
 use crate::atlas::{OrgId, Patience, ProjectId};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
@@ -56,7 +56,7 @@ async fn reach(
     call: &LeaseCall,
     project: ProjectId,
 ) -> Result<Option<Vec<ProjectId>>, EngineError> {
-    let Some(id) = call.internal_text("journal_id").and_then(JournalId::parse) else {
+    let Some(id) = journal_id(call) else {
         // The Go engine names the organization of what it made there alone.
         let org = internal::<OrgId>(call, "organization_id")?;
         return Ok(org.is_none().then(|| vec![project]));
@@ -78,33 +78,18 @@ async fn leave_in_journal(
         Made::ApiKey(_, id) => (CredentialType::ProgrammaticApiKey, id.to_string()),
         Made::Secret(..) | Made::Token(_) => (CredentialType::ServiceAccount, String::new()),
     };
-    let known = call.internal_text("journal_id").and_then(JournalId::parse);
+    let known = journal_id(call);
     let id = known.unwrap_or_else(|| JournalId::of_go_lease(&in_atlas));
     let now = engine.clock.now();
+    let role = call.internal_text("role").unwrap_or_default();
     let entry = engine.journal.entry(&id).await?;
     let mut entry = match entry {
         Some(entry) => entry,
         None => JournalEntry {
-            stage: Stage::Making,
-            role: call.internal_text("role").unwrap_or_default().to_owned(),
-            credential_type,
-            description: String::new(),
-            organization_id: None,
             project_id: Some(project.clone()),
-            further_project_ids: Vec::new(),
-            programmatic_api_key_id: None,
-            public_key: None,
-            client_id: None,
-            part: None,
-            config_organization_id: None,
             origin: BoundTo::of_lease(call)?,
-            pending_deletion_since: None,
-            ended: None,
-            display_name: String::new(),
-            entity_id: String::new(),
             issued_at: call.secret.issue_time.unwrap_or(now),
-            dies_by: now,
-            ttl: 0,
+            ..JournalEntry::begun(role.to_owned(), credential_type, now)
         },
     };
     entry.stage = Stage::Making;

@@ -8,67 +8,30 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::account_secret::unreadable;
+use super::kind::CredentialKind;
+use super::lease::{ended, journal_id, missing};
 use super::life::Life;
-use super::revoke::{account_secret, level, linked};
-use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::names::{JournalId, RoleName};
+use crate::engine::names::RoleName;
 use crate::engine::origin::BoundTo;
 use crate::framework::LeaseCall;
 use crate::vault::Response;
 
-/// Extends the lease of an API key: by the role's `ttl`, up to its `max_ttl`.
-pub(super) async fn renew_api_key(
+/// Extends a lease by the role's `ttl`, up to its `max_ttl` and the end that Atlas has set; unless its
+/// credential was ended, which is told before Atlas is asked anything.
+pub(super) async fn renew(
+    kind: &'static dyn CredentialKind,
     engine: Arc<Engine>,
     call: LeaseCall,
 ) -> Result<Option<Response>, EngineError> {
-    renew(&engine, call, None).await
-}
-
-/// Extends the lease of a service account, never past the end of its secret, which Atlas set when it
-/// was made.
-pub(super) async fn renew_service_account(
-    engine: Arc<Engine>,
-    call: LeaseCall,
-) -> Result<Option<Response>, EngineError> {
-    const FIELD: &str = "client_secret_expires_at";
-    let broken = |reason: String| EngineError::BrokenLease {
-        field: FIELD,
-        reason,
-    };
-    let text = call
-        .internal_text(FIELD)
-        .ok_or_else(|| broken("it is missing".to_owned()))?;
-    let expires_at: DateTime<Utc> = text
-        .parse()
-        .map_err(|error: chrono::ParseError| broken(error.to_string()))?;
-    renew(&engine, call, Some(expires_at)).await
-}
-
-/// Extends the lease of one secret of an account. The secret's end is asked of Atlas: whoever adds
-/// another secret to the account brings it forward.
-pub(super) async fn renew_account_secret(
-    engine: Arc<Engine>,
-    call: LeaseCall,
-) -> Result<Option<Response>, EngineError> {
-    let (account, secret) = account_secret(&call)?;
-    let level = level(&call)?;
-    let linked = linked(&engine, &call).await?;
-    let patience = Patience {
-        deadline: call.caller.deadline,
-        priority: Priority::Rotate,
-    };
-    let seen = linked
-        .atlas
-        .service_account(&level, &account, patience)
-        .await
-        .map_err(|error| unreadable(&account, error))?;
-    let mut secrets = seen.secrets.into_iter();
-    let held = secrets.find(|held| held.id == secret);
-    let held = held.ok_or_else(|| EngineError::SecretGone(account))?;
-    renew(&engine, call, held.expires_at).await
+    if let Some((_, entry)) = ended(&engine, &call).await
+        && let Some(end) = &entry.ended
+    {
+        return Err(end.refusal(&entry.role));
+    }
+    let end = kind.ends_at(&engine, &call).await?;
+    extend(&engine, call, end).await
 }
 
 fn issued_at(engine: &Engine, call: &LeaseCall) -> DateTime<Utc> {
@@ -94,17 +57,14 @@ async fn refuse_elsewhere(engine: &Engine, call: &LeaseCall) -> Result<(), Engin
     }
 }
 
-async fn renew(
+async fn extend(
     engine: &Engine,
     call: LeaseCall,
     end: Option<DateTime<Utc>>,
 ) -> Result<Option<Response>, EngineError> {
     refuse_elsewhere(engine, &call).await?;
-    let missing = || EngineError::BrokenLease {
-        field: "role",
-        reason: "it is missing".to_owned(),
-    };
-    let name = RoleName::new(call.internal_text("role").ok_or_else(missing)?);
+    let name = call.internal_text("role");
+    let name = RoleName::new(name.ok_or_else(|| missing("role"))?);
     let role = engine.role(&name).await?;
     let role = role.ok_or_else(|| EngineError::RoleOfLeaseGone(name.to_string()))?;
     let life = Life::of(&role, &*engine.system).await?;
@@ -112,7 +72,7 @@ async fn renew(
     let life = life.within(limit(engine, issued_at, end));
     let life = life.ok_or(EngineError::SecretExpired)?;
     let dies_by = issued_at + life.max_ttl;
-    if let Some(id) = call.internal_text("journal_id").and_then(JournalId::parse) {
+    if let Some(id) = journal_id(&call) {
         let length = length(engine, &call, life).await?;
         let lease_ends = lease_end(engine.clock.now(), length, dies_by);
         // Before the lease may outlive it, the journal's last possible moment is moved.

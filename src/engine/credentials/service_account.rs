@@ -1,27 +1,83 @@
 //! Credentials of the type `service_account`: an account with its first secret.
 
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::issue::Draft;
+use super::draft::Draft;
+use super::granted::Granted;
+use super::issued::Issued;
+use super::kind::{CredentialKind, Revoked};
+use super::lease::required;
 use super::life::Life;
-use crate::atlas::{CreatedServiceAccount, Hours, NewServiceAccount, OrgId};
+use super::organization_end::end_in_organization;
+use crate::atlas::{ClientId, CreatedServiceAccount, Hours, NewServiceAccount, OrgId};
 use crate::base::Rfc3339;
+use crate::engine::Engine;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Stage;
+use crate::engine::names::RoleName;
 use crate::engine::resource::Made;
-use crate::framework::Lease;
+use crate::framework::{Field, LeaseCall};
 use crate::vault::{Data, Response};
 
 /// What an operator reads beside the account in Atlas.
 const ABOUT: &str = "Issued by Vault or OpenBao, deleted when its lease ends";
 
+/// The type.
+pub(super) struct ServiceAccount;
+
+#[async_trait]
+impl CredentialKind for ServiceAccount {
+    fn credential_type(&self) -> CredentialType {
+        CredentialType::ServiceAccount
+    }
+
+    /// For the account's name, of at most 64 characters. Source: Atlas API, `createOrgServiceAccount`.
+    fn fitted(&self, role: &RoleName) -> String {
+        role.fitted(37, |c| c.is_ascii_alphanumeric() || "-_.,".contains(c))
+    }
+
+    async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
+        let mut draft = Draft::begin(self, granted, granted.role.max_live).await?;
+        let made = create(&mut draft).await;
+        draft.finish(self, granted, made, answer).await
+    }
+
+    fn answer_fields(&self) -> Vec<Field> {
+        vec![
+            Field::text("client_id")
+                .about("Client id of a service account; of an access token, the one it is of."),
+            Field::text("client_secret")
+                .about("Secret of a service account.")
+                .sensitive(),
+            Field::time("client_secret_expires_at")
+                .about("When Atlas stops taking the service account's secret."),
+            Field::text("name").about("Name of a service account in Atlas."),
+        ]
+    }
+
+    /// The end of its secret, which Atlas set when it was made.
+    async fn ends_at(
+        &self,
+        _: &Engine,
+        call: &LeaseCall,
+    ) -> Result<Option<DateTime<Utc>>, EngineError> {
+        required(call, "client_secret_expires_at").map(Some)
+    }
+
+    async fn revoke(&self, engine: &Engine, call: &LeaseCall) -> Result<Revoked, EngineError> {
+        let id: ClientId = required(call, "client_id")?;
+        end_in_organization(engine, call, |org| Made::ServiceAccount(org, id)).await
+    }
+}
+
 /// Makes the account, bounds it to its access list, then invites it to its projects.
-pub(super) async fn make(draft: &mut Draft) -> Result<Response, EngineError> {
+async fn create(draft: &mut Draft) -> Result<(CreatedServiceAccount, OrgId), EngineError> {
     let hours = secret_lifetime(draft.life);
     draft.bound_life(hours.duration())?;
-    let (account, org) = build(draft, hours, ABOUT).await?;
-    Ok(answer(draft, &account, &org))
+    build(draft, hours, ABOUT).await
 }
 
 /// Makes an account with a secret of so many hours, its access list and its projects.
@@ -33,7 +89,7 @@ pub(super) async fn build(
     // The answer to the create does not tell the organization, and only there the account can be
     // deleted: so it must be known before.
     let org = draft.organization().await?;
-    let account = create(draft, hours, about, &org).await?;
+    let account = create_account(draft, hours, about, &org).await?;
     let (atlas, patience) = (&draft.atlas, draft.patience);
     let (level, id) = (&draft.grant.level, &account.client_id);
     if !draft.grant.access_list.is_empty() {
@@ -62,7 +118,7 @@ pub(crate) fn secret_lifetime(life: Life) -> Hours {
     Hours::covering(life.max_ttl).clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
 }
 
-async fn create(
+async fn create_account(
     draft: &mut Draft,
     hours: Hours,
     about: &str,
@@ -102,7 +158,7 @@ async fn create(
     Ok(account)
 }
 
-fn answer(draft: &Draft, account: &CreatedServiceAccount, org: &OrgId) -> Response {
+fn answer(draft: &Draft, (account, org): &(CreatedServiceAccount, OrgId)) -> Issued {
     let project = draft.grant.project.clone();
     let expires_at = json!(Rfc3339(account.secret.expires_at));
     let mut data = Data::from_iter([
@@ -118,7 +174,7 @@ fn answer(draft: &Draft, account: &CreatedServiceAccount, org: &OrgId) -> Respon
     if let Some(project) = &project {
         data.insert("project_id".to_owned(), json!(project));
     }
-    let mut internal = Data::from_iter([
+    let internal = Data::from_iter([
         ("client_id".to_owned(), json!(account.client_id)),
         ("client_secret_expires_at".to_owned(), expires_at),
         ("organization_id".to_owned(), json!(org)),
@@ -126,16 +182,8 @@ fn answer(draft: &Draft, account: &CreatedServiceAccount, org: &OrgId) -> Respon
             "project_id".to_owned(),
             json!(project.map_or_else(String::new, String::from)),
         ),
-        ("role".to_owned(), json!(draft.entry.role)),
-        ("journal_id".to_owned(), json!(draft.id)),
     ]);
-    draft.entry.origin.put_into(&mut internal);
-    let lease = Lease {
-        ttl: draft.life.ttl,
-        max_ttl: draft.life.max_ttl,
-        renewable: true,
-    };
-    lease.answer(CredentialType::ServiceAccount.name(), data, internal)
+    Issued { data, internal }
 }
 
 #[cfg(test)]

@@ -197,6 +197,32 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl JournalEntry {
+    /// Of a credential of which nothing was made and nothing else is known.
+    pub(crate) fn begun(role: String, credential_type: CredentialType, at: DateTime<Utc>) -> Self {
+        Self {
+            stage: Stage::Making,
+            role,
+            credential_type,
+            description: String::new(),
+            organization_id: None,
+            project_id: None,
+            further_project_ids: Vec::new(),
+            programmatic_api_key_id: None,
+            public_key: None,
+            client_id: None,
+            part: None,
+            config_organization_id: None,
+            origin: BoundTo::default(),
+            pending_deletion_since: None,
+            ended: None,
+            display_name: String::new(),
+            entity_id: String::new(),
+            issued_at: at,
+            dies_by: at,
+            ttl: 0,
+        }
+    }
+
     /// Whether Atlas is known to have made it, be it that its organization is yet to be found.
     pub(crate) fn is_known(&self) -> bool {
         let part = match &self.part {

@@ -19,7 +19,6 @@ use crate::engine::error::EngineError;
 use crate::engine::journal::find::find;
 use crate::engine::lost_secret::Lost;
 use crate::engine::names::JournalId;
-use crate::engine::origin::BoundTo;
 use crate::engine::resource::remove;
 use crate::engine::unasked::{Held, Mandate, Permit, held};
 use crate::engine::{Engine, keys};
@@ -257,27 +256,16 @@ pub(crate) async fn take_over_go_entry(
     let unreadable = |error| EngineError::unreadable(&format!("wal/{}", wal.id), &error);
     let go: GoEntry = serde_json::from_value(wal.data).map_err(unreadable)?;
     let entry = JournalEntry {
-        stage: Stage::Making,
-        role: String::new(),
-        credential_type: CredentialType::ProgrammaticApiKey,
         description: go.role,
         organization_id: go.organization_id.parse::<OrgId>().ok(),
         project_id: go.project_id.parse::<ProjectId>().ok(),
-        further_project_ids: Vec::new(),
         programmatic_api_key_id: go.api_key_id.parse::<ApiKeyId>().ok(),
-        public_key: None,
-        client_id: None,
-        part: None,
-        config_organization_id: None,
-        // Of before, like everything of the Go engine.
-        origin: BoundTo::default(),
-        pending_deletion_since: None,
-        ended: None,
-        display_name: String::new(),
-        entity_id: String::new(),
-        issued_at: wal.created_at,
-        dies_by: wal.created_at,
-        ttl: 0,
+        // Its origin is that of before, like everything of the Go engine.
+        ..JournalEntry::begun(
+            String::new(),
+            CredentialType::ProgrammaticApiKey,
+            wal.created_at,
+        )
     };
     // A description of another form is none that the Go engine drew: a key of a person could have it.
     if JournalId::of_description(&entry.description).is_none() && entry.made().is_none() {

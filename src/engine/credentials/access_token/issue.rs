@@ -1,27 +1,26 @@
 //! The way of a new access token: a place in the journal, the mint, the journal again, the answer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use super::AccessToken;
 use super::accounts::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
-use crate::atlas::{AccessToken, AtlasError, Patience, Priority};
+use crate::atlas::{AccessToken as MintedToken, AtlasError, Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
-use crate::engine::credentials::granted::{Granted, still_there};
-use crate::engine::credentials::issue::{description, not_completed};
+use crate::engine::credentials::granted::Granted;
+use crate::engine::credentials::issued::{Issued, description, not_completed};
 use crate::engine::credentials::life::Life;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry, LiveToken, Part, Stage};
 use crate::engine::names::{JournalId, RoleName};
 use crate::engine::turns::Turn;
-use crate::framework::{Call, Lease};
-use crate::vault::{Caller, Data, Response};
+use crate::vault::{Data, Response};
 
 /// Most live tokens of one account. Source: Atlas documentation, "MongoDB Limits and Thresholds".
 const MOST_TOKENS: usize = 100;
@@ -48,26 +47,21 @@ struct Reserved {
 }
 
 /// Issues an access token of a role.
-pub(in crate::engine::credentials) async fn issue(
-    engine: &Arc<Engine>,
-    granted: Granted<'_>,
-    call: &Call,
-) -> Result<Response, EngineError> {
-    let name = granted.name;
-    let patience = patience(call);
+pub(super) async fn issue(granted: Granted<'_>) -> Result<Response, EngineError> {
+    let (engine, name) = (granted.engine, granted.name);
     let mut healed = false;
     loop {
-        let reserved = reserve(engine, granted, call, patience).await?;
+        let reserved = reserve(granted).await?;
         // The configuration may have changed while the account was made.
         let origin = &reserved.account.origin;
         let linked = engine.connection.linked_to(origin).await?;
-        let error = match mint(engine, &linked, &reserved, call, patience).await {
-            Ok(token) => return finish(engine, &linked, granted, call, reserved, token).await,
+        let error = match mint(granted, &linked, &reserved).await {
+            Ok(token) => return finish(granted, &linked, reserved, token).await,
             Err(error) => error,
         };
         give_up(engine, &reserved, &error).await?;
         let refused = matches!(error, AtlasError::Unauthenticated { .. });
-        if healed || !refused || !is_lost(engine, name, &reserved, call).await? {
+        if healed || !refused || !is_lost(granted, &reserved).await? {
             return Err(EngineError::Atlas {
                 advice: format!(
                     "minting an access token with service account {}, which is kept for role \
@@ -81,14 +75,9 @@ pub(in crate::engine::credentials) async fn issue(
     }
 }
 
-fn patience(call: &Call) -> Patience {
-    Patience {
-        deadline: call.caller.deadline,
-        priority: Priority::Issue,
-    }
-}
-
-async fn turn(engine: &Engine, name: &RoleName, caller: &Caller) -> Result<Turn, EngineError> {
+/// The right to work on the role's account.
+async fn turn(granted: Granted<'_>) -> Result<Turn, EngineError> {
+    let (engine, name, caller) = (granted.engine, granted.name, &granted.call.caller);
     let turn = engine.role_turns.wait(name, caller.deadline);
     let turn = engine.while_wanted(&caller.gone, turn).await?;
     turn.ok_or_else(|| EngineError::Busy {
@@ -97,15 +86,12 @@ async fn turn(engine: &Engine, name: &RoleName, caller: &Caller) -> Result<Turn,
 }
 
 /// Makes the account ready and takes a place, as one step for all who read the role at once.
-async fn reserve(
-    engine: &Arc<Engine>,
-    granted: Granted<'_>,
-    call: &Call,
-    patience: Patience,
-) -> Result<Reserved, EngineError> {
-    let Granted { name, role, .. } = granted;
-    let _turn = turn(engine, name, &call.caller).await?;
-    let account = ready(engine, granted, call, patience).await?;
+async fn reserve(granted: Granted<'_>) -> Result<Reserved, EngineError> {
+    let Granted {
+        engine, call, name, ..
+    } = granted;
+    let _turn = turn(granted).await?;
+    let account = ready(granted).await?;
     let now = engine.clock.now();
     let secret = account.minting_secret(now).or(account.secrets.last());
     let Some(secret) = secret.cloned() else {
@@ -115,31 +101,19 @@ async fn reserve(
     check_room(name, &alive)?;
     let id = engine.journal.draw(&*engine.entropy).await?;
     let entry = JournalEntry {
-        stage: Stage::Making,
-        role: name.to_string(),
-        credential_type: CredentialType::AccessToken,
-        description: description(CredentialType::AccessToken, name, &id),
+        description: description(&AccessToken, name, &id),
         organization_id: Some(account.organization_id.clone()),
-        project_id: None,
-        further_project_ids: Vec::new(),
-        programmatic_api_key_id: None,
-        public_key: None,
-        client_id: None,
         part: Some(Part::Token {
             client_id: account.client_id.clone(),
             secret_id: secret.id.clone(),
         }),
-        config_organization_id: None,
         origin: account.origin.clone(),
-        pending_deletion_since: None,
-        ended: None,
         display_name: call.display_name.clone(),
         entity_id: call.entity_id.clone(),
-        issued_at: now,
         dies_by: now + TOKEN_LIFE,
-        ttl: 0,
+        ..JournalEntry::begun(name.to_string(), CredentialType::AccessToken, now)
     };
-    let hold = granted.enter(engine, &id, &entry, role.max_live).await?;
+    let hold = granted.enter(&id, &entry, granted.role.max_live).await?;
     Ok(Reserved {
         id,
         entry,
@@ -162,14 +136,13 @@ fn check_room(name: &RoleName, alive: &[LiveToken]) -> Result<(), EngineError> {
 
 /// Mints the token; a secret that is new may need a moment before Atlas takes it.
 async fn mint(
-    engine: &Engine,
+    granted: Granted<'_>,
     linked: &Linked,
     reserved: &Reserved,
-    call: &Call,
-    patience: Patience,
-) -> Result<AccessToken, AtlasError> {
+) -> Result<MintedToken, AtlasError> {
+    let (engine, gone) = (granted.engine, &granted.call.caller.gone);
     let (account, secret) = (&reserved.account.client_id, &reserved.secret);
-    let gone = &call.caller.gone;
+    let patience = granted.patience();
     let atlas = linked.atlas.until(gone);
     let mut attempts = 0;
     loop {
@@ -195,15 +168,17 @@ async fn mint(
 }
 
 /// Whether the account or its secret is gone in Atlas, and is now forgotten here too.
-async fn is_lost(
-    engine: &Engine,
-    name: &RoleName,
-    reserved: &Reserved,
-    call: &Call,
-) -> Result<bool, EngineError> {
-    let _turn = turn(engine, name, &call.caller).await?;
-    let patience = patience(call);
-    examine(engine, name, &reserved.account, &call.caller.gone, patience).await
+async fn is_lost(granted: Granted<'_>, reserved: &Reserved) -> Result<bool, EngineError> {
+    let _turn = turn(granted).await?;
+    let (gone, patience) = (&granted.call.caller.gone, granted.patience());
+    examine(
+        granted.engine,
+        granted.name,
+        &reserved.account,
+        gone,
+        patience,
+    )
+    .await
 }
 
 /// Frees the place of a token that was not minted. One that may have been minted counts on until it
@@ -221,27 +196,36 @@ async fn give_up(
 
 /// Completes the journal entry and answers; a token that cannot be handed out is revoked.
 async fn finish(
-    engine: &Engine,
-    linked: &Linked,
     granted: Granted<'_>,
-    call: &Call,
+    linked: &Linked,
     mut reserved: Reserved,
-    token: AccessToken,
+    token: MintedToken,
 ) -> Result<Response, EngineError> {
-    let outcome = match Life::of(granted.role, &*engine.system).await {
-        Ok(life) => complete(engine, &granted, call, &mut reserved, &token, life)
+    let outcome = match Life::of(granted.role, &*granted.engine.system).await {
+        Ok(life) => complete(granted, &mut reserved, &token, life)
             .await
-            .map(|lease| (lease, life.warning())),
+            .map(|times| (times, life.warning())),
         Err(error) => Err(error),
     };
-    let error = match outcome {
-        Ok((lease, warning)) => {
-            let mut answer = answer(&reserved, &token, lease);
+    match outcome {
+        Ok((times, warning)) => {
+            let issued = answer(&reserved, &token);
+            let mut answer = issued.hand_out(&AccessToken, &reserved.id, &reserved.entry, times);
             answer.warnings.extend(warning);
-            return Ok(answer);
+            Ok(answer)
         }
-        Err(error) => error,
-    };
+        Err(error) => Err(undo(granted.engine, linked, &reserved, &token, error).await),
+    }
+}
+
+/// Revokes a token that nobody got. The error tells what became of it, and why it came to this.
+async fn undo(
+    engine: &Engine,
+    linked: &Linked,
+    reserved: &Reserved,
+    token: &MintedToken,
+    error: EngineError,
+) -> EngineError {
     let patience = Patience::within(UNDO_PATIENCE, Priority::Revoke);
     let (account, secret) = (&reserved.account.client_id, &reserved.secret.client_secret);
     let revoked = linked
@@ -267,40 +251,36 @@ async fn finish(
             "could not delete a journal entry; it is deleted within an hour"
         );
     }
-    Err(not_completed(undone, error))
+    not_completed(undone, error)
 }
 
+/// Records it as live, for a caller who is there before and after. Answers with the times of its lease.
 async fn complete(
-    engine: &Engine,
-    granted: &Granted<'_>,
-    call: &Call,
+    granted: Granted<'_>,
     reserved: &mut Reserved,
-    token: &AccessToken,
+    token: &MintedToken,
     life: Life,
-) -> Result<Lease, EngineError> {
+) -> Result<(Duration, Duration), EngineError> {
+    let engine = granted.engine;
     let end = token.expires_at.min(reserved.entry.issued_at + TOKEN_LIFE);
     let default_ttl = if life.ttl.is_zero() {
         engine.system.default_lease_ttl().await?
     } else {
         life.ttl
     };
-    still_there(call)?;
+    granted.still_there()?;
     reserved.entry.dies_by = token.expires_at;
     reserved.entry.stage = Stage::Live;
     engine.journal.write(&reserved.id, &reserved.entry).await?;
     let left = (end - engine.clock.now()).to_std().unwrap_or_default();
     let life = life.within(left.saturating_sub(MARGIN));
     let life = life.ok_or(EngineError::EndsAtOnce)?;
-    granted.still_holds(engine).await?;
-    still_there(call)?;
-    Ok(Lease {
-        ttl: default_ttl.min(life.max_ttl),
-        max_ttl: life.max_ttl,
-        renewable: false,
-    })
+    granted.still_holds().await?;
+    granted.still_there()?;
+    Ok((default_ttl.min(life.max_ttl), life.max_ttl))
 }
 
-fn answer(reserved: &Reserved, token: &AccessToken, lease: Lease) -> Response {
+fn answer(reserved: &Reserved, token: &MintedToken) -> Issued {
     let client_id = json!(reserved.account.client_id);
     let expires_at = json!(Rfc3339(token.expires_at));
     let data = Data::from_iter([
@@ -310,14 +290,11 @@ fn answer(reserved: &Reserved, token: &AccessToken, lease: Lease) -> Response {
         ("client_id".to_owned(), client_id.clone()),
     ]);
     // Only who shows the token can revoke it; the host seals what it keeps of a lease.
-    let mut internal = Data::from_iter([
+    let internal = Data::from_iter([
         ("access_token".to_owned(), json!(token.value.expose())),
         ("expires_at".to_owned(), expires_at),
         ("client_id".to_owned(), client_id),
         ("secret_id".to_owned(), json!(reserved.secret.id)),
-        ("role".to_owned(), json!(reserved.entry.role)),
-        ("journal_id".to_owned(), json!(reserved.id)),
     ]);
-    reserved.entry.origin.put_into(&mut internal);
-    lease.answer(CredentialType::AccessToken.name(), data, internal)
+    Issued { data, internal }
 }

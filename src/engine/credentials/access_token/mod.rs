@@ -9,6 +9,64 @@ mod revoke;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use accounts::{SeenSecrets, kept_account, kept_accounts, retire_account, tend};
-pub(super) use issue::issue;
-pub(super) use revoke::revoke_access_token;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+pub(crate) use self::accounts::{SeenSecrets, kept_account, kept_accounts, retire_account, tend};
+use super::granted::Granted;
+use super::kind::{CredentialKind, Revoked};
+use super::lease::required;
+use super::service_account::ServiceAccount;
+use crate::engine::Engine;
+use crate::engine::entries::CredentialType;
+use crate::engine::error::EngineError;
+use crate::engine::names::RoleName;
+use crate::framework::{Field, LeaseCall};
+use crate::vault::Response;
+
+/// The type.
+pub(super) struct AccessToken;
+
+#[async_trait]
+impl CredentialKind for AccessToken {
+    fn credential_type(&self) -> CredentialType {
+        CredentialType::AccessToken
+    }
+
+    /// Not found by it in Atlas, but shown like that of its account.
+    fn fitted(&self, role: &RoleName) -> String {
+        ServiceAccount.fitted(role)
+    }
+
+    async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
+        Box::pin(issue::issue(granted)).await
+    }
+
+    fn answer_fields(&self) -> Vec<Field> {
+        vec![
+            Field::text("access_token")
+                .about("Access token, to be sent as a bearer token.")
+                .sensitive(),
+            Field::text("token_type").about("Always Bearer."),
+            Field::time("expires_at").about("When Atlas stops taking the access token."),
+        ]
+    }
+
+    /// Whoever needs another reads another: it costs Atlas the same.
+    fn is_renewable(&self) -> bool {
+        false
+    }
+
+    async fn ends_at(
+        &self,
+        _: &Engine,
+        call: &LeaseCall,
+    ) -> Result<Option<DateTime<Utc>>, EngineError> {
+        required(call, "expires_at").map(Some)
+    }
+
+    async fn revoke(&self, engine: &Engine, call: &LeaseCall) -> Result<Revoked, EngineError> {
+        revoke::revoke(engine, call).await?;
+        Ok(Revoked::Gone)
+    }
+}

@@ -5,8 +5,6 @@
 //! that Atlas's confirms: by one that is ahead a living token looks dead, and to take it for dead would
 //! leave it alive for an hour after its revocation.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 
 use super::accounts::{KeptAccount, TokenAccounts, dissolve};
@@ -15,7 +13,7 @@ use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::credentials::account_secret::unreadable;
-use crate::engine::credentials::revoke::{account_secret, forget, internal, missing, patience};
+use crate::engine::credentials::lease::{account_secret, missing, patience, required};
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
 use crate::engine::origin::BoundTo;
@@ -38,7 +36,7 @@ impl Token {
             value: Sensitive::new(text("access_token")?.to_owned()),
             client_id,
             secret_id,
-            ends: internal(call, "expires_at")?.ok_or_else(|| missing("expires_at"))?,
+            ends: required(call, "expires_at")?,
             role: RoleName::new(text("role")?),
         })
     }
@@ -56,18 +54,16 @@ impl Token {
 }
 
 /// Revokes an access token.
-pub(in crate::engine::credentials) async fn revoke_access_token(
-    engine: Arc<Engine>,
-    call: LeaseCall,
-) -> Result<(), EngineError> {
-    let token = Token::of(&call)?;
-    let bound = BoundTo::of_lease(&call)?;
+pub(super) async fn revoke(engine: &Engine, call: &LeaseCall) -> Result<(), EngineError> {
+    let token = Token::of(call)?;
+    let bound = BoundTo::of_lease(call)?;
     // The whole account goes, and the token with it: this may be the last that is asked of the mount.
     if engine.system.tainted().await? {
-        dissolve(&engine, &token.role, patience(&call)).await?;
-        return forget(&engine, &call).await;
+        return dissolve(engine, &token.role, patience(call))
+            .await
+            .map(drop);
     }
-    let accounts = TokenAccounts::load(&engine, &token.role).await?;
+    let accounts = TokenAccounts::load(engine, &token.role).await?;
     let now = engine.clock.now();
     // Without a confirmed clock Atlas is asked to revoke it, dead or not.
     let is_dead = now >= token.ends && engine.clock_is_confirmed().await;
@@ -76,9 +72,9 @@ pub(in crate::engine::credentials) async fn revoke_access_token(
         let linked = engine.connection.linked_to(&bound).await?;
         // The account's secret is sent to sign in, the token to be revoked.
         linked.admit(&account.origin)?;
-        end(&linked, &token, account, patience(&call), now).await?;
+        end(&linked, &token, account, patience(call), now).await?;
     }
-    forget(&engine, &call).await
+    Ok(())
 }
 
 async fn end(

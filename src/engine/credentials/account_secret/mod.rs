@@ -11,39 +11,138 @@ mod tests;
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::issue::Draft;
-use super::service_account::secret_lifetime;
+use super::draft::Draft;
+use super::grant::Grant;
+use super::granted::Granted;
+use super::issued::Issued;
+use super::kind::{CredentialKind, Revoked};
+use super::lease::{account_secret, internal, level, linked, patience};
+use super::revoke::note_deletion;
+use super::service_account::{ServiceAccount as WholeAccount, secret_lifetime};
 use crate::atlas::{
-    AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, SecretId, SecretState,
-    ServiceAccount,
+    AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, Patience, Priority,
+    SecretId, SecretState, ServiceAccount,
 };
 use crate::base::Rfc3339;
+use crate::engine::Engine;
 use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::connection::Search;
+use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Part, SecretPart, Stage, finish};
 use crate::engine::lost_secret::SecretRequest;
-use crate::engine::resource::{Made, remove};
+use crate::engine::names::RoleName;
+use crate::engine::resource::{Made, not_deleted, remove};
 use crate::engine::unasked::Mandate;
-use crate::framework::Lease;
+use crate::framework::{Field, LeaseCall};
 use crate::vault::{Data, Response};
-
-/// The `secret_type` of such a lease. Not that of whole accounts, so that no version of the engine
-/// takes the one for the other and deletes the account.
-pub(crate) const LEASE_TYPE: &str = "service_account_secret";
 
 /// How often a secret is asked for while others change the account, and the pause between.
 const MOST_ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// The type.
+pub(super) struct AccountSecret;
+
+#[async_trait]
+impl CredentialKind for AccountSecret {
+    fn credential_type(&self) -> CredentialType {
+        CredentialType::ServiceAccount
+    }
+
+    /// Not that of whole accounts, so that no version of the engine takes the one for the other and
+    /// deletes the account.
+    fn lease_type(&self) -> &'static str {
+        "service_account_secret"
+    }
+
+    /// Not found by it in Atlas, but shown like that of an account.
+    fn fitted(&self, role: &RoleName) -> String {
+        WholeAccount.fitted(role)
+    }
+
+    fn part(&self, grant: &Grant) -> Option<Part> {
+        grant.account.clone().map(SecretPart::of).map(Part::Secret)
+    }
+
+    /// It is deleted where its account is managed.
+    fn ends_in_organization(&self) -> bool {
+        false
+    }
+
+    async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
+        let mut draft = Draft::begin(self, granted, granted.role.max_live).await?;
+        let made = create(&mut draft).await;
+        draft.finish(self, granted, made, answer).await
+    }
+
+    fn answer_fields(&self) -> Vec<Field> {
+        WholeAccount.answer_fields()
+    }
+
+    /// Asked of Atlas each time: whoever adds another secret to the account brings its end forward.
+    async fn ends_at(
+        &self,
+        engine: &Engine,
+        call: &LeaseCall,
+    ) -> Result<Option<DateTime<Utc>>, EngineError> {
+        let (account, secret) = account_secret(call)?;
+        let level = level(call)?;
+        let linked = linked(engine, call).await?;
+        let patience = Patience {
+            priority: Priority::Rotate,
+            ..patience(call)
+        };
+        let seen = linked
+            .atlas
+            .service_account(&level, &account, patience)
+            .await
+            .map_err(|error| unreadable(&account, error))?;
+        let mut secrets = seen.secrets.into_iter();
+        let held = secrets.find(|held| held.id == secret);
+        let held = held.ok_or_else(|| EngineError::SecretGone(account))?;
+        Ok(held.expires_at)
+    }
+
+    /// Deletes the secret; the account and its other secrets stay.
+    async fn revoke(&self, engine: &Engine, call: &LeaseCall) -> Result<Revoked, EngineError> {
+        let (account, secret) = account_secret(call)?;
+        let level = level(call)?;
+        // Leases of earlier versions do not name it where the account is managed in a project.
+        let org: Option<OrgId> = internal(call, "organization_id")?;
+        let linked = linked(engine, call).await?;
+        let deletion = linked
+            .atlas
+            .delete_secret_known_in(org.as_ref(), &level, &account, &secret, patience(call))
+            .await
+            .map_err(|error| not_deleted(&account, &secret, error))?;
+        note_deletion(engine, call, deletion);
+        tracing::debug!(
+            client_id = %account,
+            secret_id = %secret,
+            %deletion,
+            "leased client secret is gone from Atlas"
+        );
+        Ok(Revoked::Gone)
+    }
+}
+
+/// What was made: the account as it was before, its new secret, and its organization.
+type Added = (ServiceAccount, CreatedSecret, OrgId);
+
 /// Adds a secret to the account, if there is room.
-pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Response, EngineError> {
+async fn create(draft: &mut Draft) -> Result<Added, EngineError> {
     let hours = secret_lifetime(draft.life);
     draft.bound_life(hours.duration())?;
+    let Some(account) = draft.grant.account.clone() else {
+        let unnamed = format!("role {} names no service account", draft.entry.role);
+        return Err(EngineError::BadInput(unnamed));
+    };
     // For the answer; what is unknown must fail before anything is made.
     let org = draft.organization().await?;
     let turn = draft.engine.account_turn(&account, draft.patience.deadline);
@@ -52,11 +151,11 @@ pub(super) async fn make(draft: &mut Draft, account: ClientId) -> Result<Respons
     // It may have become the engine's own since the role was written.
     refuse_shared(&draft.engine, &account, User::Roles).await?;
     settle_earlier(draft, &account).await?;
-    let (seen, secret) = create(draft, &account, hours).await?;
+    let (seen, secret) = add_secret(draft, &account, hours).await?;
     let made = Made::Secret(draft.grant.level.clone(), account, secret.id.clone());
     draft.entry.note(&made);
     draft.end_with(secret.expires_at)?;
-    Ok(answer(draft, &seen, &secret, &org))
+    Ok((seen, secret, org))
 }
 
 /// A secret whose answer was lost is known as the one that was not there before: so nothing is added
@@ -80,7 +179,7 @@ async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineE
     Ok(())
 }
 
-async fn create(
+async fn add_secret(
     draft: &mut Draft,
     account: &ClientId,
     hours: Hours,
@@ -185,7 +284,7 @@ pub(super) fn unreadable(account: &ClientId, error: AtlasError) -> EngineError {
     EngineError::atlas(&format!("reading service account {account}"), error)
 }
 
-fn answer(draft: &Draft, seen: &ServiceAccount, secret: &CreatedSecret, org: &OrgId) -> Response {
+fn answer(draft: &Draft, (seen, secret, org): &Added) -> Issued {
     let mut data = Data::from_iter([
         ("client_id".to_owned(), json!(seen.client_id)),
         (
@@ -204,18 +303,10 @@ fn answer(draft: &Draft, seen: &ServiceAccount, secret: &CreatedSecret, org: &Or
         ("secret_id".to_owned(), json!(secret.id)),
         // Should the account leave its project, the organization is where to look for it.
         ("organization_id".to_owned(), json!(org)),
-        ("role".to_owned(), json!(draft.entry.role)),
-        ("journal_id".to_owned(), json!(draft.id)),
     ]);
-    draft.entry.origin.put_into(&mut internal);
     if let Level::Project(project) = &draft.grant.level {
         data.insert("project_id".to_owned(), json!(project));
         internal.insert("project_id".to_owned(), json!(project));
     }
-    let lease = Lease {
-        ttl: draft.life.ttl,
-        max_ttl: draft.life.max_ttl,
-        renewable: true,
-    };
-    lease.answer(LEASE_TYPE, data, internal)
+    Issued { data, internal }
 }

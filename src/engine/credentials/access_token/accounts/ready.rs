@@ -1,7 +1,5 @@
 //! The account to mint with: the one there is, or one made now.
 
-use std::sync::Arc;
-
 use tokio_util::sync::CancellationToken;
 
 use super::end::retire_if_left;
@@ -9,13 +7,12 @@ use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
 use super::refresh::{forget_gone, lifetime, look, renew_secret};
 use crate::atlas::Patience;
 use crate::engine::Engine;
+use crate::engine::credentials::draft::Draft;
 use crate::engine::credentials::granted::Granted;
-use crate::engine::credentials::issue::{Draft, usable_grant};
-use crate::engine::credentials::service_account::build;
+use crate::engine::credentials::service_account::{ServiceAccount, build};
 use crate::engine::error::EngineError;
 use crate::engine::journal::Stage;
 use crate::engine::names::RoleName;
-use crate::framework::Call;
 
 /// What an operator reads beside the account in Atlas.
 const ABOUT: &str = "Kept by Vault or OpenBao to mint access tokens, deleted with its role";
@@ -23,16 +20,16 @@ const ABOUT: &str = "Kept by Vault or OpenBao to mint access tokens, deleted wit
 /// The account with which to mint, its secret fit for it. The caller holds the role's turn, so that
 /// one account is made however many wait for it.
 pub(in crate::engine::credentials) async fn ready(
-    engine: &Arc<Engine>,
     granted: Granted<'_>,
-    call: &Call,
-    patience: Patience,
 ) -> Result<KeptAccount, EngineError> {
-    let Granted { name, role, .. } = granted;
+    let Granted {
+        engine, call, name, ..
+    } = granted;
+    let patience = granted.patience();
     let mut accounts = TokenAccounts::load(engine, name).await?;
     let now = engine.clock.now();
     retire_if_left(engine, name, &mut accounts).await?;
-    let reach = Reach::of(&usable_grant(name, role)?);
+    let reach = Reach::of(&granted.grant()?);
     // At another origin its secrets are of no use, and it is removed when that is the mount's again.
     let linked = engine.connection.linked().await?;
     let is_unfit =
@@ -50,23 +47,23 @@ pub(in crate::engine::credentials) async fn ready(
             return Ok(account);
         }
     }
-    make(engine, granted, call, accounts, reach).await
+    make(granted, accounts, reach).await
 }
 
 /// Makes the role's account. Until it is stored here its journal entry is that of a half-made
 /// credential, which any failure or crash takes away again.
 async fn make(
-    engine: &Arc<Engine>,
     granted: Granted<'_>,
-    call: &Call,
     mut accounts: TokenAccounts,
     reach: Reach,
 ) -> Result<KeptAccount, EngineError> {
     // Its kept accounts were just deleted; nobody would delete another.
-    if engine.system.tainted().await? {
+    if granted.engine.system.tainted().await? {
         return Err(EngineError::BeingDisabled);
     }
-    let mut draft = Draft::begin(Arc::clone(engine), granted, call).await?;
+    // It is no credential that the role gives out.
+    let max_live = 0;
+    let mut draft = Draft::begin(&ServiceAccount, granted, max_live).await?;
     match make_and_store(&mut draft, granted.name, &mut accounts, reach).await {
         // From here on the account is kept, and where this write fails a tick repeats it.
         Ok(account) => draft.record(Stage::Kept).await.map(|()| account),

@@ -1,0 +1,94 @@
+//! What every type of credential says of itself, and the one place where the types are told apart.
+//!
+//! How to add one: `docs/development.md`.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::access_token::AccessToken;
+use super::account_secret::AccountSecret;
+use super::api_key::ApiKey;
+use super::grant::Grant;
+use super::granted::Granted;
+use super::service_account::ServiceAccount;
+use crate::engine::Engine;
+use crate::engine::entries::{CredentialType, RoleEntry};
+use crate::engine::error::EngineError;
+use crate::engine::journal::Part;
+use crate::engine::names::RoleName;
+use crate::framework::{Field, LeaseCall};
+use crate::vault::Response;
+
+/// All types, in the order in which they are told to users.
+pub(super) const KINDS: [&dyn CredentialKind; 4] =
+    [&ApiKey, &ServiceAccount, &AccountSecret, &AccessToken];
+
+/// The type of what a role issues.
+pub(super) fn kind_of(role: &RoleEntry) -> &'static dyn CredentialKind {
+    match role.credential_type {
+        CredentialType::ProgrammaticApiKey => &ApiKey,
+        CredentialType::ServiceAccount if role.client_id.is_empty() => &ServiceAccount,
+        CredentialType::ServiceAccount => &AccountSecret,
+        CredentialType::AccessToken => &AccessToken,
+    }
+}
+
+/// A type of credential, in the order of a credential's life. What all types have in common is done
+/// around these functions, by `issue.rs`, `draft.rs`, `renew.rs` and `revoke.rs`.
+#[async_trait]
+pub(super) trait CredentialKind: Sync {
+    /// What a role calls it.
+    fn credential_type(&self) -> CredentialType;
+
+    /// The `secret_type` of its leases, which no other type has, of this or another version: by it a
+    /// lease finds back here.
+    fn lease_type(&self) -> &'static str {
+        self.credential_type().name()
+    }
+
+    /// As much of a role's name as the text has room for by which it is found in Atlas.
+    fn fitted(&self, role: &RoleName) -> String;
+
+    /// The part of an account that it is, if it is not a thing of its own in Atlas.
+    fn part(&self, _grant: &Grant) -> Option<Part> {
+        None
+    }
+
+    /// Whether it is deleted in its organization, which only an Organization Owner may; else where it is
+    /// made.
+    fn ends_in_organization(&self) -> bool {
+        true
+    }
+
+    /// Makes one and hands it out. What is made in Atlas step by step is a [`Draft`](super::draft::Draft)
+    /// until then.
+    async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError>;
+
+    /// The fields of its answer, but for its organization and project.
+    fn answer_fields(&self) -> Vec<Field>;
+
+    /// Whether its leases can be renewed.
+    fn is_renewable(&self) -> bool {
+        true
+    }
+
+    /// When Atlas ends it by itself: no renewal reaches past that. [`None`]: not before it is deleted.
+    async fn ends_at(
+        &self,
+        engine: &Engine,
+        call: &LeaseCall,
+    ) -> Result<Option<DateTime<Utc>>, EngineError>;
+
+    /// Deletes it in Atlas. It may be asked twice for the same lease: already gone is success, once that
+    /// is proved.
+    async fn revoke(&self, engine: &Engine, call: &LeaseCall) -> Result<Revoked, EngineError>;
+}
+
+/// What became of a credential whose lease has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Revoked {
+    /// It is gone, and its journal entry can go.
+    Gone,
+    /// It is of no use to anybody, and the tick deletes it by its journal entry.
+    LeftToTick,
+}
