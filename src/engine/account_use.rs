@@ -146,7 +146,10 @@ pub(crate) async fn refuse_shared(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
+    use tokio::time::sleep;
 
     use crate::engine::testing::{Account, TestMount};
 
@@ -319,6 +322,47 @@ mod tests {
             assert!(text.contains("was issued from role \"reader\""), "{text}");
         }
         assert_eq!(secrets(&mount).await, had);
+    }
+
+    /// The read has not asked for its secret yet, so that nothing tells the static role of it. Both take
+    /// the one lock of the account, and look there who has it: no second secret cuts the life of the
+    /// one that the static role has just taken over.
+    #[tokio::test]
+    async fn a_read_under_way_adds_nothing_to_an_account_that_became_a_static_roles() {
+        let mount = TestMount::configured().await;
+        let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+        let other = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+        let role = json!({
+            "credential_type": "service_account", "project_id": mount.atlas.project(0),
+            "client_id": account.client_id,
+        });
+        mount.write("roles/adds", role).await.expect("a role");
+        // The read waits between its journal entry and the lock.
+        let slow = json!({"operation": "getGroup", "action": {"kind": "delay", "seconds": 1.0}});
+        mount.atlas.fault(slow).await;
+        let had = mount.atlas.secrets(&account.client_id).await;
+        mount.atlas.forget_requests().await;
+        let replacing = async {
+            while mount.journal_keys().is_empty() {
+                sleep(Duration::from_millis(5)).await;
+            }
+            let change = json!({ "client_id": other.client_id });
+            mount.write("roles/adds", change).await.expect("a role");
+            let [_, (path, rotates), _] = uses(&mount, &account);
+            mount.write(path, rotates).await.expect("no role has it");
+            assert_eq!(mount.journal_keys().len(), 1, "the read is under way");
+        };
+        let (read, ()) = tokio::join!(mount.read("creds/adds"), replacing);
+        let text = read.expect_err("the static role has it").to_string();
+        assert!(text.contains("static role \"rotates\""), "{text}");
+        assert_eq!(mount.atlas.secrets(&account.client_id).await, had);
+        let asked = mount.atlas.operations().await;
+        assert_eq!(
+            asked["createGroupSecret"],
+            serde_json::Value::Null,
+            "{asked}"
+        );
+        assert_eq!(asked["createOrgSecret"], serde_json::Value::Null, "{asked}");
     }
 
     /// Each of the three in turn has the account; the other two are refused.
