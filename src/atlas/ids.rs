@@ -173,6 +173,12 @@ impl Hours {
         Self(u32::try_from(seconds.div_ceil(3_600)).unwrap_or(u32::MAX))
     }
 
+    /// The lifetime of a secret that is to cover `duration`, within what Atlas takes.
+    #[must_use]
+    pub(crate) fn of_secret(duration: Duration) -> Self {
+        Self::covering(duration).clamp(Self::SHORTEST_SECRET, Self::LONGEST_SECRET)
+    }
+
     /// The bare number.
     #[must_use]
     pub(crate) const fn get(self) -> u32 {

@@ -17,6 +17,7 @@ mod error_body;
 #[cfg(test)]
 mod fake;
 mod ids;
+mod lag;
 mod limiter;
 mod nonces;
 mod oauth;
@@ -43,11 +44,15 @@ pub(crate) use call::Patience;
 pub(crate) use client::Atlas;
 pub(crate) use error::{AnswerFault, AtlasError};
 pub(crate) use ids::{ApiKeyId, ClientId, Hours, Level, OrgId, ProjectId, SecretId};
+pub(crate) use lag::{
+    ISSUED_SHOWN_WITHIN, LOOK_AGAIN_AFTER, NEW_SECRET_WORKS_WITHIN, ROTATION_SHOWN_WITHIN,
+    SHOWN_WITHIN,
+};
 pub(crate) use limiter::{Priority, Queue};
 pub(crate) use oauth::AccessToken;
 pub(crate) use organizations::OrganizationSettings;
 pub(crate) use origin::Origin;
-pub(crate) use presence::{LOOK_AGAIN_AFTER, Presence, SHOWN_WITHIN};
+pub(crate) use presence::Presence;
 pub(crate) use reachability::{CallOutcome, Reachability, Reached};
 pub(crate) use rights::Lack;
 pub(crate) use service_accounts::{

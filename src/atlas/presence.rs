@@ -9,7 +9,6 @@
 //! Everything in the engine that forgets a credential decides by this.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use tokio::time::sleep;
 
@@ -20,12 +19,8 @@ use super::error::{AtlasError, TransportFault};
 use super::ids::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
 use super::service_accounts::ServiceAccount;
 
-/// Lists lag behind, and are no snapshot: an item may be missed while others go. So there are two
-/// looks, this far apart.
-pub(crate) const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// How many looks prove that something is gone.
 const LOOKS: u32 = 2;
-/// After so long Atlas shows what it has made.
-pub(crate) const SHOWN_WITHIN: Duration = Duration::from_mins(2);
 
 /// What Atlas has proved of a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -154,9 +154,31 @@ impl SecretState {
     /// Whether what is shown of the value does not rule out that it is this one.
     #[must_use]
     pub(crate) fn may_be(&self, client_secret: &Sensitive) -> bool {
-        let shown = self.masked.as_str();
-        let tail = shown.rsplit(['.', '*']).next().unwrap_or_default();
-        client_secret.expose().ends_with(tail)
+        client_secret.expose().ends_with(self.shown_end())
+    }
+
+    /// Whether the end of this value is what is shown, of a masked one such as `mdb_sa_sk_...abcd`.
+    #[must_use]
+    pub(crate) fn shows_end_of(&self, client_secret: &Sensitive) -> bool {
+        let end = self.shown_end();
+        !end.is_empty() && end.len() < self.masked.len() && self.may_be(client_secret)
+    }
+
+    fn shown_end(&self) -> &str {
+        self.masked.rsplit(['.', '*']).next().unwrap_or_default()
+    }
+
+    /// The one of these that a value can be, if there is exactly one that has not expired.
+    #[must_use]
+    pub(crate) fn only_match<'a>(
+        states: impl IntoIterator<Item = &'a Self>,
+        client_secret: &Sensitive,
+        now: DateTime<Utc>,
+    ) -> Option<&'a Self> {
+        let mut fitting = states
+            .into_iter()
+            .filter(|state| state.may_be(client_secret) && !state.is_expired(now));
+        fitting.next().filter(|_| fitting.next().is_none())
     }
 
     /// Whether Atlas takes it at `now`.

@@ -30,11 +30,21 @@ pub(crate) fn backoff(
     longest: Duration,
     entropy: &dyn Entropy,
 ) -> Duration {
+    with_random_part(doubled(failures, first, longest), entropy)
+}
+
+/// `first` after one failure, doubled by each further one up to `longest`.
+pub(crate) fn doubled(failures: u32, first: Duration, longest: Duration) -> Duration {
     let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(longest)
+}
+
+/// A wait less a random part of up to a half.
+pub(crate) fn with_random_part(whole: Duration, entropy: &dyn Entropy) -> Duration {
     let mut random = [0_u8; 1];
     entropy.fill(&mut random);
     let [byte] = random;
-    doubled.min(longest).mul_f64(0.5 + f64::from(byte) / 512.0)
+    whole.mul_f64(0.5 + f64::from(byte) / 512.0)
 }
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

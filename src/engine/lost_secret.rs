@@ -23,6 +23,8 @@ use crate::atlas::{Atlas, ClientId, Patience, SecretId, SecretState};
 const SLACK: TimeDelta = TimeDelta::seconds(2);
 /// What Atlas told of its time is taken to place a request for so long.
 const TOLD_FOR: Duration = Duration::from_hours(1);
+/// The most requests of one account whose answers may be missing at once: it holds two secrets.
+const MAX_REQUESTS: usize = 8;
 /// How many are listed in `status`; how many there are is told in any case.
 const MAX_LISTED: usize = 20;
 
@@ -65,6 +67,13 @@ impl SecretRequest {
         let ended = sent.checked_add_signed(took)?;
         Some(sent.checked_sub_signed(SLACK)?..=ended.checked_add_signed(SLACK)?)
     }
+}
+
+/// Adds a request that is about to be sent. Of all but the last few before it nothing is to be expected
+/// any more, if nothing was found by now.
+pub(crate) fn add(requests: &mut Vec<SecretRequest>, request: SecretRequest) {
+    requests.drain(..(requests.len() + 1).saturating_sub(MAX_REQUESTS));
+    requests.push(request);
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -2,6 +2,7 @@
 
 mod account_use;
 mod background;
+mod backoff;
 mod check;
 mod config;
 mod connection;

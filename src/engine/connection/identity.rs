@@ -42,7 +42,7 @@ impl Identity {
         match self.secrets.as_slice() {
             [only] => only.expires_at,
             several => {
-                let own = several.iter().filter(|state| fits(&state.masked, secret));
+                let own = several.iter().filter(|state| state.shows_end_of(secret));
                 let mut ends = own.map(|state| state.expires_at);
                 // Two whose ends are alike: the earlier expiry is the one to be ready for.
                 ends.try_fold(None, |earliest: Option<DateTime<Utc>>, end| {
@@ -53,12 +53,6 @@ impl Identity {
             }
         }
     }
-}
-
-/// Whether a masked value, `mdb_sa_sk_...abcd`, shows the end of this secret.
-fn fits(masked: &str, secret: &Sensitive) -> bool {
-    let end = masked.rsplit('.').next().unwrap_or_default();
-    !end.is_empty() && end.len() < masked.len() && secret.expose().ends_with(end)
 }
 
 /// Asks Atlas who the credential is. `org` is where a service account is looked for.

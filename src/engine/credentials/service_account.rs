@@ -115,7 +115,7 @@ pub(super) async fn build(
 /// The shortest lifetime that Atlas allows and that covers the longest possible lease, so that the
 /// secret dies by itself even where nobody comes back.
 pub(crate) fn secret_lifetime(life: Life) -> Hours {
-    Hours::covering(life.max_ttl).clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
+    Hours::of_secret(life.max_ttl)
 }
 
 async fn create_account(

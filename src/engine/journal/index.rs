@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entry::{JournalEntry, Part, Stage};
 use crate::atlas::ClientId;
+use crate::engine::backoff::whole_pause;
 use crate::engine::entries::CredentialType;
 use crate::engine::names::JournalId;
 
@@ -25,10 +26,6 @@ pub(super) const REAPED_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// The same from the end of a lease to where it counts as lost. It is only counted.
 const LOST_AFTER: TimeDelta = TimeDelta::minutes(15);
-
-/// Pause after a first failure; doubled by each further one.
-const FIRST_PAUSE: Duration = Duration::from_mins(1);
-const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// In whose hands a half-made entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -385,9 +382,8 @@ impl Index {
             return;
         }
         let trial = self.trials.entry(id.clone()).or_default();
-        let doublings = trial.failures.min(8);
         trial.failures = trial.failures.saturating_add(1);
-        trial.not_before = Some(monotonic + (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE));
+        trial.not_before = Some(monotonic + whole_pause(trial.failures));
     }
 
     /// Notes that Atlas had nothing of an entry; answers how often that was so.

@@ -8,11 +8,10 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::entry::{JournalEntry, Part, Stage};
-use crate::atlas::{ApiKeyId, Deletion, OrgId, Patience, ProjectId};
+use crate::atlas::{ApiKeyId, Deletion, ISSUED_SHOWN_WITHIN, OrgId, Patience, ProjectId};
 use crate::engine::connection::{Search, ownership};
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
@@ -24,9 +23,6 @@ use crate::engine::unasked::{Held, Mandate, Permit, held};
 use crate::engine::{Engine, keys};
 use crate::framework::WalEntry;
 
-/// From when on "not found" counts. The create is sent within 85 s, Atlas's lists lag by up to two
-/// minutes; the rest is for clocks that differ.
-const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// Lists are no snapshot: while others are deleted, an item may slip from one page to the one before.
 const VAIN_LOOKS: u32 = 2;
 
@@ -191,7 +187,7 @@ async fn looked_in_vain(
     mandate: Mandate,
 ) -> Result<bool, EngineError> {
     let journal = &engine.journal;
-    let is_old = engine.clock.now() - entry.issued_at > LISTED_WITHIN;
+    let is_old = engine.clock.now() - entry.issued_at > ISSUED_SHOWN_WITHIN;
     let looks = journal.index().looked_in_vain(id);
     let mut was_never_made = is_old && looks >= VAIN_LOOKS;
     if was_never_made {

@@ -1,19 +1,16 @@
 //! What is remembered of failed rotations: how often, why, and when the next try comes.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::plan::delta;
-use crate::base::{Entropy, Rfc3339, backoff};
+use crate::base::{Entropy, Rfc3339};
+use crate::engine::backoff::pause;
 use crate::engine::error::EngineError;
 use crate::vault::Data;
 use crate::vault::failure::chain;
 
-const FIRST_DELAY: Duration = Duration::from_mins(1);
-const LONGEST_DELAY: Duration = Duration::from_hours(1);
 /// Errors are told in a line; what is stored of one has an end.
 const LONGEST_TEXT: usize = 600;
 
@@ -62,29 +59,10 @@ impl RotationFailure {
     }
 }
 
-fn pause(failures: u32, entropy: &dyn Entropy) -> Duration {
-    backoff(failures, FIRST_DELAY, LONGEST_DELAY, entropy)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::SystemEntropy;
-
-    #[test]
-    fn delays_double_up_to_an_hour_and_vary() {
-        let mut seen = std::collections::BTreeSet::new();
-        for failures in 1..100 {
-            let delay = pause(failures, &SystemEntropy);
-            let whole = Duration::from_mins(1 << (failures - 1).min(10)).min(LONGEST_DELAY);
-            assert!(
-                delay >= whole / 2 && delay <= whole,
-                "{failures}: {delay:?}"
-            );
-            seen.insert(delay);
-        }
-        assert!(seen.len() > 10);
-    }
 
     #[test]
     fn a_series_of_failures_is_counted_from_its_first() {

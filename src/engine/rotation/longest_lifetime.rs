@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::atlas::{Atlas, Hours, OrgId, Origin, Patience};
+use crate::engine::Engine;
 
 /// Atlas allows five such reads a minute, for all who ask.
 const REMEMBERED_FOR: Duration = Duration::from_hours(1);
@@ -34,13 +35,7 @@ struct Answer {
 impl LongestSecrets {
     /// The longest lifetime, at this monotonic time; where Atlas does not tell this credential, or not soon, what it told
     /// last, or else that of all organizations.
-    pub(crate) async fn of(
-        &self,
-        atlas: &Atlas,
-        org: &OrgId,
-        now: Duration,
-        patience: Patience,
-    ) -> Hours {
+    async fn of(&self, atlas: &Atlas, org: &OrgId, now: Duration, patience: Patience) -> Hours {
         if let Some(answer) = self
             .known(atlas, org)
             .filter(|answer| now < answer.good_until)
@@ -97,6 +92,31 @@ impl LongestSecrets {
 
     fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<(Origin, OrgId), Answer>> {
         self.by_org.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// The longest lifetime that an organization allows to secrets, as far as it is known.
+    pub(crate) async fn longest_secret(
+        &self,
+        atlas: &Atlas,
+        org: &OrgId,
+        patience: Patience,
+    ) -> Hours {
+        let now = self.clock.monotonic();
+        self.longest_secrets.of(atlas, org, now, patience).await
+    }
+
+    /// The lifetime to ask of Atlas: as wanted, but no longer than the organization allows.
+    pub(crate) async fn secret_lifetime(
+        &self,
+        atlas: &Atlas,
+        org: &OrgId,
+        wanted: Hours,
+        patience: Patience,
+    ) -> Hours {
+        let longest = self.longest_secret(atlas, org, patience).await;
+        wanted.min(longest).max(Hours::SHORTEST_SECRET)
     }
 }
 

@@ -8,6 +8,7 @@ use croner::{Cron, Direction};
 use md5::{Digest as _, Md5};
 
 use super::timing::TICK;
+use crate::atlas::Hours;
 
 /// Without a window, rotations of one schedule are spread over this time at most.
 const LONGEST_SPREAD: Duration = Duration::from_mins(10);
@@ -98,6 +99,21 @@ impl Plan {
             .take(8)
             .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         Duration::from_secs(number.checked_rem(spread.as_secs()).unwrap_or_default())
+    }
+
+    /// The lifetime of a secret that is replaced by this plan and lives on for an overlap: twice as long
+    /// as that takes, so that a missed rotation is no outage yet, and `spare` more.
+    pub(crate) fn secret_lifetime(
+        &self,
+        now: DateTime<Utc>,
+        overlap: Duration,
+        spare: Duration,
+    ) -> Hours {
+        let Some(intervals) = self.intervals(now) else {
+            return Hours::LONGEST_SECRET;
+        };
+        let covered = intervals.longest.saturating_add(overlap).saturating_mul(2);
+        Hours::of_secret(covered.saturating_add(spare))
     }
 
     /// How far apart rotations are from `now` on; [`None`] where only people rotate.

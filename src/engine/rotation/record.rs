@@ -13,9 +13,6 @@ use crate::engine::lost_secret::{self, Lost, SecretRequest};
 use crate::engine::stored::plain_text;
 use crate::engine::unasked::{self, Mandate, Permit};
 
-/// The most requests whose answers may be missing at once: an account has two places.
-const MAX_REQUESTS: usize = 8;
-
 /// A secret with its value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ClientSecret {
@@ -28,6 +25,16 @@ pub(crate) struct ClientSecret {
     /// When Atlas stops taking it, as far as known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<DateTime<Utc>>,
+}
+
+impl ClientSecret {
+    /// Whether Atlas's secret is this one, as far as is known which that is.
+    pub(crate) fn may_be(&self, state: &SecretState) -> bool {
+        match &self.id {
+            Some(id) => *id == state.id,
+            None => state.may_be(&self.value),
+        }
+    }
 }
 
 /// A rotation that has begun: from the first moment at which Atlas may hold a secret for it.
@@ -78,10 +85,7 @@ impl Pending {
     /// Notes a request that is about to be sent.
     pub(super) fn ask(&mut self, request: SecretRequest, now: DateTime<Utc>) {
         self.asked_at = Some(now);
-        if self.requests.len() >= MAX_REQUESTS {
-            self.requests.remove(0);
-        }
-        self.requests.push(request);
+        lost_secret::add(&mut self.requests, request);
     }
 }
 

@@ -2,23 +2,20 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::record::{Record, Retiring, RotationContext};
 use super::secret_status::{is_current, is_in_use, kept_may_go, may_be_current};
 use super::slots::{look, remove, store_then_delete};
-use crate::atlas::SecretState;
+use crate::atlas::{ROTATION_SHOWN_WITHIN, SecretState};
 use crate::base::Rfc3339;
+use crate::engine::backoff::pause;
 use crate::engine::error::EngineError;
 use crate::engine::unasked::Permit;
 
 /// A secret that is still in use is looked at again after a quarter of the overlap, within this.
 const LOOK_AGAIN: std::ops::RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_mins(30);
-/// The longest time between failed attempts to remove one.
-const LONGEST_DELAY: Duration = Duration::from_hours(1);
-/// What Atlas lists may lag behind a create. What is not listed this long after was never made.
-const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
 /// Removes replaced secrets whose time has come.
 pub(crate) async fn retire(
@@ -38,11 +35,11 @@ pub(crate) async fn retire(
         .as_ref()
         .is_err_and(|error| !error.is_rate_limited())
     {
+        let entropy = &*context.engine.entropy;
         for each in &mut record.others_mut().retiring {
             if is_due(each) {
                 each.failures = each.failures.saturating_add(1);
-                let delay = Duration::from_mins(1 << each.failures.min(6));
-                each.look_at = now + delay.min(LONGEST_DELAY);
+                each.look_at = now + pause(each.failures, entropy);
             }
         }
     }
@@ -133,7 +130,9 @@ pub(crate) async fn discard_pending(
         }
         let age = context.engine.clock.now() - pending.last_asked();
         // Forgotten by a clock that is wrong, it would stay in Atlas for good.
-        if lost.is_empty() && (age <= LISTED_WITHIN || context.believe_clock().await?.is_err()) {
+        if lost.is_empty()
+            && (age <= ROTATION_SHOWN_WITHIN || context.believe_clock().await?.is_err())
+        {
             return Ok(());
         }
     }

@@ -66,10 +66,7 @@ pub(super) fn is_current(record: &dyn Record, state: &SecretState) -> bool {
 
 /// Whether it is the present secret as far as is known which that is.
 pub(super) fn may_be_current(record: &dyn Record, state: &SecretState) -> bool {
-    record.current().is_some_and(|held| match &held.id {
-        Some(id) => *id == state.id,
-        None => state.may_be(&held.value),
-    })
+    record.current().is_some_and(|held| held.may_be(state))
 }
 
 /// On what it rests that a secret may go.

@@ -7,13 +7,9 @@ use super::record::{Record, Retiring, RotationContext};
 use super::secret_status::{
     Grounds, SecretStatus, is_in_use, looks_expired, may_make_room, status_of,
 };
-use crate::atlas::{AtlasError, ClientId, Level, SecretId, SecretState};
+use crate::atlas::{AtlasError, ClientId, Level, MOST_SECRETS, SecretId, SecretState};
 use crate::engine::error::EngineError;
 use crate::engine::unasked::Permit;
-
-/// How many secrets an account can hold, expired ones included. Source: Atlas documentation,
-/// "Service Accounts Overview".
-const SLOTS: usize = 2;
 
 /// Reads the account and learns from it about the present secret: its id if that was unknown, and
 /// its end, which comes early when somebody adds a secret. True: something was learnt.
@@ -53,14 +49,8 @@ fn learn(record: &mut dyn Record, secrets: &[SecretState], now: DateTime<Utc>) -
     };
     let id = current.id.clone().or_else(|| {
         let spoken_for = |id: &SecretId| record.others().retiring.iter().any(|r| r.id == *id);
-        let mut fitting = secrets
-            .iter()
-            .filter(|state| state.may_be(&current.value))
-            .filter(|state| !state.is_expired(now) && !spoken_for(&state.id));
-        match (fitting.next(), fitting.next()) {
-            (Some(only), None) => Some(only.id.clone()),
-            _ => None,
-        }
+        let free = secrets.iter().filter(|state| !spoken_for(&state.id));
+        SecretState::only_match(free, &current.value, now).map(|only| only.id.clone())
     });
     let state = secrets.iter().find(|state| Some(&state.id) == id.as_ref());
     let expires_at = state
@@ -128,7 +118,7 @@ async fn free_a_slot(
     force: bool,
 ) -> Result<(), EngineError> {
     let now = context.engine.clock.now();
-    while left.len() >= SLOTS {
+    while left.len() >= MOST_SECRETS {
         let permit = match context.permit().await? {
             Ok(permit) => permit,
             Err(held) => {

@@ -7,7 +7,7 @@ use super::error::RotationError;
 use super::proof::prove_new;
 use super::record::{ClientSecret, Pending, Record, Retiring, RotationContext};
 use super::slots::{failed, look, make_room, remove, store_then_delete};
-use crate::atlas::{AtlasError, CreatedSecret};
+use crate::atlas::{AtlasError, CreatedSecret, NEW_SECRET_WORKS_WITHIN};
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::unasked::Permit;
@@ -15,8 +15,6 @@ use crate::engine::unasked::Permit;
 /// Atlas brings the end of a secret forward to this once there is a newer one.
 /// Source: Atlas documentation, "Rotate Service Account Secrets".
 const OLDER_SECRET_LIVES: TimeDelta = TimeDelta::days(7);
-/// A new secret that mints no token for so long never will.
-const GIVE_UP_AFTER: TimeDelta = TimeDelta::minutes(10);
 
 /// Gives the account a new secret and makes it the one that readers are given.
 ///
@@ -158,7 +156,7 @@ async fn not_proved(
         .as_ref()
         .map(|pending| pending.since);
     let now = context.engine.clock.now();
-    if since.is_none_or(|since| now - since < GIVE_UP_AFTER) {
+    if since.is_none_or(|since| now - since < NEW_SECRET_WORKS_WITHIN) {
         return RotationError::NotProved(error).into();
     }
     // That it had its time is told by the clock, for whoever ordered it too.

@@ -7,7 +7,9 @@ use super::entry::{Mode, Options, StaticRoleEntry};
 use super::input::Input;
 use super::record::{Manager, RoleRecord};
 use super::work;
-use crate::atlas::{Atlas, AtlasError, Hours, Level, OrgId, Patience, ProjectId, ServiceAccount};
+use crate::atlas::{
+    Atlas, AtlasError, Hours, Level, OrgId, Patience, ProjectId, SecretState, ServiceAccount,
+};
 use crate::base::Sensitive;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
@@ -172,11 +174,7 @@ pub(super) async fn find(
         },
         origin,
         current: input.client_secret.clone().map(|secret| {
-            let mut fitting = account
-                .secrets
-                .iter()
-                .filter(|state| state.may_be(&secret) && !state.is_expired(now));
-            let state = fitting.next().filter(|_| fitting.next().is_none());
+            let state = SecretState::only_match(&account.secrets, &secret, now);
             ClientSecret {
                 id: state.map(|state| state.id.clone()),
                 expires_at: state.and_then(|state| state.expires_at),
@@ -236,10 +234,7 @@ async fn ask(
         .service_account(level, &input.client_id, patience)
         .await
         .map_err(|error| explained("client_id: reading the service account", error))?;
-    let longest = engine
-        .longest_secrets
-        .of(&manager.atlas, &org, engine.clock.monotonic(), patience)
-        .await;
+    let longest = engine.longest_secret(&manager.atlas, &org, patience).await;
     refuse_too_long(engine, &input.options, longest)?;
     Ok((org, account))
 }
@@ -253,10 +248,7 @@ pub(super) async fn check_lifetime(
     let engine = &record.engine;
     let linked = engine.connection.linked_to(&record.entry.origin).await?;
     let org = &record.entry.organization_id;
-    let longest = engine
-        .longest_secrets
-        .of(&linked.atlas, org, engine.clock.monotonic(), patience)
-        .await;
+    let longest = engine.longest_secret(&linked.atlas, org, patience).await;
     refuse_too_long(engine, options, longest)
 }
 

@@ -77,12 +77,11 @@ impl Options {
     /// twice what has to be covered, so that a missed rotation is no outage yet.
     pub(super) fn lifetime(&self, now: DateTime<Utc>) -> Hours {
         let plan = self.timing.plan().unwrap_or(Plan::Manual);
-        let wanted = match plan.intervals(now) {
-            _ if !self.secret_ttl.is_zero() => Hours::covering(self.secret_ttl),
-            Some(intervals) => Hours::covering(intervals.longest.saturating_add(self.overlap) * 2),
-            None => Hours::LONGEST_SECRET,
-        };
-        wanted.clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
+        if self.secret_ttl.is_zero() {
+            plan.secret_lifetime(now, self.overlap, Duration::ZERO)
+        } else {
+            Hours::of_secret(self.secret_ttl)
+        }
     }
 }
 

@@ -272,10 +272,7 @@ async fn find_lost(
 }
 
 fn is_listed(current: &ClientSecret, secrets: &[SecretState]) -> bool {
-    secrets.iter().any(|state| match &current.id {
-        Some(id) => state.id == *id,
-        None => state.may_be(&current.value),
-    })
+    secrets.iter().any(|state| current.may_be(state))
 }
 
 /// A second look, some seconds after the first: one alone proves nothing.
@@ -318,15 +315,13 @@ async fn context<'a>(
 ) -> RotationContext<'a> {
     let now = engine.clock.now();
     let org = &record.entry.organization_id;
-    let longest = engine
-        .longest_secrets
-        .of(atlas, org, engine.clock.monotonic(), patience)
-        .await;
+    let wanted = record.entry.options.lifetime(now);
+    let lifetime = engine.secret_lifetime(atlas, org, wanted, patience).await;
     RotationContext {
         engine,
         atlas,
         patience,
-        lifetime: record.entry.options.lifetime(now).min(longest),
+        lifetime,
         mandate,
     }
 }

@@ -150,13 +150,7 @@ impl RootRotation {
 
     /// The lifetime of a new secret, unless the organization allows less.
     pub(super) fn lifetime(&self, now: DateTime<Utc>) -> Hours {
-        let wanted = self
-            .plan()
-            .intervals(now)
-            .map_or(Hours::LONGEST_SECRET, |intervals| {
-                Hours::covering((intervals.longest * 2).saturating_add(SPARE))
-            });
-        wanted.clamp(Hours::SHORTEST_SECRET, Hours::LONGEST_SECRET)
+        self.plan().secret_lifetime(now, Duration::ZERO, SPARE)
     }
 }
 

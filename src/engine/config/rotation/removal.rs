@@ -1,12 +1,12 @@
 //! Deleting what the rotation of the configuration's credential leaves behind: credentials that were
 //! begun and never taken up, and those that were replaced.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::entry::{Removal, RootType};
 use super::principal::Principal;
 use super::record::RootRecord;
-use crate::atlas::{AtlasError, Level, Patience, Presence};
+use crate::atlas::{AtlasError, Level, Patience, Presence, ROTATION_SHOWN_WITHIN};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
@@ -14,9 +14,6 @@ use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
 use crate::engine::rotation::RotationFailure;
 use crate::engine::unasked::{Mandate, Permit};
-
-/// Atlas's lists may lag behind a create. What is not listed this long after was never made.
-const LISTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
 impl Removal {
     /// One that is about to be made.
@@ -176,7 +173,7 @@ async fn delete_leftover(
     let looking = |error| EngineError::atlas("looking for a half-made credential", error);
     let mut found = find(linked, removal, patience).await.map_err(looking)?;
     if found.is_empty() {
-        let is_new = engine.clock.now() - removal.since <= LISTED_WITHIN;
+        let is_new = engine.clock.now() - removal.since <= ROTATION_SHOWN_WITHIN;
         if is_new || engine.may_believe_clock().await?.is_err() {
             return Ok(Presence::Present);
         }

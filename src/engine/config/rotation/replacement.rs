@@ -213,16 +213,11 @@ pub(super) async fn lifetime(
     patience: Patience,
 ) -> Hours {
     let now = record.engine.clock.now();
-    let longest = &record.engine.longest_secrets;
-    let longest = longest
-        .of(
-            &linked.atlas,
-            org,
-            record.engine.clock.monotonic(),
-            patience,
-        )
-        .await;
-    record.entry.rotation.lifetime(now).min(longest)
+    let wanted = record.entry.rotation.lifetime(now);
+    let engine = &record.engine;
+    engine
+        .secret_lifetime(&linked.atlas, org, wanted, patience)
+        .await
 }
 
 async fn grant_access(

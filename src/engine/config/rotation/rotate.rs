@@ -8,7 +8,7 @@ use super::entry::RootType;
 use super::record::RootRecord;
 use super::removal::settle;
 use super::{replacement, tick};
-use crate::atlas::{Atlas, AtlasError, Patience, Priority};
+use crate::atlas::{Atlas, AtlasError, Patience, Priority, SecretState};
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::rotation::RotationFailure;
@@ -284,10 +284,7 @@ pub(in crate::engine::config) async fn warning_of_limit(
     };
     let now = engine.clock.now();
     let wanted = entry.rotation.plan().intervals(now)?.longest;
-    let limit = engine
-        .longest_secrets
-        .of(atlas, org, engine.clock.monotonic(), patience)
-        .await;
+    let limit = engine.longest_secret(atlas, org, patience).await;
     let field = if entry.rotation.timing.schedule.is_empty() {
         "rotation_period"
     } else {
@@ -316,11 +313,8 @@ pub(in crate::engine::config) async fn learn(
     let account: Result<_, AtlasError> = atlas.service_account(&level, client_id, patience).await;
     let now = engine.clock.now();
     let secrets = account.map(|account| account.secrets).unwrap_or_default();
-    let mut fitting = secrets
-        .into_iter()
-        .filter(|state| state.may_be(&entry.client_secret) && !state.is_expired(now));
-    if let (Some(state), None) = (fitting.next(), fitting.next()) {
+    if let Some(state) = SecretState::only_match(&secrets, &entry.client_secret, now) {
         entry.client_secret_expires_at = state.expires_at;
-        entry.rotation.client_secret_id = Some(state.id);
+        entry.rotation.client_secret_id = Some(state.id.clone());
     }
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::AccessToken;
 use super::accounts::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
-use crate::atlas::{AccessToken as MintedToken, AtlasError, Patience, Priority};
+use crate::atlas::{AccessToken as MintedToken, AtlasError, Patience, Priority, SHOWN_WITHIN};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
@@ -28,8 +27,6 @@ const MOST_TOKENS: usize = 100;
 /// The lease ends this long before the token: the host starts to count after our answer.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Atlas may refuse a new secret for a moment; after this long a refusal is taken for one.
-const SETTLES_WITHIN: TimeDelta = TimeDelta::minutes(2);
 const MOST_ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -150,7 +147,8 @@ async fn mint(
         let minted = atlas
             .mint_token(account, &secret.client_secret, patience)
             .await;
-        let is_new = engine.clock.now() - secret.made_at < SETTLES_WITHIN;
+        // Atlas may refuse a new secret for a moment; later a refusal is taken for one.
+        let is_new = engine.clock.now() < secret.made_at + SHOWN_WITHIN;
         let pause = PAUSE * attempts;
         match minted {
             Err(error)

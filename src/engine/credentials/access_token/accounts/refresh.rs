@@ -20,8 +20,6 @@ use crate::engine::{Engine, keys};
 /// How long a secret lives that never leaves the server: short, and no shorter than the week to which
 /// Atlas cuts it when the next one is made.
 const WANTED: Hours = Hours::new(7 * 24);
-/// The most requests whose answers may be missing at once: an account has two places.
-const MAX_REQUESTS: usize = 8;
 
 /// The lifetime to ask for: the organization may allow less than is wanted.
 pub(super) async fn lifetime(
@@ -30,16 +28,8 @@ pub(super) async fn lifetime(
     org: &OrgId,
     patience: Patience,
 ) -> Hours {
-    let settings = linked
-        .settings_of(org, engine.clock.monotonic(), patience)
-        .await;
-    let longest = settings.inspect_err(|error| {
-        tracing::debug!(%error, "could not read the organization's maximum secret lifetime");
-    });
-    let longest = longest.ok().and_then(|settings| settings.longest_secret);
-    longest.map_or(WANTED, |longest| {
-        WANTED.min(longest).max(Hours::SHORTEST_SECRET)
-    })
+    let lifetime = engine.secret_lifetime(&linked.atlas, org, WANTED, patience);
+    Box::pin(lifetime).await
 }
 
 /// The account as Atlas holds it; [`None`] once it is proved to be gone.
@@ -193,11 +183,7 @@ async fn ask(
 ) -> Result<CreatedSecret, EngineError> {
     let before = account.requests.clone();
     let request = SecretRequest::about_to_send(engine, atlas, patience);
-    // What nothing was found of by now is not to be expected any more but for the last few.
-    account
-        .requests
-        .drain(..before.len().saturating_sub(MAX_REQUESTS - 1));
-    account.requests.push(request);
+    lost_secret::add(&mut account.requests, request);
     accounts.current = Some(account.clone());
     accounts.save(engine, name).await?;
     let begun = Instant::now();
