@@ -1,7 +1,7 @@
 //! What must be so after a soak: Atlas and the journal hold what has a lease, and once all leases
 //! have ended, nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -21,7 +21,8 @@ const REVOKED_WITHIN: Duration = Duration::from_mins(20);
 /// Past the longest lease, and an hour more.
 const PAST_ALL_LEASES: Duration = Duration::from_hours(12);
 
-/// What the mount and its Atlas show at one time.
+/// What the mount and its Atlas show at one time, or nearly: what was given a short lease goes on
+/// ending meanwhile, so that no two listings are of the same moment.
 struct Sight {
     /// Public parts of the leases of [`ROLES`] that somebody was told of.
     leased: BTreeSet<String>,
@@ -33,10 +34,12 @@ struct Sight {
     held: BTreeSet<String>,
     /// Secrets of the account of somebody else's.
     secrets: usize,
-    entries: Vec<Entry>,
+    /// What was in the journal before Atlas was asked, and after it.
+    entries: [BTreeMap<String, Entry>; 2],
 }
 
 /// One line of `issued/`.
+#[derive(Clone)]
 struct Entry {
     role: String,
     state: String,
@@ -120,9 +123,10 @@ impl Soak {
 
     async fn sight(&self) -> Sight {
         let app = &self.stage.app;
-        let entries = entries(&app.list("issued").await.body["data"]["key_info"]);
+        let before = entries(&app.list("issued").await.body["data"]["key_info"]);
         let mut held = app.atlas.public_parts().await;
-        for kept in entries.iter().filter(|entry| entry.is_kept()) {
+        let after = entries(&app.list("issued").await.body["data"]["key_info"]);
+        for kept in before.values().filter(|entry| entry.is_kept()) {
             held.remove(&kept.public);
         }
         let shared = app.atlas.known(&self.stage.shared_account).await;
@@ -142,7 +146,7 @@ impl Soak {
             token_leases: self.leases(TOKEN).await.len(),
             held,
             secrets: shared["secrets"].as_array().map_or(0, Vec::len),
-            entries,
+            entries: [before, after],
         }
     }
 
@@ -193,14 +197,15 @@ impl Soak {
     }
 }
 
-fn entries(listed: &Value) -> Vec<Entry> {
+fn entries(listed: &Value) -> BTreeMap<String, Entry> {
     let listed = listed.as_object().cloned().unwrap_or_default();
     let entry = |value: &Value| Entry {
         role: text(&value["role"]),
         state: text(&value["state"]),
         public: text(&value["public"]),
     };
-    listed.values().map(entry).collect()
+    let named = listed.iter().map(|(id, value)| (id.clone(), entry(value)));
+    named.collect()
 }
 
 impl Entry {
@@ -210,43 +215,70 @@ impl Entry {
 }
 
 impl Sight {
-    fn entries_of(&self, is: impl Fn(&str) -> bool) -> usize {
-        let credentials = self.entries.iter().filter(|entry| !entry.is_kept());
-        credentials.filter(|entry| is(&entry.role)).count()
+    /// Entries that were there before and after, but for the accounts that the engine keeps.
+    fn lasting(&self) -> impl Iterator<Item = (&String, &Entry)> {
+        let [before, after] = &self.entries;
+        let lasting = before.iter().filter(|(id, _)| after.contains_key(*id));
+        lasting.filter(|(_, entry)| !entry.is_kept())
+    }
+
+    fn entries_of(&self, role: &str) -> usize {
+        self.lasting().filter(|(_, entry)| entry.role == role).count()
+    }
+
+    /// Entries for which Atlas has nothing.
+    fn empty_entries(&self) -> Vec<String> {
+        let of_own = self.lasting();
+        let of_own = of_own.filter(|(_, entry)| entry.role != TOKEN && entry.role != SECRET);
+        let empty = of_own.filter(|(_, entry)| !self.held.contains(&entry.public));
+        let shown = empty.map(|(id, entry)| format!("{id} {} {}", entry.state, entry.public));
+        shown.collect()
+    }
+
+    /// What is in Atlas and in no entry, neither before nor after.
+    fn without_entry(&self) -> Vec<&String> {
+        let entries = self.entries.iter().flat_map(BTreeMap::values);
+        let known: BTreeSet<_> = entries.map(|entry| &entry.public).collect();
+        self.held.iter().filter(|held| !known.contains(held)).collect()
     }
 
     /// What is not as it should be; of `cut_off` requests, what was made may have no lease.
     fn disorder(&self, cut_off: usize) -> Option<String> {
         let strays: Vec<_> = self.held.difference(&self.leased).collect();
         let lost: Vec<_> = self.leased.difference(&self.held).collect();
-        let own = self.entries_of(|role| role != TOKEN && role != SECRET);
+        let (empty, unknown) = (self.empty_entries(), self.without_entry());
         let may_stray = self.untold..=self.untold + cut_off;
         let may_be_secrets = self.secret_leases..=self.secret_leases + cut_off;
         let in_order = lost.is_empty()
             && may_stray.contains(&strays.len())
-            && own == self.held.len()
+            && empty.is_empty()
+            && unknown.is_empty()
             && may_be_secrets.contains(&self.secrets)
-            && self.entries_of(|role| role == SECRET) == self.secrets
-            && self.entries_of(|role| role == TOKEN) >= self.token_leases;
+            && self.entries_of(SECRET) == self.secrets
+            && self.entries_of(TOKEN) >= self.token_leases;
         (!in_order).then(|| {
             format!(
-                "{} leases and {} untold ones, {own} journal entries, {} credentials; {cut_off} \
-                 requests were cut off; without a lease: {strays:?}; gone in spite of a lease: {lost:?}; {} leases of secrets, of \
-                 which there are {}; {} leases of tokens and {} entries",
+                "{} leases and {} untold ones, {} journal entries, {} credentials; {cut_off} \
+                 requests were cut off; {} without a lease; gone in spite of a lease: {lost:?}; \
+                 entries of nothing: {empty:?}; in no entry: {unknown:?}; {} leases of secrets, of \
+                 which there are {} in {} entries; {} leases of tokens and {} entries",
                 self.leased.len(),
                 self.untold,
+                self.lasting().count(),
                 self.held.len(),
+                strays.len(),
                 self.secret_leases,
                 self.secrets,
+                self.entries_of(SECRET),
                 self.token_leases,
-                self.entries_of(|role| role == TOKEN),
+                self.entries_of(TOKEN),
             )
         })
     }
 
     /// What is left although every lease has ended.
     fn remains(&self) -> Option<String> {
-        let entries = self.entries_of(|_| true);
+        let entries = self.lasting().count();
         let nothing = self.held.is_empty() && self.secrets == 0 && entries == 0;
         (!nothing).then(|| {
             format!(
