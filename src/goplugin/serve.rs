@@ -20,6 +20,7 @@ use super::{
     environment::Environment,
     handshake::{Cookie, Handshake, HandshakeError},
     listener::{Listener, SocketError},
+    memory::Bursts,
     process::{ProcessError, Signals, lock_memory_if_asked},
     services,
     tls::{self, Identity, TlsError},
@@ -110,8 +111,10 @@ pub(crate) async fn serve(
         cancel: stop.child_token(),
     });
     let routes = services::add_to(application.routes, ends.broker, &stop).await;
+    let bursts = Bursts::watch();
     let mut server = pin!(
         server()
+            .layer(bursts.layer())
             .add_routes(routes)
             .serve_with_incoming_shutdown(connections, stop.clone().cancelled_owned())
     );
