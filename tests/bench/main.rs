@@ -19,6 +19,7 @@
 #[path = "../server/support/mod.rs"]
 mod support;
 
+mod beside;
 mod measure;
 mod process;
 mod rotation;
@@ -29,9 +30,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use self::measure::{percentile, throughput};
-use self::process::{cpu_seconds, resident_kib};
+use self::process::{cpu_seconds, most_resident_kib, resident_kib};
 use self::simulator::Simulator;
 use crate::support::{Bao, Client};
+
+/// What a burst left is given back to the system within this.
+const SETTLED: Duration = Duration::from_secs(15);
 
 fn line(what: &str, value: impl std::fmt::Display) {
     println!("{what:<64} {value}");
@@ -63,6 +67,9 @@ async fn main() {
     let runs = |part: &str| chosen.is_empty() || chosen.iter().any(|name| name == part);
     if runs("leases") {
         leases().await;
+    }
+    if runs("beside") {
+        beside::beside().await;
     }
     if runs("rotation") {
         rotation::thousand_at_once().await;
@@ -236,7 +243,12 @@ async fn storm(client: &Client, atlas: &Simulator, plugin: i32) {
         format!("{taken:.0} s"),
     );
     line(
-        "resident memory after that",
+        "the most resident memory in that",
+        format!("{} KiB", most_resident_kib(plugin)),
+    );
+    tokio::time::sleep(SETTLED).await;
+    line(
+        "resident memory once it has settled",
         format!("{} KiB", resident_kib(plugin)),
     );
 }

@@ -10,6 +10,11 @@ pub(crate) fn resident_kib(pid: i32) -> u64 {
     kib(pid, "VmRSS:")
 }
 
+/// What of the resident memory is the process's own and no file's, in KiB.
+pub(crate) fn anonymous_kib(pid: i32) -> u64 {
+    kib(pid, "RssAnon:")
+}
+
 /// The most resident memory that it ever had, in KiB.
 pub(crate) fn most_resident_kib(pid: i32) -> u64 {
     kib(pid, "VmHWM:")
@@ -53,6 +58,8 @@ pub(crate) fn handshake(binary: &Path) -> Duration {
             "VAULT_BACKEND_PLUGIN",
             "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
         )
+        // The Go engine asks the server for its certificate without this.
+        .env("VAULT_PLUGIN_AUTOMTLS_ENABLED", "true")
         .env("PLUGIN_PROTOCOL_VERSIONS", "5")
         .env("PLUGIN_CLIENT_CERT", certificate.pem())
         .stdout(Stdio::piped())

@@ -46,12 +46,21 @@ impl Simulator {
         self.start["project_ids"][number].as_str().unwrap()
     }
 
-    pub(crate) fn config(&self) -> Value {
+    /// Where the API is served.
+    pub(crate) fn api(&self) -> &str {
+        self.start["api"].as_str().unwrap()
+    }
+
+    /// The seed's key.
+    pub(crate) fn key(&self) -> Value {
         let key = &self.start["api_key"];
-        json!({
-            "public_key": key["public_key"], "private_key": key["private_key"],
-            "base_url": self.start["api"],
-        })
+        json!({ "public_key": key["public_key"], "private_key": key["private_key"] })
+    }
+
+    pub(crate) fn config(&self) -> Value {
+        let mut config = self.key();
+        config["base_url"] = json!(self.api());
+        config
     }
 
     async fn control(&self, method: &str, path: &str, body: Value) -> Value {

@@ -223,7 +223,9 @@ impl Sight {
     }
 
     fn entries_of(&self, role: &str) -> usize {
-        self.lasting().filter(|(_, entry)| entry.role == role).count()
+        self.lasting()
+            .filter(|(_, entry)| entry.role == role)
+            .count()
     }
 
     /// Entries for which Atlas has nothing.
@@ -239,7 +241,10 @@ impl Sight {
     fn without_entry(&self) -> Vec<&String> {
         let entries = self.entries.iter().flat_map(BTreeMap::values);
         let known: BTreeSet<_> = entries.map(|entry| &entry.public).collect();
-        self.held.iter().filter(|held| !known.contains(held)).collect()
+        self.held
+            .iter()
+            .filter(|held| !known.contains(held))
+            .collect()
     }
 
     /// What is not as it should be; of `cut_off` requests, what was made may have no lease.

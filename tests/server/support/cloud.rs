@@ -34,13 +34,18 @@ pub(crate) struct Cloud {
 impl Cloud {
     /// Atlas's own address, served by this simulator.
     pub(crate) async fn of(atlas: &Atlas) -> Self {
+        Self::before(atlas.api()).await
+    }
+
+    /// The same before a simulator that serves its API there.
+    pub(crate) async fn before(api: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let authority = folder.path().join("authority.pem");
         let (pem, tls) = certificates();
         std::fs::write(&authority, pem).expect("the authority's certificate");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let proxy = format!("http://{}", listener.local_addr().expect("its address"));
-        let place = atlas.api().trim_start_matches("http://").to_owned();
+        let place = api.trim_start_matches("http://").to_owned();
         let tunnels = Arc::<AtomicUsize>::default();
         let door = Door {
             tls: TlsAcceptor::from(Arc::new(tls)),
