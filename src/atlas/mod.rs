@@ -3,6 +3,8 @@
 //! [`Atlas`] holds one credential and one set of connections; every call says in a [`Patience`] how
 //! long its caller waits. Pace, retries, sign-in and limits on answers are decided in here, what to
 //! do about a failure is decided by the caller from an [`AtlasError`].
+//!
+//! `example_tests.rs` shows it in use. (An example here could not be run: the layer is private.)
 
 mod access_list;
 mod api_keys;
@@ -14,6 +16,8 @@ mod digest;
 mod endpoints;
 mod error;
 mod error_body;
+#[cfg(test)]
+mod example_tests;
 #[cfg(test)]
 mod fake;
 mod ids;

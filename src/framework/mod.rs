@@ -4,11 +4,15 @@
 //! lease ([`SecretType`]) and of write-ahead log entry ([`wal`]); [`Framework`] makes a
 //! [`Backend`](crate::vault::Backend) of it. Nothing here knows any engine, and nothing here talks
 //! to the outside.
+//!
+//! `example_tests.rs` is a whole engine. (An example here could not be run: the layer is private.)
 
 pub(crate) mod answers;
 pub(crate) mod builder;
 pub(crate) mod call;
 pub(crate) mod display;
+#[cfg(test)]
+mod example_tests;
 pub(crate) mod field;
 mod help;
 mod openapi;

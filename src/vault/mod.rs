@@ -2,8 +2,12 @@
 //!
 //! The types of this layer are ours; the generated protobuf types stop at `wire` and `host`.
 //! Wire-compatible with `HashiCorp` Vault's and `OpenBao`'s plugin SDKs.
+//!
+//! `example_tests.rs` is the smallest backend. (An example here could not be run: the layer is private.)
 
 pub(crate) mod backend;
+#[cfg(test)]
+mod example_tests;
 pub(crate) mod failure;
 mod host;
 mod instance;
