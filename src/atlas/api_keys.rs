@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_created_project_key_tells_its_organization() {
+    async fn a_created_project_key_names_its_organization() {
         let (fake, atlas) = start(|_| Reply::new(200, &created())).await;
         let level = Level::Project(project_id());
         let key = atlas

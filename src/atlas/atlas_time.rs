@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_goes_on_from_what_atlas_told() {
+    fn the_time_continues_from_what_atlas_told() {
         let told = answer(200, &[("date", TOLD), ("content-type", ATLAS)], "{}");
         let time = seen(&told, 2).expect("a time");
         assert_eq!(

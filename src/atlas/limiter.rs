@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_leaves_the_queue() {
+    fn a_cancelled_request_leaves_the_queue() {
         let (limiter, now) = (Limiter::default(), start());
         drain(&limiter, Priority::Revoke, now);
         let mut first = limiter.request(key(), Priority::Revoke);
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_answer_after_a_refusal_tells_how_many_may_follow() {
+    fn the_first_answer_after_a_refusal_shows_how_many_may_follow() {
         let (limiter, now) = (Limiter::default(), start());
         let [refused] = send(&limiter, now);
         let refusal = RateLimitFeedback {

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_shapes_of_429_are_told_apart_from_failures() {
+    async fn both_shapes_of_429_are_distinguished_from_failures() {
         for body in [
             r#"{"error":429,"errorCode":"RATE_LIMITED","parameters":["/api/oauth/token",10,1]}"#,
             r#"{"error":"rate_limited","error_description":"Resource is limited to 10 requests."}"#,

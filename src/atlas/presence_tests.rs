@@ -113,7 +113,7 @@ async fn the_code_of_an_unknown_key_is_proof_for_keys_alone() {
 
 /// Out of a project that is gone is everybody: the error says so, whichever call met it.
 #[tokio::test]
-async fn a_project_that_is_gone_is_told_as_such() {
+async fn a_project_that_is_gone_is_reported_as_such() {
     let gone = Reply::error(404, "GROUP_NOT_FOUND");
     for delete in [Reply::new(202, ""), gone.clone()] {
         for outcome in taken_out(&delete, &gone, &gone).await {

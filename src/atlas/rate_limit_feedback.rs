@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_429_of_the_token_endpoint_backs_off_by_itself() {
+    fn a_429_of_the_token_endpoint_backs_off_automatically() {
         let body =
             r#"{"error":429,"errorCode":"RATE_LIMITED","parameters":["/api/oauth/token",10,1]}"#;
         let read = feedback(429, &[], body);

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_of_a_client_that_is_taken_into_use_goes_on_in_the_mounts() {
+    fn the_record_of_a_client_that_is_taken_into_use_continues_in_the_mounts() {
         let (mount, client) = (Reachability::default(), Reachability::default());
         mount.note("listOrgs", Some(&silent()), at(1));
         client.note("getGroup", None, at(2));

@@ -242,7 +242,7 @@ mod tests {
 
     /// A rotation of the configuration made it, or replaced it, and has still to remove it.
     #[tokio::test]
-    async fn an_account_that_a_rotation_has_still_to_remove_is_nobodys() {
+    async fn an_account_that_a_rotation_has_still_to_delete_is_refused() {
         let mut mount = TestMount::configured().await;
         let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
         let stored = mount.storage.value("config");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_account_kept_for_tokens_is_nobody_elses() {
+    async fn an_account_managed_for_tokens_is_nobody_elses() {
         let role = json!({ "credential_type": "access_token", "ip_addresses": "" });
         let mount = TestMount::with_role(role).await;
         let (data, _) = mount.issue("reader").await;
@@ -279,7 +279,7 @@ mod tests {
     /// The role and the static role were written before the account became the engine's own; as it is
     /// made and written down, nobody can name it earlier but in that moment.
     #[tokio::test]
-    async fn an_account_that_became_the_engines_own_is_not_touched_by_roles_of_before() {
+    async fn an_account_that_became_the_engines_own_is_not_touched_by_older_roles() {
         let mut mount = TestMount::configured().await;
         let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
         let other = mount.atlas.account(json!(["ORG_MEMBER"])).await;

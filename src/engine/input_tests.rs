@@ -243,7 +243,7 @@ async fn a_role_that_atlas_does_not_list_is_stored_with_a_warning() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_wrong_field_is_told_with_the_right_one() {
+async fn what_is_in_the_wrong_field_is_reported_with_the_right_one() {
     let mount = TestMount::configured().await;
     let org = mount.atlas.org();
     for (body, part) in [

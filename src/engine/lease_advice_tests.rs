@@ -22,7 +22,7 @@ async fn check(mount: &TestMount) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_lease_that_the_mount_cuts_is_told_in_the_cores_words() {
+async fn a_lease_that_the_mount_cuts_is_reported_in_the_cores_words() {
     for kind in ["programmatic_api_key", "service_account", "access_token"] {
         let role = json!({"credential_type": kind, "ttl": "1h", "max_ttl": "2h"});
         let mount = TestMount::with_role(role).await;
@@ -46,7 +46,7 @@ async fn a_lease_that_the_mount_cuts_is_told_in_the_cores_words() {
 }
 
 #[tokio::test]
-async fn check_tells_where_the_mounts_default_is_too_long_for_the_role() {
+async fn check_shows_where_the_mounts_default_is_too_long_for_the_role() {
     let mount = TestMount::with_role(json!({"max_ttl": "20m"})).await;
     tune(&mount, 60, 120);
     assert_eq!(check(&mount).await, [CUT]);
@@ -55,7 +55,7 @@ async fn check_tells_where_the_mounts_default_is_too_long_for_the_role() {
 }
 
 #[tokio::test]
-async fn check_tells_how_long_credentials_may_outlive_a_forced_revocation() {
+async fn check_shows_how_long_credentials_may_outlive_a_forced_revocation() {
     let mount = TestMount::with_role(json!({})).await;
     tune(&mount, 10, 768 * 60);
     let told = check(&mount).await;

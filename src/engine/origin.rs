@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_origin_belongs_to_the_one_of_before() {
+    fn what_names_no_origin_belongs_to_the_earlier_one() {
         let origins = legacy_at("a");
         assert!(origins.admits(&BoundTo::default(), &origin("a")));
         assert!(!origins.admits(&BoundTo::default(), &origin("b")));

@@ -263,7 +263,7 @@ async fn tokens_are_minted_with_an_account_of_the_same_address() {
 }
 
 #[tokio::test]
-async fn what_is_half_made_is_looked_for_where_it_was_made() {
+async fn what_is_incomplete_is_looked_for_where_it_was_made() {
     let mut mount = TestMount::with_role(json!({})).await;
     for operation in ["createOrgAccessEntry", "deleteOrgApiKey"] {
         let fault = json!({
@@ -295,7 +295,7 @@ async fn what_is_half_made_is_looked_for_where_it_was_made() {
 
 /// What belongs elsewhere must not count as an outage for what belongs here.
 #[tokio::test]
-async fn what_belongs_elsewhere_keeps_nobody_from_the_tick() {
+async fn what_belongs_elsewhere_keeps_nobody_from_the_periodic_run() {
     let mount = TestMount::with_role(json!({"ttl": "1h", "max_ttl": "1h"})).await;
     for _ in 0..5 {
         mount.issue("reader").await;
@@ -436,7 +436,7 @@ mod of_the_go_engine {
     }
 
     #[tokio::test]
-    async fn what_was_half_made_in_a_lost_project_is_not_given_up_by_another_organization() {
+    async fn what_was_incomplete_in_a_lost_project_is_not_given_up_by_another_organization() {
         let mut mount = TestMount::new().await;
         mount.take_over(mount.atlas.key_config()).await;
         let project = mount.atlas.project(0).to_owned();

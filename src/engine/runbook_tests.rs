@@ -86,7 +86,7 @@ async fn refuse(mount: &TestMount, operation: &str, status: u16, count: u64) {
 }
 
 /// Revocations that Atlas refuses, a mount that is drained in vain, and one clock that is wrong.
-async fn of_a_drain_in_vain() -> Value {
+async fn of_a_blocked_drain() -> Value {
     let mount = TestMount::with_role(json!({})).await;
     mount.tick_for(16).await;
     let (_, lease) = mount.issue("reader").await;
@@ -146,7 +146,7 @@ async fn of_a_secret_that_is_anybodys() -> Value {
 async fn the_runbook_explains_every_field_of_status() {
     let mut paths = BTreeSet::new();
     for status in [
-        of_a_drain_in_vain().await,
+        of_a_blocked_drain().await,
         of_rotations_that_fail(403).await,
         of_rotations_that_fail(429).await,
         of_a_secret_that_is_anybodys().await,

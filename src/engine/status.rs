@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn status_tells_the_state_and_no_secret() {
+    async fn status_shows_the_state_and_no_secret() {
         let mount = TestMount::with_role(json!({})).await;
         let (data, _) = mount.issue("reader").await;
         let status = TestMount::data(mount.read("status").await);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn status_tells_since_when_atlas_does_not_answer_and_how_each_kind_of_call_went() {
+    async fn status_shows_since_when_atlas_does_not_answer_and_how_each_kind_of_call_went() {
         let mount = TestMount::with_role(json!({})).await;
         let atlas = atlas_of(&mount).await;
         assert_eq!(atlas["reachable"], true, "{atlas}");
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_standby_tells_what_is_stored() {
+    async fn a_standby_shows_what_is_stored() {
         let mount = TestMount::configured().await;
         let account = mount.atlas.account_config();
         mount.write("config", account).await.expect("written");

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paths_help_tells_its_fields_by_name() {
+    fn a_paths_help_shows_its_fields_by_name() {
         let want = r"Request:        roles/a
 Matching Route: ^roles/(?P<name>\w(([\w-.]+)?\w)?)$
 
@@ -141,7 +141,7 @@ A role says what is issued.";
     }
 
     #[test]
-    fn what_is_not_told_is_said_so() {
+    fn what_is_not_known_is_reported_as_unknown() {
         assert_eq!(
             of_path(&Path::<Toy>::new("bare"), "bare"),
             "Request:        bare\nMatching Route: ^bare$\n\n<no synopsis>\n\n\

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unknown_paths_and_operations_are_told_apart() {
+    async fn unknown_paths_and_operations_are_distinguished() {
         for (operation, path, want) in [
             (Operation::Read, "nowhere", Failure::UnsupportedPath),
             (Operation::Read, "", Failure::UnsupportedPath),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_no_path_can_hold_is_told_as_such() {
+    async fn a_name_that_no_path_can_hold_is_reported_as_such() {
         for path in [
             "roles/-x",
             "roles/x-",
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_tick_works_where_the_node_may_act() {
+    async fn the_periodic_run_works_where_the_node_may_act() {
         let toy = ToyMount::new();
         toy.storage
             .plant("wal/a", b"{\"type\": \"key\", \"created_at\": 5}");

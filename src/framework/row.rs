@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn existence_is_told_where_it_is_known() {
+    async fn existence_is_reported_where_it_is_known() {
         let framework = framework(&ToyMount::new());
         for (path, want) in [
             ("roles/known", Ok(Some(true))),

@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tick_is_bounded_and_the_next_goes_on() {
+    async fn a_periodic_run_is_bounded_and_the_next_continues() {
         let story = Story::new();
         for _ in 0..=ENTRIES_PER_TICK {
             story.put("key", "stubborn");

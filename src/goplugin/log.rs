@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_by_its_place_alone() {
+    fn a_panic_is_logged_with_its_place_alone() {
         let (lines, told) = mpsc::channel();
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| drop(lines.send(panic_line(info)))));

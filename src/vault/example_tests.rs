@@ -55,7 +55,7 @@ impl Factory for Hellos {
         Ok(Arc::new(Hello { mount }))
     }
 
-    fn version(&self) -> &str {
+    fn version(&self) -> &'static str {
         "v0.0.0"
     }
 }

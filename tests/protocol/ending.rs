@@ -68,7 +68,7 @@ async fn sigint_is_left_to_the_host() {
 }
 
 #[tokio::test]
-async fn after_the_hosts_death_the_process_ends_by_itself() {
+async fn after_the_hosts_death_the_process_ends_on_its_own() {
     let plugin = Launch::new().start().await;
     let socket = plugin.line.socket().to_owned();
     let start = Instant::now();

@@ -229,7 +229,7 @@ async fn faults_name_the_field_and_never_repeat_its_value() {
 }
 
 #[tokio::test]
-async fn all_faults_are_told_at_once() {
+async fn all_faults_are_reported_at_once() {
     let (_plugin, mount) = bare().await;
     let role = json!({"ttl": "x", "roles": {"a": 1}, "max_ttl": -1});
     let answer = mount.write("roles/a", role).await;

@@ -77,7 +77,7 @@ async fn the_mounts_help_lists_its_paths() {
 }
 
 #[tokio::test]
-async fn help_of_no_path_is_told_as_such_and_never_nothing() {
+async fn help_of_no_path_is_reported_as_such_and_never_nothing() {
     let (_plugin, mount) = bare().await;
     for path in ["nowhere", "/", "config/x/y", "roles/a b", "\u{0}"] {
         let answer = mount.ask("help", path, Value::Null).await;

@@ -48,7 +48,7 @@ async fn log_lines_are_json_that_a_host_can_read() {
 }
 
 #[tokio::test]
-async fn a_failed_start_is_told_in_a_log_line() {
+async fn a_failed_start_is_logged() {
     let exit = Launch::new()
         .variable("PLUGIN_CLIENT_CERT", "\u{1}")
         .spawn()
@@ -80,7 +80,7 @@ fn locked_kilobytes(process: u32) -> u64 {
 }
 
 #[tokio::test]
-async fn memory_is_locked_on_request_or_the_reason_is_told() {
+async fn memory_is_locked_on_request_or_the_reason_is_reported() {
     let mut process = Launch::new()
         .variable("VAULT_PLUGIN_MLOCK_ENABLED", "true")
         .spawn();

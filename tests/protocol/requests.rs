@@ -110,7 +110,7 @@ async fn data_that_is_no_object_is_a_bad_request_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn unknown_operations_and_paths_are_told_by_their_kinds() {
+async fn unknown_operations_and_paths_are_reported_by_their_kinds() {
     let (_plugin, mount) = bare().await;
     for operation in OTHER_OPERATIONS {
         for path in ["config", "roles/", "roles/a", "", "nowhere", "../x"] {

@@ -227,7 +227,7 @@ async fn entries_of_any_shape_are_survived() {
 }
 
 #[tokio::test]
-async fn a_tick_that_fails_says_so_to_the_host_and_in_the_log() {
+async fn a_periodic_run_that_fails_says_so_to_the_host_and_in_the_log() {
     let (plugin, mount, _atlas) = configured().await;
     mount.host.store.set(Mood::Refusing("no quorum"));
     let tick = mount.tick().await;
@@ -246,7 +246,7 @@ async fn a_tick_that_fails_says_so_to_the_host_and_in_the_log() {
 
 /// Another node wrote a new configuration: it counts from the next request on.
 #[tokio::test]
-async fn a_changed_configuration_counts_once_it_is_told() {
+async fn a_changed_configuration_counts_once_it_is_announced() {
     let (_plugin, mount, old) = configured().await;
     assert!(mount.read("creds/role").await.is_success());
     let new = Atlas::start().await;
@@ -300,7 +300,7 @@ async fn any_key_may_be_invalidated_at_once() {
 
 /// A host that moves or disables a mount revokes everything; an empty lease list ends with a tick.
 #[tokio::test]
-async fn a_tick_without_configuration_has_nothing_to_do() {
+async fn a_periodic_run_without_configuration_has_nothing_to_do() {
     let mut plugin = Launch::new().start().await;
     let mount = plugin.mount(&HostSide::new()).await;
     assert!(mount.tick().await.is_nothing());

@@ -149,7 +149,7 @@ async fn at_trace() -> (Plugin, Mount, Atlas) {
 }
 
 #[tokio::test]
-async fn no_secret_is_told_or_logged() {
+async fn no_secret_is_answered_or_logged() {
     let (plugin, mount, atlas) = at_trace().await;
     let (mut secrets, mut told) = Box::pin(a_day(&mount, &atlas)).await;
     secrets.extend(atlas.secrets().map(str::to_owned));
@@ -191,7 +191,7 @@ fn form_of_a_secret(text: &str) -> Option<(&'static str, String)> {
 }
 
 #[test]
-fn a_token_is_told_from_a_random_id() {
+fn a_token_is_distinguished_from_a_random_id() {
     let (form, around) = form_of_a_secret("lease a: eyJhbGciOi, b").expect("a token");
     assert_eq!((form, around.as_str()), ("eyJ", "lease a: eyJhbGciOi, b"));
     assert!(form_of_a_secret("Authorization: Bearer EYx").is_some());
@@ -220,7 +220,7 @@ async fn what_is_stored_holds_no_issued_secret_and_seals_the_configuration() {
 }
 
 #[tokio::test]
-async fn reading_the_configuration_tells_no_secret() {
+async fn reading_the_configuration_shows_no_secret() {
     let (_plugin, mount, atlas) = at_trace().await;
     for config in [atlas.config(), atlas.account_config()] {
         mount.write_well("config", config).await;

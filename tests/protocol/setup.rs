@@ -210,7 +210,7 @@ async fn a_setup_that_the_host_gives_up_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn the_host_is_told_what_is_local_and_what_is_sealed() {
+async fn the_host_learns_what_is_local_and_what_is_sealed() {
     let mut plugin = Launch::new().start().await;
     let mount = plugin.mount(&HostSide::new()).await;
     let reply = mount.backend().special_paths(mount.to(Empty {})).await;

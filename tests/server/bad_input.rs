@@ -166,7 +166,7 @@ async fn what_a_user_mistypes_is_answered_in_words() {
 }
 
 #[tokio::test]
-async fn an_unknown_field_is_told_and_let_pass() {
+async fn an_unknown_field_is_reported_and_ignored() {
     let mount = Mount::configured().await;
     let role =
         json!({ "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER", "colour": "blue" });

@@ -178,7 +178,7 @@ async fn goes_on(mount: &Mount, lease: &str, since: &Value) {
 }
 
 #[tokio::test]
-async fn a_drain_goes_on_after_the_server_was_restarted() {
+async fn a_drain_continues_after_the_server_was_restarted() {
     let mut bao = Bao::on_disk().await;
     let registered = bao.register(&[]).await;
     assert!(registered.ok(), "{registered:?}");
@@ -189,7 +189,7 @@ async fn a_drain_goes_on_after_the_server_was_restarted() {
 }
 
 #[tokio::test]
-async fn a_drain_goes_on_with_the_next_leader() {
+async fn a_drain_continues_with_the_next_leader() {
     let mut cluster = Cluster::start(3).await;
     let mut mount = Mount::on(&cluster.client(0)).await;
     let (lease, since) = begins(&mount).await;

@@ -259,7 +259,7 @@ async fn what_cannot_be_ended_alone_is_refused_with_the_way_to_go() {
 
 /// Atlas has made it, refused its access list, and does not delete it.
 #[tokio::test]
-async fn what_is_half_made_is_refused_as_nobodys() {
+async fn what_is_incomplete_is_refused_as_unowned() {
     let mount = Mount::configured().await;
     let role = json!({
         "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER", "ip_addresses": "192.0.2.1",

@@ -99,7 +99,7 @@ async fn no_more_credentials_than_a_role_allows_are_alive_at_once() {
 }
 
 #[tokio::test]
-async fn tidy_removes_strays_of_this_mount_alone() {
+async fn tidy_removes_orphans_of_this_mount_alone() {
     let mount = Mount::configured().await;
     mount.org_role("r", 600, 0).await;
     let kept = mount.issue("r").await;

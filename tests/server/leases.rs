@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{Client, Mount};
 
 #[tokio::test]
-async fn a_lease_that_expires_by_itself_takes_its_key_along() {
+async fn a_lease_that_expires_takes_its_key_along() {
     let mount = Mount::configured().await;
     mount.org_role("short", 1, 2).await;
     mount.issue("short").await;

@@ -135,7 +135,7 @@ async fn a_reload_and_a_tune_keep_everything() {
 }
 
 #[tokio::test]
-async fn a_process_that_lost_its_server_ends_by_itself() {
+async fn a_process_that_lost_its_server_ends_on_its_own() {
     let bao = Bao::dev();
     let mount = Mount::on(&bao.client()).await;
     mount.configure().await;

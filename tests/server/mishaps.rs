@@ -161,7 +161,7 @@ async fn a_revocation_whose_answer_is_lost_or_broken_succeeds_in_the_end() {
 }
 
 #[tokio::test]
-async fn an_outage_longer_than_the_clients_patience_is_over_at_the_next_try() {
+async fn an_outage_longer_than_the_clients_budget_is_over_at_the_next_try() {
     let mount = Mount::configured().await;
     let short = mount
         .write("config", json!({ "request_timeout": "1s" }))

@@ -38,7 +38,7 @@ fn answer_with(status: u16, code: &str) -> Value {
 }
 
 #[tokio::test]
-async fn refusals_of_any_step_are_told_and_leave_nothing() {
+async fn refusals_of_any_step_are_reported_and_leave_nothing() {
     let mount = mount_with_role().await;
     for operation in ["createOrgApiKey", "createOrgAccessEntry", ASSIGN] {
         for (status, code, want) in [
@@ -69,7 +69,7 @@ async fn refusals_of_any_step_are_told_and_leave_nothing() {
 }
 
 #[tokio::test]
-async fn faults_of_any_step_are_told_and_leave_nothing() {
+async fn faults_of_any_step_are_reported_and_leave_nothing() {
     let mount = mount_with_role().await;
     for operation in ["createOrgApiKey", "createOrgAccessEntry", ASSIGN] {
         for action in [
@@ -174,7 +174,7 @@ async fn an_unreachable_atlas_is_an_error_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn a_limited_atlas_is_waited_for_and_past_that_told_as_429() {
+async fn a_limited_atlas_is_waited_for_and_past_that_reported_as_429() {
     let mount = mount_with_role().await;
     let wait = |seconds: u32| {
         json!({

@@ -36,7 +36,7 @@ async fn mount(bao: &Bao) -> Mount {
 /// Both modes, by hand and by tick, and beside them the mounts' own credentials: one server, so that
 /// all wait for the same ticks.
 #[tokio::test]
-async fn what_is_due_is_rotated_by_the_tick_and_readers_never_hold_a_dead_secret() {
+async fn what_is_due_is_rotated_by_the_periodic_run_and_readers_never_hold_a_dead_secret() {
     let bao = Bao::dev_with_clock();
     let app = mount(&bao).await;
     let accounts = [

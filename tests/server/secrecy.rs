@@ -122,7 +122,7 @@ async fn no_log_holds_a_secret_however_much_is_logged() {
 
 /// A process that may not be dumped has files in `/proc` that belong to root, whoever runs it.
 #[test]
-fn the_plugins_memory_is_nobodys_to_read() {
+fn nobody_can_read_the_plugins_memory() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("plugin");
     std::fs::copy(plugin_binary(), &copy).unwrap();

@@ -109,7 +109,7 @@ async fn every_shape_of_role_is_as_asked_in_atlas() {
 }
 
 #[tokio::test]
-async fn a_service_accounts_secret_dies_by_itself_after_the_longest_lease() {
+async fn a_service_accounts_secret_expires_after_the_longest_lease() {
     let mount = Mount::configured().await;
     mount
         .role(

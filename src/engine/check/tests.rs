@@ -55,7 +55,7 @@ async fn mount_of_key(org_roles: &[&str], project_roles: &[&str]) -> TestMount {
 }
 
 #[tokio::test]
-async fn an_owners_key_is_told_with_its_organization() {
+async fn an_owners_key_is_reported_with_its_organization() {
     let mount = TestMount::configured().await;
     mount.atlas.forget_requests().await;
     let found = check(&mount, "").await;
@@ -74,7 +74,7 @@ async fn an_owners_key_is_told_with_its_organization() {
 }
 
 #[tokio::test]
-async fn a_service_account_is_told_with_the_end_of_its_secret() {
+async fn a_service_account_is_reported_with_the_end_of_its_secret() {
     let mount = TestMount::new().await;
     let config = mount.atlas.account_config();
     mount.write("config", config).await.expect("configured");

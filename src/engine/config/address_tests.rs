@@ -142,7 +142,7 @@ async fn delete(mount: &TestMount) -> Outcome {
 }
 
 #[tokio::test]
-async fn deleting_the_configuration_tells_what_is_not_counted() {
+async fn deleting_the_configuration_shows_what_is_not_counted() {
     let mount = TestMount::configured().await;
     let told = delete(&mount).await.expect("deleted").expect("an answer");
     let listing = "sys/leases/lookup/mongodbatlas/creds/";

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_in_use_is_told_by_its_end() {
+    fn the_secret_in_use_is_reported_by_its_end() {
         let held = Sensitive::new("mdb_sa_sk_0000wxyz".to_owned());
         let day = |identity: Identity| {
             let end = identity.secret_expires_at(&held);

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_few_looks_in_a_minute_requests_leave_the_rest_to_the_tick() {
+    async fn after_a_few_looks_in_a_minute_requests_leave_the_rest_to_the_periodic_run() {
         let mount = TestMount::with_role(json!({})).await;
         creates_that(&mount, json!("lose_answer")).await;
         for _ in 0..MAX_OF_MINUTE + 4 {

@@ -68,7 +68,7 @@ async fn with_account(mount: &TestMount, role: &str) -> String {
 }
 
 #[tokio::test]
-async fn one_more_than_may_wait_for_an_account_is_told_at_once() {
+async fn one_more_than_may_wait_for_an_account_is_reported_at_once() {
     let mount = Arc::new(TestMount::with_role(json!({})).await);
     let account = with_account(&mount, "shared").await;
     let (_, lease) = mount.issue("reader").await;

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_field() {
+    fn every_fault_is_reported_with_its_field() {
         let role = RoleEntry {
             project_id: "x".to_owned(),
             roles: texts(&["GROUP_OWNER"]),

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_mount_cuts_is_told_in_the_cores_words() {
+    async fn what_the_mount_cuts_is_reported_in_the_cores_words() {
         assert_eq!(
             life(3_600, 7_200).await.warning().as_deref(),
             Some(

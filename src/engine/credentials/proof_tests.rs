@@ -342,7 +342,7 @@ async fn tidy_takes_nothing_for_missing_that_only_a_gateway_does_not_know() {
 
 /// With a secret its tokens are taken for revoked, so that it is forgotten only once it is proved gone.
 #[tokio::test]
-async fn a_kept_accounts_secret_that_is_not_listed_once_is_not_forgotten() {
+async fn a_managed_accounts_secret_that_is_not_listed_once_is_not_forgotten() {
     let (mount, data, lease) = issued("access_token").await;
     mount.turn(Duration::from_mins(3)).await;
     let refused = json!({

@@ -288,7 +288,7 @@ async fn what_is_not_handed_out_is_no_longer_stored_as_live_while_it_is_removed(
 
 /// The entry is stored as live, and neither Atlas nor storage lets that be undone at once.
 #[tokio::test]
-async fn what_could_not_be_undone_is_left_to_the_tick_whatever_storage_holds() {
+async fn what_could_not_be_undone_is_left_to_the_periodic_run_whatever_storage_holds() {
     let (mount, _) = slow_mount("programmatic_api_key", "createOrgAccessEntry").await;
     let refusal = json!({
         "operation": "deleteOrgApiKey", "count": 0,

@@ -71,7 +71,7 @@ async fn the_entry_of_what_was_ended_goes_past_its_last_possible_lease() {
 
 /// As where an operator of Atlas brings an earlier state back, or Atlas said gone of what was not.
 #[tokio::test]
-async fn what_is_in_atlas_with_the_id_of_what_was_ended_is_a_stray() {
+async fn what_is_in_atlas_with_the_id_of_what_was_ended_is_an_orphan() {
     let mount = mount_of(Kind::Key).await;
     let (data, lease) = mount.issue("reader").await;
     end(&mount, id(&lease)).await.expect("ended");

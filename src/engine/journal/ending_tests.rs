@@ -281,7 +281,7 @@ async fn a_client_id_of_several_secrets_is_refused_with_the_list() {
 }
 
 #[tokio::test]
-async fn an_access_token_and_the_account_kept_for_it_are_refused_with_the_way_to_go() {
+async fn an_access_token_and_the_account_managed_for_it_are_refused_with_the_way_to_go() {
     let role = json!({ "credential_type": "access_token", "ip_addresses": "" });
     let mount = TestMount::with_role(role).await;
     let (data, lease) = mount.issue("reader").await;
@@ -295,7 +295,7 @@ async fn an_access_token_and_the_account_kept_for_it_are_refused_with_the_way_to
 }
 
 #[tokio::test]
-async fn what_is_half_made_is_refused() {
+async fn what_is_incomplete_is_refused() {
     let mount = mount_of(Kind::Key).await;
     for operation in ["deleteOrgApiKey", "createOrgAccessEntry"] {
         let fault = json!({

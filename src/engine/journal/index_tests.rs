@@ -94,7 +94,7 @@ fn failures_make_an_entry_rest_longer_and_stand_behind() {
 }
 
 #[test]
-fn an_account_kept_for_a_role_is_none_of_its_credentials() {
+fn an_account_managed_for_a_role_is_none_of_its_credentials() {
     let (mut index, now) = (Index::default(), TurnedClock::new().now());
     let (id, mut account) = entry(Stage::Making, "reader", now);
     index.put(&id, &account, Hands::Busy);
@@ -130,7 +130,7 @@ fn a_token_that_nobody_got_is_looked_at_once_it_is_dead() {
 }
 
 #[test]
-fn great_age_is_told_once() {
+fn great_age_is_logged_once() {
     let (mut index, now) = (Index::default(), TurnedClock::new().now());
     let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(2));
     index.put(&id, &making, Hands::Unknown);

@@ -113,7 +113,7 @@ mod tests {
     use crate::vault::memory::MemoryStorage;
 
     #[tokio::test]
-    async fn a_mark_is_made_once_and_found_again() {
+    async fn an_ownership_tag_is_made_once_and_found_again() {
         let storage = MemoryStorage::default();
         let made = Mark::load_or_make(&storage, &SystemEntropy).await.unwrap();
         let found = Mark::load_or_make(&storage, &SystemEntropy).await.unwrap();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mark_that_cannot_be_read_is_not_replaced() {
+    async fn an_ownership_tag_that_cannot_be_read_is_not_replaced() {
         for broken in ["{}", "{\"key\": \"AAAA\"}", "no"] {
             let storage = MemoryStorage::default();
             storage.plant("mark", broken.as_bytes());

@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_list_tells_of_each_and_comes_in_pages() {
+    async fn the_list_describes_each_and_comes_in_pages() {
         let mount = TestMount::with_role(json!({})).await;
         let mut ids = Vec::new();
         for _ in 0..3 {

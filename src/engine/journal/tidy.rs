@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn strays_are_reported_then_removed() {
+    async fn orphans_are_reported_then_removed() {
         for kind in ["programmatic_api_key", "service_account"] {
             let mut mount = TestMount::with_role(json!({ "credential_type": kind })).await;
             for _ in 0..2 {
@@ -210,7 +210,7 @@ mod tests {
 
     /// Such as one that a later version wrote.
     #[tokio::test]
-    async fn a_credential_whose_entry_cannot_be_read_is_no_stray() {
+    async fn a_credential_whose_entry_cannot_be_read_is_no_orphan() {
         let mut mount = TestMount::with_role(json!({})).await;
         mount.issue("reader").await;
         let key = mount.journal_keys().remove(0);

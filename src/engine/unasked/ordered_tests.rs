@@ -164,7 +164,7 @@ async fn an_order_without_an_overlap_rests_on_no_clock() {
 
 /// Atlas made it, and lists it some minutes later; the next rotation by hand comes in between.
 #[tokio::test]
-async fn a_half_made_credential_of_the_mount_is_not_forgotten_by_a_clock_that_is_doubted() {
+async fn an_incomplete_credential_of_the_mount_is_not_forgotten_by_a_clock_that_is_doubted() {
     for wrong in WRONG {
         let mut mount = TestMount::configured().await;
         mount.tick().await.expect("a tick");
@@ -202,7 +202,7 @@ async fn a_half_made_credential_of_the_mount_is_not_forgotten_by_a_clock_that_is
 
 /// The configuration's own account, whose former one is looked after when another is written.
 #[tokio::test]
-async fn a_half_made_secret_of_the_mount_is_not_given_up_silently_by_a_clock_that_is_doubted() {
+async fn an_incomplete_secret_of_the_mount_is_not_given_up_silently_by_a_clock_that_is_doubted() {
     for wrong in WRONG {
         let mut mount = TestMount::new().await;
         let config = mount.atlas.account_config();

@@ -52,7 +52,7 @@ async fn a_clock_that_is_ahead_for_a_minute_deletes_nothing() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_clock_hold_is_told_once() {
+async fn the_end_of_a_clock_hold_is_logged_once() {
     let lines = Lines::default();
     let (mount, _) = issued().await;
     let _listening = lines.listen();
@@ -169,7 +169,7 @@ async fn lose_the_answer(mount: &TestMount) {
 }
 
 #[tokio::test]
-async fn what_this_process_left_half_made_is_removed_whatever_the_clock_shows() {
+async fn what_this_process_left_incomplete_is_removed_whatever_the_clock_shows() {
     let (mount, _) = issued().await;
     lose_the_answer(&mount).await;
     assert_eq!(alive(&mount).await, 2);
@@ -180,7 +180,7 @@ async fn what_this_process_left_half_made_is_removed_whatever_the_clock_shows() 
 
 /// By this clock the entry is old; another node may be at work on it all the same.
 #[tokio::test]
-async fn what_another_process_left_half_made_waits_for_the_clocks() {
+async fn what_another_process_left_incomplete_waits_for_the_clocks() {
     let (mut mount, _) = issued().await;
     lose_the_answer(&mount).await;
     mount.restart().await;
@@ -345,7 +345,7 @@ async fn a_server_that_holds_everything_sends_nothing_to_atlas() {
 }
 
 #[tokio::test]
-async fn a_hold_of_before_goes_on_under_its_new_name() {
+async fn an_older_hold_continues_under_its_new_name() {
     let mut mount = TestMount::configured().await;
     let config = mount.storage.value("config");
     let mut config: Value = serde_json::from_slice(&config).expect("json");

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_element_is_told_by_its_place() {
+    fn a_wrong_element_is_reported_by_its_place() {
         assert_eq!(
             read(Kind::CommaTexts, json!(["a", {}])),
             Err("element 2: must be text".into())

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_missing_and_mistyped_fields_are_told_apart() {
+    fn unknown_missing_and_mistyped_fields_are_distinguished() {
         let body = json!({"desc": 1});
         let code = |error: ApiError| error.code.clone();
         assert_eq!(

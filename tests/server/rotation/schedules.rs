@@ -113,7 +113,7 @@ async fn left_alone(bao: &Bao) -> Mount {
 }
 
 #[tokio::test]
-async fn times_are_kept_as_written_and_what_keeps_from_it_is_told() {
+async fn times_are_kept_as_written_and_what_keeps_from_it_is_reported() {
     let bao = Bao::dev_with_clock();
     let app = App::on(&bao).await;
     let [scheduled, disabled] = roots(&bao).await;

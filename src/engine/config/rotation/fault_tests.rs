@@ -182,7 +182,7 @@ async fn a_key_that_a_person_writes_back_is_not_removed() {
 }
 
 #[tokio::test]
-async fn a_failing_rotation_is_told_and_tried_again() {
+async fn a_failing_rotation_is_reported_and_tried_again() {
     let mount = TestMount::new().await;
     let mut config = mount.atlas.account_config();
     config["rotation_period"] = json!(DAY);

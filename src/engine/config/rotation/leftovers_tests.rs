@@ -38,7 +38,7 @@ async fn half_rotated() -> (TestMount, String) {
 }
 
 #[tokio::test]
-async fn another_credential_leaves_no_half_made_secret_behind() {
+async fn another_credential_leaves_no_incomplete_secret_behind() {
     let (mount, made) = half_rotated().await;
     let written = mount.write("config", mount.atlas.key_config()).await;
     assert!(matches!(written, Ok(None)), "{written:?}");
@@ -49,7 +49,7 @@ async fn another_credential_leaves_no_half_made_secret_behind() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_removed_before_another_credential_is_told() {
+async fn what_cannot_be_removed_before_another_credential_is_reported() {
     let (mount, made) = half_rotated().await;
     mount.atlas.fault(refuse("deleteOrgSecret")).await;
     let written = mount.write("config", mount.atlas.key_config()).await;
@@ -104,7 +104,7 @@ async fn a_configuration_with_something_left_to_remove_is_deleted_by_force_only(
 }
 
 #[tokio::test]
-async fn a_configuration_with_half_made_credentials_is_deleted_by_force_only() {
+async fn a_configuration_with_incomplete_credentials_is_deleted_by_force_only() {
     let mount = TestMount::with_role(json!({ "ip_addresses": "192.0.2.1" })).await;
     for operation in ["createOrgAccessEntry", "deleteOrgApiKey"] {
         let refused = json!({"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"});

@@ -28,7 +28,7 @@ async fn a_persons_secret_is_not_taken_for_one_whose_answer_was_lost() {
 
 /// Made by hand three minutes after the request, and not used yet.
 #[tokio::test]
-async fn the_tick_does_not_take_a_new_secret_of_a_person_for_a_lost_one() {
+async fn the_periodic_run_does_not_take_a_new_secret_of_a_person_for_a_lost_one() {
     let mount = with_account().await;
     mount
         .atlas
@@ -85,7 +85,7 @@ async fn who_may_no_longer_write_gives_up_no_secret() {
 
 /// Atlas has not told its time, so that nobody can tell when the request was there.
 #[tokio::test]
-async fn a_secret_that_cannot_be_told_from_a_persons_is_shown_in_status() {
+async fn a_secret_that_cannot_be_distinguished_from_a_persons_is_shown_in_status() {
     let mount = with_account().await;
     mount.atlas.set(json!({"date_header": false})).await;
     mount.turn(Duration::from_hours(2)).await;

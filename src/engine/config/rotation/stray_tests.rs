@@ -62,7 +62,7 @@ async fn a_second_secret_in_use_goes_only_by_force() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_comes_by_itself_waits_until_a_second_secret_is_unused_for_a_day() {
+async fn a_rotation_that_is_automatic_waits_until_a_second_secret_is_unused_for_a_day() {
     let mount = with_account().await;
     let other = mount.add_secret().await;
     mount
@@ -88,7 +88,7 @@ async fn a_rotation_that_comes_by_itself_waits_until_a_second_secret_is_unused_f
 }
 
 #[tokio::test]
-async fn secrets_of_others_in_both_slots_are_told_and_left() {
+async fn secrets_of_others_in_both_slots_are_reported_and_left() {
     let mount = with_account().await;
     let others = [mount.add_secret().await, mount.add_secret().await];
     for other in &others {

@@ -174,7 +174,7 @@ async fn an_account_gets_a_new_secret_and_loses_the_old_one() {
 }
 
 #[tokio::test]
-async fn rotation_comes_by_itself_unless_it_is_switched_off() {
+async fn rotation_is_automatic_unless_it_is_switched_off() {
     for config in ["key", "account"] {
         let mount = TestMount::new().await;
         let mut given = match config {

@@ -23,7 +23,7 @@ impl TestMount {
 }
 
 #[tokio::test]
-async fn a_schedule_is_kept_and_a_missed_window_is_told_and_made_up_for() {
+async fn a_schedule_is_kept_and_a_missed_window_is_reported_and_caught_up_on() {
     let mount = TestMount::configured().await;
     let options = json!({"rotation_schedule": "0 3 * * *", "rotation_window": "1h"});
     mount.write("config", options).await.expect("changed");
@@ -111,7 +111,7 @@ async fn a_period_of_zero_ends_a_schedule_as_well() {
 }
 
 #[tokio::test]
-async fn a_new_secret_that_mints_nothing_is_told_and_given_up() {
+async fn a_new_secret_that_mints_nothing_is_reported_and_given_up() {
     let mount = TestMount::new().await;
     let config = mount.atlas.account_config();
     mount.write("config", config).await.expect("configured");
@@ -148,7 +148,7 @@ async fn a_new_secret_that_mints_nothing_is_told_and_given_up() {
 }
 
 #[tokio::test]
-async fn a_day_without_atlas_is_told_and_made_up_for() {
+async fn a_day_without_atlas_is_reported_and_caught_up_on() {
     let mount = TestMount::new().await;
     let mut config = mount.atlas.account_config();
     config["rotation_period"] = json!(DAY);

@@ -153,7 +153,7 @@ async fn a_disabled_mount_leaves_no_account_behind_live_tokens_or_not() {
 }
 
 #[tokio::test]
-async fn what_the_last_tick_could_not_delete_is_deleted_with_a_revocation() {
+async fn what_the_last_periodic_run_could_not_delete_is_deleted_with_a_revocation() {
     let mount = mount(json!({})).await;
     let (_, lease) = mount.issue("reader").await;
     let refusal = json!({
@@ -172,7 +172,7 @@ async fn what_the_last_tick_could_not_delete_is_deleted_with_a_revocation() {
 
 /// The account is the engine's own, yet a secret that somebody added to it and uses is not.
 #[tokio::test]
-async fn a_strangers_secret_of_a_kept_account_is_left_alone() {
+async fn a_strangers_secret_of_a_managed_account_is_left_alone() {
     let mount = mount(json!({})).await;
     let (data, _) = mount.issue("reader").await;
     let client_id = data["client_id"].as_str().expect("an id");
@@ -186,7 +186,7 @@ async fn a_strangers_secret_of_a_kept_account_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_kept_accounts_secret_whose_answer_was_lost_is_deleted() {
+async fn a_managed_accounts_secret_whose_answer_was_lost_is_deleted() {
     let mount = mount(json!({})).await;
     let (data, _) = mount.issue("reader").await;
     let client_id = data["client_id"].as_str().expect("an id").to_owned();
@@ -245,7 +245,8 @@ fn client_id(mount: &TestMount) -> Value {
 
 /// Atlas has not told its time, so that nobody can tell when the request was there.
 #[tokio::test]
-async fn a_kept_accounts_secret_that_cannot_be_told_from_a_strangers_is_shown_in_status() {
+async fn a_managed_accounts_secret_that_cannot_be_distinguished_from_a_strangers_is_shown_in_status()
+ {
     let mount = mount(json!({})).await;
     let (data, _) = mount.issue("reader").await;
     let client_id = data["client_id"].as_str().expect("an id").to_owned();

@@ -156,7 +156,7 @@ async fn a_token_is_revoked_without_its_role() {
 }
 
 #[tokio::test]
-async fn a_token_that_died_with_its_account_or_by_itself_counts_as_revoked() {
+async fn a_token_that_ended_with_its_account_or_on_its_own_counts_as_revoked() {
     let mount = mount().await;
     let (data, lease) = mount.issue("ci").await;
     let (_, late) = mount.issue("ci").await;
@@ -222,7 +222,7 @@ async fn the_hundred_and_first_live_token_is_refused_before_atlas_is_asked() {
 }
 
 #[tokio::test]
-async fn minting_too_fast_is_answered_429_past_the_callers_patience() {
+async fn minting_too_fast_is_answered_429_past_the_callers_budget() {
     let mount = mount().await;
     for _ in 0..10 {
         mount.issue("ci").await;
@@ -455,7 +455,7 @@ async fn an_account_whose_answer_was_lost_is_removed() {
 }
 
 #[tokio::test]
-async fn a_configuration_with_kept_accounts_is_not_deleted_by_accident() {
+async fn a_configuration_with_managed_accounts_is_not_deleted_by_accident() {
     let mount = mount().await;
     let (_, lease) = mount.issue("ci").await;
     mount.revoke(&lease).await.expect("revoked");

@@ -77,7 +77,7 @@ async fn a_strangers_secret_that_was_used_is_not_the_lost_one() {
 }
 
 #[tokio::test]
-async fn a_strangers_secret_of_before_or_after_the_request_is_not_the_lost_one() {
+async fn a_strangers_secret_from_before_or_after_the_request_is_not_the_lost_one() {
     let (mount, account) = mount(0).await;
     fail_to_issue(&mount).await;
     let mut secrets = Vec::new();
@@ -135,7 +135,7 @@ async fn without_atlas_time_a_person_decides() {
 
 /// As earlier versions stored it: nothing says when the request was sent by Atlas's clock.
 #[tokio::test]
-async fn an_entry_of_before_is_left_to_a_person() {
+async fn an_older_entry_is_left_to_a_person() {
     let (mut mount, account) = mount(0).await;
     assert_eq!(mount.lose_a_secret(&account).await, 1);
     let mut stored = entry(&mount);
@@ -150,7 +150,7 @@ async fn an_entry_of_before_is_left_to_a_person() {
 }
 
 #[tokio::test]
-async fn a_strangers_secret_of_later_is_not_taken_for_a_lost_one() {
+async fn a_later_secret_of_a_stranger_is_not_taken_for_a_lost_one() {
     let (mut mount, account) = mount(0).await;
     fail_to_issue(&mount).await;
     mount.turn(Duration::from_mins(6)).await;
@@ -208,7 +208,7 @@ async fn an_entry_of_a_secret_that_was_not_asked_for_takes_none() {
 
 /// A tick that looks for the lost one while a reader settles it and gets another.
 #[tokio::test]
-async fn a_tick_does_not_take_a_readers_new_secret_for_the_lost_one() {
+async fn a_periodic_run_does_not_take_a_readers_new_secret_for_the_lost_one() {
     let (mount, account) = mount(0).await;
     assert_eq!(mount.lose_a_secret(&account).await, 1);
     let slow = json!({
@@ -257,7 +257,7 @@ async fn a_secret_that_outlived_its_lease_is_deleted_and_no_other() {
 }
 
 #[tokio::test]
-async fn tidy_misses_a_secret_that_is_gone() {
+async fn tidy_reports_a_missing_secret() {
     let (mount, _) = mount(0).await;
     let (_, lease) = mount.issue("shared").await;
     mount.turn(HOUR * 2).await;

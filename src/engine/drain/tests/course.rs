@@ -148,7 +148,7 @@ async fn all_that_was_issued_ends_and_its_leases_are_revoked_without_atlas() {
 }
 
 #[tokio::test]
-async fn the_same_order_again_goes_on_and_tries_at_once_what_rests() {
+async fn the_same_order_again_continues_and_retries_at_once_what_rests() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let mount = TestMount::with_role(json!({})).await;
@@ -176,7 +176,7 @@ async fn the_same_order_again_goes_on_and_tries_at_once_what_rests() {
 }
 
 #[tokio::test]
-async fn a_standby_tells_what_is_stored() {
+async fn a_standby_shows_what_is_stored() {
     let mount = TestMount::with_role(json!({})).await;
     mount.issue("reader").await;
     ordered(&mount).await;
@@ -188,7 +188,7 @@ async fn a_standby_tells_what_is_stored() {
 }
 
 #[tokio::test]
-async fn an_entry_that_nobody_can_read_is_told_and_left_alone() {
+async fn an_entry_that_nobody_can_read_is_reported_and_left_alone() {
     let mut mount = TestMount::with_role(json!({})).await;
     mount.issue("reader").await;
     mount.storage.plant("issued/00000000000000000000", b"{");

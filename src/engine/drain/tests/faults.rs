@@ -64,7 +64,7 @@ async fn an_outage_ends_the_round() {
 }
 
 #[tokio::test]
-async fn a_restart_goes_on_by_what_is_stored() {
+async fn a_restart_continues_by_what_is_stored() {
     let (mut mount, _) = with_every_type().await;
     issue_all(&mount).await;
     refuse_deletions(&mount).await;
@@ -300,7 +300,7 @@ async fn a_round_stops_when_the_drain_is_called_off() {
 
 /// What its last tick leaves nobody ends.
 #[tokio::test]
-async fn the_last_tick_of_a_mount_waits_for_the_round_at_work() {
+async fn the_last_periodic_run_of_a_mount_waits_for_the_round_at_work() {
     let mount = in_the_middle_of_a_round().await;
     mount.system.set_tainted(true);
     mount.tick().await.expect("the last tick");

@@ -82,7 +82,7 @@ async fn nothing_new_is_made_until_the_configuration_is_written() {
 
 /// The mount's own credential is not rotated by itself either.
 #[tokio::test]
-async fn the_mounts_credential_is_not_rotated_by_itself() {
+async fn the_mounts_credential_is_not_rotated_automatically() {
     let mount = TestMount::new().await;
     let mut config = mount.atlas.account_config();
     config["rotation_period"] = json!("1d");

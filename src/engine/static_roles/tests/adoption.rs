@@ -184,7 +184,7 @@ async fn times_that_do_not_go_together_are_refused() {
 }
 
 #[tokio::test]
-async fn all_faults_are_told_at_once() {
+async fn all_faults_are_reported_at_once() {
     let mount = TestMount::configured().await;
     let refused = mount
         .write(

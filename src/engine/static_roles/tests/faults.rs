@@ -137,7 +137,7 @@ async fn a_secret_that_never_works_is_given_up_and_another_is_made() {
 }
 
 #[tokio::test]
-async fn a_day_without_atlas_is_told_and_made_up_for() {
+async fn a_day_without_atlas_is_reported_and_caught_up_on() {
     let app = Rotated::every_day().await;
     app.pass(HOUR + 1).await;
     let first = app.secret().await;
@@ -284,7 +284,7 @@ async fn an_end_that_came_nearer_is_noticed_and_met() {
 }
 
 #[tokio::test]
-async fn an_account_that_was_deleted_by_hand_is_told_of() {
+async fn an_account_that_was_deleted_by_hand_is_reported() {
     let app = Rotated::every_day().await;
     app.pass(HOUR + 1).await;
     let path = format!("/accounts/{}", app.account.client_id);

@@ -56,7 +56,7 @@ async fn what_a_deleted_role_had_yet_to_remove_is_removed() {
 }
 
 #[tokio::test]
-async fn a_role_deleted_in_the_middle_of_a_rotation_leaves_no_stray_secret() {
+async fn a_role_deleted_in_the_middle_of_a_rotation_leaves_no_secret_behind() {
     let app = Rotated::every_day().await;
     app.pass(HOUR + 1).await;
     let secret = app.secret().await;

@@ -46,7 +46,7 @@ async fn a_limit_that_was_lowered_later_is_met_and_rotations_keep_a_distance() {
 
 /// The limit is asked for once an hour: a rotation may come before it is known.
 #[tokio::test]
-async fn a_limit_that_is_not_known_yet_is_told_and_met_an_hour_later() {
+async fn a_limit_that_is_not_known_yet_is_reported_and_met_an_hour_later() {
     let app = Rotated::every_day().await;
     app.pass(2 * HOUR).await;
     app.pass(21 * HOUR + 1_800).await;
@@ -81,7 +81,7 @@ async fn a_limit_that_is_not_known_yet_is_told_and_met_an_hour_later() {
 
 /// A new secret that is not proved yet has cut the life of the one that readers have.
 #[tokio::test]
-async fn readers_are_told_of_the_end_after_seven_days_where_it_applies() {
+async fn readers_are_warned_of_the_end_after_seven_days_where_it_applies() {
     let app = Rotated::with(json!({})).await;
     app.pass(HOUR + 1).await;
     assert!(app.ends().await > app.mount.now() + TimeDelta::days(300));
@@ -115,7 +115,7 @@ async fn readers_are_told_of_the_end_after_seven_days_where_it_applies() {
 
 /// So has one that somebody added by hand, once the account was looked at.
 #[tokio::test]
-async fn readers_are_told_of_the_end_that_a_secret_of_others_brings() {
+async fn readers_are_warned_of_the_end_that_a_secret_of_others_brings() {
     let app = Rotated::with(json!({"rotation_period": "30d"})).await;
     app.pass(HOUR + 1).await;
     let wanted = json!({"client_id": app.account.client_id});
@@ -133,7 +133,7 @@ async fn readers_are_told_of_the_end_that_a_secret_of_others_brings() {
 }
 
 #[tokio::test]
-async fn a_rotation_without_a_free_slot_is_told_and_made_up_for() {
+async fn a_rotation_without_a_free_slot_is_reported_and_caught_up_on() {
     let app = Rotated::every_day().await;
     app.pass(HOUR + 1).await;
     let first = app.secret().await;

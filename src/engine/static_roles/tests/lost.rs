@@ -120,7 +120,7 @@ async fn a_secret_that_one_look_does_not_list_is_not_taken_for_deleted() {
 
 /// Atlas has not told its time, so that nobody can tell when the request was there.
 #[tokio::test]
-async fn a_secret_that_cannot_be_told_from_a_strangers_is_shown_in_status() {
+async fn a_secret_that_cannot_be_distinguished_from_a_strangers_is_shown_in_status() {
     let app = Rotated::every_day().await;
     app.pass(HOUR + 1).await;
     app.pass(HOUR).await;

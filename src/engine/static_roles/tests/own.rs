@@ -97,7 +97,7 @@ async fn past_its_end_only_a_person_can_help() {
 }
 
 #[tokio::test]
-async fn an_account_without_the_right_is_told_so() {
+async fn an_account_without_the_right_is_reported() {
     let mount = TestMount::configured().await;
     let account = mount.atlas.account(json!(["ORG_READ_ONLY"])).await;
     let app = Rotated { mount, account };

@@ -22,7 +22,7 @@ async fn waiting_work(mount: &TestMount) -> Value {
 
 /// The old code counted a failure and rested for as long as Atlas asked, or twice as long at each try.
 #[tokio::test]
-async fn want_of_rate_is_no_failure_and_the_next_tick_goes_on() {
+async fn a_rate_limit_is_no_failure_and_the_next_periodic_run_continues() {
     let app = Rotated::every_day().await;
     app.pass(HOUR + 1).await;
     let first = app.secret().await;

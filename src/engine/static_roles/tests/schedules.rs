@@ -64,7 +64,7 @@ async fn a_schedule_is_kept_within_its_window() {
 }
 
 #[tokio::test]
-async fn a_missed_window_is_told_and_the_next_one_met() {
+async fn a_missed_window_is_reported_and_the_next_one_met() {
     let mut app =
         Rotated::with(json!({"rotation_schedule": "0 3 * * *", "rotation_window": "1h"})).await;
     let (first, missed) = (app.secret().await, app.next().await);
@@ -133,7 +133,7 @@ async fn the_queue_comes_back_after_a_restart_and_after_another_nodes_write() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_used_before_the_first_tick_stays_in_the_queue() {
+async fn a_role_that_is_used_before_the_first_periodic_run_stays_in_the_queue() {
     let mut app = Rotated::every_day().await;
     app.mount.restart().await;
     app.mount.turn(Duration::from_secs(HOUR)).await;

@@ -56,7 +56,7 @@ async fn an_adoption_is_refused_whole_or_finished_whichever_write_fails() {
 
 /// Atlas does not take back what could not be stored.
 #[tokio::test]
-async fn a_first_secret_that_could_neither_be_stored_nor_removed_is_found_by_the_tick() {
+async fn a_first_secret_that_could_neither_be_stored_nor_removed_is_found_by_the_periodic_run() {
     let app = Rotated::not_yet_adopted(json!(["ORG_MEMBER"])).await;
     app.mount
         .atlas

@@ -219,7 +219,7 @@ async fn duplicates_are_conflicts() {
 }
 
 #[tokio::test]
-async fn bad_addresses_are_refused_and_host_bits_are_as_set() {
+async fn bad_addresses_are_refused_and_host_bits_follow_the_setting() {
     let atlas = Atlas::start("list_bad").await;
     let (_, list) = other_key(&atlas).await;
     for (entry, code) in [

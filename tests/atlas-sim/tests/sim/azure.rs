@@ -138,7 +138,7 @@ async fn static_credentials_give_way_to_a_role() {
 }
 
 #[tokio::test]
-async fn the_way_back_to_static_credentials_and_both_at_once_are_as_set() {
+async fn going_back_to_static_credentials_and_having_both_follow_the_setting() {
     let atlas = Atlas::start("azure_back").await;
     let statics = json!({"tenantID": TENANT, "clientID": TENANT, "secret": "hush"});
     let id = register(&atlas).await;

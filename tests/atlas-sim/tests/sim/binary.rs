@@ -48,7 +48,7 @@ async fn the_binary_prints_one_line_serves_and_ends_on_a_signal() {
 }
 
 #[test]
-fn wrong_flags_are_told() {
+fn wrong_flags_are_reported() {
     let output = Command::new(env!("CARGO_BIN_EXE_atlas-sim"))
         .args(["--colour", "red"])
         .output()

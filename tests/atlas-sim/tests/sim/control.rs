@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Atlas, Auth};
 
 #[tokio::test]
-async fn the_log_tells_who_asked_what() {
+async fn the_log_shows_who_asked_what() {
     let atlas = Atlas::start("control_log").await;
     let path = format!("{}/apiKeys", atlas.org());
     let body = json!({"desc": "x", "roles": ["ORG_MEMBER"]});

@@ -87,7 +87,7 @@ async fn a_nonce_can_be_made_good_for_one_request() {
 }
 
 #[tokio::test]
-async fn an_old_nonce_is_told_as_stale_if_the_rest_is_right() {
+async fn an_old_nonce_is_reported_as_stale_if_the_rest_is_right() {
     let atlas = Atlas::start("digest_stale").await;
     let given = Challenge::of(&challenge(&atlas).await);
     atlas.advance(300).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Atlas, Auth};
 
 #[tokio::test]
-async fn the_root_call_tells_who_one_is() {
+async fn the_root_call_identifies_the_caller() {
     let atlas = Atlas::start("orgs_root").await;
     let body = atlas.get("").await.ok();
     assert_eq!(

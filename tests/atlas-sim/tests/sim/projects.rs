@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::Atlas;
 
 #[tokio::test]
-async fn a_project_tells_its_organization() {
+async fn a_project_names_its_organization() {
     let atlas = Atlas::start("projects_read").await;
     let body = atlas.get(&atlas.project()).await.ok();
     assert_eq!(

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Atlas, NEWEST};
 
 #[tokio::test]
-async fn the_version_served_is_told() {
+async fn the_version_served_is_reported() {
     let atlas = Atlas::start("request_version").await;
     let answer = atlas.get("/orgs").await;
     assert_eq!(

@@ -160,7 +160,7 @@ async fn a_project_owner_makes_a_key_it_cannot_delete() {
 }
 
 #[tokio::test]
-async fn writers_of_a_keys_access_list_are_as_set() {
+async fn writers_of_a_keys_access_list_follow_the_setting() {
     let atlas = Atlas::start("roles_access_list").await;
     let member = cast(&atlas).await.project_owner;
     let body = json!({"desc": "x", "roles": ["ORG_MEMBER"]});
@@ -225,7 +225,7 @@ async fn another_organization_is_closed() {
 }
 
 #[tokio::test]
-async fn the_status_of_a_missing_role_is_as_set() {
+async fn the_status_of_a_missing_role_follows_the_setting() {
     let atlas = Atlas::start("roles_status").await;
     let member = cast(&atlas).await.org_member;
     atlas
@@ -236,7 +236,7 @@ async fn the_status_of_a_missing_role_is_as_set() {
 }
 
 #[tokio::test]
-async fn granting_beyond_ones_own_is_as_set() {
+async fn granting_more_than_ones_own_roles_follows_the_setting() {
     let atlas = Atlas::start("roles_beyond").await;
     atlas
         .settings(json!({"project_access_manager_role": "GROUP_USER_ADMIN"}))

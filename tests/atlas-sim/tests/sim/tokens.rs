@@ -44,7 +44,7 @@ async fn a_bad_bearer_token_gets_the_401_that_is_set() {
 }
 
 #[tokio::test]
-async fn bad_clients_cannot_be_told_apart() {
+async fn bad_clients_cannot_be_distinguished() {
     let atlas = Atlas::start("token_clients").await;
     let (id, secret) = atlas.client();
     let unknown = "mdb_sa_id_000000000000000000000000";
@@ -139,7 +139,7 @@ async fn an_account_has_a_bounded_number_of_live_tokens() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_dead_and_revoking_again_is_as_set() {
+async fn a_revoked_token_is_dead_and_revoking_again_follows_the_setting() {
     let atlas = Atlas::start("token_revoke").await;
     let text = atlas.mint(atlas.client()).await.text("access_token");
     let form = format!("token={text}&token_type_hint=access_token");
