@@ -4,13 +4,12 @@
 
 use tokio::time::Instant;
 
-use super::config::ConfigEntry;
 use super::error::EngineError;
 use super::journal::Stage;
 use super::turns::Turn;
 use super::{Engine, keys, stored};
 use crate::atlas::ClientId;
-use crate::engine::entries::names_with_account;
+use crate::engine::entries::{ConfigEntry, names_with_account};
 
 /// Who wants an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::config::ConfigEntry;
 use super::entries::Draining;
 use super::error::EngineError;
 use super::process::ServerHold;
 use super::{Engine, keys, stored};
+use crate::engine::entries::ConfigEntry;
 use crate::vault::failure::chain;
 
 /// What this process did for the drain at work.

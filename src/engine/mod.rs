@@ -32,6 +32,7 @@ mod resource;
 mod role_uses;
 mod roles;
 mod rotation;
+mod rotation_state;
 #[cfg(test)]
 mod runbook_tests;
 mod static_roles;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::config::ConfigEntry;
 use super::error::EngineError;
 use super::{Engine, OPERATION_PREFIX, config, journal, keys, static_roles, stored, unasked};
 use crate::atlas::{CallOutcome, Queue};
 use crate::base::Rfc3339;
+use crate::engine::entries::ConfigEntry;
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::system_view::may_act;
 use crate::vault::{Data, Operation, Response};

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::census::Census;
-use super::entry::ConfigEntry;
 use crate::atlas::{OrgId, Origin, Patience};
 use crate::engine::Engine;
+use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::origin::{BoundTo, Origins};
 use crate::framework::{Faults, Fields};

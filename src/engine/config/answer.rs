@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::entry::ConfigEntry;
 use super::rotation;
 use crate::atlas::OrgId;
 use crate::base::Rfc3339;
 use crate::engine::Engine;
+use crate::engine::entries::ConfigEntry;
 use crate::framework::Field;
 use crate::vault::Data;
 

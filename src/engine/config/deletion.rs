@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::draining::{self, DrainEnd};
-use super::entry::ConfigEntry;
 use super::paths::load;
 use super::{address, rotation, trust};
 use crate::atlas::{Patience, Priority};
 use crate::base::Counted;
+use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, keys};
 use crate::framework::Call;

@@ -6,11 +6,10 @@
 
 use tokio::time::Instant;
 
-use super::entry::ConfigEntry;
 use super::paths::load;
 use crate::atlas::{OrgId, Patience, Priority};
 use crate::base::Rfc3339;
-use crate::engine::entries::Draining;
+use crate::engine::entries::{ConfigEntry, Draining};
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, keys, stored};
 

@@ -7,7 +7,6 @@ mod answer;
 mod census;
 mod deletion;
 mod draining;
-mod entry;
 pub(crate) mod paths;
 mod relocation;
 #[cfg(test)]
@@ -19,7 +18,6 @@ mod trust_tests;
 
 pub(crate) use answer::is_unverified;
 pub(crate) use draining::{begin as begin_draining, of_organization};
-pub(crate) use entry::{ConfigEntry, UNVERIFIED};
 pub(crate) use paths::load;
 pub(crate) use relocation::MOVE_PATH;
 pub(crate) use rotation::{Root, run_due, state as rotation_state};

@@ -7,14 +7,14 @@ use chrono::{DateTime, Utc};
 
 use super::answer::{answer, is_unverified, shown};
 use super::draining::{self, DrainEnd};
-use super::entry::{self, ConfigEntry, UNVERIFIED};
 use super::{address, deletion, relocation, rotation, trust};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
 use crate::base::Sensitive;
 use crate::engine::connection::{Linked, Ownership, identify};
+use crate::engine::entries::{ConfigEntry, UNVERIFIED, config};
 use crate::engine::error::EngineError;
 use crate::engine::origin::Origins;
-use crate::engine::rotation::Timing;
+use crate::engine::rotation_state::Timing;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, account_use, keys, stored};
 use crate::framework::{Answer, Call, Display, Faults, Field, Fields, Path, PathOperation};
@@ -80,15 +80,15 @@ fn fields() -> Vec<Field> {
         ),
         Field::text("base_url")
             .about("Address of Atlas.")
-            .default(entry::DEFAULT_BASE_URL),
+            .default(config::DEFAULT_BASE_URL),
         Field::text("api_version")
             .about("Version of the Atlas Administration API, a date.")
-            .default(entry::DEFAULT_API_VERSION),
+            .default(config::DEFAULT_API_VERSION),
         Field::text("ca_certificate").about("PEM certificates to trust beside the system's."),
         Field::seconds("request_timeout")
             .refuse_empty_text()
             .about("Time for one HTTP request to Atlas.")
-            .default(entry::DEFAULT_REQUEST_TIMEOUT.as_secs()),
+            .default(config::DEFAULT_REQUEST_TIMEOUT.as_secs()),
         Field::boolean("verify_connection")
             .about(
                 "Whether to verify the credential with Atlas before storing it. Not stored. \

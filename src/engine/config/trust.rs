@@ -6,9 +6,9 @@
 
 use super::address::gives_secret;
 use super::census::{Census, Counts};
-use super::entry::ConfigEntry;
 use crate::atlas::{Fingerprint, Origin, Pem};
 use crate::engine::Engine;
+use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::origin::Origins;
 use crate::framework::{Faults, Fields};

@@ -17,13 +17,13 @@ pub(crate) use self::identity::{Identity, identify};
 pub(crate) use self::linked::{Certainty, Linked, MadeUnder, Managing};
 pub(crate) use self::listings::{Kind, Listed, Search};
 pub(crate) use self::ownership::Ownership;
-use super::config::ConfigEntry;
 use super::error::EngineError;
 use super::origin::{BoundTo, Origins};
 use super::process::ServerHold;
 use super::{keys, stored};
 use crate::atlas::{Atlas, Reachability, Reached};
 use crate::base::{Clock, Entropy};
+use crate::engine::entries::ConfigEntry;
 use crate::vault::system_view::may_act;
 use crate::vault::{Storage, SystemView};
 

@@ -2,8 +2,12 @@
 //!
 //! What only one room reads is defined there.
 
+pub(crate) mod config;
 mod draining;
 mod role;
+mod root_rotation;
 
+pub(crate) use config::{ConfigEntry, UNVERIFIED};
 pub(crate) use draining::Draining;
 pub(crate) use role::{CredentialType, RoleEntry, names_with_account};
+pub(crate) use root_rotation::{Removal, RootRotation, RootType};

@@ -1,11 +1,12 @@
 //! What the engine's work can end in, and the one mapping to the host's kinds of error.
 
+mod rotation;
 mod text;
 
 use chrono::{DateTime, Utc};
 
+pub(crate) use self::rotation::RotationError;
 use self::text::{listed, no_free_slot, refusal_advice};
-use super::rotation::RotationError;
 use crate::atlas::{AtlasError, ClientId, OrgId, Origin, SecretId, SettingsError};
 use crate::base::Rfc3339;
 use crate::vault::failure::Failure;

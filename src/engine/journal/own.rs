@@ -1,8 +1,7 @@
 //! What the engine itself has in hand is not ended as what it issued is: each has its own way to go.
 
 use crate::atlas::ClientId;
-use crate::engine::config::ConfigEntry;
-use crate::engine::entries::names_with_account;
+use crate::engine::entries::{ConfigEntry, names_with_account};
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, keys, stored};
 

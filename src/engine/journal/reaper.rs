@@ -12,14 +12,14 @@ use super::entry::{Part, Stage};
 use super::index::REAPED_AFTER;
 use super::rollback::permitted;
 use crate::atlas::{Deletion, Patience};
-use crate::engine::Engine;
-use crate::engine::config::load;
 use crate::engine::connection::Search;
+use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::journal::find::find;
 use crate::engine::names::JournalId;
 use crate::engine::resource::remove;
 use crate::engine::unasked::Mandate;
+use crate::engine::{Engine, keys, stored};
 
 /// The reaper waits so long after a start: the host then revokes what became due meanwhile and tries
 /// again for up to 11.5 minutes; and after a restore an operator has time to hold deletions.
@@ -93,7 +93,8 @@ async fn may_forget(
     mandate: Mandate,
     id: &JournalId,
 ) -> Result<bool, EngineError> {
-    if load(engine).await?.is_none() {
+    let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
+    if config.is_none() {
         return Ok(mandate == Mandate::Ordered || !engine.doubts_clock().await);
     }
     permitted(mandate.permit(engine).await?, id).map(|_| true)

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use crate::atlas::{Credential, Priority};
     use crate::base::{Sensitive, SystemClock, SystemEntropy};
-    use crate::engine::config::ConfigEntry;
+    use crate::engine::entries::ConfigEntry;
 
     #[tokio::test(start_paused = true)]
     async fn nothing_waits_for_long_for_somebody_else_who_asks() {

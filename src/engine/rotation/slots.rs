@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::error::RotationError;
-use super::record::{Record, Retiring, RotationContext};
 use super::secret_status::{
     Grounds, SecretStatus, is_in_use, looks_expired, may_make_room, status_of,
 };
 use crate::atlas::{AtlasError, ClientId, Level, MOST_SECRETS, SecretId, SecretState};
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, RotationError};
+use crate::engine::rotation::context::{Record, RotationContext};
+use crate::engine::rotation_state::Retiring;
 use crate::engine::unasked::Permit;
 
 /// Reads the account and learns from it about the present secret: its id if that was unknown, and

@@ -11,11 +11,10 @@ use crate::atlas::{
     Atlas, AtlasError, Hours, Level, OrgId, Patience, ProjectId, SecretState, ServiceAccount,
 };
 use crate::base::Sensitive;
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, RotationError};
 use crate::engine::origin::BoundTo;
-use crate::engine::rotation::{
-    ClientSecret, OtherSecrets, Record as _, RotationError, account_error, prove,
-};
+use crate::engine::rotation::{Record as _, account_error, prove};
+use crate::engine::rotation_state::{ClientSecret, OtherSecrets};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;

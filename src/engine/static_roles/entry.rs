@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::atlas::{ClientId, Hours, Level, OrgId, ProjectId};
 use crate::base::time::serde_go_nanos;
 use crate::engine::origin::BoundTo;
-use crate::engine::rotation::{self, ClientSecret, OtherSecrets};
-use crate::engine::rotation::{ExpiryStatus, Plan, RotationFailure, Timing};
+use crate::engine::rotation_state::{
+    self, ClientSecret, ExpiryStatus, OtherSecrets, Plan, RotationFailure, Timing,
+};
 
 /// Default of `overlap`.
 pub(super) const DEFAULT_OVERLAP: Duration = Duration::from_hours(1);
@@ -145,7 +146,11 @@ impl StaticRoleEntry {
         if self.lost.is_some() {
             return self.lost;
         }
-        Some(rotation::due(planned, self.expires_at(), self.last_rotated))
+        Some(rotation_state::due(
+            planned,
+            self.expires_at(),
+            self.last_rotated,
+        ))
     }
 
     /// Whether the present secret ends before the planned rotation.

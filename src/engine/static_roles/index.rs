@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::entry::StaticRoleEntry;
 use crate::atlas::ClientId;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::{ExpiryStatus, RotationFailure};
+use crate::engine::rotation_state::{ExpiryStatus, RotationFailure};
 use crate::engine::turns::{Turn, Turns};
 use crate::engine::{keys, stored};
 use crate::vault::Storage;

@@ -66,7 +66,7 @@ pub(super) fn fields() -> Vec<Field> {
             .about("On create: keep the given client_secret until the first rotation is due.")
             .default(false),
     ];
-    fields.extend(crate::engine::rotation::Timing::fields());
+    fields.extend(crate::engine::rotation_state::Timing::fields());
     fields
 }
 

@@ -10,8 +10,9 @@ use super::entry::{Mode, StaticRoleEntry};
 use crate::atlas::{Atlas, ClientId, Credential, Level, Patience, SecretId};
 use crate::base::Sensitive;
 use crate::engine::connection::Linked;
-use crate::engine::error::EngineError;
-use crate::engine::rotation::{ClientSecret, OtherSecrets, Record, RotationError};
+use crate::engine::error::{EngineError, RotationError};
+use crate::engine::rotation::Record;
+use crate::engine::rotation_state::{ClientSecret, OtherSecrets};
 use crate::engine::{Engine, keys, stored};
 
 /// A static role in hand.
@@ -48,7 +49,9 @@ impl RoleRecord {
     pub(super) fn plan_next(&mut self, now: DateTime<Utc>) {
         let plan = self.entry.options.timing.plan();
         let after = match &plan {
-            Some(crate::engine::rotation::Plan::Every(_)) => self.entry.last_rotated.unwrap_or(now),
+            Some(crate::engine::rotation_state::Plan::Every(_)) => {
+                self.entry.last_rotated.unwrap_or(now)
+            }
             _ => now,
         };
         self.entry.next_rotation = plan.and_then(|plan| plan.next(after, &self.name));

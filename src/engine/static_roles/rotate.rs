@@ -8,7 +8,7 @@ use super::{summary, work};
 use crate::atlas::{Patience, Priority};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::refuse_too_soon;
+use crate::engine::rotation_state::refuse_too_soon;
 use crate::engine::unasked::Mandate;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::framework::Call;

@@ -13,7 +13,7 @@ use super::work::work;
 use crate::atlas::ClientId;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::warn_if_crossed;
+use crate::engine::rotation_state::warn_if_crossed;
 use crate::engine::unasked::held;
 
 /// Roles worked on at the same time. Atlas's limits, not ours, decide how fast it goes.

@@ -13,12 +13,11 @@ use super::record::RoleRecord;
 use crate::atlas::{Atlas, AtlasError, ClientId, Patience, Priority, SecretState};
 use crate::base::Rfc3339;
 use crate::engine::account_use::refuse_own;
-use crate::engine::error::EngineError;
-use crate::engine::rotation::RotationFailure;
+use crate::engine::error::{EngineError, RotationError};
 use crate::engine::rotation::{
-    ClientSecret, OtherSecrets, Record as _, Retiring, RotationContext, RotationError,
-    discard_pending, look, prove, retire, rotate_secret,
+    Record as _, RotationContext, discard_pending, look, prove, retire, rotate_secret,
 };
+use crate::engine::rotation_state::{ClientSecret, OtherSecrets, Retiring, RotationFailure};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;

@@ -9,7 +9,8 @@ use super::record::RoleRecord;
 use crate::atlas::{Patience, Priority};
 use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::error::EngineError;
-use crate::engine::rotation::{Record as _, Retiring};
+use crate::engine::rotation::Record as _;
+use crate::engine::rotation_state::Retiring;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, keys, stored};
 use crate::framework::{Call, Faults};
@@ -126,7 +127,7 @@ async fn change(
 /// A secret that a person gives takes the place of the present one.
 fn replace_by_hand(
     record: &mut RoleRecord,
-    given: crate::engine::rotation::ClientSecret,
+    given: crate::engine::rotation_state::ClientSecret,
     now: chrono::DateTime<chrono::Utc>,
 ) {
     record.entry.lost = None;

@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use super::super::config::ConfigEntry;
 use super::super::error::EngineError;
 use super::super::process::ServerHold;
 use super::super::{Engine, keys, stored};
+use crate::engine::entries::ConfigEntry;
 
 /// Where a hold comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

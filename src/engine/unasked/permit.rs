@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::config::ConfigEntry;
 use super::super::error::EngineError;
 use super::super::{Engine, keys, stored};
 use super::clock_watch::{Change, Doubt, Reading, compare};
 use super::hold::{HeldBy, held};
 use crate::atlas::{Patience, Priority};
 use crate::base::Rfc3339;
+use crate::engine::entries::ConfigEntry;
 
 /// The question for Atlas's time is waited for no longer than this.
 const ASK_PATIENCE: Duration = Duration::from_secs(10);

@@ -11,12 +11,11 @@ use super::entry::Removal;
 use super::record::RootRecord;
 use crate::atlas::{Hours, Patience};
 use crate::base::Rfc3339;
-use crate::engine::config::ConfigEntry;
 use crate::engine::connection::Linked;
+use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::{
-    OtherSecrets, Record as _, Retiring, RotationContext, discard_pending, retire,
-};
+use crate::engine::rotation::{Record as _, RotationContext, discard_pending, retire};
+use crate::engine::rotation_state::{OtherSecrets, Retiring};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys};
 use crate::vault::failure::chain;

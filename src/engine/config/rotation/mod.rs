@@ -26,7 +26,6 @@ mod tick;
 #[cfg(test)]
 mod timing_tests;
 
-pub(in crate::engine::config) use entry::RootRotation;
 pub(in crate::engine::config) use leftovers::{refuse_while_needed, settle_former};
 pub(crate) use record::Root;
 pub(in crate::engine::config) use rotate::{learn, path, warning_of_limit};

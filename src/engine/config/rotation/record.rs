@@ -8,10 +8,11 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::atlas::{ClientId, Level, OrgId, SecretId};
-use crate::engine::config::ConfigEntry;
 use crate::engine::connection::Linked;
-use crate::engine::error::EngineError;
-use crate::engine::rotation::{ClientSecret, OtherSecrets, Record, RotationError};
+use crate::engine::entries::ConfigEntry;
+use crate::engine::error::{EngineError, RotationError};
+use crate::engine::rotation::Record;
+use crate::engine::rotation_state::{ClientSecret, OtherSecrets};
 use crate::engine::turns::{Turn, Turns};
 use crate::engine::{Engine, keys, stored};
 

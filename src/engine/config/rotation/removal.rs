@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
-use crate::engine::rotation::RotationFailure;
+use crate::engine::rotation_state::RotationFailure;
 use crate::engine::unasked::{Mandate, Permit};
 
 impl Removal {

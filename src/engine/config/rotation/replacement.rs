@@ -16,8 +16,8 @@ use crate::atlas::{
     NewApiKey, NewServiceAccount, OrgId, Patience, ProjectId,
 };
 use crate::base::{Sensitive, base62};
-use crate::engine::config::ConfigEntry;
 use crate::engine::connection::Linked;
+use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
 use crate::engine::rotation::patiently;

@@ -10,11 +10,9 @@ use super::removal::settle;
 use super::{replacement, tick};
 use crate::atlas::{Atlas, AtlasError, Patience, Priority, SecretState};
 use crate::base::Rfc3339;
-use crate::engine::error::EngineError;
-use crate::engine::rotation::RotationFailure;
-use crate::engine::rotation::{
-    Record as _, RotationContext, RotationError, refuse_too_soon, retire, rotate_secret,
-};
+use crate::engine::error::{EngineError, RotationError};
+use crate::engine::rotation::{Record as _, RotationContext, retire, rotate_secret};
+use crate::engine::rotation_state::{RotationFailure, refuse_too_soon};
 use crate::engine::unasked::Mandate;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, keys};
@@ -276,7 +274,7 @@ async fn note_failure(record: &mut RootRecord, error: &EngineError) {
 pub(in crate::engine::config) async fn warning_of_limit(
     engine: &Engine,
     atlas: &Atlas,
-    entry: &crate::engine::config::ConfigEntry,
+    entry: &crate::engine::entries::ConfigEntry,
     patience: Patience,
 ) -> Option<String> {
     let (Some(_), Some(org)) = (&entry.client_id, &entry.organization_id) else {
@@ -303,7 +301,7 @@ pub(in crate::engine::config) async fn warning_of_limit(
 pub(in crate::engine::config) async fn learn(
     engine: &Engine,
     atlas: &Atlas,
-    entry: &mut crate::engine::config::ConfigEntry,
+    entry: &mut crate::engine::entries::ConfigEntry,
     patience: Patience,
 ) {
     let (Some(client_id), Some(org)) = (&entry.client_id, &entry.organization_id) else {

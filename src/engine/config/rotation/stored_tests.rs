@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::config::ConfigEntry;
+use crate::engine::entries::ConfigEntry;
 
 fn read_and_written(stored: &Value) -> Value {
     let entry: ConfigEntry = serde_json::from_value(stored.clone()).expect("a configuration");

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::error::RotationError;
+use crate::engine::error::RotationError;
 
 /// Between two rotations, unless one is forced.
 const MIN_INTERVAL: TimeDelta = TimeDelta::minutes(1);

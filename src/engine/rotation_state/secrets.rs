@@ -1,17 +1,12 @@
-//! What is stored of an account's secrets, and whose record it is.
+//! What is stored of an account's secrets while one takes the place of another.
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
-use crate::atlas::{Atlas, ClientId, Hours, Level, Patience, SecretId, SecretState};
+use crate::atlas::{SecretId, SecretState};
 use crate::base::Sensitive;
-use crate::engine::Engine;
-use crate::engine::error::EngineError;
 use crate::engine::lost_secret::{self, Lost, SecretRequest};
 use crate::engine::stored::plain_text;
-use crate::engine::unasked::{self, Mandate, Permit};
 
 /// A secret with its value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,22 +50,22 @@ pub(crate) struct Pending {
     pub(crate) made: Option<ClientSecret>,
     /// Secrets that came of it, their values lost, as the account was last seen.
     #[serde(skip)]
-    pub(super) lost: Vec<SecretId>,
+    pub(crate) lost: Vec<SecretId>,
 }
 
 impl Pending {
     /// When Atlas was last asked for a secret.
-    pub(super) fn last_asked(&self) -> DateTime<Utc> {
+    pub(crate) fn last_asked(&self) -> DateTime<Utc> {
         self.asked_at.unwrap_or(self.since)
     }
 
     /// Whether a secret came of this rotation, its value lost with Atlas's answer.
-    pub(super) fn has_lost(&self, state: &SecretState) -> bool {
+    pub(crate) fn has_lost(&self, state: &SecretState) -> bool {
         self.lost.contains(&state.id)
     }
 
     /// Finds out which secrets of the account came of it, their values lost.
-    pub(super) fn find_lost(&mut self, secrets: &[SecretState]) -> Lost {
+    pub(crate) fn find_lost(&mut self, secrets: &[SecretState]) -> Lost {
         let found = match self.made {
             Some(_) => Lost::NotThere,
             None => lost_secret::find(&self.requests, &self.known, secrets),
@@ -83,7 +78,7 @@ impl Pending {
     }
 
     /// Notes a request that is about to be sent.
-    pub(super) fn ask(&mut self, request: SecretRequest, now: DateTime<Utc>) {
+    pub(crate) fn ask(&mut self, request: SecretRequest, now: DateTime<Utc>) {
         self.asked_at = Some(now);
         lost_secret::add(&mut self.requests, request);
     }
@@ -124,55 +119,5 @@ impl OtherSecrets {
     /// The new secret that waits to be proved.
     pub(crate) fn made(&self) -> Option<&ClientSecret> {
         self.pending.as_ref()?.made.as_ref()
-    }
-}
-
-/// Where an account's secrets are kept.
-#[async_trait]
-pub(crate) trait Record: Send + Sync {
-    /// The account.
-    fn client_id(&self) -> &ClientId;
-    /// Where it is managed.
-    fn level(&self) -> Level;
-    /// How long a replaced secret lives on.
-    fn overlap(&self) -> Duration;
-    /// The secret that readers are given.
-    fn current(&self) -> Option<ClientSecret>;
-    /// Learns more of the present secret; it stays the same one.
-    fn amend_current(&mut self, id: Option<SecretId>, expires_at: Option<DateTime<Utc>>);
-    /// Makes a proved secret the one that readers are given, and notes when that was.
-    fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>);
-    /// What else there is.
-    fn others(&self) -> &OtherSecrets;
-    /// What else there is, to be changed.
-    fn others_mut(&mut self) -> &mut OtherSecrets;
-    /// The storage key of that entry.
-    fn key(&self) -> String;
-    /// Writes all of it in one entry.
-    async fn store(&self) -> Result<(), EngineError>;
-}
-
-/// What a rotation works with.
-pub(crate) struct RotationContext<'a> {
-    pub(crate) engine: &'a Engine,
-    /// Signed in as whoever manages the account.
-    pub(crate) atlas: &'a Atlas,
-    pub(crate) patience: Patience,
-    /// The lifetime of a new secret.
-    pub(crate) lifetime: Hours,
-    /// Whether somebody ordered the deletions that it comes to.
-    pub(crate) mandate: Mandate,
-}
-
-impl RotationContext<'_> {
-    /// The permit for a deletion, or why there is none.
-    pub(super) async fn permit(&self) -> Result<Result<Permit, unasked::Held>, EngineError> {
-        self.mandate.permit(self.engine).await
-    }
-
-    /// Whether what nothing but the wall clock tells may be acted on, or why not. An order to rotate is
-    /// none to delete before its time what others use.
-    pub(super) async fn believe_clock(&self) -> Result<Result<(), unasked::Held>, EngineError> {
-        Ok(self.engine.may_believe_clock().await?.map(drop))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::rotation::RootRotation;
+use super::RootRotation;
 use crate::atlas::{ClientId, Credential, OrgId, Pem, Settings, SettingsError};
 use crate::base::Sensitive;
 use crate::base::time::serde_go_nanos;
@@ -15,11 +15,11 @@ use crate::engine::origin::{BoundTo, DEFAULT_ORIGIN};
 use crate::engine::stored::{null_as_default, plain_text};
 
 /// Default of `base_url`.
-pub(super) const DEFAULT_BASE_URL: &str = DEFAULT_ORIGIN;
+pub(crate) const DEFAULT_BASE_URL: &str = DEFAULT_ORIGIN;
 /// Default of `api_version`.
-pub(super) const DEFAULT_API_VERSION: &str = "2025-03-12";
+pub(crate) const DEFAULT_API_VERSION: &str = "2025-03-12";
 /// Default of `request_timeout`.
-pub(super) const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What people are told of a configuration that Atlas was not asked about.
 pub(crate) const UNVERIFIED: &str = "the configuration was stored unverified: Atlas has not accepted \
@@ -84,17 +84,17 @@ pub(crate) struct ConfigEntry {
 
 impl ConfigEntry {
     /// Atlas's address.
-    pub(super) fn base_url(&self) -> &str {
+    pub(crate) fn base_url(&self) -> &str {
         given(&self.base_url, DEFAULT_BASE_URL)
     }
 
     /// The API's version.
-    pub(super) fn api_version(&self) -> &str {
+    pub(crate) fn api_version(&self) -> &str {
         given(&self.api_version, DEFAULT_API_VERSION)
     }
 
     /// Time for one HTTP request.
-    pub(super) fn request_timeout(&self) -> Duration {
+    pub(crate) fn request_timeout(&self) -> Duration {
         let timeout = self.request_timeout;
         if timeout.is_zero() {
             DEFAULT_REQUEST_TIMEOUT
@@ -104,7 +104,7 @@ impl ConfigEntry {
     }
 
     /// Certificates to trust beside the system's.
-    pub(super) fn trusted(&self) -> Result<Option<Pem>, SettingsError> {
+    pub(crate) fn trusted(&self) -> Result<Option<Pem>, SettingsError> {
         let text = self.ca_certificate.as_str();
         (!text.is_empty()).then(|| text.parse()).transpose()
     }

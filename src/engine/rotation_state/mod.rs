@@ -1,0 +1,16 @@
+//! When a secret is due to be replaced by another, and what is stored of that. How it is replaced: the
+//! room `rotation`.
+
+mod expiry;
+mod failure;
+mod min_interval;
+mod plan;
+mod secrets;
+mod timing;
+
+pub(crate) use expiry::{ExpiryStatus, warn_if_crossed};
+pub(crate) use failure::RotationFailure;
+pub(crate) use min_interval::{due, refuse_too_soon};
+pub(crate) use plan::Plan;
+pub(crate) use secrets::{ClientSecret, OtherSecrets, Pending, Retiring};
+pub(crate) use timing::Timing;
