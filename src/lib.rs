@@ -1,6 +1,7 @@
 //! MongoDB Atlas secrets engine for `HashiCorp` Vault and `OpenBao`, served as an external plugin.
 //!
-//! Each layer knows only those under it; `tests/layers.rs` holds that. Who knows whom:
+//! Each layer knows only those under it, and each room of `engine` only rooms below it (`engine/mod.rs`);
+//! `tests/layers.rs` holds both. Who knows whom:
 //!
 //! ```text
 //! main.rs               the command: what a person asks of it, else the plugin

@@ -1,6 +1,10 @@
 //! Knowledge goes one way: each layer of `src/` names only those under it, as drawn in `src/lib.rs`,
-//! one module puts them together, and the command knows nothing but that module.
+//! one module puts them together, and the command knows nothing but that module. Inside the engine there
+//! is an order among its rooms (`layers/rooms.rs`).
 #![expect(clippy::expect_used, reason = "what fails here fails the test")]
+
+#[path = "layers/rooms.rs"]
+mod rooms;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,11 @@
 //! The secrets engine: what a mount holds, the table of its paths, and how it is made.
+//!
+//! Each module here is a room. Rooms stand in an order, drawn in `docs/architecture.md` and held by
+//! `tests/layers.rs`: what is stored low, what is done with it high, and none names one above it. All
+//! may name [`Engine`], which puts them together. The lowest are [`names`], [`keys`] and [`error`]; then
+//! come what is stored ([`entries`], [`rotation_state`]), the client of the configuration
+//! ([`connection`]), the [`journal`], and what people ask for: [`credentials`], [`roles`], [`config`],
+//! [`static_roles`].
 
 mod account_use;
 mod background;

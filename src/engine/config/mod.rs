@@ -18,6 +18,5 @@ mod trust_tests;
 
 pub(crate) use answer::is_unverified;
 pub(crate) use draining::{begin as begin_draining, of_organization};
-pub(crate) use paths::load;
 pub(crate) use relocation::MOVE_PATH;
 pub(crate) use rotation::{Root, run_due, state as rotation_state};

@@ -122,7 +122,7 @@ fn fields() -> Vec<Field> {
     fields
 }
 
-pub(crate) async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
+pub(super) async fn load(engine: &Engine) -> Result<Option<ConfigEntry>, EngineError> {
     stored::load(&*engine.storage, keys::CONFIG).await
 }
 
