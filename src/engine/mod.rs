@@ -11,6 +11,8 @@ mod account_use;
 mod background;
 mod backoff;
 mod check;
+#[cfg(test)]
+mod client_use_tests;
 mod config;
 mod connection;
 mod credentials;

@@ -9,6 +9,7 @@ mod ending;
 mod ending_tests;
 mod entry;
 pub(crate) mod find;
+mod go_entry;
 mod index;
 mod lately;
 #[cfg(test)]
@@ -33,10 +34,11 @@ mod tidy_report;
 pub(crate) use drain::{Left, end_what_lost_its_account};
 pub(crate) use drain::{status as drain_status, tell as tell_drain};
 pub(crate) use entry::{JournalEntry, Part, SecretPart, Stage};
+pub(crate) use go_entry::{GO_WAL_KIND, take_over_go_entry};
 #[cfg(test)]
 pub(crate) use mark::Mark;
 pub(crate) use parts::LiveToken;
-pub(crate) use rollback::{GO_WAL_KIND, finish, take_over_go_entry};
+pub(crate) use rollback::finish;
 pub(crate) use state::state;
 pub(crate) use store::{Hold, Journal};
 pub(crate) use sweep::tick;
