@@ -5,11 +5,11 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::report::Report;
 use super::role::check_role;
 use crate::atlas::{OrgId, OrganizationSettings, Patience, Priority};
 use crate::base::Rfc3339;
 use crate::engine::connection::{Identity, Linked, identify};
+use crate::engine::credentials::{Ground, Report};
 use crate::engine::entries::{ConfigEntry, UNVERIFIED};
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
@@ -91,24 +91,6 @@ fn role_fields() -> Vec<Field> {
         Field::int("free_secrets")
             .about("With client_id: how many secrets the account has room for."),
     ]
-}
-
-/// What checks of a role go by.
-pub(super) struct Ground<'a> {
-    pub(super) engine: &'a Engine,
-    pub(super) linked: &'a Linked,
-    pub(super) identity: Identity,
-    /// [`None`]: Atlas did not tell.
-    pub(super) settings: Option<OrganizationSettings>,
-    pub(super) patience: Patience,
-}
-
-impl Ground<'_> {
-    /// Whether the organization is known to refuse credentials without an access list.
-    pub(super) fn requires_access_lists(&self) -> bool {
-        let settings = self.settings.as_ref();
-        settings.is_some_and(|settings| settings.api_access_list_required)
-    }
 }
 
 async fn check(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {

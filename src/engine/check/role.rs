@@ -1,11 +1,11 @@
 //! Whether a role would work with the configured credential.
 
-use super::paths::Ground;
-use super::report::Report;
-use crate::atlas::{ClientId, Hours, Level, MOST_SECRETS, OrgId, ProjectId};
+use crate::atlas::{Hours, Level, OrgId, ProjectId};
 use crate::base::Short;
-use crate::engine::credentials::{Grant, Life, cut_warning, frees_at, secret_lifetime};
-use crate::engine::entries::{CredentialType, RoleEntry};
+use crate::engine::credentials::{
+    CredentialKind, Grant, Ground, Life, Report, cut_warning, kind_of,
+};
+use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;
 use crate::engine::roles::warnings;
 
@@ -35,21 +35,14 @@ pub(super) async fn check_role(
     for project in projects {
         check_project(ground, project, report).await?;
     }
-    check_lifetime(ground, role, report).await?;
-    check_lease(ground, role, report).await?;
+    let kind = kind_of(role);
+    let life = Life::of(role, &*ground.engine.system).await?;
+    check_lifetime(ground, kind, life, report);
+    check_lease(ground, kind, role, life, report).await?;
     for warning in warnings(role) {
         report.warning(warning);
     }
-    if let Some(account) = &grant.account {
-        return check_account(ground, &grant.level, account, report).await;
-    }
-    if ground.requires_access_lists() && grant.access_list.is_empty() {
-        report.problem(
-            "the organization requires access lists and the role has none: give it ip_addresses \
-             or cidr_blocks",
-        );
-    }
-    Ok(())
+    kind.check(ground, &grant, report).await
 }
 
 fn check_organization(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
@@ -126,16 +119,10 @@ async fn check_project(
 
 /// The secret must live as long as the longest lease. One that is kept for access tokens takes what
 /// the organization allows.
-async fn check_lifetime(
-    ground: &Ground<'_>,
-    role: &RoleEntry,
-    report: &mut Report,
-) -> Result<(), EngineError> {
-    if role.credential_type != CredentialType::ServiceAccount {
-        return Ok(());
-    }
-    let life = Life::of(role, &*ground.engine.system).await?;
-    let hours = secret_lifetime(life);
+fn check_lifetime(ground: &Ground<'_>, kind: &dyn CredentialKind, life: Life, report: &mut Report) {
+    let Some(hours) = kind.secret_lifetime(life) else {
+        return;
+    };
     report.fact("secret_hours", hours.get());
     let longest = ground
         .settings
@@ -150,17 +137,17 @@ async fn check_lifetime(
             longest.get()
         ));
     }
-    Ok(())
 }
 
 /// How long leases really last, and what remains of a credential whose lease is gone.
 async fn check_lease(
     ground: &Ground<'_>,
+    kind: &dyn CredentialKind,
     role: &RoleEntry,
+    life: Life,
     report: &mut Report,
 ) -> Result<(), EngineError> {
     let system = &*ground.engine.system;
-    let life = Life::of(role, system).await?;
     if let Some(warning) = life.warning() {
         report.warning(warning);
     } else if role.ttl.is_zero() {
@@ -169,80 +156,11 @@ async fn check_lease(
             report.warning(cut_warning(default, life.max_ttl));
         }
     }
-    // An access token dies within the hour, whatever becomes of its lease.
-    if role.max_ttl.is_zero() && role.credential_type != CredentialType::AccessToken {
+    if role.max_ttl.is_zero() && kind.outlives_lease() {
         report.warning(format!(
             "the role has no max_ttl: a credential may outlive a forced revocation of its lease by \
              up to {}, the mount's maximum lease TTL; give the role a max_ttl to shorten that",
             Short(life.max_ttl)
-        ));
-    }
-    Ok(())
-}
-
-async fn check_account(
-    ground: &Ground<'_>,
-    level: &Level,
-    account: &ClientId,
-    report: &mut Report,
-) -> Result<(), EngineError> {
-    let (atlas, patience) = (&ground.linked.atlas, ground.patience);
-    let seen = atlas.service_account(level, account, patience).await;
-    if let Err(error) = &seen
-        && error.says_not_found()
-    {
-        report.problem(EngineError::NoSuchAccount(account.clone()).to_string());
-        return Ok(());
-    }
-    let doing = format!("reading service account {account}");
-    let Some(seen) = report.asked(&doing, seen)? else {
-        return Ok(());
-    };
-    let taken = seen.secrets.len();
-    report.fact("free_secrets", MOST_SECRETS.saturating_sub(taken));
-    let ours = ground.engine.journal.secrets_of(account).await?.known;
-    let now = ground.engine.clock.now();
-    let over = seen
-        .secrets
-        .iter()
-        .any(|secret| ours.contains(&secret.id) && secret.expires_at.is_some_and(|end| end <= now));
-    if taken >= MOST_SECRETS && !over {
-        let full = EngineError::NoFreeSlot {
-            client_id: account.clone(),
-            taken,
-            frees_at: frees_at(&seen.secrets, &ours),
-        };
-        report.problem(full.to_string());
-    } else if taken > ours.len() {
-        report.warning(format!(
-            "service account {account} has a secret that was not issued here: each lease cuts its \
-             life to a week"
-        ));
-    }
-    check_account_list(ground, level, account, report).await
-}
-
-async fn check_account_list(
-    ground: &Ground<'_>,
-    level: &Level,
-    account: &ClientId,
-    report: &mut Report,
-) -> Result<(), EngineError> {
-    if !ground.requires_access_lists() {
-        return Ok(());
-    }
-    let atlas = &ground.linked.atlas;
-    let list = atlas
-        .service_account_access_list(level, account, ground.patience)
-        .await;
-    let doing = format!("reading the access list of service account {account}");
-    if report
-        .asked(&doing, list)?
-        .is_some_and(|list| list.is_empty())
-    {
-        report.problem(format!(
-            "the organization requires access lists and service account {account} has none: add \
-             one in Atlas"
         ));
     }
     Ok(())

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::draft::Draft;
+use super::grant::{Grant, reach};
 use super::granted::Granted;
 use super::issued::Issued;
 use super::kind::{CredentialKind, Revoked};
@@ -12,12 +13,12 @@ use super::lease::required;
 use super::organization_end::end_in_organization;
 use crate::atlas::{ApiKeyId, CreatedApiKey, NewApiKey, OrgId};
 use crate::engine::Engine;
-use crate::engine::entries::CredentialType;
+use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::journal::Stage;
 use crate::engine::names::RoleName;
 use crate::engine::resource::Made;
-use crate::framework::{Field, LeaseCall};
+use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::{Data, Response};
 
 /// The type.
@@ -32,6 +33,10 @@ impl CredentialKind for ApiKey {
     /// In the Go engine's form and alphabet: it is the key's description.
     fn fitted(&self, role: &RoleName) -> String {
         role.fitted(200, |c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c))
+    }
+
+    fn grant(&self, role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
+        reach(role, faults)
     }
 
     async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
@@ -60,7 +65,7 @@ impl CredentialKind for ApiKey {
 
     async fn revoke(&self, engine: &Engine, call: &LeaseCall) -> Result<Revoked, EngineError> {
         let id: ApiKeyId = required(call, "programmatic_api_key_id")?;
-        end_in_organization(engine, call, |org| Made::ApiKey(org, id)).await
+        end_in_organization(self, engine, call, |org| Made::ApiKey(org, id)).await
     }
 }
 

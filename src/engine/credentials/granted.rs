@@ -15,7 +15,7 @@ use crate::framework::Call;
 
 /// The role as it was when a credential of it was begun.
 #[derive(Clone, Copy)]
-pub(super) struct Granted<'a> {
+pub(crate) struct Granted<'a> {
     pub(super) engine: &'a Arc<Engine>,
     pub(super) call: &'a Call,
     pub(super) name: &'a RoleName,

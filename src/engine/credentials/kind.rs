@@ -10,13 +10,16 @@ use super::account_secret::AccountSecret;
 use super::api_key::ApiKey;
 use super::grant::Grant;
 use super::granted::Granted;
+use super::life::Life;
+use super::report::{self, Ground, Report};
 use super::service_account::ServiceAccount;
+use crate::atlas::Hours;
 use crate::engine::Engine;
 use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::journal::Part;
 use crate::engine::names::RoleName;
-use crate::framework::{Field, LeaseCall};
+use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::Response;
 
 /// All types, in the order in which they are told to users.
@@ -24,7 +27,7 @@ pub(super) const KINDS: [&dyn CredentialKind; 4] =
     [&ApiKey, &ServiceAccount, &AccountSecret, &AccessToken];
 
 /// The type of what a role issues.
-pub(super) fn kind_of(role: &RoleEntry) -> &'static dyn CredentialKind {
+pub(crate) fn kind_of(role: &RoleEntry) -> &'static dyn CredentialKind {
     match role.credential_type {
         CredentialType::ProgrammaticApiKey => &ApiKey,
         CredentialType::ServiceAccount if role.client_id.is_empty() => &ServiceAccount,
@@ -36,7 +39,7 @@ pub(super) fn kind_of(role: &RoleEntry) -> &'static dyn CredentialKind {
 /// A type of credential, in the order of a credential's life. What all types have in common is done
 /// around these functions, by `issue.rs`, `draft.rs`, `renew.rs` and `revoke.rs`.
 #[async_trait]
-pub(super) trait CredentialKind: Sync {
+pub(crate) trait CredentialKind: Sync {
     /// What a role calls it.
     fn credential_type(&self) -> CredentialType;
 
@@ -48,6 +51,30 @@ pub(super) trait CredentialKind: Sync {
 
     /// As much of a role's name as the text has room for by which it is found in Atlas.
     fn fitted(&self, role: &RoleName) -> String;
+
+    /// Checks a role; every fault is told with the field it is in. [`None`]: there are faults.
+    fn grant(&self, role: &RoleEntry, faults: &mut Faults) -> Option<Grant>;
+
+    /// For how long a secret is asked of Atlas that ends by itself: organizations may set a limit.
+    fn secret_lifetime(&self, _life: Life) -> Option<Hours> {
+        None
+    }
+
+    /// Whether it may be alive long after its lease was forced away.
+    fn outlives_lease(&self) -> bool {
+        true
+    }
+
+    /// Adds to `check/<role>` what stands against this type alone. Only reads are sent.
+    async fn check(
+        &self,
+        ground: &Ground<'_>,
+        grant: &Grant,
+        report: &mut Report,
+    ) -> Result<(), EngineError> {
+        report::check_access_list(ground, grant, report);
+        Ok(())
+    }
 
     /// The part of an account that it is, if it is not a thing of its own in Atlas.
     fn part(&self, _grant: &Grant) -> Option<Part> {
@@ -86,7 +113,7 @@ pub(super) trait CredentialKind: Sync {
 
 /// What became of a credential whose lease has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Revoked {
+pub(crate) enum Revoked {
     /// It is gone, and its journal entry can go.
     Gone,
     /// It is of no use to anybody, and the tick deletes it by its journal entry.

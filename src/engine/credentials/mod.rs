@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `paths` | `creds/<role>`, and the table of leases |
 //! | `kind` | what a type says of itself, and which type a role issues |
-//! | `grant`, `atlas_role` | what a role grants, in checked types |
+//! | `grant` | what a role grants, in checked types |
 //! | `issue`, `granted`, `draft`, `issued` | the way to a new one: role, journal, Atlas, journal, answer |
 //! | `life`, `renew` | how long a lease may run |
 //! | `lease`, `revoke`, `organization_end`, `project_end` | its end |
@@ -15,7 +15,6 @@
 mod access_token;
 mod account_secret;
 mod api_key;
-pub(crate) mod atlas_role;
 #[cfg(test)]
 mod crowd_tests;
 mod draft;
@@ -36,13 +35,14 @@ mod project_end;
 #[cfg(test)]
 mod proof_tests;
 mod renew;
+mod report;
 mod revoke;
 #[cfg(test)]
 mod role_change_tests;
 mod service_account;
 
 pub(crate) use access_token::{SeenSecrets, kept_account, kept_accounts, retire_account, tend};
-pub(crate) use account_secret::frees_at;
-pub(crate) use grant::Grant;
+pub(crate) use grant::{Grant, atlas_role};
+pub(crate) use kind::{CredentialKind, kind_of};
 pub(crate) use life::{Life, cut_warning};
-pub(crate) use service_account::secret_lifetime;
+pub(crate) use report::{Ground, Report};

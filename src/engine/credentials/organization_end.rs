@@ -3,7 +3,7 @@
 
 use tokio::time::{Instant, sleep_until};
 
-use super::kind::Revoked;
+use super::kind::{CredentialKind, Revoked};
 use super::lease::{internal, journal_id, linked, missing, patience};
 use super::project_end::end_in_project;
 use super::revoke::note_deletion;
@@ -18,6 +18,7 @@ use crate::framework::LeaseCall;
 
 /// Deletes what the lease holds, once its organization is known.
 pub(super) async fn end_in_organization(
+    kind: &dyn CredentialKind,
     engine: &Engine,
     call: &LeaseCall,
     made: impl FnOnce(OrgId) -> Made,
@@ -28,7 +29,7 @@ pub(super) async fn end_in_organization(
     let made = made(org.clone());
     let deletion = match remove_for_good(engine, call, &linked, &made, patience).await {
         Err(error) if certainty == Certainty::Same && error.says_no_right() => {
-            end_in_project(engine, call, &linked, &made, error).await?;
+            end_in_project(kind, engine, call, &linked, &made, error).await?;
             return Ok(Revoked::LeftToTick);
         }
         outcome => outcome?,

@@ -4,12 +4,12 @@
 //! Nothing of the kind is made here. It is for leases of the Go engine, which works with such a key, and
 //! of configurations that were stored unseen.
 
+use super::kind::CredentialKind;
 use super::lease::{internal, journal_id, patience};
 use crate::atlas::{OrgId, Patience, ProjectId};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::connection::ownership::{Rights, rights};
-use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, Stage};
 use crate::engine::names::JournalId;
@@ -20,6 +20,7 @@ use crate::framework::LeaseCall;
 /// Takes the credential out of its project, as the Go engine does, once an entry in the journal shows
 /// what is left and has it deleted by a credential that may. `refused`: why it was not deleted.
 pub(super) async fn end_in_project(
+    kind: &dyn CredentialKind,
     engine: &Engine,
     call: &LeaseCall,
     linked: &Linked,
@@ -36,7 +37,7 @@ pub(super) async fn end_in_project(
     if rights(linked, &*engine.clock, patience).await? != Rights::MayNotDelete {
         return Err(refused);
     }
-    let id = leave_in_journal(engine, call, &project, made).await?;
+    let id = leave_in_journal(kind, engine, call, &project, made).await?;
     for project in &projects {
         take_out(linked, project, made, patience).await?;
     }
@@ -68,18 +69,14 @@ async fn reach(
 
 /// Writes, or changes, the entry by which the tick deletes it. The same one however often the host asks.
 async fn leave_in_journal(
+    kind: &dyn CredentialKind,
     engine: &Engine,
     call: &LeaseCall,
     project: &ProjectId,
     made: &Made,
 ) -> Result<JournalId, EngineError> {
-    let (credential_type, in_atlas) = match made {
-        Made::ServiceAccount(_, id) => (CredentialType::ServiceAccount, id.to_string()),
-        Made::ApiKey(_, id) => (CredentialType::ProgrammaticApiKey, id.to_string()),
-        Made::Secret(..) | Made::Token(_) => (CredentialType::ServiceAccount, String::new()),
-    };
     let known = journal_id(call);
-    let id = known.unwrap_or_else(|| JournalId::of_go_lease(&in_atlas));
+    let id = known.unwrap_or_else(|| JournalId::of_go_lease(made.id()));
     let now = engine.clock.now();
     let role = call.internal_text("role").unwrap_or_default();
     let entry = engine.journal.entry(&id).await?;
@@ -89,7 +86,7 @@ async fn leave_in_journal(
             project_id: Some(project.clone()),
             origin: BoundTo::of_lease(call)?,
             issued_at: call.secret.issue_time.unwrap_or(now),
-            ..JournalEntry::begun(role.to_owned(), credential_type, now)
+            ..JournalEntry::begun(role.to_owned(), kind.credential_type(), now)
         },
     };
     entry.stage = Stage::Making;
@@ -115,7 +112,8 @@ async fn take_out(
             let gone = atlas.remove_service_account_from_project(project, id, patience);
             gone.await
         }
-        Made::Secret(..) | Made::Token(_) => return Ok(()),
+        // All else ends where it was made.
+        _ => return Ok(()),
     };
     match outcome {
         Err(error) if error.says_project_is_gone() => Ok(()),

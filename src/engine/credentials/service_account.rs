@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::draft::Draft;
+use super::grant::{Grant, reach};
 use super::granted::Granted;
 use super::issued::Issued;
 use super::kind::{CredentialKind, Revoked};
@@ -14,12 +15,12 @@ use super::organization_end::end_in_organization;
 use crate::atlas::{ClientId, CreatedServiceAccount, Hours, NewServiceAccount, OrgId};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
-use crate::engine::entries::CredentialType;
+use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::journal::Stage;
 use crate::engine::names::RoleName;
 use crate::engine::resource::Made;
-use crate::framework::{Field, LeaseCall};
+use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::{Data, Response};
 
 /// What an operator reads beside the account in Atlas.
@@ -37,6 +38,14 @@ impl CredentialKind for ServiceAccount {
     /// For the account's name, of at most 64 characters. Source: Atlas API, `createOrgServiceAccount`.
     fn fitted(&self, role: &RoleName) -> String {
         role.fitted(37, |c| c.is_ascii_alphanumeric() || "-_.,".contains(c))
+    }
+
+    fn grant(&self, role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
+        reach(role, faults)
+    }
+
+    fn secret_lifetime(&self, life: Life) -> Option<Hours> {
+        Some(secret_lifetime(life))
     }
 
     async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
@@ -69,7 +78,7 @@ impl CredentialKind for ServiceAccount {
 
     async fn revoke(&self, engine: &Engine, call: &LeaseCall) -> Result<Revoked, EngineError> {
         let id: ClientId = required(call, "client_id")?;
-        end_in_organization(engine, call, |org| Made::ServiceAccount(org, id)).await
+        end_in_organization(self, engine, call, |org| Made::ServiceAccount(org, id)).await
     }
 }
 
@@ -114,7 +123,7 @@ pub(super) async fn build(
 
 /// The shortest lifetime that Atlas allows and that covers the longest possible lease, so that the
 /// secret dies by itself even where nobody comes back.
-pub(crate) fn secret_lifetime(life: Life) -> Hours {
+pub(super) fn secret_lifetime(life: Life) -> Hours {
     Hours::of_secret(life.max_ttl)
 }
 

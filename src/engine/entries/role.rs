@@ -36,13 +36,20 @@ impl CredentialType {
     ];
 
     /// The name users give; also the `secret_type` of the leases.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::ProgrammaticApiKey => "programmatic_api_key",
             Self::ServiceAccount => "service_account",
             Self::AccessToken => "access_token",
         }
     }
+
+    /// The names of all.
+    pub(crate) const NAMES: [&str; 3] = [
+        Self::ALL[0].name(),
+        Self::ALL[1].name(),
+        Self::ALL[2].name(),
+    ];
 
     /// The type of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {

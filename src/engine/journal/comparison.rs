@@ -81,7 +81,7 @@ impl Comparison<'_> {
             };
             if !id.carries(mark) {
                 report.unmarked.push(found.clone());
-            } else if found.made_at().is_some_and(|at| at < before) {
+            } else if found.made.made_at().is_some_and(|at| at < before) {
                 report.strays.push(found.clone());
             } else {
                 report.young += 1;

@@ -1,6 +1,5 @@
 //! What `tidy` found, and its answer: counts of everything, details of the first hundred of a kind.
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::JournalEntry;
@@ -28,30 +27,12 @@ impl Found {
         JournalId::of_description(&self.description)
     }
 
-    /// When it was made, as its id tells.
-    pub(super) fn made_at(&self) -> Option<DateTime<Utc>> {
-        match &self.made {
-            Made::ApiKey(_, id) => id.made_at(),
-            Made::ServiceAccount(_, id) => id.made_at(),
-            // Neither is listed.
-            Made::Secret(..) | Made::Token(_) => None,
-        }
-    }
-
     fn shown(&self) -> Value {
         json!({
-            "id": made_id(&self.made),
+            "id": self.made.id(),
             "public": self.public,
             "description": self.description,
         })
-    }
-}
-
-fn made_id(made: &Made) -> &str {
-    match made {
-        Made::ApiKey(_, id) => id.as_str(),
-        Made::ServiceAccount(_, id) | Made::Token(id) => id.as_str(),
-        Made::Secret(_, _, id) => id.as_str(),
     }
 }
 
@@ -89,7 +70,7 @@ impl Report {
             list.iter().take(MAX_TOLD).map(Found::shown).collect()
         };
         let failed = self.failed.iter().take(MAX_TOLD).map(|(found, error)| {
-            json!({ "id": made_id(&found.made), "description": found.description, "error": error })
+            json!({ "id": found.made.id(), "description": found.description, "error": error })
         });
         let missing = self.missing.iter().take(MAX_TOLD).map(|(id, entry)| {
             json!({

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 use crate::atlas::{ApiKeyId, AtlasError, ClientId, Deletion, Level, OrgId, Patience, SecretId};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
@@ -20,6 +22,26 @@ pub(crate) enum Made {
     Secret(Level, ClientId, SecretId),
     /// An access token. It ends by itself; only who holds its text can end it earlier.
     Token(ClientId),
+}
+
+impl Made {
+    /// Its id in Atlas; of a token the id of its account, as it has none.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::ApiKey(_, id) => id.as_str(),
+            Self::ServiceAccount(_, id) | Self::Token(id) => id.as_str(),
+            Self::Secret(_, _, id) => id.as_str(),
+        }
+    }
+
+    /// When it was made, if its id tells that.
+    pub(crate) fn made_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::ApiKey(_, id) => id.made_at(),
+            Self::ServiceAccount(_, id) => id.made_at(),
+            Self::Secret(..) | Self::Token(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Made {

@@ -17,8 +17,6 @@ use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Call, Display, Faults, Field, Fields, Page, Path, list, merge_patch};
 use crate::vault::{Data, Operation, Response};
 
-const TYPES: &[&str] = &["programmatic_api_key", "service_account", "access_token"];
-
 /// The paths of roles.
 pub(crate) fn paths() -> Vec<Path<Engine>> {
     vec![
@@ -57,8 +55,8 @@ fn fields() -> Vec<Field> {
             .required(),
         Field::text("credential_type")
             .about("What is issued.")
-            .one_of(TYPES)
-            .default(TYPES[0]),
+            .one_of(&CredentialType::NAMES)
+            .default(CredentialType::NAMES[0]),
         Field::text("organization_id")
             .about("Organization in which the credential is made, with the Atlas roles in roles."),
         Field::text("project_id").about(
@@ -233,7 +231,7 @@ fn apply(role: &mut RoleEntry, fields: &Fields, patches: bool, faults: &mut Faul
         Some(Some(kind)) => role.credential_type = kind,
         Some(None) => faults.add(
             "credential_type",
-            format!("give one of {}", TYPES.join(", ")),
+            format!("give one of {}", CredentialType::NAMES.join(", ")),
         ),
         None if unset && patches => role.credential_type = CredentialType::default(),
         None => {}

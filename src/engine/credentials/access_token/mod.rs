@@ -13,15 +13,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub(crate) use self::accounts::{SeenSecrets, kept_account, kept_accounts, retire_account, tend};
+use super::grant::{Grant, reach};
 use super::granted::Granted;
 use super::kind::{CredentialKind, Revoked};
 use super::lease::required;
 use super::service_account::ServiceAccount;
 use crate::engine::Engine;
-use crate::engine::entries::CredentialType;
+use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
-use crate::framework::{Field, LeaseCall};
+use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::Response;
 
 /// The type.
@@ -36,6 +37,15 @@ impl CredentialKind for AccessToken {
     /// Not found by it in Atlas, but shown like that of its account.
     fn fitted(&self, role: &RoleName) -> String {
         ServiceAccount.fitted(role)
+    }
+
+    fn grant(&self, role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
+        reach(role, faults)
+    }
+
+    /// It dies within the hour, whatever becomes of its lease.
+    fn outlives_lease(&self) -> bool {
+        false
     }
 
     async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {

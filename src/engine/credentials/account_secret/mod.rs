@@ -4,6 +4,8 @@
 //! An account holds two secrets at most, expired ones included, and a second one cuts the life of
 //! the first to a week. So the account is read before each secret, and one is added at a time.
 
+mod check;
+mod grant;
 #[cfg(test)]
 mod lost_secret_tests;
 #[cfg(test)]
@@ -16,12 +18,15 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+pub(super) use self::grant::grant;
 use super::draft::Draft;
 use super::grant::Grant;
 use super::granted::Granted;
 use super::issued::Issued;
 use super::kind::{CredentialKind, Revoked};
 use super::lease::{account_secret, internal, level, linked, patience};
+use super::life::Life;
+use super::report::{Ground, Report};
 use super::revoke::note_deletion;
 use super::service_account::{ServiceAccount as WholeAccount, secret_lifetime};
 use crate::atlas::{
@@ -32,14 +37,14 @@ use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::connection::Search;
-use crate::engine::entries::CredentialType;
+use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Part, SecretPart, Stage, finish};
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::names::RoleName;
 use crate::engine::resource::{Made, not_deleted, remove};
 use crate::engine::unasked::Mandate;
-use crate::framework::{Field, LeaseCall};
+use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::{Data, Response};
 
 /// How often a secret is asked for while others change the account, and the pause between.
@@ -64,6 +69,26 @@ impl CredentialKind for AccountSecret {
     /// Not found by it in Atlas, but shown like that of an account.
     fn fitted(&self, role: &RoleName) -> String {
         WholeAccount.fitted(role)
+    }
+
+    fn grant(&self, role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
+        grant(role, faults)
+    }
+
+    fn secret_lifetime(&self, life: Life) -> Option<Hours> {
+        Some(secret_lifetime(life))
+    }
+
+    async fn check(
+        &self,
+        ground: &Ground<'_>,
+        grant: &Grant,
+        report: &mut Report,
+    ) -> Result<(), EngineError> {
+        match &grant.account {
+            Some(account) => check::check(ground, &grant.level, account, report).await,
+            None => Ok(()),
+        }
     }
 
     fn part(&self, grant: &Grant) -> Option<Part> {
@@ -265,7 +290,7 @@ async fn with_room(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, 
 
 /// When a place is free at the latest: the first end of a secret that was issued here. A stranger's
 /// holds its place until its owner deletes it, expired or not.
-pub(crate) fn frees_at(secrets: &[SecretState], ours: &[SecretId]) -> Option<DateTime<Utc>> {
+pub(super) fn frees_at(secrets: &[SecretState], ours: &[SecretId]) -> Option<DateTime<Utc>> {
     let own = secrets.iter().filter(|secret| ours.contains(&secret.id));
     own.filter_map(|secret| secret.expires_at).min()
 }

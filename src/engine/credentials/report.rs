@@ -1,14 +1,35 @@
-//! What a check found: problems, warnings and facts.
+//! What a check of a role goes by, and what it found: problems, warnings and facts.
 
 use serde_json::{Value, json};
 
-use crate::atlas::AtlasError;
+use super::grant::Grant;
+use crate::atlas::{AtlasError, OrganizationSettings, Patience};
+use crate::engine::Engine;
+use crate::engine::connection::{Identity, Linked};
 use crate::engine::error::EngineError;
 use crate::vault::Data;
 
+/// What checks of a role go by.
+pub(crate) struct Ground<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) linked: &'a Linked,
+    pub(crate) identity: Identity,
+    /// [`None`]: Atlas did not tell.
+    pub(crate) settings: Option<OrganizationSettings>,
+    pub(crate) patience: Patience,
+}
+
+impl Ground<'_> {
+    /// Whether the organization is known to refuse credentials without an access list.
+    pub(crate) fn requires_access_lists(&self) -> bool {
+        let settings = self.settings.as_ref();
+        settings.is_some_and(|settings| settings.api_access_list_required)
+    }
+}
+
 /// Collects findings. A finding is an answer, not an error.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     problems: Vec<String>,
     warnings: Vec<String>,
     facts: Data,
@@ -16,22 +37,22 @@ pub(super) struct Report {
 
 impl Report {
     /// It does not work like this; the text says what to do.
-    pub(super) fn problem(&mut self, text: impl Into<String>) {
+    pub(crate) fn problem(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());
     }
 
     /// It works, but.
-    pub(super) fn warning(&mut self, text: impl Into<String>) {
+    pub(crate) fn warning(&mut self, text: impl Into<String>) {
         self.warnings.push(text.into());
     }
 
     /// Something worth knowing.
-    pub(super) fn fact(&mut self, name: &str, value: impl Into<Value>) {
+    pub(crate) fn fact(&mut self, name: &str, value: impl Into<Value>) {
         self.facts.insert(name.to_owned(), value.into());
     }
 
     /// What Atlas answered; a refusal is a finding, and that Atlas could not be asked an error.
-    pub(super) fn asked<T>(
+    pub(crate) fn asked<T>(
         &mut self,
         doing: &str,
         answer: Result<T, AtlasError>,
@@ -56,11 +77,21 @@ impl Report {
     }
 
     /// The whole as the data of an answer.
-    pub(super) fn into_data(self) -> Data {
+    pub(crate) fn into_data(self) -> Data {
         let mut data = self.facts;
         data.insert("ok".to_owned(), json!(self.problems.is_empty()));
         data.insert("problems".to_owned(), json!(self.problems));
         data.insert("warnings".to_owned(), json!(self.warnings));
         data
+    }
+}
+
+/// That the organization requires an access list of what is made for the role, which has none.
+pub(super) fn check_access_list(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
+    if ground.requires_access_lists() && grant.access_list.is_empty() {
+        report.problem(
+            "the organization requires access lists and the role has none: give it ip_addresses \
+             or cidr_blocks",
+        );
     }
 }

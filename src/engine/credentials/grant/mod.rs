@@ -1,0 +1,81 @@
+//! A role's reach in checked types: nothing else is ever sent to Atlas.
+
+pub(crate) mod atlas_role;
+mod reach;
+#[cfg(test)]
+mod tests;
+
+use std::str::FromStr;
+
+pub(super) use self::reach::reach;
+use super::kind::kind_of;
+use crate::atlas::{AccessEntry, AccessEntryError, AccessList, ClientId, Level, ProjectId};
+use crate::engine::entries::RoleEntry;
+use crate::framework::Faults;
+
+/// Where a credential is made, with which Atlas roles, where else it reaches, and from where it
+/// may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// Where it is made.
+    pub(crate) level: Level,
+    /// The account that exists and gets a secret for each lease; then nothing below is set.
+    pub(crate) account: Option<ClientId>,
+    /// Atlas roles at that level; at least one.
+    pub(crate) roles: Vec<String>,
+    /// The role's own project, at which it is made or to which it is assigned.
+    pub(crate) project: Option<ProjectId>,
+    /// Projects it is then assigned to, each with at least one Atlas role.
+    pub(crate) assignments: Vec<(ProjectId, Vec<String>)>,
+    /// From where it may be used; empty: from everywhere.
+    pub(crate) access_list: AccessList,
+}
+
+impl Grant {
+    /// Checks a role as its type has it; every fault is told with the field it is in.
+    pub(crate) fn of(role: &RoleEntry, faults: &mut Faults) -> Option<Self> {
+        kind_of(role).grant(role, faults)
+    }
+
+    /// Whether two stored roles let the same be made, for whom it may act and from where. How long it
+    /// lives and how many there may be is left out, and so is the spelling of addresses.
+    pub(crate) fn is_the_same(one: &RoleEntry, other: &RoleEntry) -> bool {
+        one == other
+            || (one.credential_type == other.credential_type
+                && matches!(
+                    (Self::of_stored(one), Self::of_stored(other)),
+                    (Ok(one), Ok(other)) if one == other
+                ))
+    }
+
+    /// The reach of a stored role. The Go engine stored networks as they were written: bits beyond
+    /// the prefix are let pass and cut off here.
+    pub(crate) fn of_stored(role: &RoleEntry) -> Result<Self, Faults> {
+        let mut role = role.clone();
+        for network in &mut role.cidr_blocks {
+            if let Err(AccessEntryError::HostBits { network: cut }) = AccessEntry::network(network)
+            {
+                *network = cut.to_string();
+            }
+        }
+        let mut faults = Faults::new();
+        Self::of(&role, &mut faults).ok_or(faults)
+    }
+}
+
+/// An id, if one is given.
+pub(super) fn id<T: FromStr>(text: &str, field: &'static str, faults: &mut Faults) -> Option<T>
+where
+    T::Err: std::fmt::Display,
+{
+    if text.is_empty() {
+        return None;
+    }
+    match text.parse() {
+        Ok(id) => Some(id),
+        Err(error) => {
+            faults.add(field, error.to_string());
+            None
+        }
+    }
+}
