@@ -369,11 +369,11 @@ fn apply_rotation(
     faults: &mut Faults,
 ) {
     let rotation = &mut entry.rotation;
-    rotation.timing.apply(fields, faults);
+    rotation.state.timing.apply(fields, faults);
     if let Some(disable) = fields.boolean("disable_automated_rotation") {
         rotation.disable_automated_rotation = disable;
     }
-    let plan = rotation.timing.check(now, faults);
+    let plan = rotation.state.timing.check(now, faults);
     let longest = Hours::LONGEST_SECRET.duration();
     if entry.client_id.is_some()
         && plan
@@ -383,14 +383,12 @@ fn apply_rotation(
         let reason = "must be shorter than 365 days, the longest lifetime of a secret";
         faults.add("rotation_period", reason);
     }
-    let same_timing = rotation.timing == before.rotation.timing
+    let same_timing = rotation.state.timing == before.rotation.state.timing
         && rotation.disable_automated_rotation == before.rotation.disable_automated_rotation;
     if !is_same {
         entry.rotation.reset(now);
     } else if !same_timing {
-        entry.rotation.failure = None;
-        entry.rotation.missed_window = None;
-        entry.rotation.plan_next(now);
+        entry.rotation.plan_anew(now);
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atlas::{ApiKeyId, ClientId, OrgId, SecretId};
 use crate::engine::origin::BoundTo;
-use crate::engine::rotation_state::{OtherSecrets, RotationFailure, Timing};
+use crate::engine::rotation_state::{OtherSecrets, RotationFailure, RotationState, Timing};
 
 /// What a mount can sign in with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,9 +71,9 @@ pub(crate) struct Removal {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct RootRotation {
-    /// When to rotate.
+    /// When it is rotated, and how that goes.
     #[serde(flatten)]
-    pub(crate) timing: Timing,
+    pub(crate) state: RotationState,
     /// Rotate by hand only, whatever the timing says.
     pub(crate) disable_automated_rotation: bool,
     /// Atlas's id of the service account's present secret.
@@ -85,29 +85,17 @@ pub(crate) struct RootRotation {
     /// What is still to be deleted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) removals: Vec<Removal>,
-    /// When the present credential was made here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last_rotated: Option<DateTime<Utc>>,
-    /// When it is to be replaced.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) next_rotation: Option<DateTime<Utc>>,
-    /// The present series of failures.
-    #[serde(rename = "trouble", skip_serializing_if = "Option::is_none")]
-    pub(crate) failure: Option<RotationFailure>,
-    /// The last rotation that did not start within its window, until one succeeds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) missed_window: Option<DateTime<Utc>>,
 }
 
 impl RootRotation {
     /// Whether there is nothing to store: the configuration then has the Go engine's shape.
     pub(crate) fn is_default(&self) -> bool {
-        self.timing == Timing::default()
+        self.state.timing == Timing::default()
             && !self.disable_automated_rotation
             && self.client_secret_id.is_none()
             && self.others.is_done()
             && self.removals.is_empty()
-            && self.last_rotated.is_none()
-            && self.failure.is_none()
+            && self.state.last.is_none()
+            && self.state.failure.is_none()
     }
 }

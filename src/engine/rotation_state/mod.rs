@@ -6,11 +6,13 @@ mod failure;
 mod min_interval;
 mod plan;
 mod secrets;
+mod state;
 mod timing;
 
 pub(crate) use expiry::{ExpiryStatus, warn_if_crossed};
 pub(crate) use failure::RotationFailure;
-pub(crate) use min_interval::{due, refuse_too_soon};
+pub(crate) use min_interval::refuse_too_soon;
 pub(crate) use plan::Plan;
 pub(crate) use secrets::{ClientSecret, OtherSecrets, Pending, Retiring};
+pub(crate) use state::RotationState;
 pub(crate) use timing::Timing;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::entry::{Mode, Options, StaticRoleEntry};
+use super::entry::{Mode, StaticRoleEntry};
 use super::input::Input;
 use super::record::{Manager, RoleRecord};
 use super::work;
@@ -14,7 +14,7 @@ use crate::base::Sensitive;
 use crate::engine::error::{EngineError, RotationError};
 use crate::engine::origin::BoundTo;
 use crate::engine::rotation::{Record as _, account_error, prove};
-use crate::engine::rotation_state::{ClientSecret, OtherSecrets};
+use crate::engine::rotation_state::{ClientSecret, OtherSecrets, RotationState};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
@@ -58,10 +58,7 @@ pub(super) async fn adopt(
             options: input.options,
             current: found.current,
             others: earlier.map_or_else(OtherSecrets::default, |earlier| earlier.others),
-            last_rotated: None,
-            next_rotation: None,
-            failure: None,
-            missed_window: None,
+            rotation: RotationState::of(input.timing),
             lost: None,
         },
     };
@@ -107,7 +104,7 @@ async fn first_rotation_failed(
             return Err(error);
         }
     };
-    let published = record.entry.last_rotated.is_some();
+    let published = record.entry.rotation.last.is_some();
     let nothing_made = record.entry.others.pending.is_none() && !published;
     if nothing_made && record.erase().await.is_ok() {
         return Err(refusal(error));
@@ -234,24 +231,25 @@ async fn ask(
         .await
         .map_err(|error| explained("client_id: reading the service account", error))?;
     let longest = engine.longest_secret(&manager.atlas, &org, patience).await;
-    refuse_too_long(engine, &input.options, longest)?;
+    refuse_too_long(engine, input, longest)?;
     Ok((org, account))
 }
 
 /// Refuses what the role's organization would refuse at each rotation.
 pub(super) async fn check_lifetime(
     record: &RoleRecord,
-    options: &Options,
+    input: &Input,
     patience: Patience,
 ) -> Result<(), EngineError> {
     let engine = &record.engine;
     let linked = engine.connection.linked_to(&record.entry.origin).await?;
     let org = &record.entry.organization_id;
     let longest = engine.longest_secret(&linked.atlas, org, patience).await;
-    refuse_too_long(engine, options, longest)
+    refuse_too_long(engine, input, longest)
 }
 
-fn refuse_too_long(engine: &Engine, options: &Options, longest: Hours) -> Result<(), EngineError> {
+fn refuse_too_long(engine: &Engine, input: &Input, longest: Hours) -> Result<(), EngineError> {
+    let (options, timing) = (&input.options, &input.timing);
     let now = engine.clock.now();
     let limit = longest.duration();
     if options.secret_ttl > limit {
@@ -261,10 +259,10 @@ fn refuse_too_long(engine: &Engine, options: &Options, longest: Hours) -> Result
             longest.get()
         )));
     }
-    let intervals = options.timing.plan().and_then(|plan| plan.intervals(now));
+    let intervals = timing.plan().and_then(|plan| plan.intervals(now));
     if intervals.is_some_and(|intervals| intervals.longest.saturating_add(options.overlap) > limit)
     {
-        let field = if options.timing.schedule.is_empty() {
+        let field = if timing.schedule.is_empty() {
             "rotation_period"
         } else {
             "rotation_schedule"

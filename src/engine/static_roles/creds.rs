@@ -22,7 +22,7 @@ pub(super) async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Respo
         .ok_or_else(|| EngineError::NoSuchStaticRole(name.clone()))?;
     let now = engine.clock.now();
     let data = credential(&entry, now).ok_or_else(|| EngineError::NoSecretYet {
-        state: entry.failure.as_ref().map_or_else(
+        state: entry.rotation.failure.as_ref().map_or_else(
             || "is in progress".to_owned(),
             |failure| {
                 format!(
@@ -51,7 +51,7 @@ fn credential(entry: &StaticRoleEntry, now: DateTime<Utc>) -> Option<Data> {
         "client_id": entry.client_id,
         "client_secret": current.value.expose(),
         "organization_id": entry.organization_id,
-        "last_rotated": entry.last_rotated.map(Rfc3339),
+        "last_rotated": entry.rotation.last.map(Rfc3339),
         "next_rotation": next_rotation.map(Rfc3339),
         "ttl": ttl,
         "client_secret_expires_at": current.expires_at.map(Rfc3339),

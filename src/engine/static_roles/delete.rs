@@ -63,8 +63,8 @@ impl RoleRecord {
     /// what is put aside does not count beside it.
     async fn erase_later(&mut self) -> Result<(), EngineError> {
         self.leaving = true;
-        self.entry.next_rotation = None;
-        self.entry.failure = None;
+        self.entry.rotation.next = None;
+        self.entry.rotation.failure = None;
         self.store().await?;
         self.leaving = false;
         self.erase().await?;

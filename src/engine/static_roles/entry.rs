@@ -9,7 +9,7 @@ use crate::atlas::{ClientId, Hours, Level, OrgId, ProjectId};
 use crate::base::time::serde_go_nanos;
 use crate::engine::origin::BoundTo;
 use crate::engine::rotation_state::{
-    self, ClientSecret, ExpiryStatus, OtherSecrets, Plan, RotationFailure, Timing,
+    ClientSecret, ExpiryStatus, OtherSecrets, Plan, RotationState,
 };
 
 /// Default of `overlap`.
@@ -51,9 +51,6 @@ impl Mode {
 pub(crate) struct Options {
     /// Who rotates.
     pub(crate) rotation_mode: Mode,
-    /// When.
-    #[serde(flatten)]
-    pub(crate) timing: Timing,
     /// Lifetime asked of Atlas; zero leaves it to the engine.
     #[serde(with = "serde_go_nanos")]
     pub(crate) secret_ttl: Duration,
@@ -66,7 +63,6 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             rotation_mode: Mode::default(),
-            timing: Timing::default(),
             secret_ttl: Duration::ZERO,
             overlap: DEFAULT_OVERLAP,
         }
@@ -76,8 +72,7 @@ impl Default for Options {
 impl Options {
     /// The lifetime of a new secret, unless the organization allows less. Left to the engine, it is
     /// twice what has to be covered, so that a missed rotation is no outage yet.
-    pub(super) fn lifetime(&self, now: DateTime<Utc>) -> Hours {
-        let plan = self.timing.plan().unwrap_or(Plan::Manual);
+    pub(super) fn lifetime(&self, plan: &Plan, now: DateTime<Utc>) -> Hours {
         if self.secret_ttl.is_zero() {
             plan.secret_lifetime(now, self.overlap, Duration::ZERO)
         } else {
@@ -108,18 +103,9 @@ pub(crate) struct StaticRoleEntry {
     /// Other secrets of the account.
     #[serde(default, rename = "renewal")]
     pub(crate) others: OtherSecrets,
-    /// When the present secret was published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) last_rotated: Option<DateTime<Utc>>,
-    /// When it is to be replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) next_rotation: Option<DateTime<Utc>>,
-    /// The present series of failures.
-    #[serde(default, rename = "trouble", skip_serializing_if = "Option::is_none")]
-    pub(crate) failure: Option<RotationFailure>,
-    /// The last rotation that did not start within its window, until one succeeds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) missed_window: Option<DateTime<Utc>>,
+    /// When it is rotated, and how that goes.
+    #[serde(flatten)]
+    pub(crate) rotation: RotationState,
     /// Since when Atlas is known to have the present secret no more: somebody deleted it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lost: Option<DateTime<Utc>>,
@@ -134,6 +120,11 @@ impl StaticRoleEntry {
         }
     }
 
+    /// The lifetime of its next secret, unless the organization allows less.
+    pub(super) fn lifetime(&self, now: DateTime<Utc>) -> Hours {
+        self.options.lifetime(&self.rotation.plan(), now)
+    }
+
     /// When Atlas stops taking the present secret.
     pub(super) fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.current.as_ref()?.expires_at
@@ -142,20 +133,13 @@ impl StaticRoleEntry {
     /// When the rotation that comes by itself is due: as planned, but before the secret's end, and
     /// at once after the secret was lost.
     pub(super) fn due(&self) -> Option<DateTime<Utc>> {
-        let planned = self.next_rotation?;
-        if self.lost.is_some() {
-            return self.lost;
-        }
-        Some(rotation_state::due(
-            planned,
-            self.expires_at(),
-            self.last_rotated,
-        ))
+        let due = self.rotation.due(self.expires_at())?;
+        Some(self.lost.unwrap_or(due))
     }
 
-    /// Whether the present secret ends before the planned rotation.
-    pub(super) fn is_urgent(&self) -> bool {
-        self.due() != self.next_rotation
+    /// When the present secret stops to work, or did.
+    pub(super) fn ends_at(&self) -> Option<DateTime<Utc>> {
+        self.lost.or(self.expires_at())
     }
 
     /// When the rotation that is to be finished was begun. A role without a secret has its first one
@@ -168,7 +152,11 @@ impl StaticRoleEntry {
     /// When there is something to do next.
     pub(super) fn wake(&self) -> Option<DateTime<Utc>> {
         let rotation = self.begun().into_iter().chain(self.due()).min();
-        let not_before = self.failure.as_ref().map(|failure| failure.next_try);
+        let not_before = self
+            .rotation
+            .failure
+            .as_ref()
+            .map(|failure| failure.next_try);
         let rotation = rotation.map(|due| not_before.map_or(due, |next| due.max(next)));
         let retiring = self.others.retiring.iter().map(|each| each.look_at);
         rotation.into_iter().chain(retiring).min()
@@ -176,19 +164,14 @@ impl StaticRoleEntry {
 
     /// Whether a rotation, new or begun, is to be worked on.
     pub(super) fn rotation_is_due(&self, now: DateTime<Utc>) -> bool {
-        let waits = self.failure.as_ref().is_some_and(|t| t.next_try > now);
-        !waits && (self.begun().is_some() || self.due().is_some_and(|due| due <= now))
+        self.rotation
+            .is_due(self.begun().is_some(), self.due(), now)
     }
 
     /// What is to be expected of the present secret; whether rotations are held is the
     /// configuration's to say.
     pub(super) fn expiry(&self) -> ExpiryStatus {
-        ExpiryStatus {
-            expires_at: self.lost.or(self.expires_at()),
-            next_rotation: self.due(),
-            failing: self.failure.is_some(),
-            held: false,
-        }
+        self.rotation.expiry(self.ends_at(), self.due())
     }
 }
 
@@ -211,13 +194,13 @@ mod tests {
     fn what_is_written_is_read_back() {
         let now = DateTime::UNIX_EPOCH;
         let mut written = entry();
-        written.options.timing.period = Duration::from_hours(24);
+        written.rotation.timing.period = Duration::from_hours(24);
         written.options.rotation_mode = Mode::Own;
-        written.next_rotation = Some(now);
+        written.rotation.next = Some(now);
         let text = serde_json::to_string(&written).expect("JSON");
         let read: StaticRoleEntry = serde_json::from_str(&text).expect("an entry");
         assert_eq!(read.options, written.options);
-        assert_eq!(read.next_rotation, Some(now));
+        assert_eq!(read.rotation.next, Some(now));
         assert!(text.contains("\"rotation_mode\":\"self\""), "{text}");
     }
 
@@ -225,15 +208,15 @@ mod tests {
     fn a_rotation_comes_before_the_end_of_its_secret() {
         let now = DateTime::UNIX_EPOCH;
         let mut entry = entry();
-        entry.next_rotation = Some(now + TimeDelta::days(30));
-        assert_eq!(entry.due(), entry.next_rotation);
+        entry.rotation.next = Some(now + TimeDelta::days(30));
+        assert_eq!(entry.due(), entry.rotation.next);
         let secret = json!({"client_secret": "x", "expires_at": now + TimeDelta::days(7)});
         entry.current = serde_json::from_value(secret).expect("a secret");
         assert_eq!(entry.due(), Some(now + TimeDelta::days(6)));
-        entry.last_rotated = Some(now + TimeDelta::days(7));
-        assert!(entry.due() > entry.last_rotated);
+        entry.rotation.last = Some(now + TimeDelta::days(7));
+        assert!(entry.due() > entry.rotation.last);
         // A short life is used for the most part.
-        entry.last_rotated = Some(now + TimeDelta::hours(6 * 24 + 16));
+        entry.rotation.last = Some(now + TimeDelta::hours(6 * 24 + 16));
         assert_eq!(
             entry.due(),
             Some(now + TimeDelta::hours(7 * 24 - 2)),
@@ -257,12 +240,12 @@ mod tests {
     fn the_engine_chooses_a_lifetime_that_covers_a_missed_rotation() {
         let now = DateTime::UNIX_EPOCH;
         let mut options = Options::default();
-        assert_eq!(options.lifetime(now), Hours::LONGEST_SECRET);
-        options.timing.period = Duration::from_hours(23);
-        assert_eq!(options.lifetime(now), Hours::new(48));
-        options.timing.period = Duration::from_hours(1);
-        assert_eq!(options.lifetime(now), Hours::SHORTEST_SECRET);
+        let every = |hours: u64| Plan::Every(Duration::from_hours(hours));
+        let by_hand = options.lifetime(&Plan::Manual, now);
+        assert_eq!(by_hand, Hours::LONGEST_SECRET);
+        assert_eq!(options.lifetime(&every(23), now), Hours::new(48));
+        assert_eq!(options.lifetime(&every(1), now), Hours::SHORTEST_SECRET);
         options.secret_ttl = Duration::from_secs(36_001);
-        assert_eq!(options.lifetime(now), Hours::new(11));
+        assert_eq!(options.lifetime(&every(1), now), Hours::new(11));
     }
 }

@@ -40,7 +40,11 @@ pub(super) struct Brief {
 
 impl Brief {
     fn of(name: &str, leaving: bool, entry: &StaticRoleEntry, look: DateTime<Utc>) -> Self {
-        let next_try = entry.failure.as_ref().map(|failure| failure.next_try);
+        let next_try = entry
+            .rotation
+            .failure
+            .as_ref()
+            .map(|failure| failure.next_try);
         Self {
             name: name.to_owned(),
             leaving,
@@ -48,7 +52,7 @@ impl Brief {
             // What failed, a look or a rotation that is not due, is settled by the next look.
             look: next_try.map_or(look, |next_try| next_try.min(look)),
             expiry: entry.expiry(),
-            failure: entry.failure.clone(),
+            failure: entry.rotation.failure.clone(),
             warned: None,
         }
     }

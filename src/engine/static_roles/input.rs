@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::entry::{Mode, Options, StaticRoleEntry};
 use crate::atlas::{ClientId, Hours, Level};
 use crate::base::Sensitive;
+use crate::engine::rotation_state::Timing;
 use crate::framework::{Faults, Field, Fields};
 
 /// Atlas ends a replaced secret after seven days.
@@ -18,6 +19,7 @@ pub(super) struct Input {
     /// Where the account is managed; [`None`]: as before.
     pub(super) level: Option<Level>,
     pub(super) options: Options,
+    pub(super) timing: Timing,
     /// The account's present secret, if it is given.
     pub(super) client_secret: Option<Sensitive>,
     pub(super) skip_initial_rotation: bool,
@@ -66,7 +68,7 @@ pub(super) fn fields() -> Vec<Field> {
             .about("On create: keep the given client_secret until the first rotation is due.")
             .default(false),
     ];
-    fields.extend(crate::engine::rotation_state::Timing::fields());
+    fields.extend(Timing::fields());
     fields
 }
 
@@ -82,7 +84,9 @@ impl Input {
         let level = level(fields, stored, faults);
         let mut options = stored.map_or_else(Options::default, |role| role.options.clone());
         apply(&mut options, fields, faults);
-        check(&options, now, faults);
+        let mut timing = stored.map_or_else(Timing::default, |role| role.rotation.timing.clone());
+        timing.apply(fields, faults);
+        check(&options, &timing, now, faults);
         let client_secret = fields
             .filled("client_secret", faults)
             .map(|text| Sensitive::new(text.to_owned()));
@@ -101,6 +105,7 @@ impl Input {
             client_id: client_id?,
             level,
             options,
+            timing,
             client_secret,
             skip_initial_rotation,
         })
@@ -176,7 +181,6 @@ where
 }
 
 fn apply(options: &mut Options, fields: &Fields, faults: &mut Faults) {
-    options.timing.apply(fields, faults);
     for (name, target) in [
         ("secret_ttl", &mut options.secret_ttl),
         ("overlap", &mut options.overlap),
@@ -192,8 +196,8 @@ fn apply(options: &mut Options, fields: &Fields, faults: &mut Faults) {
     }
 }
 
-fn check(options: &Options, now: DateTime<Utc>, faults: &mut Faults) {
-    let plan = options.timing.check(now, faults);
+fn check(options: &Options, timing: &Timing, now: DateTime<Utc>, faults: &mut Faults) {
+    let plan = timing.check(now, faults);
     let Options {
         secret_ttl,
         overlap,
@@ -215,7 +219,7 @@ fn check(options: &Options, now: DateTime<Utc>, faults: &mut Faults) {
     if covered > Hours::LONGEST_SECRET.duration() {
         let reason = "the time between two rotations plus overlap must not be longer than 365 \
                       days, the longest lifetime of a secret";
-        let field = if options.timing.schedule.is_empty() {
+        let field = if timing.schedule.is_empty() {
             "rotation_period"
         } else {
             "rotation_schedule"

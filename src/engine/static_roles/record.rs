@@ -45,16 +45,16 @@ impl RoleRecord {
         index.note(&self.name, self.leaving, &self.entry, now);
     }
 
-    /// When the next rotation comes, counted from the last one or else from now.
+    /// Plans the next rotation, from the last one or else from now.
     pub(super) fn plan_next(&mut self, now: DateTime<Utc>) {
-        let plan = self.entry.options.timing.plan();
-        let after = match &plan {
-            Some(crate::engine::rotation_state::Plan::Every(_)) => {
-                self.entry.last_rotated.unwrap_or(now)
-            }
-            _ => now,
-        };
-        self.entry.next_rotation = plan.and_then(|plan| plan.next(after, &self.name));
+        let plan = self.entry.rotation.plan();
+        self.entry.rotation.plan_next(&plan, &self.name, now);
+    }
+
+    /// The timing is another from now on.
+    pub(super) fn plan_anew(&mut self, now: DateTime<Utc>) {
+        let plan = self.entry.rotation.plan();
+        self.entry.rotation.plan_anew(&plan, &self.name, now);
     }
 
     /// A shorter overlap counts for secrets that were replaced before, too: each is looked at when it
@@ -120,11 +120,9 @@ impl Record for RoleRecord {
 
     fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>) {
         self.entry.current = Some(held);
-        self.entry.last_rotated = Some(now);
-        self.entry.failure = None;
-        self.entry.missed_window = None;
         self.entry.lost = None;
-        self.plan_next(now);
+        let plan = self.entry.rotation.plan();
+        self.entry.rotation.note_success(&plan, &self.name, now);
     }
 
     fn others(&self) -> &OtherSecrets {

@@ -32,7 +32,7 @@ pub(super) async fn rotate(
         .ok_or_else(unknown)?;
     let force = call.fields.boolean("force").unwrap_or(false);
     let now = engine.clock.now();
-    refuse_too_soon(entry.last_rotated, now, force)?;
+    refuse_too_soon(entry.rotation.last, now, force)?;
     let mut record = RoleRecord {
         engine: Arc::clone(&engine),
         name,

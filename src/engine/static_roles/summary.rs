@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::{Mode, StaticRoleEntry};
-use crate::base::{Counted, Rfc3339};
+use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::unasked::held;
@@ -17,7 +17,7 @@ const MOST_LISTED: usize = 20;
 pub(super) fn shown(entry: &StaticRoleEntry) -> Data {
     let options = &entry.options;
     let mut data = rotated(entry);
-    options.timing.show(&mut data);
+    entry.rotation.show(entry.due(), &mut data);
     let project = entry.project_id.as_ref();
     let values = [
         ("client_id", json!(entry.client_id)),
@@ -32,12 +32,6 @@ pub(super) fn shown(entry: &StaticRoleEntry) -> Data {
         ),
     ];
     data.extend(values.map(|(name, value)| (name.to_owned(), value)));
-    if let Some(failure) = &entry.failure {
-        failure.show(&mut data);
-    }
-    if let Some(missed) = entry.missed_window {
-        data.insert("last_missed_rotation".to_owned(), json!(Rfc3339(missed)));
-    }
     let retiring = entry.others.retiring.iter().map(|each| {
         json!({
             "id": each.id,
@@ -53,7 +47,7 @@ pub(super) fn shown(entry: &StaticRoleEntry) -> Data {
 /// The times of a role's rotations.
 pub(super) fn rotated(entry: &StaticRoleEntry) -> Data {
     let value = json!({
-        "last_rotated": entry.last_rotated.map(Rfc3339),
+        "last_rotated": entry.rotation.last.map(Rfc3339),
         "next_rotation": entry.due().map(Rfc3339),
         "client_secret_expires_at": entry.expires_at().map(Rfc3339),
     });
@@ -69,22 +63,7 @@ pub(super) async fn warnings(
     entry: &StaticRoleEntry,
     now: DateTime<Utc>,
 ) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if let Some(failure) = &entry.failure {
-        warnings.push(format!(
-            "rotation has failed {} since {}; the next attempt is at {}: {}",
-            Counted(failure.failures, "time"),
-            Rfc3339(failure.since),
-            Rfc3339(failure.next_try),
-            failure.error
-        ));
-    }
-    if let Some(missed) = entry.missed_window {
-        warnings.push(format!(
-            "the rotation of {} missed its window; the next one is at the next scheduled time",
-            Rfc3339(missed)
-        ));
-    }
+    let mut warnings = entry.rotation.warnings();
     let in_use = entry.others.retiring.iter().filter(|each| each.in_use);
     warnings.extend(in_use.map(|each| {
         format!(

@@ -17,7 +17,7 @@ use crate::engine::error::{EngineError, RotationError};
 use crate::engine::rotation::{
     Record as _, RotationContext, discard_pending, look, prove, retire, rotate_secret,
 };
-use crate::engine::rotation_state::{ClientSecret, OtherSecrets, Retiring, RotationFailure};
+use crate::engine::rotation_state::{ClientSecret, OtherSecrets, Retiring};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
@@ -104,30 +104,20 @@ async fn attend(
     outcome
 }
 
-/// A rotation that could not begin within its window waits for the next, unless its secret would
-/// not live to see that.
 async fn pass_over_missed(record: &mut RoleRecord, now: DateTime<Utc>) -> Result<(), EngineError> {
-    let entry = &record.entry;
-    let (Some(due), Some(plan)) = (entry.next_rotation, entry.options.timing.plan()) else {
+    if record.entry.others.pending.is_some() {
+        return Ok(());
+    }
+    let (plan, end) = (record.entry.rotation.plan(), record.entry.ends_at());
+    let state = &mut record.entry.rotation;
+    let Some(missed) = state.pass_over_missed(&plan, &record.name, end, now) else {
         return Ok(());
     };
-    let missed = plan.closes(due, &record.name).is_some_and(|end| end < now);
-    if !missed || entry.is_urgent() || entry.others.pending.is_some() {
-        return Ok(());
-    }
-    let next = plan.next(now, &record.name);
-    if let (Some(end), Some(next)) = (entry.expires_at(), next)
-        && end <= next
-    {
-        return Ok(());
-    }
     tracing::warn!(
         role = record.name,
-        due = %Rfc3339(due),
+        due = %Rfc3339(missed),
         "static role rotation missed its window; waiting for the next one"
     );
-    record.entry.missed_window = Some(due);
-    record.entry.next_rotation = next;
     record.store().await
 }
 
@@ -216,7 +206,7 @@ async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), Engi
     match manager.done(outcome).await {
         Ok(learnt) => {
             // No rotation was due: trouble noted here is that of an earlier look.
-            if record.entry.failure.take().is_some() || learnt {
+            if record.entry.rotation.failure.take().is_some() || learnt {
                 record.store().await?;
             }
             Ok(())
@@ -290,12 +280,11 @@ async fn note_failure(record: &mut RoleRecord, error: &EngineError) {
         return;
     }
     let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
-    let failure = RotationFailure::after(record.entry.failure.as_ref(), error, now, entropy);
+    let failure = record.entry.rotation.note_failure(error, now, entropy);
     tracing::warn!(
         role = record.name, error = failure.error, next_retry_time = %Rfc3339(failure.next_try),
         "static role rotation failed; readers keep the current secret"
     );
-    record.entry.failure = Some(failure);
     if let Err(error) = record.store().await {
         tracing::warn!(
             role = record.name,
@@ -314,7 +303,7 @@ async fn context<'a>(
 ) -> RotationContext<'a> {
     let now = engine.clock.now();
     let org = &record.entry.organization_id;
-    let wanted = record.entry.options.lifetime(now);
+    let wanted = record.entry.lifetime(now);
     let lifetime = engine.secret_lifetime(atlas, org, wanted, patience).await;
     RotationContext {
         engine,

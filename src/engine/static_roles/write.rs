@@ -99,7 +99,7 @@ async fn change(
         .is_some_and(|level| *level != record.entry.level())
         || input.client_secret.is_some()
         || input.options.rotation_mode != record.entry.options.rotation_mode;
-    let new_timing = input.options.timing != record.entry.options.timing;
+    let new_timing = input.timing != record.entry.rotation.timing;
     if new_account {
         let found = adopt::find(&record.engine, &input, Some(&record.entry), patience).await?;
         if let Some(given) = found.current {
@@ -108,16 +108,15 @@ async fn change(
         record.entry.organization_id = found.organization_id;
         record.entry.project_id = found.project_id;
         record.entry.origin = found.origin;
-        record.entry.failure = None;
+        record.entry.rotation.failure = None;
     } else {
-        adopt::check_lifetime(record, &input.options, patience).await?;
+        adopt::check_lifetime(record, &input, patience).await?;
     }
     record.entry.options = input.options;
     record.look_sooner();
     if new_timing {
-        record.entry.failure = None;
-        record.entry.missed_window = None;
-        record.plan_next(now);
+        record.entry.rotation.timing = input.timing;
+        record.plan_anew(now);
     }
     record.store().await?;
     record.note();

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::atlas::Hours;
 use crate::engine::entries::{ConfigEntry, RootRotation};
 pub(super) use crate::engine::entries::{Removal, RootType};
-use crate::engine::rotation_state::{self, ExpiryStatus, OtherSecrets, Plan};
+use crate::engine::rotation_state::{ExpiryStatus, OtherSecrets, Plan};
 
 /// The name by which the configuration's credential has its place on a schedule.
 pub(super) const NAME: &str = "config";
@@ -20,27 +20,32 @@ impl RootRotation {
         if self.disable_automated_rotation {
             return Plan::Manual;
         }
-        self.timing.plan().unwrap_or(Plan::Manual)
+        self.state.plan()
     }
 
-    /// Plans the next rotation, from the last one or else from now.
-    pub(in crate::engine::config) fn plan_next(&mut self, now: DateTime<Utc>) {
+    /// The timing is another from now on.
+    pub(in crate::engine::config) fn plan_anew(&mut self, now: DateTime<Utc>) {
         let plan = self.plan();
-        let after = match &plan {
-            Plan::Every(_) => self.last_rotated.unwrap_or(now),
-            Plan::Manual | Plan::At { .. } => now,
-        };
-        self.next_rotation = plan.next(after, NAME);
+        self.state.plan_anew(&plan, NAME, now);
     }
 
     /// The credential is another from now on: what was known of the last one's rotation is not of it.
     pub(in crate::engine::config) fn reset(&mut self, now: DateTime<Utc>) {
         self.client_secret_id = None;
         self.others = OtherSecrets::default();
-        self.last_rotated = None;
-        self.failure = None;
-        self.missed_window = None;
-        self.plan_next(now);
+        self.state.last = None;
+        self.plan_anew(now);
+    }
+
+    /// Notes that a rotation has succeeded.
+    pub(super) fn note_success(&mut self, now: DateTime<Utc>) {
+        let plan = self.plan();
+        self.state.note_success(&plan, NAME, now);
+    }
+
+    /// Whether a rotation, new or begun, is to be worked on.
+    pub(super) fn is_due(&self, due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+        self.state.is_due(self.others.pending.is_some(), due, now)
     }
 
     /// The lifetime of a new secret, unless the organization allows less.
@@ -78,18 +83,15 @@ impl ConfigEntry {
 
     /// What is to be expected of the present secret; an API key has no end.
     pub(crate) fn expiry(&self) -> ExpiryStatus {
-        ExpiryStatus {
-            expires_at: self.client_secret_expires_at,
-            next_rotation: self.due(),
-            failing: self.rotation.failure.is_some(),
-            held: self.hold,
-        }
+        let state = &self.rotation.state;
+        state
+            .expiry(self.client_secret_expires_at, self.due())
+            .with_held(self.hold)
     }
 
     /// When the rotation that comes by itself is due.
     pub(super) fn due(&self) -> Option<DateTime<Utc>> {
-        let (end, last) = (self.client_secret_expires_at, self.rotation.last_rotated);
-        Some(rotation_state::due(self.rotation.next_rotation?, end, last))
+        self.rotation.state.due(self.client_secret_expires_at)
     }
 }
 
@@ -103,11 +105,11 @@ mod tests {
     fn a_rotation_comes_before_the_end_of_its_secret_by_a_day_or_a_quarter_of_its_life() {
         let now = DateTime::UNIX_EPOCH;
         let mut entry = ConfigEntry::default();
-        entry.rotation.next_rotation = Some(now + TimeDelta::days(90));
-        assert_eq!(entry.due(), entry.rotation.next_rotation);
+        entry.rotation.state.next = Some(now + TimeDelta::days(90));
+        assert_eq!(entry.due(), entry.rotation.state.next);
         entry.client_secret_expires_at = Some(now + TimeDelta::days(7));
         assert_eq!(entry.due(), Some(now + TimeDelta::days(6)));
-        entry.rotation.last_rotated = Some(now);
+        entry.rotation.state.last = Some(now);
         assert_eq!(entry.due(), Some(now + TimeDelta::days(6)));
         entry.client_secret_expires_at = Some(now + TimeDelta::hours(8));
         assert_eq!(entry.due(), Some(now + TimeDelta::hours(6)));

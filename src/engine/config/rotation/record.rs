@@ -148,15 +148,6 @@ impl RootRecord {
         self.account = (self.entry.client_id.clone()).zip(self.entry.organization_id.clone());
         Ok(())
     }
-
-    /// Notes that a rotation has succeeded.
-    pub(super) fn note_success(&mut self, now: DateTime<Utc>) {
-        let rotation = &mut self.entry.rotation;
-        rotation.last_rotated = Some(now);
-        rotation.failure = None;
-        rotation.missed_window = None;
-        rotation.plan_next(now);
-    }
 }
 
 /// The configuration's service account.
@@ -198,7 +189,7 @@ impl Record for AccountRecord<'_> {
     fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>) {
         self.amend_current(held.id, held.expires_at);
         self.root.entry.client_secret = held.value;
-        self.root.note_success(now);
+        self.root.entry.rotation.note_success(now);
     }
 
     fn others(&self) -> &OtherSecrets {

@@ -308,7 +308,7 @@ async fn activate(
         public_key,
         now,
     ));
-    record.note_success(now);
+    record.entry.rotation.note_success(now);
     if let Err(error) = record.store().await {
         // Whether it was stored is not known, so both credentials are left alone: the tick reads
         // what is stored, and there stands which of them is to be removed.

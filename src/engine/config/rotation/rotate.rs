@@ -12,7 +12,7 @@ use crate::atlas::{Atlas, AtlasError, Patience, Priority, SecretState};
 use crate::base::Rfc3339;
 use crate::engine::error::{EngineError, RotationError};
 use crate::engine::rotation::{Record as _, RotationContext, retire, rotate_secret};
-use crate::engine::rotation_state::{RotationFailure, refuse_too_soon};
+use crate::engine::rotation_state::refuse_too_soon;
 use crate::engine::unasked::Mandate;
 use crate::engine::waiters::{Awaited, Crowd};
 use crate::engine::{Engine, OPERATION_PREFIX, keys};
@@ -72,7 +72,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     let to = wanted(&call, record.entry.root_type())?;
     let now = engine.clock.now();
     let force = call.fields.boolean("force").unwrap_or(false);
-    refuse_too_soon(record.entry.rotation.last_rotated, now, force)?;
+    refuse_too_soon(record.entry.rotation.state.last, now, force)?;
     rotate(&mut record, to, force, Mandate::Ordered, patience).await?;
     Ok(Some(Response {
         warnings: tick::warnings(&engine, &record.entry, now),
@@ -104,7 +104,7 @@ fn response(record: &RootRecord) -> Data {
         ),
         (
             "last_rotated".to_owned(),
-            json!(entry.rotation.last_rotated.map(Rfc3339)),
+            json!(entry.rotation.state.last.map(Rfc3339)),
         ),
         ("next_rotation".to_owned(), json!(entry.due().map(Rfc3339))),
     ]);
@@ -181,9 +181,9 @@ async fn rotate_secret_of_account(
         lifetime,
         mandate,
     };
-    let before = record.entry.rotation.last_rotated;
+    let before = record.entry.rotation.state.last;
     let outcome = rotate_secret(&mut record.account()?, &context, force).await;
-    if outcome.is_err() && record.entry.rotation.last_rotated != before {
+    if outcome.is_err() && record.entry.rotation.state.last != before {
         // Published, but not known to be stored: what is stored decides.
         engine.connection.reset();
     }
@@ -253,14 +253,13 @@ pub(super) async fn inspect(
 /// Notes a failure for the next try and for people.
 async fn note_failure(record: &mut RootRecord, error: &EngineError) {
     let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
-    let rotation = &mut record.entry.rotation;
-    let failure = RotationFailure::after(rotation.failure.as_ref(), error, now, entropy);
+    let state = &mut record.entry.rotation.state;
+    let failure = state.note_failure(error, now, entropy);
     tracing::warn!(
         error = failure.error, next_retry_time = %Rfc3339(failure.next_try),
         "root credential rotation failed; the current credential stays in use"
     );
     let is_storage = matches!(error, EngineError::Storage(_));
-    rotation.failure = Some(failure);
     // After a failed write nobody knows what is stored: it is not written over.
     if is_storage {
         return;
@@ -283,7 +282,7 @@ pub(in crate::engine::config) async fn warning_of_limit(
     let now = engine.clock.now();
     let wanted = entry.rotation.plan().intervals(now)?.longest;
     let limit = engine.longest_secret(atlas, org, patience).await;
-    let field = if entry.rotation.timing.schedule.is_empty() {
+    let field = if entry.rotation.state.timing.schedule.is_empty() {
         "rotation_period"
     } else {
         "rotation_schedule"

@@ -12,7 +12,7 @@ use super::entry::NAME;
 use super::record::RootRecord;
 use super::rotate;
 use crate::atlas::{Patience, Priority};
-use crate::base::{Counted, Rfc3339};
+use crate::base::Rfc3339;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::rotation_state::warn_if_crossed;
@@ -51,7 +51,8 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
         // Logged where it happened; it must not keep a rotation from its turn.
         outcome = rotate::tidy_up(&mut record, Mandate::Unasked, patience).await;
     }
-    let is_due = record.entry.draining.is_none() && is_due(&record.entry, now);
+    let is_due =
+        record.entry.draining.is_none() && record.entry.rotation.is_due(record.entry.due(), now);
     if is_due {
         let to = record.entry.root_type();
         // Noted with the configuration, for the next try.
@@ -88,34 +89,17 @@ fn leaves_work(entry: &ConfigEntry) -> bool {
     !entry.rotation.removals.is_empty() || !entry.rotation.others.retiring.is_empty()
 }
 
-/// A rotation that has begun is finished even where rotation is by hand.
-fn is_due(entry: &ConfigEntry, now: DateTime<Utc>) -> bool {
-    let rotation = &entry.rotation;
-    let waits = rotation
-        .failure
-        .as_ref()
-        .is_some_and(|failure| failure.next_try > now);
-    let begun = rotation.others.pending.is_some();
-    !waits && (begun || entry.due().is_some_and(|due| due <= now))
-}
-
 async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result<(), EngineError> {
-    let entry = &record.entry;
-    let plan = entry.rotation.plan();
-    let Some(due) = entry.rotation.next_rotation else {
-        return Ok(());
-    };
-    let missed = plan.closes(due, NAME).is_some_and(|end| end < now);
-    let next = plan.next(now, NAME);
-    let ends_before = entry
-        .client_secret_expires_at
-        .is_some_and(|end| next.is_some_and(|next| end <= next));
-    if !missed || ends_before || entry.rotation.others.pending.is_some() {
+    let entry = &mut record.entry;
+    if entry.rotation.others.pending.is_some() {
         return Ok(());
     }
-    tracing::warn!(due = %Rfc3339(due), "root credential rotation missed its window");
-    record.entry.rotation.missed_window = Some(due);
-    record.entry.rotation.next_rotation = next;
+    let (plan, end) = (entry.rotation.plan(), entry.client_secret_expires_at);
+    let state = &mut entry.rotation.state;
+    let Some(missed) = state.pass_over_missed(&plan, NAME, end, now) else {
+        return Ok(());
+    };
+    tracing::warn!(due = %Rfc3339(missed), "root credential rotation missed its window");
     record.store().await
 }
 
@@ -131,22 +115,9 @@ pub(crate) fn state(entry: &ConfigEntry) -> Data {
 /// Shows how rotation stands.
 pub(in crate::engine::config) fn show(entry: &ConfigEntry, data: &mut Data) {
     let rotation = &entry.rotation;
-    rotation.timing.show(data);
-    let values = [
-        (
-            "disable_automated_rotation",
-            json!(rotation.disable_automated_rotation),
-        ),
-        ("last_rotated", json!(rotation.last_rotated.map(Rfc3339))),
-        ("next_rotation", json!(entry.due().map(Rfc3339))),
-    ];
-    data.extend(values.map(|(name, value)| (name.to_owned(), value)));
-    if let Some(failure) = &rotation.failure {
-        failure.show(data);
-    }
-    if let Some(missed) = rotation.missed_window {
-        data.insert("last_missed_rotation".to_owned(), json!(Rfc3339(missed)));
-    }
+    rotation.state.show(entry.due(), data);
+    let by_hand = json!(rotation.disable_automated_rotation);
+    data.insert("disable_automated_rotation".to_owned(), by_hand);
     let waiting = rotation.removals.len() + rotation.others.retiring.len();
     if waiting > 0 {
         data.insert("pending_deletions".to_owned(), json!(waiting));
@@ -160,21 +131,7 @@ pub(in crate::engine::config) fn warnings(
     now: DateTime<Utc>,
 ) -> Vec<String> {
     let rotation = &entry.rotation;
-    let mut warnings = Vec::new();
-    if let Some(failure) = &rotation.failure {
-        warnings.push(format!(
-            "rotation has failed {} since {}: {}",
-            Counted(failure.failures, "time"),
-            Rfc3339(failure.since),
-            failure.error
-        ));
-    }
-    if let Some(missed) = rotation.missed_window {
-        warnings.push(format!(
-            "the rotation of {} missed its window; the next one is at the next scheduled time",
-            Rfc3339(missed)
-        ));
-    }
+    let mut warnings = rotation.state.warnings();
     let stuck = rotation
         .removals
         .iter()
