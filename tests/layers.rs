@@ -110,6 +110,40 @@ fn all_of_the_source_has_its_place() {
     }
 }
 
+/// At the foot of their file, or in a file beside it.
+#[test]
+fn unit_tests_stand_where_they_are_looked_for() {
+    let helpers = ["fake", "log_lines", "testing", "toy"];
+    let mut odd = Vec::new();
+    for file in rust_files(&source()) {
+        let name = file.display();
+        if file.iter().any(|part| part == "tests") {
+            odd.push(format!("{name} is in a folder of tests"));
+        }
+        let text = code(&file);
+        let mut lines = text.lines().map(str::trim);
+        while lines.any(|line| line == "#[cfg(test)]") {
+            let item = lines
+                .find(|line| !line.starts_with('#'))
+                .unwrap_or_default();
+            let Some(module) = item.strip_prefix("mod ") else {
+                continue;
+            };
+            let module = module.trim_end_matches([' ', ';', '{']);
+            if !module.ends_with("tests") && !helpers.contains(&module) {
+                odd.push(format!("{name} has tests in {module}"));
+            }
+        }
+        if let Some((_, after)) = text.split_once("\nmod tests {\n") {
+            let inside = after.split_once("\n}").map_or("", |(_, after)| after);
+            if !inside.trim().is_empty() {
+                odd.push(format!("{name} goes on after its tests"));
+            }
+        }
+    }
+    assert!(odd.is_empty(), "{}", odd.join("\n"));
+}
+
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }

@@ -2,6 +2,12 @@
 //! configuration, the journal carries it out at the ticks.
 
 #[cfg(test)]
+mod course_tests;
+#[cfg(test)]
+mod faults_tests;
+#[cfg(test)]
+mod refusals_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -1,18 +1,48 @@
 //! Static roles: service accounts that exist in Atlas and whose secrets this engine keeps fresh.
 
 mod adopt;
+#[cfg(test)]
+mod adoption_tests;
 mod creds;
 mod delete;
 mod entry;
+#[cfg(test)]
+mod expiry_tests;
+#[cfg(test)]
+mod faults_tests;
+#[cfg(test)]
+mod held_tests;
 mod index;
 mod input;
+#[cfg(test)]
+mod leaving_tests;
+#[cfg(test)]
+mod limits_tests;
+#[cfg(test)]
+mod logs_tests;
+#[cfg(test)]
+mod lost_tests;
+#[cfg(test)]
+mod own_tests;
 pub(crate) mod paths;
+#[cfg(test)]
+mod rate_tests;
 mod record;
 mod rotate;
+#[cfg(test)]
+mod schedules_tests;
+#[cfg(test)]
+mod storage_faults_tests;
+#[cfg(test)]
+mod stored_tests;
 mod summary;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod throng_tests;
 mod tick;
+#[cfg(test)]
+mod two_hundred_tests;
 mod work;
 mod write;
 

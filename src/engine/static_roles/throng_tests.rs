@@ -1,7 +1,11 @@
 //! A thousand static roles due at the same minute.
 
-use super::*;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use crate::base::Clock as _;
+use crate::engine::testing::TestMount;
 
 const ROLES: usize = 1_000;
 

@@ -1,6 +1,8 @@
 //! Rotations of static roles while an operator holds what nobody asks for.
 
-use super::*;
+use serde_json::json;
+
+use super::tests::{DAY, Rotated};
 use crate::engine::process::ServerHold;
 
 /// A role whose replaced secret waits for its end, held before that and before the next rotation.

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{
+use super::tests::{
     draining, end_drain, is_refused, issue_all, order, ordered, refuse_deletions, until,
     until_done, with_every_type,
 };

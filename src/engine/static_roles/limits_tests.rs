@@ -1,9 +1,12 @@
 //! Atlas's limits: lifetimes an organization allows, the end of a replaced secret, two slots, and days
 //! on which Atlas answers nothing.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
 
-use super::*;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::tests::{DAY, HOUR, Rotated, refusal, status};
 
 impl Rotated {
     async fn creates(&self) -> u64 {

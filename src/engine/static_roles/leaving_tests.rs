@@ -1,6 +1,11 @@
 //! Deleting static roles, and what is still to be done after it.
 
-use super::*;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::tests::{DAY, HOUR, Rotated, refusal};
+use crate::engine::testing::TestMount;
 use crate::vault::Operation;
 
 impl Rotated {

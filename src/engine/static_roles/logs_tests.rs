@@ -1,8 +1,11 @@
 //! What the log says of static roles.
 
+use std::time::Duration;
+
+use serde_json::json;
 use tracing::Instrument as _;
 
-use super::*;
+use super::tests::{DAY, HOUR, Rotated};
 use crate::engine::log_lines::Lines;
 use crate::engine::static_roles::tick::log_outcome;
 

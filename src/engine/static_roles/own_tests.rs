@@ -1,6 +1,9 @@
 //! `rotation_mode=self`: the account's own credential makes and removes its secrets.
 
-use super::*;
+use serde_json::{Value, json};
+
+use super::tests::{DAY, HOUR, Rotated};
+use crate::engine::testing::TestMount;
 
 async fn own() -> Rotated {
     let mount = TestMount::configured().await;

@@ -1,6 +1,12 @@
 //! What goes wrong on the way of a rotation: readers never notice, and in the end all is as it should.
 
-use super::*;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::tests::{DAY, HOUR, Rotated, refusal};
+use crate::engine::testing::TestMount;
+use crate::vault::Failure;
 
 fn refused(operation: &str, count: u32) -> Value {
     json!({

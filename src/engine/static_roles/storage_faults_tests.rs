@@ -1,6 +1,8 @@
 //! Storage that fails while an account is adopted: the role is refused whole, or stored and finished.
 
-use super::*;
+use serde_json::{Value, json};
+
+use super::tests::{DAY, HOUR, Rotated, status};
 
 impl Rotated {
     fn is_stored(&self) -> bool {

@@ -1,6 +1,10 @@
 //! A reader that polls and uses what it gets, through two hundred rotations in which things go wrong.
 
-use super::*;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::tests::{DAY, HOUR, Rotated};
 
 /// One of these befalls every other rotation.
 fn faults() -> Vec<Value> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{
+use super::tests::{
     ROLES, draining, end_drain, is_refused, issue_all, ordered, until_done, with_every_type,
 };
 use crate::engine::testing::TestMount;

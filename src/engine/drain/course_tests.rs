@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{
+use super::tests::{
     draining, issue_all, order, ordered, refuse_deletions, until, until_done, with_every_type,
 };
 use crate::engine::log_lines::Lines;

@@ -1,6 +1,9 @@
 //! Taking accounts into care, and refusing what cannot work.
 
-use super::*;
+use serde_json::{Value, json};
+
+use super::tests::{DAY, HOUR, Rotated, refusal};
+use crate::engine::testing::TestMount;
 
 #[tokio::test]
 async fn an_account_is_rotated_when_it_is_adopted() {

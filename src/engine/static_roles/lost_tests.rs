@@ -1,6 +1,11 @@
 //! A present secret that somebody deleted in Atlas.
 
-use super::*;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::tests::{DAY, HOUR, Rotated, status};
+use crate::engine::testing::TestMount;
 
 impl Rotated {
     /// Somebody deletes every secret of the account.

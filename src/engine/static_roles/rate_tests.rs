@@ -1,10 +1,13 @@
 //! Want of rate: no failure, no pause; and readers of other roles do not keep a rotation waiting.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::*;
+use super::tests::{DAY, HOUR, Rotated, refusal, status};
+use crate::engine::testing::TestMount;
 
 fn limited(operation: &str, seconds: u64) -> Value {
     json!({

@@ -1,6 +1,10 @@
 //! What people are told of rotations that cannot be relied on, and of looks that failed.
 
-use super::*;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::tests::{DAY, HOUR, Rotated, refusal, status};
 
 #[tokio::test]
 async fn an_overdue_rotation_is_warned_of_before_the_end() {

@@ -1,21 +1,5 @@
 //! Static roles on a mount, against the Atlas simulator.
 
-mod adoption;
-mod expiry;
-mod faults;
-mod held;
-mod leaving;
-mod limits;
-mod logs;
-mod lost;
-mod own;
-mod rate;
-mod schedules;
-mod storage_faults;
-mod stored;
-mod throng;
-mod two_hundred;
-
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -23,21 +7,21 @@ use serde_json::{Value, json};
 use crate::engine::testing::{Account, TestMount};
 use crate::vault::{Data, Failure};
 
-const DAY: u64 = 86_400;
-const HOUR: u64 = 3_600;
+pub(super) const DAY: u64 = 86_400;
+pub(super) const HOUR: u64 = 3_600;
 
 /// A mount, an account, and a role `app` that rotates it every day.
-struct Rotated {
-    mount: TestMount,
-    account: Account,
+pub(super) struct Rotated {
+    pub(super) mount: TestMount,
+    pub(super) account: Account,
 }
 
 impl Rotated {
-    async fn every_day() -> Self {
+    pub(super) async fn every_day() -> Self {
         Self::with(json!({"rotation_period": DAY})).await
     }
 
-    async fn with(options: Value) -> Self {
+    pub(super) async fn with(options: Value) -> Self {
         let mount = TestMount::configured().await;
         let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
         let rotated = Self { mount, account };
@@ -50,18 +34,18 @@ impl Rotated {
     }
 
     /// A mount and an account that no role has yet.
-    async fn not_yet_adopted(roles: Value) -> Self {
+    pub(super) async fn not_yet_adopted(roles: Value) -> Self {
         let mount = TestMount::configured().await;
         let account = mount.atlas.account(roles).await;
         Self { mount, account }
     }
 
     /// What a read warns of.
-    async fn warnings(&self, path: &str) -> Vec<String> {
+    pub(super) async fn warnings(&self, path: &str) -> Vec<String> {
         refusal(self.mount.read(path).await).expect("a read")
     }
 
-    fn role(&self, options: Value) -> Value {
+    pub(super) fn role(&self, options: Value) -> Value {
         let mut role = json!({
             "client_id": self.account.client_id, "organization_id": self.mount.atlas.org(),
         });
@@ -73,7 +57,7 @@ impl Rotated {
     }
 
     /// Writes the role: warnings, or why it was refused.
-    async fn write(&self, options: Value) -> Result<Vec<String>, String> {
+    pub(super) async fn write(&self, options: Value) -> Result<Vec<String>, String> {
         refusal(
             self.mount
                 .write("static-roles/app", self.role(options))
@@ -82,15 +66,15 @@ impl Rotated {
     }
 
     /// What readers get.
-    async fn creds(&self) -> Data {
+    pub(super) async fn creds(&self) -> Data {
         TestMount::data(self.mount.read("static-creds/app").await)
     }
 
-    async fn shown(&self) -> Data {
+    pub(super) async fn shown(&self) -> Data {
         TestMount::data(self.mount.read("static-roles/app").await)
     }
 
-    async fn secret(&self) -> String {
+    pub(super) async fn secret(&self) -> String {
         let creds = self.creds().await;
         creds["client_secret"]
             .as_str()
@@ -99,7 +83,7 @@ impl Rotated {
     }
 
     /// Whether what readers get works.
-    async fn works(&self) -> bool {
+    pub(super) async fn works(&self) -> bool {
         let secret = self.secret().await;
         self.mount
             .atlas
@@ -107,14 +91,14 @@ impl Rotated {
             .await
     }
 
-    async fn mints(&self, secret: &str) -> bool {
+    pub(super) async fn mints(&self, secret: &str) -> bool {
         self.mount
             .atlas
             .mints(&self.account.client_id, secret)
             .await
     }
 
-    async fn secrets_at_atlas(&self) -> usize {
+    pub(super) async fn secrets_at_atlas(&self) -> usize {
         self.mount
             .atlas
             .secrets(&self.account.client_id)
@@ -122,19 +106,19 @@ impl Rotated {
             .len()
     }
 
-    async fn tick(&self) {
+    pub(super) async fn tick(&self) {
         self.mount.tick().await.expect("a tick");
     }
 
     /// Turns the clock and lets the host tick.
-    async fn pass(&self, seconds: u64) {
+    pub(super) async fn pass(&self, seconds: u64) {
         self.mount.turn(Duration::from_secs(seconds)).await;
         self.tick().await;
     }
 }
 
 /// Warnings of an answer, or the text of a refusal.
-fn refusal(outcome: crate::engine::testing::Outcome) -> Result<Vec<String>, String> {
+pub(super) fn refusal(outcome: crate::engine::testing::Outcome) -> Result<Vec<String>, String> {
     match outcome {
         Ok(answer) => Ok(answer.map(|answer| answer.warnings).unwrap_or_default()),
         Err(failure @ (Failure::BadRequest(_) | Failure::Coded { .. })) => Err(failure.to_string()),
@@ -143,7 +127,7 @@ fn refusal(outcome: crate::engine::testing::Outcome) -> Result<Vec<String>, Stri
 }
 
 /// What the mount's status says of its static roles.
-async fn status(app: &Rotated) -> Value {
+pub(super) async fn status(app: &Rotated) -> Value {
     let status = TestMount::data(app.mount.read("status").await);
     status["static_roles"].clone()
 }

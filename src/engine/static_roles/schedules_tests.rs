@@ -1,9 +1,13 @@
 //! When rotations come: periods, schedules, windows, changes of mind, and warnings of an end.
 
-use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+use std::time::Duration;
 
-use super::*;
+use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+use serde_json::json;
+
+use super::tests::{DAY, HOUR, Rotated, status};
 use crate::base::Clock as _;
+use crate::engine::testing::TestMount;
 
 impl Rotated {
     fn now(&self) -> DateTime<Utc> {

@@ -1,9 +1,5 @@
 //! What a drain ends, what it refuses meanwhile, and what comes in between.
 
-mod course;
-mod faults;
-mod refusals;
-
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,22 +9,22 @@ use crate::engine::testing::{Outcome, TestMount};
 use crate::vault::{Data, Failure, Secret};
 
 /// Within this, what goes on in the background is done.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
-async fn order(mount: &TestMount, dry_run: bool) -> Outcome {
+pub(super) async fn order(mount: &TestMount, dry_run: bool) -> Outcome {
     let order = json!({ "organization_id": mount.atlas.org(), "dry_run": dry_run });
     mount.write("issued-end", order).await
 }
 
-async fn ordered(mount: &TestMount) -> Data {
+pub(super) async fn ordered(mount: &TestMount) -> Data {
     TestMount::data(order(mount, false).await)
 }
 
-async fn draining(mount: &TestMount) -> Value {
+pub(super) async fn draining(mount: &TestMount) -> Value {
     TestMount::data(mount.read("status").await)["draining"].clone()
 }
 
-async fn until(mount: &TestMount, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+pub(super) async fn until(mount: &TestMount, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let give_up = Instant::now() + LIMIT;
     loop {
         let state = draining(mount).await;
@@ -41,11 +37,11 @@ async fn until(mount: &TestMount, what: &str, is_so: impl Fn(&Value) -> bool) ->
 }
 
 /// Waits for the round that an order begins.
-async fn until_done(mount: &TestMount) -> Value {
+pub(super) async fn until_done(mount: &TestMount) -> Value {
     until(mount, "nothing is left", |state| state["remaining"] == 0).await
 }
 
-fn is_refused(outcome: &Outcome) -> bool {
+pub(super) fn is_refused(outcome: &Outcome) -> bool {
     matches!(
         outcome,
         Err(Failure::Coded { status: 503, text })
@@ -54,7 +50,7 @@ fn is_refused(outcome: &Outcome) -> bool {
 }
 
 /// Roles of every type beside `reader`, and the account whose secrets `secret` issues.
-async fn with_every_type() -> (TestMount, String) {
+pub(super) async fn with_every_type() -> (TestMount, String) {
     let mount = TestMount::with_role(json!({})).await;
     let account = mount.atlas.make_account(0, json!({})).await;
     let org = mount.atlas.org();
@@ -80,9 +76,9 @@ async fn with_every_type() -> (TestMount, String) {
     (mount, account)
 }
 
-const ROLES: [&str; 4] = ["reader", "account", "secret", "token"];
+pub(super) const ROLES: [&str; 4] = ["reader", "account", "secret", "token"];
 
-async fn issue_all(mount: &TestMount) -> Vec<Secret> {
+pub(super) async fn issue_all(mount: &TestMount) -> Vec<Secret> {
     let mut leases = Vec::new();
     for role in ROLES {
         leases.push(mount.issue(role).await.1);
@@ -90,12 +86,12 @@ async fn issue_all(mount: &TestMount) -> Vec<Secret> {
     leases
 }
 
-async fn end_drain(mount: &TestMount) -> Vec<String> {
+pub(super) async fn end_drain(mount: &TestMount) -> Vec<String> {
     let answer = mount.write("config", json!({})).await.expect("written");
     answer.map(|answer| answer.warnings).unwrap_or_default()
 }
 
-async fn refuse_deletions(mount: &TestMount) {
+pub(super) async fn refuse_deletions(mount: &TestMount) {
     let refusal = json!({
         "operation": "deleteOrgApiKey", "count": 0,
         "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
