@@ -1,4 +1,4 @@
-//! The command: what a person asks of it, else the plugin. No decisions.
+//! The command: handles flags, or serves the plugin. No decisions.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -9,18 +9,18 @@ const NAME: &str = "vault-plugin-secrets-mongodbatlas";
 
 fn main() -> ExitCode {
     prepare_process();
-    if let Some(text) = answer_to_a_person(std::env::args().skip(1)) {
+    if let Some(text) = handle_flags(std::env::args().skip(1)) {
         return print(&text);
     }
     let served = serve_host();
     if served == Served::NoHost {
-        eprintln!("{}", by_hand());
+        eprintln!("{}", run_manually());
     }
     served.into()
 }
 
 /// What to print and leave, if the arguments ask for that. A host may configure any others.
-fn answer_to_a_person(mut arguments: impl Iterator<Item = String>) -> Option<String> {
+fn handle_flags(mut arguments: impl Iterator<Item = String>) -> Option<String> {
     arguments.find_map(|argument| match argument.as_str() {
         "--version" | "-version" => Some(format!("{NAME} v{}\n", env!("CARGO_PKG_VERSION"))),
         "--help" | "-help" | "-h" => Some(help()),
@@ -37,10 +37,10 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-fn by_hand() -> String {
+fn run_manually() -> String {
     format!(
         "This is a secrets engine for Vault and OpenBao. A server starts it; it does nothing when \
-         run by hand.\nSee `{NAME} --help` for how to register it."
+         run manually.\nSee `{NAME} --help` for how to register it."
     )
 }
 
@@ -50,7 +50,7 @@ fn help() -> String {
 {NAME} v{version}
 
 The MongoDB Atlas secrets engine for HashiCorp Vault and OpenBao. This program is a plugin:
-a Vault or OpenBao server starts it, talks to it and ends it. It does nothing when run by hand.
+a Vault or OpenBao server starts it, talks to it and ends it. It does nothing when run manually.
 
 To use it (with `bao` in place of `vault` for OpenBao):
 

@@ -20,18 +20,17 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
     vec![
         Path::new("status")
             .help(
-                "Show how the engine is doing.",
+                "Show the state of the engine.",
                 "Version, configuration without secrets, figures of the journal, what rollback and \
-                 reaper did since the start of this process, their last errors, and how Atlas's rate \
-                 limits stand. Work is done by the active node alone: any other shows only what is \
-                 stored.",
+                 reaper did since the start of this process, their last errors, and Atlas's rate \
+                 limits. Only the active node does the work; other nodes show only what is stored.",
             )
             .display(Display::operation(OPERATION_PREFIX, "", "status"))
             .operation(
                 Operation::Read,
                 PathOperation::new(read)
-                    .summary("Show how the engine is doing.")
-                    .answers(Answer::new(200, "How the engine is doing.", answer())),
+                    .summary("Show the state of the engine.")
+                    .answers(Answer::new(200, "The state of the engine.", answer())),
             ),
     ]
 }
@@ -43,15 +42,16 @@ fn answer() -> Vec<Field> {
             "Path of the mount, and the id by which log lines name it (field mount).",
         ),
         Field::text("node").about(
-            "active: this node does the mount's work. standby: another one does; figures are there.",
+            "active: this node does the mount's work. standby: another node does, and shows the \
+             figures.",
         ),
         Field::map("configuration")
             .about(
                 "Type and organization of the credential, whether hold is on, whether it was stored \
-                 unverified and Atlas has not accepted it since, and how its rotation goes.",
+                 unverified and Atlas has not accepted it since, and the state of its rotation.",
             ),
         Field::map("hold").about(
-            "What holds deletions and rotations that nobody asks for: configuration (field hold), \
+            "What suspends automatic deletions and rotations: configuration (field hold), \
              environment (MONGODBATLAS_HOLD), and clock (since, reason, until) while the clocks of \
              this server and of Atlas do not agree.",
         ),
@@ -61,20 +61,20 @@ fn answer() -> Vec<Field> {
              many fail, and the last error.",
         ),
         Field::map("static_roles").about(
-            "On the active node: how many static roles there are, which fail, whose secrets end \
-             without a rotation to rely on, and when the next rotation comes.",
+            "On the active node: how many static roles there are, which fail, whose secrets \
+             expire before any rotation is expected, and when the next rotation takes place.",
         ),
         Field::map("journal").about(
             "On the active node: entries by state, what rollback and reaper did, their last errors.",
         ),
         Field::map("ambiguous_secrets").about(
-            "On the active node: secrets that this mount may have made, or somebody else: how many \
-             entries are about such ones, and of each its storage key, account and candidates. None is \
-             deleted: delete in Atlas what nobody uses.",
+            "On the active node: secrets of which the engine cannot tell whether this mount \
+             created them: the number of such entries, and of each its storage key, account and \
+             candidates. None is deleted: delete the unused ones in Atlas.",
         ),
         Field::map("atlas").about(
-            "On the active node: whether Atlas answers, what last became of each kind of call, rate limits \
-             that are not at rest, and work of the ticks that is due and waits for them.",
+            "On the active node: whether Atlas answers, the last outcome of each kind of call, \
+             rate limits in use, and periodic work that waits for them.",
         ),
     ]
 }

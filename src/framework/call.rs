@@ -24,7 +24,7 @@ pub(crate) struct Call {
     pub caller: Caller,
     /// Where the mount is, with a trailing `/`.
     pub mount_point: String,
-    /// How the caller's token is shown to people.
+    /// Display name of the caller's token.
     pub display_name: String,
     /// The caller's identity entity; empty for tokens without one.
     pub entity_id: String,

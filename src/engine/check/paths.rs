@@ -29,9 +29,8 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
         Path::new("check")
             .help(
                 "Check the configured credential.",
-                "Asks Atlas who the credential is and what it may do. Only reads are sent. What is \
-                 found stands in ok, problems and warnings; an error means that Atlas could not be \
-                 asked.",
+                "Verifies the credential with Atlas, and what it may do. Only reads are sent. The \
+                 result is in ok, problems and warnings; an error means that Atlas did not answer.",
             )
             .display(Display::operation(
                 OPERATION_PREFIX,
@@ -43,9 +42,10 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
         Path::new("check/{name}")
             .help(
                 "Check whether a role would work.",
-                "As check, and whether the credential can make and remove what the role says: its \
-                 organization, projects, secret lifetime, access list and, with client_id, the \
-                 account and its free places. Only reads are sent, nothing is issued.",
+                "As check, and whether the credential can create and delete what the role \
+                 describes: its organization, projects, secret lifetime, access list and, with \
+                 client_id, the account and its free slots. Only reads are sent, nothing is \
+                 issued.",
             )
             .display(Display::operation(OPERATION_PREFIX, "check", "role"))
             .field(
@@ -62,7 +62,7 @@ fn operation(more: Vec<Field>) -> PathOperation<Engine> {
     let mut fields = vec![
         Field::boolean("ok").about("Whether no problem was found."),
         Field::texts("problems").about("What does not work, and what to do."),
-        Field::texts("warnings").about("What works but should be known."),
+        Field::texts("warnings").about("What works but needs attention."),
         Field::text("credential_type").about("Kind of the configured credential."),
         Field::text("public_key").about("Public key, of an API key."),
         Field::text("client_id").about("Client id, of a service account."),
@@ -70,7 +70,7 @@ fn operation(more: Vec<Field>) -> PathOperation<Engine> {
         Field::texts("organization_roles").about("Its Atlas roles there."),
         Field::map_of_lists("project_roles").about("Its Atlas roles in projects."),
         Field::boolean("organization_owner")
-            .about("Whether it can also delete what it makes; absent if Atlas does not tell."),
+            .about("Whether it can also delete what it creates; absent if Atlas does not say."),
         Field::time("client_secret_expires_at").about("When the service account's secret expires."),
         Field::int("longest_secret_hours")
             .about("Longest lifetime of a service account's secret in the organization, in hours."),

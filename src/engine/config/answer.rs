@@ -17,7 +17,7 @@ pub(super) fn answer() -> Vec<Field> {
         Field::text("public_key").about("Public key, of an API key."),
         Field::text("client_id").about("Client id, of a service account."),
         Field::time("client_secret_expires_at")
-            .about("When Atlas stops taking the service account's secret, if it told."),
+            .about("When the service account's secret expires, if Atlas said so."),
         Field::text("organization_id")
             .about("Organization of the credential; empty if it is not known."),
         Field::text("base_url").about("Address of Atlas."),

@@ -31,8 +31,8 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
                 "Configure the credential with which this mount acts in Atlas.",
                 "Give either a programmatic API key (public_key, private_key) or a service account \
                  (client_id, client_secret); giving one replaces the other. It needs the Atlas role \
-                 Organization Owner to issue credentials of the organization. Atlas is asked who \
-                 the credential is before anything is stored, unless verify_connection is false.",
+                 Organization Owner to issue credentials of the organization. The credential is \
+                 verified with Atlas before anything is stored, unless verify_connection is false.",
             )
             .display(Display::operation(OPERATION_PREFIX, "", ""))
             .fields(fields())
@@ -75,8 +75,7 @@ fn fields() -> Vec<Field> {
             .about("Secret of the service account.")
             .sensitive(),
         Field::text("organization_id").about(
-            "Organization of the credential. Found out from Atlas when the credential sees exactly \
-             one.",
+            "Organization of the credential. Detected if the credential has access to exactly one.",
         ),
         Field::text("base_url")
             .about("Address of Atlas.")

@@ -28,26 +28,30 @@ pub(super) fn path() -> Path<Engine> {
     Path::new(MOVE_PATH)
         .help(
             "Move this mount to another address of the same Atlas, secrets and leases included.",
-            "For a gateway, a private certificate authority, or Atlas under another name, where the \
-             secret is not at hand any more. Stored secrets are sent to the new address from then on, \
-             and leases renewed and revoked there, so this needs the sudo capability. Atlas is asked \
-             at the new address who the configured credential is before anything is stored, unless \
-             verify_connection is false.",
+            "For a gateway, a private certificate authority, or Atlas under another name, if \
+             nobody has the secret any more. From then on, stored secrets are sent to the new \
+             address, and leases are renewed and revoked there, so this needs the sudo \
+             capability. The configured credential is verified at the new address before anything \
+             is stored, unless verify_connection is false.",
         )
-        .display(Display::operation(OPERATION_PREFIX, "move", "configuration"))
+        .display(Display::operation(
+            OPERATION_PREFIX,
+            "move",
+            "configuration",
+        ))
         .field(Field::text("base_url").about("The new address of Atlas."))
-        .field(
-            Field::text("ca_certificate")
-                .about("PEM certificates to trust beside the system's, instead of those of before."),
-        )
+        .field(Field::text("ca_certificate").about(
+            "PEM certificates to trust beside the system's, instead of the previous \
+                        ones.",
+        ))
         .field(Field::text("from").about(
-            "Address whose secrets and leases are carried over; by default the configuration's own. \
-             With another one, the configuration stays where it is. With the same one as base_url, \
-             what was once carried away from it belongs there again.",
+            "Address whose secrets and leases are moved; by default the configuration's own. With \
+             another one, the configuration stays where it is. With the same one as base_url, \
+             what was once moved away from it belongs there again.",
         ))
         .field(
             Field::boolean("verify_connection")
-                .about("Whether to ask Atlas at the new address who the credential is first.")
+                .about("Whether to verify the credential at the new address first.")
                 .default(true),
         )
         .operation(

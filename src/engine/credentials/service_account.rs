@@ -62,7 +62,7 @@ impl CredentialKind for ServiceAccount {
                 .about("Secret of a service account.")
                 .sensitive(),
             Field::time("client_secret_expires_at")
-                .about("When Atlas stops taking the service account's secret."),
+                .about("When the service account's secret expires."),
             Field::text("name").about("Name of a service account in Atlas."),
         ]
     }

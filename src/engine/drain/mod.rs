@@ -35,21 +35,28 @@ fn path() -> Path<Engine> {
     Path::new("issued-end")
         .help(
             "End every credential that was issued, before the mount is disabled.",
-            "The mount is drained: creds/ and rotations answer 503, and in the background everything \
-             that was issued and is left is deleted in Atlas, be its lease lost or not. The path \
-             status tells how far that is. A write of config, no field is needed, ends the drain. The \
-             same request again changes nothing, and tries at once what rests after a failure. \
-             Accounts and present secrets of static roles stay.",
+            "Drains the mount: creds/ and rotations answer 503, and everything that was issued \
+             and still exists is deleted in Atlas in the background, even if its lease was lost. \
+             The path status shows the progress. A write of config (no field is needed) ends the \
+             drain. Repeating the request changes nothing, but immediately retries what failed. \
+             Accounts and current secrets of static roles stay.",
         )
-        .display(Display::operation(OPERATION_PREFIX, "end", "issued-credentials"))
+        .display(Display::operation(
+            OPERATION_PREFIX,
+            "end",
+            "issued-credentials",
+        ))
         .field(
             Field::text("organization_id")
-                .about("The organization of this mount's configuration, to be sure of the mount.")
+                .about(
+                    "The organization of this mount's configuration, to confirm that this is \
+                        the right mount.",
+                )
                 .required(),
         )
         .field(
             Field::boolean("dry_run")
-                .about("Only tell what would be ended; nothing is changed.")
+                .about("Only report what would be ended; nothing is changed.")
                 .default(true),
         )
         .operation(
@@ -67,7 +74,7 @@ fn answer() -> Vec<Field> {
         Field::text("organization_id").about("The organization of the configuration."),
         Field::map("draining")
             .about("Since when the mount is being drained, and by whom; null: it is not."),
-        Field::int("remaining").about("Entries of the journal that are left to be ended."),
+        Field::int("remaining").about("Entries of the journal that still have to be ended."),
         Field::map("remaining_by_state")
             .about("The same by state as in issued, and unreadable: damaged entries."),
         Field::map("remaining_by_type").about("Pending and active ones by type of credential."),

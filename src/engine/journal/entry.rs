@@ -44,7 +44,7 @@ impl fmt::Display for Stage {
 /// Who ended a credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EndedBy {
-    /// How the caller's token is shown to people.
+    /// Display name of the caller's token.
     pub(crate) display_name: String,
     /// The caller's identity entity; empty for none.
     pub(crate) entity_id: String,
@@ -148,7 +148,7 @@ pub(crate) struct JournalEntry {
     /// The project it was made in, if in one; leads to the organization where that is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) project_id: Option<ProjectId>,
-    /// Further projects that it reaches, if it was made in one.
+    /// Further projects that it can access, if it was created in one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) further_project_ids: Vec<ProjectId>,
     /// Of an API key, once made.
@@ -177,7 +177,7 @@ pub(crate) struct JournalEntry {
     /// Of one that was ended, and of no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<End>,
-    /// How the caller's token is shown to people.
+    /// Display name of the caller's token.
     pub(crate) display_name: String,
     /// The caller's identity entity; empty for none.
     pub(crate) entity_id: String,

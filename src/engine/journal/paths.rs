@@ -82,9 +82,9 @@ fn answer() -> Vec<Field> {
         Field::text("description")
             .about("Description of the key, or name of the account, in Atlas."),
         Field::text("organization_id").about("Organization it belongs to."),
-        Field::text("project_id").about("Project it was made in, if in one."),
+        Field::text("project_id").about("Project in which it was created, if in one."),
         Field::text("config_organization_id")
-            .about("Organization of the configured credential that made it, if that was known."),
+            .about("Organization of the configured credential that created it, if that was known."),
         Field::text("programmatic_api_key_id").about("Atlas's id of an API key."),
         Field::text("public_key").about("Public key of an API key."),
         Field::text("client_id").about("Client id of the service account, unless it is an API key."),
@@ -97,15 +97,15 @@ fn answer() -> Vec<Field> {
              cannot tell which.",
         ),
         Field::comma_texts("further_project_ids")
-            .about("Further projects that it reaches, if it was made in one."),
-        Field::text("origin").about("Address of the Atlas in which it was made."),
+            .about("Further projects that it can access, if it was created in one."),
+        Field::text("origin").about("Address of the Atlas in which it was created."),
         Field::time("pending_deletion_since").about(
             "Since when its lease has ended while the configured credential may not delete it.",
         ),
         Field::time("ended_at").about("When it was ended before its lease, if it was."),
-        Field::text("ended_by").about("How the token of who ended it is shown to people."),
+        Field::text("ended_by").about("Display name of the token of whoever ended it."),
         Field::text("ended_by_entity_id").about("The identity entity of who ended it, if any."),
-        Field::text("display_name").about("How the caller's token is shown to people."),
+        Field::text("display_name").about("Display name of the caller's token."),
         Field::text("entity_id").about("The caller's identity entity, if any."),
         Field::time("issued_at").about("When it was asked for."),
         Field::time("max_expire_time").about("No renewal reaches past this."),

@@ -29,7 +29,7 @@ const MIN_AGE: Duration = Duration::from_hours(1);
 pub(super) fn path() -> Path<Engine> {
     Path::new("tidy")
         .help(
-            "Compare the keys and accounts in Atlas with the journal, and remove orphans.",
+            "Compare the keys and accounts in Atlas with the journal, and delete orphans.",
             "An orphan carries this mount's ownership tag (the last characters of its description) and \
              is unknown to the journal, as after a restore from an old snapshot. What other mounts, \
              the Go engine or people created is never deleted: if its description has the same form, \
@@ -47,13 +47,13 @@ pub(super) fn path() -> Path<Engine> {
         .field(
             Field::seconds("min_age")
                 .refuse_empty_text()
-                .about("Orphans younger than this are left alone.")
+                .about("Orphans younger than this are kept.")
                 .default(MIN_AGE.as_secs()),
         )
         .operation(
             Operation::Update,
             PathOperation::new(tidy)
-                .summary("Compare Atlas with the journal, and remove orphans.")
+                .summary("Compare Atlas with the journal, and delete orphans.")
                 .answers(Answer::new(200, "What was found and done.", answer())),
         )
         .forwarded()
@@ -62,7 +62,7 @@ pub(super) fn path() -> Path<Engine> {
 fn answer() -> Vec<Field> {
     vec![
         Field::boolean("dry_run").about("Whether nothing was removed."),
-        Field::comma_texts("organizations").about("Organizations that were looked through."),
+        Field::comma_texts("organizations").about("Organizations that were scanned."),
         Field::int("scanned_count").about("Keys and accounts in Atlas that were compared."),
         Field::int("orphan_count")
             .about("With this mount's ownership tag, unknown to the journal; listed in orphans."),

@@ -40,7 +40,7 @@ impl Found {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) dry_run: bool,
-    /// Organizations that were looked through.
+    /// Organizations that were scanned.
     pub(super) organizations: Vec<String>,
     /// Keys and accounts that were looked at.
     pub(super) looked_at: usize,

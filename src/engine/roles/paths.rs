@@ -60,12 +60,13 @@ fn fields() -> Vec<Field> {
         Field::text("organization_id")
             .about("Organization in which the credential is made, with the Atlas roles in roles."),
         Field::text("project_id").about(
-            "Project in which the credential is made; with organization_id, the project to which \
+            "Project in which the credential is created; with organization_id, the project to \
+             which \
              it is assigned with project_roles.",
         ),
         Field::comma_texts("roles").about(
             "Atlas roles: ORG_… with organization_id, GROUP_… with project_id alone. Required, \
-                 but with client_id.",
+             except with client_id.",
         ),
         Field::comma_texts("project_roles")
             .about("Atlas roles (GROUP_…) in project_id, when organization_id is given too."),
@@ -76,8 +77,8 @@ fn fields() -> Vec<Field> {
         Field::comma_texts("cidr_blocks")
             .about("Networks from which the credential may be used, in CIDR notation."),
         Field::text("client_id").about(
-            "Service account that exists in Atlas, for credential_type service_account: each lease \
-             is a secret of this account, two at once at most, instead of an account of its own. \
+            "Existing service account, for credential_type service_account: each lease is a \
+             secret of this account, at most two at a time, instead of a new account. \
              organization_id, or project_id alone, says where the account is managed; its roles, \
              projects and access list are not changed.",
         ),
@@ -85,11 +86,14 @@ fn fields() -> Vec<Field> {
             .about("Not used; kept for compatibility.")
             .deprecated(),
         Field::seconds("ttl").about("Lease time; 0 means the mount's default."),
-        Field::seconds("max_ttl")
-            .about("The most that renewals may add up to; 0 means the mount's maximum."),
+        Field::seconds("max_ttl").about(
+            "Maximum lease time with all renewals, counted from the issue; 0 means the \
+                    mount's maximum.",
+        ),
         Field::int("max_live").refuse_empty_text().about(
-            "The most credentials of this role alive at once, those on their way included; past it \
-             creds answers 429. 0 means no limit. Credentials issued by the Go engine do not count.",
+            "Maximum number of active credentials of this role, including those being created; \
+             beyond it, creds answers 429. 0 means no limit. Credentials issued by the Go engine \
+             do not count.",
         ),
     ]
 }

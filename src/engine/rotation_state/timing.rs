@@ -42,16 +42,16 @@ impl Timing {
     pub(crate) fn fields() -> [Field; 3] {
         [
             Field::seconds("rotation_period").refuse_empty_text().about(
-                "Time from one rotation to the next, at least 60 s; 0 means by hand only. Giving it, \
-                 0 as well, ends a schedule.",
+                "Time from one rotation to the next, at least 60 s; 0 means manually only. Giving \
+                 it, even as 0, removes a schedule.",
             ),
             Field::text("rotation_schedule").about(
                 "When to rotate: five cron fields (minute, hour, day of month, month, day of week), \
                  in UTC. Giving it replaces a period.",
             ),
             Field::seconds("rotation_window").refuse_empty_text().about(
-                "How long after a scheduled moment a rotation may still begin, at least 60 s; what \
-                 is missed waits for the next moment. 0 means no limit.",
+                "Grace period after the scheduled time, at least 60 s: a rotation that has not \
+                 started by then waits for the next scheduled time. 0 means no limit.",
             ),
         ]
     }

@@ -41,26 +41,28 @@ pub(super) fn fields() -> Vec<Field> {
             .about("Project in which the account is managed, instead of its organization."),
         Field::text("client_secret")
             .about(
-                "The account's present secret. Needed for rotation_mode=self and with \
-                 skip_initial_rotation. It must mint a token.",
+                "The account's current secret. Needed for rotation_mode=self and with \
+                 skip_initial_rotation. It must be able to obtain an access token.",
             )
             .sensitive(),
         Field::text("rotation_mode")
             .about(
-                "Who makes and removes secrets: admin, this mount's configuration; or self, the \
-                 account itself, which then needs the Atlas role of an owner.",
+                "Who creates and deletes secrets: admin, the credential in this mount's \
+                 configuration; or self, the account itself, which then needs the Atlas role of \
+                 an owner.",
             )
             .one_of(Mode::NAMES)
             .default(Mode::NAMES[0]),
         Field::seconds("secret_ttl").refuse_empty_text().about(
-            "Lifetime asked of Atlas for a new secret, 8 hours to 365 days, in whole hours: longer \
+            "Lifetime of a new secret, 8 hours to 365 days, in whole hours: longer \
              than the time between rotations plus overlap. 0: chosen by the engine.",
         ),
         Field::seconds("overlap")
             .refuse_empty_text()
             .about(
-                "How long a replaced secret lives on for those who still use it, at most 7 days; 0 \
-                 removes it at once. One that is still in use is kept for twice as long.",
+                "How long a replaced secret stays valid for those who still use it, at most 7 \
+                 days; 0 deletes it immediately. One that is still in use is kept for twice as \
+                 long.",
             )
             .default(super::entry::DEFAULT_OVERLAP.as_secs()),
         Field::boolean("skip_initial_rotation")

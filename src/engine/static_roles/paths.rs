@@ -30,11 +30,12 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
 fn static_role() -> Path<Engine> {
     Path::new("static-roles/{name}")
         .help(
-            "Manage service accounts of Atlas whose secrets are kept fresh.",
-            "A static role takes an existing service account into the engine's care: its secret is \
-             replaced when the role says so, proved before readers get it at static-creds/<name>, \
-             and the old one is removed in Atlas after the overlap. Absent fields keep their \
-             values. Deleting the role leaves the account and its present secret alone.",
+            "Manage existing service accounts whose secrets are rotated.",
+            "A static role takes an existing service account into the engine's care: a new secret \
+             is created when the role says so and verified before readers get it at \
+             static-creds/<name>; the old one is deleted in Atlas after the overlap. Absent \
+             fields keep their values. Deleting the role leaves the account and its current \
+             secret as they are.",
         )
         .display(Display::operation(OPERATION_PREFIX, "", "static-role"))
         .fields(input::fields())
@@ -54,9 +55,9 @@ fn static_role() -> Path<Engine> {
 fn static_creds() -> Path<Engine> {
     Path::new("static-creds/{name}")
         .help(
-            "Read the present credential of a static role.",
-            "The secret works now and until ttl seconds have passed; after a rotation it lives on \
-             for the role's overlap. There is no lease.",
+            "Read the current credential of a static role.",
+            "The secret is valid for at least ttl seconds; after a rotation it stays valid for \
+             the role's overlap. There is no lease.",
         )
         .display(Display::operation(
             OPERATION_PREFIX,
@@ -71,14 +72,14 @@ fn static_creds() -> Path<Engine> {
         .operation(
             Operation::Read,
             PathOperation::new(creds::read)
-                .summary("Read the present credential of a static role.")
+                .summary("Read the current credential of a static role.")
                 .answers(Answer::new(
                     200,
-                    "The present credential.",
+                    "The current credential.",
                     [
                         Field::text("client_id").about("Client id of the service account."),
                         Field::text("client_secret")
-                            .about("Its present secret.")
+                            .about("Its current secret.")
                             .sensitive(),
                         Field::text("organization_id").about("The organization it belongs to."),
                         Field::time("last_rotated").about("When the secret was published."),
@@ -89,8 +90,7 @@ fn static_creds() -> Path<Engine> {
                         Field::int("ttl").about(
                             "Seconds until it is replaced or expires, whichever comes first.",
                         ),
-                        Field::time("client_secret_expires_at")
-                            .about("When Atlas stops taking the secret."),
+                        Field::time("client_secret_expires_at").about("When the secret expires."),
                     ],
                 )),
         )
@@ -100,16 +100,24 @@ fn rotate_role() -> Path<Engine> {
     Path::new("rotate-role/{name}")
         .help(
             "Rotate a static role now.",
-            "Makes a new secret, proves it and publishes it at static-creds/<name>. The secret it \
-             replaces is removed in Atlas after the overlap.",
+            "Creates a new secret, verifies it and publishes it at static-creds/<name>. The \
+             replaced secret is deleted in Atlas after the overlap.",
         )
-        .display(Display::operation(OPERATION_PREFIX, "rotate", "static-role"))
-        .field(Field::lowercase("name").refuse_upper_case().about("Name of the static role, in lower case."))
+        .display(Display::operation(
+            OPERATION_PREFIX,
+            "rotate",
+            "static-role",
+        ))
+        .field(
+            Field::lowercase("name")
+                .refuse_upper_case()
+                .about("Name of the static role, in lower case."),
+        )
         .field(
             Field::boolean("force")
                 .about(
-                    "Rotate even right after another rotation, and remove at once an earlier secret \
-                     that is still kept for those who use it, if it is in the way.",
+                    "Rotate even right after another rotation, and immediately delete an earlier \
+                     secret that is still kept for its users, if it is in the way.",
                 )
                 .default(false),
         )

@@ -30,24 +30,24 @@ pub(in crate::engine::config) fn path() -> Path<Engine> {
             "Replace the credential of this mount by a new one.",
             "An API key is replaced by a new key with the same roles, projects and access list, or, \
              with credential_type=service_account, by a service account with the same reach; a \
-             service account gets a new secret. The new credential is proved before it is stored, \
-             and the old one is deleted in Atlas afterwards.",
+             service account gets a new secret. The new credential is verified before it is \
+             stored, and the old one is deleted in Atlas afterwards.",
         )
         .display(Display::operation(OPERATION_PREFIX, "rotate", "root-credentials"))
         .field(
             Field::text("credential_type")
                 .about(
-                    "What the new credential is: service_account leaves an API key behind for \
-                     good. By default it is of the present one's type.",
+                    "Type of the new credential; by default, that of the current one. \
+                     service_account replaces an API key by a service account, permanently.",
                 )
                 .one_of(RootType::NAMES),
         )
         .field(
             Field::boolean("force")
                 .about(
-                    "Rotate even right after another rotation; and where a service account \
-                     already holds two secrets, delete at once the one that is not in use here, \
-                     whoever uses it.",
+                    "Rotate even right after another rotation; and if a service account already \
+                     holds two secrets, immediately delete the one that is not in use here, even \
+                     if somebody uses it.",
                 )
                 .default(false),
         )

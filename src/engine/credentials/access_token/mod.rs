@@ -58,7 +58,7 @@ impl CredentialKind for AccessToken {
                 .about("Access token, to be sent as a bearer token.")
                 .sensitive(),
             Field::text("token_type").about("Always Bearer."),
-            Field::time("expires_at").about("When Atlas stops taking the access token."),
+            Field::time("expires_at").about("When the access token expires."),
         ]
     }
 
