@@ -81,8 +81,8 @@ async fn refuse_made(engine: &Engine, client_id: &ClientId) -> Result<(), Engine
              that the engine did not make"
         ),
         Stage::Kept => format!(
-            "this account is kept for the access tokens of role {role:?}; give an account that the \
-             engine did not make"
+            "this account is managed for the access tokens of role {role:?}; give an account that \
+             the engine did not create"
         ),
         Stage::Making | Stage::Ended => format!(
             "this account was made for role {role:?} and is on its way or to be removed; give an \

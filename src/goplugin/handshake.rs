@@ -38,7 +38,7 @@ pub(crate) enum HandshakeError {
     /// Started by a person, or by a host that wants another kind of plugin.
     #[error(
         "the environment variable {name} does not have the value that a server sets: this is a \
-         plugin, started by a server and not by hand"
+         plugin, started by a server and not manually"
     )]
     Cookie {
         /// The cookie's variable.
@@ -58,7 +58,7 @@ pub(crate) enum HandshakeError {
     /// The host did not ask for mutual TLS.
     #[error(
         "PLUGIN_CLIENT_CERT is not set; this plugin serves only over the mutual TLS that a server \
-         sets up by itself (AutoMTLS)"
+         sets up automatically (AutoMTLS)"
     )]
     ClientCertificate,
 }

@@ -64,7 +64,7 @@ impl Tasks {
         match self.tracker.spawn(task.instrument(span)).await {
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => Err(Failure::Internal(
-                "the mount was closed while the request was under way; try again".to_owned(),
+                "the mount was closed while the request was in progress; try again".to_owned(),
             )),
             Err(_) => Err(Failure::Internal(
                 "the plugin failed inside while handling the request; its log line in the \

@@ -235,7 +235,7 @@ async fn what_cannot_be_ended_alone_is_refused_with_the_way_to_go() {
         .as_array()
         .expect("ids")
         .iter()
-        .map(|id| format!("{} (live)", id.as_str().expect("an id")))
+        .map(|id| format!("{} (active)", id.as_str().expect("an id")))
         .collect();
     let told = refused(&mount, client_id).await;
     says(&told, &["2 credentials are parts of", &ids[0], &ids[1]]);
@@ -246,7 +246,7 @@ async fn what_cannot_be_ended_alone_is_refused_with_the_way_to_go() {
     mount.role("token", token).await;
     let issued = mount.issue("token").await;
     let kept = refused(&mount, text(issued.data(), "client_id")).await;
-    says(&kept, &["is kept for the access tokens", "delete the role"]);
+    says(&kept, &["is managed for the access tokens", "delete the role"]);
     let list = mount.list("issued").await;
     let entries = list.data()["key_info"].as_object().expect("entries");
     let tokens = entries.iter().filter(|(_, entry)| {
@@ -277,6 +277,6 @@ async fn what_is_incomplete_is_refused_as_unowned() {
     let id = ids.data()["keys"][0].as_str().expect("an id").to_owned();
     says(
         &refused(&mount, &id).await,
-        &["is in nobody's hands", "making in status"],
+        &["is incomplete", "pending in status"],
     );
 }

@@ -184,12 +184,16 @@ async fn organization(
         }
         (None, [only]) => Some(only.id.clone()),
         (None, []) => {
-            report.problem("the credential sees no organization: write another one to config");
+            report.problem(
+                "the credential has no access to any organization: write another one \
+                            to config",
+            );
             None
         }
         (None, _) => {
             report.problem(
-                "the credential sees more than one organization: write organization_id to config",
+                "the credential has access to more than one organization: write organization_id \
+                 to config",
             );
             None
         }
@@ -221,7 +225,7 @@ fn tell_identity(engine: &Engine, identity: &Identity, config: &ConfigEntry, rep
                 );
             }
         }
-        None => report.warning("Atlas does not tell the roles of the credential"),
+        None => report.warning("Atlas does not show the roles of the credential"),
     }
     let told = identity.secret_expires_at(&config.client_secret);
     if let Some(end) = told.or(config.client_secret_expires_at) {

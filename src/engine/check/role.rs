@@ -79,7 +79,7 @@ fn check_rights(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
                 Some(true) => {}
                 // A service account that may not read itself does not tell its projects.
                 None if ground.identity.client_id.is_some() => report.warning(format!(
-                    "Atlas does not tell whether the credential is a Project Owner of {project}, \
+                    "Atlas does not show whether the credential is a Project Owner of {project}, \
                      which it must be"
                 )),
                 Some(false) | None => report.problem(format!(

@@ -318,7 +318,7 @@ async fn a_service_account_that_may_not_read_itself_is_no_owner() {
     assert!(is_ok(&found), "{found:?}");
     assert_warning(
         &found,
-        "does not tell whether the credential is a Project Owner",
+        "does not show whether the credential is a Project Owner",
     );
     mount.issue("r").await;
 }

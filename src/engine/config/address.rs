@@ -43,7 +43,7 @@ pub(super) fn bind(
         entry.origin = BoundTo::origin(origin);
         return;
     }
-    let way_out = "give private_key or client_secret in the same request; where nobody has it any \
+    let way_out = "give private_key or client_secret in the same request; if nobody has it any \
                    more, use config/move (needs the sudo capability)";
     if !origins.admits(&entry.origin, &origin) {
         let home = origins.home(&entry.origin);
@@ -155,8 +155,9 @@ pub(super) async fn settled(
         .elsewhere(&origin)
         .map(|(home, counts)| {
             format!(
-                "{counts} belong to {home} and are neither looked for nor removed at {origin}: if they \
-                 are reached there now, carry them over with config/move (from={home}, needs the sudo \
+                "{counts} belong to {home} and are neither looked for nor deleted at {origin}: if \
+                 they are reached there now, move them with config/move (from={home}, needs the \
+                 sudo \
                  capability)"
             )
         })

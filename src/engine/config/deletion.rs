@@ -26,15 +26,15 @@ pub(super) async fn delete(
             return Err(EngineError::BadInput(format!(
                 "{} issued here could not be revoked without a configuration: revoke their leases \
                  first, or give force=true; {}",
-                Counted(live, "live credential"),
+                Counted(live, "active credential"),
                 go_leases(&call)
             )));
         }
         let kept = engine.journal.kept().await?;
         if kept > 0 {
             return Err(EngineError::BadInput(format!(
-                "{}, kept in Atlas for roles of access tokens, could not be deleted without a \
-                 configuration: delete these roles and wait for the end of their tokens, or give \
+                "{}, managed for roles of access tokens, could not be deleted without a \
+                 configuration: delete these roles and wait until their tokens have ended, or give \
                  force=true",
                 Counted(kept, "service account")
             )));
@@ -43,9 +43,8 @@ pub(super) async fn delete(
         if half_made > 0 {
             return Err(EngineError::BadInput(format!(
                 "credentials that are being created, or incomplete and still to be deleted from \
-                 Atlas, \
-                 need the configuration, {half_made} of them: try again later (making in status), or \
-                 give force=true"
+                 Atlas, need the configuration, {half_made} of them: try again later (pending in \
+                 status), or give force=true"
             )));
         }
         if let Some(entry) = load(&engine).await? {

@@ -60,7 +60,7 @@ pub(super) fn path() -> Path<Engine> {
                 .summary("Move this mount to another address of the same Atlas.")
                 .answers(Answer::new(
                     200,
-                    "What was carried over.",
+                    "What was moved.",
                     [
                         Field::text("from").about("Where it belonged."),
                         Field::text("to").about("Where it belongs now."),
@@ -173,7 +173,7 @@ fn planned(
         entry.base_url().parse::<Origin>()
     };
     if comes_back && origins.carried_to(&from).is_none() {
-        faults.add("from", format!("nothing was carried away from {from}"));
+        faults.add("from", format!("nothing was moved away from {from}"));
     }
     if !is_own && !comes_back && to.as_ref().is_ok_and(|to| *to != own) {
         let reason = format!(

@@ -256,7 +256,7 @@ async fn what_was_carried_over_by_mistake_comes_back_and_leaves_the_rest() {
     let config = other.key_and_organization();
     mount.write("config", config.clone()).await.expect("his");
     let unknown = relocate(&mount, json!({"from": first, "base_url": first})).await;
-    let told = unknown.expect_err("nothing was carried");
+    let told = unknown.expect_err("nothing was moved");
     assert!(told.contains("from") && told.contains(&first), "{told}");
     relocate(&mount, json!({"from": first}))
         .await

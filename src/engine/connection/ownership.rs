@@ -121,7 +121,7 @@ pub(crate) async fn rights(
     }
     let asking = timeout_at(patience.deadline, ownership.asking.lock()).await;
     let _asking = asking.map_err(|_| EngineError::Busy {
-        what: "the look at the configured credential's rights".to_owned(),
+        what: "the check of the configured credential's rights".to_owned(),
     })?;
     if let Some(known) = ownership.known(clock.monotonic()) {
         return Ok(known);

@@ -235,7 +235,7 @@ async fn a_clock_that_was_turned_does_not_hold_it() {
     let held = draining(&mount).await["held"].clone();
     let held = held.as_str().unwrap_or_default();
     assert!(held.contains("set forward"), "{held}");
-    assert!(held.contains("half-made credentials wait"), "{held}");
+    assert!(held.contains("incomplete credentials wait"), "{held}");
     until_done(&mount).await;
     assert_eq!(
         mount.atlas.credentials().await.len(),

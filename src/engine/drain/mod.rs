@@ -144,8 +144,8 @@ fn warnings(left: &Left, call: &Call) -> Vec<String> {
     let mut warnings = Vec::new();
     if left.tokens > 0 {
         warnings.push(format!(
-            "Atlas ends an access token for nobody but who shows its text: what is left ({}) ends with the \
-             service account of its role, which the drain deletes",
+            "Atlas revokes an access token only for those who have it: those that remain ({}) end \
+             with the service account of their role, which the drain deletes",
             Counted(left.tokens as u64, "token")
         ));
     }

@@ -90,8 +90,9 @@ pub(crate) enum EngineError {
     /// What is asked for belongs to an origin to which the configuration does not lead.
     #[error(
         "this belongs to {bound}, and this mount's configuration leads to {present}, where it is \
-         neither sent nor looked for: write the secret for {bound} to config with base_url={bound}; \
-         or, if what belongs there is reached at {present} now, carry it over with config/move \
+         neither sent nor looked for: write the secret for {bound} to config with \
+         base_url={bound}; or, if what belongs there is reached at {present} now, move it with \
+         config/move \
          (from={bound}, needs the sudo capability)"
     )]
     OtherOrigin {
@@ -133,10 +134,11 @@ pub(crate) enum EngineError {
     OrganizationUnknown,
     /// What was made in a project cannot be told from what is gone.
     #[error(
-        "project {project:?} is not seen by the configured credential, and organization \
-         {organization}, which does not know the credential that was made there, is not known to be \
-         the one it was made in: write a credential of its organization to this mount's config path; \
-         or see that it is gone in Atlas, then end the lease with lease revoke -force -prefix"
+        "the configured credential has no access to project {project:?}, and organization \
+         {organization}, which does not know the credential that was created there, may not be \
+         the one in which it was created: write a credential of its organization to this mount's \
+         config path; \
+         or make sure that it is gone in Atlas, then end the lease with lease revoke -force -prefix"
     )]
     ProjectOutOfSight {
         /// The project; empty for none.
@@ -232,8 +234,8 @@ pub(crate) enum EngineError {
     EverythingHeld,
     /// An attempt's secret cannot be told from one that somebody else made, so none is deleted.
     #[error(
-        "service account {client_id} holds a secret that this mount or somebody else may have made \
-         ({}): none was deleted, as it cannot be told whose it is; delete in Atlas what nobody uses",
+        "service account {client_id} has unrecognized secrets ({}): cannot tell which one this \
+         mount created, so none was deleted; delete the unused ones in Atlas",
         listed(candidates)
     )]
     Undecidable {

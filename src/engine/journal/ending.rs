@@ -127,9 +127,9 @@ async fn refuse_what_is_not_handed_out(
     let role = &entry.role;
     if entry.stage == Stage::Kept || engine.entry_of_kept_account(id, entry).await?.is_some() {
         return refused(format!(
-            "{id} is the service account that is kept for the access tokens of role {role:?}: delete \
-             the role, and it goes with its last token; or delete it in Atlas, which ends its tokens \
-             at once, and the next read of creds/{role} makes another"
+            "{id} is the service account that is managed for the access tokens of role {role:?}: \
+             delete the role, and it is deleted with its last token; or delete it in Atlas, which \
+             ends its tokens at once, and the next read of creds/{role} creates another one"
         ));
     }
     if entry.stage == Stage::Making {
@@ -139,15 +139,16 @@ async fn refuse_what_is_not_handed_out(
                  configured: write one to config"
             ),
             None => format!(
-                "{id} is in nobody's hands: it is on its way, or is removed within minutes (making in \
-                 status)"
+                "{id} is incomplete: it is being created, or will be deleted within minutes \
+                 (pending in status)"
             ),
         });
     }
     if let Some(Part::Token { client_id, .. }) = &entry.part {
         return refused(format!(
-            "{id} is an access token, which Atlas revokes for nobody but who shows its text: revoke its \
-             lease, else it dies at {}; or delete service account {client_id} in Atlas, which ends all \
+            "{id} is an access token, which Atlas revokes only for those who have it: revoke its \
+             lease, else it expires at {}; or delete service account {client_id} in Atlas, which \
+             ends all \
              tokens of role {role:?} at once",
             Rfc3339(entry.dies_by)
         ));

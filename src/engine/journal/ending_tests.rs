@@ -311,7 +311,7 @@ async fn what_is_incomplete_is_refused() {
     mount.read("creds/reader").await.expect_err("half-made");
     let name = mount.journal_keys().remove(0);
     let name = name.trim_start_matches("issued/");
-    assert!(refused(end(&mount, name).await).contains("in nobody's hands"));
+    assert!(refused(end(&mount, name).await).contains("is incomplete: it is being created"));
     assert_eq!(mount.figure("entries", "pending").await, 1);
 }
 

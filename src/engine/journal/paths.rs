@@ -77,7 +77,7 @@ fn answer() -> Vec<Field> {
              in Atlas before its lease; the entry goes with the lease.",
         ),
         Field::text("role")
-            .about("Role it was issued from; empty if taken over from the Go engine."),
+            .about("Role it was issued from; empty if imported from the Go engine."),
         Field::text("credential_type").about("What it is."),
         Field::text("description")
             .about("Description of the key, or name of the account, in Atlas."),

@@ -92,8 +92,8 @@ impl Timing {
     pub(crate) fn check(&self, now: DateTime<Utc>, faults: &mut Faults) -> Plan {
         let at_least = |duration: Duration| duration.is_zero() || duration >= TICK;
         if !at_least(self.period) {
-            let reason = "must be at least 60 s: the periodic function runs once a minute (0: by \
-                          hand only)";
+            let reason = "must be at least 60 s: the periodic function runs once a minute (0: \
+                          manually only)";
             faults.add("rotation_period", reason);
         }
         let plan = self.plan();

@@ -124,7 +124,7 @@ fn refusal(error: EngineError) -> EngineError {
         EngineError::Rotation(RotationError::SlotsFull { kept, .. }) => {
             EngineError::BadInput(format!(
                 "client_id: the account already holds two secrets, Atlas's limit, and {kept} may be \
-                 in use: delete it in Atlas if nobody needs it; or give the secret that is in use as \
+                 in use: delete it in Atlas if it is not needed; or give the secret that is in use as \
                  client_secret, with skip_initial_rotation=true if both are; nothing was stored"
             ))
         }
@@ -269,7 +269,7 @@ fn refuse_too_long(engine: &Engine, input: &Input, longest: Hours) -> Result<(),
         };
         return Err(EngineError::BadInput(format!(
             "{field}: the time between two rotations plus overlap is longer than the {} s ({} h) \
-             for which the organization lets a secret live",
+             that the organization allows as the lifetime of a secret",
             limit.as_secs(),
             longest.get()
         )));

@@ -74,7 +74,7 @@ pub(super) async fn warnings(
     }));
     let remedy = match entry.options.rotation_mode {
         Mode::Admin => "rotate it now, with rotate-role",
-        Mode::Own => "write a working one by hand",
+        Mode::Own => "write a working one manually",
     };
     if let Some(lost) = entry.lost {
         warnings.push(format!(

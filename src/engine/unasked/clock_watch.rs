@@ -66,8 +66,8 @@ impl fmt::Display for Doubt {
                 }
             ),
             Self::AtlasUnknown => f.write_str(
-                "Atlas has not told its time in the last 15 minutes, so that the clock of this \
-                 server cannot be compared with it",
+                "Atlas has not sent its time in the last 15 minutes, so the clock of this server \
+                 cannot be compared with it",
             ),
         }
     }

@@ -104,8 +104,8 @@ fn told_of_lost(others: &OtherSecrets, entry: &ConfigEntry) -> Option<String> {
     );
     Some(format!(
         "a rotation of service account {client_id} that began at {since} did not finish, and a \
-         secret that Atlas may have made for it is no longer looked for: delete in Atlas what nobody \
-         uses"
+         secret that Atlas may have made for it is no longer looked for: delete the unused ones \
+         in Atlas"
     ))
 }
 

@@ -168,7 +168,7 @@ async fn a_new_secret_of_the_same_account_tells_of_one_whose_answer_was_lost() {
     let told = written.expect("a warning").warnings;
     assert!(
         told.iter().any(|text| text.contains(&seed.client_id)
-            && text.contains("delete in Atlas what nobody uses")),
+            && text.contains("delete the unused ones in Atlas")),
         "{told:?}"
     );
     assert_eq!(lines.take("no longer searching").len(), 1);

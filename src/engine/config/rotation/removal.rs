@@ -170,7 +170,7 @@ async fn delete_leftover(
         remove(linked, &made, permit, patience).await?;
         return Ok(Presence::Gone);
     }
-    let looking = |error| EngineError::atlas("looking for a half-made credential", error);
+    let looking = |error| EngineError::atlas("looking for an incomplete credential", error);
     let mut found = find(linked, removal, patience).await.map_err(looking)?;
     if found.is_empty() {
         let is_new = engine.clock.now() - removal.since <= ROTATION_SHOWN_WITHIN;

@@ -289,8 +289,8 @@ pub(in crate::engine::config) async fn warning_of_limit(
     };
     (wanted >= limit.duration()).then(|| {
         format!(
-            "{field}: the organization lets a secret live for {} h only, no longer than the time \
-             between two rotations: the secret is rotated before its end instead",
+            "{field}: the organization allows a secret lifetime of {} h only, no longer than the \
+             time between two rotations: the secret is rotated before it expires instead",
             limit.get()
         )
     })

@@ -146,6 +146,6 @@ pub(in crate::engine::config) fn warnings(
     }));
     let held = engine.held_with(entry.hold).is_some();
     let expiry = entry.expiry().with_held(held);
-    warnings.extend(expiry.warning(WHAT, "write a working one by hand", now));
+    warnings.extend(expiry.warning(WHAT, "write a working one manually", now));
     warnings
 }

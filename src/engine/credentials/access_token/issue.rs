@@ -61,8 +61,8 @@ pub(super) async fn issue(granted: Granted<'_>) -> Result<Response, EngineError>
         if healed || !refused || !is_lost(granted, &reserved).await? {
             return Err(EngineError::Atlas {
                 advice: format!(
-                    "minting an access token with service account {}, which is kept for role \
-                     {name}; Atlas allows {MOST_TOKENS} live ones",
+                    "minting an access token with service account {}, which is managed for role \
+                     {name}; Atlas allows {MOST_TOKENS} active ones",
                     reserved.account.client_id
                 ),
                 source: error,
@@ -78,7 +78,7 @@ async fn turn(granted: Granted<'_>) -> Result<Turn, EngineError> {
     let turn = engine.role_turns.wait(name, caller.deadline);
     let turn = engine.while_wanted(&caller.gone, turn).await?;
     turn.ok_or_else(|| EngineError::Busy {
-        what: format!("the service account kept for role {name}"),
+        what: format!("the service account managed for role {name}"),
     })
 }
 
@@ -238,7 +238,7 @@ async fn undo(
                 "could not revoke an access token that was not delivered; it expires within an \
                  hour"
             );
-            "could not be revoked; nobody got it, and it dies within the hour"
+            "could not be revoked; nobody got it, and it expires within an hour"
         }
     };
     // Where this fails the entry goes when the token would have died.

@@ -44,7 +44,7 @@ fn held(engine: &Engine) -> Option<String> {
     }
     let hold = engine.clock_watch.hold()?;
     Some(format!(
-        "{}: half-made credentials wait, see hold.clock",
+        "{}: incomplete credentials wait, see hold.clock",
         hold.doubt
     ))
 }

@@ -230,7 +230,7 @@ async fn make_room(
     if in_use && oldest.expires_at > now {
         return Err(EngineError::Busy {
             what: format!(
-                "the secrets of service account {}, of which both have live tokens",
+                "the secrets of service account {}, both of which have active tokens",
                 account.client_id
             ),
         });
