@@ -246,7 +246,10 @@ async fn what_cannot_be_ended_alone_is_refused_with_the_way_to_go() {
     mount.role("token", token).await;
     let issued = mount.issue("token").await;
     let kept = refused(&mount, text(issued.data(), "client_id")).await;
-    says(&kept, &["is managed for the access tokens", "delete the role"]);
+    says(
+        &kept,
+        &["is managed for the access tokens", "delete the role"],
+    );
     let list = mount.list("issued").await;
     let entries = list.data()["key_info"].as_object().expect("entries");
     let tokens = entries.iter().filter(|(_, entry)| {

@@ -175,7 +175,7 @@ async fn an_account_of_the_engine_itself_is_refused_wherever_an_account_is_named
     for (id, why) in [
         (
             &token.data()["client_id"],
-            "kept for the access tokens of role \"token\"",
+            "managed for the access tokens of role \"token\"",
         ),
         (
             &config["client_id"],

@@ -58,7 +58,8 @@ fn fields() -> Vec<Field> {
             .one_of(&CredentialType::NAMES)
             .default(CredentialType::NAMES[0]),
         Field::text("organization_id")
-            .about("Organization in which the credential is made, with the Atlas roles in roles."),
+            .about("Organization in which the credential is created, with the Atlas roles in \
+                    roles."),
         Field::text("project_id").about(
             "Project in which the credential is created; with organization_id, the project to \
              which \
