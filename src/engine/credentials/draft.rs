@@ -1,10 +1,5 @@
-<<<<<<< HEAD
 //! The way of a credential that is made in Atlas: journal, Atlas, journal, answer. Whatever fails on the
 //! way, what was made is removed, at once or by the next tick.
-=======
-//! Issuing a credential that is made in Atlas: journal, Atlas, journal, answer. Whatever fails
-//! on the way, what was made is removed, at once or by the next periodic run.
->>>>>>> bc9ea8b (Follow in the pages)
 
 use std::sync::Arc;
 use std::time::Duration;
