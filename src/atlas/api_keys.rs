@@ -14,7 +14,7 @@ use super::client::{Atlas, parsed};
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::{ApiKeyId, Level, OrgId, ProjectId};
-use super::presence::{settled, settled_in_project};
+use super::presence::{after_look, after_look_in_project};
 use super::success::Success;
 
 /// An API key to be made.
@@ -208,7 +208,7 @@ impl Atlas {
         match gone_is_fine(outcome.map(drop), AtlasError::says_api_key_is_gone) {
             Err(error) if error.outcome_unknown() || error.says_not_found() => {
                 let look = self.api_key_in_project(project, key, patience).await;
-                settled_in_project(error, look)
+                after_look_in_project(error, look)
             }
             outcome => outcome,
         }
@@ -230,7 +230,7 @@ impl Atlas {
         let outcome = self.send(&call, patience).await;
         match gone_is_fine(outcome.map(drop), AtlasError::says_api_key_is_gone) {
             Err(error) if error.outcome_unknown() || error.says_not_found() => {
-                settled(error, self.api_key_presence(org, key, patience).await)
+                after_look(error, self.api_key_presence(org, key, patience).await)
             }
             outcome => outcome,
         }

@@ -233,7 +233,7 @@ impl Atlas {
     /// have had it.
     pub(super) async fn send(&self, call: &Call, patience: Patience) -> Result<Answer, AtlasError> {
         let mut tries = Tries::default();
-        let mut unsettled = None;
+        let mut unknown_outcome = None;
         loop {
             let outcome = self.attempt(call, tries, patience).await;
             let error = outcome.as_ref().err().map(|failure| &failure.error);
@@ -251,11 +251,11 @@ impl Atlas {
                 && self.while_wanted(sleep(delay)).await.is_some()
             {
                 if call.method != Method::GET && error.may_have_taken_effect() {
-                    unsettled = Some(error);
+                    unknown_outcome = Some(error);
                 }
                 continue;
             }
-            return match unsettled {
+            return match unknown_outcome {
                 Some(earlier) if !error.is_answer_to(call.operation) => Err(earlier),
                 _ => Err(error),
             };
@@ -336,7 +336,7 @@ impl Atlas {
         let feedback =
             RateLimitFeedback::of(&answer, tries.limited_in_a_row + 1, now, &*inner.entropy);
         ticket.release(feedback, ended);
-        self.tell_sunset(call.operation, &answer.headers);
+        self.log_sunset(call.operation, &answer.headers);
         let wait = match answer.status {
             StatusCode::SERVICE_UNAVAILABLE => retry::retry_after(&answer.headers, now),
             _ => feedback.wait,
@@ -349,7 +349,7 @@ impl Atlas {
     }
 
     /// Says once that the API's version in use has an end.
-    fn tell_sunset(&self, operation: &'static str, headers: &HeaderMap) {
+    fn log_sunset(&self, operation: &'static str, headers: &HeaderMap) {
         let sunset = headers.get("sunset").and_then(|value| value.to_str().ok());
         if let Some(sunset) = sunset
             && !self.inner.sunset_told.swap(true, Ordering::Relaxed)

@@ -204,7 +204,7 @@ impl Atlas {
 /// What came of a delete that Atlas did not simply do, `error`, after a look at what is there.
 ///
 /// Where the look proves nothing, a delete of unknown outcome is told as such.
-pub(super) fn settled(
+pub(super) fn after_look(
     error: AtlasError,
     look: Result<Presence, AtlasError>,
 ) -> Result<Deletion, AtlasError> {
@@ -220,13 +220,13 @@ pub(super) fn settled(
 }
 
 /// The same for taking something out of a project: out of one that is gone it is, as the caller knows.
-pub(super) fn settled_in_project(
+pub(super) fn after_look_in_project(
     error: AtlasError,
     look: Result<Presence, AtlasError>,
 ) -> Result<Deletion, AtlasError> {
     match look {
         Err(gone) if gone.says_project_is_gone() => Err(gone),
-        look => settled(error, look),
+        look => after_look(error, look),
     }
 }
 

@@ -9,7 +9,7 @@ use super::call::{Call, Patience};
 use super::client::Atlas;
 use super::error::AtlasError;
 use super::ids::{ClientId, Level, OrgId, ProjectId, SecretId};
-use super::presence::{Presence, settled};
+use super::presence::{Presence, after_look};
 use super::service_accounts::{SET, account_path, named};
 
 /// One secret and the account it belongs to.
@@ -63,7 +63,7 @@ impl Atlas {
             let look = self.secret_presence(level, account, secret, patience).await;
             match look {
                 Err(failure) if failure.says_not_found() || failure.says_project_is_gone() => {}
-                look => return settled(error, look),
+                look => return after_look(error, look),
             }
         }
         let org = match organization {
@@ -85,7 +85,7 @@ impl Atlas {
             return Err(error);
         }
         let look = self.secret_presence(level, account, secret, patience).await;
-        settled(error, look)
+        after_look(error, look)
     }
 
     async fn delete_secret_at(

@@ -16,7 +16,7 @@ use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::{ClientId, Hours, Level, OrgId, ProjectId, SecretId};
-use super::presence::{Presence, settled, settled_in_project};
+use super::presence::{Presence, after_look, after_look_in_project};
 use super::success::Success;
 
 /// Most secrets of one account, expired ones included.
@@ -355,7 +355,7 @@ impl Atlas {
                     Some(_) => Presence::Present,
                     None => Presence::Gone,
                 });
-                settled(error, look)
+                after_look(error, look)
             }
             Err(error) => Err(error),
         }
@@ -379,7 +379,7 @@ impl Atlas {
             Ok(_) => Ok(Deletion::Deleted),
             Err(error) if error.says_not_found() || error.outcome_unknown() => {
                 let look = self.account_in_project(project, account, patience).await;
-                settled_in_project(error, look)
+                after_look_in_project(error, look)
             }
             Err(error) => Err(error),
         }

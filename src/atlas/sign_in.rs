@@ -106,7 +106,7 @@ impl Atlas {
             .exchange(request, Some(token.header()), deadline)
             .await;
         let answer = answer.map_err(&no_answer)?;
-        if !refuses_credential(&answer) || token.is_vain_to_replace(self.clock().monotonic()) {
+        if !refuses_credential(&answer) || token.was_recently_replaced(self.clock().monotonic()) {
             return Ok(answer);
         }
         cache.discard(&token);

@@ -53,7 +53,7 @@ impl CachedToken {
 
     /// Whether another would be refused like this one. Each counts against the account's limit of
     /// tokens until its hour is over.
-    pub(super) fn is_vain_to_replace(&self, now: Duration) -> bool {
+    pub(super) fn was_recently_replaced(&self, now: Duration) -> bool {
         self.replaces_refused && now.saturating_sub(self.minted_at) < NEW
     }
 
