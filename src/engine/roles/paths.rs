@@ -57,9 +57,10 @@ fn fields() -> Vec<Field> {
             .about("What is issued.")
             .one_of(&CredentialType::NAMES)
             .default(CredentialType::NAMES[0]),
-        Field::text("organization_id")
-            .about("Organization in which the credential is created, with the Atlas roles in \
-                    roles."),
+        Field::text("organization_id").about(
+            "Organization in which the credential is created, with the Atlas roles in \
+                    roles.",
+        ),
         Field::text("project_id").about(
             "Project in which the credential is created; with organization_id, the project to \
              which \
