@@ -57,8 +57,8 @@ pub(super) struct Bucket {
     pub(super) in_flight: u32,
     /// Requests sent ever.
     sent: u64,
-    /// How many had been sent when Atlas last refused one: what their answers say of tokens left
-    /// is older news than that refusal.
+    /// How many had been sent when Atlas last refused one: what their answers say of tokens left is
+    /// older than that refusal.
     sent_before_refusal: u64,
     /// A refusal of Atlas's keeps everybody away until then. That is a time and no debt in tokens:
     /// how fast they flow in is only guessed where Atlas has not told.
@@ -136,7 +136,7 @@ impl Bucket {
         }
     }
 
-    /// Takes a token for the request in this place, if it is its turn; else it waits in the queue.
+    /// Takes a token for the request in this place, if it comes first; else it waits in the queue.
     pub(super) fn admit(&mut self, place: Place, now: Duration) -> Admission {
         self.refill(now);
         let ahead = self.waiting.range(..place).count();

@@ -19,7 +19,7 @@ const MAX_BUCKETS: usize = 1_024;
 /// What a request is for; earlier ones go first when tokens are short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Priority {
-    /// Takes something away, by order or by the minute's tick: what is to end ends on time even
+    /// Takes something away, by order or by the periodic run: what is to end ends on time even
     /// under load.
     Revoke,
     /// Keeps what is in use alive: the rotation of a secret, the renewal of a lease. However many

@@ -190,7 +190,7 @@ fn a_raised_capacity_makes_no_wait_longer_than_atlas_asks() {
         assert!((1.0..1.01).contains(&left), "{priority:?}: {left}");
         let later = now + Duration::from_millis(1_001);
         assert_eq!(next.admit(later), Admission::Go, "{priority:?}");
-        // Without news of Atlas the guess holds, and what is kept back is a few seconds' worth.
+        // Until Atlas answers, the guess holds, and what is kept back is a few seconds' worth.
         let mut third = limiter.request(key(), priority);
         let left = wait(third.admit(later));
         assert!(left < 21.0, "{priority:?}: {left}");

@@ -1,6 +1,6 @@
 //! Who has a service account's two secrets in hand: the configuration, a static role, or roles that
-//! add a secret for each lease. Two of these would take each other's secrets for strays, so one
-//! account serves only one of them.
+//! add a secret for each lease. Two of these would take each other's secrets for unrecognized ones,
+//! so one account serves only one of them.
 
 use tokio::time::Instant;
 

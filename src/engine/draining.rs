@@ -113,8 +113,9 @@ impl Engine {
         Ok(config.and_then(|entry| entry.draining))
     }
 
-    /// The order that the ticks carry out: a restored snapshot may hold one that is long over, so the
-    /// hold of the environment rests it. That of the configuration does not: the order came after it.
+    /// The order that the periodic runs carry out: a restored snapshot may hold one that is long
+    /// over, so the hold of the environment rests it. That of the configuration does not: the order
+    /// came after it.
     pub(crate) async fn drain_at_work(&self) -> Result<Option<DrainAtWork>, EngineError> {
         if self.process.hold != ServerHold::Off {
             return Ok(None);

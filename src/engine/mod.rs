@@ -110,7 +110,7 @@ pub(crate) struct Engine {
     drain: DrainProgress,
     /// Secrets of which nobody here can tell whose they are.
     undecidable: Arc<UndecidableSecrets>,
-    /// Since when this process knows the secrets of kept accounts.
+    /// Since when this process knows the secrets of managed accounts.
     seen_secrets: credentials::SeenSecrets,
     /// Whether the clocks can be believed.
     clock_watch: ClockWatch,

@@ -1,7 +1,7 @@
-//! Work of the ticks that is due and waits for nothing but Atlas's rate limit.
+//! Work of the periodic runs that is due and waits for nothing but Atlas's rate limit.
 //!
-//! Such work has not failed: it is due again at the next tick, with no pause and no failure counted,
-//! and is known in memory alone. `status` lists it.
+//! Such work has not failed: it is due again at the next periodic run, with no pause and no failure
+//! counted, and is known in memory alone. `status` lists it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

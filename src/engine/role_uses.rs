@@ -24,8 +24,8 @@ struct State {
     /// The number of the last use.
     last: u64,
     of_role: HashMap<RoleName, OfRole>,
-    /// Deleted roles whose kept account was in a request's hands: it must not serve a role that is
-    /// written under the same name later.
+    /// Deleted roles whose managed account was in a request's hands: it must not serve a role that
+    /// is written under the same name later.
     to_retire: HashSet<RoleName>,
 }
 
@@ -114,7 +114,7 @@ impl RoleUses {
         }
     }
 
-    /// Leaves it to the next who works on the kept account to take it out of use.
+    /// Leaves it to the next who works on the managed account to take it out of use.
     pub(crate) fn retire_account_later(&self, name: &RoleName) {
         locked(&self.state).to_retire.insert(name.clone());
     }

@@ -85,7 +85,7 @@ async fn refuse(mount: &TestMount, operation: &str, status: u16, count: u64) {
     mount.atlas.fault(fault).await;
 }
 
-/// Revocations that Atlas refuses, a mount that is drained in vain, and one clock that is wrong.
+/// Revocations that Atlas refuses, a mount whose drain is blocked, and one clock that is wrong.
 async fn of_a_blocked_drain() -> Value {
     let mount = TestMount::with_role(json!({})).await;
     mount.tick_for(16).await;

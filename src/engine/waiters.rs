@@ -26,7 +26,7 @@ const MAX_OF_PROCESS: usize = 8_192;
 /// What requests wait for together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Awaited {
-    /// A service account that exists.
+    /// An existing service account.
     Account(ClientId),
     /// A role whose credentials are read.
     Role(RoleName),

@@ -80,7 +80,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
     }
 
     /// Undoes what write-ahead log entries of a kind tell. On success the entry is deleted; on an
-    /// error it stays for the next tick.
+    /// error it stays for the next periodic run.
     #[must_use]
     pub(crate) fn wal<X, Work>(
         mut self,

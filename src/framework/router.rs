@@ -1,7 +1,7 @@
 //! From a request to its handler: an engine's table served as a [`Backend`].
 //!
-//! Leases go by their kind, the tick to periodic work and the write-ahead log, everything else by
-//! path: the first that matches is asked.
+//! Leases go by their kind, the periodic run to periodic work and the write-ahead log, everything
+//! else by path: the first that matches is asked.
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ pub(crate) const PREFIX: &str = "wal/";
 /// The age above which an entry counts as left behind.
 const MINIMUM_AGE: Duration = Duration::from_mins(10);
 
-/// The most entries one tick looks at; the next one goes on behind them.
+/// The most entries one periodic run looks at; the next one goes on behind them.
 const ENTRIES_PER_TICK: usize = 100;
 
 /// The most failures whose text is told to the host.
@@ -85,7 +85,7 @@ pub(crate) async fn delete(storage: &dyn Storage, id: &str) -> Result<(), Storag
 /// Undoes what entries tell, by the handler of each entry's kind.
 pub(super) struct Log<E> {
     pub(super) handlers: BTreeMap<&'static str, Handler<E, WalEntry, ()>>,
-    /// Where the last tick stopped; empty to begin anew.
+    /// Where the last periodic run stopped; empty to begin anew.
     resume_after: Mutex<String>,
 }
 
@@ -140,7 +140,7 @@ impl<E> Log<E> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The ids behind those of the last tick, or the first ones when all had their turn.
+    /// The ids behind those of the last periodic run, or the first ones when all had their turn.
     async fn next_ids(&self, storage: &dyn Storage) -> Result<Vec<String>, StorageError> {
         let after = self.cursor().clone();
         let mut ids = storage.list_page(PREFIX, &after, ENTRIES_PER_TICK).await?;

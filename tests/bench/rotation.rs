@@ -23,8 +23,8 @@ struct Throng {
     plugin: i32,
 }
 
-/// Measures what the tick makes of a thousand roles at once: as fast as the engine goes, and at
-/// Atlas's pace.
+/// Measures what the periodic run makes of a thousand roles at once: as fast as the engine goes,
+/// and at Atlas's pace.
 pub(crate) async fn thousand_at_once() {
     let bao = Bao::dev_with_clock();
     let atlas = Simulator::start();

@@ -298,7 +298,8 @@ async fn any_key_may_be_invalidated_at_once() {
     assert!(mount.read("creds/role").await.is_success());
 }
 
-/// A host that moves or disables a mount revokes everything; an empty lease list ends with a tick.
+/// A host that moves or disables a mount revokes everything; an empty lease list ends with a
+/// periodic run.
 #[tokio::test]
 async fn a_periodic_run_without_configuration_has_nothing_to_do() {
     let mut plugin = Launch::new().start().await;

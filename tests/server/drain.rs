@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Bao, Cluster, Mount};
 
-/// The first round comes with the order; a tick comes within a minute.
+/// The first round comes with the order; a periodic run comes within a minute.
 const LIMIT: Duration = Duration::from_secs(150);
 
 /// A mount with a role of each type.

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Bao, Client, Mount};
 
 /// A server on disk whose mount rotates its own credential each minute, and has left a credential
-/// half-made; with a lease.
+/// incomplete; with a lease.
 async fn server() -> (Bao, Mount, String) {
     let bao = Bao::on_disk().await;
     let registered = bao.register(&[]).await;

@@ -12,7 +12,7 @@ use super::stage::{ROLES, SECRET, Stage, TOKEN, text};
 /// Rollback takes two ticks of a minute, a failed expiry up to some minutes of tries.
 const SETTLES_WITHIN: Duration = Duration::from_mins(8);
 
-/// A half-made credential of a killed process is looked at for so long.
+/// An incomplete credential of a killed process is looked at for so long.
 const HALF_MADE: Duration = Duration::from_mins(11);
 
 /// For some thousand leases.

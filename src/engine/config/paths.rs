@@ -268,8 +268,8 @@ pub(super) async fn verify(
     }
 }
 
-/// Learns what is good to know before it is needed: whether the credential can delete what it makes,
-/// and when its secret ends. Where Atlas does not tell, that is no fault of the configuration.
+/// Finds out in advance whether the credential can delete what it makes, and when its secret ends.
+/// Where Atlas does not tell, that is no fault of the configuration.
 async fn learn(
     linked: &Linked,
     entry: &mut ConfigEntry,

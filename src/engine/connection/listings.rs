@@ -16,8 +16,8 @@ use crate::atlas::{ApiKeyId, AtlasError, ClientId, Level, OrgId, Patience};
 use crate::engine::error::EngineError;
 use crate::vault::failure::chain;
 
-/// A tenth of what Atlas allows. After so many lists within a minute a request that undoes its create leaves the look to the next
-/// tick, which looks once for all.
+/// A tenth of what Atlas allows. After so many lists within a minute a request that undoes its
+/// create leaves the look to the next periodic run, which looks once for all.
 const MAX_OF_MINUTE: usize = 20;
 const MINUTE: Duration = Duration::from_mins(1);
 /// Organizations and kinds whose lists are known at once; a mount has one or two organizations.
@@ -44,12 +44,12 @@ pub(crate) enum Kind {
 pub(crate) struct Search {
     /// A list that was begun before proves nothing.
     since: Instant,
-    /// The tick does the same a little later, for all at once.
+    /// The periodic run does the same a little later, for all at once.
     can_wait: bool,
 }
 
 impl Search {
-    /// For a tick: one list serves all that was given up before now.
+    /// For a periodic run: one list serves all that was given up before now.
     pub(crate) fn of_tick() -> Self {
         Self {
             since: Instant::now(),

@@ -214,7 +214,7 @@ impl Connection {
         Ok(linked)
     }
 
-    /// Drops the lists that were read for half-made credentials: they are out of date.
+    /// Drops the lists that were read for incomplete credentials: they are out of date.
     pub(crate) fn forget_lists(&self) {
         if let Some(linked) = &self.state().linked {
             linked.listings.forget();

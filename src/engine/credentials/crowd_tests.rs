@@ -117,7 +117,7 @@ async fn readers_of_one_role_keep_no_other_role_from_atlas() {
     readers.shutdown().await;
 }
 
-/// Each of them tries in vain to make the account that all of them need.
+/// Each of them fails to create the account that all of them need.
 #[tokio::test]
 async fn what_asks_nothing_of_atlas_does_not_wait_behind_readers_of_the_same_role() {
     let mount = TestMount::with_role(json!({"credential_type": "access_token"})).await;

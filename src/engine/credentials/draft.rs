@@ -1,5 +1,5 @@
-//! The way of a credential that is made in Atlas: journal, Atlas, journal, answer. Whatever fails on the
-//! way, what was made is removed, at once or by the next tick.
+//! Issuing a credential that is made in Atlas: journal, Atlas, journal, answer. Whatever fails on
+//! the way, what was made is removed, at once or by the next periodic run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::engine::turns::Turn;
 use crate::engine::unasked::Permit;
 use crate::vault::Response;
 
-/// How long the removal of a half-made credential may take. Its caller may be gone by then.
+/// How long the removal of an incomplete credential may take. Its caller may be gone by then.
 const UNDO_PATIENCE: Duration = Duration::from_secs(30);
 
 /// One credential on its way.
@@ -45,7 +45,7 @@ pub(super) struct Draft {
     pub(super) sent: bool,
     /// Held where others must not work on the same account, until this is issued or undone.
     pub(super) turn: Option<Turn>,
-    /// Keeps the tick's hands off the entry until this draft is gone.
+    /// Keeps the periodic run's hands off the entry until this draft is gone.
     _hold: Hold,
 }
 
@@ -151,7 +151,7 @@ impl Draft {
         journal.write(&self.id, &self.entry).await
     }
 
-    /// Whether calls follow after which a half-made credential would be left behind by a crash.
+    /// Whether calls follow after which an incomplete credential would be left behind by a crash.
     pub(super) fn has_further_steps(&self) -> bool {
         !self.grant.access_list.is_empty() || !self.grant.assignments.is_empty()
     }
@@ -170,8 +170,9 @@ impl Draft {
         let maybe_made = self.sent && error.outcome_unknown();
         let nothing_made = !self.entry.is_known() && !maybe_made;
         if self.entry.stage == Stage::Live {
-            // Nobody is given it: should this process end now, the tick removes it, and not the reaper
-            // at the end of a lease that there never was. Where this fails, it is as it was.
+            // Nobody is given it: should this process end now, the periodic run removes it, and not
+            // the reaper at the end of a lease that there never was. Where this fails, it is as it
+            // was.
             let _ = self.record(Stage::Making).await;
         }
         let undone = if nothing_made {
@@ -194,7 +195,7 @@ impl Draft {
                 "could not delete an incomplete credential; the next periodic run retries"
             );
             // The entry may be stored as live, or without what is known by now. Should this fail as
-            // well, the tick goes by memory, and after a restart by the description.
+            // well, the periodic run goes by memory, and after a restart by the description.
             self.entry.stage = Stage::Making;
             self.engine.journal.learn(&self.id, &self.entry);
             let _ = self.record(Stage::Making).await;

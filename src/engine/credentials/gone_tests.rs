@@ -1,4 +1,4 @@
-//! Stories of callers who go away, and of a mount that ends, while a request waits for its turn.
+//! Callers who go away, and mounts that end, while a request waits.
 
 use std::time::Duration;
 

@@ -69,9 +69,9 @@ impl Granted<'_> {
         }
     }
 
-    /// Writes a new half-made entry, unless the mount is being drained by now. Asked once the entry is
-    /// known: a drain that begins later sees it, so that nothing is sent to Atlas after one has found
-    /// nothing left.
+    /// Writes a new incomplete entry, unless the mount is being drained by now. Asked once the
+    /// entry is known: a drain that begins later sees it, so that nothing is sent to Atlas after
+    /// one has found nothing left.
     pub(super) async fn enter(
         &self,
         id: &JournalId,

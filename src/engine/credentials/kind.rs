@@ -116,6 +116,6 @@ pub(crate) trait CredentialKind: Sync {
 pub(crate) enum Revoked {
     /// It is gone, and its journal entry can go.
     Gone,
-    /// It is of no use to anybody, and the tick deletes it by its journal entry.
+    /// It is of no use to anybody, and the periodic run deletes it by its journal entry.
     LeftToTick,
 }

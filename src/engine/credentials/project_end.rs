@@ -67,7 +67,8 @@ async fn reach(
     Ok(entry.map(|entry| [vec![project], entry.further_project_ids].concat()))
 }
 
-/// Writes, or changes, the entry by which the tick deletes it. The same one however often the host asks.
+/// Writes, or changes, the entry by which the periodic run deletes it. The same one however often
+/// the host asks.
 async fn leave_in_journal(
     kind: &dyn CredentialKind,
     engine: &Engine,

@@ -41,7 +41,7 @@ impl Report {
         self.problems.push(text.into());
     }
 
-    /// It works, but.
+    /// It works, with a warning.
     pub(crate) fn warning(&mut self, text: impl Into<String>) {
         self.warnings.push(text.into());
     }

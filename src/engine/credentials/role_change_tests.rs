@@ -86,7 +86,7 @@ async fn assert_nothing_alive(mount: &TestMount, kind: &str, account: Option<&st
         let entry: Value = serde_json::from_slice(&mount.storage.value(&key)).expect("JSON");
         entries.push(entry);
     }
-    // The account kept for access tokens goes by the ticks.
+    // The account kept for access tokens goes by the periodic runs.
     entries.retain(|entry| entry["stage"] != "kept");
     assert_eq!(entries, Vec::<Value>::new(), "{kind}");
     if kind != "access_token" && kind != "secret" {
@@ -263,8 +263,8 @@ async fn an_account_in_the_making_does_not_serve_the_next_role_of_its_name() {
     assert_eq!(mount.atlas.credentials().await.len(), 1);
 }
 
-/// A process that ends now leaves the credential to the tick, and not to the end of a lease that there
-/// never was.
+/// A process that ends now leaves the credential to the periodic run, and not to the end of a lease
+/// that there never was.
 #[tokio::test]
 async fn what_is_not_handed_out_is_no_longer_stored_as_live_while_it_is_removed() {
     let (mount, _) = slow_mount("programmatic_api_key", "createOrgAccessEntry").await;

@@ -21,7 +21,7 @@ async fn a_dry_run_counts_and_changes_nothing() {
     let looked = looked.expect("an answer");
     let warnings = looked.warnings.join("\n");
     assert!(
-        warnings.contains("(1 token) ends with the service account"),
+        warnings.contains("(1 token) end with the service account"),
         "{warnings}"
     );
     assert!(warnings.contains("the Go engine"), "{warnings}");

@@ -192,7 +192,7 @@ async fn a_copy_that_must_not_touch_atlas_does_not() {
     assert_eq!(draining(&mount).await, Value::Null);
 }
 
-/// It was ordered after the hold was, by a person; what is half-made goes as well.
+/// It was ordered after the hold was, by a person; what is incomplete goes as well.
 #[tokio::test]
 async fn the_hold_of_the_configuration_does_not_hold_an_ordered_drain() {
     let mut mount = TestMount::with_role(json!({})).await;

@@ -1,5 +1,5 @@
-//! The drain of a mount: `issued-end` orders it, or tells what it would come to. The order is stored with the
-//! configuration, the journal carries it out at the ticks.
+//! The drain of a mount: `issued-end` orders it, or tells what it would come to. The order is
+//! stored with the configuration, the journal carries it out at the periodic runs.
 
 #[cfg(test)]
 mod course_tests;
@@ -157,7 +157,7 @@ fn warnings(left: &Left, call: &Call) -> Vec<String> {
     warnings
 }
 
-/// The first round of a drain that was just ordered; the ticks do what it leaves.
+/// The first round of a drain that was just ordered; the periodic runs do what it leaves.
 async fn first_round(engine: Arc<Engine>) {
     let (journal, kept) = tokio::join!(journal::tick(&engine), credentials::tend(&engine));
     let told = journal::tell_drain(&engine).await;

@@ -108,7 +108,7 @@ pub(crate) struct RoleEntry {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub(crate) project_assignments: BTreeMap<String, Vec<String>>,
-    /// The account that exists and gets a secret for each lease; empty for none.
+    /// The existing service account that gets a secret for each lease; empty for none.
     #[serde(
         deserialize_with = "null_as_default",
         skip_serializing_if = "String::is_empty"

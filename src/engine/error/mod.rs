@@ -117,7 +117,7 @@ pub(crate) enum EngineError {
     /// A credential was made but could not be completed, and is removed.
     #[error("the credential was not completed and {undone}")]
     NotCompleted {
-        /// What became of the half-made credential.
+        /// What became of the incomplete credential.
         undone: &'static str,
         /// Why it was not completed.
         #[source]
@@ -155,7 +155,8 @@ pub(crate) enum EngineError {
          of when this process first saw it: try again in two minutes"
     )]
     NotProvedGone,
-    /// Enough lists were read within a minute, or no time is left for one; a tick looks for all at once.
+    /// Enough lists were read within a minute, or no time is left for one; a periodic run looks for
+    /// all at once.
     #[error("the next periodic run searches for it, together with all others")]
     LeftToTick,
     /// Who read the list for all who seek in it did not succeed.
@@ -303,7 +304,7 @@ pub(crate) enum EngineError {
     TooManyLive {
         /// The role.
         role: String,
-        /// How many there are, half-made ones included.
+        /// How many there are, incomplete ones included.
         live: usize,
         /// How many there may be.
         max_live: u32,
@@ -351,7 +352,7 @@ impl EngineError {
         }
     }
 
-    /// Whether nothing but Atlas's rate limit was in the way: nothing failed, it is only not its turn.
+    /// Whether nothing but Atlas's rate limit was in the way: nothing failed, it only has to wait.
     pub(crate) fn is_rate_limited(&self) -> bool {
         match self {
             Self::Atlas { source, .. } => matches!(source, AtlasError::RateLimited { .. }),
@@ -386,7 +387,7 @@ impl EngineError {
         )
     }
 
-    /// Whether nothing failed: it is not its turn yet, or it is held.
+    /// Whether nothing failed: it has to wait, or it is on hold.
     pub(crate) fn is_mere_wait(&self) -> bool {
         matches!(
             self,

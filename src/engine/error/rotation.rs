@@ -73,7 +73,7 @@ pub(crate) enum RotationError {
          Atlas and try again"
     )]
     PresentUnknown,
-    /// The account's own secret no longer signs in, so that only a person can help.
+    /// The account's own secret no longer signs in, so that an operator must act.
     #[error(
         "client_secret: the account's own secret cannot obtain an access token; it may have \
          expired or been deleted: write a working one"

@@ -2,7 +2,7 @@
 //!
 //! The order makes it safe beside requests at work: a credential's entry is in memory before its
 //! create is sent, and Atlas is listed before memory is asked. So what is listed and unknown was
-//! either removed meanwhile, when deleting it again does no harm, or is a stray.
+//! either removed meanwhile, when deleting it again does no harm, or is an orphan.
 
 use std::collections::{HashMap, HashSet};
 
@@ -61,8 +61,8 @@ impl Comparison<'_> {
         Ok(keys.chain(accounts).collect())
     }
 
-    /// Sorts what is listed. What the journal knows, by the end of its description, is no stray, nor
-    /// is an account that is kept for a role.
+    /// Classifies what is listed. What the journal knows, by the end of its description, is no
+    /// orphan, nor is an account that is kept for a role.
     async fn sort(
         &self,
         listed: &[Found],

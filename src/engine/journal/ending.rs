@@ -118,7 +118,7 @@ fn refused<T>(text: String) -> Result<T, EngineError> {
     Err(EngineError::BadInput(text))
 }
 
-/// Refuses what is in nobody's hands, and what Atlas cannot end by itself.
+/// Refuses what nobody was given, and what Atlas cannot end on its own.
 async fn refuse_what_is_not_handed_out(
     engine: &Engine,
     id: &JournalId,

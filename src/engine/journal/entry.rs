@@ -18,11 +18,11 @@ use crate::framework::Call;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Stage {
-    /// Atlas may or may not have made it; it is in nobody's hands.
+    /// Atlas may or may not have made it; nobody was given it.
     Making,
     /// Complete, and handed out with a lease.
     Live,
-    /// Complete, in nobody's hands and without a lease: kept for as long as its role needs it.
+    /// Complete, given to nobody and without a lease: managed for as long as its role needs it.
     Kept,
     /// Somebody ended it before its lease: it is gone from Atlas. The entry is there for the lease,
     /// which is not renewed any more, and ends without Atlas.
@@ -87,7 +87,7 @@ impl End {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Part {
-    /// A secret of an account that exists.
+    /// A secret of an existing service account.
     Secret(SecretPart),
     /// An access token, which dies by itself when the entry does.
     Token {
@@ -113,7 +113,8 @@ pub(crate) struct SecretPart {
     /// Once made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) secret_id: Option<SecretId>,
-    /// Those that it may be, once they were seen: which is a stranger's only people can tell.
+    /// Those that it may be, once they were seen: only people can tell which one is somebody
+    /// else's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) candidates: Vec<SecretId>,
 }
@@ -170,8 +171,8 @@ pub(crate) struct JournalEntry {
     /// Where it was made; nobody looks for it elsewhere.
     #[serde(default, skip_serializing_if = "BoundTo::is_legacy")]
     pub(crate) origin: BoundTo,
-    /// Since when its lease has ended while the configured credential may not delete it. Then it is to be
-    /// removed like a half-made one, as soon as a credential is configured that may.
+    /// Since when its lease has ended while the configured credential may not delete it. Then it is
+    /// to be removed like an incomplete one, as soon as a credential is configured that may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pending_deletion_since: Option<DateTime<Utc>>,
     /// Of one that was ended, and of no other.

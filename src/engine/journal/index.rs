@@ -16,7 +16,7 @@ use crate::engine::entries::CredentialType;
 use crate::engine::names::JournalId;
 
 /// A request gives up within 85 s and cleans up for 30 s at most. What another process left
-/// half-made is nobody's after this, also where clocks differ by a minute.
+/// incomplete is nobody's after this, also where clocks differ by a minute.
 const LEFT_BEHIND_AFTER: TimeDelta = TimeDelta::minutes(3);
 
 /// From its last possible expiry to the reaper. The host tries a failing revocation again for up to
@@ -27,7 +27,7 @@ pub(super) const REAPED_AFTER: TimeDelta = TimeDelta::hours(1);
 /// The same from the end of a lease to where it counts as lost. It is only counted.
 const LOST_AFTER: TimeDelta = TimeDelta::minutes(15);
 
-/// In whose hands a half-made entry is.
+/// In whose hands an incomplete entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hands {
     /// A request of this process works on it.
@@ -87,7 +87,7 @@ pub(crate) struct Counts {
     pub(crate) failing: usize,
     /// The most failures of one entry.
     pub(crate) most_failures: u32,
-    /// When the oldest half-made one was begun.
+    /// When the oldest incomplete one was begun.
     pub(crate) oldest_making: Option<DateTime<Utc>>,
     /// Entries that could not be read when memory was filled.
     pub(crate) unreadable: usize,
@@ -127,7 +127,7 @@ impl Index {
         self.entries.contains_key(id)
     }
 
-    /// How many credentials of a role there are, half-made ones included.
+    /// How many credentials of a role there are, incomplete ones included.
     pub(super) fn alive(&self, role: &str) -> usize {
         self.of_role.get(role).copied().unwrap_or_default()
     }
@@ -160,7 +160,7 @@ impl Index {
             Some((role, _)) => Arc::clone(role),
             None => Arc::from(entry.role.as_str()),
         };
-        // What only waits for a credential that may delete it is in nobody's hands.
+        // What only waits for a credential that may delete nobody was given it.
         let is_alive = matches!(entry.stage, Stage::Making | Stage::Live);
         let counts = is_alive && entry.pending_deletion_since.is_none();
         *self.of_role.entry(Arc::clone(&role)).or_default() += usize::from(counts);
@@ -265,7 +265,7 @@ impl Index {
         }
     }
 
-    /// Says that nobody works on a half-made entry any more.
+    /// Says that nobody works on an incomplete entry any more.
     pub(super) fn leave(&mut self, id: &JournalId) {
         if let Some(brief) = self.entries.get_mut(id) {
             brief.hands = match brief.stage {
@@ -331,8 +331,8 @@ impl Index {
         })
     }
 
-    /// Complete entries past their last possible expiry whose turn it is, in the same order; those of
-    /// kept accounts only once the last known secret has ended.
+    /// Complete entries past their last possible expiry whose turn it is, in the same order; those
+    /// of managed accounts only once the last known secret has ended.
     pub(super) fn outlived(&self, now: DateTime<Utc>, monotonic: Duration) -> Vec<JournalId> {
         self.due(monotonic, false, |brief| {
             brief.is_outlived(now).then_some(brief.dies_by)
@@ -369,7 +369,7 @@ impl Index {
         self.trials.get(id).is_some_and(|trial| trial.failures > 0)
     }
 
-    /// Lets everything have its turn at once.
+    /// Makes everything due at once.
     pub(super) fn rest_no_more(&mut self) {
         for trial in self.trials.values_mut() {
             trial.not_before = None;
@@ -460,7 +460,7 @@ impl Brief {
         matches!(self.part, Some(Part::Token { .. }))
     }
 
-    /// From when on a half-made one should be settled: a token only has to die.
+    /// From when on an incomplete one should be settled: a token only has to die.
     fn settles_from(&self) -> DateTime<Utc> {
         if self.is_token() {
             self.dies_by

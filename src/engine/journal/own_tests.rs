@@ -6,7 +6,7 @@ use super::ending_tests::{end, refused, text};
 use crate::engine::testing::{Account, TestMount};
 use crate::vault::Operation;
 
-/// Ends this name in vain: no request goes to Atlas.
+/// Tries to end this name, and fails: no request goes to Atlas.
 async fn told(mount: &TestMount, name: &str) -> String {
     mount.atlas.forget_requests().await;
     let text = refused(end(mount, name).await);

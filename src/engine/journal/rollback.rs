@@ -1,4 +1,4 @@
-//! Removal of what was left half-made: by us, and by the Go engine before us.
+//! Removal of what was left incomplete: by us, and by the Go engine before us.
 //!
 //! An entry is written before the create is sent, and again with Atlas's id after. So whatever moment
 //! a process ends at, the entry is there, and what Atlas made is found by its id or, where the answer
@@ -31,8 +31,8 @@ pub(super) fn permitted(
     })
 }
 
-/// What this process began and did not complete is in nobody's hands whatever the clocks show. Of an
-/// older entry the clock alone tells that nobody works on it any more.
+/// What this process began and did not complete was given to nobody, whatever the clocks show. Of
+/// an older entry the clock alone tells that nobody works on it any more.
 async fn permit(engine: &Engine, id: &JournalId, mandate: Mandate) -> Result<Permit, EngineError> {
     let permit = match held(engine).await? {
         Some(by) if mandate == Mandate::Unasked => Err(Held::ByOperator(by)),
@@ -42,7 +42,7 @@ async fn permit(engine: &Engine, id: &JournalId, mandate: Mandate) -> Result<Per
     permitted(permit, id)
 }
 
-/// What became of a half-made entry.
+/// What became of an incomplete entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RolledBack {
     /// Nothing is left of it. Else what was made may be there, but Atlas does not list it yet, or an
@@ -67,7 +67,7 @@ fn is_sought_in_list(entry: &JournalEntry) -> bool {
     !entry.is_known() && entry.part.is_none() && entry.organization_id.is_some()
 }
 
-/// Removes one half-made credential, or its entry where nothing was ever made.
+/// Removes one incomplete credential, or its entry where nothing was ever made.
 pub(crate) async fn finish(
     engine: &Engine,
     id: &JournalId,
@@ -84,7 +84,7 @@ pub(crate) async fn finish(
         return journal.write(id, &completed).await.map(|()| done);
     }
     // A request that failed at its very last write may have stored a live entry all the same; its
-    // caller was told of the failure, so that the credential is in nobody's hands.
+    // caller was told of the failure, so that nobody was given the credential.
     if entry.stage != Stage::Making && !journal.index().is_left(id) {
         journal.learn(id, &entry);
         return Ok(done);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 
-/// Figures of the entries, what the ticks did, and their last errors.
+/// Figures of the entries, what the periodic runs did, and their last errors.
 pub(crate) async fn state(engine: &Engine) -> Result<Value, EngineError> {
     let now = engine.clock.now();
     let counts = engine.journal.counts(now).await?;

@@ -45,7 +45,7 @@ pub(crate) struct Journal {
     /// Each held from the reading of an entry to its writing, and while one is deleted: so that a
     /// renewal does not bring back what a revocation removes. Never across a call to Atlas.
     changing: [tokio::sync::Mutex<()>; LOCKS],
-    /// Held by the tick at work, so that a slow one is not joined by the next.
+    /// Held by the periodic run at work, so that a slow one is not joined by the next.
     pub(super) sweeping: tokio::sync::Mutex<()>,
     mark: OnceCell<Mark>,
     /// When this instance was made, by monotonic time.
@@ -54,8 +54,8 @@ pub(crate) struct Journal {
     pub(super) lately: Lately,
 }
 
-/// A half-made entry in the hands of a request. Dropped before the entry is complete or removed, it
-/// leaves the entry to the next tick.
+/// An incomplete entry in the hands of a request. Dropped before the entry is complete or removed,
+/// it leaves the entry to the next periodic run.
 pub(crate) struct Hold {
     index: Arc<Mutex<Index>>,
     id: JournalId,
@@ -111,7 +111,7 @@ impl Journal {
         Ok(JournalId::draw(entropy, self.mark(entropy).await?))
     }
 
-    /// Writes a new half-made entry, unless its role has `max_live` already; 0 is no limit.
+    /// Writes a new incomplete entry, unless its role has `max_live` already; 0 is no limit.
     ///
     /// Its place is taken before anything is awaited, so that requests at the same time cannot share
     /// the last one.
@@ -297,7 +297,7 @@ impl Journal {
         Ok(self.filled().await?.account(client_id))
     }
 
-    /// The secrets issued of an account that exists.
+    /// The secrets issued of an existing service account.
     pub(crate) async fn secrets_of(
         &self,
         account: &ClientId,
@@ -315,7 +315,7 @@ impl Journal {
     }
 
     /// Memory that holds every entry. One that was just forgotten knows nothing: then everything in
-    /// Atlas would be a stray, and no secret in use.
+    /// Atlas would be an orphan, and no secret in use.
     pub(super) async fn filled(&self) -> Result<MutexGuard<'_, Index>, EngineError> {
         loop {
             self.fill().await?;

@@ -1,5 +1,6 @@
-//! How a tick works off entries whose credentials are to be removed: a bounded number in a bounded
-//! time, each on its own, so that neither a stuck one nor an outage keeps the others for long.
+//! How a periodic run works off entries whose credentials are to be removed: a bounded number in a
+//! bounded time, each on its own, so that neither a stuck one nor an outage keeps the others for
+//! long.
 
 use std::time::Duration;
 
@@ -23,19 +24,19 @@ use crate::vault::failure::chain;
 /// list settles cost nothing, and are bounded by the sweep's time alone: a process that is killed again
 /// and again leaves hundreds of entries of which Atlas made nothing.
 const MAX_ENTRIES: usize = 100;
-/// The longest that one entry is worked on: past this the next has its turn.
+/// The longest that one entry is worked on: after that the next one follows.
 const ENTRY_PATIENCE: Duration = Duration::from_secs(15);
 /// A request at work on the account of an entry is waited for as long, and those behind it are not.
 const TURN_PATIENCE: Duration = Duration::from_millis(500);
 /// The last tick of a mount waits so long for the one at work, which ends with what it has begun.
 const LAST_TURN_PATIENCE: Duration = Duration::from_secs(40);
-/// All that a tick does here is over by then. The host waits about 90 s for the whole.
+/// All that a periodic run does here is over by then. The host waits about 90 s for the whole.
 const LONGEST_TICK: Duration = Duration::from_secs(85);
 /// So many failures one after the other are an outage: the sweep ends.
 pub(super) const OUTAGE: usize = 3;
 /// What is overdue by this is told in the log, once.
 const TOLD_AFTER: TimeDelta = TimeDelta::hours(1);
-/// The most overdue entries told by one tick one by one.
+/// The most overdue entries told by one periodic run one by one.
 const MAX_TOLD: usize = 25;
 
 /// What removes a kind of entry.
@@ -55,7 +56,7 @@ impl Sweep {
         }
     }
 
-    /// How long it may take of a tick. The host waits about 90 s for a whole tick.
+    /// How long it may take of a periodic run. The host waits about 90 s for a whole tick.
     fn budget(self) -> Duration {
         match self {
             Self::RollBack => Duration::from_secs(30),
@@ -132,8 +133,8 @@ pub(crate) async fn tick(engine: &Engine) -> Result<(), EngineError> {
     rolled_back.and(drained).and(reaped)
 }
 
-/// The turn to sweep. A tick that finds another at work leaves it to that one. The last one of a mount
-/// waits for it: what it leaves nobody else does.
+/// The turn to sweep. A periodic run that finds another at work leaves it to that one. The last one
+/// of a mount waits for it: what it leaves nobody else does.
 async fn turn(engine: &Engine, urgent: bool) -> Option<MutexGuard<'_, ()>> {
     let sweeping = &engine.journal.sweeping;
     if !urgent {
@@ -178,7 +179,7 @@ async fn work_off(
                 asked += usize::from(was_asked);
                 continue;
             }
-            // No failure: its turn comes when nothing holds it.
+            // No failure: it follows once nothing holds it.
             Err(EngineError::Held { .. }) => {
                 asked += 1;
                 continue;

@@ -1,4 +1,4 @@
-//! What the ticks of this instance did, for `status`. Not stored: a restart begins at zero.
+//! What the periodic runs of this instance did, for `status`. Not stored: a restart begins at zero.
 
 use std::collections::VecDeque;
 

@@ -119,7 +119,7 @@ fn before(now: DateTime<Utc>, min_age: Duration) -> DateTime<Utc> {
         .unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
-/// Deletes the strays, as far as the caller waits; one failure does not keep the others.
+/// Deletes the orphans, as far as the caller waits; one failure does not stop the others.
 async fn remove_strays(engine: &Engine, linked: &Linked, patience: Patience, report: &mut Report) {
     for (number, stray) in report.strays.iter().enumerate() {
         if Instant::now() >= patience.deadline {

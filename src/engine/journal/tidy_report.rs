@@ -44,17 +44,17 @@ pub(super) struct Report {
     pub(super) organizations: Vec<String>,
     /// Keys and accounts that were looked at.
     pub(super) looked_at: usize,
-    /// Carry this mount's mark, are unknown to the journal, and are old enough.
+    /// With this mount's ownership tag, unknown to the journal, and old enough.
     pub(super) strays: Vec<Found>,
-    /// As strays, but younger than asked.
+    /// As orphans, but younger than asked.
     pub(super) young: usize,
-    /// Strays that were deleted.
+    /// Orphans that were deleted.
     pub(super) removed: usize,
-    /// Strays that could not be deleted, and why.
+    /// Orphans that could not be deleted, and why.
     pub(super) failed: Vec<(Found, String)>,
-    /// Strays that were left for want of time.
+    /// Orphans that were left because time ran out.
     pub(super) left: usize,
-    /// Of the form of issued ones, but without this mount's mark.
+    /// Of the form of issued ones, but without this mount's ownership tag.
     pub(super) unmarked: Vec<Found>,
     /// Live in the journal, gone in Atlas.
     pub(super) missing: Vec<(JournalId, JournalEntry)>,

@@ -86,7 +86,8 @@ pub(super) async fn adopt(
 }
 
 /// What storage holds decides: the entry there may be all that knows of a secret in Atlas. It is
-/// erased only where no such secret is left; else the role stays and the tick finishes its rotation.
+/// erased only where no such secret is left; else the role stays and the periodic run finishes its
+/// rotation.
 async fn first_rotation_failed(
     mut record: RoleRecord,
     error: EngineError,

@@ -1,5 +1,5 @@
 //! The end of a static role. The account and its present secret stay as they are; what the engine
-//! itself still has to remove is removed by the tick.
+//! itself still has to remove is removed by the periodic run.
 
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ pub(super) async fn delete(
 }
 
 impl RoleRecord {
-    /// Puts the role aside for the tick. Were the second step to fail, the role is there as before:
-    /// what is put aside does not count beside it.
+    /// Puts the role aside for the periodic run. Were the second step to fail, the role is there as
+    /// before: what is put aside does not count beside it.
     async fn erase_later(&mut self) -> Result<(), EngineError> {
         self.leaving = true;
         self.entry.rotation.next = None;

@@ -1,4 +1,4 @@
-//! Static roles: service accounts that exist in Atlas and whose secrets this engine keeps fresh.
+//! Static roles: existing service accounts, whose secrets this engine rotates.
 
 mod adopt;
 #[cfg(test)]

@@ -99,7 +99,7 @@ async fn an_adopted_role_is_in_the_queue_though_what_was_left_before_stays() {
     assert!(app.works().await);
 }
 
-/// The last write of a rotation fails once; the next tick has it all.
+/// The last write of a rotation fails once; the next periodic run has it all.
 #[tokio::test]
 async fn a_rotation_whose_last_write_fails_is_published_and_fails_no_more() {
     for writes in 0..4 {

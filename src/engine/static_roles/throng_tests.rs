@@ -38,7 +38,7 @@ async fn a_thousand_roles_due_at_once_all_rotate() {
     let rotated = loop {
         rounds += 1;
         let mut tick = std::pin::pin!(mount.tick());
-        // Time goes on while the tick waits for its turn at Atlas.
+        // Time goes on while the periodic run waits for its turn at Atlas.
         loop {
             tokio::select! {
                 ended = &mut tick => {

@@ -18,7 +18,7 @@ use crate::engine::unasked::held;
 
 /// Roles worked on at the same time. Atlas's limits, not ours, decide how fast it goes.
 const AT_ONCE: usize = 8;
-/// Nothing is begun later in a tick than this: the next tick comes in a minute.
+/// Nothing is begun later in a periodic run than this: the next periodic run comes in a minute.
 const ROUND: Duration = Duration::from_secs(45);
 
 /// Does what is due. One role's failure does not keep the others from their turn; it is noted with

@@ -54,7 +54,7 @@ async fn a_reader_never_holds_a_secret_that_does_not_work() {
             app.mount.restart().await;
         }
         app.mount.atlas.no_more_faults().await;
-        // What was read before the tick must do until the reader polls again.
+        // What was read before the periodic run must do until the reader polls again.
         assert!(app.mints(&held).await, "round {round}");
         for pause in [60, 300, HOUR, HOUR] {
             app.pass(pause).await;

@@ -22,7 +22,7 @@ use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
 
-/// How long one role may take of a tick.
+/// How long one role may take of a periodic run.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Somebody else at work on the account is waited for as long.
 const TURN_PATIENCE: Duration = Duration::from_secs(1);
@@ -66,8 +66,8 @@ pub(super) async fn work(
     outcome
 }
 
-/// Tells the index how things stand after a tick's work. Where only Atlas's rate limit was in the way
-/// all is due that was due before, the look at `look_at` included.
+/// Tells the index how things stand after a periodic run's work. Where only Atlas's rate limit was
+/// in the way all is due that was due before, the look at `look_at` included.
 fn note_outcome(record: &RoleRecord, outcome: &Result<(), EngineError>, look_at: DateTime<Utc>) {
     let (engine, work) = (&record.engine, record.work());
     if engine.rate_waits.note(&work, outcome, engine.clock.now()) {
@@ -142,7 +142,7 @@ pub(super) async fn rotate(
 }
 
 /// Where there is no overlap, the old secret goes with the rotation. The new one is out by now: a
-/// failure is logged, and the tick tries again.
+/// failure is logged, and the periodic run tries again.
 pub(super) async fn end_at_once(record: &mut RoleRecord, mandate: Mandate, patience: Patience) {
     if record.entry.options.overlap.is_zero() && !record.entry.others.retiring.is_empty() {
         let _ = end_replaced(record, mandate, patience).await;

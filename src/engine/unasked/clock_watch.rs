@@ -1,9 +1,9 @@
 //! Whether the clocks can be believed: the wall clock against monotonic time, and against Atlas's.
 //!
 //! A wall clock that is four hours ahead for a minute makes every lease look long over. Two things
-//! tell: that it went another way than monotonic time since the last tick, and that Atlas's answers
-//! bear another date. What a slow drift or a step while the process was not running does to the first,
-//! the second sees.
+//! tell: that it went another way than monotonic time since the last periodic run, and that Atlas's
+//! answers bear another date. What a slow drift or a step while the process was not running does to
+//! the first, the second sees.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -94,7 +94,7 @@ pub(crate) struct ClockWatch {
 
 #[derive(Default)]
 struct State {
-    /// At the last tick.
+    /// At the last periodic run.
     last: Option<Reading>,
     step: Option<Step>,
     hold: Option<ClockHold>,
@@ -126,7 +126,7 @@ impl ClockWatch {
         self.state().hold
     }
 
-    /// A tick: what the next looks are compared with.
+    /// A periodic run: what the next looks are compared with.
     pub(super) fn tick(&self, now: Reading) {
         let mut state = self.state();
         state.look(now);
@@ -185,8 +185,9 @@ impl ClockWatch {
 }
 
 impl State {
-    /// Notes a step since the last tick, or the end of the time after one. The tick's own reading
-    /// stays what is compared with, so that a clock may drift slowly; only a step replaces it.
+    /// Notes a step since the last periodic run, or the end of the time after one. The periodic
+    /// run's own reading stays what is compared with, so that a clock may drift slowly; only a step
+    /// replaces it.
     fn look(&mut self, now: Reading) {
         if let Some(last) = self.last {
             let went = delta(now.monotonic.saturating_sub(last.monotonic));

@@ -15,7 +15,7 @@ const AHEAD: TimeDelta = TimeDelta::hours(4);
 /// How the clock comes to be doubted.
 #[derive(Debug, Clone, Copy)]
 enum Wrong {
-    /// It is ahead, and a tick saw it set.
+    /// It is ahead, and a periodic run saw it set.
     Stepped,
     /// It is ahead since the process began.
     Apart,

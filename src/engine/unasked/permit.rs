@@ -53,7 +53,7 @@ pub(crate) enum Mandate {
     /// A person ordered the end of all that was issued, and whether this is in nobody's hands is told by a
     /// clock. The hold of the configuration, which was on before, does not hold it.
     Drain,
-    /// Nobody did: the tick, or a request that wants something else.
+    /// Nobody did: the periodic run, or a request that wants something else.
     Unasked,
 }
 
@@ -150,7 +150,8 @@ async fn judge(engine: &Engine) -> Result<Result<(), Doubt>, EngineError> {
     Ok(outcome)
 }
 
-/// Looks at the clocks at a tick. While they are not believed, looks whether they can be again.
+/// Looks at the clocks at a periodic run. While they are not believed, looks whether they can be
+/// again.
 pub(crate) async fn watch(engine: &Engine) {
     let watch = &engine.clock_watch;
     watch.tick(engine.reading());

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{Atlas, Client, Mount};
 
-/// The server ticks once a minute; whatever one tick leaves to the next is done by then.
+/// The server ticks once a minute; whatever one periodic run leaves to the next is done by then.
 pub(super) const THREE_TICKS: Duration = Duration::from_secs(210);
 
 /// A service account in the organization, made by somebody else.

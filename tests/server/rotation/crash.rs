@@ -1,5 +1,5 @@
-//! The plugin killed in the middle of rotations: the next ticks finish them, and meanwhile whoever
-//! reads gets a secret that mints.
+//! The plugin killed in the middle of rotations: the next periodic runs finish them, and meanwhile
+//! whoever reads gets a secret that mints.
 
 use std::time::Duration;
 

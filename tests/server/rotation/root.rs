@@ -1,4 +1,4 @@
-//! The credential of the mount itself: by hand in each way, and by the tick.
+//! The credential of the mount itself: by hand in each way, and by the periodic run.
 
 use std::time::Duration;
 
@@ -43,7 +43,8 @@ impl Due {
         }
     }
 
-    /// Waits for the tick's rotation of both; leases from before still revoke, and new ones issue.
+    /// Waits for the periodic run's rotation of both; leases from before still revoke, and new ones
+    /// issue.
     pub(super) async fn are_rotated(&self) {
         for (mount, lease) in [&self.key, &self.account].into_iter().zip(&self.leases) {
             until("a rotation of the mount's credential", async || {

@@ -74,8 +74,8 @@ impl Removal {
     }
 }
 
-/// Removes what is due, with the present credential. What does not succeed stays for the next tick, as
-/// does everything while deletions that nobody ordered are held.
+/// Removes what is due, with the present credential. What does not succeed stays for the next
+/// periodic run, as does everything while deletions that nobody ordered are held.
 pub(super) async fn settle(
     record: &mut RootRecord,
     linked: &Linked,

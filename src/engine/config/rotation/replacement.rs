@@ -61,7 +61,7 @@ pub(super) async fn create_replacement(
     let linked = record.engine.connection.linked().await?;
     let reach = reach(&linked, &record.entry, patience).await?;
     let now = record.engine.clock.now();
-    // Not in the form of what is issued: nobody may take it for a stray.
+    // Not in the form of what is issued: nobody may take it for an orphan.
     let name = format!("mongodbatlas-root-{}", base62(&*record.engine.entropy, 20));
     let planned = Removal::of_new(
         to,
@@ -310,8 +310,8 @@ async fn activate(
     ));
     record.entry.rotation.note_success(now);
     if let Err(error) = record.store().await {
-        // Whether it was stored is not known, so both credentials are left alone: the tick reads
-        // what is stored, and there stands which of them is to be removed.
+        // Whether it was stored is not known, so both credentials are left alone: the periodic run
+        // reads what is stored, and there stands which of them is to be removed.
         record.engine.connection.reset();
         return Err(error);
     }

@@ -118,9 +118,9 @@ fn response(record: &RootRecord) -> Data {
     data
 }
 
-/// Rotates now, and removes the old credential if no request works with it any more; else the tick
-/// does that. A failure is noted with the configuration, but for want of rate. `force` deletes another secret of the
-/// account that is in the way, even if it is in use.
+/// Rotates now, and removes the old credential if no request works with it any more; else the
+/// periodic run does that. A failure is noted with the configuration, but for want of rate. `force`
+/// deletes another secret of the account that is in the way, even if it is in use.
 pub(super) async fn rotate(
     record: &mut RootRecord,
     to: RootType,
@@ -137,7 +137,7 @@ pub(super) async fn rotate(
     }
     record.engine.rate_waits.forget(keys::CONFIG);
     tracing::info!(credential_type = to.name(), "root credential rotated");
-    // The new credential is in use: a failure here is logged, and the tick tries again.
+    // The new credential is in use: a failure here is logged, and the periodic run tries again.
     let _ = tidy_up(record, mandate, patience).await;
     Ok(())
 }
@@ -191,7 +191,7 @@ async fn rotate_secret_of_account(
     record.activate().await
 }
 
-/// Removes replaced credentials and half-made ones, as far as they may go now.
+/// Removes replaced credentials and incomplete ones, as far as they may go now.
 pub(super) async fn tidy_up(
     record: &mut RootRecord,
     mandate: Mandate,

@@ -55,7 +55,7 @@ fn the_rotation_of_an_account_keeps_its_stored_shape() {
     assert_eq!(read_and_written(&stored), stored);
 }
 
-/// An API key: its replacement is half-made, the one before is still to be deleted.
+/// An API key: its replacement is incomplete, the one before is still to be deleted.
 #[test]
 fn the_rotation_of_a_key_keeps_its_stored_shape() {
     let stored = json!({

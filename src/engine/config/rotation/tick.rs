@@ -1,5 +1,5 @@
-//! The minute's look at the configuration's credential: a rotation that is due, what rotations left
-//! behind, and a secret that is about to end. And what people are told of it.
+//! The periodic check of the root credential: a rotation that is due, what rotations left behind,
+//! and a secret that is about to end. And what people are told of it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The way of a new access token: a place in the journal, the mint, the journal again, the answer.
+//! Issuing an access token: journal entry, minting, journal again, answer.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ struct Reserved {
     entry: JournalEntry,
     account: KeptAccount,
     secret: KeptSecret,
-    /// Keeps the tick's hands off the entry until this is gone.
+    /// Keeps the periodic run's hands off the entry until this is gone.
     _hold: Hold,
 }
 

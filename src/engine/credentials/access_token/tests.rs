@@ -43,7 +43,7 @@ fn keys_below(mount: &TestMount, prefix: &str) -> usize {
     keys.iter().filter(|key| key.starts_with(prefix)).count()
 }
 
-/// Lets the minute's tick come so often.
+/// Lets the periodic run come so often.
 async fn ticks(mount: &TestMount, count: usize, every: Duration) {
     for _ in 0..count {
         mount.turn(every).await;
@@ -461,7 +461,7 @@ async fn a_configuration_with_managed_accounts_is_not_deleted_by_accident() {
     mount.revoke(&lease).await.expect("revoked");
     let delete = |data| mount.ask(crate::vault::Operation::Delete, "config", data);
     let refused = delete(json!({})).await.expect_err("refused");
-    assert!(refused.to_string().contains("kept in Atlas"), "{refused}");
+    assert!(refused.to_string().contains("managed for roles"), "{refused}");
     delete(json!({"force": true})).await.expect("deleted");
 }
 

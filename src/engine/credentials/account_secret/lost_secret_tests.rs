@@ -206,7 +206,7 @@ async fn an_entry_of_a_secret_that_was_not_asked_for_takes_none() {
     assert_eq!(mount.journal_keys(), Vec::<String>::new());
 }
 
-/// A tick that looks for the lost one while a reader settles it and gets another.
+/// A periodic run that looks for the lost one while a reader settles it and gets another.
 #[tokio::test]
 async fn a_periodic_run_does_not_take_a_readers_new_secret_for_the_lost_one() {
     let (mount, account) = mount(0).await;

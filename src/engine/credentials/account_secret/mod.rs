@@ -183,9 +183,10 @@ async fn create(draft: &mut Draft) -> Result<Added, EngineError> {
     Ok((seen, secret, org))
 }
 
-/// A secret whose answer was lost is known as the one that was not there before: so nothing is added
-/// while there may be one. Who goes away waits no longer, wherever this is: what is half-done of it shows
-/// at the next look, by the tick or by who comes next, since its entry goes last.
+/// A secret whose answer was lost is known as the one that was not there before: so nothing is
+/// added while there may be one. Who goes away waits no longer, wherever this is: what is half-done
+/// of it shows at the next look, by the periodic run or by who comes next, since its entry goes
+/// last.
 async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineError> {
     let earlier = draft.engine.journal.secrets_of(account).await?;
     for id in earlier.unsettled {

@@ -1,4 +1,5 @@
-//! One secret of an account that exists: added for a lease, found when its answer was lost, and gone with it.
+//! One secret of an existing service account: added for a lease, found if its answer was lost,
+//! deleted with the lease.
 
 use futures_util::future::join_all;
 use serde_json::Value;

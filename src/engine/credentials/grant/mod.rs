@@ -19,7 +19,7 @@ use crate::framework::Faults;
 pub(crate) struct Grant {
     /// Where it is made.
     pub(crate) level: Level,
-    /// The account that exists and gets a secret for each lease; then nothing below is set.
+    /// The existing service account that gets a secret for each lease; then nothing below is set.
     pub(crate) account: Option<ClientId>,
     /// Atlas roles at that level; at least one.
     pub(crate) roles: Vec<String>,

@@ -25,7 +25,7 @@ pub(crate) struct Left {
     unreadable: usize,
     api_keys: usize,
     accounts: usize,
-    /// Secrets of accounts that exist.
+    /// Secrets of existing service accounts.
     secrets: usize,
     /// Access tokens.
     pub(crate) tokens: usize,
@@ -102,7 +102,7 @@ impl Index {
         })
     }
 
-    /// Kept accounts of roles that are not among those with stored accounts, whose turn it is.
+    /// Managed accounts of roles that are not among those with stored accounts, whose turn it is.
     pub(super) fn kept_by_nobody(
         &self,
         roles: &HashSet<String>,

@@ -37,7 +37,8 @@ pub(crate) async fn status(engine: &Engine) -> Result<Value, EngineError> {
     Ok(json!(shown))
 }
 
-/// What rests: all of it by the environment of the server's process, or by the clocks what is half-made.
+/// What rests: all of it by the environment of the server's process, or by the clocks what is
+/// incomplete.
 fn held(engine: &Engine) -> Option<String> {
     if let Some(warning) = engine.process.hold.warning() {
         return Some(warning.to_owned());

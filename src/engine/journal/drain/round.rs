@@ -1,5 +1,5 @@
-//! One round of a drain: a few credentials at a time, no longer than a tick may last, with pauses after
-//! failures. What one round does not reach, the next does.
+//! One round of a drain: a few credentials at a time, no longer than a periodic run may last, with
+//! pauses after failures. What one round does not reach, the next does.
 
 use std::collections::HashSet;
 use std::future::ready;
@@ -24,7 +24,7 @@ use crate::engine::names::JournalId;
 use crate::engine::resource::remove;
 use crate::engine::unasked::Permit;
 
-/// How long a round may take of a tick, beside rollback and reaper.
+/// How long a round may take of a periodic run, beside rollback and reaper.
 const ROUND: Duration = Duration::from_secs(30);
 /// The longest that one credential is worked on.
 const ENTRY_PATIENCE: Duration = Duration::from_secs(15);
@@ -144,9 +144,9 @@ fn note(engine: &Engine, draining: &Draining, id: &JournalId, error: &EngineErro
     extent
 }
 
-/// Ends what has no account any more: kept accounts that no role's stored accounts name, which are
-/// deleted, then the entries of tokens, which have died with their accounts. `roles` still have some.
-/// Fails only where storage does.
+/// Ends what has no account any more: managed accounts that no role's stored accounts name, which
+/// are deleted, then the entries of tokens, which have died with their accounts. `roles` still have
+/// some. Fails only where storage does.
 pub(crate) async fn end_what_lost_its_account(
     engine: &Engine,
     at_work: &DrainAtWork,

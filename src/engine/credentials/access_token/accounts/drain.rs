@@ -1,4 +1,5 @@
-//! The end of all kept accounts, and with them of their tokens, while the mount is being drained.
+//! The end of all managed accounts, and with them of their tokens, while the mount is being
+//! drained.
 
 use std::collections::HashSet;
 
@@ -69,7 +70,7 @@ async fn end_accounts(
             engine.drain.ended(draining, count);
             Ok(())
         }
-        // A request works on it, or the configuration: the next tick comes in a minute.
+        // A request works on it, or the configuration: the next periodic run comes in a minute.
         Err(EngineError::Busy { .. }) => Ok(()),
         Err(error @ EngineError::Storage(_)) => Err(error),
         Err(error) => {

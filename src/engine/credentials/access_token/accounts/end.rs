@@ -1,4 +1,4 @@
-//! The end of kept accounts: after their role, or all at once with the mount.
+//! The end of managed accounts: after their role, or all at once with the mount.
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;

@@ -67,7 +67,7 @@ pub(crate) struct RetiredAccount {
     pub(crate) since: DateTime<Utc>,
 }
 
-/// One secret of a kept account.
+/// One secret of a managed account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct KeptSecret {
     /// The secret's id.
@@ -186,7 +186,7 @@ impl TokenAccounts {
 }
 
 /// The account of a journal entry, if the stored accounts of its role name it. Its entry looks
-/// half-made where the process died, or storage failed, between the two writes.
+/// incomplete where the process died, or storage failed, between the two writes.
 pub(crate) async fn kept_account(
     engine: &Engine,
     id: &JournalId,

@@ -50,14 +50,14 @@ pub(in crate::engine::credentials) async fn ready(
     make(granted, accounts, reach).await
 }
 
-/// Makes the role's account. Until it is stored here its journal entry is that of a half-made
+/// Makes the role's account. Until it is stored here its journal entry is that of an incomplete
 /// credential, which any failure or crash takes away again.
 async fn make(
     granted: Granted<'_>,
     mut accounts: TokenAccounts,
     reach: Reach,
 ) -> Result<KeptAccount, EngineError> {
-    // Its kept accounts were just deleted; nobody would delete another.
+    // Its managed accounts were just deleted; nobody would delete another.
     if granted.engine.system.tainted().await? {
         return Err(EngineError::BeingDisabled);
     }
@@ -65,7 +65,7 @@ async fn make(
     let max_live = 0;
     let mut draft = Draft::begin(&ServiceAccount, granted, max_live).await?;
     match make_and_store(&mut draft, granted.name, &mut accounts, reach).await {
-        // From here on the account is kept, and where this write fails a tick repeats it.
+        // From here on the account is kept, and where this write fails a periodic run repeats it.
         Ok(account) => draft.record(Stage::Kept).await.map(|()| account),
         Err(error) => Err(draft.undo(error).await),
     }

@@ -1,4 +1,4 @@
-//! New secrets for kept accounts, before the old ones end.
+//! New secrets for managed accounts, before the old ones end.
 
 use std::time::Duration;
 
@@ -248,7 +248,7 @@ async fn unasked(engine: &Engine, account: &KeptAccount) -> Result<Permit, Engin
     })
 }
 
-/// Deletes one secret of a kept account.
+/// Deletes one secret of a managed account.
 pub(super) async fn delete(
     atlas: &Atlas,
     account: &KeptAccount,

@@ -1,4 +1,4 @@
-//! How long this process has known the secrets of kept accounts, by the clock that nobody sets.
+//! How long this process has known the secrets of managed accounts, by the clock that nobody sets.
 //!
 //! Atlas may not show yet what was made a moment ago, so that "not there" says nothing. How old a
 //! secret is by the wall clock says little: that may have been turned since. A process that has just

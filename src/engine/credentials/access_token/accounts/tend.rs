@@ -1,4 +1,4 @@
-//! The minute's look at kept accounts: new secrets in time, and away with what has done its service.
+//! The periodic maintenance of managed accounts: new secrets in time, and old ones deleted.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::engine::{Engine, keys};
 /// lasts longer than this.
 const STILL_MINTING: TimeDelta = TimeDelta::minutes(3);
 
-/// How long it may take of a tick. The host waits about 90 s for a whole tick.
+/// How long it may take of a periodic run. The host waits about 90 s for a whole tick.
 const TICK_PATIENCE: Duration = Duration::from_secs(30);
 /// A request at work on an account is waited for as long, and those behind it are not.
 const TURN_PATIENCE: Duration = Duration::from_millis(500);
@@ -76,7 +76,7 @@ async fn tend_role(
     making: Patience,
     removing: Patience,
 ) -> Result<(), EngineError> {
-    // A request works on it: the next tick comes in a minute.
+    // A request works on it: the next periodic run comes in a minute.
     let soon = Instant::now() + TURN_PATIENCE;
     let Some(_turn) = engine.role_turns.wait_first(name, soon).await else {
         return Ok(());
