@@ -461,7 +461,10 @@ async fn a_configuration_with_managed_accounts_is_not_deleted_by_accident() {
     mount.revoke(&lease).await.expect("revoked");
     let delete = |data| mount.ask(crate::vault::Operation::Delete, "config", data);
     let refused = delete(json!({})).await.expect_err("refused");
-    assert!(refused.to_string().contains("managed for roles"), "{refused}");
+    assert!(
+        refused.to_string().contains("managed for roles"),
+        "{refused}"
+    );
     delete(json!({"force": true})).await.expect("deleted");
 }
 
