@@ -4,6 +4,9 @@
 //! A room names another by a path, by a method that the other gives to `Engine`, or by a field of
 //! `Engine` whose type is the other's. `Engine` itself, in `mod.rs`, puts the rooms together and names
 //! them all.
+//!
+//! A method that a higher room gives to a type of a lower one is not looked for: its name alone does not tell
+//! whose it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -5,11 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::RootRotation;
+use super::{CredentialType, Draining, RootRotation};
 use crate::atlas::{ClientId, Credential, OrgId, Pem, Settings, SettingsError};
 use crate::base::Sensitive;
 use crate::base::time::serde_go_nanos;
-use crate::engine::entries::{CredentialType, Draining};
 use crate::engine::error::EngineError;
 use crate::engine::origin::{BoundTo, DEFAULT_ORIGIN};
 use crate::engine::stored::{null_as_default, plain_text};

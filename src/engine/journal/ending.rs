@@ -7,13 +7,13 @@
 //! possible expiry, the entry goes.
 
 use super::entry::{End, EndedBy, JournalEntry, Part, Stage};
+use super::find::{find, remove_entry};
 use super::own::refuse_in_hand;
 use crate::atlas::{Deletion, Patience};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Search;
 use crate::engine::error::EngineError;
-use crate::engine::journal::find::{find, remove_entry};
 use crate::engine::names::JournalId;
 use crate::engine::unasked::Permit;
 

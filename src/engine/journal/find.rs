@@ -1,13 +1,13 @@
 //! What Atlas holds of a journal entry: finding it, also where its id never arrived, and taking it out
 //! of Atlas for good.
 
+use super::entry::{JournalEntry, Part, SecretPart};
 use crate::atlas::{
     AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, ServiceAccount,
 };
 use crate::engine::connection::{Certainty, Kind, Linked, Listed, MadeUnder, Managing, Search};
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, Part, SecretPart};
 use crate::engine::lost_secret::{self, Lost};
 use crate::engine::names::JournalId;
 use crate::engine::resource::{Made, not_deleted, remove};

@@ -9,13 +9,13 @@
 use std::time::Duration;
 
 use super::entry::{Part, Stage};
+use super::find::find;
 use super::index::REAPED_AFTER;
 use super::rollback::permitted;
 use crate::atlas::{Deletion, Patience};
 use crate::engine::connection::Search;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
-use crate::engine::journal::find::find;
 use crate::engine::names::JournalId;
 use crate::engine::resource::remove;
 use crate::engine::unasked::Mandate;

@@ -7,10 +7,10 @@
 //! deletion only when it is old and Atlas had nothing of it twice.
 
 use super::entry::{JournalEntry, Part, Stage};
+use super::find::find;
 use crate::atlas::{Deletion, ISSUED_SHOWN_WITHIN, Patience};
 use crate::engine::connection::{Search, ownership};
 use crate::engine::error::EngineError;
-use crate::engine::journal::find::find;
 use crate::engine::lost_secret::Lost;
 use crate::engine::names::JournalId;
 use crate::engine::resource::remove;

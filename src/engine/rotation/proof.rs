@@ -4,10 +4,10 @@
 
 use tokio::time::{Instant, sleep};
 
+use super::context::{Record, RotationContext};
 use crate::atlas::{Atlas, AtlasError, ClientId, Patience};
 use crate::base::Sensitive;
 use crate::engine::Engine;
-use crate::engine::rotation::context::{Record, RotationContext};
 
 /// Mints a token with a secret and revokes it.
 pub(crate) async fn prove(

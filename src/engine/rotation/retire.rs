@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::context::{Record, RotationContext};
 use super::secret_status::{is_current, is_in_use, kept_may_go, may_be_current};
 use super::slots::{look, remove, store_then_delete};
 use crate::atlas::{ROTATION_SHOWN_WITHIN, SecretState};
 use crate::base::Rfc3339;
 use crate::engine::backoff::pause;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::context::{Record, RotationContext};
 use crate::engine::rotation_state::Retiring;
 use crate::engine::unasked::Permit;
 

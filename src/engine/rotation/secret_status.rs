@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::context::Record;
 use crate::atlas::SecretState;
 use crate::engine::error::RotationError;
-use crate::engine::rotation::context::Record;
 use crate::engine::unasked::Mandate;
 
 /// A secret that was not made here counts as in use for so long after its last use, whatever the

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
+use super::context::{Record, RotationContext};
 use super::secret_status::{
     Grounds, SecretStatus, is_in_use, looks_expired, may_make_room, status_of,
 };
 use crate::atlas::{AtlasError, ClientId, Level, MOST_SECRETS, SecretId, SecretState};
 use crate::engine::error::{EngineError, RotationError};
-use crate::engine::rotation::context::{Record, RotationContext};
 use crate::engine::rotation_state::Retiring;
 use crate::engine::unasked::Permit;
 

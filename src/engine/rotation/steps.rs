@@ -3,12 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
+use super::context::{Record, RotationContext};
 use super::proof::prove_new;
 use super::slots::{failed, look, make_room, remove, store_then_delete};
 use crate::atlas::{AtlasError, CreatedSecret, NEW_SECRET_WORKS_WITHIN};
 use crate::engine::error::{EngineError, RotationError};
 use crate::engine::lost_secret::SecretRequest;
-use crate::engine::rotation::context::{Record, RotationContext};
 use crate::engine::rotation_state::{ClientSecret, Pending, Retiring};
 use crate::engine::unasked::Permit;
 

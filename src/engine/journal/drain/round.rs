@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::super::ending::{self, Ending};
 use super::super::entry::{End, EndedBy, Stage};
+use super::super::find::find;
 use super::super::sweep::{Extent, OUTAGE};
 use crate::atlas::{Deletion, Patience, Priority};
 use crate::engine::Engine;
@@ -19,7 +20,6 @@ use crate::engine::connection::Search;
 use crate::engine::draining::DrainAtWork;
 use crate::engine::entries::Draining;
 use crate::engine::error::EngineError;
-use crate::engine::journal::find::find;
 use crate::engine::names::JournalId;
 use crate::engine::resource::remove;
 use crate::engine::unasked::Permit;
