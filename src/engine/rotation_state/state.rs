@@ -167,3 +167,91 @@ impl RotationState {
         failed.into_iter().chain(missed).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::base::SystemEntropy;
+
+    const NAME: &str = "app";
+
+    fn time(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a time")
+    }
+
+    /// Rotated on the 1st, at midnight with a window of an hour; planned from then on.
+    fn daily() -> (RotationState, Plan) {
+        let mut state = RotationState::of(Timing {
+            schedule: "0 0 * * *".to_owned(),
+            window: Duration::from_hours(1),
+            ..Timing::default()
+        });
+        let plan = state.plan();
+        state.note_success(&plan, NAME, time("2026-06-01T00:10:00Z"));
+        (state, plan)
+    }
+
+    #[test]
+    fn what_missed_its_window_waits_for_the_next_unless_the_secret_ends_before() {
+        let (mut state, plan) = daily();
+        let due = state.next.expect("planned");
+        let within = time("2026-06-02T00:59:00Z");
+        assert_eq!(state.pass_over_missed(&plan, NAME, None, within), None);
+        let late = time("2026-06-02T01:01:00Z");
+        let next = plan.next(late, NAME).expect("the next one");
+        let ends = Some(next);
+        assert_eq!(state.pass_over_missed(&plan, NAME, ends, late), None);
+        assert_eq!((state.next, state.missed), (Some(due), None));
+        let lives = Some(next + TimeDelta::seconds(1));
+        let missed = state.pass_over_missed(&plan, NAME, lives, late);
+        assert_eq!(missed, Some(due));
+        assert_eq!((state.next, state.missed), (Some(next), Some(due)));
+        assert_eq!(state.warnings().len(), 1);
+        state.note_success(&plan, NAME, next);
+        assert_eq!((state.last, state.missed), (Some(next), None));
+    }
+
+    #[test]
+    fn by_hand_and_by_period_no_window_is_missed() {
+        let now = time("2026-06-01T00:00:00Z");
+        for plan in [Plan::Manual, Plan::Every(Duration::from_hours(1))] {
+            let mut state = RotationState::default();
+            state.plan_next(&plan, NAME, now);
+            let much_later = now + TimeDelta::days(9);
+            assert_eq!(state.pass_over_missed(&plan, NAME, None, much_later), None);
+        }
+    }
+
+    #[test]
+    fn a_period_runs_from_the_last_rotation_and_a_schedule_from_now() {
+        let (mut state, plan) = daily();
+        let now = time("2026-06-09T12:00:00Z");
+        state.plan_next(&plan, NAME, now);
+        assert_eq!(state.next, plan.next(now, NAME));
+        let week = Plan::Every(Duration::from_hours(7 * 24));
+        state.plan_next(&week, NAME, now);
+        assert_eq!(state.next, Some(time("2026-06-08T00:10:00Z")));
+        state.plan_next(&Plan::Manual, NAME, now);
+        assert_eq!(state.next, None);
+    }
+
+    #[test]
+    fn what_failed_waits_for_its_next_try_even_if_it_has_begun() {
+        let now = time("2026-06-01T00:00:00Z");
+        let mut state = RotationState::default();
+        assert!(state.is_due(true, None, now));
+        assert!(!state.is_due(false, None, now));
+        assert!(state.is_due(false, Some(now), now));
+        let error = EngineError::NotConfigured;
+        let next_try = state.note_failure(&error, now, &SystemEntropy).next_try;
+        assert!(!state.is_due(true, Some(now), now));
+        assert!(state.is_due(true, None, next_try));
+        assert!(state.expiry(None, None).failing);
+        let again = state.note_failure(&error, next_try, &SystemEntropy);
+        assert_eq!((again.failures, again.since), (2, now));
+    }
+}

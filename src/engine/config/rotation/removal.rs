@@ -76,7 +76,7 @@ impl Removal {
 
 /// Removes what is due, with the present credential. What does not succeed stays for the next
 /// periodic run, as does everything while deletions that nobody ordered are held.
-pub(super) async fn settle(
+pub(super) async fn clean_up(
     record: &mut RootRecord,
     linked: &Linked,
     mandate: Mandate,

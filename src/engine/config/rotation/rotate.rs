@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::entry::RootType;
 use super::record::RootRecord;
-use super::removal::settle;
+use super::removal::clean_up;
 use super::{replacement, tick};
 use crate::atlas::{Atlas, AtlasError, Patience, Priority, SecretState};
 use crate::base::Rfc3339;
@@ -155,7 +155,7 @@ async fn replace(
     }
     // What an earlier attempt may have left is looked at before anything new is made.
     let linked = record.engine.connection.linked().await?;
-    settle(record, &linked, mandate, patience).await?;
+    clean_up(record, &linked, mandate, patience).await?;
     drop(linked);
     if record.entry.rotation.removals.len() >= MAX_REMOVALS {
         return Err(RotationError::TooManyRemovals.into());
@@ -199,7 +199,7 @@ pub(super) async fn tidy_up(
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let linked = engine.connection.linked().await?;
-    let settled = settle(record, &linked, mandate, patience).await;
+    let cleaned = clean_up(record, &linked, mandate, patience).await;
     let retiring = !record.entry.rotation.others.retiring.is_empty();
     if retiring && !engine.root.is_old_in_use() {
         let context = context(&engine, &linked.atlas, mandate, patience);
@@ -215,7 +215,7 @@ pub(super) async fn tidy_up(
             return Err(error);
         }
     }
-    settled
+    cleaned
 }
 
 fn context<'a>(

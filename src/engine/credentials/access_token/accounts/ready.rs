@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::end::retire_if_left;
 use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
-use super::refresh::{forget_gone, lifetime, look, renew_secret};
+use super::refresh::{forget_gone, lifetime, look, rotate_secret};
 use crate::atlas::Patience;
 use crate::engine::Engine;
 use crate::engine::credentials::draft::Draft;
@@ -42,7 +42,7 @@ pub(in crate::engine::credentials) async fn ready(
             return Ok(current.clone());
         }
         if let Some(account) =
-            renew_secret(engine, name, &mut accounts, &call.caller.gone, patience).await?
+            rotate_secret(engine, name, &mut accounts, &call.caller.gone, patience).await?
         {
             return Ok(account);
         }

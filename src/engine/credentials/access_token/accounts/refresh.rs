@@ -82,7 +82,7 @@ fn failed(doing: &str, account: &ClientId, error: AtlasError) -> EngineError {
 ///
 /// The account is ours alone; a secret that is not stored here is one whose answer was lost, if it was
 /// made when one was asked for. Once `gone` is cancelled, nothing more is sent.
-pub(super) async fn renew_secret(
+pub(super) async fn rotate_secret(
     engine: &Engine,
     name: &RoleName,
     accounts: &mut TokenAccounts,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::drain::drain;
 use super::end::{dissolve_all, remove_account, retire_if_left};
 use super::entry::{Reach, TokenAccounts};
-use super::refresh::{delete, renew_secret};
+use super::refresh::{delete, rotate_secret};
 use crate::atlas::{Patience, Priority};
 use crate::engine::credentials::Grant;
 use crate::engine::entries::CredentialType;
@@ -91,7 +91,7 @@ async fn tend_role(
             accounts.save(engine, name).await?;
         } else if !is_elsewhere(engine, &current.origin).await? {
             if current.is_due(now) {
-                renew_secret(engine, name, &mut accounts, &engine.closing, making).await?;
+                rotate_secret(engine, name, &mut accounts, &engine.closing, making).await?;
             }
             drop_old_secrets(engine, name, &mut accounts, removing, now).await?;
         }
