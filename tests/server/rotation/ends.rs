@@ -34,7 +34,10 @@ async fn people_are_warned_before_a_secret_ends_and_told_what_to_do_after() {
     for (mode, _) in &accounts {
         for path in ["static-roles", "static-creds"] {
             let told = warnings(&app, &format!("{path}/{mode}")).await;
-            assert!(told.contains("not rotated before by itself"), "{told}");
+            assert!(
+                told.contains("no automatic rotation is expected before that"),
+                "{told}"
+            );
         }
     }
     let status = app.read("status").await;
