@@ -9,13 +9,13 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::entry::{JournalEntry, Stage};
-use super::tidy_report::{Found, Report};
-use crate::atlas::{AtlasError, ClientId, Level, OrgId, Patience, Presence};
+use super::tidy_report::{Report, journal_id};
+use crate::atlas::{ClientId, OrgId, Patience, Presence};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::names::JournalId;
-use crate::engine::resource::Made;
+use crate::engine::resource::{Found, Look, list, look};
 
 /// One look at one organization.
 pub(super) struct Comparison<'a> {
@@ -29,7 +29,7 @@ impl Comparison<'_> {
     /// Compares what was begun before `before`; the journal is in memory already.
     pub(super) async fn report(&self, before: DateTime<Utc>) -> Result<Report, EngineError> {
         let begun = self.engine.journal.index().live_before(before);
-        let listed = self.listed().await?;
+        let listed = list(self.linked, &self.org, self.patience).await?;
         let mut report = Report {
             organizations: vec![self.org.to_string()],
             looked_at: listed.len(),
@@ -38,27 +38,6 @@ impl Comparison<'_> {
         self.sort(&listed, before, &mut report).await?;
         self.look_for(&begun, &listed, &mut report).await?;
         Ok(report)
-    }
-
-    async fn listed(&self) -> Result<Vec<Found>, EngineError> {
-        let listing =
-            |error| EngineError::atlas("listing the organization's keys and accounts", error);
-        let (atlas, org) = (&self.linked.atlas, &self.org);
-        let keys = atlas.list_org_api_keys(org, self.patience).await;
-        let keys = keys.map_err(listing)?.into_iter().map(|key| Found {
-            made: Made::ApiKey(org.clone(), key.id),
-            public: key.public_key,
-            description: key.description,
-        });
-        let level = Level::Org(org.clone());
-        let accounts = atlas.list_service_accounts(&level, self.patience).await;
-        let accounts = accounts.map_err(listing)?.into_iter();
-        let accounts = accounts.map(|account| Found {
-            public: account.client_id.to_string(),
-            made: Made::ServiceAccount(org.clone(), account.client_id),
-            description: account.name,
-        });
-        Ok(keys.chain(accounts).collect())
     }
 
     /// Classifies what is listed. What the journal knows, by the end of its description, is no
@@ -71,12 +50,10 @@ impl Comparison<'_> {
     ) -> Result<(), EngineError> {
         let journal = &self.engine.journal;
         let mark = journal.mark(&*self.engine.entropy).await?;
-        let mut known = journal
-            .known(listed.iter().filter_map(Found::journal_id))
-            .await?;
+        let mut known = journal.known(listed.iter().filter_map(journal_id)).await?;
         known.extend(self.engine.kept_accounts().await?);
         for found in listed {
-            let Some(id) = found.journal_id().filter(|id| !known.contains(id)) else {
+            let Some(id) = journal_id(found).filter(|id| !known.contains(id)) else {
                 continue;
             };
             if !id.carries(mark) {
@@ -98,7 +75,7 @@ impl Comparison<'_> {
         listed: &[Found],
         report: &mut Report,
     ) -> Result<(), EngineError> {
-        let present: HashSet<JournalId> = listed.iter().filter_map(Found::journal_id).collect();
+        let present: HashSet<JournalId> = listed.iter().filter_map(journal_id).collect();
         let mut unknown = HashMap::new();
         for id in begun.iter().filter(|id| !present.contains(id)) {
             let Some(entry) = self.engine.journal.entry(id).await? else {
@@ -108,7 +85,7 @@ impl Comparison<'_> {
                 report.not_compared += 1;
                 continue;
             }
-            match self.look(&entry).await {
+            match look(&self.linked.atlas, entry.made(), &self.org, self.patience).await {
                 Look::Proved(Presence::Gone) if entry.stage == Stage::Live => {
                     report.missing.push((id.clone(), entry));
                 }
@@ -141,44 +118,5 @@ impl Comparison<'_> {
         report
             .missing
             .extend(missing.filter(|(_, entry)| entry.stage == Stage::Live));
-    }
-
-    async fn look(&self, entry: &JournalEntry) -> Look {
-        let (atlas, patience) = (&self.linked.atlas, self.patience);
-        match entry.made() {
-            Some(Made::ApiKey(org, id)) if org == self.org => {
-                Look::of(atlas.api_key_presence(&org, &id, patience).await)
-            }
-            Some(Made::ServiceAccount(org, id)) if org == self.org => {
-                match atlas.service_account(&Level::Org(org), &id, patience).await {
-                    Ok(_) => Look::Proved(Presence::Present),
-                    Err(error) if error.says_not_found() => Look::AccountUnknown(id),
-                    Err(_) => Look::NotCompared,
-                }
-            }
-            Some(Made::Secret(level, account, secret)) => {
-                let look = atlas.secret_presence(&level, &account, &secret, patience);
-                Look::of(look.await)
-            }
-            // Nobody but its holder can ask for a token.
-            Some(Made::Token(_) | Made::ApiKey(..) | Made::ServiceAccount(..)) | None => {
-                Look::NotCompared
-            }
-        }
-    }
-}
-
-/// What Atlas says of one credential.
-enum Look {
-    Proved(Presence),
-    /// Atlas does not know the account, which alone does not prove it gone.
-    AccountUnknown(ClientId),
-    /// It cannot be told, or not from here.
-    NotCompared,
-}
-
-impl Look {
-    fn of(look: Result<Presence, AtlasError>) -> Self {
-        look.map_or(Self::NotCompared, Self::Proved)
     }
 }

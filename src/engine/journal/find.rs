@@ -5,12 +5,11 @@ use super::entry::{JournalEntry, Part, SecretPart};
 use crate::atlas::{
     AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, ServiceAccount,
 };
-use crate::engine::connection::{Certainty, Kind, Linked, Listed, MadeUnder, Managing, Search};
-use crate::engine::entries::CredentialType;
+use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing, Search};
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::{self, Lost};
 use crate::engine::names::JournalId;
-use crate::engine::resource::{Made, not_deleted, remove};
+use crate::engine::resource::{Made, described, list_of, not_deleted, remove};
 use crate::engine::unasked::Permit;
 
 /// What Atlas holds of a journal entry: by id if that is known, else by its unique description.
@@ -46,10 +45,7 @@ pub(crate) async fn find(
                 .await?
         }
     };
-    let kind = match entry.credential_type {
-        CredentialType::ProgrammaticApiKey => Kind::ApiKeys,
-        CredentialType::ServiceAccount | CredentialType::AccessToken => Kind::ServiceAccounts,
-    };
+    let kind = list_of(entry.credential_type);
     let listed = linked.listed(kind, &org, search, patience).await?;
     let found = described(&listed, &org, &entry.description);
     if found.is_empty() && certainty == Certainty::Another {
@@ -90,22 +86,6 @@ fn out_of_sight(project: Option<&ProjectId>, organization: OrgId) -> EngineError
     EngineError::ProjectOutOfSight {
         project: project.map(ToString::to_string).unwrap_or_default(),
         organization,
-    }
-}
-
-/// Everything in a list that has exactly this description.
-fn described(listed: &Listed, org: &OrgId, description: &str) -> Vec<Made> {
-    match listed {
-        Listed::ApiKeys(keys) => keys
-            .iter()
-            .filter(|(_, text)| text == description)
-            .map(|(id, _)| Made::ApiKey(org.clone(), id.clone()))
-            .collect(),
-        Listed::ServiceAccounts(accounts) => accounts
-            .iter()
-            .filter(|(_, text)| text == description)
-            .map(|(id, _)| Made::ServiceAccount(org.clone(), id.clone()))
-            .collect(),
     }
 }
 

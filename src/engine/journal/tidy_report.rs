@@ -5,35 +5,23 @@ use serde_json::{Value, json};
 use super::entry::JournalEntry;
 use crate::base::Rfc3339;
 use crate::engine::names::JournalId;
-use crate::engine::resource::Made;
+use crate::engine::resource::Found;
 use crate::vault::Data;
 
 /// The most of a kind that are told one by one.
 const MAX_TOLD: usize = 100;
 
-/// A key or account in Atlas.
-#[derive(Debug, Clone)]
-pub(super) struct Found {
-    pub(super) made: Made,
-    /// Public key of a key; an account's client id is in `made`.
-    pub(super) public: String,
-    /// Description of a key, name of an account.
-    pub(super) description: String,
+/// The id at the end of its description, if it has the form of issued ones.
+pub(super) fn journal_id(found: &Found) -> Option<JournalId> {
+    JournalId::of_description(&found.description)
 }
 
-impl Found {
-    /// The id at the end of its description, if it has the form of issued ones.
-    pub(super) fn journal_id(&self) -> Option<JournalId> {
-        JournalId::of_description(&self.description)
-    }
-
-    fn shown(&self) -> Value {
-        json!({
-            "id": self.made.id(),
-            "public": self.public,
-            "description": self.description,
-        })
-    }
+fn shown(found: &Found) -> Value {
+    json!({
+        "id": found.made.id(),
+        "public": found.public,
+        "description": found.description,
+    })
 }
 
 /// The answer of `tidy`.
@@ -66,9 +54,8 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn into_data(self) -> Data {
-        let found = |list: &[Found]| -> Vec<Value> {
-            list.iter().take(MAX_TOLD).map(Found::shown).collect()
-        };
+        let found =
+            |list: &[Found]| -> Vec<Value> { list.iter().take(MAX_TOLD).map(shown).collect() };
         let failed = self.failed.iter().take(MAX_TOLD).map(|(found, error)| {
             json!({ "id": found.made.id(), "description": found.description, "error": error })
         });

@@ -2,10 +2,15 @@
 //!
 //! Nothing is known here of whose it is or where that is written down.
 
+mod listed;
+mod look;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
+pub(crate) use self::listed::{Found, described, list, list_of};
+pub(crate) use self::look::{Look, look};
 use crate::atlas::{ApiKeyId, AtlasError, ClientId, Deletion, Level, OrgId, Patience, SecretId};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;

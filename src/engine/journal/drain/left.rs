@@ -23,8 +23,8 @@ pub(crate) struct Left {
     kept: usize,
     /// Nobody can tell what these are about.
     unreadable: usize,
-    api_keys: usize,
-    accounts: usize,
+    /// Things of their own in Atlas, by what their role calls them.
+    whole: [usize; CredentialType::ALL.len()],
     /// Secrets of existing service accounts.
     secrets: usize,
     /// Access tokens.
@@ -50,12 +50,15 @@ impl Left {
 
     /// By type; accounts that are kept for roles are not among them.
     pub(crate) fn by_type(&self) -> Value {
-        json!({
-            "programmatic_api_key": self.api_keys,
-            "service_account": self.accounts,
-            "service_account_secret": self.secrets,
-            "access_token": self.tokens,
-        })
+        let whole = CredentialType::NAMES.into_iter().zip(self.whole);
+        let parts = [
+            ("service_account_secret", self.secrets),
+            ("access_token", self.tokens),
+        ];
+        let counts = whole.chain(parts);
+        counts
+            .map(|(name, count)| (name.to_owned(), json!(count)))
+            .collect()
     }
 
     fn add(&mut self, brief: &Brief) {
@@ -71,9 +74,10 @@ impl Left {
         match (&brief.part, brief.credential_type) {
             (Some(Part::Token { .. }), _) => self.tokens += 1,
             (Some(Part::Secret(_)), _) => self.secrets += 1,
-            (None, CredentialType::ProgrammaticApiKey) => self.api_keys += 1,
-            (None, CredentialType::ServiceAccount | CredentialType::AccessToken) => {
-                self.accounts += 1;
+            (None, whole) => {
+                if let Some(count) = self.whole.get_mut(whole as usize) {
+                    *count += 1;
+                }
             }
         }
     }

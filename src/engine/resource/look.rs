@@ -1,0 +1,48 @@
+//! Whether Atlas still has what it made.
+
+use super::Made;
+use crate::atlas::{Atlas, AtlasError, ClientId, Level, OrgId, Patience, Presence};
+
+/// What Atlas says of one thing.
+pub(crate) enum Look {
+    Proved(Presence),
+    /// Atlas does not know the account, which alone does not prove it gone.
+    AccountUnknown(ClientId),
+    /// It cannot be told, or not from here.
+    NotCompared,
+}
+
+impl Look {
+    fn of(look: Result<Presence, AtlasError>) -> Self {
+        look.map_or(Self::NotCompared, Self::Proved)
+    }
+}
+
+/// Asks Atlas for what was made, if that is of this organization.
+pub(crate) async fn look(
+    atlas: &Atlas,
+    made: Option<Made>,
+    of: &OrgId,
+    patience: Patience,
+) -> Look {
+    match made {
+        Some(Made::ApiKey(org, id)) if org == *of => {
+            Look::of(atlas.api_key_presence(&org, &id, patience).await)
+        }
+        Some(Made::ServiceAccount(org, id)) if org == *of => {
+            match atlas.service_account(&Level::Org(org), &id, patience).await {
+                Ok(_) => Look::Proved(Presence::Present),
+                Err(error) if error.says_not_found() => Look::AccountUnknown(id),
+                Err(_) => Look::NotCompared,
+            }
+        }
+        Some(Made::Secret(level, account, secret)) => {
+            let look = atlas.secret_presence(&level, &account, &secret, patience);
+            Look::of(look.await)
+        }
+        // Nobody but its holder can ask for a token.
+        Some(Made::Token(_) | Made::ApiKey(..) | Made::ServiceAccount(..)) | None => {
+            Look::NotCompared
+        }
+    }
+}
