@@ -187,7 +187,7 @@ async fn a_limited_atlas_is_waited_for_and_past_that_reported_as_429() {
     let answer = read_while(&mount, "createOrgApiKey", 0, wait(3_600)).await;
     assert_eq!(answer.status, 429, "{answer:?}");
     assert!(
-        answer.errors().contains("possible in 36"),
+        answer.errors().contains("retry createOrgApiKey in 36"),
         "when to come back: {answer:?}"
     );
 }
