@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::call::{Call, Patience};
+use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
@@ -254,9 +254,9 @@ impl Atlas {
         org: &OrgId,
         key: &ApiKeyId,
         wanted: &AccessList,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<(), AtlasError> {
-        self.add_entries(&Owner::api_key(org, key), wanted, patience)
+        self.add_entries(&Owner::api_key(org, key), wanted, budget)
             .await
     }
 
@@ -265,9 +265,9 @@ impl Atlas {
         &self,
         org: &OrgId,
         key: &ApiKeyId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<AccessList, AtlasError> {
-        self.list_entries(&Owner::api_key(org, key), patience).await
+        self.list_entries(&Owner::api_key(org, key), budget).await
     }
 
     /// Adds entries to a service account's list; those already there do no harm. One request, none
@@ -277,9 +277,9 @@ impl Atlas {
         level: &Level,
         account: &ClientId,
         wanted: &AccessList,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<(), AtlasError> {
-        self.add_entries(&Owner::service_account(level, account), wanted, patience)
+        self.add_entries(&Owner::service_account(level, account), wanted, budget)
             .await
     }
 
@@ -288,9 +288,9 @@ impl Atlas {
         &self,
         level: &Level,
         account: &ClientId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<AccessList, AtlasError> {
-        self.list_entries(&Owner::service_account(level, account), patience)
+        self.list_entries(&Owner::service_account(level, account), budget)
             .await
     }
 
@@ -303,16 +303,16 @@ impl Atlas {
         &self,
         owner: &Owner,
         wanted: &AccessList,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<(), AtlasError> {
         let mut missing = wanted.clone();
         let mut additions = 0;
         while !missing.is_empty() {
             additions += 1;
             let call = owner.addition(&missing);
-            let page: Page<EntryReply> = match self.fetch(&call, patience).await {
+            let page: Page<EntryReply> = match self.fetch(&call, budget).await {
                 Err(AtlasError::Refused { status: 409, .. }) if additions < MAX_ADDITIONS => {
-                    missing = wanted.without(&self.list_entries(owner, patience).await?);
+                    missing = wanted.without(&self.list_entries(owner, budget).await?);
                     continue;
                 }
                 outcome => outcome?,
@@ -321,7 +321,7 @@ impl Atlas {
             let shown = page.results.into_iter().filter_map(EntryReply::entry);
             let mut present: AccessList = shown.collect();
             if goes_on {
-                present = self.list_entries(owner, patience).await?;
+                present = self.list_entries(owner, budget).await?;
             }
             return owner.contains(wanted, &present);
         }
@@ -331,10 +331,10 @@ impl Atlas {
     async fn list_entries(
         &self,
         owner: &Owner,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<AccessList, AtlasError> {
         let call = Call::get(owner.list, &owner.path, owner.set, owner.scope.clone());
-        let entries = self.walk(call, patience, EntryReply::entry).await?;
+        let entries = self.walk(call, budget, EntryReply::entry).await?;
         Ok(entries.into_iter().collect())
     }
 }

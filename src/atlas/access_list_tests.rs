@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::atlas::fake::{Fake, Reply, api_key_id, client_id, org_id, patience, project_id};
+use crate::atlas::fake::{Fake, Reply, api_key_id, budget, client_id, org_id, project_id};
 
 fn list(texts: &[&str]) -> AccessList {
     let entry = |text: &&str| AccessEntry::network(text).or_else(|_| AccessEntry::address(text));
@@ -142,7 +142,7 @@ async fn after_a_conflict_only_the_missing_is_added() {
     let wanted = list(&["203.0.113.10", "198.51.100.0/24", "2001:db8::/32"]);
     let atlas = fake.bearer_client();
     let (org, key) = (org_id(), api_key_id());
-    let added = atlas.add_api_key_access_list(&org, &key, &wanted, patience(5));
+    let added = atlas.add_api_key_access_list(&org, &key, &wanted, budget(5));
     added.await.expect("added");
     let requests = fake.requests();
     let last = requests.last().expect("a request");
@@ -158,7 +158,7 @@ async fn added(answer: &'static str, wanted: &[&str]) -> (Result<(), AtlasError>
     .await;
     let (org, key, wanted) = (org_id(), api_key_id(), list(wanted));
     let added = fake.bearer_client();
-    let added = added.add_api_key_access_list(&org, &key, &wanted, patience(5));
+    let added = added.add_api_key_access_list(&org, &key, &wanted, budget(5));
     (added.await, fake)
 }
 
@@ -222,7 +222,7 @@ async fn an_endless_conflict_ends_as_a_refusal() {
     let atlas = fake.bearer_client();
     let account = client_id();
     let outcome = atlas
-        .add_service_account_access_list(&level, &account, &wanted, patience(5))
+        .add_service_account_access_list(&level, &account, &wanted, budget(5))
         .await;
     assert!(
         matches!(outcome, Err(AtlasError::Refused { status: 409, .. })),
@@ -237,7 +237,7 @@ async fn an_empty_list_costs_no_request() {
     let nothing = AccessList::default();
     let atlas = fake.bearer_client();
     let (org, key) = (org_id(), api_key_id());
-    let added = atlas.add_api_key_access_list(&org, &key, &nothing, patience(5));
+    let added = atlas.add_api_key_access_list(&org, &key, &nothing, budget(5));
     added.await.expect("nothing to do");
     assert_eq!(fake.requests().len(), 0);
 }

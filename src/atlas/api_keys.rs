@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::base::Sensitive;
 
-use super::call::{Call, Patience};
+use super::call::{Call, RequestBudget};
 use super::client::{Atlas, parsed};
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
@@ -125,13 +125,13 @@ impl Atlas {
         &self,
         level: &Level,
         key: &NewApiKey,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<CreatedApiKey, AtlasError> {
         let operation = create_operation(level);
         let path = format!("{}/apiKeys", level.path());
         let content = json!({ "desc": key.description, "roles": key.roles });
         let call = Call::create(operation, &path, EndpointSet::ApiKeys, level, &content);
-        let reply: CreateReply = self.fetch(&call.answered(Success::OK), patience).await?;
+        let reply: CreateReply = self.fetch(&call.answered(Success::OK), budget).await?;
         if reply.private_key.is_empty() {
             return Err(AtlasError::MalformedAnswer {
                 operation,
@@ -164,7 +164,7 @@ impl Atlas {
         project: &ProjectId,
         key: &ApiKeyId,
         roles: &[String],
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<(), AtlasError> {
         let path = format!("/groups/{project}/apiKeys/{key}");
         let set = EndpointSet::ApiKeys;
@@ -172,7 +172,7 @@ impl Atlas {
         let content = json!([{ "roles": roles }]);
         let call = Call::create("addGroupApiKey", &path, set, scope.clone(), &content);
         let level = Level::Project(project.clone());
-        let assigned = match self.send(&call.answered(Success::ASSIGNED), patience).await {
+        let assigned = match self.send(&call.answered(Success::ASSIGNED), budget).await {
             Ok(answer) if answer.status == StatusCode::NO_CONTENT => return Ok(()),
             Ok(answer) => parsed("addGroupApiKey", &answer)
                 .and_then(|key| shows_key(&key, "addGroupApiKey", &level, roles)),
@@ -182,7 +182,7 @@ impl Atlas {
             Err(unknown) if unknown.outcome_unknown() => {
                 let content = json!({ "roles": roles });
                 let call = Call::patch("updateApiKeyRoles", &path, set, scope, &content);
-                let set = self.fetch(&call, patience).await;
+                let set = self.fetch(&call, budget).await;
                 let set = set.and_then(|key| shows_key(&key, call.operation, &level, roles));
                 set.map_err(|_| unknown)
             }
@@ -199,15 +199,15 @@ impl Atlas {
         &self,
         project: &ProjectId,
         key: &ApiKeyId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Deletion, AtlasError> {
         let path = format!("/groups/{project}/apiKeys/{key}");
         let scope = Scope::Project(project.clone());
         let call = Call::delete("removeGroupApiKey", &path, EndpointSet::ApiKeys, scope);
-        let outcome = self.send(&call, patience).await;
+        let outcome = self.send(&call, budget).await;
         match gone_is_fine(outcome.map(drop), AtlasError::says_api_key_is_gone) {
             Err(error) if error.outcome_unknown() || error.says_not_found() => {
-                let look = self.api_key_in_project(project, key, patience).await;
+                let look = self.api_key_in_project(project, key, budget).await;
                 after_look_in_project(error, look)
             }
             outcome => outcome,
@@ -222,15 +222,15 @@ impl Atlas {
         &self,
         org: &OrgId,
         key: &ApiKeyId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Deletion, AtlasError> {
         let path = format!("/orgs/{org}/apiKeys/{key}");
         let scope = Scope::Org(org.clone());
         let call = Call::delete("deleteOrgApiKey", &path, EndpointSet::ApiKeys, scope);
-        let outcome = self.send(&call, patience).await;
+        let outcome = self.send(&call, budget).await;
         match gone_is_fine(outcome.map(drop), AtlasError::says_api_key_is_gone) {
             Err(error) if error.outcome_unknown() || error.says_not_found() => {
-                after_look(error, self.api_key_presence(org, key, patience).await)
+                after_look(error, self.api_key_presence(org, key, budget).await)
             }
             outcome => outcome,
         }
@@ -244,19 +244,19 @@ impl Atlas {
         &self,
         org: &OrgId,
         description: &str,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Vec<ApiKey>, AtlasError> {
         let matching = |key: ApiKey| (key.description == description).then_some(key);
-        self.walk_org_api_keys(org, patience, matching).await
+        self.walk_org_api_keys(org, budget, matching).await
     }
 
     /// All keys of an organization. Source: Atlas API `listOrgApiKeys`.
     pub(crate) async fn list_org_api_keys(
         &self,
         org: &OrgId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Vec<ApiKey>, AtlasError> {
-        self.walk_org_api_keys(org, patience, Some).await
+        self.walk_org_api_keys(org, budget, Some).await
     }
 
     /// One key with its roles. Source: Atlas API `getOrgApiKey`.
@@ -264,12 +264,12 @@ impl Atlas {
         &self,
         org: &OrgId,
         key: &ApiKeyId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<ApiKey, AtlasError> {
         let path = format!("/orgs/{org}/apiKeys/{key}");
         let scope = Scope::Org(org.clone());
         let call = Call::get("getOrgApiKey", &path, EndpointSet::ApiKeys, scope);
-        let seen: ApiKey = self.fetch(&call, patience).await?;
+        let seen: ApiKey = self.fetch(&call, budget).await?;
         if seen.id == *key {
             Ok(seen)
         } else {
@@ -280,13 +280,13 @@ impl Atlas {
     async fn walk_org_api_keys<U>(
         &self,
         org: &OrgId,
-        patience: Patience,
+        budget: RequestBudget,
         keep: impl FnMut(ApiKey) -> Option<U>,
     ) -> Result<Vec<U>, AtlasError> {
         let path = format!("/orgs/{org}/apiKeys");
         let scope = Scope::Org(org.clone());
         let call = Call::get("listOrgApiKeys", &path, EndpointSet::ApiKeys, scope);
-        self.walk(call, patience, keep).await
+        self.walk(call, budget, keep).await
     }
 
     /// Whether one complete list of a project's keys shows this one. Source: Atlas API
@@ -295,13 +295,13 @@ impl Atlas {
         &self,
         project: &ProjectId,
         key: &ApiKeyId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<bool, AtlasError> {
         let path = format!("/groups/{project}/apiKeys");
         let scope = Scope::Project(project.clone());
         let call = Call::get("listGroupApiKeys", &path, EndpointSet::ApiKeys, scope);
         let matching = |each: ApiKey| (each.id == *key).then_some(());
-        let found = self.walk(call, patience, matching).await?;
+        let found = self.walk(call, budget, matching).await?;
         Ok(!found.is_empty())
     }
 }

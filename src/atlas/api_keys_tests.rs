@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::atlas::fake::{Fake, HEX, Reply, api_key_id, org_id, patience, project_id};
+use crate::atlas::fake::{Fake, HEX, Reply, api_key_id, budget, org_id, project_id};
 
 const KEYS: &str = "/api/atlas/v2/orgs/32b6e34b3d91647abb20e7b8/apiKeys";
 
@@ -37,7 +37,7 @@ async fn a_created_project_key_names_its_organization() {
     let (fake, atlas) = start(|_| Reply::new(200, &created())).await;
     let level = Level::Project(project_id());
     let key = atlas
-        .create_api_key(&level, &new_key(), patience(5))
+        .create_api_key(&level, &new_key(), budget(5))
         .await
         .expect("a key");
     assert_eq!(key.org_id, Some(org_id()));
@@ -67,7 +67,7 @@ async fn a_create_with_an_unreadable_answer_is_unknown_and_not_repeated() {
     ] {
         let (fake, atlas) = start(move |_| reply.clone()).await;
         let level = Level::Org(org_id());
-        let outcome = atlas.create_api_key(&level, &new_key(), patience(5)).await;
+        let outcome = atlas.create_api_key(&level, &new_key(), budget(5)).await;
         let error = outcome.expect_err("no key");
         assert!(error.outcome_unknown(), "{error:?}");
         assert!(!format!("{error:?}").contains("p-r-i-v"), "{error:?}");
@@ -118,7 +118,7 @@ async fn a_key_already_gone_is_as_good_as_deleted() {
         })
         .await;
         let outcome = atlas
-            .delete_api_key(&org_id(), &api_key_id(), patience(5))
+            .delete_api_key(&org_id(), &api_key_id(), budget(5))
             .await;
         assert_eq!(outcome.as_ref().ok(), want.as_ref(), "{outcome:?}");
     }
@@ -143,7 +143,7 @@ async fn what_a_gateway_answers_proves_no_key_gone() {
     ] {
         let (_fake, atlas) = start(move |_| reply.clone()).await;
         let outcome = atlas
-            .delete_api_key(&org_id(), &api_key_id(), patience(5))
+            .delete_api_key(&org_id(), &api_key_id(), budget(5))
             .await;
         outcome.expect_err("nothing is proved");
     }
@@ -153,7 +153,7 @@ async fn what_a_gateway_answers_proves_no_key_gone() {
 async fn a_key_that_does_not_show_its_roles_is_not_complete() {
     let (_fake, atlas) = start(|_| Reply::new(200, &created())).await;
     let (org, project) = (Level::Org(org_id()), Level::Project(project_id()));
-    let key = atlas.create_api_key(&org, &new_key(), patience(5)).await;
+    let key = atlas.create_api_key(&org, &new_key(), budget(5)).await;
     let key = key.expect("a key");
     for (level, role, complete) in [
         (&org, "ORG_MEMBER", true),
@@ -187,7 +187,7 @@ async fn an_assignment_is_done_by_an_empty_204_or_a_200_that_shows_the_role() {
         .await;
         let roles = ["GROUP_OWNER".to_owned()];
         let outcome = atlas
-            .assign_api_key_to_project(&project_id(), &api_key_id(), &roles, patience(5))
+            .assign_api_key_to_project(&project_id(), &api_key_id(), &roles, budget(5))
             .await;
         assert_eq!(outcome.is_ok(), done, "{outcome:?}");
     }
@@ -207,7 +207,7 @@ async fn a_short_page_that_links_another_is_not_the_last() {
         Reply::new(200, &format!(r#"{{{links}"results":[{}]}}"#, item(number)))
     })
     .await;
-    let listed = atlas.list_org_api_keys(&org_id(), patience(5)).await;
+    let listed = atlas.list_org_api_keys(&org_id(), budget(5)).await;
     assert_eq!(listed.expect("a list").len(), 3);
     assert_eq!(fake.count("GET", KEYS), 3);
 }
@@ -218,7 +218,7 @@ async fn an_empty_page_that_links_another_is_no_end_of_a_list() {
     for (links, is_complete) in [(r#""links":[{"rel":"next"}],"#, false), ("", true)] {
         let body = format!(r#"{{{links}"results":[]}}"#);
         let (_fake, atlas) = start(move |_| Reply::new(200, &body)).await;
-        let listed = atlas.list_org_api_keys(&org_id(), patience(5)).await;
+        let listed = atlas.list_org_api_keys(&org_id(), budget(5)).await;
         assert_eq!(listed.is_ok(), is_complete, "{listed:?}");
     }
 }
@@ -251,7 +251,7 @@ async fn a_key_is_found_on_the_third_page() {
     })
     .await;
     let found = atlas
-        .find_org_api_keys_by_description(&org_id(), "wanted", patience(5))
+        .find_org_api_keys_by_description(&org_id(), "wanted", budget(5))
         .await;
     let ids: Vec<_> = found
         .expect("a list")
@@ -272,7 +272,7 @@ async fn an_assignment_of_unknown_outcome_is_set_by_patch() {
     .await;
     let roles = ["GROUP_OWNER".to_owned()];
     let outcome = atlas
-        .assign_api_key_to_project(&project_id(), &api_key_id(), &roles, patience(5))
+        .assign_api_key_to_project(&project_id(), &api_key_id(), &roles, budget(5))
         .await;
     outcome.expect("assigned");
     let requests = fake.requests();
@@ -295,7 +295,7 @@ async fn reads_and_deletes_are_repeated() {
     })
     .await;
     let outcome = atlas
-        .delete_api_key(&org_id(), &api_key_id(), patience(10))
+        .delete_api_key(&org_id(), &api_key_id(), budget(10))
         .await;
     assert_eq!(outcome.expect("done"), Deletion::AlreadyGone);
     assert_eq!(fake.count("DELETE", KEYS), 3);

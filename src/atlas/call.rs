@@ -14,14 +14,14 @@ use super::success::Success;
 
 /// How long a caller waits, and how urgent it is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct RequestBudget {
     /// When the caller gives up: waiting, retries and answers all end by then.
     pub deadline: Instant,
     /// Who goes first when requests have to wait.
     pub priority: Priority,
 }
 
-impl Patience {
+impl RequestBudget {
     /// Waits for `duration` from now.
     #[must_use]
     pub(crate) fn within(duration: Duration, priority: Priority) -> Self {

@@ -15,7 +15,7 @@ use crate::base::{Clock, Entropy};
 
 use super::atlas_time::{AtlasTime, LastDate};
 use super::bucket::Admission;
-use super::call::{Call, Manner, Patience};
+use super::call::{Call, Manner, RequestBudget};
 use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::lag::LOOK_AGAIN_AFTER;
 use super::limiter::{Limiter, Queue, Ticket};
@@ -33,7 +33,7 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// A client of the Atlas Administration API with one credential.
 ///
 /// Clones share connections, sign-in state and the count of requests. Every call takes a
-/// [`Patience`]; none waits beyond it.
+/// [`RequestBudget`]; none waits beyond it.
 #[derive(Clone)]
 pub(crate) struct Atlas {
     inner: Arc<Inner>,
@@ -221,21 +221,25 @@ impl Atlas {
     pub(super) async fn fetch<T: DeserializeOwned>(
         &self,
         call: &Call,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<T, AtlasError> {
-        let answer = self.send(call, patience).await?;
+        let answer = self.send(call, budget).await?;
         parsed(call.operation, &answer)
     }
 
-    /// Sends a call until it succeeds, is refused, or the caller's patience is over.
+    /// Sends a call until it succeeds, is refused, or the caller's budget is used up.
     ///
     /// The error is that of the last attempt, unless that had surely no effect and an earlier one may
     /// have had it.
-    pub(super) async fn send(&self, call: &Call, patience: Patience) -> Result<Answer, AtlasError> {
+    pub(super) async fn send(
+        &self,
+        call: &Call,
+        budget: RequestBudget,
+    ) -> Result<Answer, AtlasError> {
         let mut tries = Tries::default();
         let mut unknown_outcome = None;
         loop {
-            let outcome = self.attempt(call, tries, patience).await;
+            let outcome = self.attempt(call, tries, budget).await;
             let error = outcome.as_ref().err().map(|failure| &failure.error);
             let now = self.inner.clock.now();
             self.reachability.note(call.operation, error, now);
@@ -245,7 +249,7 @@ impl Atlas {
             };
             tries.count(&failure);
             let delay = failure.delay(call.repeat, tries, &*self.inner.entropy);
-            let delay = delay.filter(|delay| *delay < patience.left());
+            let delay = delay.filter(|delay| *delay < budget.left());
             let error = failure.error;
             if let Some(delay) = delay
                 && self.while_wanted(sleep(delay)).await.is_some()
@@ -269,16 +273,14 @@ impl Atlas {
     }
 
     /// Waits until Atlas's limits allow the call; fails at once when that is past the deadline.
-    async fn acquire(&self, call: &Call, patience: Patience) -> Result<Ticket<'_>, AtlasError> {
+    async fn acquire(&self, call: &Call, budget: RequestBudget) -> Result<Ticket<'_>, AtlasError> {
         let inner = &*self.inner;
         let given_up = || AtlasError::NoAnswer {
             operation: call.operation,
             attempts: 0,
             source: TransportFault::GivenUp,
         };
-        let mut ticket = inner
-            .limiter
-            .request(call.bucket.clone(), patience.priority);
+        let mut ticket = inner.limiter.request(call.bucket.clone(), budget.priority);
         loop {
             if self.gone.is_cancelled() {
                 return Err(given_up());
@@ -288,7 +290,7 @@ impl Atlas {
                 Admission::Wait(wait) => (wait, false),
                 Admission::Full(wait) => (wait, true),
             };
-            if full || wait >= patience.left() {
+            if full || wait >= budget.left() {
                 return Err(AtlasError::RateLimited {
                     operation: call.operation,
                     retry_after: wait,
@@ -305,13 +307,13 @@ impl Atlas {
         &self,
         call: &Call,
         tries: Tries,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Answer, Failure> {
         let inner = &*self.inner;
-        let ticket = self.acquire(call, patience).await?;
+        let ticket = self.acquire(call, budget).await?;
         let attempts = tries.made + 1;
         let (started, sent_at) = (Instant::now(), inner.clock.monotonic());
-        let outcome = self.exchange(call, attempts, patience).await;
+        let outcome = self.exchange(call, attempts, budget).await;
         let status = outcome.as_ref().map_or(0, |answer| answer.status.as_u16());
         debug!(
             operation = call.operation,

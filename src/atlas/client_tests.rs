@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 
-use crate::atlas::fake::{Fake, Reply, api_key_id, client_id, org_id, patience, test_clock};
+use crate::atlas::fake::{Fake, Reply, api_key_id, budget, client_id, org_id, test_clock};
 use crate::atlas::{AccessList, Level, NewApiKey, Priority};
 
 use super::*;
@@ -14,10 +14,10 @@ fn new_key() -> NewApiKey {
     }
 }
 
-async fn create(atlas: &Atlas, patience: Patience) -> Result<(), AtlasError> {
+async fn create(atlas: &Atlas, budget: RequestBudget) -> Result<(), AtlasError> {
     let level = Level::Org(org_id());
     atlas
-        .create_api_key(&level, &new_key(), patience)
+        .create_api_key(&level, &new_key(), budget)
         .await
         .map(drop)
 }
@@ -40,20 +40,20 @@ async fn a_warm_client_pays_one_request_for_each_step() {
     )
     .await;
     let atlas = fake.digest_client();
-    atlas.who_am_i(patience(5)).await.expect("warm");
+    atlas.who_am_i(budget(5)).await.expect("warm");
     let before = fake.requests().len();
-    create(&atlas, patience(5)).await.expect("a key");
+    create(&atlas, budget(5)).await.expect("a key");
     let entry = "203.0.113.0/24";
     let list: AccessList = crate::atlas::AccessEntry::network(entry)
         .into_iter()
         .collect();
     let (org, key) = (org_id(), api_key_id());
     atlas
-        .add_api_key_access_list(&org, &key, &list, patience(5))
+        .add_api_key_access_list(&org, &key, &list, budget(5))
         .await
         .expect("listed");
     atlas
-        .delete_api_key(&org, &key, patience(5))
+        .delete_api_key(&org, &key, budget(5))
         .await
         .expect("deleted");
     assert_eq!(fake.requests().len() - before, 3);
@@ -73,9 +73,9 @@ async fn a_429_is_waited_for_even_by_a_create() {
     })
     .await;
     let started = Instant::now();
-    let urgent = Patience {
+    let urgent = RequestBudget {
         priority: Priority::Revoke,
-        ..patience(10)
+        ..budget(10)
     };
     create(&fake.bearer_client(), urgent).await.expect("a key");
     assert!(started.elapsed() >= Duration::from_secs(1));
@@ -92,7 +92,7 @@ async fn a_wait_past_the_deadline_fails_at_once_and_sends_nothing() {
     let atlas = fake.bearer_client();
     let started = Instant::now();
     for _ in 0..3 {
-        let error = create(&atlas, patience(20)).await.expect_err("limited");
+        let error = create(&atlas, budget(20)).await.expect_err("limited");
         let AtlasError::RateLimited { retry_after, .. } = error else {
             panic!("{error:?}");
         };
@@ -110,7 +110,7 @@ async fn a_wait_past_the_deadline_fails_at_once_and_sends_nothing() {
 async fn a_silent_server_is_given_up_at_the_deadline() {
     let fake = Fake::start(|_| Reply::new(200, "{}").after(Duration::from_mins(1))).await;
     let started = Instant::now();
-    let impatient = Patience::within(Duration::from_millis(100), Priority::Issue);
+    let impatient = RequestBudget::within(Duration::from_millis(100), Priority::Issue);
     let error = create(&fake.digest_client(), impatient)
         .await
         .expect_err("no answer");
@@ -121,7 +121,7 @@ async fn a_silent_server_is_given_up_at_the_deadline() {
 #[tokio::test]
 async fn a_deadline_already_over_sends_nothing() {
     let fake = Fake::start(|_| Reply::new(200, "{}")).await;
-    let over = Patience::within(Duration::ZERO, Priority::Issue);
+    let over = RequestBudget::within(Duration::ZERO, Priority::Issue);
     let error = create(&fake.digest_client(), over)
         .await
         .expect_err("no time");
@@ -135,12 +135,12 @@ async fn a_request_that_was_never_sent_costs_no_place_in_the_count() {
         let fake = Fake::start(|_| Reply::new(200, "{}")).await;
         fake.digest_client_at(test_clock())
     };
-    let impatient = Patience::within(Duration::from_millis(100), Priority::Issue);
+    let impatient = RequestBudget::within(Duration::from_millis(100), Priority::Issue);
     atlas.who_am_i(impatient).await.expect_err("a closed port");
     assert_eq!(atlas.queues(), []);
     let fake = Fake::start(|_| Reply::new(400, r#"{"error":"invalid_grant"}"#)).await;
     let atlas = fake.bearer_client_at(test_clock());
-    atlas.who_am_i(patience(5)).await.expect_err("no token");
+    atlas.who_am_i(budget(5)).await.expect_err("no token");
     let [queue] = atlas.queues().try_into().expect("that of the token alone");
     assert_eq!(queue.calls, "access tokens");
 }
@@ -157,7 +157,7 @@ async fn an_attempt_that_surely_failed_does_not_hide_one_that_may_not_have() {
     let secret = crate::base::Sensitive::new("mdb_sa_sk_x".to_owned());
     let error = fake
         .digest_client()
-        .mint_token(&client_id(), &secret, patience(5))
+        .mint_token(&client_id(), &secret, budget(5))
         .await
         .expect_err("no token");
     assert_eq!(fake.requests().len(), 2);
@@ -177,12 +177,12 @@ async fn only_time_that_passes_ends_a_wait_for_the_limits() {
     .await;
     let clock = test_clock();
     let atlas = fake.digest_client_at(clock.clone());
-    atlas.who_am_i(patience(1)).await.expect_err("limited");
+    atlas.who_am_i(budget(1)).await.expect_err("limited");
     clock.jump(chrono::TimeDelta::hours(4));
-    atlas.who_am_i(patience(1)).await.expect_err("limited");
+    atlas.who_am_i(budget(1)).await.expect_err("limited");
     assert_eq!(fake.requests().len(), 1);
     clock.turn(Duration::from_mins(11));
-    atlas.who_am_i(patience(1)).await.expect("an answer");
+    atlas.who_am_i(budget(1)).await.expect("an answer");
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn a_redirect_is_not_atlass_answer() {
     let fake = Fake::start(|_| Reply::new(301, "").with("location", "/")).await;
     let error = fake
         .digest_client()
-        .who_am_i(patience(5))
+        .who_am_i(budget(5))
         .await
         .expect_err("redirected");
     let AtlasError::UnexpectedAnswer { status, source, .. } = &error else {
@@ -204,7 +204,7 @@ async fn a_redirect_is_not_atlass_answer() {
 async fn no_error_shows_the_credential() {
     for status in [400, 401, 403, 500] {
         let fake = Fake::start(move |_| Reply::error(status, "NO")).await;
-        let error = create(&fake.digest_client(), patience(1))
+        let error = create(&fake.digest_client(), budget(1))
             .await
             .expect_err("refused");
         let text = format!("{error} {error:?}");

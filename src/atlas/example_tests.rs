@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fake::{Fake, Reply, settings};
-use super::{Atlas, Credential, Deletion, Level, NewApiKey, OrgId, Patience, Priority};
+use super::{Atlas, Credential, Deletion, Level, NewApiKey, OrgId, Priority, RequestBudget};
 use crate::base::{Sensitive, SystemClock, SystemEntropy};
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn an_api_key_is_created_used_and_deleted() {
     let org: OrgId = "5cf5a45a9ccf6400e60981b7".parse().expect("an id");
 
     // Each call says how long its caller waits, and what it is for.
-    let issue = Patience::within(Duration::from_secs(10), Priority::Issue);
+    let issue = RequestBudget::within(Duration::from_secs(10), Priority::Issue);
     let key = NewApiKey {
         description: "vault-reader-0123456789abcdefghij".to_owned(),
         roles: vec!["ORG_READ_ONLY".to_owned()],
@@ -46,7 +46,7 @@ async fn an_api_key_is_created_used_and_deleted() {
     // The one way to the text of a secret.
     assert_eq!(created.private_key.expose(), "private");
 
-    let revoke = Patience::within(Duration::from_secs(10), Priority::Revoke);
+    let revoke = RequestBudget::within(Duration::from_secs(10), Priority::Revoke);
     let deletion = atlas.delete_api_key(&org, &created.id, revoke).await;
     assert_eq!(deletion.expect("deleted"), Deletion::Deleted);
 }

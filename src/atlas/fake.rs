@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::base::time::TurnedClock;
 use crate::base::{Clock, Sensitive, SystemClock, SystemEntropy};
 
-use super::call::Patience;
+use super::call::RequestBudget;
 use super::client::Atlas;
 use super::ids::{ApiKeyId, ClientId, OrgId, ProjectId};
 use super::limiter::Priority;
@@ -223,8 +223,8 @@ pub(super) fn client_id() -> ClientId {
     format!("mdb_sa_id_{HEX}").parse().expect("an id")
 }
 
-pub(super) fn patience(seconds: u64) -> Patience {
-    Patience {
+pub(super) fn budget(seconds: u64) -> RequestBudget {
+    RequestBudget {
         deadline: Instant::now() + Duration::from_secs(seconds),
         priority: Priority::Issue,
     }

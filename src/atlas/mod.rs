@@ -1,6 +1,6 @@
 //! Client of the `MongoDB` Atlas Administration API, version 2.
 //!
-//! [`Atlas`] holds one credential and one set of connections; every call says in a [`Patience`] how
+//! [`Atlas`] holds one credential and one set of connections; every call says in a [`RequestBudget`] how
 //! long its caller waits. Pace, retries, sign-in and limits on answers are decided in here, what to
 //! do about a failure is decided by the caller from an [`AtlasError`].
 //!
@@ -44,7 +44,7 @@ mod transport;
 pub(crate) use access_list::{AccessEntry, AccessEntryError, AccessList};
 pub(crate) use api_keys::{ApiKey, CreatedApiKey, Deletion, NewApiKey};
 pub(crate) use atlas_time::AtlasTime;
-pub(crate) use call::Patience;
+pub(crate) use call::RequestBudget;
 pub(crate) use client::Atlas;
 pub(crate) use error::{AnswerFault, AtlasError};
 pub(crate) use ids::{ApiKeyId, ClientId, Hours, Level, OrgId, ProjectId, SecretId};

@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
     use crate::atlas::error::AtlasError;
-    use crate::atlas::fake::{Fake, Received, Reply, patience, test_clock};
+    use crate::atlas::fake::{Fake, Received, Reply, budget, test_clock};
 
     /// A server that counts as RFC 7616 asks: a count must be higher than the last one.
     #[derive(Default)]
@@ -247,7 +247,7 @@ mod tests {
     }
 
     async fn ask(atlas: &crate::atlas::Atlas) {
-        atlas.who_am_i(patience(10)).await.expect("an answer");
+        atlas.who_am_i(budget(10)).await.expect("an answer");
     }
 
     #[tokio::test]
@@ -315,7 +315,7 @@ mod tests {
         let fake = Fake::start(|_| Reply::challenge("n", false)).await;
         let error = fake
             .digest_client()
-            .who_am_i(patience(5))
+            .who_am_i(budget(5))
             .await
             .expect_err("refused");
         assert!(
@@ -330,7 +330,7 @@ mod tests {
         let fake = Fake::start(|_| Reply::challenge("n", true)).await;
         let error = fake
             .digest_client()
-            .who_am_i(patience(5))
+            .who_am_i(budget(5))
             .await
             .expect_err("refused");
         assert!(
@@ -355,7 +355,7 @@ mod tests {
         .await;
         let atlas = fake.digest_client();
         for _ in 0..2 {
-            let error = atlas.who_am_i(patience(5)).await.expect_err("refused");
+            let error = atlas.who_am_i(budget(5)).await.expect_err("refused");
             assert_eq!(error.code(), Some("USER_UNAUTHORIZED"));
             assert!(
                 matches!(error, AtlasError::Refused { status: 401, .. }),
@@ -370,7 +370,7 @@ mod tests {
         let fake = Fake::start(|_| Reply::new(401, "").with("www-authenticate", "Basic")).await;
         let error = fake
             .digest_client()
-            .who_am_i(patience(5))
+            .who_am_i(budget(5))
             .await
             .expect_err("no challenge");
         assert!(

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::base::Sensitive;
 
-use super::call::{Call, Patience};
+use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::endpoints::{BucketKey, EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
@@ -65,7 +65,7 @@ impl Atlas {
         &self,
         client_id: &ClientId,
         client_secret: &Sensitive,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<AccessToken, AtlasError> {
         let form = Zeroizing::new(b"grant_type=client_credentials".to_vec());
         let authorization = basic(client_id, client_secret).ok_or_else(unusable_token)?;
@@ -80,7 +80,7 @@ impl Atlas {
             success,
         );
         let asked_at = self.clock().now();
-        let reply: TokenReply = self.fetch(&call, patience).await?;
+        let reply: TokenReply = self.fetch(&call, budget).await?;
         if reply.access_token.is_empty() {
             return Err(unusable_token());
         }
@@ -98,7 +98,7 @@ impl Atlas {
         client_id: &ClientId,
         client_secret: &Sensitive,
         token: &Sensitive,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<(), AtlasError> {
         let encoded = utf8_percent_encode(token.expose(), FORM_VALUE);
         let form = format!("token={encoded}&token_type_hint=access_token");
@@ -114,11 +114,11 @@ impl Atlas {
             form,
             success,
         );
-        self.send(&call, patience).await.map(drop)
+        self.send(&call, budget).await.map(drop)
     }
 
     /// Revokes the client's own access token, if it has one, before the client is given up.
-    pub(crate) async fn sign_out(&self, patience: Patience) -> Result<(), AtlasError> {
+    pub(crate) async fn sign_out(&self, budget: RequestBudget) -> Result<(), AtlasError> {
         let Some(cache) = self.token_cache() else {
             return Ok(());
         };
@@ -129,7 +129,7 @@ impl Atlas {
             &cache.client_id,
             &cache.client_secret,
             token.value(),
-            patience,
+            budget,
         )
         .await
     }
@@ -161,7 +161,7 @@ pub(super) fn unusable_token() -> AtlasError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::atlas::fake::{Fake, Reply, client_id, patience};
+    use crate::atlas::fake::{Fake, Reply, budget, client_id};
 
     fn secret() -> Sensitive {
         Sensitive::new("mdb_sa_sk_other".to_owned())
@@ -175,10 +175,10 @@ mod tests {
         })
         .await;
         let atlas = fake.digest_client();
-        let minted = atlas.mint_token(&client_id(), &secret(), patience(5)).await;
+        let minted = atlas.mint_token(&client_id(), &secret(), budget(5)).await;
         let token = minted.expect("a token").value;
         let revoked = atlas
-            .revoke_token(&client_id(), &secret(), &token, patience(5))
+            .revoke_token(&client_id(), &secret(), &token, budget(5))
             .await;
         revoked.expect("revoked");
         let [mint, revoke] = &fake.requests()[..] else {
@@ -206,7 +206,7 @@ mod tests {
         ] {
             let fake = Fake::start(|_| Reply::new(429, body)).await;
             let atlas = fake.digest_client();
-            let outcome = atlas.mint_token(&client_id(), &secret(), patience(2)).await;
+            let outcome = atlas.mint_token(&client_id(), &secret(), budget(2)).await;
             let error = outcome.expect_err("limited");
             assert!(matches!(error, AtlasError::RateLimited { .. }), "{error:?}");
             assert_eq!(fake.requests().len(), 1);
@@ -222,11 +222,11 @@ mod tests {
         })
         .await;
         let atlas = fake.bearer_client();
-        atlas.sign_out(patience(5)).await.expect("nothing to do");
+        atlas.sign_out(budget(5)).await.expect("nothing to do");
         assert_eq!(fake.requests().len(), 0);
-        atlas.who_am_i(patience(5)).await.expect("an answer");
+        atlas.who_am_i(budget(5)).await.expect("an answer");
         for _ in 0..2 {
-            atlas.sign_out(patience(5)).await.expect("revoked");
+            atlas.sign_out(budget(5)).await.expect("revoked");
         }
         assert_eq!(fake.count("POST", REVOKE_TARGET), 1);
     }
@@ -244,7 +244,7 @@ mod tests {
             let fake = Fake::start(move |_| reply.clone()).await;
             let revoked = fake
                 .digest_client()
-                .revoke_token(&client_id(), &secret(), &secret(), patience(5))
+                .revoke_token(&client_id(), &secret(), &secret(), budget(5))
                 .await;
             let error = revoked.expect_err("not revoked");
             assert!(error.outcome_unknown(), "{error:?}");
@@ -258,7 +258,7 @@ mod tests {
             let fake = Fake::start(move |_| reply.clone()).await;
             let error = fake
                 .bearer_client()
-                .who_am_i(patience(2))
+                .who_am_i(budget(2))
                 .await
                 .expect_err("no token");
             assert!(

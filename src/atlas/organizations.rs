@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::api_keys::{RoleGrant, null_as_default};
-use super::call::{Call, Patience};
+use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::AtlasError;
@@ -80,7 +80,7 @@ impl Atlas {
     /// Source: Atlas API `listOrgs`.
     pub(crate) async fn organizations(
         &self,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Vec<Organization>, AtlasError> {
         let call = Call::get(
             "listOrgs",
@@ -88,7 +88,7 @@ impl Atlas {
             EndpointSet::OrganizationList,
             Scope::User,
         );
-        self.walk(call, patience, Some).await
+        self.walk(call, budget, Some).await
     }
 
     /// An organization's settings. Keep the answer: Atlas allows five such reads a minute.
@@ -97,31 +97,31 @@ impl Atlas {
     pub(crate) async fn organization_settings(
         &self,
         org: &OrgId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<OrganizationSettings, AtlasError> {
         let path = format!("/orgs/{org}/settings");
         let set = EndpointSet::OrganizationSettings;
         let call = Call::get("getOrgSettings", &path, set, Scope::Org(org.clone()));
-        self.fetch(&call, patience).await
+        self.fetch(&call, budget).await
     }
 
     /// A project, with the organization it belongs to. Source: Atlas API `getGroup`.
     pub(crate) async fn project(
         &self,
         project: &ProjectId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Project, AtlasError> {
         let path = format!("/groups/{project}");
         let scope = Scope::Project(project.clone());
         let call = Call::get("getGroup", &path, EndpointSet::Projects, scope);
-        self.fetch(&call, patience).await
+        self.fetch(&call, budget).await
     }
 
     /// Who the credential is. Any valid credential may ask; that it is answered proves the
     /// credential. Source: Atlas API `getSystemStatus`.
-    pub(crate) async fn who_am_i(&self, patience: Patience) -> Result<Caller, AtlasError> {
+    pub(crate) async fn who_am_i(&self, budget: RequestBudget) -> Result<Caller, AtlasError> {
         let call = Call::get("getSystemStatus", "", EndpointSet::Root, Scope::User);
-        let reply: RootReply = self.fetch(&call, patience).await?;
+        let reply: RootReply = self.fetch(&call, budget).await?;
         Ok(Caller {
             api_key: serde_json::from_value(reply.api_key).ok(),
         })
@@ -131,7 +131,7 @@ impl Atlas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::atlas::fake::{Fake, HEX, Reply, org_id, patience, project_id};
+    use crate::atlas::fake::{Fake, HEX, Reply, budget, org_id, project_id};
 
     #[tokio::test]
     async fn an_api_key_learns_who_it_is() {
@@ -149,7 +149,7 @@ mod tests {
         .await;
         let caller = fake
             .digest_client()
-            .who_am_i(patience(5))
+            .who_am_i(budget(5))
             .await
             .expect("an answer");
         let key = caller.api_key.expect("a key");
@@ -176,20 +176,20 @@ mod tests {
         })
         .await;
         let atlas = fake.bearer_client();
-        let organizations = atlas.organizations(patience(5)).await.expect("a list");
+        let organizations = atlas.organizations(budget(5)).await.expect("a list");
         assert_eq!(organizations[0].id, org_id());
         let settings = atlas
-            .organization_settings(&org_id(), patience(5))
+            .organization_settings(&org_id(), budget(5))
             .await
             .expect("some");
         assert_eq!(settings.longest_secret, Some(Hours::new(24)));
         assert!(!settings.api_access_list_required);
         let project = atlas
-            .project(&project_id(), patience(5))
+            .project(&project_id(), budget(5))
             .await
             .expect("a project");
         assert_eq!(project.org_id, org_id());
-        let caller = atlas.who_am_i(patience(5)).await.expect("an answer");
+        let caller = atlas.who_am_i(budget(5)).await.expect("an answer");
         assert_eq!(caller.api_key, None);
     }
 }

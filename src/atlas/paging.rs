@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::api_keys::null_as_default;
-use super::call::{Call, Patience};
+use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::error::{AnswerFault, AtlasError};
 
@@ -48,7 +48,7 @@ impl Atlas {
     pub(super) async fn walk<T: DeserializeOwned, U>(
         &self,
         call: Call,
-        patience: Patience,
+        budget: RequestBudget,
         mut keep: impl FnMut(T) -> Option<U>,
     ) -> Result<Vec<U>, AtlasError> {
         let operation = call.operation;
@@ -60,7 +60,7 @@ impl Atlas {
         let mut kept = Vec::new();
         for page in 1..=MAX_PAGES {
             call.target = format!("{list}?itemsPerPage={ITEMS_PER_PAGE}&pageNum={page}");
-            let page: Page<T> = self.fetch(&call, patience).await?;
+            let page: Page<T> = self.fetch(&call, budget).await?;
             if page.results.is_empty() && page.links_next() {
                 let source = AnswerFault::EmptyPage;
                 return Err(AtlasError::MalformedAnswer { operation, source });

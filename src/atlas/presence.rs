@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use tokio::time::sleep;
 
 use super::api_keys::Deletion;
-use super::call::Patience;
+use super::call::RequestBudget;
 use super::client::Atlas;
 use super::error::{AtlasError, TransportFault};
 use super::ids::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
@@ -37,9 +37,9 @@ impl Atlas {
         &self,
         org: &OrgId,
         key: &ApiKeyId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Presence, AtlasError> {
-        match self.api_key(org, key, patience).await {
+        match self.api_key(org, key, budget).await {
             Ok(_) => Ok(Presence::Present),
             Err(error) if error.says_api_key_is_gone() => Ok(Presence::Gone),
             Err(error) => Err(error),
@@ -53,13 +53,13 @@ impl Atlas {
         &self,
         org: &OrgId,
         account: &ClientId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Option<ServiceAccount>, AtlasError> {
         let level = Level::Org(org.clone());
-        match self.service_account(&level, account, patience).await {
+        match self.service_account(&level, account, budget).await {
             Ok(seen) => Ok(Some(seen)),
             Err(error) if error.says_not_found() => {
-                match self.unlisted_presence(&level, account, patience).await? {
+                match self.unlisted_presence(&level, account, budget).await? {
                     Presence::Gone => Ok(None),
                     Presence::Present => Err(error),
                 }
@@ -75,15 +75,15 @@ impl Atlas {
         level: &Level,
         account: &ClientId,
         secret: &SecretId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Presence, AtlasError> {
         for look in 0..LOOKS {
             if look > 0 {
-                self.pause_between_looks(patience).await?;
+                self.pause_between_looks(budget).await?;
             }
             let seen = match level {
-                Level::Org(org) => self.find_service_account(org, account, patience).await?,
-                Level::Project(_) => Some(self.service_account(level, account, patience).await?),
+                Level::Org(org) => self.find_service_account(org, account, budget).await?,
+                Level::Project(_) => Some(self.service_account(level, account, budget).await?),
             };
             // With its account a secret is gone.
             let Some(seen) = seen else { break };
@@ -105,9 +105,9 @@ impl Atlas {
         &self,
         org: &OrgId,
         sought: HashSet<ClientId>,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<HashSet<ClientId>, AtlasError> {
-        self.unlisted_at(&Level::Org(org.clone()), sought, patience)
+        self.unlisted_at(&Level::Org(org.clone()), sought, budget)
             .await
     }
 
@@ -115,16 +115,16 @@ impl Atlas {
         &self,
         level: &Level,
         mut sought: HashSet<ClientId>,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<HashSet<ClientId>, AtlasError> {
         for look in 0..LOOKS {
             if sought.is_empty() {
                 break;
             }
             if look > 0 {
-                self.pause_between_looks(patience).await?;
+                self.pause_between_looks(budget).await?;
             }
-            let listed = self.list_service_accounts(level, patience).await?;
+            let listed = self.list_service_accounts(level, budget).await?;
             for account in listed {
                 sought.remove(&account.client_id);
             }
@@ -138,13 +138,13 @@ impl Atlas {
         &self,
         project: &ProjectId,
         account: &ClientId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Presence, AtlasError> {
         let level = Level::Project(project.clone());
-        match self.service_account(&level, account, patience).await {
+        match self.service_account(&level, account, budget).await {
             Ok(_) => Ok(Presence::Present),
             Err(error) if error.says_not_found() => {
-                self.unlisted_presence(&level, account, patience).await
+                self.unlisted_presence(&level, account, budget).await
             }
             Err(error) => Err(error),
         }
@@ -156,13 +156,13 @@ impl Atlas {
         &self,
         project: &ProjectId,
         key: &ApiKeyId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Presence, AtlasError> {
         for look in 0..LOOKS {
             if look > 0 {
-                self.pause_between_looks(patience).await?;
+                self.pause_between_looks(budget).await?;
             }
-            if self.project_lists_api_key(project, key, patience).await? {
+            if self.project_lists_api_key(project, key, budget).await? {
                 return Ok(Presence::Present);
             }
         }
@@ -173,10 +173,10 @@ impl Atlas {
         &self,
         level: &Level,
         account: &ClientId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Presence, AtlasError> {
         let sought = HashSet::from([account.clone()]);
-        let unlisted = self.unlisted_at(level, sought, patience).await?;
+        let unlisted = self.unlisted_at(level, sought, budget).await?;
         Ok(if unlisted.is_empty() {
             Presence::Present
         } else {
@@ -185,14 +185,17 @@ impl Atlas {
     }
 
     /// Waits between two looks at Atlas, one of which alone proves nothing.
-    pub(crate) async fn pause_between_looks(&self, patience: Patience) -> Result<(), AtlasError> {
+    pub(crate) async fn pause_between_looks(
+        &self,
+        budget: RequestBudget,
+    ) -> Result<(), AtlasError> {
         let no_look = |source| AtlasError::NoAnswer {
             operation: "a second look",
             attempts: 0,
             source,
         };
         let pause = self.look_again_after();
-        if pause >= patience.left() {
+        if pause >= budget.left() {
             return Err(no_look(TransportFault::NoTimeLeft));
         }
         self.while_wanted(sleep(pause))

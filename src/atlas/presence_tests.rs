@@ -1,7 +1,7 @@
 //! What proves that a credential is out of a project.
 
 use super::*;
-use crate::atlas::fake::{Fake, HEX, Reply, api_key_id, client_id, patience, project_id};
+use crate::atlas::fake::{Fake, HEX, Reply, api_key_id, budget, client_id, project_id};
 
 /// Takes a key and an account out of a project, where `delete` is the answer to that, `read` that to a
 /// look at the account, and `list` that to a list of the project's keys or accounts.
@@ -20,9 +20,9 @@ async fn taken_out(
     .await;
     let (atlas, project) = (fake.bearer_client(), project_id());
     let (key, account) = (api_key_id(), client_id());
-    let of_key = atlas.unassign_api_key_from_project(&project, &key, patience(5));
+    let of_key = atlas.unassign_api_key_from_project(&project, &key, budget(5));
     let of_key = of_key.await;
-    let of_account = atlas.remove_service_account_from_project(&project, &account, patience(5));
+    let of_account = atlas.remove_service_account_from_project(&project, &account, budget(5));
     [of_key, of_account.await]
 }
 

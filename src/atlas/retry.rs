@@ -125,7 +125,7 @@ impl Failure {
 
     /// How long to wait before the next attempt; `None` if there is to be none.
     ///
-    /// A 429 is waited out however often it comes: only the caller's patience ends that. `tries`
+    /// A 429 is waited out however often it comes: only the end of the caller's budget ends that. `tries`
     /// counts this failure.
     pub(super) fn delay(
         &self,

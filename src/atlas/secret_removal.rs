@@ -5,7 +5,7 @@
 //! Source: Atlas API `deleteGroupServiceAccount`.
 
 use super::api_keys::Deletion;
-use super::call::{Call, Patience};
+use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::error::AtlasError;
 use super::ids::{ClientId, Level, OrgId, ProjectId, SecretId};
@@ -32,9 +32,9 @@ impl Atlas {
         level: &Level,
         account: &ClientId,
         secret: &SecretId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Deletion, AtlasError> {
-        self.delete_secret_known_in(None, level, account, secret, patience)
+        self.delete_secret_known_in(None, level, account, secret, budget)
             .await
     }
 
@@ -46,21 +46,21 @@ impl Atlas {
         level: &Level,
         account: &ClientId,
         secret: &SecretId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Deletion, AtlasError> {
         let target = Target { account, secret };
-        let error = match self.delete_secret_at(level, target, patience).await {
+        let error = match self.delete_secret_at(level, target, budget).await {
             Ok(()) => return Ok(Deletion::Deleted),
             Err(error) => error,
         };
         let Level::Project(project) = level else {
-            return self.settle(level, target, error, patience).await;
+            return self.settle(level, target, error, budget).await;
         };
         if !error.says_project_is_gone() {
             if !leaves_open(&error) {
                 return Err(error);
             }
-            let look = self.secret_presence(level, account, secret, patience).await;
+            let look = self.secret_presence(level, account, secret, budget).await;
             match look {
                 Err(failure) if failure.says_not_found() || failure.says_project_is_gone() => {}
                 look => return after_look(error, look),
@@ -68,9 +68,9 @@ impl Atlas {
         }
         let org = match organization {
             Some(org) => org.clone(),
-            None => self.organization_behind(project, patience).await?,
+            None => self.organization_behind(project, budget).await?,
         };
-        self.delete_in_organization(Level::Org(org), target, patience)
+        self.delete_in_organization(Level::Org(org), target, budget)
             .await
     }
 
@@ -79,12 +79,12 @@ impl Atlas {
         level: &Level,
         Target { account, secret }: Target<'_>,
         error: AtlasError,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Deletion, AtlasError> {
         if !leaves_open(&error) {
             return Err(error);
         }
-        let look = self.secret_presence(level, account, secret, patience).await;
+        let look = self.secret_presence(level, account, secret, budget).await;
         after_look(error, look)
     }
 
@@ -92,26 +92,26 @@ impl Atlas {
         &self,
         level: &Level,
         Target { account, secret }: Target<'_>,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<(), AtlasError> {
         let operation = named(level, "deleteOrgSecret", "deleteGroupSecret");
         let path = format!("{}/secrets/{secret}", account_path(level, account));
         let call = Call::delete(operation, &path, SET, level);
-        self.send(&call, patience).await.map(drop)
+        self.send(&call, budget).await.map(drop)
     }
 
     /// The organization of a project; of one that is gone, the only one that the credential sees.
     async fn organization_behind(
         &self,
         project: &ProjectId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<OrgId, AtlasError> {
-        let gone = match self.project(project, patience).await {
+        let gone = match self.project(project, budget).await {
             Ok(project) => return Ok(project.org_id),
             Err(error) if error.says_project_is_gone() => error,
             Err(error) => return Err(error),
         };
-        match self.organizations(patience).await?.as_slice() {
+        match self.organizations(budget).await?.as_slice() {
             [only] => Ok(only.id.clone()),
             _ => Err(gone),
         }
@@ -123,16 +123,16 @@ impl Atlas {
         &self,
         level: Level,
         target: Target<'_>,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Deletion, AtlasError> {
         let Target { account, secret } = target;
-        let seen = self.secret_presence(&level, account, secret, patience);
+        let seen = self.secret_presence(&level, account, secret, budget);
         if seen.await? == Presence::Gone {
             return Ok(Deletion::AlreadyGone);
         }
-        match self.delete_secret_at(&level, target, patience).await {
+        match self.delete_secret_at(&level, target, budget).await {
             Ok(()) => Ok(Deletion::Deleted),
-            Err(error) => self.settle(&level, target, error, patience).await,
+            Err(error) => self.settle(&level, target, error, budget).await,
         }
     }
 }

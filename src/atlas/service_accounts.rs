@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::base::Sensitive;
 
 use super::api_keys::{Deletion, all_shown, mismatch, null_as_default};
-use super::call::{Call, Patience};
+use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
@@ -280,7 +280,7 @@ impl Atlas {
         &self,
         level: &Level,
         account: &NewServiceAccount,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<CreatedServiceAccount, AtlasError> {
         let operation = create_operation(level);
         let path = format!("{}/serviceAccounts", level.path());
@@ -291,7 +291,7 @@ impl Atlas {
             "secretExpiresAfterHours": account.secret_lifetime.get(),
         });
         let call = Call::create(operation, &path, SET, level, &content);
-        let reply: AccountReply = self.fetch(&call, patience).await?;
+        let reply: AccountReply = self.fetch(&call, budget).await?;
         let mut secrets = reply.secrets.into_iter();
         let secret = secrets.find(|secret| secret.secret.is_some());
         let secret = secret.ok_or_else(|| lacking(operation, "secret"))?;
@@ -312,7 +312,7 @@ impl Atlas {
         project: &ProjectId,
         account: &ClientId,
         roles: &[String],
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<(), AtlasError> {
         let path = format!("/groups/{project}/serviceAccounts/{account}:invite");
         let content = json!({ "roles": roles });
@@ -324,11 +324,11 @@ impl Atlas {
                 seen.roles.iter().any(|shown| shown == role)
             })
         };
-        let invited = self.fetch(&call.answered(Success::OK), patience).await;
+        let invited = self.fetch(&call.answered(Success::OK), budget).await;
         match invited.and_then(shows) {
             Err(unknown) if unknown.outcome_unknown() => {
                 let level = Level::Project(project.clone());
-                let seen = self.service_account(&level, account, patience).await;
+                let seen = self.service_account(&level, account, budget).await;
                 seen.and_then(shows).map_err(|_| unknown)
             }
             outcome => outcome,
@@ -342,15 +342,15 @@ impl Atlas {
         &self,
         org: &OrgId,
         account: &ClientId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Deletion, AtlasError> {
         let level = Level::Org(org.clone());
         let path = account_path(&level, account);
         let call = Call::delete("deleteOrgServiceAccount", &path, SET, &level);
-        match self.send(&call, patience).await {
+        match self.send(&call, budget).await {
             Ok(_) => Ok(Deletion::Deleted),
             Err(error) if error.says_not_found() || error.outcome_unknown() => {
-                let found = self.find_service_account(org, account, patience).await;
+                let found = self.find_service_account(org, account, budget).await;
                 let look = found.map(|found| match found {
                     Some(_) => Presence::Present,
                     None => Presence::Gone,
@@ -370,15 +370,15 @@ impl Atlas {
         &self,
         project: &ProjectId,
         account: &ClientId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Deletion, AtlasError> {
         let level = Level::Project(project.clone());
         let path = account_path(&level, account);
         let call = Call::delete("deleteGroupServiceAccount", &path, SET, &level);
-        match self.send(&call, patience).await {
+        match self.send(&call, budget).await {
             Ok(_) => Ok(Deletion::Deleted),
             Err(error) if error.says_not_found() || error.outcome_unknown() => {
-                let look = self.account_in_project(project, account, patience).await;
+                let look = self.account_in_project(project, account, budget).await;
                 after_look_in_project(error, look)
             }
             Err(error) => Err(error),
@@ -392,19 +392,19 @@ impl Atlas {
         &self,
         level: &Level,
         name: &str,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Vec<ServiceAccount>, AtlasError> {
         let matching = |account: ServiceAccount| (account.name == name).then_some(account);
-        self.walk_service_accounts(level, patience, matching).await
+        self.walk_service_accounts(level, budget, matching).await
     }
 
     /// All accounts, but for those that Atlas itself owns.
     pub(crate) async fn list_service_accounts(
         &self,
         level: &Level,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Vec<ServiceAccount>, AtlasError> {
-        self.walk_service_accounts(level, patience, Some).await
+        self.walk_service_accounts(level, budget, Some).await
     }
 
     /// One account with its secrets.
@@ -414,11 +414,11 @@ impl Atlas {
         &self,
         level: &Level,
         account: &ClientId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<ServiceAccount, AtlasError> {
         let operation = named(level, "getOrgServiceAccount", "getGroupServiceAccount");
         let call = Call::get(operation, &account_path(level, account), SET, level);
-        let seen: ServiceAccount = self.fetch(&call, patience).await?;
+        let seen: ServiceAccount = self.fetch(&call, budget).await?;
         if seen.client_id == *account {
             Ok(seen)
         } else {
@@ -433,12 +433,12 @@ impl Atlas {
         &self,
         org: &OrgId,
         account: &ClientId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Vec<AccountProject>, AtlasError> {
         let level = Level::Org(org.clone());
         let path = format!("{}/groups", account_path(&level, account));
         let call = Call::get("getServiceAccountGroups", &path, SET, &level);
-        self.walk(call, patience, Some).await
+        self.walk(call, budget, Some).await
     }
 
     /// Adds a secret to an account; Atlas shows it only in this answer.
@@ -451,26 +451,26 @@ impl Atlas {
         level: &Level,
         account: &ClientId,
         lifetime: Hours,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<CreatedSecret, AtlasError> {
         let operation = named(level, "createOrgSecret", "createGroupSecret");
         let path = format!("{}/secrets", account_path(level, account));
         let content = json!({ "secretExpiresAfterHours": lifetime.get() });
         let call = Call::create(operation, &path, SET, level, &content);
-        let reply: SecretReply = self.fetch(&call, patience).await?;
+        let reply: SecretReply = self.fetch(&call, budget).await?;
         reply.created(operation)
     }
 
     async fn walk_service_accounts<U>(
         &self,
         level: &Level,
-        patience: Patience,
+        budget: RequestBudget,
         keep: impl FnMut(ServiceAccount) -> Option<U>,
     ) -> Result<Vec<U>, AtlasError> {
         let operation = named(level, "listOrgServiceAccounts", "listGroupServiceAccounts");
         let path = format!("{}/serviceAccounts", level.path());
         let call = Call::get(operation, &path, SET, level);
-        self.walk(call, patience, keep).await
+        self.walk(call, budget, keep).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tests of the calls about service accounts.
 
 use super::*;
-use crate::atlas::fake::{Fake, HEX, Reply, client_id, org_id, patience, project_id};
+use crate::atlas::fake::{Fake, HEX, Reply, budget, client_id, org_id, project_id};
 
 /// Answers all but the token calls by method and target.
 async fn start(handler: impl Fn(&str, &str) -> Reply + Send + Sync + 'static) -> (Fake, Atlas) {
@@ -40,7 +40,7 @@ async fn a_created_account_comes_with_its_secret() {
     let (fake, atlas) = start(move |_, _| Reply::new(201, &body)).await;
     let level = Level::Org(org_id());
     let created = atlas
-        .create_service_account(&level, &new_account(), patience(5))
+        .create_service_account(&level, &new_account(), budget(5))
         .await;
     let created = created.expect("an account");
     assert_eq!(created.client_id, client_id());
@@ -77,10 +77,10 @@ async fn a_secret_without_a_readable_expiry_is_unknown() {
         .await;
         let level = Level::Org(org_id());
         let added = atlas
-            .create_secret(&level, &client_id(), Hours::new(9), patience(5))
+            .create_secret(&level, &client_id(), Hours::new(9), budget(5))
             .await;
         let account = atlas
-            .create_service_account(&level, &new_account(), patience(5))
+            .create_service_account(&level, &new_account(), budget(5))
             .await;
         for error in [added.err(), account.err()] {
             let error = error.expect("not complete");
@@ -95,7 +95,7 @@ async fn a_create_without_a_secret_in_the_answer_is_unknown() {
     let (fake, atlas) = start(move |_, _| Reply::new(201, &body)).await;
     let level = Level::Project(project_id());
     let outcome = atlas
-        .create_service_account(&level, &new_account(), patience(5))
+        .create_service_account(&level, &new_account(), budget(5))
         .await;
     assert!(outcome.expect_err("no secret").outcome_unknown());
     assert_eq!(fake.requests().len(), 2);
@@ -111,9 +111,7 @@ async fn an_account_is_read_with_the_state_of_its_secrets() {
     ));
     let (_fake, atlas) = start(move |_, _| Reply::new(200, &body)).await;
     let level = Level::Org(org_id());
-    let found = atlas
-        .service_account(&level, &client_id(), patience(5))
-        .await;
+    let found = atlas.service_account(&level, &client_id(), budget(5)).await;
     let secrets = found.expect("an account").secrets;
     assert!(secrets[0].last_used_at.is_some() && secrets[0].expires_at.is_some());
     assert!(secrets[1].last_used_at.is_none() && secrets[1].expires_at.is_none());
@@ -125,9 +123,7 @@ async fn a_last_use_that_cannot_be_read_is_not_never() {
         let body = account(&secret(&format!(r#""lastUsedAt":{used}"#)));
         let (_fake, atlas) = start(move |_, _| Reply::new(200, &body)).await;
         let level = Level::Org(org_id());
-        let found = atlas
-            .service_account(&level, &client_id(), patience(5))
-            .await;
+        let found = atlas.service_account(&level, &client_id(), budget(5)).await;
         let error = found.expect_err("no time");
         assert!(
             matches!(error, AtlasError::MalformedAnswer { .. }),
@@ -151,12 +147,10 @@ async fn without_a_list_of_secrets_none_is_proved_to_be_gone() {
         let atlas = atlas.looking_again_after(std::time::Duration::ZERO);
         let secret = HEX.parse().expect("an id");
         let found = atlas
-            .secret_presence(&level, &client_id(), &secret, patience(5))
+            .secret_presence(&level, &client_id(), &secret, budget(5))
             .await;
         assert_eq!(found.is_ok(), is_gone, "{list}: {found:?}");
-        let read = atlas
-            .service_account(&level, &client_id(), patience(5))
-            .await;
+        let read = atlas.service_account(&level, &client_id(), budget(5)).await;
         assert_eq!(read.expect("an account").secrets, []);
     }
 }
@@ -171,7 +165,7 @@ async fn an_invitation_of_unknown_outcome_is_looked_up() {
         .await;
         let (project, roles) = (project_id(), [role.to_owned()]);
         let outcome = atlas
-            .invite_service_account_to_project(&project, &client_id(), &roles, patience(5))
+            .invite_service_account_to_project(&project, &client_id(), &roles, budget(5))
             .await;
         assert_eq!(outcome.is_ok(), found, "{outcome:?}");
         let target = format!(
@@ -198,11 +192,11 @@ async fn deletions(delete: &Reply, read: &Reply, list: &Reply) -> [Option<Deleti
     .await;
     let (org, account) = (org_id(), client_id());
     let of_account = atlas
-        .delete_service_account(&org, &account, patience(5))
+        .delete_service_account(&org, &account, budget(5))
         .await;
     let (level, secret) = (Level::Org(org), HEX.parse().expect("an id"));
     let of_secret = atlas
-        .delete_secret(&level, &account, &secret, patience(5))
+        .delete_secret(&level, &account, &secret, budget(5))
         .await;
     [of_account.ok(), of_secret.ok()]
 }
@@ -324,7 +318,7 @@ async fn two_lists_are_asked_for_and_all_their_pages() {
     })
     .await;
     let (org, account) = (org_id(), client_id());
-    let deleted = atlas.delete_service_account(&org, &account, patience(5));
+    let deleted = atlas.delete_service_account(&org, &account, budget(5));
     assert_eq!(deleted.await.expect("gone"), Deletion::AlreadyGone);
     let target = format!("/api/atlas/v2/orgs/{HEX}/serviceAccounts?itemsPerPage=500&pageNum=");
     assert_eq!(fake.count("GET", &target), 4);
@@ -337,7 +331,7 @@ async fn an_account_that_does_not_show_its_roles_is_not_complete() {
     let (_fake, atlas) = start(move |_, _| Reply::new(201, &body)).await;
     let level = Level::Project(project_id());
     let created = atlas
-        .create_service_account(&level, &new_account(), patience(5))
+        .create_service_account(&level, &new_account(), budget(5))
         .await;
     let created = created.expect("an account");
     created
@@ -368,7 +362,7 @@ async fn an_invitation_is_done_by_an_answer_that_shows_the_role() {
         .await;
         let roles = ["GROUP_OWNER".to_owned()];
         let outcome = atlas
-            .invite_service_account_to_project(&project_id(), &client_id(), &roles, patience(5))
+            .invite_service_account_to_project(&project_id(), &client_id(), &roles, budget(5))
             .await;
         assert_eq!(outcome.is_ok(), done, "{outcome:?}");
     }
@@ -384,7 +378,7 @@ async fn accounts_are_found_by_their_exact_name() {
     let (_fake, atlas) = start(move |_, _| Reply::new(200, &page)).await;
     let level = Level::Org(org_id());
     let found = atlas
-        .find_service_accounts_by_name(&level, "n", patience(5))
+        .find_service_accounts_by_name(&level, "n", budget(5))
         .await;
     assert_eq!(found.expect("a list").len(), 1);
 }

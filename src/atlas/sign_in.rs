@@ -8,7 +8,7 @@ use http::HeaderValue;
 
 use crate::base::{Clock, Entropy};
 
-use super::call::{Call, Manner, Patience};
+use super::call::{Call, Manner, RequestBudget};
 use super::client::Atlas;
 use super::digest::DigestKey;
 use super::error::{AnswerFault, AtlasError, TransportFault};
@@ -59,11 +59,11 @@ impl Atlas {
         &self,
         call: &Call,
         attempts: u32,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Answer, Failure> {
         let transport = self.transport();
         let request = self.request(call);
-        let deadline = patience.deadline;
+        let deadline = budget.deadline;
         let no_answer = |fault| Failure::no_answer(call.operation, attempts, fault);
         match (&call.manner, self.sign_in()) {
             (Manner::Token(authorization), _) => {
@@ -82,7 +82,7 @@ impl Atlas {
                 })
             }
             (Manner::Resource, SignIn::Bearer(cache)) => {
-                self.exchange_with_token(cache, &request, patience, no_answer)
+                self.exchange_with_token(cache, &request, budget, no_answer)
                     .await
             }
         }
@@ -95,12 +95,12 @@ impl Atlas {
         &self,
         cache: &TokenCache,
         request: &Request<'_>,
-        patience: Patience,
+        budget: RequestBudget,
         no_answer: impl Fn(TransportFault) -> Failure,
     ) -> Result<Answer, Failure> {
-        let Patience { deadline, .. } = patience;
+        let RequestBudget { deadline, .. } = budget;
         let transport = self.transport();
-        let token = self.own_token(cache, patience).await;
+        let token = self.own_token(cache, budget).await;
         let token = token.map_err(Failure::before_sending)?;
         let answer = transport
             .exchange(request, Some(token.header()), deadline)
@@ -110,7 +110,7 @@ impl Atlas {
             return Ok(answer);
         }
         cache.discard(&token);
-        let token = self.own_token(cache, patience).await?;
+        let token = self.own_token(cache, budget).await?;
         let answer = transport
             .exchange(request, Some(token.header()), deadline)
             .await;

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::base::Sensitive;
 
-use super::call::Patience;
+use super::call::RequestBudget;
 use super::client::Atlas;
 use super::error::{AtlasError, TransportFault};
 use super::ids::ClientId;
@@ -181,13 +181,13 @@ impl Atlas {
     pub(super) fn own_token<'a>(
         &'a self,
         cache: &'a TokenCache,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> BoxFuture<'a, Result<Arc<CachedToken>, AtlasError>> {
         Box::pin(async move {
             match cache.at_hand(self.clock().monotonic()) {
                 AtHand::Fresh(token) => Ok(token),
-                AtHand::Aging(token) => Ok(self.renew_early(cache, token, patience).await),
-                AtHand::Nothing(refusals) => self.wait_and_mint(cache, refusals, patience).await,
+                AtHand::Aging(token) => Ok(self.renew_early(cache, token, budget).await),
+                AtHand::Nothing(refusals) => self.wait_and_mint(cache, refusals, budget).await,
             }
         })
     }
@@ -197,20 +197,14 @@ impl Atlas {
         &self,
         cache: &TokenCache,
         old: Arc<CachedToken>,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Arc<CachedToken> {
         let Ok(_minting) = cache.minting.try_lock() else {
             return old;
         };
-        let deadline = patience.deadline.min(Instant::now() + EARLY_RENEWAL_WAIT);
+        let deadline = budget.deadline.min(Instant::now() + EARLY_RENEWAL_WAIT);
         match self
-            .mint_into(
-                cache,
-                Patience {
-                    deadline,
-                    ..patience
-                },
-            )
+            .mint_into(cache, RequestBudget { deadline, ..budget })
             .await
         {
             Ok(token) => token,
@@ -226,7 +220,7 @@ impl Atlas {
         &self,
         cache: &TokenCache,
         refusals: u64,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Arc<CachedToken>, AtlasError> {
         let not_sent = |source| AtlasError::NoAnswer {
             operation: MINT_TOKEN,
@@ -234,7 +228,7 @@ impl Atlas {
             source,
         };
         let minting = self.while_wanted(cache.minting.lock());
-        let minting = timeout_at(patience.deadline, minting).await;
+        let minting = timeout_at(budget.deadline, minting).await;
         let minting = minting.map_err(|_| not_sent(TransportFault::NoTimeLeft))?;
         let _minting = minting.ok_or_else(|| not_sent(TransportFault::GivenUp))?;
         match cache.at_hand(self.clock().monotonic()) {
@@ -244,17 +238,17 @@ impl Atlas {
         if let Some(refusal) = cache.refused_since(refusals) {
             return Err(refusal);
         }
-        self.mint_into(cache, patience).await
+        self.mint_into(cache, budget).await
     }
 
     async fn mint_into(
         &self,
         cache: &TokenCache,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Arc<CachedToken>, AtlasError> {
         let now = self.clock().monotonic();
         let minted = self
-            .mint_token(&cache.client_id, &cache.client_secret, patience)
+            .mint_token(&cache.client_id, &cache.client_secret, budget)
             .await;
         let token = minted.inspect_err(|error| cache.remember_refusal(error))?;
         cache
@@ -271,7 +265,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::atlas::fake::{Fake, Reply, patience, test_clock};
+    use crate::atlas::fake::{Fake, Reply, budget, test_clock};
 
     const TOKEN: &str = "/api/oauth/token";
 
@@ -296,7 +290,7 @@ mod tests {
     }
 
     async fn ask(atlas: &Atlas) {
-        atlas.who_am_i(patience(10)).await.expect("an answer");
+        atlas.who_am_i(budget(10)).await.expect("an answer");
     }
 
     #[tokio::test]
@@ -330,7 +324,7 @@ mod tests {
         let atlas = fake.bearer_client_at(clock.clone());
         for minute in 1..4 {
             for _ in 0..3 {
-                let error = atlas.who_am_i(patience(5)).await.expect_err("refused");
+                let error = atlas.who_am_i(budget(5)).await.expect_err("refused");
                 assert!(error.is_unauthenticated(), "{error:?}");
             }
             assert_eq!(fake.count("POST", TOKEN), minute + 1);
@@ -347,9 +341,9 @@ mod tests {
         .await;
         let (atlas, gone) = (fake.bearer_client(), CancellationToken::new());
         let leaving = atlas.until(&gone);
-        let (first, second) = tokio::join!(atlas.who_am_i(patience(10)), async {
+        let (first, second) = tokio::join!(atlas.who_am_i(budget(10)), async {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            let waits = leaving.who_am_i(patience(10));
+            let waits = leaving.who_am_i(budget(10));
             let leaves = async {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 gone.cancel();
@@ -392,7 +386,7 @@ mod tests {
         ask(&atlas).await;
         assert_eq!(fake.count("POST", TOKEN), 2);
         clock.turn(Duration::from_mins(4));
-        let error = atlas.who_am_i(patience(5)).await.expect_err("no token");
+        let error = atlas.who_am_i(budget(5)).await.expect_err("no token");
         assert_eq!(error.code(), Some("invalid_grant"));
     }
 
@@ -404,7 +398,7 @@ mod tests {
         })
         .await;
         let atlas = fake.bearer_client();
-        let outcomes = join_all((0..20).map(|_| atlas.who_am_i(patience(5)))).await;
+        let outcomes = join_all((0..20).map(|_| atlas.who_am_i(budget(5)))).await;
         for outcome in outcomes {
             let error = outcome.expect_err("refused");
             assert_eq!(error.code(), Some("invalid_client"), "{error:?}");

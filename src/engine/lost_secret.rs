@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::atlas::{Atlas, ClientId, Patience, SecretId, SecretState};
+use crate::atlas::{Atlas, ClientId, RequestBudget, SecretId, SecretState};
 
 /// How far a moment of Atlas may be from where it was thought to be: both are told in whole seconds.
 const SLACK: TimeDelta = TimeDelta::seconds(2);
@@ -43,14 +43,14 @@ pub(crate) struct SecretRequest {
 
 impl SecretRequest {
     /// One that is about to be sent.
-    pub(crate) fn about_to_send(engine: &Engine, atlas: &Atlas, patience: Patience) -> Self {
+    pub(crate) fn about_to_send(engine: &Engine, atlas: &Atlas, budget: RequestBudget) -> Self {
         let (wall, monotonic) = (engine.clock.now(), engine.clock.monotonic());
         let told = atlas.atlas_time();
         let told = told.filter(|time| time.is_precise() && time.age(monotonic) <= TOLD_FOR);
         Self {
             sent_at: wall,
             atlas_ahead_ms: told.map(|time| (time.at(monotonic) - wall).num_milliseconds()),
-            ended_within_ms: millis(patience.deadline.saturating_duration_since(Instant::now())),
+            ended_within_ms: millis(budget.deadline.saturating_duration_since(Instant::now())),
         }
     }
 

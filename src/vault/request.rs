@@ -122,11 +122,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// A caller who waits for `patience` from now.
+    /// A caller who waits for `budget` from now.
     #[cfg(test)]
-    pub(crate) fn waiting(patience: Duration) -> Self {
+    pub(crate) fn waiting(budget: Duration) -> Self {
         Self {
-            deadline: Instant::now() + patience,
+            deadline: Instant::now() + budget,
             gone: CancellationToken::new(),
         }
     }

@@ -12,11 +12,11 @@ use crate::{
 };
 
 /// A host kills the process after this.
-const HOSTS_PATIENCE: Duration = Duration::from_secs(2);
+const HOSTS_BUDGET: Duration = Duration::from_secs(2);
 
 fn is_orderly(exit: &Exit) {
     assert_eq!(exit.status.code(), Some(0), "{exit:?}");
-    assert!(exit.took < HOSTS_PATIENCE, "{exit:?}");
+    assert!(exit.took < HOSTS_BUDGET, "{exit:?}");
     assert_eq!(exit.stdout, "");
 }
 

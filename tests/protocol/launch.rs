@@ -23,7 +23,7 @@ pub(crate) const COOKIE: (&str, &str) = (
     "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
 );
 /// Longer than anything but the end after the host's death may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+const BUDGET: Duration = Duration::from_secs(15);
 
 /// What a host starts the plugin with; a test changes it before the start.
 pub(crate) struct Launch {
@@ -153,7 +153,7 @@ impl Process {
     /// The line, newline included; empty if it prints nothing before its end.
     pub(crate) async fn line(&mut self) -> String {
         let mut line = String::new();
-        let read = timeout(PATIENCE, self.stdout.read_line(&mut line)).await;
+        let read = timeout(BUDGET, self.stdout.read_line(&mut line)).await;
         read.expect("a line in time").expect("the line is UTF-8");
         line
     }
@@ -172,7 +172,7 @@ impl Process {
     /// Waits for the end.
     pub(crate) async fn exit(mut self) -> Exit {
         let start = Instant::now();
-        let status = timeout(PATIENCE, self.child.wait()).await;
+        let status = timeout(BUDGET, self.child.wait()).await;
         let status = status
             .expect("the process ends in time")
             .expect("our own child");

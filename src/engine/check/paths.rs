@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::role::check_role;
-use crate::atlas::{OrgId, OrganizationSettings, Patience, Priority};
+use crate::atlas::{OrgId, OrganizationSettings, Priority, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::connection::{Identity, Linked, identify};
 use crate::engine::credentials::{Ground, Report};
@@ -106,13 +106,13 @@ async fn check(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let config = config.ok_or(EngineError::NotConfigured)?;
     let linked = engine.connection.linked().await?;
     let _waiter = engine.waiters.enter(Crowd::Readers, [])?;
-    let patience = Patience {
+    let budget = RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Background,
     };
     let mut report = Report::default();
     report.fact("credential_type", config.credential_type().name());
-    let ground = survey(&engine, &linked, &config, patience, &mut report).await?;
+    let ground = survey(&engine, &linked, &config, budget, &mut report).await?;
     if let (Some(ground), Some(name), Some(role)) = (&ground, &name, &role) {
         report.fact("role", name.to_string());
         check_role(ground, role, &mut report).await?;
@@ -125,10 +125,10 @@ async fn survey<'a>(
     engine: &'a Engine,
     linked: &'a Linked,
     config: &ConfigEntry,
-    patience: Patience,
+    budget: RequestBudget,
     report: &mut Report,
 ) -> Result<Option<Ground<'a>>, EngineError> {
-    let org = organization(linked, config, patience, report).await;
+    let org = organization(linked, config, budget, report).await;
     let unverified = config.unverified && !linked.atlas.was_accepted();
     if unverified {
         report.warning(UNVERIFIED);
@@ -143,19 +143,19 @@ async fn survey<'a>(
     let Some(org) = org else {
         return Ok(None);
     };
-    let identity = identify(linked, org.as_ref(), patience).await;
+    let identity = identify(linked, org.as_ref(), budget).await;
     let doing = "asking Atlas who the configured credential is";
     let Some(identity) = report.asked(doing, identity)? else {
         return Ok(None);
     };
     tell_identity(engine, &identity, config, report);
-    let settings = settings(engine, linked, &identity, patience, report).await?;
+    let settings = settings(engine, linked, &identity, budget, report).await?;
     Ok(Some(Ground {
         engine,
         linked,
         identity,
         settings,
-        patience,
+        budget,
     }))
 }
 
@@ -164,10 +164,10 @@ async fn survey<'a>(
 async fn organization(
     linked: &Linked,
     config: &ConfigEntry,
-    patience: Patience,
+    budget: RequestBudget,
     report: &mut Report,
 ) -> Result<Option<Option<OrgId>>, EngineError> {
-    let seen = linked.atlas.organizations(patience).await;
+    let seen = linked.atlas.organizations(budget).await;
     let doing = "listing the organizations of the configured credential";
     let Some(seen) = report.asked(doing, seen)? else {
         return Ok(None);
@@ -249,14 +249,14 @@ async fn settings(
     engine: &Engine,
     linked: &Linked,
     identity: &Identity,
-    patience: Patience,
+    budget: RequestBudget,
     report: &mut Report,
 ) -> Result<Option<OrganizationSettings>, EngineError> {
     let Some(org) = &identity.organization_id else {
         return Ok(None);
     };
     let settings = linked
-        .settings_of(org, engine.clock.monotonic(), patience)
+        .settings_of(org, engine.clock.monotonic(), budget)
         .await;
     let doing = format!("reading the settings of organization {org}");
     let Some(settings) = report.asked(&doing, settings)? else {

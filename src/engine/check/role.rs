@@ -96,7 +96,7 @@ async fn check_project(
     project: &ProjectId,
     report: &mut Report,
 ) -> Result<(), EngineError> {
-    let found = ground.linked.atlas.project(project, ground.patience).await;
+    let found = ground.linked.atlas.project(project, ground.budget).await;
     if let Err(error) = &found
         && error.says_project_is_gone()
     {

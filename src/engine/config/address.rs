@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::census::Census;
-use crate::atlas::{OrgId, Origin, Patience};
+use crate::atlas::{OrgId, Origin, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
@@ -13,7 +13,7 @@ use crate::engine::origin::{BoundTo, Origins};
 use crate::framework::{Faults, Fields};
 
 /// How long Atlas is asked for an organization that is only good to know.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUDGET: Duration = Duration::from_secs(5);
 
 /// Binds a secret that is given to the address that is given with it. One that is stored stays what it
 /// is: it is not sent to another address, nor to one that somebody new vouches for.
@@ -88,7 +88,7 @@ pub(super) async fn remember_organization(
     before: &ConfigEntry,
     entry: &ConfigEntry,
     is_same: bool,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let origins = engine.connection.origins().await?;
     let stays = entry.origin.is_legacy() && entry.organization_id == before.organization_id;
@@ -99,7 +99,7 @@ pub(super) async fn remember_organization(
     let known = before.organization_id.clone();
     let org = match known.or_else(|| entry.organization_id.clone().filter(|_| is_same)) {
         Some(org) => Some(org),
-        None => ask(engine, patience).await,
+        None => ask(engine, budget).await,
     };
     let Some(org) = org else {
         return Ok(());
@@ -110,13 +110,13 @@ pub(super) async fn remember_organization(
 }
 
 /// Asks the configuration that is stored until now. Where it cannot be asked any more, it stays unknown.
-async fn ask(engine: &Engine, patience: Patience) -> Option<OrgId> {
-    let patience = Patience {
-        deadline: patience.deadline.min(Instant::now() + PATIENCE),
-        ..patience
+async fn ask(engine: &Engine, budget: RequestBudget) -> Option<OrgId> {
+    let budget = RequestBudget {
+        deadline: budget.deadline.min(Instant::now() + BUDGET),
+        ..budget
     };
     let linked = engine.connection.linked().await.ok()?;
-    let asked = linked.own_organization(patience).await;
+    let asked = linked.own_organization(budget).await;
     let told = asked.inspect_err(|error| {
         let error = crate::vault::failure::chain(error);
         tracing::warn!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::draining::{self, DrainEnd};
 use super::paths::load;
 use super::{address, rotation, trust};
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Priority, RequestBudget};
 use crate::base::Counted;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
@@ -51,7 +51,7 @@ pub(super) async fn delete(
             rotation::refuse_while_needed(&engine, &entry).await?;
         }
     }
-    let patience = Patience {
+    let budget = RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Rotate,
     };
@@ -61,7 +61,7 @@ pub(super) async fn delete(
         Ok(None) => return Ok(None),
         Ok(Some(before)) => {
             let nothing = ConfigEntry::default();
-            address::remember_organization(&engine, &before, &nothing, false, patience).await?;
+            address::remember_organization(&engine, &before, &nothing, false, budget).await?;
             trust::remember(&engine, &before, None).await?;
         }
         // One that cannot be read is deleted all the same.

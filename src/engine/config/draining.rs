@@ -7,7 +7,7 @@
 use tokio::time::Instant;
 
 use super::paths::load;
-use crate::atlas::{OrgId, Patience, Priority};
+use crate::atlas::{OrgId, Priority, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::entries::{ConfigEntry, Draining};
 use crate::engine::error::EngineError;
@@ -50,12 +50,12 @@ pub(crate) async fn of_organization(
     let own = if let Some(own) = &config.organization_id {
         own.clone()
     } else {
-        let patience = Patience {
+        let budget = RequestBudget {
             deadline,
             priority: Priority::Background,
         };
         let linked = engine.connection.linked().await?;
-        linked.own_organization(patience).await?
+        linked.own_organization(budget).await?
     };
     if *given == own {
         return Ok(config);

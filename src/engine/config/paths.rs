@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::answer::{answer, is_unverified, shown};
 use super::draining::{self, DrainEnd};
 use super::{address, deletion, relocation, rotation, trust};
-use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Patience, Priority, Settings};
+use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Priority, RequestBudget, Settings};
 use crate::base::Sensitive;
 use crate::engine::connection::{Linked, Ownership, identify};
 use crate::engine::entries::{ConfigEntry, UNVERIFIED, config};
@@ -179,7 +179,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     entry.draining = None;
     let mut linked = engine.connection.link(&entry).await?;
     let mut warnings = Vec::new();
-    let patience = Patience {
+    let budget = RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Rotate,
     };
@@ -187,7 +187,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let verifies = verify_connection.unwrap_or(engine.process.verify_connection);
     entry.unverified = !verifies;
     if verifies {
-        entry.organization_id = verify(&linked, entry.organization_id.as_ref(), patience).await?;
+        entry.organization_id = verify(&linked, entry.organization_id.as_ref(), budget).await?;
         if entry.organization_id.is_none() {
             warnings.push(
                 "the credential has access to more than one organization: give \
@@ -196,9 +196,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
             );
         }
         linked.organization_id.clone_from(&entry.organization_id);
-        rotation::learn(&engine, &linked.atlas, &mut entry, patience).await;
-        learn(&linked, &mut entry, patience, &mut warnings).await;
-        let limit = rotation::warning_of_limit(&engine, &linked.atlas, &entry, patience).await;
+        rotation::learn(&engine, &linked.atlas, &mut entry, budget).await;
+        learn(&linked, &mut entry, budget, &mut warnings).await;
+        let limit = rotation::warning_of_limit(&engine, &linked.atlas, &entry, budget).await;
         warnings.extend(limit);
     } else {
         warnings.push(UNVERIFIED.to_owned());
@@ -217,9 +217,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     trust::check_again(&engine, stored.as_ref(), &entry).await?;
     if !is_same {
         warnings
-            .extend(rotation::settle_former(&engine, &before, &mut entry, &linked, patience).await);
+            .extend(rotation::settle_former(&engine, &before, &mut entry, &linked, budget).await);
     }
-    address::remember_organization(&engine, &before, &entry, is_same, patience).await?;
+    address::remember_organization(&engine, &before, &entry, is_same, budget).await?;
     if let Some(stored) = &stored {
         trust::remember(&engine, stored, Some(&entry)).await?;
     }
@@ -247,11 +247,11 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
 pub(super) async fn verify(
     linked: &Linked,
     given: Option<&OrgId>,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Option<OrgId>, EngineError> {
     let seen = linked
         .atlas
-        .organizations(patience)
+        .organizations(budget)
         .await
         .map_err(not_verified)?;
     match (given, seen.as_slice()) {
@@ -273,11 +273,11 @@ pub(super) async fn verify(
 async fn learn(
     linked: &Linked,
     entry: &mut ConfigEntry,
-    patience: Patience,
+    budget: RequestBudget,
     warnings: &mut Vec<String>,
 ) {
     let org = entry.organization_id.clone();
-    let identity = match identify(linked, org.as_ref(), patience).await {
+    let identity = match identify(linked, org.as_ref(), budget).await {
         Ok(identity) => identity,
         Err(error) => {
             tracing::debug!(%error, "Atlas did not identify the configured credential");

@@ -12,7 +12,7 @@ use super::address;
 use super::census::Census;
 use super::deletion::go_leases;
 use super::paths::{check_settings, load, verify};
-use crate::atlas::{Origin, Patience, Priority};
+use crate::atlas::{Origin, Priority, RequestBudget};
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::origin::{BoundTo, Origins};
@@ -94,13 +94,13 @@ async fn relocate(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, E
     let stored = load(&engine).await?.ok_or(EngineError::NotConfigured)?;
     let mut planned = planned(stored.clone(), &origins, &call)?;
     let linked = engine.connection.link(&planned.entry).await?;
-    let patience = Patience {
+    let budget = RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Rotate,
     };
     if call.fields.boolean("verify_connection").unwrap_or(true) {
         let given = planned.entry.organization_id.as_ref();
-        planned.entry.organization_id = verify(&linked, given, patience).await?;
+        planned.entry.organization_id = verify(&linked, given, budget).await?;
     }
     let mut after = (*origins).clone();
     after.carry(&planned.from, &planned.to);
@@ -111,7 +111,7 @@ async fn relocate(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, E
         &*origins
     };
     let counts = Census::take(&engine, seen).await?.at(&planned.from);
-    address::remember_organization(&engine, &stored, &planned.entry, true, patience).await?;
+    address::remember_organization(&engine, &stored, &planned.entry, true, budget).await?;
     let mut moved = (*engine.connection.origins().await?).clone();
     moved.carry(&planned.from, &planned.to);
     // The table first: should the second write fail, all is still where it was, and the same request

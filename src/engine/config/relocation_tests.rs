@@ -124,8 +124,8 @@ async fn an_address_that_is_not_the_same_atlas_is_refused_and_nothing_changes() 
         json!({"from": "https://x.example", "base_url": other.address()}),
         json!({}),
     ] {
-        let patience = Duration::from_secs(3);
-        let asked = tokio::time::timeout(patience * 10, relocate(&mount, body.clone())).await;
+        let budget = Duration::from_secs(3);
+        let asked = tokio::time::timeout(budget * 10, relocate(&mount, body.clone())).await;
         asked.expect("an end").expect_err("refused");
         let now = (
             mount.storage.value("config"),

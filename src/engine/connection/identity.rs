@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::linked::Linked;
 use crate::atlas::{
-    ApiKeyId, AtlasError, ClientId, Level, OrgId, Patience, ProjectId, SecretState,
+    ApiKeyId, AtlasError, ClientId, Level, OrgId, ProjectId, RequestBudget, SecretState,
 };
 use crate::base::Sensitive;
 
@@ -59,11 +59,11 @@ impl Identity {
 pub(crate) async fn identify(
     linked: &Linked,
     org: Option<&OrgId>,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Identity, AtlasError> {
     match (&linked.client_id, org) {
-        (None, _) => api_key(linked, org, patience).await,
-        (Some(client_id), Some(org)) => account(linked, client_id, org, patience).await,
+        (None, _) => api_key(linked, org, budget).await,
+        (Some(client_id), Some(org)) => account(linked, client_id, org, budget).await,
         (Some(client_id), None) => Ok(Identity {
             client_id: Some(client_id.clone()),
             ..Identity::default()
@@ -74,9 +74,9 @@ pub(crate) async fn identify(
 async fn api_key(
     linked: &Linked,
     org: Option<&OrgId>,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Identity, AtlasError> {
-    let Some(key) = linked.atlas.who_am_i(patience).await?.api_key else {
+    let Some(key) = linked.atlas.who_am_i(budget).await?.api_key else {
         return Ok(Identity {
             organization_id: org.cloned(),
             ..Identity::default()
@@ -109,7 +109,7 @@ async fn account(
     linked: &Linked,
     client_id: &ClientId,
     org: &OrgId,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Identity, AtlasError> {
     let mut identity = Identity {
         client_id: Some(client_id.clone()),
@@ -118,7 +118,7 @@ async fn account(
     };
     let level = Level::Org(org.clone());
     let atlas = &linked.atlas;
-    let seen = match atlas.service_account(&level, client_id, patience).await {
+    let seen = match atlas.service_account(&level, client_id, budget).await {
         Ok(seen) => seen,
         Err(AtlasError::Refused {
             status: 401 | 403, ..
@@ -135,7 +135,7 @@ async fn account(
     }
     // An owner owns all projects; of others it matters which.
     let projects = atlas
-        .service_account_projects(org, client_id, patience)
+        .service_account_projects(org, client_id, budget)
         .await?;
     let projects = projects.into_iter();
     identity.project_roles = projects

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::listings::Listings;
 use super::ownership::Ownership;
 use crate::atlas::{
-    Atlas, AtlasError, ClientId, Level, OrgId, OrganizationSettings, Patience, ProjectId,
-    Reachability,
+    Atlas, AtlasError, ClientId, Level, OrgId, OrganizationSettings, ProjectId, Reachability,
+    RequestBudget,
 };
 use crate::engine::error::EngineError;
 use crate::engine::origin::{BoundTo, Origins};
@@ -115,7 +115,7 @@ impl Linked {
     pub(crate) async fn organization_of(
         &self,
         level: &Level,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<OrgId, AtlasError> {
         let project = match level {
             Level::Org(org) => return Ok(org.clone()),
@@ -124,7 +124,7 @@ impl Linked {
         if let Some(org) = self.remembered().get(project) {
             return Ok(org.clone());
         }
-        let org = self.atlas.project(project, patience).await?.org_id;
+        let org = self.atlas.project(project, budget).await?.org_id;
         let mut remembered = self.remembered();
         if remembered.len() < MAX_REMEMBERED_PROJECTS {
             remembered.insert(project.clone(), org.clone());
@@ -137,14 +137,14 @@ impl Linked {
         &self,
         org: &OrgId,
         now: Duration,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<OrganizationSettings, AtlasError> {
         if let Some((read_at, settings)) = self.known_settings().get(org)
             && now.saturating_sub(*read_at) < SETTINGS_KEPT
         {
             return Ok(settings.clone());
         }
-        let settings = self.atlas.organization_settings(org, patience).await?;
+        let settings = self.atlas.organization_settings(org, budget).await?;
         let mut known = self.known_settings();
         known.retain(|_, (read_at, _)| now.saturating_sub(*read_at) < SETTINGS_KEPT);
         if known.len() < MAX_REMEMBERED_SETTINGS {
@@ -165,11 +165,11 @@ impl Linked {
         &self,
         project: Option<&ProjectId>,
         made: MadeUnder<'_>,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Managing, EngineError> {
         if let Some(project) = project {
             let level = Level::Project(project.clone());
-            match self.organization_of(&level, patience).await {
+            match self.organization_of(&level, budget).await {
                 Err(error) if error.says_project_is_gone() => {}
                 outcome => {
                     let doing = format!("looking up the organization of project {project}");
@@ -179,7 +179,7 @@ impl Linked {
                 }
             }
         }
-        let org = self.own_organization(patience).await?;
+        let org = self.own_organization(budget).await?;
         let certainty = self.certainty(&org, made);
         Ok(Managing { org, certainty })
     }
@@ -201,11 +201,14 @@ impl Linked {
 
     /// The organization of the credential itself. A configuration that the Go engine wrote does not
     /// name it; then Atlas is asked.
-    pub(crate) async fn own_organization(&self, patience: Patience) -> Result<OrgId, EngineError> {
+    pub(crate) async fn own_organization(
+        &self,
+        budget: RequestBudget,
+    ) -> Result<OrgId, EngineError> {
         if let Some(org) = &self.organization_id {
             return Ok(org.clone());
         }
-        let seen = self.atlas.organizations(patience).await;
+        let seen = self.atlas.organizations(budget).await;
         let seen = seen.map_err(|error| {
             EngineError::atlas("asking Atlas for the credential's organization", error)
         })?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::linked::Linked;
-use crate::atlas::{ApiKeyId, AtlasError, ClientId, Level, OrgId, Patience};
+use crate::atlas::{ApiKeyId, AtlasError, ClientId, Level, OrgId, RequestBudget};
 use crate::engine::error::EngineError;
 use crate::vault::failure::chain;
 
@@ -160,13 +160,13 @@ impl Linked {
         kind: Kind,
         org: &OrgId,
         search: Search,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Arc<Listed>, EngineError> {
         let flight = self.listings.flight(kind, org);
         if let Some(outcome) = flight.since(search.since) {
             return shared(outcome);
         }
-        let reading = timeout_at(patience.deadline, flight.reading.lock()).await;
+        let reading = timeout_at(budget.deadline, flight.reading.lock()).await;
         let _reading = reading.map_err(|_| EngineError::LeftToTick)?;
         if let Some(outcome) = flight.since(search.since) {
             return shared(outcome);
@@ -175,7 +175,7 @@ impl Linked {
         if !flight.begin(search, begun) {
             return Err(EngineError::LeftToTick);
         }
-        let read = self.read_list(kind, org, patience).await;
+        let read = self.read_list(kind, org, budget).await;
         let read = read.map_err(|error| {
             EngineError::atlas(&format!("looking through organization {org}"), error)
         });
@@ -194,17 +194,17 @@ impl Linked {
         &self,
         kind: Kind,
         org: &OrgId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<Listed, AtlasError> {
         match kind {
             Kind::ApiKeys => {
-                let keys = self.atlas.list_org_api_keys(org, patience).await?;
+                let keys = self.atlas.list_org_api_keys(org, budget).await?;
                 let keys = keys.into_iter().map(|key| (key.id, key.description));
                 Ok(Listed::ApiKeys(keys.collect()))
             }
             Kind::ServiceAccounts => {
                 let level = Level::Org(org.clone());
-                let accounts = self.atlas.list_service_accounts(&level, patience).await?;
+                let accounts = self.atlas.list_service_accounts(&level, budget).await?;
                 let accounts = accounts.into_iter().map(|each| (each.client_id, each.name));
                 Ok(Listed::ServiceAccounts(accounts.collect()))
             }

@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 
 use super::identity::identify;
 use super::linked::Linked;
-use crate::atlas::{AtlasError, Patience};
+use crate::atlas::{AtlasError, RequestBudget};
 use crate::base::Clock;
 use crate::engine::error::EngineError;
 
@@ -113,13 +113,13 @@ fn is_refusal(error: &AtlasError) -> bool {
 pub(crate) async fn rights(
     linked: &Linked,
     clock: &dyn Clock,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Rights, EngineError> {
     let ownership = &linked.ownership;
     if let Some(known) = ownership.known(clock.monotonic()) {
         return Ok(known);
     }
-    let asking = timeout_at(patience.deadline, ownership.asking.lock()).await;
+    let asking = timeout_at(budget.deadline, ownership.asking.lock()).await;
     let _asking = asking.map_err(|_| EngineError::Busy {
         what: "the check of the configured credential's rights".to_owned(),
     })?;
@@ -128,10 +128,10 @@ pub(crate) async fn rights(
     }
     // A service account is looked up in its organization; an API key tells it by itself.
     let org = match (&linked.client_id, &linked.organization_id) {
-        (Some(_), None) => Some(linked.own_organization(patience).await?),
+        (Some(_), None) => Some(linked.own_organization(budget).await?),
         (_, org) => org.clone(),
     };
-    let identity = identify(linked, org.as_ref(), patience).await;
+    let identity = identify(linked, org.as_ref(), budget).await;
     let identity = identity.map_err(|error| {
         EngineError::atlas(
             "asking Atlas whether the configured credential could delete what it makes",
@@ -153,9 +153,9 @@ pub(crate) async fn rights(
 pub(crate) async fn require(
     linked: &Linked,
     clock: &dyn Clock,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    match rights(linked, clock, patience).await? {
+    match rights(linked, clock, budget).await? {
         Rights::MayNotDelete => Err(EngineError::CannotRemove),
         Rights::MayDelete | Rights::Untold => Ok(()),
     }

@@ -76,16 +76,16 @@ async fn create(draft: &mut Draft) -> Result<(CreatedApiKey, OrgId), EngineError
     let Some(org) = draft.entry.organization_id.clone() else {
         return Err(EngineError::OrganizationUnknown);
     };
-    let (atlas, patience) = (&draft.atlas, draft.patience);
+    let (atlas, budget) = (&draft.atlas, draft.budget);
     if !draft.grant.access_list.is_empty() {
         atlas
-            .add_api_key_access_list(&org, &key.id, &draft.grant.access_list, patience)
+            .add_api_key_access_list(&org, &key.id, &draft.grant.access_list, budget)
             .await
             .map_err(|error| EngineError::atlas("setting the new API key's access list", error))?;
     }
     for (project, roles) in &draft.grant.assignments {
         atlas
-            .assign_api_key_to_project(project, &key.id, roles, patience)
+            .assign_api_key_to_project(project, &key.id, roles, budget)
             .await
             .map_err(|error| {
                 let doing = format!("assigning the new API key to project {project}");
@@ -103,7 +103,7 @@ async fn create_key(draft: &mut Draft) -> Result<CreatedApiKey, EngineError> {
     draft.sent = true;
     let key = draft
         .atlas
-        .create_api_key(&draft.grant.level, &new, draft.patience)
+        .create_api_key(&draft.grant.level, &new, draft.budget)
         .await
         .map_err(|error| EngineError::atlas("creating the API key", error))?;
     draft.entry.programmatic_api_key_id = Some(key.id.clone());

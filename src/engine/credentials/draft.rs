@@ -12,7 +12,7 @@ use super::granted::Granted;
 use super::issued::{Issued, description, not_completed};
 use super::kind::CredentialKind;
 use super::life::Life;
-use crate::atlas::{Atlas, Deletion, Level, OrgId, Patience, Priority};
+use crate::atlas::{Atlas, Deletion, Level, OrgId, Priority, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::connection::{Linked, Search, ownership};
 use crate::engine::error::EngineError;
@@ -26,7 +26,7 @@ use crate::engine::unasked::Permit;
 use crate::vault::Response;
 
 /// How long the removal of an incomplete credential may take. Its caller may be gone by then.
-const UNDO_PATIENCE: Duration = Duration::from_secs(30);
+const UNDO_BUDGET: Duration = Duration::from_secs(30);
 
 /// One credential on its way.
 pub(super) struct Draft {
@@ -40,7 +40,7 @@ pub(super) struct Draft {
     pub(super) life: Life,
     pub(super) id: JournalId,
     pub(super) entry: JournalEntry,
-    pub(super) patience: Patience,
+    pub(super) budget: RequestBudget,
     /// Whether the create was sent: from then on Atlas may hold something.
     pub(super) sent: bool,
     /// Held where others must not work on the same account, until this is issued or undone.
@@ -59,9 +59,9 @@ impl Draft {
         let Granted { engine, call, .. } = granted;
         let grant = granted.grant()?;
         let linked = engine.connection.linked().await?;
-        let patience = granted.patience();
+        let budget = granted.budget();
         if kind.ends_in_organization() {
-            let allowed = Box::pin(ownership::require(&linked, &*engine.clock, patience));
+            let allowed = Box::pin(ownership::require(&linked, &*engine.clock, budget));
             engine.while_wanted(&call.caller.gone, allowed).await??;
         }
         let life = Life::of(granted.role, &*engine.system).await?;
@@ -87,7 +87,7 @@ impl Draft {
             life,
             id,
             entry,
-            patience,
+            budget,
             sent: false,
             turn: None,
             _hold: hold,
@@ -158,9 +158,7 @@ impl Draft {
 
     /// The organization in which the credential is managed.
     pub(super) async fn organization(&self) -> Result<OrgId, EngineError> {
-        let looking = self
-            .linked
-            .organization_of(&self.grant.level, self.patience);
+        let looking = self.linked.organization_of(&self.grant.level, self.budget);
         let found = self.engine.while_wanted(&self.gone, looking).await?;
         found.map_err(|error| EngineError::atlas("looking up the project's organization", error))
     }
@@ -212,13 +210,12 @@ impl Draft {
 
     /// Deletes what was made, looking for it first where its id never arrived.
     async fn remove(&self) -> Result<(), EngineError> {
-        let patience = Patience::within(UNDO_PATIENCE, Priority::Revoke);
+        let budget = RequestBudget::within(UNDO_BUDGET, Priority::Revoke);
         let search = Search::of_request();
-        let found = find(&self.linked, &self.entry, search, patience).await?;
+        let found = find(&self.linked, &self.entry, search, budget).await?;
         let mut deleted = false;
         for made in &found {
-            deleted |=
-                remove(&self.linked, made, Permit::UNDO, patience).await? == Deletion::Deleted;
+            deleted |= remove(&self.linked, made, Permit::UNDO, budget).await? == Deletion::Deleted;
         }
         // Atlas may not yet know everywhere of what was made a moment ago.
         if deleted {

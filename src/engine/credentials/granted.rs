@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::grant::Grant;
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Priority, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;
@@ -34,8 +34,8 @@ impl Granted<'_> {
     }
 
     /// For as long as the caller waits.
-    pub(super) fn patience(&self) -> Patience {
-        Patience {
+    pub(super) fn budget(&self) -> RequestBudget {
+        RequestBudget {
             deadline: self.call.caller.deadline,
             priority: Priority::Issue,
         }

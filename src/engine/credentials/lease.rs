@@ -4,7 +4,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::atlas::{ClientId, Level, Patience, Priority, SecretId};
+use crate::atlas::{ClientId, Level, Priority, RequestBudget, SecretId};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
@@ -81,8 +81,8 @@ pub(super) async fn linked(engine: &Engine, call: &LeaseCall) -> Result<Arc<Link
 }
 
 /// For as long as the host waits for the end of a lease.
-pub(super) fn patience(call: &LeaseCall) -> Patience {
-    Patience {
+pub(super) fn budget(call: &LeaseCall) -> RequestBudget {
+    RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Revoke,
     }

@@ -4,10 +4,10 @@
 use tokio::time::{Instant, sleep_until};
 
 use super::kind::{CredentialKind, Revoked};
-use super::lease::{internal, journal_id, linked, missing, patience};
+use super::lease::{budget, internal, journal_id, linked, missing};
 use super::project_end::end_in_project;
 use super::revoke::note_deletion;
-use crate::atlas::{Deletion, LOOK_AGAIN_AFTER, OrgId, Patience, ProjectId};
+use crate::atlas::{Deletion, LOOK_AGAIN_AFTER, OrgId, ProjectId, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
@@ -24,10 +24,10 @@ pub(super) async fn end_in_organization(
     made: impl FnOnce(OrgId) -> Made,
 ) -> Result<Revoked, EngineError> {
     let linked = linked(engine, call).await?;
-    let patience = patience(call);
-    let Managing { org, certainty } = organization(&linked, call, patience).await?;
+    let budget = budget(call);
+    let Managing { org, certainty } = organization(&linked, call, budget).await?;
     let made = made(org.clone());
-    let deletion = match remove_for_good(engine, call, &linked, &made, patience).await {
+    let deletion = match remove_for_good(engine, call, &linked, &made, budget).await {
         Err(error) if certainty == Certainty::Same && error.says_no_right() => {
             end_in_project(kind, engine, call, &linked, &made, error).await?;
             return Ok(Revoked::LeftToTick);
@@ -55,9 +55,9 @@ async fn remove_for_good(
     call: &LeaseCall,
     linked: &Linked,
     made: &Made,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Deletion, EngineError> {
-    let deletion = remove(linked, made, Permit::ORDERED, patience).await?;
+    let deletion = remove(linked, made, Permit::ORDERED, budget).await?;
     let is_new = journal_id(call).is_some_and(|id| {
         engine
             .journal
@@ -68,18 +68,18 @@ async fn remove_for_good(
         return Ok(deletion);
     }
     let look_again = Instant::now() + LOOK_AGAIN_AFTER;
-    if look_again >= patience.deadline {
+    if look_again >= budget.deadline {
         return Err(EngineError::NotProvedGone);
     }
     sleep_until(look_again).await;
-    remove(linked, made, Permit::ORDERED, patience).await
+    remove(linked, made, Permit::ORDERED, budget).await
 }
 
 /// The organization of the credential. The Go engine's leases of project keys do not name it.
 async fn organization(
     linked: &Linked,
     call: &LeaseCall,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Managing, EngineError> {
     if let Some(org) = internal(call, "organization_id")? {
         return Ok(Managing {
@@ -94,6 +94,6 @@ async fn organization(
         organization: None,
     };
     linked
-        .managing_organization(Some(&project), made, patience)
+        .managing_organization(Some(&project), made, budget)
         .await
 }

@@ -5,8 +5,8 @@
 //! of configurations that were stored unseen.
 
 use super::kind::CredentialKind;
-use super::lease::{internal, journal_id, patience};
-use crate::atlas::{OrgId, Patience, ProjectId};
+use super::lease::{budget, internal, journal_id};
+use crate::atlas::{OrgId, ProjectId, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::connection::ownership::{Rights, rights};
@@ -33,13 +33,13 @@ pub(super) async fn end_in_project(
     let Some(projects) = reach(engine, call, project.clone()).await? else {
         return Err(refused);
     };
-    let patience = patience(call);
-    if rights(linked, &*engine.clock, patience).await? != Rights::MayNotDelete {
+    let budget = budget(call);
+    if rights(linked, &*engine.clock, budget).await? != Rights::MayNotDelete {
         return Err(refused);
     }
     let id = leave_in_journal(kind, engine, call, &project, made).await?;
     for project in &projects {
-        take_out(linked, project, made, patience).await?;
+        take_out(linked, project, made, budget).await?;
     }
     tracing::warn!(
         journal_id = %id,
@@ -101,16 +101,16 @@ async fn take_out(
     linked: &Linked,
     project: &ProjectId,
     made: &Made,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let (atlas, what) = (&linked.atlas, format!("taking it out of project {project}"));
     let outcome = match made {
         Made::ApiKey(_, id) => {
-            let gone = atlas.unassign_api_key_from_project(project, id, patience);
+            let gone = atlas.unassign_api_key_from_project(project, id, budget);
             gone.await
         }
         Made::ServiceAccount(_, id) => {
-            let gone = atlas.remove_service_account_from_project(project, id, patience);
+            let gone = atlas.remove_service_account_from_project(project, id, budget);
             gone.await
         }
         // All else ends where it was made.

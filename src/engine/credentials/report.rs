@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::grant::Grant;
-use crate::atlas::{AtlasError, OrganizationSettings, Patience};
+use crate::atlas::{AtlasError, OrganizationSettings, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::connection::{Identity, Linked};
 use crate::engine::error::EngineError;
@@ -16,7 +16,7 @@ pub(crate) struct Ground<'a> {
     pub(crate) identity: Identity,
     /// [`None`]: Atlas did not tell.
     pub(crate) settings: Option<OrganizationSettings>,
-    pub(crate) patience: Patience,
+    pub(crate) budget: RequestBudget,
 }
 
 impl Ground<'_> {

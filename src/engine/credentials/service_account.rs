@@ -99,11 +99,11 @@ pub(super) async fn build(
     // deleted: so it must be known before.
     let org = draft.organization().await?;
     let account = create_account(draft, hours, about, &org).await?;
-    let (atlas, patience) = (&draft.atlas, draft.patience);
+    let (atlas, budget) = (&draft.atlas, draft.budget);
     let (level, id) = (&draft.grant.level, &account.client_id);
     if !draft.grant.access_list.is_empty() {
         atlas
-            .add_service_account_access_list(level, id, &draft.grant.access_list, patience)
+            .add_service_account_access_list(level, id, &draft.grant.access_list, budget)
             .await
             .map_err(|error| {
                 EngineError::atlas("setting the new service account's access list", error)
@@ -111,7 +111,7 @@ pub(super) async fn build(
     }
     for (project, roles) in &draft.grant.assignments {
         let invited = atlas
-            .invite_service_account_to_project(project, id, roles, patience)
+            .invite_service_account_to_project(project, id, roles, budget)
             .await;
         invited.map_err(|error| {
             let doing = format!("inviting the new service account to project {project}");
@@ -143,7 +143,7 @@ async fn create_account(
     };
     let account = draft
         .atlas
-        .create_service_account(&draft.grant.level, &new, draft.patience)
+        .create_service_account(&draft.grant.level, &new, draft.budget)
         .await
         .map_err(|error| {
             let doing = format!(

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::entry::{JournalEntry, Stage};
 use super::tidy_report::{Report, journal_id};
-use crate::atlas::{ClientId, OrgId, Patience, Presence};
+use crate::atlas::{ClientId, OrgId, Presence, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
@@ -22,14 +22,14 @@ pub(super) struct Comparison<'a> {
     pub(super) engine: &'a Engine,
     pub(super) linked: &'a Linked,
     pub(super) org: OrgId,
-    pub(super) patience: Patience,
+    pub(super) budget: RequestBudget,
 }
 
 impl Comparison<'_> {
     /// Compares what was begun before `before`; the journal is in memory already.
     pub(super) async fn report(&self, before: DateTime<Utc>) -> Result<Report, EngineError> {
         let begun = self.engine.journal.index().live_before(before);
-        let listed = list(self.linked, &self.org, self.patience).await?;
+        let listed = list(self.linked, &self.org, self.budget).await?;
         let mut report = Report {
             organizations: vec![self.org.to_string()],
             looked_at: listed.len(),
@@ -85,7 +85,7 @@ impl Comparison<'_> {
                 report.not_compared += 1;
                 continue;
             }
-            match look(&self.linked.atlas, entry.made(), &self.org, self.patience).await {
+            match look(&self.linked.atlas, entry.made(), &self.org, self.budget).await {
                 Look::Proved(Presence::Gone) if entry.stage == Stage::Live => {
                     report.missing.push((id.clone(), entry));
                 }
@@ -108,7 +108,7 @@ impl Comparison<'_> {
     ) {
         let sought = unknown.keys().cloned().collect();
         let atlas = &self.linked.atlas;
-        let unlisted = atlas.unlisted_service_accounts(&self.org, sought, self.patience);
+        let unlisted = atlas.unlisted_service_accounts(&self.org, sought, self.budget);
         let Ok(unlisted) = unlisted.await else {
             report.not_compared += unknown.len();
             return;

@@ -9,7 +9,7 @@
 use super::entry::{End, EndedBy, JournalEntry, Part, Stage};
 use super::find::{find, remove_entry};
 use super::own::refuse_in_hand;
-use crate::atlas::{Deletion, Patience};
+use crate::atlas::{Deletion, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Search;
@@ -34,7 +34,7 @@ pub(crate) async fn end(
     engine: &Engine,
     id: &JournalId,
     by: &EndedBy,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Ending, EngineError> {
     let entry = engine.journal.entry(id).await?;
     let entry = entry.ok_or(EngineError::NoSuchCredential)?;
@@ -47,7 +47,7 @@ pub(crate) async fn end(
     if let Some(public) = entry.public_part() {
         refuse_in_hand(engine, public).await?;
     }
-    let deletion = delete(engine, &entry, patience).await?;
+    let deletion = delete(engine, &entry, budget).await?;
     if let Err(error) = believe(engine, id, deletion) {
         // Its revocation was faster: with the lease the entry goes.
         return match engine.journal.entry(id).await? {
@@ -96,17 +96,17 @@ pub(super) fn believe(
 async fn delete(
     engine: &Engine,
     entry: &JournalEntry,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Deletion, EngineError> {
     let linked = engine.connection.linked_to(&entry.origin).await?;
-    let found = find(&linked, entry, Search::of_request(), patience).await?;
+    let found = find(&linked, entry, Search::of_request(), budget).await?;
     if found.is_empty() {
         // Found by its description only, a list that lacks it proves nothing.
         return Err(EngineError::NotListedYet);
     }
     let mut outcome = Deletion::AlreadyGone;
     for made in &found {
-        let deletion = remove_entry(&linked, entry, made, Permit::ORDERED, patience).await?;
+        let deletion = remove_entry(&linked, entry, made, Permit::ORDERED, budget).await?;
         if deletion == Deletion::Deleted {
             outcome = deletion;
         }

@@ -3,7 +3,7 @@
 
 use super::entry::{JournalEntry, Part, SecretPart};
 use crate::atlas::{
-    AtlasError, ClientId, Deletion, Level, OrgId, Patience, ProjectId, ServiceAccount,
+    AtlasError, ClientId, Deletion, Level, OrgId, ProjectId, RequestBudget, ServiceAccount,
 };
 use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing, Search};
 use crate::engine::error::EngineError;
@@ -20,7 +20,7 @@ pub(crate) async fn find(
     linked: &Linked,
     entry: &JournalEntry,
     search: Search,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Vec<Made>, EngineError> {
     if let Some(made) = entry.made() {
         return Ok(vec![made]);
@@ -28,7 +28,7 @@ pub(crate) async fn find(
     if let Some(Part::Secret(secret)) = &entry.part
         && let Some(level) = entry.level()
     {
-        return find_secret(linked, entry, secret, level, patience).await;
+        return find_secret(linked, entry, secret, level, budget).await;
     }
     // Any other text could be that of a key which somebody else made.
     if JournalId::of_description(&entry.description).is_none() {
@@ -41,12 +41,12 @@ pub(crate) async fn find(
         },
         None => {
             linked
-                .managing_organization(entry.project_id.as_ref(), made_under(entry), patience)
+                .managing_organization(entry.project_id.as_ref(), made_under(entry), budget)
                 .await?
         }
     };
     let kind = list_of(entry.credential_type);
-    let listed = linked.listed(kind, &org, search, patience).await?;
+    let listed = linked.listed(kind, &org, search, budget).await?;
     let found = described(&listed, &org, &entry.description);
     if found.is_empty() && certainty == Certainty::Another {
         return Err(out_of_sight(entry.project_id.as_ref(), org));
@@ -61,15 +61,15 @@ pub(crate) async fn remove_entry(
     entry: &JournalEntry,
     made: &Made,
     permit: Permit,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Deletion, EngineError> {
     let (Made::Secret(level, account, id), Some(org)) = (made, &entry.config_organization_id)
     else {
-        return remove(linked, made, permit, patience).await;
+        return remove(linked, made, permit, budget).await;
     };
     let deletion = linked
         .atlas
-        .delete_secret_known_in(Some(org), level, account, id, patience);
+        .delete_secret_known_in(Some(org), level, account, id, budget);
     deletion
         .await
         .map_err(|error| not_deleted(account, id, error))
@@ -97,13 +97,13 @@ async fn find_secret(
     entry: &JournalEntry,
     sought: &SecretPart,
     level: Level,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Vec<Made>, EngineError> {
     let Some(known) = &sought.known_secret_ids else {
         return Ok(Vec::new());
     };
     let client_id = &sought.client_id;
-    let Some((level, account)) = find_account(linked, entry, level, client_id, patience).await?
+    let Some((level, account)) = find_account(linked, entry, level, client_id, budget).await?
     else {
         // With the account all its secrets are gone.
         return Ok(Vec::new());
@@ -142,7 +142,7 @@ async fn find_account(
     entry: &JournalEntry,
     level: Level,
     client_id: &ClientId,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Option<(Level, ServiceAccount)>, EngineError> {
     let failed = |error: AtlasError| {
         let doing = format!("looking for a new secret of service account {client_id}");
@@ -151,14 +151,14 @@ async fn find_account(
     let (org, doubt) = match &level {
         Level::Org(org) => (org.clone(), None),
         Level::Project(project) => {
-            let seen = linked.atlas.service_account(&level, client_id, patience);
+            let seen = linked.atlas.service_account(&level, client_id, budget);
             match seen.await {
                 Ok(account) => return Ok(Some((level, account))),
                 Err(error) if error.says_not_found() || error.says_project_is_gone() => {}
                 Err(error) => return Err(failed(error)),
             }
             let managing = linked
-                .managing_organization(Some(project), made_under(entry), patience)
+                .managing_organization(Some(project), made_under(entry), budget)
                 .await?;
             let doubt = out_of_sight(Some(project), managing.org.clone());
             let is_another = managing.certainty == Certainty::Another;
@@ -167,7 +167,7 @@ async fn find_account(
     };
     let found = linked
         .atlas
-        .find_service_account(&org, client_id, patience)
+        .find_service_account(&org, client_id, budget)
         .await
         .map_err(failed)?;
     match (found, doubt) {

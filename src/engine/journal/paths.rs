@@ -10,7 +10,7 @@ use super::entry::{End, EndedBy, JournalEntry, Part, Stage};
 use super::own::{refuse_in_hand, refuse_managed};
 use super::store::{PAGE, READS_AT_ONCE};
 use super::tidy;
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Priority, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::names::JournalId;
@@ -288,11 +288,11 @@ async fn find_in_memory(
 
 async fn end_one(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let id = named(&engine, call.fields.captured("id")).await?;
-    let patience = Patience {
+    let budget = RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Revoke,
     };
-    let warning = match end(&engine, &id, &EndedBy::of(&call), patience).await? {
+    let warning = match end(&engine, &id, &EndedBy::of(&call), budget).await? {
         Ending::Deleted => return Ok(None),
         Ending::AlreadyGone => "it was gone from Atlas already".to_owned(),
         Ending::Before(End { at, by }) => format!(

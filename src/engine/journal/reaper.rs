@@ -12,7 +12,7 @@ use super::entry::{Part, Stage};
 use super::find::find;
 use super::index::REAPED_AFTER;
 use super::rollback::permitted;
-use crate::atlas::{Deletion, Patience};
+use crate::atlas::{Deletion, RequestBudget};
 use crate::engine::connection::Search;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
@@ -40,7 +40,7 @@ pub(super) async fn finish(
     id: &JournalId,
     search: Search,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let journal = &engine.journal;
     let Some(entry) = journal.entry(id).await? else {
@@ -69,8 +69,8 @@ pub(super) async fn finish(
         return journal.remove(id).await;
     }
     let mut deleted = false;
-    for made in find(&linked, &entry, search, patience).await? {
-        deleted |= remove(&linked, &made, permit, patience).await? == Deletion::Deleted;
+    for made in find(&linked, &entry, search, budget).await? {
+        deleted |= remove(&linked, &made, permit, budget).await? == Deletion::Deleted;
     }
     journal.remove(id).await?;
     if deleted {

@@ -8,7 +8,7 @@
 
 use super::entry::{JournalEntry, Part, Stage};
 use super::find::find;
-use crate::atlas::{Deletion, ISSUED_SHOWN_WITHIN, Patience};
+use crate::atlas::{Deletion, ISSUED_SHOWN_WITHIN, RequestBudget};
 use crate::engine::connection::{Search, ownership};
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::Lost;
@@ -73,7 +73,7 @@ pub(crate) async fn finish(
     id: &JournalId,
     search: Search,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<RolledBack, EngineError> {
     let journal = &engine.journal;
     let done = RolledBack::in_memory(true);
@@ -96,7 +96,7 @@ pub(crate) async fn finish(
         let dead = forget_token(engine, id, &entry, mandate).await;
         return dead.map(RolledBack::in_memory);
     }
-    let outcome = delete(engine, &entry, permit, search, patience).await;
+    let outcome = delete(engine, &entry, permit, search, budget).await;
     engine.note_undecidable(id, &outcome);
     let deleted = match outcome {
         Err(EngineError::Undecidable {
@@ -206,15 +206,15 @@ async fn delete(
     entry: &JournalEntry,
     permit: Permit,
     search: Search,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<bool, EngineError> {
     let linked = engine.connection.linked_to(&entry.origin).await?;
     if entry.pending_deletion_since.is_some() {
-        ownership::require(&linked, &*engine.clock, patience).await?;
+        ownership::require(&linked, &*engine.clock, budget).await?;
     }
     let mut deleted = false;
-    for made in find(&linked, entry, search, patience).await? {
-        deleted |= remove(&linked, &made, permit, patience).await? == Deletion::Deleted;
+    for made in find(&linked, entry, search, budget).await? {
+        deleted |= remove(&linked, &made, permit, budget).await? == Deletion::Deleted;
     }
     Ok(deleted)
 }

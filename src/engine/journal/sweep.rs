@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::entry::Stage;
 use super::{drain, reaper, rollback};
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Priority, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Search;
@@ -25,11 +25,11 @@ use crate::vault::failure::chain;
 /// and again leaves hundreds of entries of which Atlas made nothing.
 const MAX_ENTRIES: usize = 100;
 /// The longest that one entry is worked on: after that the next one follows.
-const ENTRY_PATIENCE: Duration = Duration::from_secs(15);
+const ENTRY_BUDGET: Duration = Duration::from_secs(15);
 /// A request at work on the account of an entry is waited for as long, and those behind it are not.
-const TURN_PATIENCE: Duration = Duration::from_millis(500);
+const TURN_BUDGET: Duration = Duration::from_millis(500);
 /// The last tick of a mount waits so long for the one at work, which ends with what it has begun.
-const LAST_TURN_PATIENCE: Duration = Duration::from_secs(40);
+const LAST_TURN_BUDGET: Duration = Duration::from_secs(40);
 /// All that a periodic run does here is over by then. The host waits about 90 s for the whole.
 const LONGEST_TICK: Duration = Duration::from_secs(85);
 /// So many failures one after the other are an outage: the sweep ends.
@@ -71,7 +71,7 @@ impl Sweep {
         id: &JournalId,
         search: Search,
         mandate: Mandate,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Result<bool, EngineError> {
         // A request that adds a secret to the account settles such entries itself, and what it adds
         // next would look like the one that is sought here.
@@ -79,7 +79,7 @@ impl Sweep {
         let _turn = match account {
             None => None,
             Some(account) => {
-                let soon = Instant::now() + TURN_PATIENCE;
+                let soon = Instant::now() + TURN_BUDGET;
                 let turn = engine.account_turns.wait_first(&account, soon).await;
                 if turn.is_none() {
                     return Ok(false);
@@ -88,10 +88,10 @@ impl Sweep {
             }
         };
         match self {
-            Self::RollBack => rollback::finish(engine, id, search, mandate, patience)
+            Self::RollBack => rollback::finish(engine, id, search, mandate, budget)
                 .await
                 .map(|rolled_back| rolled_back.asked),
-            Self::Reap => reaper::finish(engine, id, search, mandate, patience)
+            Self::Reap => reaper::finish(engine, id, search, mandate, budget)
                 .await
                 .map(|()| true),
         }
@@ -140,7 +140,7 @@ async fn turn(engine: &Engine, urgent: bool) -> Option<MutexGuard<'_, ()>> {
     if !urgent {
         return sweeping.try_lock().ok();
     }
-    timeout(LAST_TURN_PATIENCE, sweeping.lock()).await.ok()
+    timeout(LAST_TURN_BUDGET, sweeping.lock()).await.ok()
 }
 
 async fn work_off(
@@ -163,12 +163,12 @@ async fn work_off(
         {
             break;
         }
-        let patience = Patience {
-            deadline: end.min(now + ENTRY_PATIENCE),
+        let budget = RequestBudget {
+            deadline: end.min(now + ENTRY_BUDGET),
             // What nobody may hold any more ends on time however many credentials are issued.
             priority: Priority::Revoke,
         };
-        let outcome = sweep.finish(engine, id, search, mandate, patience).await;
+        let outcome = sweep.finish(engine, id, search, mandate, budget).await;
         let now = engine.clock.now();
         if engine.rate_waits.note(sweep.name(), &outcome, now) {
             break;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::comparison::Comparison;
 use super::index::REAPED_AFTER;
 use super::tidy_report::Report;
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Priority, RequestBudget};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::resource::remove;
@@ -92,7 +92,7 @@ async fn tidy(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
     }
     let _waiter = engine.waiters.enter(Crowd::Operators, [])?;
     let now = engine.clock.now();
-    let patience = Patience {
+    let budget = RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Background,
     };
@@ -100,14 +100,14 @@ async fn tidy(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
     let linked = engine.connection.linked().await?;
     let comparison = Comparison {
         engine: &engine,
-        org: linked.own_organization(patience).await?,
+        org: linked.own_organization(budget).await?,
         linked: &linked,
-        patience,
+        budget,
     };
     let mut report = comparison.report(before(now, min_age)).await?;
     report.dry_run = dry_run;
     if !dry_run {
-        remove_strays(&engine, &linked, patience, &mut report).await;
+        remove_strays(&engine, &linked, budget, &mut report).await;
         forget_missing(&engine, now, &mut report).await?;
     }
     Ok(Some(Response::data(report.into_data())))
@@ -120,13 +120,18 @@ fn before(now: DateTime<Utc>, min_age: Duration) -> DateTime<Utc> {
 }
 
 /// Deletes the orphans, as far as the caller waits; one failure does not stop the others.
-async fn remove_strays(engine: &Engine, linked: &Linked, patience: Patience, report: &mut Report) {
+async fn remove_strays(
+    engine: &Engine,
+    linked: &Linked,
+    budget: RequestBudget,
+    report: &mut Report,
+) {
     for (number, stray) in report.strays.iter().enumerate() {
-        if Instant::now() >= patience.deadline {
+        if Instant::now() >= budget.deadline {
             report.left = report.strays.len() - number;
             break;
         }
-        match remove(linked, &stray.made, Permit::ORDERED, patience).await {
+        match remove(linked, &stray.made, Permit::ORDERED, budget).await {
             Ok(_) => {
                 report.removed += 1;
                 tracing::info!(description = stray.description, "deleted an orphan");

@@ -1,7 +1,7 @@
 //! What Atlas lists of an organization, with the texts by which it is found.
 
 use super::Made;
-use crate::atlas::{Level, OrgId, Patience};
+use crate::atlas::{Level, OrgId, RequestBudget};
 use crate::engine::connection::{Kind, Linked, Listed};
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
@@ -20,17 +20,17 @@ pub(crate) struct Found {
 pub(crate) async fn list(
     linked: &Linked,
     org: &OrgId,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Vec<Found>, EngineError> {
     let listing = |error| EngineError::atlas("listing the organization's keys and accounts", error);
-    let keys = linked.atlas.list_org_api_keys(org, patience).await;
+    let keys = linked.atlas.list_org_api_keys(org, budget).await;
     let keys = keys.map_err(listing)?.into_iter().map(|key| Found {
         made: Made::ApiKey(org.clone(), key.id),
         public: key.public_key,
         description: key.description,
     });
     let level = Level::Org(org.clone());
-    let accounts = linked.atlas.list_service_accounts(&level, patience).await;
+    let accounts = linked.atlas.list_service_accounts(&level, budget).await;
     let accounts = accounts.map_err(listing)?.into_iter();
     let accounts = accounts.map(|account| Found {
         public: account.client_id.to_string(),

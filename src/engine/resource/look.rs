@@ -1,7 +1,7 @@
 //! Whether Atlas still has what it made.
 
 use super::Made;
-use crate::atlas::{Atlas, AtlasError, ClientId, Level, OrgId, Patience, Presence};
+use crate::atlas::{Atlas, AtlasError, ClientId, Level, OrgId, Presence, RequestBudget};
 
 /// What Atlas says of one thing.
 pub(crate) enum Look {
@@ -23,21 +23,21 @@ pub(crate) async fn look(
     atlas: &Atlas,
     made: Option<Made>,
     of: &OrgId,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Look {
     match made {
         Some(Made::ApiKey(org, id)) if org == *of => {
-            Look::of(atlas.api_key_presence(&org, &id, patience).await)
+            Look::of(atlas.api_key_presence(&org, &id, budget).await)
         }
         Some(Made::ServiceAccount(org, id)) if org == *of => {
-            match atlas.service_account(&Level::Org(org), &id, patience).await {
+            match atlas.service_account(&Level::Org(org), &id, budget).await {
                 Ok(_) => Look::Proved(Presence::Present),
                 Err(error) if error.says_not_found() => Look::AccountUnknown(id),
                 Err(_) => Look::NotCompared,
             }
         }
         Some(Made::Secret(level, account, secret)) => {
-            let look = atlas.secret_presence(&level, &account, &secret, patience);
+            let look = atlas.secret_presence(&level, &account, &secret, budget);
             Look::of(look.await)
         }
         // Nobody but its holder can ask for a token.

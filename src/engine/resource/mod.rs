@@ -11,7 +11,9 @@ use chrono::{DateTime, Utc};
 
 pub(crate) use self::listed::{Found, described, list, list_of};
 pub(crate) use self::look::{Look, look};
-use crate::atlas::{ApiKeyId, AtlasError, ClientId, Deletion, Level, OrgId, Patience, SecretId};
+use crate::atlas::{
+    ApiKeyId, AtlasError, ClientId, Deletion, Level, OrgId, RequestBudget, SecretId,
+};
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::unasked::Permit;
@@ -67,24 +69,24 @@ pub(crate) async fn remove(
     linked: &Linked,
     made: &Made,
     _: Permit,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Deletion, EngineError> {
     match made {
         Made::ApiKey(org, id) => linked
             .atlas
-            .delete_api_key(org, id, patience)
+            .delete_api_key(org, id, budget)
             .await
             .inspect_err(|error| linked.ownership.learn_from(error))
             .map_err(|error| EngineError::atlas(&format!("deleting API key {id}"), error)),
         Made::ServiceAccount(org, id) => linked
             .atlas
-            .delete_service_account(org, id, patience)
+            .delete_service_account(org, id, budget)
             .await
             .inspect_err(|error| linked.ownership.learn_from(error))
             .map_err(|error| EngineError::atlas(&format!("deleting service account {id}"), error)),
         Made::Secret(level, account, id) => linked
             .atlas
-            .delete_secret(level, account, id, patience)
+            .delete_secret(level, account, id, budget)
             .await
             .map_err(|error| not_deleted(account, id, error)),
         // It died when its entry did, if not before.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::atlas::{Atlas, ClientId, Hours, Level, Patience, SecretId};
+use crate::atlas::{Atlas, ClientId, Hours, Level, RequestBudget, SecretId};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::rotation_state::{ClientSecret, OtherSecrets};
@@ -41,7 +41,7 @@ pub(crate) struct RotationContext<'a> {
     pub(crate) engine: &'a Engine,
     /// Signed in as whoever manages the account.
     pub(crate) atlas: &'a Atlas,
-    pub(crate) patience: Patience,
+    pub(crate) budget: RequestBudget,
     /// The lifetime of a new secret.
     pub(crate) lifetime: Hours,
     /// Whether somebody ordered the deletions that it comes to.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::atlas::{Atlas, Hours, OrgId, Origin, Patience};
+use crate::atlas::{Atlas, Hours, OrgId, Origin, RequestBudget};
 use crate::engine::Engine;
 
 /// Atlas allows five such reads a minute, for all who ask.
@@ -14,7 +14,7 @@ const REMEMBERED_FOR: Duration = Duration::from_hours(1);
 /// Where Atlas does not tell, it is asked again after this.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// The answer is good to have, and nothing waits for it longer than this.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUDGET: Duration = Duration::from_secs(5);
 const MAX_REMEMBERED: usize = 100;
 
 /// What was answered for each organization of an origin.
@@ -35,28 +35,28 @@ struct Answer {
 impl LongestSecrets {
     /// The longest lifetime, at this monotonic time; where Atlas does not tell this credential, or not soon, what it told
     /// last, or else that of all organizations.
-    async fn of(&self, atlas: &Atlas, org: &OrgId, now: Duration, patience: Patience) -> Hours {
+    async fn of(&self, atlas: &Atlas, org: &OrgId, now: Duration, budget: RequestBudget) -> Hours {
         if let Some(answer) = self
             .known(atlas, org)
             .filter(|answer| now < answer.good_until)
         {
             return answer.longest;
         }
-        let patience = Patience {
-            deadline: patience.deadline.min(Instant::now() + PATIENCE),
-            ..patience
+        let budget = RequestBudget {
+            deadline: budget.deadline.min(Instant::now() + BUDGET),
+            ..budget
         };
-        let asking = timeout_at(patience.deadline, self.asking.lock()).await;
+        let asking = timeout_at(budget.deadline, self.asking.lock()).await;
         let known = self.known(atlas, org);
         match known.filter(|answer| asking.is_err() || now < answer.good_until) {
             Some(answer) => answer.longest,
             None if asking.is_err() => Hours::LONGEST_SECRET,
-            None => self.ask(atlas, org, now, patience).await,
+            None => self.ask(atlas, org, now, budget).await,
         }
     }
 
-    async fn ask(&self, atlas: &Atlas, org: &OrgId, now: Duration, patience: Patience) -> Hours {
-        let asked = atlas.organization_settings(org, patience).await;
+    async fn ask(&self, atlas: &Atlas, org: &OrgId, now: Duration, budget: RequestBudget) -> Hours {
+        let asked = atlas.organization_settings(org, budget).await;
         let (longest, good_for) = match asked {
             Ok(settings) => (settings.longest_secret, REMEMBERED_FOR),
             Err(error) => {
@@ -101,10 +101,10 @@ impl Engine {
         &self,
         atlas: &Atlas,
         org: &OrgId,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Hours {
         let now = self.clock.monotonic();
-        self.longest_secrets.of(atlas, org, now, patience).await
+        self.longest_secrets.of(atlas, org, now, budget).await
     }
 
     /// The lifetime to ask of Atlas: as wanted, but no longer than the organization allows.
@@ -113,9 +113,9 @@ impl Engine {
         atlas: &Atlas,
         org: &OrgId,
         wanted: Hours,
-        patience: Patience,
+        budget: RequestBudget,
     ) -> Hours {
-        let longest = self.longest_secret(atlas, org, patience).await;
+        let longest = self.longest_secret(atlas, org, budget).await;
         wanted.min(longest).max(Hours::SHORTEST_SECRET)
     }
 }
@@ -147,8 +147,8 @@ mod tests {
         let longest = LongestSecrets::default();
         let _asking = longest.asking.lock().await;
         let begun = Instant::now();
-        let patience = Patience::within(Duration::from_mins(1), Priority::Background);
-        let hours = longest.of(&atlas, &org, Duration::ZERO, patience).await;
+        let budget = RequestBudget::within(Duration::from_mins(1), Priority::Background);
+        let hours = longest.of(&atlas, &org, Duration::ZERO, budget).await;
         assert_eq!(hours, Hours::LONGEST_SECRET);
         assert!(begun.elapsed() < Duration::from_secs(6));
     }

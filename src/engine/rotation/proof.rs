@@ -5,7 +5,7 @@
 use tokio::time::{Instant, sleep};
 
 use super::context::{Record, RotationContext};
-use crate::atlas::{Atlas, AtlasError, ClientId, Patience};
+use crate::atlas::{Atlas, AtlasError, ClientId, RequestBudget};
 use crate::base::Sensitive;
 use crate::engine::Engine;
 
@@ -14,11 +14,11 @@ pub(crate) async fn prove(
     atlas: &Atlas,
     client_id: &ClientId,
     secret: &Sensitive,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), AtlasError> {
-    let token = atlas.mint_token(client_id, secret, patience).await?;
+    let token = atlas.mint_token(client_id, secret, budget).await?;
     let revoked = atlas
-        .revoke_token(client_id, secret, &token.value, patience)
+        .revoke_token(client_id, secret, &token.value, budget)
         .await;
     if let Err(error) = revoked {
         tracing::debug!(
@@ -38,9 +38,9 @@ pub(super) async fn prove_new(
 ) -> Result<(), AtlasError> {
     patiently(
         context.engine,
-        context.patience,
+        context.budget,
         AtlasError::is_unauthenticated,
-        || prove(context.atlas, record.client_id(), secret, context.patience),
+        || prove(context.atlas, record.client_id(), secret, context.budget),
     )
     .await
 }
@@ -48,7 +48,7 @@ pub(super) async fn prove_new(
 /// Tries again for a short while as long as `may_pass` says of the failure that it may pass.
 pub(crate) async fn patiently<T, Work>(
     engine: &Engine,
-    patience: Patience,
+    budget: RequestBudget,
     may_pass: impl Fn(&AtlasError) -> bool,
     attempt: impl Fn() -> Work,
 ) -> Result<T, AtlasError>
@@ -57,7 +57,7 @@ where
 {
     for nap in engine.naps {
         match attempt().await {
-            Err(error) if may_pass(&error) && Instant::now() + *nap < patience.deadline => {
+            Err(error) if may_pass(&error) && Instant::now() + *nap < budget.deadline => {
                 sleep(*nap).await;
             }
             outcome => return outcome,

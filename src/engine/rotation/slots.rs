@@ -19,7 +19,7 @@ pub(crate) async fn look(
 ) -> Result<(Vec<SecretState>, bool), EngineError> {
     let account = context
         .atlas
-        .service_account(&record.level(), record.client_id(), context.patience)
+        .service_account(&record.level(), record.client_id(), context.budget)
         .await
         .map_err(|error| failed(record, "reading the service account", error))?;
     // Of an account with a secret of ours, the absence of one decides what is forgotten.
@@ -210,7 +210,7 @@ pub(super) async fn remove(
 ) -> Result<(), EngineError> {
     let deletion = context
         .atlas
-        .delete_secret(&record.level(), record.client_id(), id, context.patience)
+        .delete_secret(&record.level(), record.client_id(), id, context.budget)
         .await
         .map_err(|error| failed(record, "deleting a secret of the service account", error))?;
     tracing::info!(

@@ -59,7 +59,7 @@ async fn make(
         made: None,
         lost: Vec::new(),
     });
-    let request = SecretRequest::about_to_send(context.engine, context.atlas, context.patience);
+    let request = SecretRequest::about_to_send(context.engine, context.atlas, context.budget);
     pending.ask(request, now);
     record.others_mut().pending = Some(pending);
     record.store().await?;
@@ -67,7 +67,7 @@ async fn make(
     let begun = Instant::now();
     let created = context
         .atlas
-        .create_secret(&level, &client_id, context.lifetime, context.patience)
+        .create_secret(&level, &client_id, context.lifetime, context.budget)
         .await;
     // Stored with the record, should it stay pending.
     let pending = record.others_mut().pending.as_mut();

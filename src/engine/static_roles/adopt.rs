@@ -8,7 +8,7 @@ use super::input::Input;
 use super::record::{Manager, RoleRecord};
 use super::work;
 use crate::atlas::{
-    Atlas, AtlasError, Hours, Level, OrgId, Patience, ProjectId, SecretState, ServiceAccount,
+    Atlas, AtlasError, Hours, Level, OrgId, ProjectId, RequestBudget, SecretState, ServiceAccount,
 };
 use crate::base::Sensitive;
 use crate::engine::error::{EngineError, RotationError};
@@ -33,13 +33,13 @@ pub(super) async fn adopt(
     engine: Arc<Engine>,
     name: String,
     input: Input,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Vec<String>, EngineError> {
     let now = engine.clock.now();
     if !input.skip_initial_rotation {
         engine.refuse_while_draining().await?;
     }
-    let found = find(&engine, &input, None, patience).await?;
+    let found = find(&engine, &input, None, budget).await?;
     let left = keys::static_leaving(&input.client_id);
     let earlier: Option<StaticRoleEntry> = stored::load(&*engine.storage, &left).await?;
     if let Some(earlier) = &earlier {
@@ -66,7 +66,7 @@ pub(super) async fn adopt(
     if input.skip_initial_rotation {
         record.store().await?;
     } else if let Err(error) =
-        work::rotate_by_manager(&mut record, Mandate::Ordered, patience, false).await
+        work::rotate_by_manager(&mut record, Mandate::Ordered, budget, false).await
     {
         return first_rotation_failed(record, error).await;
     }
@@ -80,7 +80,7 @@ pub(super) async fn adopt(
             "could not delete the cleanup record of an earlier static role"
         );
     }
-    work::end_at_once(&mut record, Mandate::Ordered, patience).await;
+    work::end_at_once(&mut record, Mandate::Ordered, budget).await;
     record.note();
     Ok(super::summary::warnings(&engine, &record.entry, now).await)
 }
@@ -138,7 +138,7 @@ pub(super) async fn find(
     engine: &Engine,
     input: &Input,
     stored: Option<&StaticRoleEntry>,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Found, EngineError> {
     let present = stored.and_then(|role| role.current.as_ref());
     let secret = input
@@ -153,14 +153,14 @@ pub(super) async fn find(
     let origin = BoundTo::client(&linked);
     let manager = Manager::of(linked, mode, &input.client_id, secret)?;
     if let Some(secret) = &input.client_secret {
-        prove_given(&manager.atlas, input, secret, patience).await?;
+        prove_given(&manager.atlas, input, secret, budget).await?;
     }
     let level = match (&input.level, stored) {
         (Some(level), _) => level.clone(),
         (None, Some(role)) => role.level(),
         (None, None) => return Err(EngineError::OrganizationUnknown),
     };
-    let outcome = ask(engine, &manager, input, &level, patience).await;
+    let outcome = ask(engine, &manager, input, &level, budget).await;
     let (organization_id, account) = manager.done(outcome).await?;
     let now = engine.clock.now();
     Ok(Found {
@@ -185,9 +185,9 @@ async fn prove_given(
     atlas: &Atlas,
     input: &Input,
     secret: &Sensitive,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    match prove(atlas, &input.client_id, secret, patience).await {
+    match prove(atlas, &input.client_id, secret, budget).await {
         Ok(()) => Ok(()),
         Err(AtlasError::Unauthenticated { .. }) => Err(EngineError::BadInput(
             "client_secret: Atlas gives no access token for this client_id and client_secret; \
@@ -204,13 +204,13 @@ async fn ask(
     manager: &Manager,
     input: &Input,
     level: &Level,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(OrgId, ServiceAccount), EngineError> {
     let explained = |doing, error| account_error(level, &input.client_id, doing, error);
     let org = match level {
         Level::Org(org) => org.clone(),
         Level::Project(project) => {
-            let found = manager.atlas.project(project, patience).await;
+            let found = manager.atlas.project(project, budget).await;
             found
                 .map_err(|error| explained("project_id: reading the project", error))?
                 .org_id
@@ -228,10 +228,10 @@ async fn ask(
     }
     let account = manager
         .atlas
-        .service_account(level, &input.client_id, patience)
+        .service_account(level, &input.client_id, budget)
         .await
         .map_err(|error| explained("client_id: reading the service account", error))?;
-    let longest = engine.longest_secret(&manager.atlas, &org, patience).await;
+    let longest = engine.longest_secret(&manager.atlas, &org, budget).await;
     refuse_too_long(engine, input, longest)?;
     Ok((org, account))
 }
@@ -240,12 +240,12 @@ async fn ask(
 pub(super) async fn check_lifetime(
     record: &RoleRecord,
     input: &Input,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let engine = &record.engine;
     let linked = engine.connection.linked_to(&record.entry.origin).await?;
     let org = &record.entry.organization_id;
-    let longest = engine.longest_secret(&linked.atlas, org, patience).await;
+    let longest = engine.longest_secret(&linked.atlas, org, budget).await;
     refuse_too_long(engine, input, longest)
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::entry::{Mode, StaticRoleEntry};
-use crate::atlas::{Atlas, ClientId, Credential, Level, Patience, SecretId};
+use crate::atlas::{Atlas, ClientId, Credential, Level, RequestBudget, SecretId};
 use crate::base::Sensitive;
 use crate::engine::connection::Linked;
 use crate::engine::error::{EngineError, RotationError};
@@ -150,7 +150,7 @@ pub(super) struct Manager {
 }
 
 /// How long the end of the account's own access token is waited for.
-const SIGN_OUT_PATIENCE: Duration = Duration::from_secs(5);
+const SIGN_OUT_BUDGET: Duration = Duration::from_secs(5);
 
 impl Manager {
     /// Signed in with `secret` where the account manages itself, at the client's origin.
@@ -187,8 +187,8 @@ impl Manager {
         if self.mode == Mode::Admin {
             return outcome;
         }
-        let patience = Patience::within(SIGN_OUT_PATIENCE, crate::atlas::Priority::Background);
-        if let Err(error) = self.atlas.sign_out(patience).await {
+        let budget = RequestBudget::within(SIGN_OUT_BUDGET, crate::atlas::Priority::Background);
+        if let Err(error) = self.atlas.sign_out(budget).await {
             tracing::debug!(%error, "could not revoke an access token; it expires within an hour");
         }
         outcome.map_err(|error| match error {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::record::RoleRecord;
 use super::write::{load, name};
 use super::{summary, work};
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Priority, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::rotation_state::refuse_too_soon;
@@ -39,11 +39,11 @@ pub(super) async fn rotate(
         leaving: false,
         entry,
     };
-    let patience = Patience {
+    let budget = RequestBudget {
         deadline,
         priority: Priority::Rotate,
     };
-    let outcome = work::rotate(&mut record, Mandate::Ordered, patience, force).await;
+    let outcome = work::rotate(&mut record, Mandate::Ordered, budget, force).await;
     record.note();
     outcome?;
     let warnings = summary::warnings(&engine, &record.entry, now).await;

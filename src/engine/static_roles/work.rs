@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::entry::StaticRoleEntry;
 use super::index::Brief;
 use super::record::RoleRecord;
-use crate::atlas::{Atlas, AtlasError, ClientId, Patience, Priority, SecretState};
+use crate::atlas::{Atlas, AtlasError, ClientId, Priority, RequestBudget, SecretState};
 use crate::base::Rfc3339;
 use crate::engine::account_use::refuse_own;
 use crate::engine::error::{EngineError, RotationError};
@@ -23,9 +23,9 @@ use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
 
 /// How long one role may take of a periodic run.
-const PATIENCE: Duration = Duration::from_secs(40);
+const BUDGET: Duration = Duration::from_secs(40);
 /// Somebody else at work on the account is waited for as long.
-const TURN_PATIENCE: Duration = Duration::from_secs(1);
+const TURN_BUDGET: Duration = Duration::from_secs(1);
 
 /// Does what is due for one account.
 pub(super) async fn work(
@@ -33,7 +33,7 @@ pub(super) async fn work(
     client_id: ClientId,
     brief: Brief,
 ) -> Result<(), EngineError> {
-    let turn = Instant::now() + TURN_PATIENCE;
+    let turn = Instant::now() + TURN_BUDGET;
     let Ok(_turn) = engine.account_turn_first(&client_id, turn).await else {
         return Ok(());
     };
@@ -54,11 +54,11 @@ pub(super) async fn work(
         leaving: brief.leaving,
         entry,
     };
-    let patience = Patience::within(PATIENCE, Priority::Rotate);
+    let budget = RequestBudget::within(BUDGET, Priority::Rotate);
     if record.leaving {
-        return leave(&mut record, brief.look, patience).await;
+        return leave(&mut record, brief.look, budget).await;
     }
-    let outcome = attend(&mut record, brief.look, patience).await;
+    let outcome = attend(&mut record, brief.look, budget).await;
     if matches!(outcome, Err(EngineError::Storage(_))) {
         record.reload().await;
     }
@@ -83,22 +83,22 @@ fn note_outcome(record: &RoleRecord, outcome: &Result<(), EngineError>, look_at:
 async fn attend(
     record: &mut RoleRecord,
     look_at: DateTime<Utc>,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let now = record.engine.clock.now();
     pass_over_missed(record, now).await?;
     let is_due = |each: &Retiring| each.look_at <= now;
     let mut outcome = Ok(());
     if record.entry.others.retiring.iter().any(is_due) {
-        outcome = end_replaced(record, Mandate::Unasked, patience).await;
+        outcome = end_replaced(record, Mandate::Unasked, budget).await;
     }
     if record.entry.rotation_is_due(now) {
-        rotate(record, Mandate::Unasked, patience, false).await?;
+        rotate(record, Mandate::Unasked, budget, false).await?;
     } else if look_at <= now {
-        inspect(record, patience).await?;
+        inspect(record, budget).await?;
         // Without its secret no reader gets on.
         if record.entry.rotation_is_due(now) {
-            rotate(record, Mandate::Unasked, patience, false).await?;
+            rotate(record, Mandate::Unasked, budget, false).await?;
         }
     }
     outcome
@@ -125,10 +125,10 @@ async fn pass_over_missed(record: &mut RoleRecord, now: DateTime<Utc>) -> Result
 pub(super) async fn rotate(
     record: &mut RoleRecord,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
     force: bool,
 ) -> Result<(), EngineError> {
-    if let Err(error) = rotate_by_manager(record, mandate, patience, force).await {
+    if let Err(error) = rotate_by_manager(record, mandate, budget, force).await {
         if matches!(error, EngineError::Storage(_)) {
             record.reload().await;
         }
@@ -137,15 +137,15 @@ pub(super) async fn rotate(
     }
     record.engine.rate_waits.forget(&record.work());
     tracing::info!(role = record.name, client_id = %record.entry.client_id, "static role rotated");
-    end_at_once(record, mandate, patience).await;
+    end_at_once(record, mandate, budget).await;
     Ok(())
 }
 
 /// Where there is no overlap, the old secret goes with the rotation. The new one is out by now: a
 /// failure is logged, and the periodic run tries again.
-pub(super) async fn end_at_once(record: &mut RoleRecord, mandate: Mandate, patience: Patience) {
+pub(super) async fn end_at_once(record: &mut RoleRecord, mandate: Mandate, budget: RequestBudget) {
     if record.entry.options.overlap.is_zero() && !record.entry.others.retiring.is_empty() {
-        let _ = end_replaced(record, mandate, patience).await;
+        let _ = end_replaced(record, mandate, budget).await;
     }
 }
 
@@ -153,7 +153,7 @@ pub(super) async fn end_at_once(record: &mut RoleRecord, mandate: Mandate, patie
 pub(super) async fn rotate_by_manager(
     record: &mut RoleRecord,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
     force: bool,
 ) -> Result<(), EngineError> {
     record.engine.refuse_while_draining().await?;
@@ -161,7 +161,7 @@ pub(super) async fn rotate_by_manager(
     refuse_own(&record.engine, &record.entry.client_id).await?;
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let context = context(record, &engine, &manager.atlas, mandate, patience).await;
+    let context = context(record, &engine, &manager.atlas, mandate, budget).await;
     let outcome = rotate_secret(record, &context, force).await;
     manager.done(outcome).await
 }
@@ -170,11 +170,11 @@ pub(super) async fn rotate_by_manager(
 pub(super) async fn end_replaced(
     record: &mut RoleRecord,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let context = context(record, &engine, &manager.atlas, mandate, patience).await;
+    let context = context(record, &engine, &manager.atlas, mandate, budget).await;
     let outcome = retire(record, &context).await;
     let outcome = manager.done(outcome).await;
     if let Err(error) = &outcome
@@ -191,10 +191,10 @@ pub(super) async fn end_replaced(
 
 /// Looks at the account: somebody may have added a secret, which brings the present one's end
 /// forward, or deleted the account.
-async fn inspect(record: &mut RoleRecord, patience: Patience) -> Result<(), EngineError> {
+async fn inspect(record: &mut RoleRecord, budget: RequestBudget) -> Result<(), EngineError> {
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let context = context(record, &engine, &manager.atlas, Mandate::Unasked, patience).await;
+    let context = context(record, &engine, &manager.atlas, Mandate::Unasked, budget).await;
     let outcome = look(record, &context).await;
     let outcome = match outcome {
         Ok((secrets, learnt)) => {
@@ -233,7 +233,7 @@ async fn find_lost(
     let mut lost = None;
     if !is_listed(&current, secrets) {
         let client_id = &record.entry.client_id;
-        let proof = prove(context.atlas, client_id, &current.value, context.patience).await;
+        let proof = prove(context.atlas, client_id, &current.value, context.budget).await;
         match proof {
             Ok(()) => {}
             Err(error) if error.is_unauthenticated() => {
@@ -269,7 +269,7 @@ async fn look_again(
     record: &mut RoleRecord,
     context: &RotationContext<'_>,
 ) -> Result<Vec<SecretState>, EngineError> {
-    let pause = context.atlas.pause_between_looks(context.patience).await;
+    let pause = context.atlas.pause_between_looks(context.budget).await;
     pause.map_err(|error| EngineError::atlas("reading the service account again", error))?;
     look(record, context).await.map(|(secrets, _)| secrets)
 }
@@ -299,16 +299,16 @@ async fn context<'a>(
     engine: &'a Engine,
     atlas: &'a Atlas,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> RotationContext<'a> {
     let now = engine.clock.now();
     let org = &record.entry.organization_id;
     let wanted = record.entry.lifetime(now);
-    let lifetime = engine.secret_lifetime(atlas, org, wanted, patience).await;
+    let lifetime = engine.secret_lifetime(atlas, org, wanted, budget).await;
     RotationContext {
         engine,
         atlas,
-        patience,
+        budget,
         lifetime,
         mandate,
     }
@@ -318,9 +318,9 @@ async fn context<'a>(
 async fn leave(
     record: &mut RoleRecord,
     look_at: DateTime<Utc>,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let outcome = finish(record, patience).await;
+    let outcome = finish(record, budget).await;
     if outcome.is_ok() && record.entry.others.is_done() {
         record.erase().await?;
         record.engine.static_roles.drop(&record.entry.client_id);
@@ -336,10 +336,10 @@ async fn leave(
     outcome
 }
 
-async fn finish(record: &mut RoleRecord, patience: Patience) -> Result<(), EngineError> {
+async fn finish(record: &mut RoleRecord, budget: RequestBudget) -> Result<(), EngineError> {
     let manager = record.manager().await?;
     let engine = Arc::clone(&record.engine);
-    let context = context(record, &engine, &manager.atlas, Mandate::Unasked, patience).await;
+    let context = context(record, &engine, &manager.atlas, Mandate::Unasked, budget).await;
     let outcome = match discard_pending(record, &context).await {
         Ok(()) => retire(record, &context).await,
         Err(error) => Err(error),
@@ -365,7 +365,7 @@ async fn without_account(
     let (org, client_id) = (&entry.organization_id, &entry.client_id);
     let found = context
         .atlas
-        .find_service_account(org, client_id, context.patience);
+        .find_service_account(org, client_id, context.budget);
     let found = found.await;
     if found
         .map_err(|error| EngineError::atlas(DOING, error))?

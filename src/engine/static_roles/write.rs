@@ -6,7 +6,7 @@ use super::adopt;
 use super::entry::StaticRoleEntry;
 use super::input::Input;
 use super::record::RoleRecord;
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Priority, RequestBudget};
 use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::error::EngineError;
 use crate::engine::rotation::Record as _;
@@ -46,14 +46,14 @@ pub(super) async fn write(
     let Some(input) = input.filter(|_| faults.is_empty()) else {
         return Err(EngineError::BadInput(faults.to_string()));
     };
-    let patience = Patience {
+    let budget = RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Rotate,
     };
     let awaited = Awaited::Account(input.client_id.clone());
     let _waiter_of_account = engine.waiters.enter(Crowd::Operators, [awaited])?;
     let _turn = engine
-        .account_turn(&input.client_id, patience.deadline)
+        .account_turn(&input.client_id, budget.deadline)
         .await?;
     // It may have been rotated while this request waited for the account's turn.
     match load(&engine, &name).await? {
@@ -64,7 +64,7 @@ pub(super) async fn write(
                 leaving: false,
                 entry,
             };
-            change(&mut record, input, patience).await?;
+            change(&mut record, input, budget).await?;
             let warnings = super::summary::warnings(&record.engine, &record.entry, now).await;
             Ok(answer(warnings))
         }
@@ -73,7 +73,7 @@ pub(super) async fn write(
         )),
         None => {
             refuse_shared(&engine, &input.client_id, User::StaticRole(&name)).await?;
-            let warnings = adopt::adopt(engine, name, input, patience).await?;
+            let warnings = adopt::adopt(engine, name, input, budget).await?;
             Ok(answer(warnings))
         }
     }
@@ -90,7 +90,7 @@ fn answer(warnings: Vec<String>) -> Option<Response> {
 async fn change(
     record: &mut RoleRecord,
     input: Input,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let now = record.engine.clock.now();
     let new_account = input
@@ -101,7 +101,7 @@ async fn change(
         || input.options.rotation_mode != record.entry.options.rotation_mode;
     let new_timing = input.timing != record.entry.rotation.timing;
     if new_account {
-        let found = adopt::find(&record.engine, &input, Some(&record.entry), patience).await?;
+        let found = adopt::find(&record.engine, &input, Some(&record.entry), budget).await?;
         if let Some(given) = found.current {
             replace_by_hand(record, given, now);
         }
@@ -110,7 +110,7 @@ async fn change(
         record.entry.origin = found.origin;
         record.entry.rotation.failure = None;
     } else {
-        adopt::check_lifetime(record, &input, patience).await?;
+        adopt::check_lifetime(record, &input, budget).await?;
     }
     record.entry.options = input.options;
     record.look_sooner();

@@ -161,9 +161,9 @@ impl TestMount {
     }
 
     /// A read by a caller who waits no longer than this.
-    pub(crate) async fn read_within(&self, path: &str, patience: Duration) -> Outcome {
+    pub(crate) async fn read_within(&self, path: &str, budget: Duration) -> Outcome {
         let mut request = request(Operation::Read, path, json!({}));
-        request.caller = Caller::waiting(patience);
+        request.caller = Caller::waiting(budget);
         self.backend.handle(request).await
     }
 

@@ -9,12 +9,12 @@ use super::super::error::EngineError;
 use super::super::{Engine, keys, stored};
 use super::clock_watch::{Change, Doubt, Reading, compare};
 use super::hold::{HeldBy, held};
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Priority, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::entries::ConfigEntry;
 
 /// The question for Atlas's time is waited for no longer than this.
-const ASK_PATIENCE: Duration = Duration::from_secs(10);
+const ASK_BUDGET: Duration = Duration::from_secs(10);
 
 /// Proof that something may be deleted in Atlas now.
 #[derive(Debug, Clone, Copy)]
@@ -131,9 +131,9 @@ async fn judge(engine: &Engine) -> Result<Result<(), Doubt>, EngineError> {
     if watch.is_steady(engine.reading()) && !agrees() && !engine.closing.is_cancelled() {
         let _asking = watch.asking.lock().await;
         if !agrees() && watch.may_ask(engine.clock.monotonic()) {
-            let patience = Patience::within(ASK_PATIENCE, Priority::Revoke);
+            let budget = RequestBudget::within(ASK_BUDGET, Priority::Revoke);
             // The date of a refusal is as good; without any the answer is no.
-            if let Err(error) = linked.atlas.who_am_i(patience).await {
+            if let Err(error) = linked.atlas.who_am_i(budget).await {
                 tracing::debug!(%error, "asked Atlas for its time");
             }
         }

@@ -15,7 +15,7 @@ use super::log::Log;
 use super::process::{Guarded, signal, wait_for};
 
 /// An election may take half a minute, with the slowness below.
-const PATIENCE: Duration = Duration::from_mins(3);
+const BUDGET: Duration = Duration::from_mins(3);
 
 /// A leader is lost by the test's will alone, not by a busy machine: once the plugins' clocks are
 /// turned none can be started, since the server finds its certificate not valid yet.
@@ -98,7 +98,7 @@ impl Node {
         let body = json!({ "leader_api_addr": leader });
         let joined = client.write("sys/storage/raft/join", body).await;
         assert!(joined.ok(), "{joined:?}");
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + BUDGET;
         // A first key only answers the leader's challenge, and may come before the challenge does.
         loop {
             let body = json!({ "key": unseal_key });
@@ -157,7 +157,7 @@ impl Cluster {
 
     /// Waits until every node may become the leader; a new one is watched for some seconds first.
     async fn all_vote(&self) {
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + BUDGET;
         loop {
             let path = "sys/storage/raft/configuration";
             let answer = self.client(0).read(path).await;
@@ -185,7 +185,7 @@ impl Cluster {
 
     /// Waits until a node is active, and tells which.
     pub(crate) async fn leader(&self) -> usize {
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + BUDGET;
         while Instant::now() < give_up {
             for number in 0..self.nodes.len() {
                 let client = self.client(number);

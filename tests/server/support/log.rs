@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub(crate) const TICK: &str = "path=\"\" status=finished";
 
 /// A few ticks and elections of a busy machine.
-const PATIENCE: Duration = Duration::from_mins(6);
+const BUDGET: Duration = Duration::from_mins(6);
 
 /// The file that one server logs to.
 pub(crate) struct Log(PathBuf);
@@ -31,7 +31,7 @@ impl Log {
 
     /// The log once it is as `is` wants it; `what` is said where that does not come.
     pub(crate) async fn once(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + BUDGET;
         loop {
             let text = self.text();
             if is(&text) {

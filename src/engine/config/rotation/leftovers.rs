@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::entry::Removal;
 use super::record::RootRecord;
-use crate::atlas::{Hours, Patience};
+use crate::atlas::{Hours, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::connection::Linked;
 use crate::engine::entries::ConfigEntry;
@@ -21,7 +21,7 @@ use crate::engine::{Engine, keys};
 use crate::vault::failure::chain;
 
 /// The credential that is being written is worth more than what the last one has left.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BUDGET: Duration = Duration::from_secs(10);
 /// So many names are told; how many there are is told in any case.
 const MOST_NAMED: usize = 10;
 
@@ -33,7 +33,7 @@ pub(in crate::engine::config) async fn settle_former(
     before: &ConfigEntry,
     entry: &mut ConfigEntry,
     new: &Linked,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Option<String> {
     let others = &before.rotation.others;
     if others.is_done() {
@@ -43,9 +43,9 @@ pub(in crate::engine::config) async fn settle_former(
         entry.rotation.others.retiring = carried_over(others, engine.clock.now());
         return told_of_lost(others, entry);
     }
-    let patience = Patience {
-        deadline: patience.deadline.min(Instant::now() + PATIENCE),
-        ..patience
+    let budget = RequestBudget {
+        deadline: budget.deadline.min(Instant::now() + BUDGET),
+        ..budget
     };
     let mut record = RootRecord::of(engine, before.clone());
     let client_id = before.client_id.as_ref()?;
@@ -59,10 +59,10 @@ pub(in crate::engine::config) async fn settle_former(
         ));
     }
     if let Ok(old) = engine.connection.linked().await {
-        remove(&mut record, &old, patience).await;
+        remove(&mut record, &old, budget).await;
     }
     if before.organization_id == entry.organization_id && new.serves(&before.origin) {
-        remove(&mut record, new, patience).await;
+        remove(&mut record, new, budget).await;
     }
     let left = secrets(&record.entry.rotation.others);
     (!left.is_empty()).then(|| {
@@ -109,11 +109,11 @@ fn told_of_lost(others: &OtherSecrets, entry: &ConfigEntry) -> Option<String> {
     ))
 }
 
-async fn remove(record: &mut RootRecord, linked: &Linked, patience: Patience) {
+async fn remove(record: &mut RootRecord, linked: &Linked, budget: RequestBudget) {
     if record.entry.rotation.others.is_done() {
         return;
     }
-    if let Err(error) = try_to_remove(record, linked, patience).await {
+    if let Err(error) = try_to_remove(record, linked, budget).await {
         let error = chain(&error);
         tracing::warn!(
             error,
@@ -125,13 +125,13 @@ async fn remove(record: &mut RootRecord, linked: &Linked, patience: Patience) {
 async fn try_to_remove(
     record: &mut RootRecord,
     linked: &Linked,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let context = RotationContext {
         engine: &engine,
         atlas: &linked.atlas,
-        patience,
+        budget,
         lifetime: Hours::SHORTEST_SECRET,
         // Whoever writes another credential wants the end of the former one.
         mandate: Mandate::Ordered,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::entry::{Removal, RootType};
 use super::principal::Principal;
 use super::record::RootRecord;
-use crate::atlas::{AtlasError, Level, Patience, Presence, ROTATION_SHOWN_WITHIN};
+use crate::atlas::{AtlasError, Level, Presence, ROTATION_SHOWN_WITHIN, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
@@ -80,7 +80,7 @@ pub(super) async fn clean_up(
     record: &mut RootRecord,
     linked: &Linked,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let removals = &record.entry.rotation.removals;
     if removals.is_empty() {
@@ -91,9 +91,9 @@ pub(super) async fn clean_up(
     if removals.iter().any(is_here)
         && let Ok(permit) = mandate.permit(&record.engine).await?
     {
-        return clean_up_those(record, linked, permit, |_| true, patience).await;
+        return clean_up_those(record, linked, permit, |_| true, budget).await;
     }
-    clean_up_those(record, linked, Permit::UNDO, |_| false, patience).await
+    clean_up_those(record, linked, Permit::UNDO, |_| false, budget).await
 }
 
 /// Removes what this request has made under this name.
@@ -101,10 +101,10 @@ pub(super) async fn clean_up_own(
     record: &mut RootRecord,
     linked: &Linked,
     name: &str,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let is_own = |removal: &Removal| removal.description == name;
-    clean_up_those(record, linked, Permit::UNDO, is_own, patience).await
+    clean_up_those(record, linked, Permit::UNDO, is_own, budget).await
 }
 
 async fn clean_up_those(
@@ -112,7 +112,7 @@ async fn clean_up_those(
     linked: &Linked,
     permit: Permit,
     is_meant: impl Fn(&Removal) -> bool,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let now = record.engine.clock.now();
     let old_in_use = record.engine.root.is_old_in_use();
@@ -130,7 +130,7 @@ async fn clean_up_those(
         let presence = if waits {
             Ok(Presence::Present)
         } else {
-            delete_leftover(&record.engine, linked, &removal, permit, patience).await
+            delete_leftover(&record.engine, linked, &removal, permit, budget).await
         };
         if let Err(error) = &presence
             && !error.is_rate_limited()
@@ -164,25 +164,25 @@ async fn delete_leftover(
     linked: &Linked,
     removal: &Removal,
     permit: Permit,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Presence, EngineError> {
     if let Some(made) = removal.made() {
-        remove(linked, &made, permit, patience).await?;
+        remove(linked, &made, permit, budget).await?;
         return Ok(Presence::Gone);
     }
     let looking = |error| EngineError::atlas("looking for an incomplete credential", error);
-    let mut found = find(linked, removal, patience).await.map_err(looking)?;
+    let mut found = find(linked, removal, budget).await.map_err(looking)?;
     if found.is_empty() {
         let is_new = engine.clock.now() - removal.since <= ROTATION_SHOWN_WITHIN;
         if is_new || engine.may_believe_clock().await?.is_err() {
             return Ok(Presence::Present);
         }
-        let pause = linked.atlas.pause_between_looks(patience).await;
+        let pause = linked.atlas.pause_between_looks(budget).await;
         pause.map_err(looking)?;
-        found = find(linked, removal, patience).await.map_err(looking)?;
+        found = find(linked, removal, budget).await.map_err(looking)?;
     }
     for made in &found {
-        remove(linked, made, permit, patience).await?;
+        remove(linked, made, permit, budget).await?;
     }
     Ok(Presence::Gone)
 }
@@ -191,10 +191,10 @@ async fn remove(
     linked: &Linked,
     made: &Principal,
     permit: Permit,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let made = made.clone().into();
-    let deletion = crate::engine::resource::remove(linked, &made, permit, patience).await?;
+    let deletion = crate::engine::resource::remove(linked, &made, permit, budget).await?;
     tracing::info!(
         %made,
         %deletion,
@@ -206,7 +206,7 @@ async fn remove(
 async fn find(
     linked: &Linked,
     removal: &Removal,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Vec<Principal>, AtlasError> {
     let org = &removal.organization_id;
     let description = &removal.description;
@@ -214,7 +214,7 @@ async fn find(
     match removal.credential_type {
         RootType::ProgrammaticApiKey => {
             let keys = atlas
-                .find_org_api_keys_by_description(org, description, patience)
+                .find_org_api_keys_by_description(org, description, budget)
                 .await?;
             let made = keys
                 .into_iter()
@@ -224,7 +224,7 @@ async fn find(
         RootType::ServiceAccount => {
             let level = Level::Org(org.clone());
             let accounts = atlas
-                .find_service_accounts_by_name(&level, description, patience)
+                .find_service_accounts_by_name(&level, description, budget)
                 .await?;
             let made = accounts
                 .into_iter()

@@ -13,7 +13,7 @@ use super::record::RootRecord;
 use super::removal::clean_up_own;
 use crate::atlas::{
     AccessList, ApiKeyId, AtlasError, CreatedApiKey, CreatedServiceAccount, Hours, Level,
-    NewApiKey, NewServiceAccount, OrgId, Patience, ProjectId,
+    NewApiKey, NewServiceAccount, OrgId, ProjectId, RequestBudget,
 };
 use crate::base::{Sensitive, base62};
 use crate::engine::connection::Linked;
@@ -56,10 +56,10 @@ impl Replacement {
 pub(super) async fn create_replacement(
     record: &mut RootRecord,
     to: RootType,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let linked = record.engine.connection.linked().await?;
-    let reach = reach(&linked, &record.entry, patience).await?;
+    let reach = reach(&linked, &record.entry, budget).await?;
     let now = record.engine.clock.now();
     // Not in the form of what is issued: nobody may take it for an orphan.
     let name = format!("mongodbatlas-root-{}", base62(&*record.engine.entropy, 20));
@@ -72,9 +72,9 @@ pub(super) async fn create_replacement(
     );
     record.entry.rotation.removals.push(planned);
     record.store().await?;
-    match prepare(record, &linked, &reach, &name, to, patience).await {
+    match prepare(record, &linked, &reach, &name, to, budget).await {
         Ok(replacement) => activate(record, &linked, replacement, &reach, &name).await,
-        Err(error) => Err(undo(record, &linked, &name, error, patience).await),
+        Err(error) => Err(undo(record, &linked, &name, error, budget).await),
     }
 }
 
@@ -82,21 +82,21 @@ pub(super) async fn create_replacement(
 async fn reach(
     linked: &Linked,
     entry: &ConfigEntry,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Reach, EngineError> {
     let reading = |error| EngineError::atlas("reading what the present API key may do", error);
     let atlas = &linked.atlas;
-    let known = atlas.who_am_i(patience).await.map_err(reading)?.api_key;
+    let known = atlas.who_am_i(budget).await.map_err(reading)?.api_key;
     let of_caller = known.as_ref().map(|key| &key.roles).into_iter().flatten();
     let org = entry.organization_id.clone();
     let org = org.or_else(|| of_caller.into_iter().find_map(|role| role.org_id.clone()));
     let org = org.ok_or(EngineError::OrganizationUnknown)?;
     let key = match known {
-        Some(key) => atlas.api_key(&org, &key.id, patience).await,
-        None => own_key(linked, &org, &entry.public_key, patience).await,
+        Some(key) => atlas.api_key(&org, &key.id, budget).await,
+        None => own_key(linked, &org, &entry.public_key, budget).await,
     };
     let key = key.map_err(reading)?;
-    let access_list = atlas.api_key_access_list(&org, &key.id, patience).await;
+    let access_list = atlas.api_key_access_list(&org, &key.id, budget).await;
     let mut roles = Vec::new();
     let mut projects: BTreeMap<ProjectId, Vec<String>> = BTreeMap::new();
     for grant in key.roles {
@@ -118,9 +118,9 @@ async fn own_key(
     linked: &Linked,
     org: &OrgId,
     public_key: &str,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<crate::atlas::ApiKey, AtlasError> {
-    let keys = linked.atlas.list_org_api_keys(org, patience).await?;
+    let keys = linked.atlas.list_org_api_keys(org, budget).await?;
     let own = keys.into_iter().find(|key| key.public_key == public_key);
     own.ok_or(AtlasError::MalformedAnswer {
         operation: "listOrgApiKeys",
@@ -135,20 +135,20 @@ async fn prepare(
     reach: &Reach,
     name: &str,
     to: RootType,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Replacement, EngineError> {
-    let (made, replacement) = create(record, linked, reach, name, to, patience).await?;
+    let (made, replacement) = create(record, linked, reach, name, to, budget).await?;
     planned(record, name, |removal| removal.note(made.clone()));
     record.store().await?;
     replacement.shows(reach)?;
-    grant_access(linked, reach, &made, patience).await?;
+    grant_access(linked, reach, &made, budget).await?;
     let mut entry = record.entry.clone();
     apply_to(&mut entry, &replacement);
     let new = record.engine.connection.link(&entry).await?;
     let may_pass =
         |error: &AtlasError| error.is_unauthenticated() || error.says_address_is_not_listed();
-    let seen = patiently(&record.engine, patience, may_pass, || {
-        new.atlas.organizations(patience)
+    let seen = patiently(&record.engine, budget, may_pass, || {
+        new.atlas.organizations(budget)
     });
     let seen = seen.await.map_err(not_proved)?;
     if seen.iter().any(|org| org.id == reach.org) {
@@ -172,7 +172,7 @@ async fn create(
     reach: &Reach,
     name: &str,
     to: RootType,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(Principal, Replacement), EngineError> {
     let level = Level::Org(reach.org.clone());
     match to {
@@ -181,7 +181,7 @@ async fn create(
                 description: name.to_owned(),
                 roles: reach.roles.clone(),
             };
-            let key = linked.atlas.create_api_key(&level, &new, patience).await;
+            let key = linked.atlas.create_api_key(&level, &new, budget).await;
             let key = key.map_err(|error| EngineError::atlas("creating the new API key", error))?;
             let made = Principal::ApiKey(reach.org.clone(), key.id.clone());
             Ok((made, Replacement::ApiKey(key)))
@@ -191,11 +191,11 @@ async fn create(
                 name: name.to_owned(),
                 description: ABOUT.to_owned(),
                 roles: reach.roles.clone(),
-                secret_lifetime: lifetime(record, linked, &reach.org, patience).await,
+                secret_lifetime: lifetime(record, linked, &reach.org, budget).await,
             };
             let created = linked
                 .atlas
-                .create_service_account(&level, &new, patience)
+                .create_service_account(&level, &new, budget)
                 .await;
             let account = created
                 .map_err(|error| EngineError::atlas("creating the new service account", error))?;
@@ -210,13 +210,13 @@ pub(super) async fn lifetime(
     record: &RootRecord,
     linked: &Linked,
     org: &OrgId,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Hours {
     let now = record.engine.clock.now();
     let wanted = record.entry.rotation.lifetime(now);
     let engine = &record.engine;
     engine
-        .secret_lifetime(&linked.atlas, org, wanted, patience)
+        .secret_lifetime(&linked.atlas, org, wanted, budget)
         .await
 }
 
@@ -224,19 +224,19 @@ async fn grant_access(
     linked: &Linked,
     reach: &Reach,
     made: &Principal,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let atlas = &linked.atlas;
     let listed = match made {
         Principal::ApiKey(org, id) => {
             atlas
-                .add_api_key_access_list(org, id, &reach.access_list, patience)
+                .add_api_key_access_list(org, id, &reach.access_list, budget)
                 .await
         }
         Principal::ServiceAccount(org, id) => {
             let level = Level::Org(org.clone());
             atlas
-                .add_service_account_access_list(&level, id, &reach.access_list, patience)
+                .add_service_account_access_list(&level, id, &reach.access_list, budget)
                 .await
         }
     };
@@ -246,12 +246,12 @@ async fn grant_access(
         let assigned = match made {
             Principal::ApiKey(_, id) => {
                 atlas
-                    .assign_api_key_to_project(project, id, roles, patience)
+                    .assign_api_key_to_project(project, id, roles, budget)
                     .await
             }
             Principal::ServiceAccount(_, id) => {
                 atlas
-                    .invite_service_account_to_project(project, id, roles, patience)
+                    .invite_service_account_to_project(project, id, roles, budget)
                     .await
             }
         };
@@ -324,7 +324,7 @@ async fn undo(
     linked: &Linked,
     name: &str,
     error: EngineError,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> EngineError {
     let made = |each: &Removal| {
         each.programmatic_api_key_id.is_some()
@@ -334,10 +334,10 @@ async fn undo(
     let removals = &mut record.entry.rotation.removals;
     removals.retain(|each| each.description != name || made(each));
     let undone = match record.store().await {
-        Ok(()) => clean_up_own(record, linked, name, patience).await,
+        Ok(()) => clean_up_own(record, linked, name, budget).await,
         Err(failure) => {
             // What cannot be noted is at least removed; the list in storage is the longer one.
-            let _ = clean_up_own(record, linked, name, patience).await;
+            let _ = clean_up_own(record, linked, name, budget).await;
             Err(failure)
         }
     };

@@ -8,7 +8,7 @@ use super::entry::RootType;
 use super::record::RootRecord;
 use super::removal::clean_up;
 use super::{replacement, tick};
-use crate::atlas::{Atlas, AtlasError, Patience, Priority, SecretState};
+use crate::atlas::{Atlas, AtlasError, Priority, RequestBudget, SecretState};
 use crate::base::Rfc3339;
 use crate::engine::error::{EngineError, RotationError};
 use crate::engine::rotation::{Record as _, RotationContext, retire, rotate_secret};
@@ -59,13 +59,13 @@ pub(in crate::engine::config) fn path() -> Path<Engine> {
 }
 
 async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
-    let patience = Patience {
+    let budget = RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Rotate,
     };
     let awaited = Awaited::Configuration;
     let _waiter = engine.waiters.enter(Crowd::Operators, [awaited])?;
-    let _turn = engine.root.turn(patience.deadline).await?;
+    let _turn = engine.root.turn(budget.deadline).await?;
     let record = RootRecord::load(&engine).await?;
     let mut record = record.ok_or(EngineError::NotConfigured)?;
     record.entry.refuse_while_draining()?;
@@ -73,7 +73,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     let now = engine.clock.now();
     let force = call.fields.boolean("force").unwrap_or(false);
     refuse_too_soon(record.entry.rotation.state.last, now, force)?;
-    rotate(&mut record, to, force, Mandate::Ordered, patience).await?;
+    rotate(&mut record, to, force, Mandate::Ordered, budget).await?;
     Ok(Some(Response {
         warnings: tick::warnings(&engine, &record.entry, now),
         ..Response::data(response(&record))
@@ -126,9 +126,9 @@ pub(super) async fn rotate(
     to: RootType,
     force: bool,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let outcome = replace(record, to, force, mandate, patience).await;
+    let outcome = replace(record, to, force, mandate, budget).await;
     if let Err(error) = &outcome {
         if !error.is_mere_wait() {
             note_failure(record, error).await;
@@ -138,7 +138,7 @@ pub(super) async fn rotate(
     record.engine.rate_waits.forget(keys::CONFIG);
     tracing::info!(credential_type = to.name(), "root credential rotated");
     // The new credential is in use: a failure here is logged, and the periodic run tries again.
-    let _ = tidy_up(record, mandate, patience).await;
+    let _ = tidy_up(record, mandate, budget).await;
     Ok(())
 }
 
@@ -147,37 +147,37 @@ async fn replace(
     to: RootType,
     force: bool,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let present = record.entry.root_type();
     if (present, to) == (RootType::ServiceAccount, RootType::ServiceAccount) {
-        return rotate_secret_of_account(record, force, mandate, patience).await;
+        return rotate_secret_of_account(record, force, mandate, budget).await;
     }
     // What an earlier attempt may have left is looked at before anything new is made.
     let linked = record.engine.connection.linked().await?;
-    clean_up(record, &linked, mandate, patience).await?;
+    clean_up(record, &linked, mandate, budget).await?;
     drop(linked);
     if record.entry.rotation.removals.len() >= MAX_REMOVALS {
         return Err(RotationError::TooManyRemovals.into());
     }
-    replacement::create_replacement(record, to, patience).await
+    replacement::create_replacement(record, to, budget).await
 }
 
 async fn rotate_secret_of_account(
     record: &mut RootRecord,
     force: bool,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let linked = engine.connection.linked().await?;
     let org = record.entry.organization_id.clone();
     let org = org.ok_or(EngineError::OrganizationUnknown)?;
-    let lifetime = replacement::lifetime(record, &linked, &org, patience).await;
+    let lifetime = replacement::lifetime(record, &linked, &org, budget).await;
     let context = RotationContext {
         engine: &engine,
         atlas: &linked.atlas,
-        patience,
+        budget,
         lifetime,
         mandate,
     };
@@ -195,14 +195,14 @@ async fn rotate_secret_of_account(
 pub(super) async fn tidy_up(
     record: &mut RootRecord,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let linked = engine.connection.linked().await?;
-    let cleaned = clean_up(record, &linked, mandate, patience).await;
+    let cleaned = clean_up(record, &linked, mandate, budget).await;
     let retiring = !record.entry.rotation.others.retiring.is_empty();
     if retiring && !engine.root.is_old_in_use() {
-        let context = context(&engine, &linked.atlas, mandate, patience);
+        let context = context(&engine, &linked.atlas, mandate, budget);
         let mut account = record.account()?;
         if let Err(error) = retire(&mut account, &context).await {
             if error.is_rate_limited() {
@@ -222,12 +222,12 @@ fn context<'a>(
     engine: &'a Engine,
     atlas: &'a Atlas,
     mandate: Mandate,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> RotationContext<'a> {
     RotationContext {
         engine,
         atlas,
-        patience,
+        budget,
         lifetime: crate::atlas::Hours::SHORTEST_SECRET,
         mandate,
     }
@@ -236,11 +236,11 @@ fn context<'a>(
 /// Looks at the configuration's own account: what Atlas tells of its secret is noted.
 pub(super) async fn inspect(
     record: &mut RootRecord,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let linked = engine.connection.linked().await?;
-    let context = context(&engine, &linked.atlas, Mandate::Unasked, patience);
+    let context = context(&engine, &linked.atlas, Mandate::Unasked, budget);
     let mut account = record.account()?;
     let (_, learnt) = crate::engine::rotation::look(&mut account, &context).await?;
     if learnt {
@@ -274,14 +274,14 @@ pub(in crate::engine::config) async fn warning_of_limit(
     engine: &Engine,
     atlas: &Atlas,
     entry: &crate::engine::entries::ConfigEntry,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Option<String> {
     let (Some(_), Some(org)) = (&entry.client_id, &entry.organization_id) else {
         return None;
     };
     let now = engine.clock.now();
     let wanted = entry.rotation.plan().intervals(now)?.longest;
-    let limit = engine.longest_secret(atlas, org, patience).await;
+    let limit = engine.longest_secret(atlas, org, budget).await;
     let field = if entry.rotation.state.timing.schedule.is_empty() {
         "rotation_period"
     } else {
@@ -301,13 +301,13 @@ pub(in crate::engine::config) async fn learn(
     engine: &Engine,
     atlas: &Atlas,
     entry: &mut crate::engine::entries::ConfigEntry,
-    patience: Patience,
+    budget: RequestBudget,
 ) {
     let (Some(client_id), Some(org)) = (&entry.client_id, &entry.organization_id) else {
         return;
     };
     let level = crate::atlas::Level::Org(org.clone());
-    let account: Result<_, AtlasError> = atlas.service_account(&level, client_id, patience).await;
+    let account: Result<_, AtlasError> = atlas.service_account(&level, client_id, budget).await;
     let now = engine.clock.now();
     let secrets = account.map(|account| account.secrets).unwrap_or_default();
     if let Some(state) = SecretState::only_match(&secrets, &entry.client_secret, now) {

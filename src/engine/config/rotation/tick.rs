@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::entry::NAME;
 use super::record::RootRecord;
 use super::rotate;
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Priority, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
@@ -20,15 +20,15 @@ use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys};
 use crate::vault::Data;
 
-const PATIENCE: Duration = Duration::from_secs(45);
+const BUDGET: Duration = Duration::from_secs(45);
 /// Somebody else who changes the configuration is waited for as long.
-const TURN_PATIENCE: Duration = Duration::from_secs(1);
+const TURN_BUDGET: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_hours(24);
 const WHAT: &str = "the client_secret of this mount's configuration";
 
 /// Does what is due. Failures are noted with the configuration and logged.
 pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
-    let Ok(_turn) = engine.root.turn_first(Instant::now() + TURN_PATIENCE).await else {
+    let Ok(_turn) = engine.root.turn_first(Instant::now() + TURN_BUDGET).await else {
         return Ok(());
     };
     let Some(mut record) = RootRecord::load(engine).await? else {
@@ -45,18 +45,18 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
         return Ok(());
     }
     pass_over_missed(&mut record, now).await?;
-    let patience = Patience::within(PATIENCE, Priority::Rotate);
+    let budget = RequestBudget::within(BUDGET, Priority::Rotate);
     let mut outcome = Ok(());
     if leaves_work(&record.entry) {
         // Logged where it happened; it must not keep a rotation from its turn.
-        outcome = rotate::tidy_up(&mut record, Mandate::Unasked, patience).await;
+        outcome = rotate::tidy_up(&mut record, Mandate::Unasked, budget).await;
     }
     let is_due =
         record.entry.draining.is_none() && record.entry.rotation.is_due(record.entry.due(), now);
     if is_due {
         let to = record.entry.root_type();
         // Noted with the configuration, for the next try.
-        outcome = rotate::rotate(&mut record, to, false, Mandate::Unasked, patience).await;
+        outcome = rotate::rotate(&mut record, to, false, Mandate::Unasked, budget).await;
     }
     engine.rate_waits.note(keys::CONFIG, &outcome, now);
     if is_due {
@@ -67,7 +67,7 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
             .root
             .is_time_to_look(engine.clock.monotonic(), LOOK_EVERY)
     {
-        let looked = rotate::inspect(&mut record, patience).await;
+        let looked = rotate::inspect(&mut record, budget).await;
         if let Err(error) = looked {
             tracing::debug!(%error, "could not read the configured service account");
         }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::AccessToken;
 use super::accounts::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
-use crate::atlas::{AccessToken as MintedToken, AtlasError, Patience, Priority, SHOWN_WITHIN};
+use crate::atlas::{AccessToken as MintedToken, AtlasError, Priority, RequestBudget, SHOWN_WITHIN};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
@@ -31,7 +31,7 @@ const MOST_ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long taking back a token may take. Its caller may be gone by then.
-const UNDO_PATIENCE: Duration = Duration::from_secs(30);
+const UNDO_BUDGET: Duration = Duration::from_secs(30);
 
 /// A place among the account's live tokens, written to the journal before the token is minted.
 struct Reserved {
@@ -139,13 +139,13 @@ async fn mint(
 ) -> Result<MintedToken, AtlasError> {
     let (engine, gone) = (granted.engine, &granted.call.caller.gone);
     let (account, secret) = (&reserved.account.client_id, &reserved.secret);
-    let patience = granted.patience();
+    let budget = granted.budget();
     let atlas = linked.atlas.until(gone);
     let mut attempts = 0;
     loop {
         attempts += 1;
         let minted = atlas
-            .mint_token(account, &secret.client_secret, patience)
+            .mint_token(account, &secret.client_secret, budget)
             .await;
         // Atlas may refuse a new secret for a moment; later a refusal is taken for one.
         let is_new = engine.clock.now() < secret.made_at + SHOWN_WITHIN;
@@ -155,7 +155,7 @@ async fn mint(
                 if error.is_unauthenticated()
                     && is_new
                     && attempts < MOST_ATTEMPTS
-                    && Instant::now() + pause < patience.deadline =>
+                    && Instant::now() + pause < budget.deadline =>
             {
                 let waited = engine.while_wanted(gone, sleep(pause)).await;
                 waited.map_err(|_| error)?;
@@ -168,13 +168,13 @@ async fn mint(
 /// Whether the account or its secret is gone in Atlas, and is now forgotten here too.
 async fn is_lost(granted: Granted<'_>, reserved: &Reserved) -> Result<bool, EngineError> {
     let _turn = turn(granted).await?;
-    let (gone, patience) = (&granted.call.caller.gone, granted.patience());
+    let (gone, budget) = (&granted.call.caller.gone, granted.budget());
     examine(
         granted.engine,
         granted.name,
         &reserved.account,
         gone,
-        patience,
+        budget,
     )
     .await
 }
@@ -224,11 +224,11 @@ async fn undo(
     token: &MintedToken,
     error: EngineError,
 ) -> EngineError {
-    let patience = Patience::within(UNDO_PATIENCE, Priority::Revoke);
+    let budget = RequestBudget::within(UNDO_BUDGET, Priority::Revoke);
     let (account, secret) = (&reserved.account.client_id, &reserved.secret.client_secret);
     let revoked = linked
         .atlas
-        .revoke_token(account, secret, &token.value, patience)
+        .revoke_token(account, secret, &token.value, budget)
         .await;
     let undone = match revoked {
         Ok(()) => "was revoked",

@@ -8,12 +8,12 @@
 use chrono::{DateTime, Utc};
 
 use super::accounts::{KeptAccount, TokenAccounts, dissolve};
-use crate::atlas::{AtlasError, ClientId, Patience, Presence, SecretId};
+use crate::atlas::{AtlasError, ClientId, Presence, RequestBudget, SecretId};
 use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::credentials::account_secret::unreadable;
-use crate::engine::credentials::lease::{account_secret, missing, patience, required};
+use crate::engine::credentials::lease::{account_secret, budget, missing, required};
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
 use crate::engine::origin::BoundTo;
@@ -59,9 +59,7 @@ pub(super) async fn revoke(engine: &Engine, call: &LeaseCall) -> Result<(), Engi
     let bound = BoundTo::of_lease(call)?;
     // The whole account goes, and the token with it: this may be the last that is asked of the mount.
     if engine.system.tainted().await? {
-        return dissolve(engine, &token.role, patience(call))
-            .await
-            .map(drop);
+        return dissolve(engine, &token.role, budget(call)).await.map(drop);
     }
     let accounts = TokenAccounts::load(engine, &token.role).await?;
     let now = engine.clock.now();
@@ -72,7 +70,7 @@ pub(super) async fn revoke(engine: &Engine, call: &LeaseCall) -> Result<(), Engi
         let linked = engine.connection.linked_to(&bound).await?;
         // The account's secret is sent to sign in, the token to be revoked.
         linked.admit(&account.origin)?;
-        end(&linked, &token, account, patience(call), now).await?;
+        end(&linked, &token, account, budget(call), now).await?;
     }
     Ok(())
 }
@@ -81,7 +79,7 @@ async fn end(
     linked: &Linked,
     token: &Token,
     account: &KeptAccount,
-    patience: Patience,
+    budget: RequestBudget,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     let client_id = &token.client_id;
@@ -89,7 +87,7 @@ async fn end(
     for secret in account.working_secrets(now) {
         let revoked = linked
             .atlas
-            .revoke_token(client_id, &secret.client_secret, &token.value, patience)
+            .revoke_token(client_id, &secret.client_secret, &token.value, budget)
             .await;
         match revoked {
             Ok(()) => return Ok(()),
@@ -101,7 +99,7 @@ async fn end(
     let Some(error) = refused else {
         return Err(EngineError::NoWorkingSecret(client_id.clone()));
     };
-    match secret_presence(linked, token, account, patience).await? {
+    match secret_presence(linked, token, account, budget).await? {
         Presence::Gone => Ok(()),
         Presence::Present => Err(not_revoked(client_id, error)),
     }
@@ -121,13 +119,13 @@ async fn secret_presence(
     linked: &Linked,
     token: &Token,
     account: &KeptAccount,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Presence, EngineError> {
     let level = account.level();
     let (client_id, secret_id) = (&token.client_id, &token.secret_id);
     linked
         .atlas
-        .secret_presence(&level, client_id, secret_id, patience)
+        .secret_presence(&level, client_id, secret_id, budget)
         .await
         .map_err(|error| unreadable(client_id, error))
 }

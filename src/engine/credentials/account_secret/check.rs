@@ -12,8 +12,8 @@ pub(super) async fn check(
     account: &ClientId,
     report: &mut Report,
 ) -> Result<(), EngineError> {
-    let (atlas, patience) = (&ground.linked.atlas, ground.patience);
-    let seen = atlas.service_account(level, account, patience).await;
+    let (atlas, budget) = (&ground.linked.atlas, ground.budget);
+    let seen = atlas.service_account(level, account, budget).await;
     if let Err(error) = &seen
         && error.says_not_found()
     {
@@ -59,7 +59,7 @@ async fn check_account_list(
     }
     let atlas = &ground.linked.atlas;
     let list = atlas
-        .service_account_access_list(level, account, ground.patience)
+        .service_account_access_list(level, account, ground.budget)
         .await;
     let doing = format!("reading the access list of service account {account}");
     if report

@@ -24,14 +24,14 @@ use super::grant::Grant;
 use super::granted::Granted;
 use super::issued::Issued;
 use super::kind::{CredentialKind, Revoked};
-use super::lease::{account_secret, internal, level, linked, patience};
+use super::lease::{account_secret, budget, internal, level, linked};
 use super::life::Life;
 use super::report::{Ground, Report};
 use super::revoke::note_deletion;
 use super::service_account::{ServiceAccount as WholeAccount, secret_lifetime};
 use crate::atlas::{
-    AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, Patience, Priority,
-    SecretId, SecretState, ServiceAccount,
+    AtlasError, ClientId, CreatedSecret, Hours, Level, MOST_SECRETS, OrgId, Priority,
+    RequestBudget, SecretId, SecretState, ServiceAccount,
 };
 use crate::base::Rfc3339;
 use crate::engine::Engine;
@@ -119,13 +119,13 @@ impl CredentialKind for AccountSecret {
         let (account, secret) = account_secret(call)?;
         let level = level(call)?;
         let linked = linked(engine, call).await?;
-        let patience = Patience {
+        let budget = RequestBudget {
             priority: Priority::Rotate,
-            ..patience(call)
+            ..budget(call)
         };
         let seen = linked
             .atlas
-            .service_account(&level, &account, patience)
+            .service_account(&level, &account, budget)
             .await
             .map_err(|error| unreadable(&account, error))?;
         let mut secrets = seen.secrets.into_iter();
@@ -143,7 +143,7 @@ impl CredentialKind for AccountSecret {
         let linked = linked(engine, call).await?;
         let deletion = linked
             .atlas
-            .delete_secret_known_in(org.as_ref(), &level, &account, &secret, patience(call))
+            .delete_secret_known_in(org.as_ref(), &level, &account, &secret, budget(call))
             .await
             .map_err(|error| not_deleted(&account, &secret, error))?;
         note_deletion(engine, call, deletion);
@@ -170,7 +170,7 @@ async fn create(draft: &mut Draft) -> Result<Added, EngineError> {
     };
     // For the answer; what is unknown must fail before anything is made.
     let org = draft.organization().await?;
-    let turn = draft.engine.account_turn(&account, draft.patience.deadline);
+    let turn = draft.engine.account_turn(&account, draft.budget.deadline);
     let turn = draft.engine.while_wanted(&draft.gone, turn).await??;
     draft.turn = Some(turn);
     // It may have become the engine's own since the role was written.
@@ -192,7 +192,7 @@ async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineE
     for id in earlier.unsettled {
         let search = Search::of_request();
         let mandate = Mandate::Unasked;
-        let rolled_back = finish(&draft.engine, &id, search, mandate, draft.patience);
+        let rolled_back = finish(&draft.engine, &id, search, mandate, draft.budget);
         let rolled_back = Box::pin(rolled_back);
         let rolled_back = draft
             .engine
@@ -215,7 +215,7 @@ async fn add_secret(
         let seen = with_room(draft, account).await?;
         let known = seen.secrets.iter().map(|known| known.id.clone());
         let request =
-            SecretRequest::about_to_send(&draft.engine, &draft.linked.atlas, draft.patience);
+            SecretRequest::about_to_send(&draft.engine, &draft.linked.atlas, draft.budget);
         draft.entry.part = Some(Part::Secret(SecretPart {
             known_secret_ids: Some(known.collect()),
             request: Some(request),
@@ -224,11 +224,11 @@ async fn add_secret(
         draft.record(Stage::Making).await?;
         draft.sent = true;
         attempts += 1;
-        let (level, patience) = (&draft.grant.level, draft.patience);
+        let (level, budget) = (&draft.grant.level, draft.budget);
         let begun = Instant::now();
         let created = draft
             .atlas
-            .create_secret(level, account, hours, patience)
+            .create_secret(level, account, hours, budget)
             .await;
         if let Some(Part::Secret(part)) = &mut draft.entry.part
             && let Some(request) = &mut part.request
@@ -261,7 +261,7 @@ fn not_created(account: &ClientId, hours: Hours, error: AtlasError) -> EngineErr
 /// Reads the account and makes room where that is ours to do: a secret that was issued here and has
 /// expired is deleted.
 async fn with_room(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
-    let (level, patience) = (&draft.grant.level, draft.patience);
+    let (level, budget) = (&draft.grant.level, draft.budget);
     let mut seen = read(draft, account).await?;
     let ours = draft.engine.journal.secrets_of(account).await?.known;
     let now = draft.engine.clock.now();
@@ -284,7 +284,7 @@ async fn with_room(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, 
             what: format!("service account {account}"),
             held: held.to_string(),
         })?;
-        remove(&draft.linked, &made, permit, patience).await?;
+        remove(&draft.linked, &made, permit, budget).await?;
     }
     Ok(seen)
 }
@@ -297,8 +297,8 @@ pub(super) fn frees_at(secrets: &[SecretState], ours: &[SecretId]) -> Option<Dat
 }
 
 async fn read(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
-    let (level, patience) = (&draft.grant.level, draft.patience);
-    let seen = draft.atlas.service_account(level, account, patience).await;
+    let (level, budget) = (&draft.grant.level, draft.budget);
+    let seen = draft.atlas.service_account(level, account, budget).await;
     seen.map_err(|error| unreadable(account, error))
 }
 

@@ -14,7 +14,7 @@ use super::super::ending::{self, Ending};
 use super::super::entry::{End, EndedBy, Stage};
 use super::super::find::find;
 use super::super::sweep::{Extent, OUTAGE};
-use crate::atlas::{Deletion, Patience, Priority};
+use crate::atlas::{Deletion, Priority, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::connection::Search;
 use crate::engine::draining::DrainAtWork;
@@ -27,7 +27,7 @@ use crate::engine::unasked::Permit;
 /// How long a round may take of a periodic run, beside rollback and reaper.
 const ROUND: Duration = Duration::from_secs(30);
 /// The longest that one credential is worked on.
-const ENTRY_PATIENCE: Duration = Duration::from_secs(15);
+const ENTRY_BUDGET: Duration = Duration::from_secs(15);
 /// Credentials ended at the same time. Atlas's limits, not ours, decide how fast it goes.
 const AT_ONCE: usize = 4;
 /// As whose work failures are told.
@@ -69,11 +69,11 @@ pub(in super::super) async fn round(
                     stop.store(true, Ordering::Relaxed);
                     return (id, Err(EngineError::BeingDisabled));
                 }
-                let patience = Patience {
-                    deadline: end.min(Instant::now() + ENTRY_PATIENCE),
+                let budget = RequestBudget {
+                    deadline: end.min(Instant::now() + ENTRY_BUDGET),
                     priority: Priority::Revoke,
                 };
-                let outcome = ending::end(engine, &id, by, patience).await;
+                let outcome = ending::end(engine, &id, by, budget).await;
                 (id, outcome)
             })
             .buffer_unordered(AT_ONCE)
@@ -151,17 +151,17 @@ pub(crate) async fn end_what_lost_its_account(
     engine: &Engine,
     at_work: &DrainAtWork,
     roles: &HashSet<String>,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let draining = &at_work.draining;
-    let is_over = || Instant::now() >= patience.deadline || at_work.is_over(engine);
+    let is_over = || Instant::now() >= budget.deadline || at_work.is_over(engine);
     let monotonic = engine.clock.monotonic();
     let kept = engine.journal.index().kept_by_nobody(roles, monotonic);
     for id in kept {
         if is_over() {
             return Ok(());
         }
-        if let Err(error) = remove_kept(engine, draining, &id, patience).await
+        if let Err(error) = remove_kept(engine, draining, &id, budget).await
             && note(engine, draining, &id, &error) == Extent::Host
         {
             return Err(error);
@@ -205,7 +205,7 @@ async fn remove_kept(
     engine: &Engine,
     draining: &Draining,
     id: &JournalId,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let Some(entry) = engine.journal.entry(id).await? else {
         return engine.journal.remove(id).await;
@@ -215,8 +215,8 @@ async fn remove_kept(
     }
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let mut outcome = Deletion::AlreadyGone;
-    for made in find(&linked, &entry, Search::of_request(), patience).await? {
-        let deletion = remove(&linked, &made, Permit::ORDERED, patience).await?;
+    for made in find(&linked, &entry, Search::of_request(), budget).await? {
+        let deletion = remove(&linked, &made, Permit::ORDERED, budget).await?;
         if deletion == Deletion::Deleted {
             outcome = deletion;
         }

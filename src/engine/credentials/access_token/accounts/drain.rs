@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::end::{AT_ONCE, dissolve};
-use crate::atlas::Patience;
+use crate::atlas::RequestBudget;
 use crate::engine::draining::DrainAtWork;
 use crate::engine::error::EngineError;
 use crate::engine::journal::end_what_lost_its_account;
@@ -19,13 +19,13 @@ use crate::engine::{Engine, keys};
 pub(super) async fn drain(
     engine: &Engine,
     at_work: &DrainAtWork,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     engine.journal.fill().await?;
     let names = engine.storage.list(keys::TOKEN_ACCOUNTS).await?;
     let outcomes = stream::iter(names).map(async |name| {
         let role = RoleName::new(&name);
-        end_accounts(engine, at_work, &role, patience).await
+        end_accounts(engine, at_work, &role, budget).await
     });
     let outcomes: Vec<_> = outcomes.buffer_unordered(AT_ONCE).collect().await;
     outcomes.into_iter().collect::<Result<(), _>>()?;
@@ -34,7 +34,7 @@ pub(super) async fn drain(
         .iter()
         .map(|name| RoleName::new(name).to_string())
         .collect();
-    end_what_lost_its_account(engine, at_work, &roles, patience).await
+    end_what_lost_its_account(engine, at_work, &roles, budget).await
 }
 
 /// Whether no other account would fare better.
@@ -52,15 +52,15 @@ async fn end_accounts(
     engine: &Engine,
     at_work: &DrainAtWork,
     role: &RoleName,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let (name, monotonic) = (role.to_string(), engine.clock.monotonic());
     let draining = &at_work.draining;
-    let is_late = Instant::now() >= patience.deadline || engine.closing.is_cancelled();
+    let is_late = Instant::now() >= budget.deadline || engine.closing.is_cancelled();
     if is_late || at_work.is_over(engine) || engine.journal.account_rests(&name, monotonic) {
         return Ok(());
     }
-    let outcome = dissolve(engine, role, patience).await;
+    let outcome = dissolve(engine, role, budget).await;
     let now = engine.clock.now();
     if engine.rate_waits.note(&keys::role(role), &outcome, now) {
         return Ok(());

@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::entry::{KeptAccount, TokenAccounts};
-use crate::atlas::Patience;
+use crate::atlas::RequestBudget;
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
 use crate::engine::resource::{Made, remove};
@@ -21,11 +21,11 @@ pub(super) async fn remove_account(
     engine: &Engine,
     account: &KeptAccount,
     permit: Permit,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let linked = engine.connection.linked_to(&account.origin).await?;
     let (org, id) = (account.organization_id.clone(), account.client_id.clone());
-    remove(&linked, &Made::ServiceAccount(org, id), permit, patience).await?;
+    remove(&linked, &Made::ServiceAccount(org, id), permit, budget).await?;
     engine.journal.remove(&account.journal_id).await
 }
 
@@ -71,14 +71,14 @@ pub(super) async fn retire_if_left(
 pub(in crate::engine::credentials) async fn dissolve(
     engine: &Engine,
     name: &RoleName,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<usize, EngineError> {
-    let _turn = turn(engine, name, patience.deadline).await?;
+    let _turn = turn(engine, name, budget.deadline).await?;
     let mut accounts = TokenAccounts::load(engine, name).await?;
     accounts.retire(engine.clock.now());
     let (mut place, mut deleted, mut elsewhere) = (0, 0, None);
     while let Some(retired) = accounts.retired.get(place) {
-        match remove_account(engine, &retired.account, Permit::ORDERED, patience).await {
+        match remove_account(engine, &retired.account, Permit::ORDERED, budget).await {
             // It does not keep those that can be removed.
             Err(error @ EngineError::OtherOrigin { .. }) => {
                 place += 1;
@@ -96,10 +96,13 @@ pub(in crate::engine::credentials) async fn dissolve(
 }
 
 /// The same for every role. One failure does not keep the others from their turn.
-pub(super) async fn dissolve_all(engine: &Engine, patience: Patience) -> Result<(), EngineError> {
+pub(super) async fn dissolve_all(
+    engine: &Engine,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
     let names = engine.storage.list(keys::TOKEN_ACCOUNTS).await?;
     let outcomes = stream::iter(names).map(async |name| {
-        let outcome = dissolve(engine, &RoleName::new(&name), patience).await;
+        let outcome = dissolve(engine, &RoleName::new(&name), budget).await;
         outcome.inspect_err(|error| {
             tracing::error!(
                 role = name,

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::end::retire_if_left;
 use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
 use super::refresh::{forget_gone, lifetime, look, rotate_secret};
-use crate::atlas::Patience;
+use crate::atlas::RequestBudget;
 use crate::engine::Engine;
 use crate::engine::credentials::draft::Draft;
 use crate::engine::credentials::granted::Granted;
@@ -25,7 +25,7 @@ pub(in crate::engine::credentials) async fn ready(
     let Granted {
         engine, call, name, ..
     } = granted;
-    let patience = granted.patience();
+    let budget = granted.budget();
     let mut accounts = TokenAccounts::load(engine, name).await?;
     let now = engine.clock.now();
     retire_if_left(engine, name, &mut accounts).await?;
@@ -42,7 +42,7 @@ pub(in crate::engine::credentials) async fn ready(
             return Ok(current.clone());
         }
         if let Some(account) =
-            rotate_secret(engine, name, &mut accounts, &call.caller.gone, patience).await?
+            rotate_secret(engine, name, &mut accounts, &call.caller.gone, budget).await?
         {
             return Ok(account);
         }
@@ -78,7 +78,7 @@ async fn make_and_store(
     reach: Reach,
 ) -> Result<KeptAccount, EngineError> {
     let org = draft.organization().await?;
-    let hours = lifetime(&draft.engine, &draft.linked, &org, draft.patience);
+    let hours = lifetime(&draft.engine, &draft.linked, &org, draft.budget);
     let hours = draft.engine.while_wanted(&draft.gone, hours).await?;
     let (created, org) = build(draft, hours, ABOUT).await?;
     draft.entry.dies_by = created.secret.expires_at;
@@ -104,7 +104,7 @@ pub(in crate::engine::credentials) async fn examine(
     name: &RoleName,
     refused: &KeptAccount,
     gone: &CancellationToken,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<bool, EngineError> {
     let mut accounts = TokenAccounts::load(engine, name).await?;
     let Some(current) = &mut accounts.current else {
@@ -116,7 +116,7 @@ pub(in crate::engine::credentials) async fn examine(
     let linked = engine.connection.linked_to(&current.origin).await?;
     let atlas = linked.atlas.until(gone);
     let now = engine.clock.now();
-    match look(&atlas, current, patience).await? {
+    match look(&atlas, current, budget).await? {
         None => {
             let newest = current.secrets.last();
             let (seen, monotonic) = (&engine.seen_secrets, engine.clock.monotonic());
@@ -127,7 +127,7 @@ pub(in crate::engine::credentials) async fn examine(
             accounts.retire(now);
         }
         Some(seen) => {
-            if forget_gone(engine, &atlas, current, &seen, patience).await? == 0 {
+            if forget_gone(engine, &atlas, current, &seen, budget).await? == 0 {
                 return Ok(false);
             }
         }

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::entry::{KeptAccount, KeptSecret, TokenAccounts};
 use crate::atlas::{
-    Atlas, AtlasError, ClientId, CreatedSecret, Hours, MOST_SECRETS, OrgId, Patience, Presence,
-    SecretId, ServiceAccount,
+    Atlas, AtlasError, ClientId, CreatedSecret, Hours, MOST_SECRETS, OrgId, Presence,
+    RequestBudget, SecretId, ServiceAccount,
 };
 use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
@@ -26,9 +26,9 @@ pub(super) async fn lifetime(
     engine: &Engine,
     linked: &Linked,
     org: &OrgId,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Hours {
-    let lifetime = engine.secret_lifetime(&linked.atlas, org, WANTED, patience);
+    let lifetime = engine.secret_lifetime(&linked.atlas, org, WANTED, budget);
     Box::pin(lifetime).await
 }
 
@@ -36,10 +36,10 @@ pub(super) async fn lifetime(
 pub(super) async fn look(
     atlas: &Atlas,
     account: &KeptAccount,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Option<ServiceAccount>, EngineError> {
     let (org, id) = (&account.organization_id, &account.client_id);
-    let found = atlas.find_service_account(org, id, patience).await;
+    let found = atlas.find_service_account(org, id, budget).await;
     found.map_err(|error| failed("reading", id, error))
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn forget_gone(
     atlas: &Atlas,
     account: &mut KeptAccount,
     seen: &ServiceAccount,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<usize, EngineError> {
     let is_listed = |kept: &KeptSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
     let unlisted = account.secrets.iter().filter(|kept| !is_listed(kept));
@@ -59,7 +59,7 @@ pub(super) async fn forget_gone(
     for kept in unlisted.filter(|kept| engine.seen_secrets.would_show(&kept.id, now)) {
         let (level, id) = (account.level(), &account.client_id);
         let presence = atlas
-            .secret_presence(&level, id, &kept.id, patience)
+            .secret_presence(&level, id, &kept.id, budget)
             .await
             .map_err(|error| failed("reading", id, error))?;
         if presence == Presence::Gone {
@@ -87,34 +87,25 @@ pub(super) async fn rotate_secret(
     name: &RoleName,
     accounts: &mut TokenAccounts,
     gone: &CancellationToken,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<Option<KeptAccount>, EngineError> {
     let Some(mut account) = accounts.current.clone() else {
         return Ok(None);
     };
     let linked = engine.connection.linked_to(&account.origin).await?;
     let atlas = linked.atlas.until(gone);
-    let Some(seen) = look(&atlas, &account, patience).await? else {
+    let Some(seen) = look(&atlas, &account, budget).await? else {
         // Should it be there after all, it is deleted with those that are out of use.
         accounts.retire(engine.clock.now());
         accounts.save(engine, name).await?;
         return Ok(None);
     };
-    forget_gone(engine, &atlas, &mut account, &seen, patience).await?;
-    delete_lost(engine, &atlas, name, &account, &seen, patience).await?;
-    make_room(engine, &atlas, &mut account, patience).await?;
-    let hours = lifetime(engine, &linked, &account.organization_id, patience);
+    forget_gone(engine, &atlas, &mut account, &seen, budget).await?;
+    delete_lost(engine, &atlas, name, &account, &seen, budget).await?;
+    make_room(engine, &atlas, &mut account, budget).await?;
+    let hours = lifetime(engine, &linked, &account.organization_id, budget);
     let hours = engine.while_wanted(gone, hours).await?;
-    let created = ask(
-        engine,
-        &atlas,
-        name,
-        accounts,
-        &mut account,
-        hours,
-        patience,
-    )
-    .await?;
+    let created = ask(engine, &atlas, name, accounts, &mut account, hours, budget).await?;
     let (id, now) = (created.id.clone(), engine.clock.now());
     for older in &mut account.secrets {
         older.superseded_at.get_or_insert(now);
@@ -128,7 +119,7 @@ pub(super) async fn rotate_secret(
     accounts.current = Some(account.clone());
     if let Err(error) = accounts.save(engine, name).await {
         // Nobody will ever know its value; where this fails, the next look finds it.
-        let _ = delete(&linked.atlas, &account, &id, Permit::UNDO, patience).await;
+        let _ = delete(&linked.atlas, &account, &id, Permit::UNDO, budget).await;
         return Err(error);
     }
     Ok(Some(account))
@@ -142,7 +133,7 @@ async fn delete_lost(
     name: &RoleName,
     account: &KeptAccount,
     seen: &ServiceAccount,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let unexpected = seen.has_no_list().filter(|_| !account.requests.is_empty());
     if let Some(unexpected) = unexpected {
@@ -156,7 +147,7 @@ async fn delete_lost(
     if let Lost::Ours(ids) = found {
         for id in &ids {
             let permit = unasked(engine, account).await?;
-            delete(atlas, account, id, permit, patience).await?;
+            delete(atlas, account, id, permit, budget).await?;
             left -= 1;
         }
     }
@@ -179,16 +170,16 @@ async fn ask(
     accounts: &mut TokenAccounts,
     account: &mut KeptAccount,
     hours: Hours,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<CreatedSecret, EngineError> {
     let before = account.requests.clone();
-    let request = SecretRequest::about_to_send(engine, atlas, patience);
+    let request = SecretRequest::about_to_send(engine, atlas, budget);
     lost_secret::add(&mut account.requests, request);
     accounts.current = Some(account.clone());
     accounts.save(engine, name).await?;
     let begun = Instant::now();
     let created = atlas
-        .create_secret(&account.level(), &account.client_id, hours, patience)
+        .create_secret(&account.level(), &account.client_id, hours, budget)
         .await;
     let error = match created {
         Ok(created) => return Ok(created),
@@ -218,7 +209,7 @@ async fn make_room(
     engine: &Engine,
     atlas: &Atlas,
     account: &mut KeptAccount,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     if account.secrets.len() < MOST_SECRETS {
         return Ok(());
@@ -236,7 +227,7 @@ async fn make_room(
         });
     }
     let permit = unasked(engine, account).await?;
-    delete(atlas, account, &oldest.id, permit, patience).await
+    delete(atlas, account, &oldest.id, permit, budget).await
 }
 
 /// The permit for a deletion that comes before another secret can be made.
@@ -254,10 +245,10 @@ pub(super) async fn delete(
     account: &KeptAccount,
     secret: &SecretId,
     _: Permit,
-    patience: Patience,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
     atlas
-        .delete_secret(&account.level(), &account.client_id, secret, patience)
+        .delete_secret(&account.level(), &account.client_id, secret, budget)
         .await
         .map(drop)
         .map_err(|error| failed("deleting an old secret of", &account.client_id, error))

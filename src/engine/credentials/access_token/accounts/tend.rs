@@ -9,7 +9,7 @@ use super::drain::drain;
 use super::end::{dissolve_all, remove_account, retire_if_left};
 use super::entry::{Reach, TokenAccounts};
 use super::refresh::{delete, rotate_secret};
-use crate::atlas::{Patience, Priority};
+use crate::atlas::{Priority, RequestBudget};
 use crate::engine::credentials::Grant;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
@@ -23,9 +23,9 @@ use crate::engine::{Engine, keys};
 const STILL_MINTING: TimeDelta = TimeDelta::minutes(3);
 
 /// How long it may take of a periodic run. The host waits about 90 s for a whole tick.
-const TICK_PATIENCE: Duration = Duration::from_secs(30);
+const TICK_BUDGET: Duration = Duration::from_secs(30);
 /// A request at work on an account is waited for as long, and those behind it are not.
-const TURN_PATIENCE: Duration = Duration::from_millis(500);
+const TURN_BUDGET: Duration = Duration::from_millis(500);
 
 /// Tends the accounts of every role. One failure does not keep the others from their turn.
 ///
@@ -33,17 +33,17 @@ const TURN_PATIENCE: Duration = Duration::from_millis(500);
 /// Not so where the mount is being disabled or drained, which an operator orders.
 pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
     if engine.system.tainted().await? {
-        return dissolve_all(engine, Patience::within(TICK_PATIENCE, Priority::Revoke)).await;
+        return dissolve_all(engine, RequestBudget::within(TICK_BUDGET, Priority::Revoke)).await;
     }
     if let Some(at_work) = engine.drain_at_work().await? {
-        let patience = Patience::within(TICK_PATIENCE, Priority::Revoke);
-        return drain(engine, &at_work, patience).await;
+        let budget = RequestBudget::within(TICK_BUDGET, Priority::Revoke);
+        return drain(engine, &at_work, budget).await;
     }
     if held(engine).await?.is_some() {
         return Ok(());
     }
-    let making = Patience::within(TICK_PATIENCE, Priority::Rotate);
-    let removing = Patience {
+    let making = RequestBudget::within(TICK_BUDGET, Priority::Rotate);
+    let removing = RequestBudget {
         priority: Priority::Revoke,
         ..making
     };
@@ -73,11 +73,11 @@ pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
 async fn tend_role(
     engine: &Engine,
     name: &RoleName,
-    making: Patience,
-    removing: Patience,
+    making: RequestBudget,
+    removing: RequestBudget,
 ) -> Result<(), EngineError> {
     // A request works on it: the next periodic run comes in a minute.
-    let soon = Instant::now() + TURN_PATIENCE;
+    let soon = Instant::now() + TURN_BUDGET;
     let Some(_turn) = engine.role_turns.wait_first(name, soon).await else {
         return Ok(());
     };
@@ -122,7 +122,7 @@ async fn drop_old_secrets(
     engine: &Engine,
     name: &RoleName,
     accounts: &mut TokenAccounts,
-    patience: Patience,
+    budget: RequestBudget,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     let Some(current) = &mut accounts.current else {
@@ -142,7 +142,7 @@ async fn drop_old_secrets(
     let Ok(permit) = engine.may_delete_unasked().await? else {
         return Ok(());
     };
-    delete(&linked.atlas, current, &id, permit, patience).await?;
+    delete(&linked.atlas, current, &id, permit, budget).await?;
     current.secrets.retain(|secret| secret.id != id);
     accounts.save(engine, name).await
 }
@@ -152,7 +152,7 @@ async fn drop_retired(
     engine: &Engine,
     name: &RoleName,
     accounts: &mut TokenAccounts,
-    patience: Patience,
+    budget: RequestBudget,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     let mut place = 0;
@@ -169,7 +169,7 @@ async fn drop_retired(
         let Ok(permit) = engine.may_delete_unasked().await? else {
             return Ok(());
         };
-        remove_account(engine, &retired.account, permit, patience).await?;
+        remove_account(engine, &retired.account, permit, budget).await?;
         accounts.retired.remove(place);
         accounts.save(engine, name).await?;
     }
