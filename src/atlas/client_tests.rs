@@ -181,7 +181,7 @@ async fn only_time_that_passes_ends_a_wait_for_the_limits() {
     clock.jump(chrono::TimeDelta::hours(4));
     atlas.who_am_i(budget(1)).await.expect_err("limited");
     assert_eq!(fake.requests().len(), 1);
-    clock.turn(Duration::from_mins(11));
+    clock.advance(Duration::from_mins(11));
     atlas.who_am_i(budget(1)).await.expect("an answer");
 }
 

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::base::time::TurnedClock;
+use crate::base::time::TestClock;
 use crate::base::{Clock, Sensitive, SystemClock, SystemEntropy};
 
 use super::call::RequestBudget;
@@ -192,9 +192,9 @@ impl Fake {
 }
 
 /// A clock that stands still until it is turned.
-pub(super) fn test_clock() -> Arc<TurnedClock> {
+pub(super) fn test_clock() -> Arc<TestClock> {
     let start = "2026-08-10T03:02:57Z".parse().expect("a time");
-    Arc::new(TurnedClock::at(start))
+    Arc::new(TestClock::at(start))
 }
 
 pub(super) fn settings(base_url: &str) -> Settings {

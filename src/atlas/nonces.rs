@@ -304,7 +304,7 @@ mod tests {
         }
         assert_eq!(reuses(), 3);
         assert_eq!(fake.requests().len(), 20);
-        clock.turn(Duration::from_mins(61));
+        clock.advance(Duration::from_mins(61));
         ask(&atlas).await;
         ask(&atlas).await;
         assert_eq!(reuses(), 4);

@@ -328,7 +328,7 @@ mod tests {
                 assert!(error.is_unauthenticated(), "{error:?}");
             }
             assert_eq!(fake.count("POST", TOKEN), minute + 1);
-            clock.turn(Duration::from_secs(61));
+            clock.advance(Duration::from_secs(61));
         }
     }
 
@@ -363,7 +363,7 @@ mod tests {
         let clock = test_clock();
         let atlas = fake.bearer_client_at(clock.clone());
         for (turned, minted) in [(0, 1), (54, 1), (2, 2), (54, 2), (2, 3)] {
-            clock.turn(Duration::from_mins(turned));
+            clock.advance(Duration::from_mins(turned));
             ask(&atlas).await;
             assert_eq!(fake.count("POST", TOKEN), minted, "after {turned} minutes");
         }
@@ -381,11 +381,11 @@ mod tests {
         let clock = test_clock();
         let atlas = fake.bearer_client_at(clock.clone());
         ask(&atlas).await;
-        clock.turn(Duration::from_mins(56));
+        clock.advance(Duration::from_mins(56));
         ask(&atlas).await;
         ask(&atlas).await;
         assert_eq!(fake.count("POST", TOKEN), 2);
-        clock.turn(Duration::from_mins(4));
+        clock.advance(Duration::from_mins(4));
         let error = atlas.who_am_i(budget(5)).await.expect_err("no token");
         assert_eq!(error.code(), Some("invalid_grant"));
     }

@@ -38,7 +38,7 @@ impl Clock for SystemClock {
 
 /// A clock that stands still until it is turned.
 #[cfg(test)]
-pub(crate) struct TurnedClock(std::sync::Mutex<Turned>);
+pub(crate) struct TestClock(std::sync::Mutex<Turned>);
 
 #[cfg(test)]
 #[derive(Clone, Copy)]
@@ -48,7 +48,7 @@ struct Turned {
 }
 
 #[cfg(test)]
-impl TurnedClock {
+impl TestClock {
     /// Stands at the machine's present moment.
     pub(crate) fn new() -> Self {
         Self::at(SystemClock.now())
@@ -61,7 +61,7 @@ impl TurnedClock {
     }
 
     /// Time passes: both clocks go forward.
-    pub(crate) fn turn(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         self.change(|turned| {
             turned.wall += by;
             turned.monotonic += by;
@@ -80,7 +80,7 @@ impl TurnedClock {
 }
 
 #[cfg(test)]
-impl Clock for TurnedClock {
+impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
         self.change(|turned| turned.wall)
     }

@@ -123,7 +123,7 @@ async fn answers() -> Vec<(&'static str, Data)> {
         "rotation_period": "1d",
     });
     mount.write("static-roles/app", role).await.expect("a role");
-    mount.turn(Duration::from_mins(1)).await;
+    mount.advance(Duration::from_mins(1)).await;
     let force = json!({ "force": true });
     let rotated = mount.write("rotate-role/app", force.clone()).await;
     if let Some(data) = rotated.expect("rotated").and_then(|answer| answer.data) {

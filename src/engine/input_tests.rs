@@ -356,7 +356,7 @@ async fn no_answer_shows_parts_of_a_second() {
         .to_owned();
     let fault = json!({"count": 0, "action": {"kind": "answer", "status": 503}});
     mount.atlas.fault(fault).await;
-    mount.turn(std::time::Duration::from_hours(48)).await;
+    mount.advance(std::time::Duration::from_hours(48)).await;
     mount.tick().await.expect("a tick");
     mount.atlas.no_more_faults().await;
     let mut found = Vec::new();

@@ -173,7 +173,7 @@ async fn nothing_that_is_stored_goes_to_another_address() {
     // Reaper, rollback, retirement and rotations come due; each account is looked at.
     for _ in 0..3 {
         for _ in 0..2 {
-            full.mount.turn(Duration::from_hours(500)).await;
+            full.mount.advance(Duration::from_hours(500)).await;
             full.mount.tick().await.expect("a tick");
         }
         for path in [
@@ -308,7 +308,7 @@ async fn what_belongs_elsewhere_keeps_nobody_from_the_periodic_run() {
         .await;
     mount.issue("reader").await;
     assert_eq!(other.credentials().await.len(), 1);
-    mount.turn(Duration::from_hours(3)).await;
+    mount.advance(Duration::from_hours(3)).await;
     let later = json!({"advance_seconds": 10_800});
     other.control("POST", "/clock", later).await;
     mount.tick().await.expect("a tick");

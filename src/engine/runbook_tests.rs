@@ -120,7 +120,7 @@ async fn of_rotations_that_fail(answer: u16) -> Value {
     });
     mount.write("static-roles/app", role).await.expect("a role");
     refuse(&mount, "createOrgSecret", answer, 0).await;
-    mount.turn(DAY).await;
+    mount.advance(DAY).await;
     mount.tick().await.expect("a tick");
     status(&mount).await
 }

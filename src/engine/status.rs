@@ -248,7 +248,7 @@ mod tests {
         mount.atlas.fault(away).await;
         let since = json!(Rfc3339(mount.now()));
         mount.read("check").await.expect_err("Atlas is away");
-        mount.turn(std::time::Duration::from_mins(1)).await;
+        mount.advance(std::time::Duration::from_mins(1)).await;
         mount.read("check").await.expect_err("Atlas is away");
         let atlas = atlas_of(&mount).await;
         assert_eq!(atlas["reachable"], false, "{atlas}");
@@ -322,7 +322,7 @@ mod tests {
             .await
             .expect("rotated");
         for _ in 0..3 {
-            mount.turn(std::time::Duration::from_hours(48)).await;
+            mount.advance(std::time::Duration::from_hours(48)).await;
             mount.tick().await.expect("a tick");
             for path in ["check", "config"] {
                 let answer = mount.read(path).await.expect(path).expect(path);

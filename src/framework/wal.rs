@@ -200,13 +200,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::base::time::TurnedClock;
+    use crate::base::time::TestClock;
     use crate::framework::call::handler;
     use crate::framework::toy::{Toy, ToyMount};
 
     struct Story {
         toy: ToyMount,
-        clock: TurnedClock,
+        clock: TestClock,
         log: Log<Toy>,
     }
 
@@ -226,7 +226,7 @@ mod tests {
             let start = DateTime::from_timestamp(1_900_000_000, 0).expect("is a time");
             Self {
                 toy: ToyMount::new(),
-                clock: TurnedClock::at(start),
+                clock: TestClock::at(start),
                 log,
             }
         }
@@ -246,7 +246,7 @@ mod tests {
         }
 
         fn turn(&self, seconds: u64) {
-            self.clock.turn(std::time::Duration::from_secs(seconds));
+            self.clock.advance(std::time::Duration::from_secs(seconds));
         }
 
         async fn tick(&self, immediate: bool) -> Result<(), Failure> {

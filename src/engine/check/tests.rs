@@ -85,7 +85,9 @@ async fn a_service_account_is_reported_with_the_end_of_its_secret() {
     assert_eq!(found["organization_owner"], true);
     let end = found["client_secret_expires_at"].as_str().expect("an end");
     assert_eq!(config["client_secret_expires_at"], end);
-    mount.turn(std::time::Duration::from_hours(24 * 360)).await;
+    mount
+        .advance(std::time::Duration::from_hours(24 * 360))
+        .await;
     assert_warning(&check(&mount, "").await, "secret expires at");
 }
 
@@ -216,7 +218,7 @@ async fn the_account_of_a_role_must_be_there_and_have_room() {
     let found = check(&mount, "r").await;
     assert_problem(&found, "holds 2 secrets");
     assert_eq!(found["free_secrets"], 0);
-    mount.turn(std::time::Duration::from_hours(9)).await;
+    mount.advance(std::time::Duration::from_hours(9)).await;
     assert!(is_ok(&check(&mount, "r").await), "ours has expired");
     let path = format!("/accounts/{account}");
     mount.atlas.control("DELETE", &path, Value::Null).await;

@@ -61,7 +61,7 @@ async fn the_stored_secret_is_not_sent_to_an_address_that_comes_without_it() {
         // Another name of the same server is another origin.
         let renamed = mount.atlas.address().replace("127.0.0.1", "localhost");
         refused(&mount, &other, json!({"base_url": renamed})).await;
-        mount.turn(Duration::from_hours(2)).await;
+        mount.advance(Duration::from_hours(2)).await;
         mount.tick().await.expect("a tick");
         assert_eq!(other.request_count().await, 0);
     }

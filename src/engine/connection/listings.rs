@@ -268,7 +268,7 @@ mod tests {
         let mount = TestMount::with_role(json!({})).await;
         creates_that(&mount, json!("close")).await;
         fail_at_once(&mount, 10).await;
-        mount.turn(Duration::from_mins(11)).await;
+        mount.advance(Duration::from_mins(11)).await;
         mount.tick().await.expect("a tick");
         assert_eq!(mount.journal_keys().len(), 10);
         mount.tick_for(1).await;

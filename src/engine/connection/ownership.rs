@@ -215,10 +215,10 @@ mod tests {
         let together = (0..5).map(|_| assert_refused(&mount));
         join_all(together).await;
         assert_eq!(looks(&mount).await, 1, "asked once for all");
-        mount.turn(Duration::from_secs(59)).await;
+        mount.advance(Duration::from_secs(59)).await;
         assert_refused(&mount).await;
         assert_eq!(looks(&mount).await, 1);
-        mount.turn(Duration::from_secs(2)).await;
+        mount.advance(Duration::from_secs(2)).await;
         assert_refused(&mount).await;
         assert_eq!(looks(&mount).await, 2, "a no is asked again after a minute");
     }
@@ -228,7 +228,7 @@ mod tests {
         let (mount, _) = mount_with_key(json!(["ORG_OWNER"]), json!([])).await;
         for _ in 0..3 {
             mount.issue("reader").await;
-            mount.turn(Duration::from_mins(2)).await;
+            mount.advance(Duration::from_mins(2)).await;
         }
         assert_eq!(looks(&mount).await, 1);
     }

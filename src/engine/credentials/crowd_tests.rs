@@ -196,7 +196,7 @@ async fn a_crowd_of_readers_keeps_no_operator_from_atlas() {
     let seconds = async {
         loop {
             sleep(Duration::from_millis(200)).await;
-            mount.turn(Duration::from_secs(1)).await;
+            mount.advance(Duration::from_secs(1)).await;
         }
     };
     let written = tokio::select! {

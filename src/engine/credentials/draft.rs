@@ -275,7 +275,7 @@ mod tests {
                 "{writes}"
             );
             mount.storage.fail_after(None);
-            mount.turn(Duration::from_secs(601)).await;
+            mount.advance(Duration::from_secs(601)).await;
             for _ in 0..2 {
                 mount.tick().await.expect("a tick");
             }
@@ -329,7 +329,7 @@ mod tests {
             .await
             .expect("too early for another process's work");
         assert_eq!(mount.atlas.credentials().await.len(), 1);
-        mount.turn(Duration::from_secs(181)).await;
+        mount.advance(Duration::from_secs(181)).await;
         mount.tick().await.expect("a tick");
         assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
         assert_eq!(mount.journal_keys(), Vec::<String>::new());

@@ -100,7 +100,7 @@ async fn a_lost_secret_of_an_account_that_left_is_found_in_the_organization() {
     assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
     leave(&mount, &account).await;
     mount.restart().await;
-    mount.turn(Duration::from_secs(200)).await;
+    mount.advance(Duration::from_secs(200)).await;
     mount.tick().await.expect("a tick");
     assert_eq!(mount.atlas.secrets(&account).await, Vec::<String>::new());
     assert_eq!(mount.journal_keys(), Vec::<String>::new());

@@ -325,7 +325,7 @@ async fn tidy_takes_nothing_for_missing_that_only_a_gateway_does_not_know() {
         (KINDS[1], "getOrgServiceAccount"),
     ] {
         let (mount, _, _) = issued(kind).await;
-        mount.turn(Duration::from_hours(2)).await;
+        mount.advance(Duration::from_hours(2)).await;
         mount.atlas.forget_credentials().await;
         let list = json!({"dry_run": true});
         for action in lies() {
@@ -344,7 +344,7 @@ async fn tidy_takes_nothing_for_missing_that_only_a_gateway_does_not_know() {
 #[tokio::test]
 async fn a_managed_accounts_secret_that_is_not_listed_once_is_not_forgotten() {
     let (mount, data, lease) = issued("access_token").await;
-    mount.turn(Duration::from_mins(3)).await;
+    mount.advance(Duration::from_mins(3)).await;
     let refused = json!({
         "operation": "oauthToken",
         "action": {"kind": "answer", "status": 401, "body": {"error": "invalid_client"}},

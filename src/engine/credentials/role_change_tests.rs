@@ -308,7 +308,7 @@ async fn what_could_not_be_undone_is_left_to_the_periodic_run_whatever_storage_h
     let [key] = mount.journal_keys().try_into().expect("one entry");
     let entry: Value = serde_json::from_slice(&mount.storage.value(&key)).expect("JSON");
     assert_eq!(entry["stage"], "live", "{entry}");
-    mount.turn(Duration::from_mins(1)).await;
+    mount.advance(Duration::from_mins(1)).await;
     mount.tick().await.expect("a tick");
     assert_nothing_alive(&mount, "programmatic_api_key", None).await;
 }

@@ -212,7 +212,7 @@ mod tests {
     #[tokio::test]
     async fn a_secret_that_ends_before_its_lease_begins_is_no_credential() {
         let mount = mount().await;
-        mount.clock.turn(Duration::from_hours(9));
+        mount.clock.advance(Duration::from_hours(9));
         let failure = mount.read("creds/reader").await.expect_err("no life left");
         assert!(
             matches!(&failure, Failure::Internal(text)
@@ -229,7 +229,7 @@ mod tests {
         let (_, mut lease) = mount.issue("reader").await;
         lease.issue_time = Some(mount.now());
         mount.renew(&lease).await.expect("renewed");
-        mount.turn(Duration::from_hours(9)).await;
+        mount.advance(Duration::from_hours(9)).await;
         let failure = mount.renew(&lease).await.expect_err("expired");
         assert!(
             matches!(&failure, Failure::BadRequest(text) if text.contains("has expired")),

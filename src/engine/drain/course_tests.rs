@@ -167,7 +167,7 @@ async fn the_same_order_again_continues_and_retries_at_once_what_rests() {
         1,
         "it rests for a minute"
     );
-    mount.clock.turn(Duration::from_secs(1));
+    mount.clock.advance(Duration::from_secs(1));
     let again = ordered(&mount).await;
     assert_eq!(again["draining"], first["draining"]);
     until_done(&mount).await;

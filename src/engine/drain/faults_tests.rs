@@ -209,7 +209,7 @@ async fn the_hold_of_the_configuration_does_not_hold_an_ordered_drain() {
     mount.restart().await;
     let hold = json!({ "hold": true });
     mount.write("config", hold).await.expect("held");
-    mount.turn(Duration::from_mins(20)).await;
+    mount.advance(Duration::from_mins(20)).await;
     mount.tick_for(2).await;
     assert_eq!(mount.atlas.credentials().await.len(), 2);
     ordered(&mount).await;

@@ -25,7 +25,7 @@ async fn nothing_new_is_made_until_the_configuration_is_written() {
         .expect("a static role");
     ordered(&mount).await;
     until_done(&mount).await;
-    mount.turn(Duration::from_hours(50)).await;
+    mount.advance(Duration::from_hours(50)).await;
     mount.atlas.forget_requests().await;
     mount.tick_for(2).await;
     for role in ROLES {
@@ -88,7 +88,7 @@ async fn the_mounts_credential_is_not_rotated_automatically() {
     config["rotation_period"] = json!("1d");
     mount.write("config", config).await.expect("configured");
     ordered(&mount).await;
-    mount.turn(Duration::from_hours(30)).await;
+    mount.advance(Duration::from_hours(30)).await;
     mount.atlas.forget_requests().await;
     mount.tick_for(2).await;
     let operations = mount.atlas.operations().await;

@@ -52,11 +52,11 @@ async fn the_entry_of_what_was_ended_goes_past_its_last_possible_lease() {
         let mount = mount_of(kind).await;
         let (_, lease) = mount.issue("reader").await;
         end(&mount, id(&lease)).await.expect("ended");
-        mount.turn(4 * HOUR + HOUR / 2).await;
+        mount.advance(4 * HOUR + HOUR / 2).await;
         mount.tick_for(2).await;
         assert_eq!(mount.journal_keys().len(), 1);
         assert_eq!(mount.figure("entries", "due").await, 0);
-        mount.turn(HOUR).await;
+        mount.advance(HOUR).await;
         mount.atlas.forget_requests().await;
         mount.tick_for(1).await;
         let asked = mount.atlas.operations().await;
@@ -75,14 +75,14 @@ async fn what_is_in_atlas_with_the_id_of_what_was_ended_is_an_orphan() {
     let mount = mount_of(Kind::Key).await;
     let (data, lease) = mount.issue("reader").await;
     end(&mount, id(&lease)).await.expect("ended");
-    mount.turn(2 * HOUR).await;
+    mount.advance(2 * HOUR).await;
     let calm = TestMount::data(mount.write("tidy", json!({ "dry_run": false })).await);
     assert_eq!(
         (&calm["orphan_count"], &calm["missing_count"]),
         (&json!(0), &json!(0))
     );
     mount.atlas.plant_key(text(&data, "description")).await;
-    mount.turn(2 * HOUR).await;
+    mount.advance(2 * HOUR).await;
     let found = TestMount::data(mount.write("tidy", json!({ "dry_run": false })).await);
     assert_eq!(
         (&found["orphan_count"], &found["removed_count"]),
@@ -172,7 +172,7 @@ async fn the_entry_of_what_was_ended_goes_without_a_configuration() {
     end(&mount, id(&lease)).await.expect("ended");
     let answer = mount.ask(Operation::Delete, "config", json!({})).await;
     answer.expect("nothing needs it");
-    mount.turn(6 * HOUR).await;
+    mount.advance(6 * HOUR).await;
     mount.tick_for(1).await;
     assert_eq!(mount.journal_keys(), NOTHING);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::base::time::TurnedClock;
+use crate::base::time::TestClock;
 use crate::base::{Clock as _, SystemEntropy, base62};
 use crate::engine::entries::CredentialType;
 use crate::engine::origin::BoundTo;
@@ -37,7 +37,7 @@ fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
 
 #[test]
 fn roles_are_counted_through_every_change() {
-    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (mut index, now) = (Index::default(), TestClock::new().now());
     let (first, mut changed) = entry(Stage::Making, "reader", now);
     let (second, other) = entry(Stage::Making, "reader", now);
     index.put(&first, &changed, Hands::Busy);
@@ -53,7 +53,7 @@ fn roles_are_counted_through_every_change() {
 
 #[test]
 fn what_a_request_works_on_is_nobody_elses() {
-    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (mut index, now) = (Index::default(), TestClock::new().now());
     let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(9));
     index.put(&id, &making, Hands::Busy);
     assert!(index.half_made(now, Duration::ZERO, true).is_empty());
@@ -66,7 +66,7 @@ fn what_a_request_works_on_is_nobody_elses() {
 
 #[test]
 fn failures_make_an_entry_rest_longer_and_stand_behind() {
-    let (mut index, clock) = (Index::default(), TurnedClock::new());
+    let (mut index, clock) = (Index::default(), TestClock::new());
     let old = clock.now() - TimeDelta::hours(9);
     let (stuck, making) = entry(Stage::Making, "reader", old);
     index.put(&stuck, &making, Hands::Unknown);
@@ -82,7 +82,7 @@ fn failures_make_an_entry_rest_longer_and_stand_behind() {
         index.half_made(clock.now(), clock.monotonic(), true),
         vec![stuck.clone()]
     );
-    clock.turn(Duration::from_hours(1));
+    clock.advance(Duration::from_hours(1));
     let (fresh, making) = entry(Stage::Making, "reader", clock.now() - TimeDelta::minutes(4));
     index.put(&fresh, &making, Hands::Unknown);
     assert_eq!(
@@ -95,7 +95,7 @@ fn failures_make_an_entry_rest_longer_and_stand_behind() {
 
 #[test]
 fn an_account_managed_for_a_role_is_none_of_its_credentials() {
-    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (mut index, now) = (Index::default(), TestClock::new().now());
     let (id, mut account) = entry(Stage::Making, "reader", now);
     index.put(&id, &account, Hands::Busy);
     assert_eq!(index.alive("reader"), 1);
@@ -111,7 +111,7 @@ fn an_account_managed_for_a_role_is_none_of_its_credentials() {
 
 #[test]
 fn a_token_that_nobody_got_is_looked_at_once_it_is_dead() {
-    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (mut index, now) = (Index::default(), TestClock::new().now());
     let (id, mut token) = entry(Stage::Making, "reader", now);
     token.part = Some(Part::Token {
         client_id: "mdb_sa_id_5cf5a45a9ccf6400e60981b7".parse().unwrap(),
@@ -131,7 +131,7 @@ fn a_token_that_nobody_got_is_looked_at_once_it_is_dead() {
 
 #[test]
 fn great_age_is_logged_once() {
-    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (mut index, now) = (Index::default(), TestClock::new().now());
     let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(2));
     index.put(&id, &making, Hands::Unknown);
     assert_eq!(index.newly_overdue(now, TimeDelta::hours(1)).len(), 1);
@@ -141,7 +141,7 @@ fn great_age_is_logged_once() {
 
 #[test]
 fn a_live_entry_is_outlived_an_hour_after_its_end() {
-    let (mut index, now) = (Index::default(), TurnedClock::new().now());
+    let (mut index, now) = (Index::default(), TestClock::new().now());
     let (id, live) = entry(Stage::Live, "reader", now);
     index.put(&id, &live, Hands::Unknown);
     assert!(

@@ -20,7 +20,7 @@ async fn lags(mount: &TestMount, count: u32) {
 #[tokio::test]
 async fn what_was_made_a_moment_ago_is_not_ended_by_a_not_found() {
     let mount = mount_of(Kind::Key).await;
-    mount.turn(Duration::from_mins(5)).await;
+    mount.advance(Duration::from_mins(5)).await;
     let (data, lease) = mount.issue("reader").await;
     lags(&mount, 1).await;
     let refused = end(&mount, public(&data)).await;
@@ -45,7 +45,7 @@ async fn a_not_found_is_believed_once_atlas_would_show_it() {
         }
         mount.atlas.forget_credentials().await;
         end(&mount, public(&data)).await.expect_err("too early");
-        mount.turn(Duration::from_mins(2)).await;
+        mount.advance(Duration::from_mins(2)).await;
         let told = warnings(end(&mount, public(&data)).await);
         assert_eq!(told, ["it was gone from Atlas already"], "{restarted}");
     }
@@ -65,7 +65,7 @@ async fn the_revocation_of_a_new_key_looks_twice() {
     mount.revoke(&lease).await.expect("gone is as good");
     assert_eq!(mount.journal_keys(), NOTHING);
     let (_, old) = mount.issue("reader").await;
-    mount.turn(Duration::from_mins(2)).await;
+    mount.advance(Duration::from_mins(2)).await;
     mount.atlas.forget_credentials().await;
     mount.atlas.forget_requests().await;
     mount.revoke(&old).await.expect("gone is as good");
@@ -75,7 +75,7 @@ async fn the_revocation_of_a_new_key_looks_twice() {
 #[tokio::test]
 async fn a_drain_comes_back_to_what_atlas_does_not_know_yet() {
     let mount = mount_of(Kind::Key).await;
-    mount.turn(Duration::from_mins(5)).await;
+    mount.advance(Duration::from_mins(5)).await;
     mount.issue("reader").await;
     lags(&mount, 1).await;
     let order = json!({ "organization_id": mount.atlas.org(), "dry_run": false });

@@ -26,9 +26,9 @@ async fn with_role() -> (TestMount, Secret) {
 #[tokio::test]
 async fn a_lease_that_nobody_renewed_or_revoked_is_counted_as_lost() {
     let (mount, lease) = with_role().await;
-    mount.turn(74 * MINUTE).await;
+    mount.advance(74 * MINUTE).await;
     assert_eq!(lost(&mount).await, 0);
-    mount.turn(2 * MINUTE).await;
+    mount.advance(2 * MINUTE).await;
     assert_eq!(lost(&mount).await, 1);
     assert_eq!(mount.figure("entries", "active").await, 1);
     mount.revoke(&lease).await.expect("revoked");
@@ -39,18 +39,18 @@ async fn a_lease_that_nobody_renewed_or_revoked_is_counted_as_lost() {
 async fn a_renewed_lease_is_not_lost_and_its_renewal_writes_nothing() {
     let (mount, mut lease) = with_role().await;
     for _ in 0..4 {
-        mount.turn(50 * MINUTE).await;
+        mount.advance(50 * MINUTE).await;
         mount.storage.fail_after(Some(0));
         mount.renew(&lease).await.expect("it only reads");
         mount.storage.fail_after(None);
     }
-    mount.turn(74 * MINUTE).await;
+    mount.advance(74 * MINUTE).await;
     assert_eq!(lost(&mount).await, 0);
     lease.increment = 3 * 60 * MINUTE;
     mount.renew(&lease).await.expect("renewed");
-    mount.turn(180 * MINUTE).await;
+    mount.advance(180 * MINUTE).await;
     assert_eq!(lost(&mount).await, 0, "it runs as long as was asked");
-    mount.turn(20 * MINUTE).await;
+    mount.advance(20 * MINUTE).await;
     assert_eq!(lost(&mount).await, 1);
 }
 
@@ -58,11 +58,11 @@ async fn a_renewed_lease_is_not_lost_and_its_renewal_writes_nothing() {
 #[tokio::test]
 async fn another_process_counts_from_its_start() {
     let (mut mount, _) = with_role().await;
-    mount.turn(50 * MINUTE).await;
+    mount.advance(50 * MINUTE).await;
     mount.restart().await;
-    mount.turn(70 * MINUTE).await;
+    mount.advance(70 * MINUTE).await;
     assert_eq!(lost(&mount).await, 0);
-    mount.turn(10 * MINUTE).await;
+    mount.advance(10 * MINUTE).await;
     assert_eq!(lost(&mount).await, 1);
     mount.invalidate("issued/00000000000000000000").await;
     assert_eq!(lost(&mount).await, 0, "another node may have renewed it");
@@ -73,15 +73,15 @@ async fn another_process_counts_from_its_start() {
 async fn another_process_allows_for_the_longest_renewal_that_there_was() {
     let (mut mount, mut lease) = with_role().await;
     lease.increment = 5 * 60 * MINUTE;
-    mount.turn(50 * MINUTE).await;
+    mount.advance(50 * MINUTE).await;
     mount.renew(&lease).await.expect("renewed");
     mount.storage.fail_after(Some(0));
     mount.renew(&lease).await.expect("it only reads");
     mount.storage.fail_after(None);
     mount.restart().await;
-    mount.turn(310 * MINUTE).await;
+    mount.advance(310 * MINUTE).await;
     assert_eq!(lost(&mount).await, 0, "it may be valid still");
-    mount.turn(10 * MINUTE).await;
+    mount.advance(10 * MINUTE).await;
     assert_eq!(lost(&mount).await, 1);
 }
 
@@ -90,12 +90,12 @@ async fn another_process_allows_for_a_renewal_under_a_ttl_that_was_raised() {
     let (mut mount, lease) = with_role().await;
     let longer = json!({ "ttl": "3h" });
     mount.write("roles/reader", longer).await.expect("a role");
-    mount.turn(50 * MINUTE).await;
+    mount.advance(50 * MINUTE).await;
     mount.renew(&lease).await.expect("renewed");
     mount.restart().await;
-    mount.turn(190 * MINUTE).await;
+    mount.advance(190 * MINUTE).await;
     assert_eq!(lost(&mount).await, 0, "it may be valid still");
-    mount.turn(10 * MINUTE).await;
+    mount.advance(10 * MINUTE).await;
     assert_eq!(lost(&mount).await, 1);
 }
 
@@ -103,11 +103,11 @@ async fn another_process_allows_for_a_renewal_under_a_ttl_that_was_raised() {
 #[tokio::test]
 async fn another_process_counts_no_longer_than_a_lease_can_last() {
     let (mut mount, _) = with_role().await;
-    mount.turn(520 * MINUTE).await;
+    mount.advance(520 * MINUTE).await;
     mount.restart().await;
-    mount.turn(34 * MINUTE).await;
+    mount.advance(34 * MINUTE).await;
     assert_eq!(lost(&mount).await, 0);
-    mount.turn(2 * MINUTE).await;
+    mount.advance(2 * MINUTE).await;
     assert_eq!(lost(&mount).await, 1);
 }
 
@@ -117,7 +117,7 @@ async fn a_lost_lease_is_named_with_the_time_of_its_end() {
     let id = lease.internal_data["journal_id"].as_str().expect("an id");
     let ended = Rfc3339(mount.now() + 60 * MINUTE).to_string();
     let (_, other) = mount.issue("reader").await;
-    mount.turn(50 * MINUTE).await;
+    mount.advance(50 * MINUTE).await;
     mount.renew(&other).await.expect("renewed");
     for lost in [false, true] {
         let list = TestMount::data(mount.list("issued/").await);
@@ -128,7 +128,7 @@ async fn a_lost_lease_is_named_with_the_time_of_its_end() {
         assert_eq!(shown.get("past_ttl_since"), want.as_ref(), "{shown:?}");
         let all = json!(list).to_string();
         assert_eq!(all.matches("past_ttl_since").count(), usize::from(lost));
-        mount.turn(26 * MINUTE).await;
+        mount.advance(26 * MINUTE).await;
     }
 }
 
@@ -137,9 +137,9 @@ async fn the_mounts_default_counts_where_the_role_has_no_ttl() {
     let mount = TestMount::with_role(json!({ "ip_addresses": "" })).await;
     mount.system.set_ttls(30 * MINUTE, 600 * MINUTE);
     mount.issue("reader").await;
-    mount.turn(40 * MINUTE).await;
+    mount.advance(40 * MINUTE).await;
     assert_eq!(lost(&mount).await, 0);
-    mount.turn(10 * MINUTE).await;
+    mount.advance(10 * MINUTE).await;
     assert_eq!(lost(&mount).await, 1);
 }
 
@@ -157,7 +157,7 @@ async fn what_has_no_known_end_is_not_counted() {
     let tokens = json!({ "credential_type": "access_token" });
     mount.write_reader(tokens).await;
     mount.issue("reader").await;
-    mount.turn(200 * MINUTE).await;
+    mount.advance(200 * MINUTE).await;
     assert_eq!(lost(&mount).await, 0);
     assert_eq!(mount.figure("entries", "active").await, 2);
 }

@@ -123,7 +123,7 @@ mod tests {
             let role = json!({ "credential_type": kind, "max_ttl": "8h" });
             let mount = TestMount::with_role(role).await;
             mount.issue("reader").await;
-            mount.turn(Duration::from_mins(9 * 60 - 2)).await;
+            mount.advance(Duration::from_mins(9 * 60 - 2)).await;
             mount.tick_for(1).await;
             assert!(is_alive(&mount).await, "{kind}");
             assert_eq!(mount.figure("entries", "due").await, 0);
@@ -140,7 +140,7 @@ mod tests {
         lease.issue_time = Some(mount.now());
         mount.write_reader(json!({ "max_ttl": "4h" })).await;
         mount.renew(&lease).await.expect("renewed");
-        mount.turn(Duration::from_mins(5 * 60 - 1)).await;
+        mount.advance(Duration::from_mins(5 * 60 - 1)).await;
         mount.tick().await.expect("a tick");
         assert!(is_alive(&mount).await);
         mount.tick_for(2).await;
@@ -151,7 +151,7 @@ mod tests {
     async fn storage_knows_better_than_memory() {
         let mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
         mount.issue("reader").await;
-        mount.turn(HOUR * 3).await;
+        mount.advance(HOUR * 3).await;
         let [key] = mount.journal_keys().try_into().expect("one entry");
         let stored = mount.storage.value(&key);
         let mut entry: serde_json::Value = serde_json::from_slice(&stored).expect("JSON");
@@ -166,7 +166,7 @@ mod tests {
     async fn the_host_goes_first_after_a_start() {
         let mut mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
         mount.issue("reader").await;
-        mount.turn(HOUR * 9).await;
+        mount.advance(HOUR * 9).await;
         mount.restart().await;
         mount.tick_for(14).await;
         assert!(is_alive(&mount).await);
@@ -181,7 +181,7 @@ mod tests {
         mount.issue("reader").await;
         let hold = json!({ "hold": true });
         mount.write("config", hold).await.expect("held");
-        mount.turn(HOUR * 9).await;
+        mount.advance(HOUR * 9).await;
         mount.tick_for(2).await;
         assert!(is_alive(&mount).await);
     }
@@ -192,7 +192,7 @@ mod tests {
         for _ in 0..2 {
             mount.issue("reader").await;
         }
-        mount.turn(HOUR * 3).await;
+        mount.advance(HOUR * 3).await;
         let refusal = json!({
             "operation": "deleteOrgApiKey", "count": 0,
             "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
@@ -214,7 +214,7 @@ mod tests {
         let mount = TestMount::with_role(json!({ "max_ttl": "1h" })).await;
         mount.issue("reader").await;
         mount.atlas.forget_credentials().await;
-        mount.turn(HOUR * 3).await;
+        mount.advance(HOUR * 3).await;
         mount.tick().await.expect("a tick");
         assert!(!is_alive(&mount).await);
         assert_eq!(mount.figure("reaper", "already_deleted").await, 1);

@@ -277,7 +277,7 @@ mod tests {
         for _ in 0..count {
             mount.issue("reader").await;
         }
-        mount.turn(Duration::from_hours(3)).await;
+        mount.advance(Duration::from_hours(3)).await;
         mount
     }
 
@@ -304,7 +304,7 @@ mod tests {
                 .plant(&format!("issued/{id}"), planted.as_bytes());
         }
         mount.restart().await;
-        mount.turn(Duration::from_mins(11)).await;
+        mount.advance(Duration::from_mins(11)).await;
         mount.tick_for(2).await;
         assert_eq!(mount.journal_keys(), [key]);
         assert_eq!(mount.atlas.credentials().await.len(), 1);

@@ -196,7 +196,7 @@ mod tests {
                 (&young["recent_count"], &young["orphan_count"]),
                 (&json!(2), &json!(0))
             );
-            mount.turn(Duration::from_hours(2)).await;
+            mount.advance(Duration::from_hours(2)).await;
             let (known, _) = mount.issue("reader").await;
             let dry = tidied(&mount, true).await;
             assert_eq!(
@@ -223,7 +223,7 @@ mod tests {
             .storage
             .plant(&key, b"{\"stage\": \"of a later version\"}");
         mount.restart().await;
-        mount.turn(Duration::from_hours(2)).await;
+        mount.advance(Duration::from_hours(2)).await;
         let done = tidied(&mount, false).await;
         assert_eq!(
             (&done["orphan_count"], &done["removed_count"]),
@@ -243,7 +243,7 @@ mod tests {
         for other in [go.as_str(), "vault-reader", "mine", &format!("{marked}x")] {
             mount.atlas.plant_key(other).await;
         }
-        mount.turn(DAY).await;
+        mount.advance(DAY).await;
         let report = tidied(&mount, false).await;
         assert_eq!(report["orphan_count"], 0);
         assert_eq!(
@@ -271,7 +271,7 @@ mod tests {
         let (_, kept) = mount.issue("reader").await;
         mount.revoke(&kept).await.expect("revoked");
         mount.atlas.forget_credentials().await;
-        mount.turn(Duration::from_hours(2)).await;
+        mount.advance(Duration::from_hours(2)).await;
         let report = tidied(&mount, false).await;
         assert_eq!(
             (&report["missing_count"], &report["pruned_count"]),
@@ -282,7 +282,7 @@ mod tests {
             lease.internal_data["journal_id"]
         );
         assert_eq!(mount.journal_keys().len(), 1);
-        mount.turn(Duration::from_hours(3)).await;
+        mount.advance(Duration::from_hours(3)).await;
         assert_eq!(tidied(&mount, true).await["missing_count"], 1);
         assert_eq!(mount.journal_keys().len(), 1);
         assert_eq!(tidied(&mount, false).await["pruned_count"], 1);
@@ -297,7 +297,7 @@ mod tests {
         }
         forget_journal(&mount);
         mount.restart().await;
-        mount.turn(DAY).await;
+        mount.advance(DAY).await;
         mount
             .atlas
             .fault(json!({

@@ -22,7 +22,7 @@ async fn rotated() -> (TestMount, Account) {
 }
 
 async fn pass(mount: &TestMount, minutes: u64) {
-    mount.turn(Duration::from_mins(minutes)).await;
+    mount.advance(Duration::from_mins(minutes)).await;
     mount.tick().await.expect("a tick");
 }
 
@@ -143,7 +143,7 @@ async fn a_deleted_role_leaves_a_persons_secret_alone() {
         .await
         .expect_err("no answer, and nothing made");
     delete(&mount).await;
-    mount.turn(Duration::from_mins(30)).await;
+    mount.advance(Duration::from_mins(30)).await;
     let wanted = json!({"client_id": account.client_id});
     let persons = mount.atlas.control("POST", "/secrets", wanted).await;
     pass(&mount, 1).await;
@@ -156,7 +156,7 @@ async fn a_deleted_role_leaves_a_persons_secret_alone() {
 async fn settings_that_atlas_does_not_tell_are_asked_for_once_a_minute() {
     let (mount, _) = rotated().await;
     let other = mount.atlas.account(json!(["ORG_MEMBER"])).await;
-    mount.turn(Duration::from_hours(2)).await;
+    mount.advance(Duration::from_hours(2)).await;
     mount
         .atlas
         .fault(json!({
@@ -173,7 +173,7 @@ async fn settings_that_atlas_does_not_tell_are_asked_for_once_a_minute() {
         .expect("rotated");
     let asked = mount.atlas.operations().await["getOrgSettings"].clone();
     assert_eq!(asked, json!(1));
-    mount.turn(Duration::from_secs(61)).await;
+    mount.advance(Duration::from_secs(61)).await;
     mount
         .write("rotate-role/app", json!({"force": true}))
         .await
@@ -193,7 +193,7 @@ async fn a_secret_that_a_person_made_minutes_later_is_not_the_lost_one() {
         .write("rotate-role/app", json!({}))
         .await
         .expect_err("no answer, and nothing made");
-    mount.turn(Duration::from_mins(3)).await;
+    mount.advance(Duration::from_mins(3)).await;
     let wanted = json!({"client_id": account.client_id});
     let persons = mount.atlas.control("POST", "/secrets", wanted).await;
     pass(&mount, 10).await;

@@ -10,9 +10,9 @@ use super::tests::{DAY, HOUR, Rotated, refusal, status};
 async fn an_overdue_rotation_is_warned_of_before_the_end() {
     let app = Rotated::every_day().await;
     // No node does the mount's work: nobody ticks.
-    app.mount.turn(Duration::from_secs(DAY + HOUR / 2)).await;
+    app.mount.advance(Duration::from_secs(DAY + HOUR / 2)).await;
     assert_eq!(app.warnings("static-creds/app").await, [""; 0]);
-    app.mount.turn(Duration::from_secs(HOUR)).await;
+    app.mount.advance(Duration::from_secs(HOUR)).await;
     for path in ["static-creds/app", "static-roles/app"] {
         let warnings = app.warnings(path).await;
         assert!(

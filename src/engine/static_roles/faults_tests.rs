@@ -194,7 +194,7 @@ async fn a_replaced_secret_that_cannot_be_removed_is_tried_again() {
 #[tokio::test]
 async fn a_replaced_secret_in_use_is_kept_for_twice_the_overlap_at_most() {
     let app = Rotated::every_day().await;
-    app.mount.turn(Duration::from_secs(HOUR - 60)).await;
+    app.mount.advance(Duration::from_secs(HOUR - 60)).await;
     assert!(app.mints(&app.account.secret).await);
     app.pass(120).await;
     assert_eq!(
@@ -220,7 +220,7 @@ async fn a_replaced_secret_in_use_is_kept_for_twice_the_overlap_at_most() {
         read.warnings
     );
     for _ in 0..5 {
-        app.mount.turn(Duration::from_mins(10)).await;
+        app.mount.advance(Duration::from_mins(10)).await;
         assert!(app.mints(&app.account.secret).await);
         app.tick().await;
     }
@@ -254,7 +254,7 @@ async fn secrets_of_others_make_room() {
         .await;
     let stray = made["client_secret"].as_str().expect("a secret").to_owned();
     let first = app.secret().await;
-    app.mount.turn(Duration::from_secs(DAY - HOUR)).await;
+    app.mount.advance(Duration::from_secs(DAY - HOUR)).await;
     assert!(app.mints(&stray).await);
     app.mount
         .write("rotate-role/app", json!({}))
@@ -336,7 +336,7 @@ async fn rotations_keep_a_distance_unless_forced() {
     let asked = |force: bool| app.mount.write("rotate-role/app", json!({"force": force}));
     let refused = refusal(asked(false).await).expect_err("too soon");
     assert!(refused.contains("it was rotated 0 s ago"), "{refused}");
-    app.mount.turn(Duration::from_secs(61)).await;
+    app.mount.advance(Duration::from_secs(61)).await;
     let refused = refusal(asked(false).await).expect_err("no room");
     assert!(
         refused.contains("is kept for those who still use it"),

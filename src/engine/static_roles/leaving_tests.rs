@@ -53,7 +53,7 @@ async fn what_a_deleted_role_had_yet_to_remove_is_removed() {
         app.mints(&app.account.secret).await,
         "its overlap is not over"
     );
-    app.mount.turn(Duration::from_mins(70)).await;
+    app.mount.advance(Duration::from_mins(70)).await;
     app.tick().await;
     assert!(!app.mints(&app.account.secret).await);
     assert!(app.mints(&secret).await);
@@ -143,7 +143,7 @@ async fn a_gateway_that_knows_no_account_makes_nothing_forgotten() {
                 "action": {"kind": "answer", "status": status, "body": answer},
             }))
             .await;
-        app.mount.turn(Duration::from_mins(70)).await;
+        app.mount.advance(Duration::from_mins(70)).await;
         let _ = app.mount.tick().await;
         app.mount.atlas.no_more_faults().await;
         assert_eq!(app.secrets_at_atlas().await, 2, "{answer}");
@@ -178,7 +178,7 @@ async fn what_was_left_is_removed_also_where_the_account_left_its_project() {
     let deleted = mount.ask(Operation::Delete, "static-roles/app", json!({}));
     refusal(deleted.await).expect("deleted");
     mount.atlas.leave_project(&client_id, &project).await;
-    mount.turn(Duration::from_mins(70)).await;
+    mount.advance(Duration::from_mins(70)).await;
     mount.tick_for(5).await;
     assert_eq!(mount.atlas.secrets(&client_id).await.len(), 1);
     assert_eq!(mount.storage.keys(), ["config", "origins"]);

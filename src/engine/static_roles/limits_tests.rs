@@ -143,7 +143,7 @@ async fn a_rotation_without_a_free_slot_is_reported_and_caught_up_on() {
     let wanted = json!({"client_id": app.account.client_id});
     let made = app.mount.atlas.control("POST", "/secrets", wanted).await;
     let stray = made["client_secret"].as_str().expect("a secret").to_owned();
-    app.mount.turn(Duration::from_secs(DAY - HOUR)).await;
+    app.mount.advance(Duration::from_secs(DAY - HOUR)).await;
     assert!(app.mints(&stray).await, "somebody uses it");
     app.tick().await;
     assert_eq!(app.secret().await, first);
@@ -176,7 +176,7 @@ async fn a_day_of(action: Value) {
     app.mount.atlas.fault(fault).await;
     // The rotation is due after the first day, and fails for the second.
     for _ in 0..46 {
-        app.mount.turn(Duration::from_secs(HOUR)).await;
+        app.mount.advance(Duration::from_secs(HOUR)).await;
         // All that time does here is to let second tries wait.
         tokio::time::pause();
         app.tick().await;

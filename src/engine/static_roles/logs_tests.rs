@@ -49,7 +49,7 @@ async fn an_end_that_comes_near_is_logged_once_at_each_distance() {
 #[tokio::test]
 async fn lines_of_the_work_on_a_role_belong_to_the_span_of_the_periodic_run() {
     let app = Rotated::every_day().await;
-    app.mount.turn(Duration::from_secs(DAY + 60)).await;
+    app.mount.advance(Duration::from_secs(DAY + 60)).await;
     let lines = Lines::default();
     let _listening = lines.listen();
     let span = tracing::info_span!("of_the_mount");

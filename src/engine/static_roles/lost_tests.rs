@@ -132,7 +132,7 @@ async fn a_secret_that_cannot_be_distinguished_from_a_strangers_is_shown_in_stat
     assert_eq!(app.secrets_at_atlas().await, 1);
     let setting = json!({"date_header": false});
     app.mount.atlas.set(setting).await;
-    app.mount.turn(Duration::from_secs(2 * HOUR)).await;
+    app.mount.advance(Duration::from_secs(2 * HOUR)).await;
     let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
     app.mount.atlas.fault(lost).await;
     let rotated = app.mount.write("rotate-role/app", json!({})).await;

@@ -29,7 +29,7 @@ async fn a_rate_limit_is_no_failure_and_the_next_periodic_run_continues() {
     let app = Rotated::every_day().await;
     app.pass(HOUR + 1).await;
     let first = app.secret().await;
-    app.mount.turn(Duration::from_secs(DAY)).await;
+    app.mount.advance(Duration::from_secs(DAY)).await;
     app.mount
         .atlas
         .fault(limited("createOrgSecret", 1_800))
@@ -104,7 +104,7 @@ async fn want_of_rate_is_no_failure_of_the_configurations_rotation() {
     config["rotation_period"] = json!(DAY);
     mount.write("config", config).await.expect("written");
     let account = mount.atlas.seed_account().client_id;
-    mount.turn(Duration::from_secs(DAY + 60)).await;
+    mount.advance(Duration::from_secs(DAY + 60)).await;
     mount.atlas.fault(limited("createOrgSecret", 600)).await;
     for _ in 0..3 {
         mount.tick_for(1).await;
@@ -133,7 +133,7 @@ async fn readers_of_a_role_do_not_keep_a_rotation_waiting() {
         "roles": "ORG_MEMBER",
     });
     app.mount.write("roles/busy", role).await.expect("a role");
-    app.mount.turn(Duration::from_secs(DAY)).await;
+    app.mount.advance(Duration::from_secs(DAY)).await;
     // Others have used the bucket up.
     let used_up = json!({
         "operation": "createOrgServiceAccount",
@@ -169,7 +169,7 @@ async fn readers_of_a_role_do_not_keep_a_rotation_waiting() {
             }
             // Waits are slept in real time: this is twice as fast.
             () = tokio::time::sleep(Duration::from_millis(500)) => {
-                mount.turn(Duration::from_secs(1)).await;
+                mount.advance(Duration::from_secs(1)).await;
             }
         }
     };

@@ -73,7 +73,7 @@ async fn a_missed_window_is_reported_and_the_next_one_met() {
         Rotated::with(json!({"rotation_schedule": "0 3 * * *", "rotation_window": "1h"})).await;
     let (first, missed) = (app.secret().await, app.next().await);
     app.mount
-        .turn(
+        .advance(
             (missed - app.now() + TimeDelta::hours(2))
                 .to_std()
                 .expect("ahead"),
@@ -97,7 +97,7 @@ async fn a_missed_window_is_reported_and_the_next_one_met() {
     let next = app.next().await;
     assert!(next > app.now());
     app.mount
-        .turn((next - app.now()).to_std().expect("ahead"))
+        .advance((next - app.now()).to_std().expect("ahead"))
         .await;
     app.pass(1).await;
     assert_ne!(app.secret().await, first);
@@ -140,7 +140,7 @@ async fn the_queue_comes_back_after_a_restart_and_after_another_nodes_write() {
 async fn a_role_that_is_used_before_the_first_periodic_run_stays_in_the_queue() {
     let mut app = Rotated::every_day().await;
     app.mount.restart().await;
-    app.mount.turn(Duration::from_secs(HOUR)).await;
+    app.mount.advance(Duration::from_secs(HOUR)).await;
     let asked = app.mount.write("rotate-role/app", json!({})).await;
     asked.expect("a rotation by hand");
     let by_hand = app.secret().await;
@@ -199,7 +199,7 @@ async fn people_are_warned_before_a_secret_ends() {
 #[tokio::test]
 async fn the_time_to_live_ends_with_the_next_rotation_or_the_secret() {
     let app = Rotated::every_day().await;
-    app.mount.turn(Duration::from_secs(1_000)).await;
+    app.mount.advance(Duration::from_secs(1_000)).await;
     assert_eq!(app.creds().await["ttl"], json!(DAY - 1_000));
     let mount = TestMount::configured().await;
     let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
@@ -211,6 +211,6 @@ async fn the_time_to_live_ends_with_the_next_rotation_or_the_secret() {
     assert!(told[0].contains("no automatic rotation"), "{told:?}");
     let ttl = by_hand.creds().await["ttl"].as_u64().expect("seconds");
     assert!((8 * HOUR - 5..=8 * HOUR).contains(&ttl), "{ttl}");
-    by_hand.mount.turn(Duration::from_secs(9 * HOUR)).await;
+    by_hand.mount.advance(Duration::from_secs(9 * HOUR)).await;
     assert_eq!(by_hand.creds().await["ttl"], json!(0));
 }

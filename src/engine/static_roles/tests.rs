@@ -112,7 +112,7 @@ impl Rotated {
 
     /// Turns the clock and lets the host tick.
     pub(super) async fn pass(&self, seconds: u64) {
-        self.mount.turn(Duration::from_secs(seconds)).await;
+        self.mount.advance(Duration::from_secs(seconds)).await;
         self.tick().await;
     }
 }

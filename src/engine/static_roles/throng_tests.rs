@@ -32,7 +32,7 @@ async fn a_thousand_roles_due_at_once_all_rotate() {
             .plant(&format!("static-roles/role-{number}"), &entry);
     }
     mount.restart().await;
-    mount.turn(Duration::from_secs(31)).await;
+    mount.advance(Duration::from_secs(31)).await;
     mount.atlas.forget_requests().await;
     let mut rounds = 0;
     let rotated = loop {
@@ -46,7 +46,7 @@ async fn a_thousand_roles_due_at_once_all_rotate() {
                     break;
                 }
                 () = tokio::time::sleep(Duration::from_millis(20)) => {
-                    mount.turn(Duration::from_secs(5)).await;
+                    mount.advance(Duration::from_secs(5)).await;
                 }
             }
         }
@@ -55,7 +55,7 @@ async fn a_thousand_roles_due_at_once_all_rotate() {
         if created == Some(ROLES as u64) || rounds == 20 {
             break created;
         }
-        mount.turn(Duration::from_secs(15)).await;
+        mount.advance(Duration::from_secs(15)).await;
     };
     let requests = mount.atlas.control("GET", "/requests", Value::Null).await;
     let figures = (&requests["operations"], &requests["statuses"]);

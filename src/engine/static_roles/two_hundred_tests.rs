@@ -46,7 +46,7 @@ async fn a_reader_never_holds_a_secret_that_does_not_work() {
             3 => app.mount.storage.fail_after(Some((round / 4) % 5)),
             _ => {}
         }
-        app.mount.turn(Duration::from_secs(DAY - 3 * HOUR)).await;
+        app.mount.advance(Duration::from_secs(DAY - 3 * HOUR)).await;
         // The host hears of a failure of storage.
         let _ = app.mount.tick().await;
         app.mount.storage.fail_after(None);
@@ -65,7 +65,7 @@ async fn a_reader_never_holds_a_secret_that_does_not_work() {
         seen.insert(held.clone());
     }
     for _ in 0..3 {
-        app.mount.turn(Duration::from_secs(HOUR)).await;
+        app.mount.advance(Duration::from_secs(HOUR)).await;
         app.tick().await;
     }
     assert_eq!(app.secrets_at_atlas().await, 1);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::atlas::{Account, Atlas};
 use super::{EngineFactory, ProcessSettings};
-use crate::base::time::TurnedClock;
+use crate::base::time::TestClock;
 use crate::base::{Clock as _, SystemEntropy};
 use crate::engine::process::ServerHold;
 use crate::vault::memory::{FixedSystemView, MemoryStorage};
@@ -27,7 +27,7 @@ pub(crate) type Outcome = Result<Option<Response>, Failure>;
 pub(crate) struct TestMount {
     pub(crate) storage: Arc<MemoryStorage>,
     pub(crate) system: Arc<FixedSystemView>,
-    pub(crate) clock: Arc<TurnedClock>,
+    pub(crate) clock: Arc<TestClock>,
     pub(crate) atlas: Atlas,
     backend: Arc<dyn Backend>,
     tasks: Tasks,
@@ -43,7 +43,7 @@ impl TestMount {
     pub(crate) async fn new_with(process: ProcessSettings) -> Self {
         let storage = Arc::new(MemoryStorage::default());
         let system = Arc::new(FixedSystemView::default());
-        let clock = Arc::new(TurnedClock::new());
+        let clock = Arc::new(TestClock::new());
         let (backend, tasks) = backend(&storage, &system, &clock, process).await;
         Self {
             storage,
@@ -122,7 +122,7 @@ impl TestMount {
     /// Ticks as the host does, a minute apart.
     pub(crate) async fn tick_for(&self, minutes: u64) {
         for _ in 0..minutes {
-            self.turn(Duration::from_mins(1)).await;
+            self.advance(Duration::from_mins(1)).await;
             self.tick().await.expect("a tick");
         }
     }
@@ -262,19 +262,19 @@ impl TestMount {
     }
 
     /// Time passes, for us and for Atlas.
-    pub(crate) async fn turn(&self, by: Duration) {
+    pub(crate) async fn advance(&self, by: Duration) {
         // Atlas first: what a limiter believes to be refilled is so there as well.
         self.atlas
             .control("POST", "/clock", json!({ "advance_seconds": by.as_secs() }))
             .await;
-        self.clock.turn(by);
+        self.clock.advance(by);
     }
 }
 
 async fn backend(
     storage: &Arc<MemoryStorage>,
     system: &Arc<FixedSystemView>,
-    clock: &Arc<TurnedClock>,
+    clock: &Arc<TestClock>,
     process: ProcessSettings,
 ) -> (Arc<dyn Backend>, Tasks) {
     let tasks = Tasks::new(&CancellationToken::new());

@@ -37,7 +37,7 @@ async fn doubt(mount: &mut TestMount, wrong: Wrong) {
         }
         Wrong::Unknown => {
             mount.atlas.settings(json!({ "date_header": false })).await;
-            mount.turn(4 * HOUR).await;
+            mount.advance(4 * HOUR).await;
             mount.restart().await;
         }
     }
@@ -87,7 +87,7 @@ async fn a_kept_secret_is_not_deleted_before_its_time_by_a_clock_that_is_doubted
         rotate(&mount, false).await.expect("rotated");
         let before = mount.atlas.secrets(&account.client_id).await;
         assert_eq!(before.len(), 2);
-        mount.turn(2 * Duration::from_mins(1)).await;
+        mount.advance(2 * Duration::from_mins(1)).await;
         doubt(&mut mount, wrong).await;
         let told = doubted(rotate(&mount, false).await);
         for part in ["because of its age", "force=true", &account.client_id] {
@@ -151,7 +151,7 @@ async fn an_order_without_an_overlap_rests_on_no_clock() {
             .write("static-roles/app", no_overlap)
             .await
             .expect("written");
-        mount.turn(2 * Duration::from_mins(1)).await;
+        mount.advance(2 * Duration::from_mins(1)).await;
         doubt(&mut mount, wrong).await;
         rotate(&mount, false).await.expect("rotated");
         assert_eq!(

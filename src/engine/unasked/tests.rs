@@ -84,7 +84,7 @@ async fn a_clock_that_was_set_while_the_process_was_down_deletes_nothing() {
     mount.tick_for(20).await;
     assert_eq!(alive(&mount).await, 1);
     mount.clock.jump(-AHEAD);
-    mount.turn(HOUR * 3).await;
+    mount.advance(HOUR * 3).await;
     mount.tick_for(20).await;
     assert_eq!(alive(&mount).await, 0);
 }
@@ -95,7 +95,7 @@ async fn a_clock_that_is_led_away_slowly_deletes_nothing() {
     let (mount, _) = issued().await;
     for _ in 0..300 {
         mount.clock.jump(TimeDelta::seconds(50));
-        mount.turn(Duration::from_secs(10)).await;
+        mount.advance(Duration::from_secs(10)).await;
         mount.tick().await.expect("a tick");
     }
     assert_eq!(alive(&mount).await, 1);
@@ -110,7 +110,7 @@ async fn without_atlas_time_nothing_is_reaped() {
     ] {
         let (mount, _) = issued().await;
         mount.atlas.settings(lie.clone()).await;
-        mount.turn(HOUR * 3).await;
+        mount.advance(HOUR * 3).await;
         mount.tick().await.expect("a tick");
         assert_eq!(alive(&mount).await, 1, "{lie}");
         assert_eq!(mount.figure("entries", "failing").await, 0, "{lie}");
@@ -131,11 +131,11 @@ async fn atlas_is_asked_for_its_time_once_and_only_where_something_is_due() {
     // The account is looked at, for another day.
     mount.tick().await.expect("a tick");
     mount.issue("reader").await;
-    mount.turn(Duration::from_mins(20)).await;
+    mount.advance(Duration::from_mins(20)).await;
     mount.atlas.forget_requests().await;
     mount.tick().await.expect("a tick");
     assert_eq!(mount.atlas.operations().await, json!({}));
-    mount.turn(HOUR * 3).await;
+    mount.advance(HOUR * 3).await;
     mount.tick().await.expect("a tick");
     assert_eq!(alive(&mount).await, 0);
     let asked = mount.atlas.operations().await;
@@ -145,7 +145,7 @@ async fn atlas_is_asked_for_its_time_once_and_only_where_something_is_due() {
 #[tokio::test]
 async fn the_grace_after_a_start_is_no_matter_of_the_wall_clock() {
     let (mut mount, _) = issued().await;
-    mount.turn(HOUR * 3).await;
+    mount.advance(HOUR * 3).await;
     mount.restart().await;
     // Atlas agrees, and no tick saw it happen.
     mount.clock.jump(TimeDelta::minutes(20));
@@ -297,7 +297,7 @@ async fn the_environment_holds_what_nobody_asks_for() {
     lose_the_answer(&mount).await;
     mount.restart_held(ServerHold::Unasked).await;
     mount.atlas.forget_requests().await;
-    mount.turn(HOUR * 5).await;
+    mount.advance(HOUR * 5).await;
     mount.tick_for(20).await;
     assert_eq!(mount.atlas.operations().await, json!({}));
     let read = mount

@@ -197,7 +197,7 @@ async fn a_failing_rotation_is_reported_and_tried_again() {
             "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
         }))
         .await;
-    mount.turn(Duration::from_secs(DAY)).await;
+    mount.advance(Duration::from_secs(DAY)).await;
     mount.tick().await.expect("a tick");
     let config = mount.config().await;
     assert_eq!(config["rotation_failures"], json!(1), "{config:?}");

@@ -18,7 +18,7 @@ async fn a_persons_secret_is_not_taken_for_one_whose_answer_was_lost() {
         .rotate_root(json!({}))
         .await
         .expect_err("no answer, and nothing made");
-    mount.turn(Duration::from_mins(30)).await;
+    mount.advance(Duration::from_mins(30)).await;
     let persons = mount.add_secret().await;
     assert!(mount.uses(&persons).await);
     mount.tick().await.expect("a tick");
@@ -38,7 +38,7 @@ async fn the_periodic_run_does_not_take_a_new_secret_of_a_person_for_a_lost_one(
         .rotate_root(json!({}))
         .await
         .expect_err("no answer, and nothing made");
-    mount.turn(Duration::from_mins(3)).await;
+    mount.advance(Duration::from_mins(3)).await;
     let persons = mount.add_secret().await;
     mount.tick_for(10).await;
     assert!(mount.uses(&persons).await && mount.is_alive().await);
@@ -74,7 +74,7 @@ async fn who_may_no_longer_write_gives_up_no_secret() {
     let slow = json!({"new_credential_delay_seconds": 3_000});
     mount.atlas.set(slow).await;
     mount.rotate_root(json!({})).await.expect_err("not proved");
-    mount.turn(Duration::from_mins(11)).await;
+    mount.advance(Duration::from_mins(11)).await;
     mount.storage.fail_after(Some(0));
     mount
         .rotate_root(json!({}))
@@ -88,7 +88,7 @@ async fn who_may_no_longer_write_gives_up_no_secret() {
 async fn a_secret_that_cannot_be_distinguished_from_a_persons_is_shown_in_status() {
     let mount = with_account().await;
     mount.atlas.set(json!({"date_header": false})).await;
-    mount.turn(Duration::from_hours(2)).await;
+    mount.advance(Duration::from_hours(2)).await;
     let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
     mount.atlas.fault(lost).await;
     mount.rotate_root(json!({})).await.expect_err("no answer");

@@ -44,7 +44,7 @@ async fn a_second_secret_in_use_goes_only_by_force() {
     let mount = with_account().await;
     let other = mount.add_secret().await;
     assert!(mount.uses(&other).await);
-    mount.turn(Duration::from_secs(DAY - HOUR)).await;
+    mount.advance(Duration::from_secs(DAY - HOUR)).await;
     let refused = mount.rotate_root(json!({})).await.expect_err("in use");
     assert!(
         refused.contains("was not created by this mount and was used at"),
@@ -71,7 +71,7 @@ async fn a_rotation_that_is_automatic_waits_until_a_second_secret_is_unused_for_
         .expect("changed");
     assert!(mount.uses(&other).await);
     for _ in 0..23 {
-        mount.turn(Duration::from_secs(HOUR)).await;
+        mount.advance(Duration::from_secs(HOUR)).await;
         mount.tick().await.expect("a tick");
     }
     assert_eq!(mount.own_secrets().await, 2);
@@ -79,7 +79,7 @@ async fn a_rotation_that_is_automatic_waits_until_a_second_secret_is_unused_for_
     assert!(config["last_rotated"].is_null());
     assert!(config["rotation_failures"].as_u64() > Some(0), "{config:?}");
     for _ in 0..3 {
-        mount.turn(Duration::from_secs(HOUR)).await;
+        mount.advance(Duration::from_secs(HOUR)).await;
         mount.tick().await.expect("a tick");
     }
     assert!(!mount.config().await["last_rotated"].is_null());

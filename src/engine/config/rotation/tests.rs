@@ -49,7 +49,7 @@ impl TestMount {
 
     pub(super) async fn minutes(&self, minutes: u64) {
         for _ in 0..minutes {
-            self.turn(Duration::from_mins(1)).await;
+            self.advance(Duration::from_mins(1)).await;
             // The host hears of a failure of storage.
             let _ = self.tick().await;
         }
@@ -186,7 +186,7 @@ async fn rotation_is_automatic_unless_it_is_switched_off() {
         assert!(!mount.config().await["next_rotation"].is_null());
         mount.minutes(1).await;
         assert!(mount.config().await["last_rotated"].is_null());
-        mount.turn(Duration::from_secs(DAY)).await;
+        mount.advance(Duration::from_secs(DAY)).await;
         mount.tick().await.expect("a tick");
         let first = mount.config().await["last_rotated"].clone();
         assert!(!first.is_null(), "{config}");
@@ -194,7 +194,7 @@ async fn rotation_is_automatic_unless_it_is_switched_off() {
         let off = json!({"disable_automated_rotation": true});
         mount.write("config", off).await.expect("changed");
         assert!(mount.config().await["next_rotation"].is_null());
-        mount.turn(Duration::from_secs(2 * DAY)).await;
+        mount.advance(Duration::from_secs(2 * DAY)).await;
         mount.tick().await.expect("a tick");
         assert_eq!(mount.config().await["last_rotated"], first, "{config}");
     }
@@ -261,7 +261,7 @@ async fn the_end_of_a_secret_is_warned_of() {
         .write("config", json!({"rotation_period": "30d"}))
         .await
         .expect("changed");
-    mount.turn(Duration::from_secs(DAY + 60)).await;
+    mount.advance(Duration::from_secs(DAY + 60)).await;
     mount.tick().await.expect("a tick");
     assert!(!mount.config().await["last_rotated"].is_null());
     let read = mount
@@ -306,7 +306,7 @@ async fn held_deletions_hold_rotations_that_come_by_themselves() {
     let mount = TestMount::configured().await;
     let held = json!({"rotation_period": DAY, "hold": true});
     mount.write("config", held).await.expect("changed");
-    mount.turn(Duration::from_secs(2 * DAY)).await;
+    mount.advance(Duration::from_secs(2 * DAY)).await;
     mount.tick().await.expect("a tick");
     assert!(mount.config().await["last_rotated"].is_null());
     mount

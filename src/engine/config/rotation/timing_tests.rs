@@ -17,7 +17,7 @@ impl TestMount {
     /// Turns the clocks to a moment, and lets the host tick.
     async fn tick_at(&self, moment: DateTime<Utc>) {
         let left = moment - self.now() + TimeDelta::seconds(1);
-        self.turn(left.to_std().expect("not past")).await;
+        self.advance(left.to_std().expect("not past")).await;
         self.tick().await.expect("a tick");
     }
 }
@@ -73,10 +73,10 @@ async fn secrets_of_a_day_are_rotated_before_their_end_and_not_at_each_tick() {
     let first = mount.config().await["last_rotated"].clone();
     mount.minutes(30).await;
     assert_eq!(mount.config().await["last_rotated"], first);
-    mount.turn(Duration::from_hours(17)).await;
+    mount.advance(Duration::from_hours(17)).await;
     mount.tick().await.expect("a tick");
     assert_eq!(mount.config().await["last_rotated"], first);
-    mount.turn(Duration::from_hours(1)).await;
+    mount.advance(Duration::from_hours(1)).await;
     mount.tick().await.expect("a tick");
     assert_ne!(mount.config().await["last_rotated"], first);
     assert!(mount.is_alive().await);
@@ -153,7 +153,7 @@ async fn a_day_without_atlas_is_reported_and_caught_up_on() {
     let mut config = mount.atlas.account_config();
     config["rotation_period"] = json!(DAY);
     mount.write("config", config).await.expect("configured");
-    mount.turn(Duration::from_secs(DAY)).await;
+    mount.advance(Duration::from_secs(DAY)).await;
     // First connections are closed, then every call fails, those for tokens as well. The client, told
     // to stay away for an hour, does not try on until its time is up.
     let closed = json!({"count": 2, "action": {"kind": "close"}});
@@ -172,7 +172,7 @@ async fn a_day_without_atlas_is_reported_and_caught_up_on() {
         let config = mount.config().await;
         assert_eq!(config["rotation_failures"], json!(failures), "{config:?}");
         assert!(config["last_rotated"].is_null());
-        mount.turn(Duration::from_secs(DAY / 3)).await;
+        mount.advance(Duration::from_secs(DAY / 3)).await;
     }
     mount.atlas.no_more_faults().await;
     mount.tick().await.expect("a tick");

@@ -58,7 +58,7 @@ async fn max_live_counts_tokens_and_not_their_account() {
 async fn a_token_that_outlived_its_lease_is_forgotten_and_its_account_stays() {
     let mut mount = mount(json!({})).await;
     mount.issue("reader").await;
-    mount.turn(HOUR * 3).await;
+    mount.advance(HOUR * 3).await;
     mount.atlas.forget_requests().await;
     mount.tick().await.expect("a tick");
     // Its time alone is asked of Atlas, whose answer decides whether the clock is right.
@@ -70,10 +70,10 @@ async fn a_token_that_outlived_its_lease_is_forgotten_and_its_account_stays() {
         .collect();
     assert_eq!(names, ["getSystemStatus"]);
     assert_eq!(mount.journal_keys().len(), 1);
-    mount.turn(HOUR * 400).await;
+    mount.advance(HOUR * 400).await;
     hold(&mount).await;
     mount.restart().await;
-    mount.turn(HOUR).await;
+    mount.advance(HOUR).await;
     let let_go = json!({ "hold": false });
     mount.write("config", let_go).await.expect("let go");
     mount.tick_for(2).await;
@@ -85,7 +85,7 @@ async fn a_token_that_outlived_its_lease_is_forgotten_and_its_account_stays() {
 async fn tidy_leaves_an_account_alone_while_its_role_names_it() {
     let mut mount = mount(json!({})).await;
     mount.issue("reader").await;
-    mount.turn(HOUR * 2).await;
+    mount.advance(HOUR * 2).await;
     assert_eq!(tidy(&mount).await, 0);
     for key in mount.journal_keys() {
         mount.storage.unplant(&key);
@@ -180,7 +180,7 @@ async fn a_strangers_secret_of_a_managed_account_is_left_alone() {
     let made = mount.atlas.control("POST", "/secrets", wanted).await;
     let value = made["client_secret"].as_str().expect("a secret");
     assert!(mount.atlas.mints(client_id, value).await);
-    mount.turn(HOUR * 24 * 5).await;
+    mount.advance(HOUR * 24 * 5).await;
     let _ = mount.tick().await;
     assert!(mount.atlas.mints(client_id, value).await);
 }
@@ -190,7 +190,7 @@ async fn a_managed_accounts_secret_whose_answer_was_lost_is_deleted() {
     let mount = mount(json!({})).await;
     let (data, _) = mount.issue("reader").await;
     let client_id = data["client_id"].as_str().expect("an id").to_owned();
-    mount.turn(HOUR * 24 * 5).await;
+    mount.advance(HOUR * 24 * 5).await;
     let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
     mount.atlas.fault(lost).await;
     mount.tick().await.expect_err("no answer");
@@ -231,7 +231,7 @@ async fn a_clock_that_is_ahead_gives_up_no_new_secret() {
         assert_eq!(mount.storage.value("token-accounts/reader"), before);
         // In time it is believed, whatever the wall clock says.
         mount.clock.jump(-chrono::TimeDelta::hours(1));
-        mount.turn(Duration::from_mins(3)).await;
+        mount.advance(Duration::from_mins(3)).await;
         mount.read("creds/reader").await.expect_err("refused");
         assert_ne!(mount.storage.value("token-accounts/reader"), before);
     }
@@ -251,11 +251,11 @@ async fn a_managed_accounts_secret_that_cannot_be_distinguished_from_a_strangers
     let (data, _) = mount.issue("reader").await;
     let client_id = data["client_id"].as_str().expect("an id").to_owned();
     mount.atlas.settings(json!({"date_header": false})).await;
-    mount.turn(HOUR * 24 * 5).await;
+    mount.advance(HOUR * 24 * 5).await;
     let lost = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
     mount.atlas.fault(lost).await;
     mount.tick().await.expect_err("no answer");
-    mount.turn(Duration::from_mins(1)).await;
+    mount.advance(Duration::from_mins(1)).await;
     let _ = mount.tick().await;
     let made = mount.atlas.secrets(&client_id).await;
     assert_eq!(made.len(), 2, "none is deleted");

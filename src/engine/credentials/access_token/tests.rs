@@ -46,7 +46,7 @@ fn keys_below(mount: &TestMount, prefix: &str) -> usize {
 /// Lets the periodic run come so often.
 async fn ticks(mount: &TestMount, count: usize, every: Duration) {
     for _ in 0..count {
-        mount.turn(every).await;
+        mount.advance(every).await;
         mount.tick().await.expect("a tick");
     }
 }
@@ -160,7 +160,7 @@ async fn a_token_that_ended_with_its_account_or_on_its_own_counts_as_revoked() {
     let mount = mount().await;
     let (data, lease) = mount.issue("ci").await;
     let (_, late) = mount.issue("ci").await;
-    mount.turn(HOUR).await;
+    mount.advance(HOUR).await;
     // Somebody asked Atlas for something, whose answer confirms the clock.
     mount.read("check").await.expect("checked");
     mount.atlas.forget_requests().await;
@@ -195,7 +195,7 @@ async fn mint(mount: &TestMount, count: usize) -> Vec<Secret> {
     let mut leases = Vec::new();
     for number in 0..count {
         if number % 10 == 9 {
-            mount.turn(MINUTE).await;
+            mount.advance(MINUTE).await;
         }
         leases.push(mount.issue("ci").await.1);
     }
@@ -215,9 +215,9 @@ async fn the_hundred_and_first_live_token_is_refused_before_atlas_is_asked() {
     );
     assert_eq!(mount.atlas.operations().await, json!({}));
     mount.revoke(&leases[7]).await.expect("revoked");
-    mount.turn(MINUTE).await;
+    mount.advance(MINUTE).await;
     mount.issue("ci").await;
-    mount.turn(HOUR).await;
+    mount.advance(HOUR).await;
     mount.issue("ci").await;
 }
 
@@ -234,7 +234,7 @@ async fn minting_too_fast_is_answered_429_past_the_callers_budget() {
     );
     assert_eq!(live_tokens(&mount).await, 10);
     assert_eq!(keys_below(&mount, "issued/"), 11, "the place is free again");
-    mount.turn(MINUTE).await;
+    mount.advance(MINUTE).await;
     mount.issue("ci").await;
 }
 
@@ -291,10 +291,10 @@ async fn the_secret_is_renewed_in_time_and_the_old_one_waits_for_its_tokens() {
     let (data, _) = mount.issue("ci").await;
     let account = account_of(&data).to_owned();
     let first = mount.atlas.secrets(&account).await;
-    mount.turn(Duration::from_hours(111)).await;
+    mount.advance(Duration::from_hours(111)).await;
     mount.issue("ci").await;
     assert_eq!(mount.atlas.secrets(&account).await, first, "not yet due");
-    mount.turn(2 * HOUR).await;
+    mount.advance(2 * HOUR).await;
     let (_, of_old) = mount.issue("ci").await;
     ticks(&mount, 5, MINUTE).await;
     let both = mount.atlas.secrets(&account).await;
@@ -316,7 +316,7 @@ async fn the_secret_is_renewed_in_time_and_the_old_one_waits_for_its_tokens() {
 async fn a_token_is_revoked_with_an_older_secret_where_the_newest_is_gone() {
     let mount = mount().await;
     let (data, _) = mount.issue("ci").await;
-    mount.turn(Duration::from_hours(113)).await;
+    mount.advance(Duration::from_hours(113)).await;
     let (_, of_old) = mount.issue("ci").await;
     ticks(&mount, 5, MINUTE).await;
     let newest = mount.atlas.secrets(account_of(&data)).await.remove(1);
@@ -330,7 +330,7 @@ async fn a_token_is_revoked_with_an_older_secret_where_the_newest_is_gone() {
 async fn a_role_that_slept_longer_than_its_secret_wakes_up() {
     let mount = mount().await;
     let (data, _) = mount.issue("ci").await;
-    mount.turn(Duration::from_hours(400)).await;
+    mount.advance(Duration::from_hours(400)).await;
     let (again, _) = mount.issue("ci").await;
     assert_eq!(account_of(&data), account_of(&again));
     ticks(&mount, 1, 4 * MINUTE).await;
@@ -358,7 +358,7 @@ async fn a_secret_whose_answer_was_lost_is_removed_with_the_next_one() {
     let mount = mount().await;
     let (data, _) = mount.issue("ci").await;
     let account = account_of(&data);
-    mount.turn(Duration::from_hours(113)).await;
+    mount.advance(Duration::from_hours(113)).await;
     let fault = json!({"operation": "createOrgSecret", "action": {"kind": "lose_answer"}});
     mount.atlas.fault(fault).await;
     mount.tick().await.expect_err("no answer");
@@ -372,12 +372,12 @@ async fn a_secret_whose_answer_was_lost_is_removed_with_the_next_one() {
 async fn an_account_or_secret_that_others_deleted_is_made_anew() {
     let mount = mount().await;
     let (first, _) = mount.issue("ci").await;
-    mount.turn(5 * MINUTE).await;
+    mount.advance(5 * MINUTE).await;
     let path = format!("/accounts/{}", account_of(&first));
     mount.atlas.control("DELETE", &path, Value::Null).await;
     let (second, _) = mount.issue("ci").await;
     assert_eq!(kept(&mount).await, [account_of(&second)]);
-    mount.turn(5 * MINUTE).await;
+    mount.advance(5 * MINUTE).await;
     let secret = mount.atlas.secrets(account_of(&second)).await.remove(0);
     let path = format!("/secrets/{secret}");
     mount.atlas.control("DELETE", &path, Value::Null).await;
@@ -403,7 +403,7 @@ async fn an_account_that_takes_its_time_is_not_lost_sight_of() {
         mount.read("creds/ci").await.expect_err("not taken yet");
     }
     assert_eq!(kept(&mount).await.len(), 1);
-    mount.turn(MINUTE).await;
+    mount.advance(MINUTE).await;
     mount.issue("ci").await;
     assert_eq!(kept(&mount).await.len(), 1);
     assert_role_goes_without_trace(&mount).await;

@@ -153,7 +153,7 @@ async fn an_older_entry_is_left_to_a_person() {
 async fn a_later_secret_of_a_stranger_is_not_taken_for_a_lost_one() {
     let (mut mount, account) = mount(0).await;
     fail_to_issue(&mount).await;
-    mount.turn(Duration::from_mins(6)).await;
+    mount.advance(Duration::from_mins(6)).await;
     let secret = strangers_secret(&mount, &account).await;
     mount.restart().await;
     mount.tick_for(8).await;
@@ -246,10 +246,10 @@ async fn a_secret_that_outlived_its_lease_is_deleted_and_no_other() {
     let (mount, account) = mount(800).await;
     let strangers = mount.atlas.secrets(&account).await;
     mount.issue("shared").await;
-    mount.turn(HOUR * 24).await;
+    mount.advance(HOUR * 24).await;
     mount.tick().await.expect("a tick");
     assert_eq!(mount.atlas.secrets(&account).await.len(), 2);
-    mount.turn(HOUR + Duration::from_mins(1)).await;
+    mount.advance(HOUR + Duration::from_mins(1)).await;
     mount.tick().await.expect("a tick");
     assert_eq!(mount.atlas.secrets(&account).await, strangers);
     assert_eq!(mount.journal_keys(), Vec::<String>::new());
@@ -260,7 +260,7 @@ async fn a_secret_that_outlived_its_lease_is_deleted_and_no_other() {
 async fn tidy_reports_a_missing_secret() {
     let (mount, _) = mount(0).await;
     let (_, lease) = mount.issue("shared").await;
-    mount.turn(HOUR * 2).await;
+    mount.advance(HOUR * 2).await;
     let tidied = TestMount::data(mount.write("tidy", json!({})).await);
     assert_eq!(tidied["missing_count"], 0);
     let secret = lease.internal_data["secret_id"].as_str().expect("an id");
@@ -276,7 +276,7 @@ async fn an_expired_secret_is_not_renewed_for_the_mounts_longest_time() {
     let (mount, _) = mount(0).await;
     let (_, mut lease) = mount.issue("shared").await;
     lease.issue_time = Some(mount.now());
-    mount.turn(HOUR * 25).await;
+    mount.advance(HOUR * 25).await;
     let failure = mount.renew(&lease).await.expect_err("expired");
     assert!(failure.to_string().contains("has expired"), "{failure}");
 }

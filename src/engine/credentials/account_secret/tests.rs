@@ -106,7 +106,7 @@ async fn strangers_secrets_are_never_removed() {
     let (mount, account) = mount_with_account(8).await;
     let second = json!({"client_id": account, "hours": 100});
     mount.atlas.control("POST", "/secrets", second).await;
-    mount.turn(Duration::from_hours(9)).await;
+    mount.advance(Duration::from_hours(9)).await;
     let before = mount.atlas.secrets(&account).await;
     let failure = mount.read("creds/shared").await.expect_err("full");
     assert!(
@@ -122,7 +122,7 @@ async fn an_expired_secret_of_ours_makes_room() {
     let (mount, account) = mount_with_account(0).await;
     let (_, lease) = mount.issue("shared").await;
     mount.issue("shared").await;
-    mount.turn(Duration::from_hours(25)).await;
+    mount.advance(Duration::from_hours(25)).await;
     mount.issue("shared").await;
     let secrets = mount.atlas.secrets(&account).await;
     assert_eq!(secrets.len(), 2);
@@ -163,7 +163,7 @@ async fn a_secret_left_by_a_crash_is_removed_by_a_tick() {
     let (mut mount, account) = mount_with_account(0).await;
     crash_with_unknown_secret(&mut mount).await;
     assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
-    mount.turn(Duration::from_secs(200)).await;
+    mount.advance(Duration::from_secs(200)).await;
     mount.tick().await.expect("a tick");
     assert_eq!(mount.atlas.secrets(&account).await, Vec::<String>::new());
     assert_eq!(mount.journal_keys(), Vec::<String>::new());
@@ -188,7 +188,7 @@ async fn storage_that_fails_at_any_write_leaves_no_secret_behind() {
         let left = mount.atlas.secrets(&account).await;
         assert_eq!(left, Vec::<String>::new(), "{writes}");
         mount.storage.fail_after(None);
-        mount.turn(Duration::from_secs(601)).await;
+        mount.advance(Duration::from_secs(601)).await;
         mount.tick_for(2).await;
         assert_eq!(mount.journal_keys(), Vec::<String>::new(), "{writes}");
     }
