@@ -339,3 +339,28 @@ async fn a_deletion_waits_for_a_write_of_its_role_and_for_no_other() {
     let role = mount.read("roles/reader").await.expect("an answer");
     assert!(role.is_none(), "{role:?}");
 }
+
+/// The server dies right after the write that makes the entry live: storage is away for good, but Atlas is
+/// not. No credential is left that nobody has; its entry is, until the reaper.
+#[tokio::test]
+async fn a_credential_is_deleted_although_its_entry_can_no_longer_be() {
+    let (mut mount, _) = slow_mount("programmatic_api_key", "createOrgAccessEntry").await;
+    let reading = mount.read("creds/r");
+    let changing = async {
+        until_asked(&mount, "createOrgAccessEntry").await;
+        patch(&mount, json!({ "ip_addresses": "198.51.100.7" })).await;
+        mount.storage.fail_after(Some(1));
+    };
+    let (outcome, ()) = tokio::join!(reading, changing);
+    outcome.expect_err("the role was changed");
+    assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
+    mount.storage.fail_after(None);
+    mount.restart().await;
+    mount.tick_for(20).await;
+    let [key] = mount.journal_keys().try_into().expect("one entry");
+    let entry: Value = serde_json::from_slice(&mount.storage.value(&key)).expect("JSON");
+    assert_eq!(entry["stage"], "live", "{entry}");
+    mount.advance(Duration::from_hours(24 * 40)).await;
+    mount.tick_for(2).await;
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}
