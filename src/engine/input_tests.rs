@@ -6,11 +6,6 @@ use serde_json::{Value, json};
 use super::testing::{Outcome, TestMount};
 use crate::vault::{Data, Failure, Operation};
 
-fn warnings(outcome: Outcome) -> Vec<String> {
-    let answer = outcome.expect("the request succeeds");
-    answer.map(|answer| answer.warnings).unwrap_or_default()
-}
-
 #[track_caller]
 fn refusal(outcome: Outcome) -> String {
     match outcome {
@@ -48,7 +43,7 @@ async fn every_write_names_the_fields_that_it_ignored() {
     for (operation, path, mut body) in writes {
         body["max_tll"] = json!("1h");
         body["cidr_block"] = json!("10.0.0.0/8");
-        let told = warnings(mount.ask(operation, path, body).await);
+        let told = TestMount::warnings(mount.ask(operation, path, body).await);
         let want = "Endpoint ignored these unrecognized parameters: [cidr_block max_tll]";
         let found = told.iter().filter(|text| *text == want).count();
         assert_eq!(found, 1, "{operation:?} {path}: {told:?}");
@@ -155,7 +150,7 @@ async fn an_access_list_that_is_an_empty_text_is_warned_of() {
         (json!({"ip_addresses": []}), false),
         (json!({}), false),
     ] {
-        let told = warnings(mount.write("roles/open", role(more.clone())).await);
+        let told = TestMount::warnings(mount.write("roles/open", role(more.clone())).await);
         let found = told
             .iter()
             .any(|text| text.contains("an empty access list"));
@@ -215,7 +210,7 @@ async fn a_list_that_admits_everybody_is_warned_of_at_the_write() {
         json!({"cidr_blocks": "::/0"}),
         json!({"ip_addresses": "::"}),
     ] {
-        let told = warnings(mount.write("roles/reader", list.clone()).await);
+        let told = TestMount::warnings(mount.write("roles/reader", list.clone()).await);
         assert!(
             told.iter().any(|text| text.contains("every address")),
             "{list}: {told:?}"
@@ -223,14 +218,14 @@ async fn a_list_that_admits_everybody_is_warned_of_at_the_write() {
         let check = TestMount::data(mount.read("check/reader").await);
         assert!(check["warnings"].to_string().contains("every address"));
         let shut = json!({"ip_addresses": "192.0.2.1", "cidr_blocks": ""});
-        assert!(warnings(mount.write("roles/reader", shut).await).is_empty());
+        assert!(TestMount::warnings(mount.write("roles/reader", shut).await).is_empty());
     }
 }
 
 #[tokio::test]
 async fn a_role_that_atlas_does_not_list_is_stored_with_a_warning() {
     let mount = TestMount::with_role(json!({})).await;
-    let told = warnings(
+    let told = TestMount::warnings(
         mount
             .write("roles/reader", json!({"roles": "ORG_READONLY,ORG_MEMBER"}))
             .await,

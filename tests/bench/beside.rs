@@ -149,18 +149,7 @@ impl Stage {
     }
 
     async fn mount(&self, path: &str) {
-        let body = json!({ "type": "mongodbatlas" });
-        let enabled = self.client.write(&format!("sys/mounts/{path}"), body).await;
-        assert!(enabled.ok(), "{enabled:?}");
-        let key = self.atlas.key();
-        let written = self.client.write(&format!("{path}/config"), key).await;
-        assert!(written.ok(), "{written:?}");
-        let role = json!({
-            "organization_id": self.atlas.org(), "roles": "ORG_MEMBER",
-            "ttl": 3_600, "max_ttl": 7_200,
-        });
-        let role = self.client.write(&format!("{path}/roles/r"), role).await;
-        assert!(role.ok(), "{role:?}");
+        crate::mount(&self.client, &self.atlas, path, self.atlas.key()).await;
     }
 
     /// Resident and anonymous memory of the engine's processes, in KiB.

@@ -27,7 +27,7 @@ mod simulator;
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::measure::{percentile, throughput};
 use self::process::{cpu_seconds, most_resident_kib, resident_kib};
@@ -45,7 +45,8 @@ fn milliseconds(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1_000.0)
 }
 
-async fn mount(client: &Client, atlas: &Simulator, path: &str) {
+/// Enables the engine there, with this configuration and a role `r`.
+async fn mount(client: &Client, atlas: &Simulator, path: &str, config: Value) {
     let enabled = client
         .write(
             &format!("sys/mounts/{path}"),
@@ -53,12 +54,13 @@ async fn mount(client: &Client, atlas: &Simulator, path: &str) {
         )
         .await;
     assert!(enabled.ok(), "{enabled:?}");
-    let written = client
-        .write(&format!("{path}/config"), atlas.config())
-        .await;
+    let written = client.write(&format!("{path}/config"), config).await;
     assert!(written.ok(), "{written:?}");
-    let role = json!({ "organization_id": atlas.org(), "roles": "ORG_MEMBER", "ttl": 3_600 });
-    assert!(client.write(&format!("{path}/roles/r"), role).await.ok());
+    let role = json!({
+        "organization_id": atlas.org(), "roles": "ORG_MEMBER", "ttl": 3_600, "max_ttl": 7_200,
+    });
+    let role = client.write(&format!("{path}/roles/r"), role).await;
+    assert!(role.ok(), "{role:?}");
 }
 
 #[tokio::main]
@@ -82,7 +84,7 @@ async fn leases() {
     let client = bao.client();
     let atlas = Simulator::start();
     atlas.unlimited().await;
-    mount(&client, &atlas, "bench").await;
+    mount(&client, &atlas, "bench", atlas.config()).await;
     let plugin = *bao.plugin_pids().first().expect("a plugin process");
     tokio::time::sleep(Duration::from_secs(2)).await;
     line(

@@ -29,7 +29,7 @@ pub(crate) async fn thousand_at_once() {
     let bao = Bao::dev_with_clock();
     let atlas = Simulator::start();
     atlas.unlimited().await;
-    crate::mount(&bao.client(), &atlas, "bench").await;
+    crate::mount(&bao.client(), &atlas, "bench", atlas.config()).await;
     let plugin = *bao.plugin_pids().first().expect("a plugin process");
     let throng = Throng { bao, atlas, plugin };
     throng.adopt().await;

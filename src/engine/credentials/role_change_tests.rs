@@ -263,6 +263,26 @@ async fn an_account_in_the_making_does_not_serve_the_next_role_of_its_name() {
     assert_eq!(mount.atlas.credentials().await.len(), 1);
 }
 
+/// The only entry, as storage holds it.
+fn stage_of_the_entry(mount: &TestMount) -> Value {
+    let [key] = mount.journal_keys().try_into().expect("one entry");
+    let entry: Value = serde_json::from_slice(&mount.storage.value(&key)).expect("JSON");
+    entry["stage"].clone()
+}
+
+/// The role changes while a key is made of it, and of the writes that follow only the one passes that
+/// stores the entry as live.
+async fn fail_once_stored_as_live(mount: &TestMount) {
+    let reading = mount.read("creds/r");
+    let changing = async {
+        until_asked(mount, "createOrgAccessEntry").await;
+        patch(mount, json!({ "ip_addresses": "198.51.100.7" })).await;
+        mount.storage.fail_after(Some(1));
+    };
+    let (outcome, ()) = tokio::join!(reading, changing);
+    outcome.expect_err("the role was changed");
+}
+
 /// A process that ends now leaves the credential to the periodic run, and not to the end of a lease
 /// that there never was.
 #[tokio::test]
@@ -277,9 +297,7 @@ async fn what_is_not_handed_out_is_no_longer_stored_as_live_while_it_is_removed(
         until_asked(&mount, "createOrgAccessEntry").await;
         patch(&mount, json!({ "ip_addresses": "198.51.100.7" })).await;
         until_asked(&mount, "deleteOrgApiKey").await;
-        let [key] = mount.journal_keys().try_into().expect("one entry");
-        let entry: Value = serde_json::from_slice(&mount.storage.value(&key)).expect("JSON");
-        assert_eq!(entry["stage"], "making", "{entry}");
+        assert_eq!(stage_of_the_entry(&mount), "making");
     };
     let (outcome, ()) = tokio::join!(reading, changing);
     outcome.expect_err("the role was changed");
@@ -295,19 +313,10 @@ async fn what_could_not_be_undone_is_left_to_the_periodic_run_whatever_storage_h
         "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
     });
     mount.atlas.fault(refusal).await;
-    let reading = mount.read("creds/r");
-    let changing = async {
-        until_asked(&mount, "createOrgAccessEntry").await;
-        patch(&mount, json!({ "ip_addresses": "198.51.100.7" })).await;
-        mount.storage.fail_after(Some(1));
-    };
-    let (outcome, ()) = tokio::join!(reading, changing);
-    outcome.expect_err("the role was changed");
+    fail_once_stored_as_live(&mount).await;
     mount.storage.fail_after(None);
     mount.atlas.no_more_faults().await;
-    let [key] = mount.journal_keys().try_into().expect("one entry");
-    let entry: Value = serde_json::from_slice(&mount.storage.value(&key)).expect("JSON");
-    assert_eq!(entry["stage"], "live", "{entry}");
+    assert_eq!(stage_of_the_entry(&mount), "live");
     mount.advance(Duration::from_mins(1)).await;
     mount.tick().await.expect("a tick");
     assert_nothing_alive(&mount, "programmatic_api_key", None).await;
@@ -345,21 +354,12 @@ async fn a_deletion_waits_for_a_write_of_its_role_and_for_no_other() {
 #[tokio::test]
 async fn a_credential_is_deleted_although_its_entry_can_no_longer_be() {
     let (mut mount, _) = slow_mount("programmatic_api_key", "createOrgAccessEntry").await;
-    let reading = mount.read("creds/r");
-    let changing = async {
-        until_asked(&mount, "createOrgAccessEntry").await;
-        patch(&mount, json!({ "ip_addresses": "198.51.100.7" })).await;
-        mount.storage.fail_after(Some(1));
-    };
-    let (outcome, ()) = tokio::join!(reading, changing);
-    outcome.expect_err("the role was changed");
+    fail_once_stored_as_live(&mount).await;
     assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
     mount.storage.fail_after(None);
     mount.restart().await;
     mount.tick_for(20).await;
-    let [key] = mount.journal_keys().try_into().expect("one entry");
-    let entry: Value = serde_json::from_slice(&mount.storage.value(&key)).expect("JSON");
-    assert_eq!(entry["stage"], "live", "{entry}");
+    assert_eq!(stage_of_the_entry(&mount), "live");
     mount.advance(Duration::from_hours(24 * 40)).await;
     mount.tick_for(2).await;
     assert_eq!(mount.journal_keys(), Vec::<String>::new());

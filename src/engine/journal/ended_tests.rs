@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::ending_tests::{HOUR, Kind, NOTHING, end, id, mount_of, public, text, warnings};
+use super::ending_tests::{HOUR, Kind, NOTHING, end, id, mount_of, public, text};
 use crate::engine::log_lines::Lines;
 use crate::engine::process::ServerHold;
 use crate::engine::testing::{Atlas, TestMount};
@@ -127,7 +127,7 @@ async fn what_was_ended_is_not_counted_where_an_address_is_left() {
     let mount = mount_of(Kind::Key).await;
     let (_, lease) = mount.issue("reader").await;
     let elsewhere = Atlas::another().await;
-    let told = warnings(
+    let told = TestMount::warnings(
         mount
             .write("config", elsewhere.key_and_organization())
             .await,
@@ -138,7 +138,7 @@ async fn what_was_ended_is_not_counted_where_an_address_is_left() {
         .await
         .expect("back");
     end(&mount, id(&lease)).await.expect("ended");
-    let told = warnings(
+    let told = TestMount::warnings(
         mount
             .write("config", elsewhere.key_and_organization())
             .await,

@@ -88,12 +88,6 @@ pub(super) fn refused(outcome: Outcome) -> String {
     }
 }
 
-#[track_caller]
-pub(super) fn warnings(outcome: Outcome) -> Vec<String> {
-    let answer = outcome.expect("a success");
-    answer.map(|answer| answer.warnings).unwrap_or_default()
-}
-
 /// Ids of everything in Atlas that is not the seed's: keys, accounts, and secrets of accounts.
 pub(super) async fn alive(mount: &TestMount, data: &Data) -> bool {
     if let Some(key) = data.get("public_key") {
@@ -208,11 +202,11 @@ async fn what_storage_did_not_note_is_completed_by_the_same_order() {
         mount.storage.fail_after(None);
         assert!(!alive(&mount, &data).await);
         assert_eq!(mount.figure("entries", "active").await, 1, "{kind:?}");
-        let told = warnings(end(&mount, id(&lease)).await);
+        let told = TestMount::warnings(end(&mount, id(&lease)).await);
         assert_eq!(told, ["it was gone from Atlas already"], "{kind:?}");
         refused(mount.renew(&lease).await);
         mount.atlas.forget_requests().await;
-        let told = warnings(end(&mount, id(&lease)).await);
+        let told = TestMount::warnings(end(&mount, id(&lease)).await);
         assert!(told[0].contains("it was ended before, at 20"), "{told:?}");
         assert_eq!(mount.atlas.request_count().await, 0);
     }

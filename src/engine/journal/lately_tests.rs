@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::ending_tests::{Kind, NOTHING, alive, end, id, mount_of, public, warnings};
+use super::ending_tests::{Kind, NOTHING, alive, end, id, mount_of, public};
 use crate::engine::testing::TestMount;
 use crate::vault::Failure;
 
@@ -30,7 +30,7 @@ async fn what_was_made_a_moment_ago_is_not_ended_by_a_not_found() {
     );
     let shown = TestMount::data(mount.read(&format!("issued/{}", id(&lease))).await);
     assert_eq!(shown["state"], "active");
-    let told = warnings(end(&mount, public(&data)).await);
+    let told = TestMount::warnings(end(&mount, public(&data)).await);
     assert_eq!(told, NOTHING, "deleted now");
     assert!(!alive(&mount, &data).await);
 }
@@ -46,7 +46,7 @@ async fn a_not_found_is_believed_once_atlas_would_show_it() {
         mount.atlas.forget_credentials().await;
         end(&mount, public(&data)).await.expect_err("too early");
         mount.advance(Duration::from_mins(2)).await;
-        let told = warnings(end(&mount, public(&data)).await);
+        let told = TestMount::warnings(end(&mount, public(&data)).await);
         assert_eq!(told, ["it was gone from Atlas already"], "{restarted}");
     }
 }

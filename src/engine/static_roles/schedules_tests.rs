@@ -83,17 +83,8 @@ async fn a_missed_window_is_reported_and_the_next_one_met() {
     app.tick().await;
     assert_eq!(app.secret().await, first);
     assert_eq!(app.shown().await["last_missed_rotation"], json!(missed));
-    let read = app
-        .mount
-        .read("static-creds/app")
-        .await
-        .expect("read")
-        .expect("an answer");
-    assert!(
-        read.warnings[0].contains("missed its window"),
-        "{:?}",
-        read.warnings
-    );
+    let warnings = app.warnings("static-creds/app").await;
+    assert!(warnings[0].contains("missed its window"), "{warnings:?}");
     let next = app.next().await;
     assert!(next > app.now());
     app.mount
@@ -158,26 +149,15 @@ async fn people_are_warned_before_a_secret_ends() {
             .is_some_and(Vec::is_empty)
     );
     app.pass(55 * DAY).await;
-    let read = app
-        .mount
-        .read("static-creds/app")
-        .await
-        .expect("read")
-        .expect("an answer");
+    let warnings = app.warnings("static-creds/app").await;
     assert!(
-        read.warnings[0].contains("the client_secret expires at"),
-        "{:?}",
-        read.warnings
+        warnings[0].contains("the client_secret expires at"),
+        "{warnings:?}"
     );
     assert_eq!(status(&app).await["expiring_roles"], json!(["app"]));
     app.pass(6 * DAY).await;
-    let read = app
-        .mount
-        .read("static-roles/app")
-        .await
-        .expect("read")
-        .expect("an answer");
-    let told = &read.warnings[0];
+    let warnings = app.warnings("static-roles/app").await;
+    let told = &warnings[0];
     assert!(
         told.contains("expired at") && told.contains("rotate-role"),
         "{told}"

@@ -42,7 +42,7 @@ impl Rotated {
 
     /// What a read warns of.
     pub(super) async fn warnings(&self, path: &str) -> Vec<String> {
-        refusal(self.mount.read(path).await).expect("a read")
+        self.mount.read_warnings(path).await
     }
 
     pub(super) fn role(&self, options: Value) -> Value {

@@ -196,6 +196,19 @@ impl TestMount {
         response.data.expect("the answer has data")
     }
 
+    /// What a request warns of that must succeed, be it without an answer.
+    #[track_caller]
+    pub(crate) fn warnings(outcome: Outcome) -> Vec<String> {
+        let answer = outcome.expect("the request succeeds");
+        answer.map(|answer| answer.warnings).unwrap_or_default()
+    }
+
+    /// What a read warns of that must find something.
+    pub(crate) async fn read_warnings(&self, path: &str) -> Vec<String> {
+        let answer = self.read(path).await.expect("the request succeeds");
+        answer.expect("there is an answer").warnings
+    }
+
     /// A credential that must be issued: its data and lease.
     pub(crate) async fn issue(&self, role: &str) -> (Data, Secret) {
         let answer = self.read(&format!("creds/{role}")).await;

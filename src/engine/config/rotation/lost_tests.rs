@@ -7,8 +7,8 @@ use serde_json::json;
 use super::stray_tests::with_account;
 use crate::engine::testing::TestMount;
 
-#[tokio::test]
-async fn a_persons_secret_is_not_taken_for_one_whose_answer_was_lost() {
+/// Atlas made no secret, and nobody was told so.
+async fn after_a_rotation_without_an_answer() -> TestMount {
     let mount = with_account().await;
     mount
         .atlas
@@ -18,6 +18,12 @@ async fn a_persons_secret_is_not_taken_for_one_whose_answer_was_lost() {
         .rotate_root(json!({}))
         .await
         .expect_err("no answer, and nothing made");
+    mount
+}
+
+#[tokio::test]
+async fn a_persons_secret_is_not_taken_for_one_whose_answer_was_lost() {
+    let mount = after_a_rotation_without_an_answer().await;
     mount.advance(Duration::from_mins(30)).await;
     let persons = mount.add_secret().await;
     assert!(mount.uses(&persons).await);
@@ -29,15 +35,7 @@ async fn a_persons_secret_is_not_taken_for_one_whose_answer_was_lost() {
 /// Made by hand three minutes after the request, and not used yet.
 #[tokio::test]
 async fn the_periodic_run_does_not_take_a_new_secret_of_a_person_for_a_lost_one() {
-    let mount = with_account().await;
-    mount
-        .atlas
-        .fault(json!({"operation": "createOrgSecret", "action": {"kind": "close"}}))
-        .await;
-    mount
-        .rotate_root(json!({}))
-        .await
-        .expect_err("no answer, and nothing made");
+    let mount = after_a_rotation_without_an_answer().await;
     mount.advance(Duration::from_mins(3)).await;
     let persons = mount.add_secret().await;
     mount.tick_for(10).await;

@@ -5,21 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::tests::mount_with_account;
 use crate::engine::testing::TestMount;
 
 const HOUR: Duration = Duration::from_hours(1);
-
-/// A mount with a role of an account that has as many hours of a stranger's secret, or none.
-async fn mount(secret_hours: u32) -> (TestMount, String) {
-    let mount = TestMount::configured().await;
-    let account = mount.atlas.make_account(secret_hours, json!({})).await;
-    let role = json!({
-        "credential_type": "service_account", "organization_id": mount.atlas.org(),
-        "client_id": account, "ttl": "1h", "max_ttl": "24h",
-    });
-    mount.write("roles/shared", role).await.expect("a role");
-    (mount, account)
-}
 
 /// Atlas fails so that nobody knows whether it made a secret; it did not.
 async fn fail_to_issue(mount: &TestMount) {
@@ -64,7 +53,7 @@ async fn undecidable(mount: &TestMount) -> Value {
 /// Made by hand while the request was under way, and at work since.
 #[tokio::test]
 async fn a_strangers_secret_that_was_used_is_not_the_lost_one() {
-    let (mut mount, account) = mount(0).await;
+    let (mut mount, account) = mount_with_account(0).await;
     fail_to_issue(&mount).await;
     let made = secret_made_after(&mount, &account, 0).await;
     let value = made["client_secret"].as_str().expect("a secret");
@@ -78,7 +67,7 @@ async fn a_strangers_secret_that_was_used_is_not_the_lost_one() {
 
 #[tokio::test]
 async fn a_strangers_secret_from_before_or_after_the_request_is_not_the_lost_one() {
-    let (mount, account) = mount(0).await;
+    let (mount, account) = mount_with_account(0).await;
     fail_to_issue(&mount).await;
     let mut secrets = Vec::new();
     for seconds in [-4, 120] {
@@ -93,7 +82,7 @@ async fn a_strangers_secret_from_before_or_after_the_request_is_not_the_lost_one
 /// It is Atlas's clock that dates its secrets.
 #[tokio::test]
 async fn a_lost_secret_is_found_however_wrong_our_clock_is() {
-    let (mount, account) = mount(0).await;
+    let (mount, account) = mount_with_account(0).await;
     mount.clock.jump(TimeDelta::hours(3));
     assert_eq!(mount.lose_a_secret(&account).await, 1);
     mount.tick_for(2).await;
@@ -103,7 +92,7 @@ async fn a_lost_secret_is_found_however_wrong_our_clock_is() {
 
 #[tokio::test]
 async fn without_atlas_time_a_person_decides() {
-    let (mut mount, account) = mount(0).await;
+    let (mut mount, account) = mount_with_account(0).await;
     mount.atlas.set(json!({ "date_header": false })).await;
     mount.restart().await;
     assert_eq!(mount.lose_a_secret(&account).await, 1);
@@ -136,7 +125,7 @@ async fn without_atlas_time_a_person_decides() {
 /// As earlier versions stored it: nothing says when the request was sent by Atlas's clock.
 #[tokio::test]
 async fn an_older_entry_is_left_to_a_person() {
-    let (mut mount, account) = mount(0).await;
+    let (mut mount, account) = mount_with_account(0).await;
     assert_eq!(mount.lose_a_secret(&account).await, 1);
     let mut stored = entry(&mount);
     let part = stored["part"]["secret"].as_object_mut().expect("a secret");
@@ -151,7 +140,7 @@ async fn an_older_entry_is_left_to_a_person() {
 
 #[tokio::test]
 async fn a_later_secret_of_a_stranger_is_not_taken_for_a_lost_one() {
-    let (mut mount, account) = mount(0).await;
+    let (mut mount, account) = mount_with_account(0).await;
     fail_to_issue(&mount).await;
     mount.advance(Duration::from_mins(6)).await;
     let secret = strangers_secret(&mount, &account).await;
@@ -163,7 +152,7 @@ async fn a_later_secret_of_a_stranger_is_not_taken_for_a_lost_one() {
 
 #[tokio::test]
 async fn of_two_that_may_be_the_lost_one_none_is_deleted_not_even_the_last() {
-    let (mut mount, account) = mount(0).await;
+    let (mut mount, account) = mount_with_account(0).await;
     fail_to_issue(&mount).await;
     let first = secret_made_after(&mount, &account, 0).await["id"].clone();
     let second = secret_made_after(&mount, &account, 0).await["id"].clone();
@@ -190,7 +179,7 @@ async fn of_two_that_may_be_the_lost_one_none_is_deleted_not_even_the_last() {
 
 #[tokio::test]
 async fn an_entry_of_a_secret_that_was_not_asked_for_takes_none() {
-    let (mut mount, account) = mount(0).await;
+    let (mut mount, account) = mount_with_account(0).await;
     let refused = json!({
         "operation": "getOrgServiceAccount", "action": {"kind": "answer", "status": 403},
     });
@@ -209,7 +198,7 @@ async fn an_entry_of_a_secret_that_was_not_asked_for_takes_none() {
 /// A periodic run that looks for the lost one while a reader settles it and gets another.
 #[tokio::test]
 async fn a_periodic_run_does_not_take_a_readers_new_secret_for_the_lost_one() {
-    let (mount, account) = mount(0).await;
+    let (mount, account) = mount_with_account(0).await;
     assert_eq!(mount.lose_a_secret(&account).await, 1);
     let slow = json!({
         "operation": "getOrgServiceAccount", "action": {"kind": "delay", "seconds": 1.0},
@@ -229,7 +218,7 @@ async fn a_periodic_run_does_not_take_a_readers_new_secret_for_the_lost_one() {
 /// After a restore from a snapshot, what looks lost may have been handed out since.
 #[tokio::test]
 async fn held_deletions_hold_what_a_reader_would_have_to_delete_first() {
-    let (mount, account) = mount(0).await;
+    let (mount, account) = mount_with_account(0).await;
     assert_eq!(mount.lose_a_secret(&account).await, 1);
     let hold = |on: bool| mount.write("config", json!({ "hold": on }));
     hold(true).await.expect("held");
@@ -243,7 +232,7 @@ async fn held_deletions_hold_what_a_reader_would_have_to_delete_first() {
 
 #[tokio::test]
 async fn a_secret_that_outlived_its_lease_is_deleted_and_no_other() {
-    let (mount, account) = mount(800).await;
+    let (mount, account) = mount_with_account(800).await;
     let strangers = mount.atlas.secrets(&account).await;
     mount.issue("shared").await;
     mount.advance(HOUR * 24).await;
@@ -258,7 +247,7 @@ async fn a_secret_that_outlived_its_lease_is_deleted_and_no_other() {
 
 #[tokio::test]
 async fn tidy_reports_a_missing_secret() {
-    let (mount, _) = mount(0).await;
+    let (mount, _) = mount_with_account(0).await;
     let (_, lease) = mount.issue("shared").await;
     mount.advance(HOUR * 2).await;
     let tidied = TestMount::data(mount.write("tidy", json!({})).await);
@@ -273,7 +262,7 @@ async fn tidy_reports_a_missing_secret() {
 
 #[tokio::test]
 async fn an_expired_secret_is_not_renewed_for_the_mounts_longest_time() {
-    let (mount, _) = mount(0).await;
+    let (mount, _) = mount_with_account(0).await;
     let (_, mut lease) = mount.issue("shared").await;
     lease.issue_time = Some(mount.now());
     mount.advance(HOUR * 25).await;
@@ -284,7 +273,7 @@ async fn an_expired_secret_is_not_renewed_for_the_mounts_longest_time() {
 /// Whether an account without secrets has an empty list or none is not documented.
 #[tokio::test]
 async fn an_answer_without_a_list_of_secrets_does_not_tell_that_none_was_lost() {
-    let (mount, account) = mount(0).await;
+    let (mount, account) = mount_with_account(0).await;
     assert_eq!(mount.lose_a_secret(&account).await, 1);
     let unexpected = json!({
         "operation": "getOrgServiceAccount", "count": 0,

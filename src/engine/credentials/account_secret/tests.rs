@@ -9,8 +9,8 @@ use crate::base::Clock as _;
 use crate::engine::testing::TestMount;
 use crate::vault::Failure;
 
-/// A mount with a role of an account that has no secret yet.
-async fn mount_with_account(secret_hours: u32) -> (TestMount, String) {
+/// A mount with a role of an account that has as many hours of a stranger's secret, or none.
+pub(super) async fn mount_with_account(secret_hours: u32) -> (TestMount, String) {
     let mount = TestMount::configured().await;
     let account = mount.atlas.make_account(secret_hours, json!({})).await;
     let role = json!({
