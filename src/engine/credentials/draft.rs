@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::engine::connection::{Linked, Search, ownership};
 use crate::engine::error::EngineError;
 use crate::engine::journal::find::find;
-use crate::engine::journal::{Hold, JournalEntry, Stage};
+use crate::engine::journal::{Hold, JournalEntry, Owner, Stage};
 use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
 use crate::engine::resource::remove;
@@ -50,11 +50,12 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Checks everything that can be checked without Atlas, and writes the journal entry.
+    /// Checks everything that can be checked without Atlas, and writes the journal entry. Only what is
+    /// for a lease takes a place of its role's `max_live`.
     pub(super) async fn begin(
         kind: &dyn CredentialKind,
         granted: Granted<'_>,
-        max_live: u32,
+        owner: Owner,
     ) -> Result<Self, EngineError> {
         let Granted { engine, call, .. } = granted;
         let grant = granted.grant()?;
@@ -67,7 +68,12 @@ impl Draft {
         let life = Life::of(granted.role, &*engine.system).await?;
         let id = engine.journal.draw(&*engine.entropy).await?;
         let now = engine.clock.now();
+        let max_live = match owner {
+            Owner::Lease => granted.role.max_live,
+            Owner::Root | Owner::StaticRole { .. } | Owner::ManagedAccount => 0,
+        };
         let mut entry = JournalEntry {
+            owner,
             description: description(kind, granted.name, &id),
             part: kind.part(&grant),
             origin: BoundTo::client(&linked),

@@ -17,7 +17,7 @@ use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
-use crate::engine::journal::Stage;
+use crate::engine::journal::{Owner, Stage};
 use crate::engine::names::RoleName;
 use crate::engine::resource::Made;
 use crate::framework::{Faults, Field, LeaseCall};
@@ -49,7 +49,7 @@ impl CredentialKind for ServiceAccount {
     }
 
     async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
-        let mut draft = Draft::begin(self, granted, granted.role.max_live).await?;
+        let mut draft = Draft::begin(self, granted, Owner::Lease).await?;
         let made = create(&mut draft).await;
         draft.finish(self, granted, made, answer).await
     }

@@ -41,7 +41,7 @@ impl Comparison<'_> {
     }
 
     /// Classifies what is listed. What the journal knows, by the end of its description, is no
-    /// orphan, nor is an account that is kept for a role.
+    /// orphan, nor is an account that is kept for a role, nor what its owner takes care of.
     async fn sort(
         &self,
         listed: &[Found],
@@ -52,7 +52,11 @@ impl Comparison<'_> {
         let mark = journal.mark(&*self.engine.entropy).await?;
         let mut known = journal.known(listed.iter().filter_map(journal_id)).await?;
         known.extend(self.engine.kept_accounts().await?);
+        let in_hand = journal.in_owners_hands().await?;
         for found in listed {
+            if in_hand.contains(found.public.as_str()) {
+                continue;
+            }
             let Some(id) = journal_id(found).filter(|id| !known.contains(id)) else {
                 continue;
             };

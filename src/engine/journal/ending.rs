@@ -8,7 +8,7 @@
 
 use super::entry::{End, EndedBy, JournalEntry, Part, Stage};
 use super::find::{find, remove_entry};
-use super::own::refuse_in_hand;
+use super::own::{refuse_in_hand, refuse_owned};
 use crate::atlas::{Deletion, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
@@ -42,6 +42,9 @@ pub(crate) async fn end(
         // Where the write of it failed half-way, memory does not know.
         engine.journal.relearn(id).await?;
         return Ok(Ending::Before(end));
+    }
+    if entry.owner.takes_care() {
+        return refuse_owned(engine, id, &entry).await;
     }
     refuse_what_is_not_handed_out(engine, id, &entry).await?;
     if let Some(public) = entry.public_part() {

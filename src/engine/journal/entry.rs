@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::owner::Owner;
 use crate::atlas::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
 use crate::base::Rfc3339;
 use crate::engine::entries::CredentialType;
@@ -137,6 +138,9 @@ impl SecretPart {
 pub(crate) struct JournalEntry {
     /// How far it has come.
     pub(crate) stage: Stage,
+    /// Who decides when it ends.
+    #[serde(default, skip_serializing_if = "Owner::is_lease")]
+    pub(crate) owner: Owner,
     /// The role it was issued from.
     pub(crate) role: String,
     /// What it is.
@@ -202,6 +206,7 @@ impl JournalEntry {
     pub(crate) fn begun(role: String, credential_type: CredentialType, at: DateTime<Utc>) -> Self {
         Self {
             stage: Stage::Making,
+            owner: Owner::Lease,
             role,
             credential_type,
             description: String::new(),

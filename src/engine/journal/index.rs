@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entry::{JournalEntry, Part, Stage};
+use super::owner::Owner;
 use crate::atlas::ClientId;
 use crate::engine::backoff::whole_pause;
 use crate::engine::entries::CredentialType;
@@ -42,6 +43,7 @@ pub(super) enum Hands {
 #[derive(Debug, Clone)]
 pub(super) struct Brief {
     pub(super) stage: Stage,
+    pub(super) owner: Owner,
     /// Whether it counts for its role's `max_live`.
     counts: bool,
     pub(super) role: Arc<str>,
@@ -141,11 +143,10 @@ impl Index {
         briefs.filter(|brief| brief.stage == Stage::Live).count()
     }
 
-    /// Half-made ones, but for access tokens, which need no removal.
+    /// Half-made ones, but for access tokens, which need no removal, and for those of which the owner
+    /// takes care.
     pub(super) fn all_half_made(&self) -> usize {
-        let half_made = |brief: &&Brief| {
-            brief.stage == Stage::Making && !matches!(brief.part, Some(Part::Token { .. }))
-        };
+        let half_made = |brief: &&Brief| brief.is_half_made() && !brief.is_token();
         self.entries.values().filter(half_made).count()
     }
 
@@ -160,12 +161,14 @@ impl Index {
             Some((role, _)) => Arc::clone(role),
             None => Arc::from(entry.role.as_str()),
         };
-        // What only waits for a credential that may delete nobody was given it.
-        let is_alive = matches!(entry.stage, Stage::Making | Stage::Live);
+        // What only waits for a credential that may delete nobody was given it, nor what has another
+        // owner.
+        let is_alive = matches!(entry.stage, Stage::Making | Stage::Live) && entry.owner.is_lease();
         let counts = is_alive && entry.pending_deletion_since.is_none();
         *self.of_role.entry(Arc::clone(&role)).or_default() += usize::from(counts);
         let brief = Brief {
             stage: entry.stage,
+            owner: entry.owner.clone(),
             counts,
             role,
             public: entry.public_part().map(Into::into),
@@ -289,13 +292,6 @@ impl Index {
         }
     }
 
-    /// The entries whose public key or client id this is: several where they are parts of one account.
-    pub(super) fn with_public_part(&self, public: &str) -> Vec<(JournalId, Stage)> {
-        let entries = self.entries.iter();
-        let found = entries.filter(|(_, brief)| brief.public.as_deref() == Some(public));
-        found.map(|(id, brief)| (id.clone(), brief.stage)).collect()
-    }
-
     /// Whether there is an entry whose credential may be in Atlas.
     pub(super) fn may_be_in_atlas(&self, id: &JournalId) -> bool {
         let brief = self.entries.get(id);
@@ -327,7 +323,7 @@ impl Index {
                 (Hands::Left, _) => true,
                 (Hands::Unknown, _) => urgent || now - brief.issued_at > LEFT_BEHIND_AFTER,
             };
-            (brief.stage == Stage::Making && left).then_some(brief.issued_at)
+            (brief.is_half_made() && left).then_some(brief.issued_at)
         })
     }
 
@@ -398,7 +394,9 @@ impl Index {
         let mut overdue = Vec::new();
         for (id, brief) in &mut self.entries {
             let since = match brief.stage {
-                Stage::Making if brief.hands != Hands::Busy => brief.settles_from(),
+                Stage::Making if brief.is_half_made() && brief.hands != Hands::Busy => {
+                    brief.settles_from()
+                }
                 Stage::Making | Stage::Kept | Stage::Ended => continue,
                 Stage::Live => brief.dies_by + REAPED_AFTER,
             };
@@ -425,7 +423,7 @@ impl Index {
             match brief.stage {
                 Stage::Making => {
                     counts.making += 1;
-                    if !brief.is_token() {
+                    if brief.is_half_made() && !brief.is_token() {
                         let oldest = counts.oldest_making.unwrap_or(brief.issued_at);
                         counts.oldest_making = Some(oldest.min(brief.issued_at));
                     }
@@ -448,8 +446,14 @@ impl Index {
 }
 
 impl Brief {
+    /// Incomplete, and the journal's to remove.
+    fn is_half_made(&self) -> bool {
+        self.stage == Stage::Making && !self.owner.takes_care()
+    }
+
     fn is_outlived(&self, now: DateTime<Utc>) -> bool {
-        self.stage != Stage::Making && now - self.dies_by > REAPED_AFTER
+        let ends_with_time = self.stage != Stage::Making && !self.owner.takes_care();
+        ends_with_time && now - self.dies_by > REAPED_AFTER
     }
 
     fn is_past_ttl(&self, now: DateTime<Utc>) -> bool {

@@ -12,6 +12,7 @@ fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
     let id = JournalId::parse(&base62(&SystemEntropy, 20)).unwrap();
     let entry = JournalEntry {
         stage,
+        owner: Owner::Lease,
         role: role.to_owned(),
         credential_type: CredentialType::ProgrammaticApiKey,
         description: format!("vault-{role}-{id}"),

@@ -20,6 +20,9 @@ mod mark;
 mod own;
 #[cfg(test)]
 mod own_tests;
+mod owner;
+#[cfg(test)]
+mod owner_tests;
 mod parts;
 pub(crate) mod paths;
 mod reaper;
@@ -37,6 +40,7 @@ pub(crate) use entry::{JournalEntry, Part, SecretPart, Stage};
 pub(crate) use go_entry::{GO_WAL_KIND, take_over_go_entry};
 #[cfg(test)]
 pub(crate) use mark::Mark;
+pub(crate) use owner::Owner;
 pub(crate) use parts::LiveToken;
 pub(crate) use rollback::finish;
 pub(crate) use state::state;

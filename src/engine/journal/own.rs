@@ -1,8 +1,11 @@
 //! What the engine itself has in hand is not ended as what it issued is: each has its own way to go.
 
+use super::entry::JournalEntry;
+use super::owner::Owner;
 use crate::atlas::ClientId;
 use crate::engine::entries::{ConfigEntry, names_with_account};
 use crate::engine::error::EngineError;
+use crate::engine::names::JournalId;
 use crate::engine::{Engine, keys, stored};
 
 /// How a disclosed credential is replaced, step by step.
@@ -23,9 +26,9 @@ pub(super) async fn refuse_in_hand(engine: &Engine, public: &str) -> Result<(), 
         return Ok(());
     };
     match engine.static_role_with(&client_id).await? {
-        Some((name, true)) => refused(format!(
-            "what static role {name:?} left at service account {client_id} is still being removed: try \
-             again later (static_roles.deleting in status)"
+        Some((name, true)) => refused(left_by_static_role(
+            &name,
+            &format!("service account {client_id}"),
         )),
         Some((name, false)) => refused(format!(
             "static role {name:?} rotates service account {client_id}: set its overlap to 0, then \
@@ -52,13 +55,42 @@ fn refuse_of_config(config: &ConfigEntry, public: &str) -> Result<(), EngineErro
     }
     let mut removals = config.rotation.removals.iter();
     if removals.any(|each| is_key(&each.public_key) || is_account(each.client_id.as_ref())) {
-        return refused(format!(
-            "{public} was this mount's own credential, or was to become it, and is still to be removed: \
-             that is tried again each minute, and config shows what keeps it (pending_deletions); \
-             or delete it in Atlas"
-        ));
+        return refused(left_by_root(public));
     }
     Ok(())
+}
+
+/// Refuses what its owner takes care of, as it does where it is named by its public part.
+pub(super) async fn refuse_owned<T>(
+    engine: &Engine,
+    id: &JournalId,
+    entry: &JournalEntry,
+) -> Result<T, EngineError> {
+    let public = entry.public_part();
+    if let Some(public) = public {
+        refuse_in_hand(engine, public).await?;
+    }
+    let id = id.to_string();
+    let name = public.unwrap_or(&id);
+    refused(match &entry.owner {
+        Owner::StaticRole { name: role } => left_by_static_role(role, name),
+        Owner::Lease | Owner::Root | Owner::ManagedAccount => left_by_root(name),
+    })
+}
+
+fn left_by_root(name: &str) -> String {
+    format!(
+        "{name} was this mount's own credential, or was to become it, and is still to be removed: \
+         that is tried again each minute, and config shows what keeps it (pending_deletions); \
+         or delete it in Atlas"
+    )
+}
+
+fn left_by_static_role(role: &str, account: &str) -> String {
+    format!(
+        "what static role {role:?} left at {account} is still being removed: try again later \
+         (static_roles.deleting in status)"
+    )
 }
 
 /// Refuses an account that roles add secrets to, of which none is alive.

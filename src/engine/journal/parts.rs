@@ -41,10 +41,12 @@ impl Index {
             .count()
     }
 
-    /// An account that was made here, as a whole: how far it has come, and for which role.
+    /// An account that was made here for a role, as a whole: how far it has come, and for which.
     pub(super) fn account(&self, client_id: &ClientId) -> Option<(Stage, String)> {
         let is_it = |brief: &&Brief| {
-            brief.part.is_none() && brief.public.as_deref() == Some(client_id.as_str())
+            brief.part.is_none()
+                && !brief.owner.takes_care()
+                && brief.public.as_deref() == Some(client_id.as_str())
         };
         let mut briefs = self.in_atlas().map(|(_, brief)| brief);
         let brief = briefs.find(is_it)?;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::ending::{Ending, end};
 use super::entry::{End, EndedBy, JournalEntry, Part, Stage};
 use super::own::{refuse_in_hand, refuse_managed};
+use super::owner::Owner;
 use super::store::{PAGE, READS_AT_ONCE};
 use super::tidy;
 use crate::atlas::{Priority, RequestBudget};
@@ -76,8 +77,14 @@ fn answer() -> Vec<Field> {
              managed: a service account with which access tokens of a role are minted. ended: deleted \
              in Atlas before its lease; the entry goes with the lease.",
         ),
+        Field::text("owner").about(
+            "Whose it is, unless a lease's. root: what the configuration's credential was, or is to \
+             become. static_role: what a static role left at its account. managed_account: managed for \
+             access tokens. Each owner deletes its own.",
+        ),
+        Field::text("static_role").about("Name of the static role that left it, if one did."),
         Field::text("role")
-            .about("Role it was issued from; empty if imported from the Go engine."),
+            .about("Role it was issued from; empty if imported from the Go engine, or if owner is root or static_role."),
         Field::text("credential_type").about("What it is."),
         Field::text("description")
             .about("Description of the key, or name of the account, in Atlas."),
@@ -125,6 +132,7 @@ fn shown(engine: &Engine, id: &JournalId, entry: &JournalEntry) -> Data {
     };
     for internal in [
         "stage",
+        "owner",
         "dies_by",
         "part",
         "ended",
@@ -134,6 +142,7 @@ fn shown(engine: &Engine, id: &JournalId, entry: &JournalEntry) -> Data {
     }
     data.insert("id".to_owned(), json!(id));
     data.insert("state".to_owned(), state(entry));
+    data.extend(owner(entry));
     data.extend(times(entry));
     data.extend(entry.part.as_ref().map(part).unwrap_or_default());
     data.extend(ended(entry));
@@ -146,6 +155,19 @@ fn shown(engine: &Engine, id: &JournalId, entry: &JournalEntry) -> Data {
 
 fn state(entry: &JournalEntry) -> Value {
     json!(entry.stage.to_string())
+}
+
+/// Whose it is, if it has nothing to do with a lease.
+fn owner(entry: &JournalEntry) -> Data {
+    let shown = entry.owner.shown().map(|owner| ("owner", owner));
+    let name = match &entry.owner {
+        Owner::StaticRole { name } => Some(("static_role", name.as_str())),
+        Owner::Lease | Owner::Root | Owner::ManagedAccount => None,
+    };
+    let fields = shown.into_iter().chain(name);
+    fields
+        .map(|(field, text)| (field.to_owned(), json!(text)))
+        .collect()
 }
 
 /// Of which account it is a part, and which part.
@@ -207,6 +229,7 @@ fn info(entry: &JournalEntry) -> Data {
         ),
         ("state".to_owned(), state(entry)),
     ]);
+    data.extend(owner(entry));
     data.extend(times(entry));
     data.extend(ended(entry));
     data
@@ -351,7 +374,7 @@ async fn find_in_storage(
     engine: &Engine,
     public: &str,
 ) -> Result<Option<(JournalId, JournalEntry)>, EngineError> {
-    let (mut after, mut ended) = (String::new(), None);
+    let (mut after, mut less) = (String::new(), None);
     loop {
         let page = Page {
             after,
@@ -359,7 +382,7 @@ async fn find_in_storage(
         };
         let names = page.keys(&*engine.storage, keys::ISSUED).await?;
         let Some(last) = names.last().cloned() else {
-            return Ok(ended);
+            return Ok(less);
         };
         let mut entries = std::pin::pin!(read_entries(engine, names));
         while let Some((name, entry)) = entries.try_next().await? {
@@ -367,10 +390,10 @@ async fn find_in_storage(
                 && let Some(id) = JournalId::parse(&name)
             {
                 // Of several, one that is of use, as on the active node.
-                if entry.stage != Stage::Ended {
+                if entry.stage != Stage::Ended && !entry.owner.takes_care() {
                     return Ok(Some((id, entry)));
                 }
-                ended.get_or_insert((id, entry));
+                less.get_or_insert((id, entry));
             }
         }
         after = last;

@@ -46,7 +46,8 @@ pub(super) async fn finish(
     let Some(entry) = journal.entry(id).await? else {
         return journal.remove(id).await;
     };
-    if entry.stage == Stage::Making || engine.clock.now() - entry.dies_by <= REAPED_AFTER {
+    let is_others = entry.stage == Stage::Making || entry.owner.takes_care();
+    if is_others || engine.clock.now() - entry.dies_by <= REAPED_AFTER {
         journal.learn(id, &entry);
         return Ok(());
     }

@@ -80,6 +80,10 @@ pub(crate) async fn finish(
     let Some(mut entry) = journal.entry(id).await? else {
         return journal.remove(id).await.map(|()| done);
     };
+    if entry.owner.takes_care() {
+        journal.learn(id, &entry);
+        return Ok(RolledBack::in_memory(false));
+    }
     if let Some(completed) = engine.entry_of_kept_account(id, &entry).await? {
         return journal.write(id, &completed).await.map(|()| done);
     }

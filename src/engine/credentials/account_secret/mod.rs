@@ -39,7 +39,7 @@ use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::connection::Search;
 use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{Part, SecretPart, Stage, finish};
+use crate::engine::journal::{Owner, Part, SecretPart, Stage, finish};
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::names::RoleName;
 use crate::engine::resource::{Made, not_deleted, remove};
@@ -101,7 +101,7 @@ impl CredentialKind for AccountSecret {
     }
 
     async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
-        let mut draft = Draft::begin(self, granted, granted.role.max_live).await?;
+        let mut draft = Draft::begin(self, granted, Owner::Lease).await?;
         let made = create(&mut draft).await;
         draft.finish(self, granted, made, answer).await
     }

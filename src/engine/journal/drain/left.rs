@@ -62,6 +62,9 @@ impl Left {
     }
 
     fn add(&mut self, brief: &Brief) {
+        if brief.owner.takes_care() {
+            return;
+        }
         match brief.stage {
             Stage::Making => self.making += 1,
             Stage::Live => self.live += 1,
@@ -91,17 +94,19 @@ impl Index {
         };
         for (id, brief) in self.briefs() {
             left.add(brief);
-            left.failing += usize::from(brief.stage != Stage::Ended && self.has_failed(id));
+            let counts = brief.stage != Stage::Ended && !brief.owner.takes_care();
+            left.failing += usize::from(counts && self.has_failed(id));
         }
         left
     }
 
     /// Credentials in somebody's hands that Atlas ends one by one, whose turn it is. A request that is
     /// about to hand one out still looks whether it may.
-    pub(super) fn to_drain(&self, monotonic: Duration) -> Vec<JournalId> {
+    pub(in super::super) fn to_drain(&self, monotonic: Duration) -> Vec<JournalId> {
         self.due(monotonic, false, |brief| {
             let is_token = matches!(brief.part, Some(Part::Token { .. }));
-            let is_due = brief.stage == Stage::Live && !is_token && brief.hands != Hands::Busy;
+            let is_ours = brief.stage == Stage::Live && !brief.owner.takes_care();
+            let is_due = is_ours && !is_token && brief.hands != Hands::Busy;
             is_due.then_some(brief.issued_at)
         })
     }

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engine::credentials::Grant;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, Stage};
+use crate::engine::journal::{JournalEntry, Owner, Stage};
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::names::{JournalId, RoleName};
 use crate::engine::origin::BoundTo;
@@ -127,6 +127,7 @@ impl KeptAccount {
         let (org, id) = (self.organization_id.clone(), self.client_id.clone());
         entry.note(&Made::ServiceAccount(org, id));
         entry.stage = Stage::Kept;
+        entry.owner = Owner::ManagedAccount;
         if let Some(secret) = self.secrets.last() {
             entry.dies_by = secret.expires_at;
         }

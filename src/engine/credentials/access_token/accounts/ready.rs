@@ -11,7 +11,7 @@ use crate::engine::credentials::draft::Draft;
 use crate::engine::credentials::granted::Granted;
 use crate::engine::credentials::service_account::{ServiceAccount, build};
 use crate::engine::error::EngineError;
-use crate::engine::journal::Stage;
+use crate::engine::journal::{Owner, Stage};
 use crate::engine::names::RoleName;
 
 /// What an operator reads beside the account in Atlas.
@@ -61,9 +61,7 @@ async fn make(
     if granted.engine.system.tainted().await? {
         return Err(EngineError::BeingDisabled);
     }
-    // It is no credential that the role gives out.
-    let max_live = 0;
-    let mut draft = Draft::begin(&ServiceAccount, granted, max_live).await?;
+    let mut draft = Draft::begin(&ServiceAccount, granted, Owner::ManagedAccount).await?;
     match make_and_store(&mut draft, granted.name, &mut accounts, reach).await {
         // From here on the account is kept, and where this write fails a periodic run repeats it.
         Ok(account) => draft.record(Stage::Kept).await.map(|()| account),
