@@ -18,6 +18,7 @@ use crate::control_objects as objects;
 use crate::faults::Fault;
 use crate::server::Sim;
 use crate::settings::Settings;
+use crate::world::World;
 
 /// A refused control request, told in words.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
 pub(crate) fn router(sim: Arc<Sim>) -> Router {
     Router::new()
         .route("/state", get(state))
+        .route("/world", get(world).put(put_world))
         .route("/seed", get(seed))
         .route("/requests", get(requests).delete(forget_requests))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
@@ -83,6 +85,16 @@ pub(crate) fn router(sim: Arc<Sim>) -> Router {
 async fn state(State(sim): State<Arc<Sim>>) -> Json<Value> {
     let now = sim.clock.now();
     Json(objects::describe(&sim.lock().world, now))
+}
+
+/// Everything with every secret in clear: what [`put_world`] takes.
+async fn world(State(sim): State<Arc<Sim>>) -> Json<Value> {
+    Json(json!(sim.lock().world))
+}
+
+async fn put_world(State(sim): State<Arc<Sim>>, Input(world): Input<World>) -> StatusCode {
+    sim.lock().world = world;
+    StatusCode::NO_CONTENT
 }
 
 async fn seed(State(sim): State<Arc<Sim>>) -> Json<Value> {

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::after;
 use crate::settings::Settings;
 
 /// An organization.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Org {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -38,7 +39,7 @@ impl Org {
 }
 
 /// A project and what is configured in it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Project {
     pub(crate) id: String,
     pub(crate) org_id: String,
@@ -53,7 +54,7 @@ pub(crate) struct Project {
 }
 
 /// A registered Azure service principal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct AzurePrincipal {
     pub(crate) id: String,
     pub(crate) tenant_id: String,
@@ -64,7 +65,7 @@ pub(crate) struct AzurePrincipal {
 }
 
 /// An AI model API key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ModelKey {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -74,7 +75,7 @@ pub(crate) struct ModelKey {
 }
 
 /// What keys and accounts have in common: where they belong, what they may, from where.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Holder {
     pub(crate) org_id: String,
     pub(crate) org_roles: Vec<String>,
@@ -115,7 +116,7 @@ impl Holder {
 }
 
 /// A programmatic API key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ApiKey {
     pub(crate) id: String,
     pub(crate) public_key: String,
@@ -125,7 +126,7 @@ pub(crate) struct ApiKey {
 }
 
 /// A service account.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Account {
     pub(crate) client_id: String,
     pub(crate) name: String,
@@ -138,7 +139,7 @@ pub(crate) struct Account {
 }
 
 /// A secret of a service account.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Secret {
     pub(crate) id: String,
     pub(crate) value: String,
@@ -148,7 +149,7 @@ pub(crate) struct Secret {
 }
 
 /// An access token.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Token {
     pub(crate) client_id: String,
     pub(crate) secret_id: String,
@@ -156,7 +157,7 @@ pub(crate) struct Token {
 }
 
 /// One entry of an access list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct AccessEntry {
     pub(crate) net: IpNet,
     pub(crate) created_at: DateTime<Utc>,
@@ -167,7 +168,7 @@ pub(crate) struct AccessEntry {
 }
 
 /// A time of last use that is shown only after a lag.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct LastUsed {
     shown: Option<DateTime<Utc>>,
     latest: Option<DateTime<Utc>>,

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::after;
 use crate::settings::Settings;
 use crate::state::{Account, ApiKey, Holder, Org, Project, Token};
 
 /// Everything that exists.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct World {
     pub(crate) orgs: BTreeMap<String, Org>,
     pub(crate) projects: BTreeMap<String, Project>,

@@ -293,3 +293,25 @@ async fn the_date_header_follows_the_clock_and_its_switches() {
     atlas.settings(json!({"date_header": false})).await;
     assert_eq!(offset().await, None);
 }
+
+#[tokio::test]
+async fn a_world_that_was_kept_is_another_ones() {
+    let first = Atlas::start("control_world_kept").await;
+    let body = json!({
+        "org_id": first.seed().org_id, "org_roles": ["ORG_MEMBER"], "access_list": ["192.0.2.0/24"],
+    });
+    first.control("POST", "/accounts", body).await.ok();
+    let token = first.token(first.client()).await;
+    let world = first.control("GET", "/world", Value::Null).await.ok();
+    let second = Atlas::start("control_world_put").await;
+    let put = second.control("PUT", "/world", world.clone()).await;
+    assert_eq!(put.status, 204, "{put:?}");
+    assert_eq!(
+        second.control("GET", "/world", Value::Null).await.ok(),
+        world
+    );
+    let org = format!("/orgs/{}", first.seed().org_id);
+    second.call(&token, "GET", &org, None).await.ok();
+    let refused = second.control("PUT", "/world", json!({"orgs": {}})).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+}
