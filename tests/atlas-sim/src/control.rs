@@ -14,6 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::clock::text;
+use crate::control_azure as azure;
+use crate::control_encryption as encryption;
 use crate::control_objects as objects;
 use crate::faults::Fault;
 use crate::server::Sim;
@@ -79,12 +81,32 @@ pub(crate) fn router(sim: Arc<Sim>) -> Router {
         .route("/secrets/{id}", delete(objects::delete_secret))
         .route("/tokens/{client_id}", delete(objects::delete_tokens))
         .route("/access-lists", post(objects::set_access_list))
+        .route("/azure", get(azure::read))
+        .route("/azure/tenants", post(azure::create_tenant))
+        .route("/azure/principals", post(azure::create_principal))
+        .route(
+            "/azure/principals/{tenant_id}/{id}",
+            delete(azure::delete_principal),
+        )
+        .route("/azure/secrets", post(azure::create_secret))
+        .route("/azure/secrets/{id}", delete(azure::delete_secret))
+        .route("/azure/secrets/{id}/expire", post(azure::expire_secret))
+        .route("/azure/vaults", post(azure::create_vault))
+        .route("/azure/vaults/{name}", post(azure::change_vault))
+        .route("/azure/keys", post(azure::create_key))
+        .route("/azure/keys/change", post(azure::change_key))
+        .route("/azure/grants", post(azure::grant))
+        .route("/azure/grants/revoke", post(azure::revoke))
+        .route("/encryption", post(encryption::set))
+        .route("/encryption/holds", post(encryption::holds))
+        .route("/private-endpoints", post(encryption::endpoint))
         .with_state(sim)
 }
 
 async fn state(State(sim): State<Arc<Sim>>) -> Json<Value> {
     let now = sim.clock.now();
-    Json(objects::describe(&sim.lock().world, now))
+    let core = sim.caught_up(now);
+    Json(objects::describe(&core.world, &core.settings, now))
 }
 
 /// Everything with every secret in clear: what [`put_world`] takes.

@@ -13,15 +13,18 @@ use serde_json::{Value, json};
 
 use crate::clock::text;
 use crate::control::{Input, Outcome, Refused};
+use crate::control_azure;
+use crate::control_encryption;
 use crate::ids;
 use crate::seed;
 use crate::server::Sim;
+use crate::settings::Settings;
 use crate::state::{AccessEntry, Account, ApiKey, Holder, LastUsed, Secret};
 use crate::view;
 use crate::world::World;
 
 /// Everything that exists, without any secret in clear.
-pub(crate) fn describe(world: &World, now: DateTime<Utc>) -> Value {
+pub(crate) fn describe(world: &World, settings: &Settings, now: DateTime<Utc>) -> Value {
     let orgs = world.orgs.values();
     let orgs = orgs.map(|org| json!({"id": org.id, "name": org.name, "settings": org.settings}));
     let projects = world.projects.values().map(|project| {
@@ -29,7 +32,8 @@ pub(crate) fn describe(world: &World, now: DateTime<Utc>) -> Value {
             "id": project.id, "org_id": project.org_id, "name": project.name,
             "azure_principals": project.azure_principals.keys().collect::<Vec<_>>(),
             "model_keys": project.model_keys.keys().collect::<Vec<_>>(),
-            "key_vault_enabled": !project.key_vault.is_empty(),
+            "key_vault_enabled": project.encryption.is_on(),
+            "encryption": control_encryption::describe(project, &world.azure, settings, now),
         })
     });
     let keys = world
@@ -62,6 +66,8 @@ pub(crate) fn describe(world: &World, now: DateTime<Utc>) -> Value {
         "projects": projects.collect::<Vec<_>>(), "keys": keys.collect::<Vec<_>>(),
         "accounts": accounts.map(|account| describe_account(account, world, now)).collect::<Vec<_>>(),
         "tokens": tokens.collect::<Vec<_>>(),
+        "azure": control_azure::describe(&world.azure, now),
+        "cluster_stops": control_encryption::stops(world),
     })
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::access::{self, Need};
 use crate::auth;
 use crate::core::{Call, Core, Principal};
+use crate::encryption;
 use crate::endpoint_sets::{ENDPOINT_SETS, Scope};
 use crate::errors::ApiError;
 use crate::finish::{Style, finish, finish_error};
@@ -47,6 +48,7 @@ pub(crate) struct Outcome {
 
 /// Answers one request.
 pub(crate) fn answer(core: &mut Core, incoming: &Incoming, now: DateTime<Utc>) -> Outcome {
+    encryption::catch_up(&mut core.world, &core.settings, now);
     let style = Style::of(&core.settings);
     let address = caller_address(incoming, &core.settings);
     if auth::token_operation(incoming.path()).is_some() {
@@ -184,7 +186,7 @@ fn check_version(
 fn check_ids(params: &Params, settings: &Settings) -> Result<(), ApiError> {
     for (name, value) in params {
         let right = match *name {
-            "orgId" | "groupId" | "apiUserId" | "roleId" => ids::is_object_id(value),
+            "orgId" | "groupId" | "apiUserId" | "roleId" | "endpointId" => ids::is_object_id(value),
             "clientId" => ids::is_client_id(value),
             _ => true,
         };

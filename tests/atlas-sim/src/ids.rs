@@ -61,6 +61,11 @@ pub(crate) fn public_key() -> String {
 
 /// A private key: the form of a UUID.
 pub(crate) fn private_key() -> String {
+    uuid()
+}
+
+/// A UUID, as Azure names its things.
+pub(crate) fn uuid() -> String {
     let digits = hex(&random::<16>());
     [
         &digits[..8],
@@ -76,6 +81,12 @@ pub(crate) fn private_key() -> String {
 pub(crate) fn client_secret() -> String {
     const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     format!("{SECRET_PREFIX}{}", letters(ALPHABET, &random::<40>()))
+}
+
+/// A password of an application in Azure: 40 characters.
+pub(crate) fn azure_secret() -> String {
+    const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.~";
+    letters(ALPHABET, &random::<40>())
 }
 
 /// `length` lower-case letters and digits, for ids that are not hexadecimal.

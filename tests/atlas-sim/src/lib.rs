@@ -1,8 +1,8 @@
 //! A strict simulator of the `MongoDB` Atlas Administration API, for tests and the demo.
 //!
 //! It serves the resources a secrets engine touches (API keys, service accounts, access lists,
-//! organizations, projects, the token endpoints, Azure access and encryption at rest) on one port
-//! and is steered through a second one. It refuses what Atlas refuses; where Atlas's behaviour is
+//! organizations, projects, the token endpoints, Azure access and encryption at rest, with a
+//! stand-in of Azure behind them) on one port and is steered through a second one. It refuses what Atlas refuses; where Atlas's behaviour is
 //! not known for certain, a named setting holds each possible answer ([`settings::Settings`]).
 //! It shares no code with the engine, so that the two can disagree.
 //!
@@ -10,12 +10,16 @@
 
 mod access;
 mod auth;
+mod azure;
 mod body;
 mod clock;
 mod control;
+mod control_azure;
+mod control_encryption;
 mod control_objects;
 mod core;
 mod dispatch;
+mod encryption;
 mod endpoint_sets;
 mod errors;
 mod faults;
@@ -27,6 +31,7 @@ mod limits;
 mod log;
 mod operations;
 mod page;
+mod private_endpoints;
 mod resources;
 mod roles;
 mod seed;

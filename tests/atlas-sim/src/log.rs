@@ -6,15 +6,19 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use md5::{Digest as _, Md5};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::http::{Incoming, Reply};
+use crate::ids::hex;
 
 /// Requests kept; older ones are dropped.
 const MAX_REQUESTS: usize = 100_000;
 /// Bytes of a request body kept.
 const MAX_BODY: usize = 2_048;
+/// Fields of requests that hold the caller's own secrets.
+const SECRETS: [&str; 3] = ["secret", "secretAccessKey", "serviceAccountKey"];
 
 /// One request and its outcome.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -103,8 +107,45 @@ pub(crate) fn kept_body(incoming: &Incoming, is_form: bool) -> Value {
     if incoming.body.len() > MAX_BODY {
         return json!(format!("({} bytes)", incoming.body.len()));
     }
-    serde_json::from_slice(&incoming.body)
-        .unwrap_or_else(|_| json!(String::from_utf8_lossy(&incoming.body)))
+    let mut body = serde_json::from_slice(&incoming.body)
+        .unwrap_or_else(|_| json!(String::from_utf8_lossy(&incoming.body)));
+    redact(&mut body);
+    body
+}
+
+/// What stands for a secret wherever it could be seen: enough to compare, and not the secret.
+pub(crate) fn digest(secret: &str) -> String {
+    format!("md5:{}", hex(&Md5::digest(secret.as_bytes())))
+}
+
+/// Puts digests in the place of secrets that a caller sent.
+fn redact(body: &mut Value) {
+    match body {
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value.as_str() {
+                    Some(secret) if SECRETS.contains(&name.as_str()) => {
+                        *value = json!(digest(secret));
+                    }
+                    _ => redact(value),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The body of a request as the file of exchanges has it, without secrets.
+fn written_body(incoming: &Incoming) -> String {
+    match serde_json::from_slice(&incoming.body) {
+        Ok(mut body) => {
+            redact(&mut body);
+            body.to_string()
+        }
+        // Such as a form, or what is no JSON.
+        Err(_) => String::from_utf8_lossy(&incoming.body).into_owned(),
+    }
 }
 
 /// Writes each exchange as one line of JSON.
@@ -142,7 +183,7 @@ impl Exchanges {
         let line = json!({
             "method": entry.method, "url": format!("{base}{}", incoming.target),
             "request_headers": headers(asked.collect()),
-            "request_body": String::from_utf8_lossy(&incoming.body),
+            "request_body": written_body(incoming),
             "status": entry.status, "response_headers": headers(answered.collect()),
             "response_body": String::from_utf8_lossy(&reply.body),
             "operation_id": entry.operation_id, "fault": entry.fault.is_some(),

@@ -11,7 +11,7 @@ use crate::errors::ApiError;
 use crate::http::Answer;
 use crate::resources::{
     account_lists, accounts, api_keys, cloud_access, encryption, groups, key_lists, model_keys,
-    org_settings, orgs, project_keys, rate_limits, root, secrets,
+    org_settings, orgs, private_endpoints, project_keys, rate_limits, root, secrets,
 };
 use crate::unversioned;
 use crate::versions::Version;
@@ -215,6 +215,10 @@ operations! {
     "deauthorizeProviderAccessRole" DELETE "/groups/{groupId}/cloudProviderAccess/{cloudProvider}/{roleId}" V2023 ProjectOwner CloudProviderAccess cloud_access::delete;
     "getEncryptionAtRest" GET "/groups/{groupId}/encryptionAtRest" V2023 ProjectReadOnly EncryptionAtRest encryption::read;
     "updateEncryptionAtRest" PATCH "/groups/{groupId}/encryptionAtRest" V2023 ProjectOwner EncryptionAtRest encryption::update;
+    "listRestPrivateEndpoints" GET "/groups/{groupId}/encryptionAtRest/{cloudProvider}/privateEndpoints" V2023 ProjectOwner EncryptionAtRest private_endpoints::list;
+    "createRestPrivateEndpoint" POST "/groups/{groupId}/encryptionAtRest/{cloudProvider}/privateEndpoints" V2023 ProjectOwner EncryptionAtRest private_endpoints::create;
+    "getRestPrivateEndpoint" GET "/groups/{groupId}/encryptionAtRest/{cloudProvider}/privateEndpoints/{endpointId}" V2023 ProjectOwner EncryptionAtRest private_endpoints::read;
+    "requestPrivateEndpointDeletion" DELETE "/groups/{groupId}/encryptionAtRest/{cloudProvider}/privateEndpoints/{endpointId}" V2023 ProjectOwner EncryptionAtRest private_endpoints::delete;
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, json};
 
 use crate::clock::Clock;
+use crate::encryption::Encryption;
 use crate::ids;
 use crate::state::{Account, ApiKey, Holder, Org, Project, Secret};
 use crate::world::World;
@@ -141,8 +142,8 @@ pub(crate) fn project(id: &str, org_id: &str, name: &str, now: DateTime<Utc>) ->
         tags: json!([]),
         default_alerts: true,
         azure_principals: BTreeMap::new(),
-        key_vault: Map::new(),
-        search_nodes: false,
+        encryption: Encryption::default(),
+        private_endpoints: BTreeMap::new(),
         model_keys: BTreeMap::new(),
     }
 }

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
+use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::control;
 use crate::core::Core;
+use crate::encryption;
 use crate::gateway;
 use crate::log::Exchanges;
 use crate::seed::{self, Seed};
@@ -49,6 +51,14 @@ impl Sim {
     /// The state; never held across an await.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, in which all has happened that was due by then.
+    pub(crate) fn caught_up(&self, now: DateTime<Utc>) -> MutexGuard<'_, Core> {
+        let mut guard = self.lock();
+        let core = &mut *guard;
+        encryption::catch_up(&mut core.world, &core.settings, now);
+        guard
     }
 
     /// Back to the seed, the first settings and the machine's time.

@@ -124,6 +124,22 @@ choices! {
         /// 404, as for an unknown one.
         NotFound,
     }
+    /// When static Azure credentials are taken although the project has a role.
+    AfterRole {
+        /// Never.
+        Refuse,
+        /// Until the role was seen to work.
+        Unproved,
+        /// Always.
+        Accept,
+    }
+    /// What the lack of a field means in a change.
+    Omitted {
+        /// As if it were `false`; Terraform's tests met this when they left it out.
+        Off,
+        /// It stays as it is.
+        Kept,
+    }
     /// Which lists the caller's own address cannot be removed from.
     CallerAddress {
         /// The list of the very credential that asks.
@@ -366,20 +382,56 @@ settings! {
     model_key_names_unique: bool = false;
 
     // Azure
-    /// Principals, by object id, that Azure does not know: creating access for one is refused.
-    invalid_service_principals: Vec<String> = Vec::new();
     /// A principal registered in one project cannot be registered in another.
-    azure_principal_unique_everywhere: bool = true;
-    /// Static Azure credentials at encryption at rest.
+    azure_principal_unique_everywhere: bool = false;
+    /// Atlas's own application in Azure.
+    atlas_azure_app_id: String = "9efedfcc-2eca-4b27-a613-0cad1e114cb7".to_owned();
+    /// A registration serves encryption at rest only after its second step.
+    azure_role_needs_authorization: bool = true;
+    /// How long Azure does not know a new principal.
+    azure_principal_delay_seconds: u64 = 0;
+    /// How long Azure does not take a new client secret.
+    azure_secret_delay_seconds: u64 = 0;
+    /// How long a new grant has no effect, and a revoked one has it still.
+    azure_grant_delay_seconds: u64 = 0;
+    /// What a change with static Azure credentials meets.
     static_azure_credentials: Verdict = Verdict::Accept;
     /// Going back from a role to static credentials.
-    static_credentials_after_role: Verdict = Verdict::Accept;
+    static_credentials_after_role: AfterRole = AfterRole::Refuse;
+    /// The refusal.
+    static_after_role_refusal: Refusal = Refusal::new(400, "AZURE_KEY_VAULT_CREDENTIALS_DEPRECATED");
     /// A role and static credentials in one request; if accepted, the role counts.
     both_azure_credentials: Verdict = Verdict::Refuse;
-    /// Error code with which the key vault check fails, if it does.
-    key_vault_error: Option<String> = None;
-    /// What `valid` says of an enabled configuration.
-    key_vault_valid: bool = true;
+    /// A change of an enabled configuration that does not name all its fields.
+    partial_key_vault: Verdict = Verdict::Accept;
+    /// What the lack of `requirePrivateNetworking` means in a change.
+    omitted_private_networking: Omitted = Omitted::Off;
+    /// Answer where the one who signs in may not read the vault.
+    missing_vault_read: Refusal = Refusal::new(400, "INVALID_AZURE_CREDENTIALS");
+    /// Answer where the one who signs in may read the vault, but not use its keys.
+    missing_key_use: Refusal = Refusal::new(400, "NO_PERMISSION_TO_ENCRYPT_DECRYPT");
+    /// Answer where the vault is out of reach.
+    unreachable_vault: Refusal = Refusal::new(400, "INVALID_AZURE_CREDENTIALS");
+    /// What `valid` says of a vault that is out of reach.
+    valid_while_unreachable: bool = false;
+    /// Time between scheduled checks of a project's key; 0 for none.
+    key_check_seconds: u64 = 900;
+    /// Whether these are counted anew from each change, and not from the first.
+    key_check_restarts_on_change: bool = true;
+    /// Clusters use encryption at rest in each project that has it, so it cannot be switched off.
+    encrypted_clusters: bool = true;
+    /// With private networking, how long until the data nodes have tried a change.
+    private_verdict_seconds: u64 = 60;
+    /// What `valid` says meanwhile.
+    private_valid_before_verdict: bool = false;
+    /// Whether static credentials go with the change to a role, and not when the role was seen to work.
+    private_static_dropped_at_once: bool = false;
+    /// How long a private endpoint is made, and how far its state lags behind Azure's.
+    private_endpoint_seconds: u64 = 180;
+    /// Renaming the vault of a project that has private endpoints.
+    frozen_vault_field: Refusal = Refusal::new(400, "BAD_REQUEST");
+    /// A second private endpoint in a region.
+    private_endpoint_again: Refusal = Refusal::new(400, "BAD_REQUEST");
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::after;
+use crate::encryption::Encryption;
+use crate::private_endpoints::PrivateEndpoint;
 use crate::settings::Settings;
 
 /// An organization.
@@ -48,8 +50,10 @@ pub(crate) struct Project {
     pub(crate) tags: Value,
     pub(crate) default_alerts: bool,
     pub(crate) azure_principals: BTreeMap<String, AzurePrincipal>,
-    pub(crate) key_vault: Map<String, Value>,
-    pub(crate) search_nodes: bool,
+    #[serde(default)]
+    pub(crate) encryption: Encryption,
+    #[serde(default)]
+    pub(crate) private_endpoints: BTreeMap<String, PrivateEndpoint>,
     pub(crate) model_keys: BTreeMap<String, ModelKey>,
 }
 
@@ -60,6 +64,9 @@ pub(crate) struct AzurePrincipal {
     pub(crate) tenant_id: String,
     pub(crate) principal_id: String,
     pub(crate) app_id: String,
+    /// The second step of the registration was taken.
+    #[serde(default)]
+    pub(crate) authorized: bool,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::azure::Azure;
 use crate::clock::after;
 use crate::settings::Settings;
 use crate::state::{Account, ApiKey, Holder, Org, Project, Token};
@@ -20,6 +21,9 @@ pub(crate) struct World {
     pub(crate) public_keys: HashMap<String, String>,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) tokens: HashMap<String, Token>,
+    /// What is behind Atlas.
+    #[serde(default)]
+    pub(crate) azure: Azure,
     /// Keys and accounts that are deleted but may still be seen.
     pub(crate) fading: usize,
 }

@@ -14,8 +14,6 @@ use crate::http::Answer;
 use crate::ids;
 use crate::state::{AzurePrincipal, Project};
 
-/// Atlas's own application in Azure. Source: Atlas documentation on secretless key vault access.
-const ATLAS_APP: &str = "9efedfcc-2eca-4b27-a613-0cad1e114cb7";
 const FIELDS: [&str; 4] = [
     "providerName",
     "tenantId",
@@ -37,7 +35,7 @@ pub(super) fn uuid(fields: Fields<'_>, name: &str) -> Result<Option<String>, Api
 }
 
 fn show(principal: &AzurePrincipal, project: &Project) -> Value {
-    let used = project.key_vault.get("roleId").and_then(Value::as_str) == Some(&principal.id);
+    let used = project.encryption.role_id() == Some(&principal.id);
     let usages = if used {
         json!([{"featureType": "ENCRYPTION_AT_REST", "featureId": {"groupId": project.id}}])
     } else {
@@ -85,13 +83,16 @@ pub(crate) fn create(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     check_provider(required(fields.text("providerName")?, "providerName")?)?;
     let tenant_id = required(uuid(fields, "tenantId")?, "tenantId")?;
     let principal_id = required(uuid(fields, "servicePrincipalId")?, "servicePrincipalId")?;
-    let app_id = uuid(fields, "atlasAzureAppId")?.unwrap_or_else(|| ATLAS_APP.to_owned());
-    check_principal(call, &tenant_id, &principal_id)?;
+    let app_id = uuid(fields, "atlasAzureAppId")?;
+    let app_id = app_id.unwrap_or_else(|| call.settings.atlas_azure_app_id.clone());
+    check_new(call, &tenant_id, &principal_id)?;
+    check_azure(call, &tenant_id, &principal_id, &app_id)?;
     let principal = AzurePrincipal {
         id: ids::object_id(call.now),
         tenant_id,
         principal_id,
         app_id,
+        authorized: false,
         created_at: call.now,
         updated_at: call.now,
     };
@@ -113,18 +114,37 @@ fn check_provider(name: &str) -> Result<(), ApiError> {
     }
 }
 
-fn check_principal(call: &Call<'_>, tenant_id: &str, principal_id: &str) -> Result<(), ApiError> {
-    let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
-    if call
-        .settings
-        .invalid_service_principals
-        .iter()
-        .any(|bad| same(bad, principal_id))
-    {
-        let detail = format!("Cannot authenticate service principal {principal_id}.");
-        let code = "CANNOT_AUTHENTICATE_SERVICE_PRINCIPAL";
-        return Err(ApiError::new(400, code, detail).with(principal_id));
+/// Atlas signs in at once, with its own application and no other.
+fn check_azure(
+    call: &Call<'_>,
+    tenant_id: &str,
+    principal_id: &str,
+    app_id: &str,
+) -> Result<(), ApiError> {
+    let (azure, settings) = (&call.world.azure, call.settings);
+    if azure.tenant(tenant_id).is_none() {
+        return Err(wrong_ids(principal_id));
     }
+    let is_own = app_id.eq_ignore_ascii_case(&settings.atlas_azure_app_id);
+    if is_own && azure.knows(tenant_id, principal_id, app_id, call.now) {
+        return Ok(());
+    }
+    let detail = format!("Atlas cannot authenticate with the service principal ({principal_id}).");
+    let code = "CANNOT_AUTHENTICATE_SERVICE_PRINCIPAL";
+    Err(ApiError::new(400, code, detail).with(principal_id))
+}
+
+fn wrong_ids(principal_id: &str) -> ApiError {
+    let code = "CLOUD_PROVIDER_ACCESS_AZURE_SERVICE_PRINCIPAL_INVALID";
+    let detail = format!(
+        "The specified Azure Service Principal ({principal_id}) contains invalid tenant id or \
+         service principal id."
+    );
+    ApiError::new(400, code, detail).with(principal_id)
+}
+
+fn check_new(call: &Call<'_>, tenant_id: &str, principal_id: &str) -> Result<(), ApiError> {
+    let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
     let group_id = call.param("groupId");
     let everywhere = call.settings.azure_principal_unique_everywhere;
     let projects = call.world.projects.values();
@@ -135,11 +155,14 @@ fn check_principal(call: &Call<'_>, tenant_id: &str, principal_id: &str) -> Resu
     if !taken {
         return Ok(());
     }
-    let detail = format!("The service principal {principal_id} is registered already.");
+    let detail = format!(
+        "An Azure Service Principal has already been configured for the specified Azure Service \
+         Principal ID ({principal_id})."
+    );
     Err(ApiError::new(409, "DUPLICATE_AZURE_SERVICE_PRINCIPAL", detail).with(principal_id))
 }
 
-/// The second step, which Azure does not need: the ids must be the ones registered.
+/// The second step: the ids must be the ones registered. Whether Azure needs it is a setting.
 pub(crate) fn authorize(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let body = call.take_body();
     let fields = Fields::new(&body, &FIELDS)?;
@@ -168,11 +191,10 @@ pub(crate) fn authorize(call: &mut Call<'_>) -> Result<Answer, ApiError> {
                 .is_some_and(|given| !given.eq_ignore_ascii_case(own))
         });
         if differs {
-            let code = "CLOUD_PROVIDER_ACCESS_AZURE_SERVICE_PRINCIPAL_INVALID";
-            let detail = "The service principal is not the registered one.";
-            return Err(ApiError::new(400, code, detail).with(principal.principal_id.clone()));
+            return Err(wrong_ids(&principal.principal_id));
         }
         principal.updated_at = now;
+        principal.authorized = true;
     }
     read(call)
 }
@@ -188,8 +210,8 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     if !project.azure_principals.contains_key(&id) {
         return Err(ApiError::not_found("cloud provider access role", &id));
     }
-    if project.key_vault.get("roleId").and_then(Value::as_str) == Some(&id) {
-        let detail = "The service principal is in use.";
+    if project.encryption.role_id() == Some(&id) {
+        let detail = "Cannot remove the Azure Service Principal because it is still in use.";
         return Err(ApiError::new(400, "AZURE_SERVICE_PRINCIPAL_IN_USE", detail).with(id));
     }
     if let Some(project) = call.world.projects.get_mut(&group_id) {

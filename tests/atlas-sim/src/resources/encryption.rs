@@ -1,65 +1,65 @@
-//! Encryption at rest; only Azure Key Vault is served.
+//! Encryption at rest. Only Azure Key Vault can be configured; other providers' blocks are shown.
 
 use serde_json::{Map, Value, json};
 
-use crate::body::{Fields, required};
+use crate::azure::{Fault, KeyCheck};
+use crate::body::Fields;
 use crate::core::Call;
 use crate::dispatch::unknown_project;
+use crate::encryption::{Encryption, STATIC, is_private, text};
 use crate::errors::ApiError;
 use crate::http::Answer;
-use crate::ids;
-use crate::resources::cloud_access::uuid;
-use crate::settings::{Settings, Verdict};
+use crate::resources::key_vault;
+use crate::settings::{AfterRole, Omitted, Settings, Verdict};
 use crate::state::Project;
 
-const FIELDS: [&str; 11] = [
-    "enabled",
-    "azureEnvironment",
-    "subscriptionID",
-    "resourceGroupName",
-    "keyVaultName",
-    "keyIdentifier",
-    "roleId",
-    "tenantID",
-    "clientID",
-    "secret",
-    "requirePrivateNetworking",
-];
-/// What a first configuration needs beside the credentials.
-const NEEDED: [&str; 5] = [
-    "azureEnvironment",
-    "subscriptionID",
-    "resourceGroupName",
-    "keyVaultName",
-    "keyIdentifier",
-];
 const PROVIDERS: [&str; 4] = [
     "azureKeyVault",
     "awsKms",
     "googleCloudKms",
     "enabledForSearchNodes",
 ];
-const STATIC: [&str; 3] = ["tenantID", "clientID", "secret"];
-const ENVIRONMENTS: [&str; 3] = ["AZURE", "AZURE_CHINA", "AZURE_US_GOVERNMENT"];
+/// Parts of other providers' blocks that are never shown.
+const HIDDEN: [&str; 2] = ["secretAccessKey", "serviceAccountKey"];
+/// What cannot be changed while there are private endpoints. Source: Atlas API, `AzureKeyVault`.
+const FROZEN: [&str; 3] = ["keyVaultName", "subscriptionID", "resourceGroupName"];
 
 pub(crate) fn read(call: &mut Call<'_>) -> Result<Answer, ApiError> {
-    let id = call.param("groupId");
-    let project = call.world.projects.get(id);
-    let project = project.ok_or_else(|| unknown_project(id, call.settings))?;
-    Ok(Answer::ok(show(project, call.settings.key_vault_valid)))
+    let id = call.param("groupId").to_owned();
+    let project = call.world.projects.get_mut(&id);
+    let project = project.ok_or_else(|| unknown_project(&id, call.settings))?;
+    let check = project.key_check(&call.world.azure, call.now);
+    if check == Some(KeyCheck::Usable) {
+        project.encryption.prove();
+    }
+    Ok(Answer::ok(show(&project.encryption, check, call.settings)))
 }
 
-fn show(project: &Project, valid: bool) -> Value {
-    let mut vault = project.key_vault.clone();
+fn show(encryption: &Encryption, check: Option<KeyCheck>, settings: &Settings) -> Value {
+    let mut vault = encryption.vault.clone();
     vault.remove("secret");
     if vault.is_empty() {
         vault.insert("enabled".to_owned(), json!(false));
     } else {
+        let valid = match check {
+            Some(KeyCheck::Usable) => true,
+            Some(KeyCheck::Refused(_)) => false,
+            Some(KeyCheck::Unreachable) => settings.valid_while_unreachable,
+            None => settings.private_valid_before_verdict,
+        };
         vault.insert("valid".to_owned(), json!(valid));
     }
+    let other = |name: &str| {
+        let mut block = encryption.others.get(name).cloned();
+        if let Some(Value::Object(block)) = &mut block {
+            block.retain(|field, _| !HIDDEN.contains(&field.as_str()));
+        }
+        block.unwrap_or_else(|| json!({"enabled": false}))
+    };
     json!({
-        "azureKeyVault": vault, "awsKms": {"enabled": false},
-        "googleCloudKms": {"enabled": false}, "enabledForSearchNodes": project.search_nodes,
+        "azureKeyVault": vault, "awsKms": other("awsKms"),
+        "googleCloudKms": other("googleCloudKms"),
+        "enabledForSearchNodes": encryption.search_nodes,
     })
 }
 
@@ -71,22 +71,26 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
         check_off(fields, other)?;
     }
     let id = call.param("groupId").to_owned();
-    if let Some(change) = fields.value("azureKeyVault") {
-        let change = checked(change, call.settings)?;
-        let vault = changed(call, &id, change)?;
-        if let Some(project) = call.world.projects.get_mut(&id) {
-            project.key_vault = vault;
-        }
-    } else if search_nodes.is_none() {
+    let change = fields.value("azureKeyVault");
+    if change.is_none() && search_nodes.is_none() {
         let detail = "No encryption at rest provider was given.";
-        return Err(ApiError::new(
-            400,
-            "MISSING_ENCRYPTION_AT_REST_PROVIDER",
-            detail,
-        ));
+        let code = "MISSING_ENCRYPTION_AT_REST_PROVIDER";
+        return Err(ApiError::new(400, code, detail));
     }
-    if let (Some(search_nodes), Some(project)) = (search_nodes, call.world.projects.get_mut(&id)) {
-        project.search_nodes = search_nodes;
+    if let Some(change) = change {
+        let change = key_vault::checked(change, call.settings)?;
+        configure(call, &id, change)?;
+    }
+    if let Some(project) = call.world.projects.get_mut(&id) {
+        let encryption = &mut project.encryption;
+        for other in ["awsKms", "googleCloudKms"] {
+            if fields.has(other) {
+                encryption.others.remove(other);
+            }
+        }
+        let after = search_nodes.unwrap_or(encryption.search_nodes);
+        encryption.search_node_changes += u64::from(after != encryption.search_nodes);
+        encryption.search_nodes = after;
     }
     read(call)
 }
@@ -103,162 +107,190 @@ fn check_off(fields: Fields<'_>, name: &str) -> Result<(), ApiError> {
     }
 }
 
-fn checked(change: &Value, settings: &Settings) -> Result<Map<String, Value>, ApiError> {
-    let fields = Fields::new(change, &FIELDS)?;
-    for flag in ["enabled", "requirePrivateNetworking"] {
-        fields.flag(flag)?;
-    }
-    for id in ["subscriptionID", "tenantID", "clientID"] {
-        uuid(fields, id)?;
-    }
-    for text in ["resourceGroupName", "keyVaultName", "secret"] {
-        fields.text(text)?;
-    }
-    if fields
-        .text("roleId")?
-        .is_some_and(|id| !ids::is_object_id(id))
-    {
-        return Err(ApiError::bad_field("roleId", "is not a valid id"));
-    }
-    if fields
-        .text("azureEnvironment")?
-        .is_some_and(|name| !ENVIRONMENTS.contains(&name))
-    {
-        let detail = "The Azure environment is not supported.";
-        return Err(ApiError::new(
-            400,
-            "AZURE_KEY_VAULT_ENVIRONMENT_NOT_SUPPORTED",
-            detail,
-        ));
-    }
-    if fields
-        .text("keyIdentifier")?
-        .is_some_and(|key| !is_key_identifier(key))
-    {
-        let detail = "The key identifier must be the full address of a key version.";
-        return Err(ApiError::new(
-            400,
-            "AZURE_KEY_VAULT_KEY_IDENTIFIER_INVALID_FORMAT",
-            detail,
-        ));
-    }
-    let mut change = change.as_object().cloned().unwrap_or_default();
-    if change.contains_key("roleId") && has_static(&change) {
-        if settings.both_azure_credentials == Verdict::Refuse {
-            return Err(ApiError::bad_field(
-                "roleId",
-                "cannot be given with static credentials",
-            ));
+/// Carries out a change of the Azure block, if Atlas and Azure have nothing against it.
+fn configure(call: &mut Call<'_>, id: &str, change: Map<String, Value>) -> Result<(), ApiError> {
+    let (settings, now) = (call.settings, call.now);
+    let project = call.world.projects.get(id);
+    let project = project.ok_or_else(|| unknown_project(id, settings))?;
+    let azure = &call.world.azure;
+    let present = project.key_check(azure, now);
+    let is_lost = matches!(present, Some(KeyCheck::Refused(_) | KeyCheck::Unreachable));
+    let proved = if change.get("enabled") == Some(&json!(false)) {
+        may_switch_off(project, is_lost, settings)?;
+        None
+    } else {
+        let after = changed(project, change, settings)?;
+        may_change(project, &after, is_lost, settings)?;
+        let is_private = is_private(&after);
+        // With private networking the data nodes try it later.
+        if !is_private {
+            usable(
+                azure.check_new(&project.key_use(&after, now), now),
+                settings,
+            )?;
         }
-        change.retain(|name, _| !STATIC.contains(&name.as_str()));
+        Some((after, !is_private))
+    };
+    if let Some(project) = call.world.projects.get_mut(id) {
+        match proved {
+            None => project.encryption.clear(),
+            Some((after, proved)) => project.encryption.set(after, proved, settings, now),
+        }
     }
-    Ok(change)
+    Ok(())
 }
 
-fn has_static(change: &Map<String, Value>) -> bool {
-    STATIC.iter().any(|name| change.contains_key(*name))
+fn may_switch_off(project: &Project, is_lost: bool, settings: &Settings) -> Result<(), ApiError> {
+    let refused = |status, code, detail| Err(ApiError::new(status, code, detail));
+    if !project.encryption.is_on() {
+        Ok(())
+    } else if !project.private_endpoints.is_empty() {
+        let detail = "Encryption at Rest cannot be disabled when private endpoints are present.";
+        let code = "CANNOT_DISABLE_ENCRYPTION_AT_REST_DUE_TO_PRIVATE_ENDPOINTS";
+        refused(400, code, detail)
+    } else if is_lost {
+        Err(access_lost())
+    } else if settings.encrypted_clusters {
+        let detail = "Encryption at Rest cannot be disabled while clusters use it.";
+        refused(409, "CANNOT_DISABLE_ENCRYPTION_AT_REST", detail)
+    } else {
+        Ok(())
+    }
 }
 
-/// `https://{vault}/keys/{name}/{version}`
-fn is_key_identifier(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('/').collect();
-    matches!(parts[..], ["https:", "", host, "keys", name, version]
-        if !host.is_empty() && !name.is_empty() && !version.is_empty())
+fn access_lost() -> ApiError {
+    let detail = "Atlas is unable to access your encryption key. You cannot change your encryption \
+                  key until access to your current encryption key has been restored.";
+    ApiError::new(400, "ENCRYPTION_AT_REST_SETTINGS_INVALID", detail)
 }
 
-/// The configuration after the change; an empty one is switched off.
+/// The Azure block after the change.
 fn changed(
-    call: &Call<'_>,
-    group_id: &str,
+    project: &Project,
     change: Map<String, Value>,
+    settings: &Settings,
 ) -> Result<Map<String, Value>, ApiError> {
-    let project = call.world.projects.get(group_id);
-    let project = project.ok_or_else(|| unknown_project(group_id, call.settings))?;
-    if change.get("enabled") == Some(&json!(false)) {
-        return Ok(Map::new());
+    let encryption = &project.encryption;
+    if settings.partial_key_vault == Verdict::Refuse {
+        key_vault::is_whole(&change)?;
     }
-    let mut vault = project.key_vault.clone();
-    // One kind of credentials takes the place of the other.
-    if change.contains_key("roleId") {
-        for name in STATIC {
-            vault.remove(name);
-        }
+    let mut after = encryption.vault.clone();
+    if settings.omitted_private_networking == Omitted::Off {
+        after.remove("requirePrivateNetworking");
     }
-    if has_static(&change)
-        && vault.remove("roleId").is_some()
-        && call.settings.static_credentials_after_role == Verdict::Refuse
-    {
-        let detail = "The project uses a cloud provider access role.";
-        return Err(ApiError::new(
-            400,
-            "ENCRYPTION_AT_REST_SETTINGS_INVALID",
-            detail,
-        ));
+    let gives_static = STATIC.iter().any(|name| change.contains_key(*name));
+    if gives_static {
+        may_be_static(encryption, settings)?;
+        after.remove("roleId");
     }
-    vault.extend(change);
-    let whole = Value::Object(vault.clone());
-    let fields = Fields::new(&whole, &FIELDS)?;
-    required(fields.flag("enabled")?, "enabled")?;
-    for name in NEEDED {
-        required(fields.value(name), name)?;
+    let takes_role = change.contains_key("roleId");
+    after.extend(change);
+    // What is not proved on the data nodes yet does not displace what is.
+    let stays = is_private(&after) && !settings.private_static_dropped_at_once;
+    if takes_role && !stays {
+        after.retain(|name, _| !STATIC.contains(&name.as_str()));
     }
-    check_credentials(call, project, fields)?;
-    let private = fields.flag("requirePrivateNetworking")?.unwrap_or(false);
-    match &call.settings.key_vault_error {
-        // With private networking the check comes later, on the data nodes.
-        Some(code) if !private => Err(ApiError::new(
-            400,
-            code.clone(),
-            "The key vault check failed.",
-        )),
-        _ => Ok(vault),
+    key_vault::is_complete(&after)?;
+    Ok(after)
+}
+
+fn may_be_static(encryption: &Encryption, settings: &Settings) -> Result<(), ApiError> {
+    let detail = "Credentials based authentication is no longer supported for Azure Key Vault.";
+    if settings.static_azure_credentials == Verdict::Refuse {
+        let code = "AZURE_KEY_VAULT_CREDENTIALS_DEPRECATED";
+        return Err(ApiError::new(400, code, detail));
+    }
+    let is_free = encryption.role_id().is_none()
+        || match settings.static_credentials_after_role {
+            AfterRole::Refuse => false,
+            AfterRole::Unproved => !encryption.watch.proved,
+            AfterRole::Accept => true,
+        };
+    if is_free {
+        Ok(())
+    } else {
+        Err(ApiError::set(&settings.static_after_role_refusal, detail))
     }
 }
 
-fn check_credentials(
-    call: &Call<'_>,
+/// Whether Atlas lets the block be replaced by this one, before it asks Azure.
+fn may_change(
     project: &Project,
-    fields: Fields<'_>,
+    after: &Map<String, Value>,
+    is_lost: bool,
+    settings: &Settings,
 ) -> Result<(), ApiError> {
-    if let Some(role_id) = fields.text("roleId")? {
-        if project.azure_principals.contains_key(role_id) {
-            return Ok(());
-        }
-        let detail = "The cloud provider access role is not authorized.";
-        return Err(
-            ApiError::new(400, "CLOUD_PROVIDER_ACCESS_ROLE_NOT_AUTHORIZED", detail).with(role_id),
+    let before = &project.encryption.vault;
+    let differs = |name: &str| text(before, name) != text(after, name);
+    let regions = project.private_endpoints.values();
+    let regions: Vec<&str> = regions.map(|endpoint| endpoint.region.as_str()).collect();
+    if !regions.is_empty() && !is_private(after) {
+        let code = "CANNOT_DISABLE_ENCRYPTION_AT_REST_REQUIRE_PRIVATE_NETWORKING_WHILE_PRIVATE_\
+                    ENDPOINTS_EXIST";
+        let regions = regions.join(", ");
+        let detail = format!(
+            "Cannot disable requirePrivateNetworking field when there are private endpoints. Remove \
+             private endpoints in region(s) {regions} to disable requirePrivateNetworking."
         );
+        return Err(ApiError::new(400, code, detail).with(regions));
     }
-    for name in STATIC {
-        required(fields.value(name), name)?;
+    if !regions.is_empty()
+        && let Some(name) = FROZEN.iter().find(|name| differs(name))
+    {
+        let detail = format!("{name} cannot be changed while there are private endpoints.");
+        return Err(ApiError::set(&settings.frozen_vault_field, detail));
     }
-    if call.settings.static_azure_credentials == Verdict::Accept {
+    if is_lost && (differs("keyIdentifier") || FROZEN.iter().any(|name| differs(name))) {
+        return Err(access_lost());
+    }
+    let Some(role_id) = after.get("roleId").and_then(Value::as_str) else {
+        return Ok(());
+    };
+    let principal = project.azure_principals.get(role_id);
+    if principal.is_some_and(|known| known.authorized || !settings.azure_role_needs_authorization) {
         return Ok(());
     }
-    let detail = "Static Azure credentials are no longer accepted.";
-    Err(ApiError::new(
-        400,
-        "AZURE_KEY_VAULT_CREDENTIALS_DEPRECATED",
-        detail,
-    ))
+    let detail =
+        format!("The specified Cloud Provider Access role ({role_id}) has not been authorized.");
+    let code = "CLOUD_PROVIDER_ACCESS_ROLE_NOT_AUTHORIZED";
+    Err(ApiError::new(400, code, detail).with(role_id))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_identifier_needs_a_version() {
-        assert!(is_key_identifier("https://v.vault.azure.net/keys/k/0123"));
-        assert!(!is_key_identifier("https://v.vault.azure.net/keys/k"));
-        assert!(!is_key_identifier("k"));
-    }
-
-    #[test]
-    fn both_kinds_of_credentials_are_refused() {
-        let both = json!({"roleId": "507f1f77bcf86cd799439011", "secret": "x"});
-        let settings = Settings::default();
-        assert!(checked(&both, &settings).is_err());
-        assert!(checked(&json!({"valid": true}), &settings).is_err());
-    }
+/// Azure's verdict as Atlas tells it. Source: Atlas documentation, list of error codes.
+fn usable(check: KeyCheck, settings: &Settings) -> Result<(), ApiError> {
+    let fault = match check {
+        KeyCheck::Usable => return Ok(()),
+        KeyCheck::Unreachable => {
+            let detail = "The key vault did not answer.";
+            return Err(ApiError::set(&settings.unreachable_vault, detail));
+        }
+        KeyCheck::Refused(fault) => fault,
+    };
+    let (code, detail) = match fault {
+        Fault::SignIn => ("INVALID_AZURE_CREDENTIALS", "Invalid Azure credentials."),
+        Fault::MayNotReadVault => {
+            let detail = "Invalid Azure credentials.";
+            return Err(ApiError::set(&settings.missing_vault_read, detail));
+        }
+        Fault::MayNotUseKeys => {
+            let detail = "The provided credentials do not have permission to encrypt or decrypt \
+                          with the key.";
+            return Err(ApiError::set(&settings.missing_key_use, detail));
+        }
+        Fault::NoVault | Fault::NoKey => (
+            "AZURE_KEY_VAULT_KEY_NOT_FOUND",
+            "No Azure Key Vault key found for the provided credentials.",
+        ),
+        Fault::KeyDisabled => ("AZURE_KEY_VAULT_KEY_NOT_ENABLED", "Key not enabled."),
+        Fault::KeyNotActive => (
+            "AZURE_KEY_VAULT_KEY_NOT_ACTIVE",
+            "The key must not be used before its \"nbf\".",
+        ),
+        Fault::KeyExpired => ("AZURE_KEY_VAULT_KEY_EXPIRED", "The key has expired."),
+        Fault::KeyExpiring => (
+            "AZURE_KEY_VAULT_KEY_EXPIRING",
+            "The key cannot be used because it will expire within the next 48 hours.",
+        ),
+    };
+    Err(ApiError::new(400, code, detail))
 }
