@@ -14,10 +14,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::clock::text;
+use crate::control_az;
 use crate::control_azure as azure;
 use crate::control_encryption as encryption;
 use crate::control_objects as objects;
 use crate::faults::Fault;
+use crate::log::redact;
 use crate::server::Sim;
 use crate::settings::Settings;
 use crate::world::World;
@@ -97,6 +99,7 @@ pub(crate) fn router(sim: Arc<Sim>) -> Router {
         .route("/azure/keys/change", post(azure::change_key))
         .route("/azure/grants", post(azure::grant))
         .route("/azure/grants/revoke", post(azure::revoke))
+        .route("/azure/az", post(control_az::run))
         .route("/encryption", post(encryption::set))
         .route("/encryption/holds", post(encryption::holds))
         .route("/private-endpoints", post(encryption::endpoint))
@@ -140,7 +143,9 @@ async fn forget_requests(State(sim): State<Arc<Sim>>) -> StatusCode {
 }
 
 async fn faults(State(sim): State<Arc<Sim>>) -> Json<Value> {
-    Json(sim.lock().faults.describe())
+    let mut faults = sim.lock().faults.describe();
+    redact(&mut faults);
+    Json(faults)
 }
 
 async fn add_fault(State(sim): State<Arc<Sim>>, Input(fault): Input<Fault>) -> Outcome {

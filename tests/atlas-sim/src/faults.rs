@@ -82,6 +82,14 @@ pub(crate) enum Action {
     CutJson,
     /// Does what was asked, answers with HTML.
     NotJson,
+    /// Somebody else changes the encryption at rest of the project that the path names, then what was
+    /// asked is done; with `after_effect` the other way round.
+    OtherWriter {
+        /// What the other one sends to `updateEncryptionAtRest`.
+        body: Value,
+        #[serde(default)]
+        after_effect: bool,
+    },
     /// Does what was asked, leaves a part of the answer out.
     Withhold {
         /// JSON pointer to the part, such as `/results/0`.

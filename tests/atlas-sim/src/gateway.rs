@@ -17,8 +17,9 @@ use crate::dispatch::{self, Outcome};
 use crate::errors::ApiError;
 use crate::faults::{Action, error_body};
 use crate::http::{Incoming, Reply};
-use crate::log::{Entry, kept_body};
+use crate::log::{Entry, kept_body, redact};
 use crate::operations::{self, Route};
+use crate::resources::encryption;
 use crate::server::Sim;
 use crate::wire::Peer;
 
@@ -117,6 +118,21 @@ impl Exchange<'_> {
                 drop(self.effect(false));
                 self.close()
             }
+            Some(Action::OtherWriter {
+                body,
+                after_effect: false,
+            }) => {
+                self.meddle(&body);
+                self.usual().await
+            }
+            Some(Action::OtherWriter {
+                body,
+                after_effect: true,
+            }) => {
+                let reply = self.effect(true);
+                self.meddle(&body);
+                response(self.sim, reply)
+            }
             Some(Action::CutJson) => cut(self.sim, self.effect(true)),
             Some(
                 action @ (Action::Answer { .. }
@@ -125,6 +141,39 @@ impl Exchange<'_> {
                 | Action::Withhold { .. }),
             ) => self.changed(action),
         }
+    }
+
+    /// Somebody else's change of the project's encryption at rest, under Atlas's rules. It is logged as
+    /// `other-writer`.
+    fn meddle(&self, body: &Value) {
+        let found = operations::find(self.incoming.method.as_str(), self.incoming.path());
+        let Route::Operation(_, params) = found else {
+            return;
+        };
+        let Some((_, id)) = params.iter().find(|(name, _)| *name == "groupId") else {
+            return;
+        };
+        let now = self.sim.clock.now();
+        let changed = {
+            let core = &mut *self.sim.caught_up(now);
+            encryption::change(&mut core.world, &core.settings, now, id, body)
+        };
+        let mut body = body.clone();
+        redact(&mut body);
+        self.sim.lock().log.add(Entry {
+            at: crate::clock::text(now),
+            method: "PATCH".to_owned(),
+            path: format!("{}/groups/{id}/encryptionAtRest", operations::BASE),
+            operation_id: Some("updateEncryptionAtRest"),
+            auth: "none",
+            principal: Some("other-writer".to_owned()),
+            status: Some(changed.as_ref().map_or_else(|error| error.status, |()| 200)),
+            error_code: changed.as_ref().err().map(|error| error.code.clone()),
+            handled: true,
+            fault: self.fault,
+            body,
+            ..Entry::default()
+        });
     }
 
     async fn usual(&self) -> Response {

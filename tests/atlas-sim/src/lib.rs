@@ -10,10 +10,12 @@
 
 mod access;
 mod auth;
+mod az;
 mod azure;
 mod body;
 mod clock;
 mod control;
+mod control_az;
 mod control_azure;
 mod control_encryption;
 mod control_objects;

@@ -119,7 +119,7 @@ pub(crate) fn digest(secret: &str) -> String {
 }
 
 /// Puts digests in the place of secrets that a caller sent.
-fn redact(body: &mut Value) {
+pub(crate) fn redact(body: &mut Value) {
     match body {
         Value::Array(items) => items.iter_mut().for_each(redact),
         Value::Object(fields) => {

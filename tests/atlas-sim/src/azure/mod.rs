@@ -48,6 +48,10 @@ impl Azure {
         self.vaults.values()
     }
 
+    pub(crate) fn vaults_mut(&mut self) -> impl Iterator<Item = &mut Vault> {
+        self.vaults.values_mut()
+    }
+
     pub(crate) fn vault(&self, name: &str) -> Option<&Vault> {
         self.vaults.get(&name.to_ascii_lowercase())
     }

@@ -1,5 +1,6 @@
 //! Encryption at rest. Only Azure Key Vault can be configured; other providers' blocks are shown.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::azure::{Fault, KeyCheck};
@@ -12,6 +13,7 @@ use crate::http::Answer;
 use crate::resources::key_vault;
 use crate::settings::{AfterRole, Omitted, Settings, Verdict};
 use crate::state::Project;
+use crate::world::World;
 
 const PROVIDERS: [&str; 4] = [
     "azureKeyVault",
@@ -65,12 +67,24 @@ fn show(encryption: &Encryption, check: Option<KeyCheck>, settings: &Settings) -
 
 pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let body = call.take_body();
-    let fields = Fields::new(&body, &PROVIDERS)?;
+    let id = call.param("groupId").to_owned();
+    change(call.world, call.settings, call.now, &id, &body)?;
+    read(call)
+}
+
+/// Carries out a change, whoever asks for it.
+pub(crate) fn change(
+    world: &mut World,
+    settings: &Settings,
+    now: DateTime<Utc>,
+    id: &str,
+    body: &Value,
+) -> Result<(), ApiError> {
+    let fields = Fields::new(body, &PROVIDERS)?;
     let search_nodes = fields.flag("enabledForSearchNodes")?;
     for other in ["awsKms", "googleCloudKms"] {
         check_off(fields, other)?;
     }
-    let id = call.param("groupId").to_owned();
     let change = fields.value("azureKeyVault");
     if change.is_none() && search_nodes.is_none() {
         let detail = "No encryption at rest provider was given.";
@@ -78,10 +92,10 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
         return Err(ApiError::new(400, code, detail));
     }
     if let Some(change) = change {
-        let change = key_vault::checked(change, call.settings)?;
-        configure(call, &id, change)?;
+        let change = key_vault::checked(change, settings)?;
+        configure(world, settings, now, id, change)?;
     }
-    if let Some(project) = call.world.projects.get_mut(&id) {
+    if let Some(project) = world.projects.get_mut(id) {
         let encryption = &mut project.encryption;
         for other in ["awsKms", "googleCloudKms"] {
             if fields.has(other) {
@@ -92,7 +106,7 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
         encryption.search_node_changes += u64::from(after != encryption.search_nodes);
         encryption.search_nodes = after;
     }
-    read(call)
+    Ok(())
 }
 
 /// Another provider than Azure may only be named as switched off.
@@ -108,11 +122,16 @@ fn check_off(fields: Fields<'_>, name: &str) -> Result<(), ApiError> {
 }
 
 /// Carries out a change of the Azure block, if Atlas and Azure have nothing against it.
-fn configure(call: &mut Call<'_>, id: &str, change: Map<String, Value>) -> Result<(), ApiError> {
-    let (settings, now) = (call.settings, call.now);
-    let project = call.world.projects.get(id);
+fn configure(
+    world: &mut World,
+    settings: &Settings,
+    now: DateTime<Utc>,
+    id: &str,
+    change: Map<String, Value>,
+) -> Result<(), ApiError> {
+    let project = world.projects.get(id);
     let project = project.ok_or_else(|| unknown_project(id, settings))?;
-    let azure = &call.world.azure;
+    let azure = &world.azure;
     let present = project.key_check(azure, now);
     let is_lost = matches!(present, Some(KeyCheck::Refused(_) | KeyCheck::Unreachable));
     let proved = if change.get("enabled") == Some(&json!(false)) {
@@ -131,7 +150,7 @@ fn configure(call: &mut Call<'_>, id: &str, change: Map<String, Value>) -> Resul
         }
         Some((after, !is_private))
     };
-    if let Some(project) = call.world.projects.get_mut(id) {
+    if let Some(project) = world.projects.get_mut(id) {
         match proved {
             None => project.encryption.clear(),
             Some((after, proved)) => project.encryption.set(after, proved, settings, now),

@@ -13,6 +13,7 @@ mod access_lists;
 mod accounts;
 mod api_keys;
 mod azure;
+mod azure_hands;
 mod binary;
 mod cloud;
 mod control;
