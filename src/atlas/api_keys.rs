@@ -236,21 +236,7 @@ impl Atlas {
         }
     }
 
-    /// The keys of an organization whose description is exactly this one.
-    ///
-    /// Costs one request for each 500 keys. The list may lag behind a create: finding nothing right
-    /// after a timeout proves nothing. Source: Atlas API `listOrgApiKeys`.
-    pub(crate) async fn find_org_api_keys_by_description(
-        &self,
-        org: &OrgId,
-        description: &str,
-        budget: RequestBudget,
-    ) -> Result<Vec<ApiKey>, AtlasError> {
-        let matching = |key: ApiKey| (key.description == description).then_some(key);
-        self.walk_org_api_keys(org, budget, matching).await
-    }
-
-    /// All keys of an organization. Source: Atlas API `listOrgApiKeys`.
+    /// All keys of an organization: one request for each 500. Source: Atlas API `listOrgApiKeys`.
     pub(crate) async fn list_org_api_keys(
         &self,
         org: &OrgId,

@@ -385,19 +385,6 @@ impl Atlas {
         }
     }
 
-    /// The accounts whose name is exactly this one.
-    ///
-    /// The list may lag behind a create: finding nothing right after a timeout proves nothing.
-    pub(crate) async fn find_service_accounts_by_name(
-        &self,
-        level: &Level,
-        name: &str,
-        budget: RequestBudget,
-    ) -> Result<Vec<ServiceAccount>, AtlasError> {
-        let matching = |account: ServiceAccount| (account.name == name).then_some(account);
-        self.walk_service_accounts(level, budget, matching).await
-    }
-
     /// All accounts, but for those that Atlas itself owns.
     pub(crate) async fn list_service_accounts(
         &self,

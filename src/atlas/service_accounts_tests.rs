@@ -369,7 +369,7 @@ async fn an_invitation_is_done_by_an_answer_that_shows_the_role() {
 }
 
 #[tokio::test]
-async fn accounts_are_found_by_their_exact_name() {
+async fn accounts_are_listed_with_their_names() {
     let page = format!(
         r#"{{"results":[{},{}]}}"#,
         account(""),
@@ -377,8 +377,8 @@ async fn accounts_are_found_by_their_exact_name() {
     );
     let (_fake, atlas) = start(move |_, _| Reply::new(200, &page)).await;
     let level = Level::Org(org_id());
-    let found = atlas
-        .find_service_accounts_by_name(&level, "n", budget(5))
-        .await;
-    assert_eq!(found.expect("a list").len(), 1);
+    let found = atlas.list_service_accounts(&level, budget(5)).await;
+    let found = found.expect("a list");
+    let names: Vec<_> = found.iter().map(|account| account.name.as_str()).collect();
+    assert_eq!(names, ["n", "n2"]);
 }

@@ -52,20 +52,19 @@ pub(crate) async fn take_for_config(
 /// what belongs to somebody else.
 pub(crate) async fn refuse_own(engine: &Engine, client_id: &ClientId) -> Result<(), EngineError> {
     let config: Option<ConfigEntry> = stored::load(&*engine.storage, keys::CONFIG).await?;
-    if let Some(config) = config {
-        if config.client_id.as_ref() == Some(client_id) {
-            return Err(refused(
-                "this mount's configuration signs in with this account; rotate it with \
-                 config/rotate-root",
-            ));
-        }
-        let mut removals = config.rotation.removals.iter();
-        if removals.any(|removal| removal.client_id.as_ref() == Some(client_id)) {
-            return Err(refused(
-                "this account was made by a rotation of this mount's credential and is still to be \
-                 removed; give another",
-            ));
-        }
+    if let Some(config) = config
+        && config.client_id.as_ref() == Some(client_id)
+    {
+        return Err(refused(
+            "this mount's configuration signs in with this account; rotate it with \
+             config/rotate-root",
+        ));
+    }
+    if engine.journal.is_of_root(client_id.as_str()).await? {
+        return Err(refused(
+            "this account was made by a rotation of this mount's credential and is still to be \
+             removed; give another",
+        ));
     }
     refuse_made(engine, client_id).await
 }
@@ -150,6 +149,8 @@ mod tests {
     use serde_json::json;
     use tokio::time::sleep;
 
+    use crate::engine::entries::CredentialType;
+    use crate::engine::journal::{JournalEntry, Owner};
     use crate::engine::testing::{Account, TestMount};
 
     /// The role is gone, but one of its secrets is in somebody's hands.
@@ -244,14 +245,13 @@ mod tests {
     async fn an_account_that_a_rotation_has_still_to_delete_is_refused() {
         let mut mount = TestMount::configured().await;
         let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
-        let stored = mount.storage.value("config");
-        let mut stored: serde_json::Value = serde_json::from_slice(&stored).expect("JSON");
-        stored["rotation"]["removals"] = json!([{
-            "credential_type": "service_account", "organization_id": mount.atlas.org(),
-            "origin": mount.atlas.address(), "description": "", "client_id": account.client_id,
-            "since": mount.now(), "replaced": true,
-        }]);
-        mount.storage.plant("config", stored.to_string().as_bytes());
+        let begun = JournalEntry::begun(String::new(), CredentialType::ServiceAccount, mount.now());
+        let entry = JournalEntry {
+            owner: Owner::Root,
+            client_id: account.client_id.parse().ok(),
+            ..begun
+        };
+        mount.plant_entry("0123456789abcdefghij", &entry);
         mount.restart().await;
         for (path, body) in uses(&mount, &account).into_iter().take(2) {
             let refused = mount.write(path, body).await.expect_err("still to go");

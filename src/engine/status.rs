@@ -117,7 +117,7 @@ async fn configuration(engine: &Engine) -> Result<Value, EngineError> {
             "organization_id": entry.organization_id,
             "hold": entry.hold,
             "unverified": config::is_unverified(engine, &entry).await,
-            "rotation": config::rotation_state(&entry),
+            "rotation": config::rotation_state(engine, &entry).await?,
     }))
 }
 

@@ -7,6 +7,7 @@ use crate::atlas::OrgId;
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::entries::ConfigEntry;
+use crate::engine::error::EngineError;
 use crate::framework::Field;
 use crate::vault::Data;
 
@@ -47,12 +48,12 @@ pub(super) fn answer() -> Vec<Field> {
         Field::time("last_missed_rotation")
             .about("The last rotation that did not start within its window, until one succeeds."),
         Field::int("pending_deletions")
-            .about("How many replaced or incomplete credentials are still to be deleted in Atlas."),
+            .about("How many replaced or incomplete credentials are still to be deleted in Atlas, as the active node knows."),
     ]
 }
 
 /// Everything but secrets.
-pub(super) fn shown(entry: &ConfigEntry) -> Data {
+pub(super) async fn shown(engine: &Engine, entry: &ConfigEntry) -> Result<Data, EngineError> {
     let organization_id = entry.organization_id.as_ref().map_or("", OrgId::as_str);
     let always = [
         ("credential_type", json!(entry.credential_type().name())),
@@ -83,8 +84,8 @@ pub(super) fn shown(entry: &ConfigEntry) -> Data {
     } else {
         data.insert("public_key".to_owned(), json!(entry.public_key));
     }
-    rotation::show(entry, &mut data);
-    data
+    rotation::show(engine, entry, &mut data).await?;
+    Ok(data)
 }
 
 /// Whether Atlas has not accepted the configuration's credential since it was stored.
@@ -103,6 +104,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::engine::entries::CredentialType;
+    use crate::engine::journal::{JournalEntry, Owner};
     use crate::engine::testing::TestMount;
     use crate::vault::Operation;
 
@@ -129,10 +132,6 @@ mod tests {
         stored["rotation"] = json!({
             "rotation_schedule": "0 3 * * *", "last_rotated": now, "next_rotation": now,
             "trouble": failure, "missed_window": now,
-            "removals": [{
-                "credential_type": "programmatic_api_key", "organization_id": mount.atlas.org(),
-                "origin": mount.atlas.address(), "description": "x", "since": now,
-            }],
         });
         stored
     }
@@ -149,6 +148,11 @@ mod tests {
             let stored = serde_json::from_slice(&stored).expect("JSON");
             let full = everything(stored, &mount).to_string();
             mount.storage.plant("config", full.as_bytes());
+            let left = JournalEntry {
+                owner: Owner::Root,
+                ..JournalEntry::begun(String::new(), CredentialType::ServiceAccount, mount.now())
+            };
+            mount.plant_entry("0123456789abcdefghij", &left);
             mount.restart().await;
             let data = TestMount::data(mount.read("config").await);
             shown.extend(data.keys().cloned());

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::atlas::Origin;
 use crate::base::Counted;
 use crate::engine::error::EngineError;
+use crate::engine::journal::Owner;
 use crate::engine::origin::{BoundTo, Origins};
 use crate::engine::{Engine, keys, stored};
 
@@ -43,6 +44,8 @@ struct Place {
 struct Issued {
     #[serde(flatten)]
     place: Place,
+    #[serde(default)]
+    owner: Owner,
     ended: Option<IgnoredAny>,
 }
 
@@ -58,18 +61,6 @@ struct Retired {
     account: Place,
 }
 
-#[derive(Deserialize)]
-struct Config {
-    #[serde(default)]
-    rotation: Rotation,
-}
-
-#[derive(Default, Deserialize)]
-struct Rotation {
-    #[serde(default)]
-    removals: Vec<Place>,
-}
-
 impl Census {
     /// Counts everything. What cannot be read is not counted; nobody could send it anywhere.
     pub(super) async fn take(engine: &Engine, origins: &Origins) -> Result<Self, EngineError> {
@@ -78,7 +69,7 @@ impl Census {
         for issued in entries::<Issued>(engine, keys::ISSUED).await? {
             // Of what was ended nothing is left there.
             if issued.ended.is_none() {
-                census.of(count(&issued.place)).credentials += 1;
+                census.of(count(&issued.place)).add(&issued.owner);
             }
         }
         for folder in [keys::STATIC_ROLES, keys::STATIC_LEAVING] {
@@ -91,13 +82,6 @@ impl Census {
             for place in accounts.current.into_iter().chain(retired) {
                 census.of(count(&place)).kept_accounts += 1;
             }
-        }
-        let config: Option<Config> = stored::load(&*engine.storage, keys::CONFIG).await?;
-        for place in config
-            .into_iter()
-            .flat_map(|config| config.rotation.removals)
-        {
-            census.of(count(&place)).removals += 1;
         }
         Ok(census)
     }
@@ -119,6 +103,15 @@ impl Census {
 }
 
 impl Counts {
+    /// Counts an entry of the journal.
+    fn add(&mut self, owner: &Owner) {
+        match owner {
+            Owner::Lease | Owner::ManagedAccount => self.credentials += 1,
+            Owner::Root => self.removals += 1,
+            Owner::StaticRole { .. } => self.static_roles += 1,
+        }
+    }
+
     /// What is there beside what the configuration holds itself, if anything.
     pub(super) fn beside_the_configuration(self) -> Option<Self> {
         let others = Self {

@@ -133,14 +133,14 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
     let Some(entry) = load(&engine).await? else {
         return Ok(None);
     };
-    let mut warnings = rotation::warnings(&engine, &entry, engine.clock.now());
+    let mut warnings = rotation::warnings(&engine, &entry, engine.clock.now()).await?;
     if is_unverified(&engine, &entry).await {
         warnings.push(UNVERIFIED.to_owned());
     }
     warnings.extend(engine.process.hold.warning().map(ToOwned::to_owned));
     Ok(Some(Response {
         warnings,
-        ..Response::data(shown(&entry))
+        ..Response::data(shown(&engine, &entry).await?)
     }))
 }
 

@@ -2,6 +2,7 @@
 //! of Atlas for good.
 
 use super::entry::{JournalEntry, Part, SecretPart};
+use super::owner::Owner;
 use crate::atlas::{
     AtlasError, ClientId, Deletion, Level, OrgId, ProjectId, RequestBudget, ServiceAccount,
 };
@@ -31,7 +32,9 @@ pub(crate) async fn find(
         return find_secret(linked, entry, secret, level, budget).await;
     }
     // Any other text could be that of a key which somebody else made.
-    if JournalId::of_description(&entry.description).is_none() {
+    let is_own = JournalId::of_description(&entry.description).is_some()
+        || entry.owner == Owner::Root && !entry.description.is_empty();
+    if !is_own {
         return Ok(Vec::new());
     }
     let Managing { org, certainty } = match &entry.organization_id {

@@ -61,13 +61,15 @@ pub(super) struct Brief {
 }
 
 /// What attempts at removal came to.
-#[derive(Debug, Clone, Copy, Default)]
-struct Trial {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trial {
     failures: u32,
+    /// Why the last one failed, of what its owner takes care of.
+    pub(super) error: Option<Box<str>>,
     /// How often Atlas had nothing of it.
     vain_looks: u32,
     /// Monotonic.
-    not_before: Option<Duration>,
+    pub(super) not_before: Option<Duration>,
 }
 
 /// Figures for `status` and the like.
@@ -110,7 +112,7 @@ pub(super) struct Index {
     entries: BTreeMap<JournalId, Brief>,
     /// How many credentials each role has; accounts kept for it are none, nor is what was ended.
     of_role: HashMap<Arc<str>, usize>,
-    trials: HashMap<JournalId, Trial>,
+    pub(super) trials: HashMap<JournalId, Trial>,
     removed_meanwhile: HashSet<JournalId>,
     /// Everything was forgotten while storage was being read: what was read before is missing.
     forgotten_meanwhile: bool,
@@ -402,12 +404,11 @@ impl Index {
             };
             if !brief.told && now - since > limit {
                 brief.told = true;
-                let trial = self.trials.get(id).copied().unwrap_or_default();
                 overdue.push(Overdue {
                     id: id.clone(),
                     stage: brief.stage,
                     since,
-                    failures: trial.failures,
+                    failures: self.trials.get(id).map_or(0, |trial| trial.failures),
                 });
             }
         }

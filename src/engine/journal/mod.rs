@@ -40,7 +40,7 @@ pub(crate) use entry::{JournalEntry, Part, SecretPart, Stage};
 pub(crate) use go_entry::{GO_WAL_KIND, take_over_go_entry};
 #[cfg(test)]
 pub(crate) use mark::Mark;
-pub(crate) use owner::Owner;
+pub(crate) use owner::{Owned, Owner};
 pub(crate) use parts::LiveToken;
 pub(crate) use rollback::finish;
 pub(crate) use state::state;

@@ -22,6 +22,9 @@ pub(super) async fn refuse_in_hand(engine: &Engine, public: &str) -> Result<(), 
     if let Some(config) = config {
         refuse_of_config(&config, public)?;
     }
+    if engine.journal.is_of_root(public).await? {
+        return refused(left_by_root(public));
+    }
     let Ok(client_id) = public.parse::<ClientId>() else {
         return Ok(());
     };
@@ -52,10 +55,6 @@ fn refuse_of_config(config: &ConfigEntry, public: &str) -> Result<(), EngineErro
         return refused(format!(
             "this mount signs in with {public}: {way} ({RECIPE})"
         ));
-    }
-    let mut removals = config.rotation.removals.iter();
-    if removals.any(|each| is_key(&each.public_key) || is_account(each.client_id.as_ref())) {
-        return refused(left_by_root(public));
     }
     Ok(())
 }

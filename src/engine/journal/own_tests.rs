@@ -1,8 +1,11 @@
 //! What the engine itself has in hand was never issued, and is told from what is not known.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ending_tests::{end, refused, text};
+use super::entry::JournalEntry;
+use super::owner::Owner;
+use crate::engine::entries::CredentialType;
 use crate::engine::testing::{Account, TestMount};
 use crate::vault::Operation;
 
@@ -39,31 +42,34 @@ async fn the_key_and_the_account_that_a_mount_signs_in_with_are_refused_with_the
 async fn what_the_mounts_rotation_has_still_to_remove_is_refused_with_what_keeps_it() {
     let mut mount = TestMount::configured().await;
     let account = mount.atlas.account(json!(["ORG_MEMBER"])).await.client_id;
-    let stored = mount.storage.value("config");
-    let mut stored: Value = serde_json::from_slice(&stored).expect("JSON");
-    let removal = |more: Value| {
-        let mut removal = json!({
-            "organization_id": mount.atlas.org(), "origin": mount.atlas.address(),
-            "since": mount.now(), "replaced": true,
-        });
-        let removal_fields = removal.as_object_mut().expect("an object");
-        removal_fields.extend(more.as_object().expect("an object").clone());
-        removal
+    let begun = |kind| JournalEntry {
+        owner: Owner::Root,
+        organization_id: mount.atlas.org().parse().ok(),
+        origin: serde_json::from_value(json!(mount.atlas.address())).expect("an origin"),
+        ..JournalEntry::begun(String::new(), kind, mount.now())
     };
-    stored["rotation"]["removals"] = json!([
-        removal(json!({ "credential_type": "service_account", "client_id": account })),
-        removal(json!({
-            "credential_type": "programmatic_api_key", "public_key": "replaced",
-            "programmatic_api_key_id": "0123456789abcdef01234567",
-        })),
-    ]);
-    mount.storage.plant("config", stored.to_string().as_bytes());
-    mount.restart().await;
-    for name in [account.as_str(), "replaced"] {
-        let told = told(&mount, name).await;
-        assert!(told.contains("is still to be removed"), "{told}");
-        assert!(told.contains("pending_deletions"), "{told}");
+    let successor = JournalEntry {
+        client_id: account.parse().ok(),
+        ..begun(CredentialType::ServiceAccount)
+    };
+    let predecessor = JournalEntry {
+        programmatic_api_key_id: "0123456789abcdef01234567".parse().ok(),
+        public_key: Some("replaced".to_owned()),
+        ..begun(CredentialType::ProgrammaticApiKey)
+    };
+    for (number, entry) in [successor, predecessor].into_iter().enumerate() {
+        mount.plant_entry(&format!("{number:020}"), &entry);
     }
+    mount.restart().await;
+    for name in [account.as_str(), "replaced", &format!("{:020}", 1)] {
+        let text = refused(end(&mount, name).await);
+        assert!(text.contains("is still to be removed"), "{text}");
+        assert!(text.contains("pending_deletions"), "{text}");
+    }
+    assert_eq!(
+        TestMount::data(mount.read("config").await)["pending_deletions"],
+        2
+    );
 }
 
 #[tokio::test]

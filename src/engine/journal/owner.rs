@@ -1,6 +1,7 @@
 //! Who decides when what an entry names ends.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +72,80 @@ impl Index {
     }
 }
 
+/// An entry that its owner takes care of, without reading it.
+#[derive(Debug, Clone)]
+pub(crate) struct Owned {
+    pub(crate) id: JournalId,
+    /// Public key or client id, once known.
+    pub(crate) public: Option<Box<str>>,
+}
+
+/// The last attempt at an entry.
+#[derive(Debug, Clone)]
+pub(crate) struct FailedAttempt {
+    /// How long the entry still rests.
+    pub(crate) rests_for: Duration,
+    pub(crate) error: Box<str>,
+}
+
 impl Journal {
+    /// What an owner made or left and takes care of, as a whole: without what is part of an account.
+    pub(crate) async fn owned_by(&self, owner: &Owner) -> Result<Vec<Owned>, EngineError> {
+        let index = self.filled().await?;
+        let briefs = index.briefs();
+        let theirs = briefs.filter(|(_, brief)| brief.owner == *owner && brief.part.is_none());
+        let known = theirs.map(|(id, brief)| Owned {
+            id: id.clone(),
+            public: brief.public.clone(),
+        });
+        Ok(known.collect())
+    }
+
+    /// Whether the configuration has this key or account, as a whole, still to delete.
+    pub(crate) async fn is_of_root(&self, public: &str) -> Result<bool, EngineError> {
+        let owned = self.owned_by(&Owner::Root).await?;
+        Ok(owned
+            .iter()
+            .any(|each| each.public.as_deref() == Some(public)))
+    }
+
+    /// Whether an entry rests after a failed attempt.
+    pub(crate) fn rests(&self, id: &JournalId, monotonic: Duration) -> bool {
+        self.index().rests(id, monotonic)
+    }
+
+    /// Notes a failed attempt of an entry's owner, after which it rests for a while: so long.
+    pub(crate) fn attempt_failed(
+        &self,
+        id: &JournalId,
+        monotonic: Duration,
+        error: &str,
+    ) -> Duration {
+        let mut index = self.index();
+        index.failed(id, monotonic);
+        let trial = index.trials.get_mut(id);
+        let until = trial.and_then(|trial| {
+            trial.error = Some(error.into());
+            trial.not_before
+        });
+        until.map_or(Duration::ZERO, |until| until.saturating_sub(monotonic))
+    }
+
+    /// What came of the last attempt of an entry's owner, if it failed.
+    pub(crate) fn failed_attempt(
+        &self,
+        id: &JournalId,
+        monotonic: Duration,
+    ) -> Option<FailedAttempt> {
+        let index = self.index();
+        let trial = index.trials.get(id)?;
+        let until = trial.not_before?;
+        Some(FailedAttempt {
+            rests_for: until.saturating_sub(monotonic),
+            error: trial.error.clone()?,
+        })
+    }
+
     /// The public keys and client ids of what its owners take care of.
     pub(super) async fn in_owners_hands(&self) -> Result<HashSet<Box<str>>, EngineError> {
         let index = self.filled().await?;

@@ -18,6 +18,14 @@ use crate::vault::{Operation, Replication};
 
 const ID: &str = "0123456789abcdefghij";
 
+impl TestMount {
+    /// Stores an entry as a process that died had written it.
+    pub(crate) fn plant_entry(&self, id: &str, entry: &JournalEntry) {
+        let planted = serde_json::to_vec(entry).expect("JSON");
+        self.storage.plant(&format!("issued/{id}"), &planted);
+    }
+}
+
 /// A key in Atlas whose name ends with this mount's tag, and its entry by this owner.
 async fn mount_with(owner: Value) -> (TestMount, String) {
     let mut mount = TestMount::with_role(json!({})).await;
@@ -25,14 +33,11 @@ async fn mount_with(owner: Value) -> (TestMount, String) {
     let id = lease.internal_data["journal_id"].as_str().expect("an id");
     let issued = format!("issued/{id}");
     let stored = mount.storage.value(&issued);
-    let mut entry: Value = serde_json::from_slice(&stored).expect("JSON");
-    entry["stage"] = json!("making");
-    entry["owner"] = owner;
+    let mut entry: JournalEntry = serde_json::from_slice(&stored).expect("an entry");
+    entry.stage = Stage::Making;
+    entry.owner = serde_json::from_value(owner).expect("an owner");
     mount.storage.unplant(&issued);
-    let planted = entry.to_string();
-    mount
-        .storage
-        .plant(&format!("issued/{ID}"), planted.as_bytes());
+    mount.plant_entry(ID, &entry);
     mount.restart().await;
     let public = data["public_key"].as_str().expect("a public key");
     (mount, public.to_owned())

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::atlas::Hours;
+pub(super) use crate::engine::entries::RootType;
 use crate::engine::entries::{ConfigEntry, RootRotation};
-pub(super) use crate::engine::entries::{Removal, RootType};
 use crate::engine::rotation_state::{ExpiryStatus, OtherSecrets, Plan};
 
 /// The name by which the configuration's credential has its place on a schedule.
@@ -51,23 +51,6 @@ impl RootRotation {
     /// The lifetime of a new secret, unless the organization allows less.
     pub(super) fn lifetime(&self, now: DateTime<Utc>) -> Hours {
         self.plan().secret_lifetime(now, Duration::ZERO, SPARE)
-    }
-}
-
-impl Removal {
-    /// By what it is found in Atlas: its id, or its name if that is all there is.
-    pub(super) fn name(&self) -> String {
-        let key = self.programmatic_api_key_id.as_ref();
-        let account = self.client_id.as_ref();
-        key.map(ToString::to_string)
-            .or_else(|| account.map(ToString::to_string))
-            .unwrap_or_else(|| self.description.clone())
-    }
-
-    /// Whether it is what the configuration signs in with: a person has written it back.
-    pub(super) fn is_credential_of(&self, entry: &ConfigEntry) -> bool {
-        let key = !self.public_key.is_empty() && self.public_key == entry.public_key;
-        key || (self.client_id.is_some() && self.client_id == entry.client_id)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::entry::Removal;
+use super::left;
 use super::record::RootRecord;
 use crate::atlas::{Hours, RequestBudget};
 use crate::base::Rfc3339;
@@ -154,9 +154,9 @@ pub(in crate::engine::config) async fn refuse_while_needed(
     entry: &ConfigEntry,
 ) -> Result<(), EngineError> {
     let refused = |text: String| Err(EngineError::BadInput(text));
-    let rotation = &entry.rotation;
-    let mut left = secrets(&rotation.others);
-    left.extend(rotation.removals.iter().map(Removal::name));
+    let mut left = secrets(&entry.rotation.others);
+    let whole = left::left(engine, entry).await?;
+    left.extend(left::names(engine, &whole).await?);
     if !left.is_empty() {
         return refused(format!(
             "{} credentials of earlier rotations of this configuration are still to be removed in \

@@ -6,6 +6,9 @@ mod clock_tests;
 mod entry;
 #[cfg(test)]
 mod fault_tests;
+mod left;
+#[cfg(test)]
+mod left_tests;
 mod leftovers;
 #[cfg(test)]
 mod leftovers_tests;
@@ -13,7 +16,6 @@ mod leftovers_tests;
 mod lost_tests;
 mod principal;
 mod record;
-mod removal;
 mod replacement;
 mod rotate;
 #[cfg(test)]

@@ -1,26 +1,31 @@
 //! A new credential in the place of an API key: another key, or a service account, with the same
 //! reach. Atlas cannot rotate a key in place.
 //!
-//! Before Atlas is asked to make it, the configuration notes it among what is to be removed; the
-//! write that takes it up strikes it off that list and puts the old key there. So whatever stops the
-//! work, the credential that the configuration does not hold is removed in the end.
+//! Before Atlas is asked to make it, the journal gets an entry of the new credential and one of the old
+//! key. One write of the configuration then puts the one in the other's place. So whatever stops the
+//! work, the credential that the configuration does not name is removed in the end.
 
 use std::collections::BTreeMap;
 
-use super::entry::{Removal, RootType};
+use super::entry::RootType;
+use super::left::{entry_of, work_off};
 use super::principal::Principal;
 use super::record::RootRecord;
-use super::removal::clean_up_own;
 use crate::atlas::{
     AccessList, ApiKeyId, AtlasError, CreatedApiKey, CreatedServiceAccount, Hours, Level,
     NewApiKey, NewServiceAccount, OrgId, ProjectId, RequestBudget,
 };
-use crate::base::{Sensitive, base62};
+use crate::base::Sensitive;
 use crate::engine::connection::Linked;
-use crate::engine::entries::ConfigEntry;
+use crate::engine::entries::{ConfigEntry, CredentialType};
 use crate::engine::error::EngineError;
+use crate::engine::journal::{Hold, JournalEntry};
+use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
+use crate::engine::resource::Made;
 use crate::engine::rotation::patiently;
+use crate::engine::unasked::Permit;
+use crate::vault::failure::chain;
 
 /// What an operator reads beside the account in Atlas.
 const ABOUT: &str = "The credential of a Vault or OpenBao mount, made by its config rotate-root";
@@ -60,21 +65,94 @@ pub(super) async fn create_replacement(
 ) -> Result<(), EngineError> {
     let linked = record.engine.connection.linked().await?;
     let reach = reach(&linked, &record.entry, budget).await?;
-    let now = record.engine.clock.now();
-    // Not in the form of what is issued: nobody may take it for an orphan.
-    let name = format!("mongodbatlas-root-{}", base62(&*record.engine.entropy, 20));
-    let planned = Removal::of_new(
-        to,
-        reach.org.clone(),
-        BoundTo::client(&linked),
-        name.clone(),
-        now,
-    );
-    record.entry.rotation.removals.push(planned);
-    record.store().await?;
-    match prepare(record, &linked, &reach, &name, to, budget).await {
-        Ok(replacement) => activate(record, &linked, replacement, &reach, &name).await,
-        Err(error) => Err(undo(record, &linked, &name, error, budget).await),
+    let mut entries = Entries::begin(record, &linked, &reach, to).await?;
+    match prepare(record, &linked, &reach, &mut entries, budget).await {
+        // Which of the two is in use stands in the configuration, and so which of the entries goes.
+        Ok(replacement) => activate(record, replacement, &reach).await,
+        Err(error) => Err(entries.undo(record, &linked, error, budget).await),
+    }
+}
+
+/// The journal's entries of both credentials.
+struct Entries {
+    old: JournalId,
+    id: JournalId,
+    new: JournalEntry,
+    _holds: [Hold; 2],
+}
+
+impl Entries {
+    /// Writes both. What is written and not needed is let go by the next periodic run.
+    async fn begin(
+        record: &RootRecord,
+        linked: &Linked,
+        reach: &Reach,
+        to: RootType,
+    ) -> Result<Self, EngineError> {
+        let engine = &record.engine;
+        let (journal, now) = (&engine.journal, engine.clock.now());
+        let origin = || BoundTo::client(linked);
+        let mut before = entry_of(RootType::ProgrammaticApiKey, origin(), now);
+        before.note(&Made::ApiKey(reach.org.clone(), reach.key.clone()));
+        before.public_key = Some(record.entry.public_key.clone());
+        let old = journal.draw(&*engine.entropy).await?;
+        let id = journal.draw(&*engine.entropy).await?;
+        let mut new = entry_of(to, origin(), now);
+        new.organization_id = Some(reach.org.clone());
+        // Not in the form of what is issued: nobody may take it for an orphan.
+        new.description = format!("mongodbatlas-root-{id}");
+        let no_limit = 0;
+        let holds = [
+            journal.begin(&old, &before, no_limit).await?,
+            journal.begin(&id, &new, no_limit).await?,
+        ];
+        Ok(Self {
+            old,
+            id,
+            new,
+            _holds: holds,
+        })
+    }
+
+    /// Notes what Atlas made.
+    async fn note(
+        &mut self,
+        record: &RootRecord,
+        made: &Principal,
+        replacement: &Replacement,
+    ) -> Result<(), EngineError> {
+        self.new.note(&made.clone().into());
+        if let Replacement::ApiKey(key) = replacement {
+            self.new.public_key = Some(key.public_key.clone());
+        }
+        record.engine.journal.write(&self.id, &self.new).await
+    }
+
+    /// Removes what was made. The error stays the one that led here.
+    async fn undo(
+        self,
+        record: &RootRecord,
+        linked: &Linked,
+        error: EngineError,
+        budget: RequestBudget,
+    ) -> EngineError {
+        let journal = &record.engine.journal;
+        let was_made = self.new.is_known() || error.outcome_unknown();
+        let undone = if was_made {
+            let (engine, id) = (&record.engine, &self.id);
+            work_off(engine, linked, id, &self.new, Permit::UNDO, budget).await
+        } else {
+            journal.remove(&self.id).await
+        };
+        // The old one is the configuration's still.
+        let undone = undone.and(journal.remove(&self.old).await);
+        if let Err(failure) = undone {
+            tracing::warn!(
+                error = chain(&failure),
+                "root credential rotation failed midway; the next periodic run undoes it"
+            );
+        }
+        error
     }
 }
 
@@ -130,16 +208,14 @@ async fn own_key(
 
 /// Makes the credential, gives it the reach of the old one, and proves it by a call.
 async fn prepare(
-    record: &mut RootRecord,
+    record: &RootRecord,
     linked: &Linked,
     reach: &Reach,
-    name: &str,
-    to: RootType,
+    entries: &mut Entries,
     budget: RequestBudget,
 ) -> Result<Replacement, EngineError> {
-    let (made, replacement) = create(record, linked, reach, name, to, budget).await?;
-    planned(record, name, |removal| removal.note(made.clone()));
-    record.store().await?;
+    let (made, replacement) = create(record, linked, reach, &entries.new, budget).await?;
+    entries.note(record, &made, &replacement).await?;
     replacement.shows(reach)?;
     grant_access(linked, reach, &made, budget).await?;
     let mut entry = record.entry.clone();
@@ -170,15 +246,14 @@ async fn create(
     record: &RootRecord,
     linked: &Linked,
     reach: &Reach,
-    name: &str,
-    to: RootType,
+    entry: &JournalEntry,
     budget: RequestBudget,
 ) -> Result<(Principal, Replacement), EngineError> {
     let level = Level::Org(reach.org.clone());
-    match to {
-        RootType::ProgrammaticApiKey => {
+    match entry.credential_type {
+        CredentialType::ProgrammaticApiKey => {
             let new = NewApiKey {
-                description: name.to_owned(),
+                description: entry.description.clone(),
                 roles: reach.roles.clone(),
             };
             let key = linked.atlas.create_api_key(&level, &new, budget).await;
@@ -186,9 +261,9 @@ async fn create(
             let made = Principal::ApiKey(reach.org.clone(), key.id.clone());
             Ok((made, Replacement::ApiKey(key)))
         }
-        RootType::ServiceAccount => {
+        CredentialType::ServiceAccount | CredentialType::AccessToken => {
             let new = NewServiceAccount {
-                name: name.to_owned(),
+                name: entry.description.clone(),
                 description: ABOUT.to_owned(),
                 roles: reach.roles.clone(),
                 secret_lifetime: lifetime(record, linked, &reach.org, budget).await,
@@ -280,73 +355,21 @@ fn apply_to(entry: &mut ConfigEntry, replacement: &Replacement) {
     }
 }
 
-fn planned(record: &mut RootRecord, name: &str, change: impl FnOnce(&mut Removal)) {
-    let removals = &mut record.entry.rotation.removals;
-    if let Some(removal) = removals.iter_mut().find(|each| each.description == name) {
-        change(removal);
-    }
-}
-
-/// One write makes the new credential the configuration's and the old one a thing to be removed.
+/// One write makes the new credential the configuration's, and the old one a thing to be removed.
 async fn activate(
     record: &mut RootRecord,
-    linked: &Linked,
     replacement: Replacement,
     reach: &Reach,
-    name: &str,
 ) -> Result<(), EngineError> {
     let now = record.engine.clock.now();
-    let public_key = record.entry.public_key.clone();
     apply_to(&mut record.entry, &replacement);
     record.entry.organization_id = Some(reach.org.clone());
-    let removals = &mut record.entry.rotation.removals;
-    removals.retain(|each| each.description != name);
-    let old = Principal::ApiKey(reach.org.clone(), reach.key.clone());
-    removals.push(Removal::of_old(
-        old,
-        BoundTo::client(linked),
-        public_key,
-        now,
-    ));
     record.entry.rotation.note_success(now);
     if let Err(error) = record.store().await {
         // Whether it was stored is not known, so both credentials are left alone: the periodic run
-        // reads what is stored, and there stands which of them is to be removed.
+        // reads what is stored, and there stands which of them is in use.
         record.engine.connection.reset();
         return Err(error);
     }
     record.activate().await
-}
-
-/// Removes what was made. The error stays the one that led here.
-async fn undo(
-    record: &mut RootRecord,
-    linked: &Linked,
-    name: &str,
-    error: EngineError,
-    budget: RequestBudget,
-) -> EngineError {
-    let made = |each: &Removal| {
-        each.programmatic_api_key_id.is_some()
-            || each.client_id.is_some()
-            || error.outcome_unknown()
-    };
-    let removals = &mut record.entry.rotation.removals;
-    removals.retain(|each| each.description != name || made(each));
-    let undone = match record.store().await {
-        Ok(()) => clean_up_own(record, linked, name, budget).await,
-        Err(failure) => {
-            // What cannot be noted is at least removed; the list in storage is the longer one.
-            let _ = clean_up_own(record, linked, name, budget).await;
-            Err(failure)
-        }
-    };
-    if let Err(failure) = undone {
-        let error = crate::vault::failure::chain(&failure);
-        tracing::warn!(
-            error,
-            "root credential rotation failed midway; the next periodic run undoes it"
-        );
-    }
-    error
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::entry::RootType;
+use super::left::{self, clean_up};
 use super::record::RootRecord;
-use super::removal::clean_up;
 use super::{replacement, tick};
 use crate::atlas::{Atlas, AtlasError, Priority, RequestBudget, SecretState};
 use crate::base::Rfc3339;
@@ -75,7 +75,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     refuse_too_soon(record.entry.rotation.state.last, now, force)?;
     rotate(&mut record, to, force, Mandate::Ordered, budget).await?;
     Ok(Some(Response {
-        warnings: tick::warnings(&engine, &record.entry, now),
+        warnings: tick::warnings(&engine, &record.entry, now).await?,
         ..Response::data(response(&record))
     }))
 }
@@ -157,7 +157,7 @@ async fn replace(
     let linked = record.engine.connection.linked().await?;
     clean_up(record, &linked, mandate, budget).await?;
     drop(linked);
-    if record.entry.rotation.removals.len() >= MAX_REMOVALS {
+    if left::left(&record.engine, &record.entry).await?.len() >= MAX_REMOVALS {
         return Err(RotationError::TooManyRemovals.into());
     }
     replacement::create_replacement(record, to, budget).await

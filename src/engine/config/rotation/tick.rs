@@ -10,11 +10,12 @@ use tokio::time::Instant;
 
 use super::entry::NAME;
 use super::record::RootRecord;
-use super::rotate;
+use super::{left, rotate};
 use crate::atlas::{Priority, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
+use crate::engine::journal::Owner;
 use crate::engine::rotation_state::warn_if_crossed;
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys};
@@ -47,7 +48,7 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     pass_over_missed(&mut record, now).await?;
     let budget = RequestBudget::within(BUDGET, Priority::Rotate);
     let mut outcome = Ok(());
-    if leaves_work(&record.entry) {
+    if leaves_work(&record).await? {
         // Logged where it happened; it must not keep a rotation from its turn.
         outcome = rotate::tidy_up(&mut record, Mandate::Unasked, budget).await;
     }
@@ -85,8 +86,10 @@ async fn note_accepted(engine: &Engine, record: &mut RootRecord) -> Result<(), E
     Ok(())
 }
 
-fn leaves_work(entry: &ConfigEntry) -> bool {
-    !entry.rotation.removals.is_empty() || !entry.rotation.others.retiring.is_empty()
+async fn leaves_work(record: &RootRecord) -> Result<bool, EngineError> {
+    let journal = &record.engine.journal;
+    let owned = journal.owned_by(&Owner::Root).await?;
+    Ok(!owned.is_empty() || !record.entry.rotation.others.retiring.is_empty())
 }
 
 async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result<(), EngineError> {
@@ -104,48 +107,43 @@ async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result
 }
 
 /// How rotation stands, for the mount's status.
-pub(crate) fn state(entry: &ConfigEntry) -> Data {
+pub(crate) async fn state(engine: &Engine, entry: &ConfigEntry) -> Result<Data, EngineError> {
     let mut data = Data::new();
-    show(entry, &mut data);
+    show(engine, entry, &mut data).await?;
     let expires_at = json!(entry.client_secret_expires_at.map(Rfc3339));
     data.insert("client_secret_expires_at".to_owned(), expires_at);
-    data
+    Ok(data)
 }
 
 /// Shows how rotation stands.
-pub(in crate::engine::config) fn show(entry: &ConfigEntry, data: &mut Data) {
+pub(in crate::engine::config) async fn show(
+    engine: &Engine,
+    entry: &ConfigEntry,
+    data: &mut Data,
+) -> Result<(), EngineError> {
     let rotation = &entry.rotation;
     rotation.state.show(entry.due(), data);
     let by_hand = json!(rotation.disable_automated_rotation);
     data.insert("disable_automated_rotation".to_owned(), by_hand);
-    let waiting = rotation.removals.len() + rotation.others.retiring.len();
+    let left = left::left(engine, entry).await?.len();
+    let waiting = left + rotation.others.retiring.len();
     if waiting > 0 {
         data.insert("pending_deletions".to_owned(), json!(waiting));
     }
+    Ok(())
 }
 
 /// What readers should know.
-pub(in crate::engine::config) fn warnings(
+pub(in crate::engine::config) async fn warnings(
     engine: &Engine,
     entry: &ConfigEntry,
     now: DateTime<Utc>,
-) -> Vec<String> {
-    let rotation = &entry.rotation;
-    let mut warnings = rotation.state.warnings();
-    let stuck = rotation
-        .removals
-        .iter()
-        .filter_map(|removal| removal.failure.as_ref());
-    warnings.extend(stuck.map(|failure| {
-        format!(
-            "a {} could not be deleted in Atlas yet; the next attempt is at {}: {}",
-            "replaced or incomplete credential",
-            Rfc3339(failure.next_try),
-            failure.error
-        )
-    }));
+) -> Result<Vec<String>, EngineError> {
+    let mut warnings = entry.rotation.state.warnings();
+    let left = left::left(engine, entry).await?;
+    warnings.extend(left::warnings(engine, &left, now));
     let held = engine.held_with(entry.hold).is_some();
     let expiry = entry.expiry().with_held(held);
     warnings.extend(expiry.warning(WHAT, "write a working one manually", now));
-    warnings
+    Ok(warnings)
 }
