@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::atlas::{Atlas, ClientId, Hours, Level, RequestBudget, SecretId};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::rotation_state::{ClientSecret, OtherSecrets};
+use crate::engine::rotation_state::{ClientSecret, OtherSecrets, PresentSecret};
 use crate::engine::unasked::{self, Mandate, Permit};
 
 /// Where an account's secrets are kept.
@@ -20,12 +20,10 @@ pub(crate) trait Record: Send + Sync {
     fn level(&self) -> Level;
     /// How long a replaced secret lives on.
     fn overlap(&self) -> Duration;
-    /// The secret that readers are given.
-    fn current(&self) -> Option<ClientSecret>;
+    /// The secret that readers are given: what has to be known of it, which seldom is its value.
+    fn current(&self) -> Option<PresentSecret>;
     /// Learns more of the present secret; it stays the same one.
     fn amend_current(&mut self, id: Option<SecretId>, expires_at: Option<DateTime<Utc>>);
-    /// Makes a proved secret the one that readers are given, and notes when that was.
-    fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>);
     /// What else there is.
     fn others(&self) -> &OtherSecrets;
     /// What else there is, to be changed.
@@ -34,6 +32,12 @@ pub(crate) trait Record: Send + Sync {
     fn key(&self) -> String;
     /// Writes all of it in one entry.
     async fn store(&self) -> Result<(), EngineError>;
+}
+
+/// One whose secret is rotated, and not only left alone.
+pub(crate) trait RotatedRecord: Record {
+    /// Makes a proved secret the one that readers are given, and notes when that was.
+    fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>);
 }
 
 /// What a rotation works with.

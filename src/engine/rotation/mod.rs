@@ -6,6 +6,7 @@
 
 mod context;
 mod longest_lifetime;
+mod manager;
 mod proof;
 mod retire;
 mod secret_status;
@@ -14,8 +15,9 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use context::{Record, RotationContext};
+pub(crate) use context::{Record, RotatedRecord, RotationContext};
 pub(crate) use longest_lifetime::LongestSecrets;
+pub(crate) use manager::Manager;
 pub(crate) use proof::{patiently, prove};
 pub(crate) use retire::{discard_pending, retire};
 pub(crate) use slots::{account_error, look};

@@ -60,8 +60,9 @@ pub(super) fn looks_expired(record: &dyn Record, state: &SecretState, now: DateT
 
 /// Whether it is known to be the present secret. That one is never removed, whatever a record says.
 pub(super) fn is_current(record: &dyn Record, state: &SecretState) -> bool {
-    let current = record.current().and_then(|held| held.id);
-    current.as_ref() == Some(&state.id)
+    record
+        .current()
+        .is_some_and(|held| held.id() == Some(&state.id))
 }
 
 /// Whether it is the present secret as far as is known which that is.
@@ -91,7 +92,7 @@ pub(super) fn may_make_room(
     mandate: Mandate,
 ) -> Result<Grounds, RotationError> {
     let current = record.current();
-    let unknown = current.as_ref().is_some_and(|held| held.id.is_none());
+    let unknown = current.as_ref().is_some_and(|held| held.id().is_none());
     let retiring = &record.others().retiring;
     let Some(kept) = retiring.iter().find(|each| each.id == state.id) else {
         return match state.last_used_at {

@@ -8,7 +8,7 @@ use super::secret_status::{
 };
 use crate::atlas::{AtlasError, ClientId, Level, MOST_SECRETS, SecretId, SecretState};
 use crate::engine::error::{EngineError, RotationError};
-use crate::engine::rotation_state::Retiring;
+use crate::engine::rotation_state::{KnownBy, Retiring};
 use crate::engine::unasked::Permit;
 
 /// Reads the account and learns from it about the present secret: its id if that was unknown, and
@@ -47,16 +47,19 @@ fn learn(record: &mut dyn Record, secrets: &[SecretState], now: DateTime<Utc>) -
     let Some(current) = record.current() else {
         return false;
     };
-    let id = current.id.clone().or_else(|| {
-        let spoken_for = |id: &SecretId| record.others().retiring.iter().any(|r| r.id == *id);
-        let free = secrets.iter().filter(|state| !spoken_for(&state.id));
-        SecretState::only_match(free, &current.value, now).map(|only| only.id.clone())
-    });
+    let id = match &current.known_by {
+        KnownBy::Id(id) => Some(id.clone()),
+        KnownBy::Value(value) => {
+            let spoken_for = |id: &SecretId| record.others().retiring.iter().any(|r| r.id == *id);
+            let free = secrets.iter().filter(|state| !spoken_for(&state.id));
+            SecretState::only_match(free, value, now).map(|only| only.id.clone())
+        }
+    };
     let state = secrets.iter().find(|state| Some(&state.id) == id.as_ref());
     let expires_at = state
         .and_then(|state| state.expires_at)
         .or(current.expires_at);
-    if id == current.id && expires_at == current.expires_at {
+    if id.as_ref() == current.id() && expires_at == current.expires_at {
         return false;
     }
     record.amend_current(id, expires_at);

@@ -3,13 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
-use super::context::{Record, RotationContext};
+use super::context::{Record, RotatedRecord, RotationContext};
 use super::proof::prove_new;
 use super::slots::{failed, look, make_room, remove, store_then_delete};
 use crate::atlas::{AtlasError, CreatedSecret, NEW_SECRET_WORKS_WITHIN};
 use crate::engine::error::{EngineError, RotationError};
 use crate::engine::lost_secret::SecretRequest;
-use crate::engine::rotation_state::{ClientSecret, Pending, Retiring};
+use crate::engine::rotation_state::{ClientSecret, Pending, PresentSecret, Retiring};
 use crate::engine::unasked::Permit;
 
 /// Atlas brings the end of a secret forward to this once there is a newer one.
@@ -22,7 +22,7 @@ const OLDER_SECRET_LIVES: TimeDelta = TimeDelta::days(7);
 /// stored, and readers keep a secret that works. The old secret is put aside, not removed. `force`
 /// removes at once what is kept for those who still use it, if it is in the way.
 pub(crate) async fn rotate_secret(
-    record: &mut dyn Record,
+    record: &mut dyn RotatedRecord,
     context: &RotationContext<'_>,
     force: bool,
 ) -> Result<(), EngineError> {
@@ -116,11 +116,11 @@ fn cut_current(record: &mut dyn Record, now: DateTime<Utc>) {
     if let Some(current) = record.current() {
         let cut = now + OLDER_SECRET_LIVES;
         let expires_at = current.expires_at.map_or(cut, |end| end.min(cut));
-        record.amend_current(current.id, Some(expires_at));
+        record.amend_current(current.id().cloned(), Some(expires_at));
     }
 }
 
-fn publish(record: &mut dyn Record, made: ClientSecret, now: DateTime<Utc>) {
+fn publish(record: &mut dyn RotatedRecord, made: ClientSecret, now: DateTime<Utc>) {
     let replaced = record.current();
     let expired = replaced
         .as_ref()
@@ -129,7 +129,7 @@ fn publish(record: &mut dyn Record, made: ClientSecret, now: DateTime<Utc>) {
     let look_at = if expired { now } else { now + record.overlap() };
     record.others_mut().pending = None;
     record.publish(made, now);
-    if let Some(id) = replaced.and_then(|held| held.id) {
+    if let Some(id) = replaced.as_ref().and_then(PresentSecret::id).cloned() {
         record.others_mut().retiring.push(Retiring {
             id,
             since: now,

@@ -4,6 +4,7 @@
 mod expiry;
 mod failure;
 mod min_interval;
+mod mode;
 mod plan;
 mod secrets;
 mod state;
@@ -12,7 +13,8 @@ mod timing;
 pub(crate) use expiry::{ExpiryStatus, warn_if_crossed};
 pub(crate) use failure::RotationFailure;
 pub(crate) use min_interval::refuse_too_soon;
+pub(crate) use mode::RotationMode;
 pub(crate) use plan::Plan;
-pub(crate) use secrets::{ClientSecret, OtherSecrets, Pending, Retiring};
+pub(crate) use secrets::{ClientSecret, KnownBy, OtherSecrets, Pending, PresentSecret, Retiring};
 pub(crate) use state::RotationState;
 pub(crate) use timing::Timing;

@@ -25,9 +25,52 @@ pub(crate) struct ClientSecret {
 impl ClientSecret {
     /// Whether Atlas's secret is this one, as far as is known which that is.
     pub(crate) fn may_be(&self, state: &SecretState) -> bool {
-        match &self.id {
-            Some(id) => *id == state.id,
-            None => state.may_be(&self.value),
+        PresentSecret::from(self).may_be(state)
+    }
+}
+
+/// The present secret, as far as it has to be known to leave it alone and to know its end.
+#[derive(Debug, Clone)]
+pub(crate) struct PresentSecret {
+    pub(crate) known_by: KnownBy,
+    /// When Atlas stops taking it, as far as known.
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+}
+
+/// By what a secret is found among those that Atlas lists.
+#[derive(Debug, Clone)]
+pub(crate) enum KnownBy {
+    Id(SecretId),
+    /// Given by hand, and Atlas was not looked at since: by the end of its value.
+    Value(Sensitive),
+}
+
+impl PresentSecret {
+    /// Its id, once known.
+    pub(crate) fn id(&self) -> Option<&SecretId> {
+        match &self.known_by {
+            KnownBy::Id(id) => Some(id),
+            KnownBy::Value(_) => None,
+        }
+    }
+
+    /// Whether Atlas's secret is this one, as far as is known which that is.
+    pub(crate) fn may_be(&self, state: &SecretState) -> bool {
+        match &self.known_by {
+            KnownBy::Id(id) => *id == state.id,
+            KnownBy::Value(value) => state.may_be(value),
+        }
+    }
+}
+
+impl From<&ClientSecret> for PresentSecret {
+    fn from(secret: &ClientSecret) -> Self {
+        Self {
+            known_by: match &secret.id {
+                Some(id) => KnownBy::Id(id.clone()),
+                None => KnownBy::Value(secret.value.clone()),
+            },
+            expires_at: secret.expires_at,
         }
     }
 }

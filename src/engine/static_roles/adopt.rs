@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::entry::{Mode, StaticRoleEntry};
+use super::entry::StaticRoleEntry;
 use super::input::Input;
-use super::record::{Manager, RoleRecord};
+use super::record::RoleRecord;
 use super::work;
 use crate::atlas::{
     Atlas, AtlasError, Hours, Level, OrgId, ProjectId, RequestBudget, SecretState, ServiceAccount,
@@ -13,8 +13,8 @@ use crate::atlas::{
 use crate::base::Sensitive;
 use crate::engine::error::{EngineError, RotationError};
 use crate::engine::origin::BoundTo;
-use crate::engine::rotation::{Record as _, account_error, prove};
-use crate::engine::rotation_state::{ClientSecret, OtherSecrets, RotationState};
+use crate::engine::rotation::{Manager, Record as _, account_error, prove};
+use crate::engine::rotation_state::{ClientSecret, OtherSecrets, RotationMode, RotationState};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
@@ -217,7 +217,7 @@ async fn ask(
         }
     };
     let ours = manager.linked.organization_id.as_ref();
-    if input.options.rotation_mode == Mode::Admin && ours.is_some_and(|ours| *ours != org) {
+    if input.options.rotation_mode == RotationMode::Admin && ours.is_some_and(|ours| *ours != org) {
         let field = match level {
             Level::Org(_) => "organization_id",
             Level::Project(_) => "project_id",

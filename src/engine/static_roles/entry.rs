@@ -9,48 +9,18 @@ use crate::atlas::{ClientId, Hours, Level, OrgId, ProjectId};
 use crate::base::time::serde_go_nanos;
 use crate::engine::origin::BoundTo;
 use crate::engine::rotation_state::{
-    ClientSecret, ExpiryStatus, OtherSecrets, Plan, RotationState,
+    ClientSecret, ExpiryStatus, OtherSecrets, Plan, RotationMode, RotationState,
 };
 
 /// Default of `overlap`.
 pub(super) const DEFAULT_OVERLAP: Duration = Duration::from_hours(1);
-
-/// Who makes and removes the account's secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Mode {
-    /// The engine's configuration.
-    #[default]
-    Admin,
-    /// The account itself.
-    #[serde(rename = "self")]
-    Own,
-}
-
-impl Mode {
-    /// The names users give.
-    pub(super) const NAMES: &'static [&'static str] = &["admin", "self"];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Own => "self",
-        }
-    }
-
-    pub(super) fn named(name: &str) -> Option<Self> {
-        [Self::Admin, Self::Own]
-            .into_iter()
-            .find(|mode| mode.name() == name)
-    }
-}
 
 /// What users choose about rotation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Options {
     /// Who rotates.
-    pub(crate) rotation_mode: Mode,
+    pub(crate) rotation_mode: RotationMode,
     /// Lifetime asked of Atlas; zero leaves it to the engine.
     #[serde(with = "serde_go_nanos")]
     pub(crate) secret_ttl: Duration,
@@ -62,7 +32,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            rotation_mode: Mode::default(),
+            rotation_mode: RotationMode::default(),
             secret_ttl: Duration::ZERO,
             overlap: DEFAULT_OVERLAP,
         }
@@ -195,7 +165,7 @@ mod tests {
         let now = DateTime::UNIX_EPOCH;
         let mut written = entry();
         written.rotation.timing.period = Duration::from_hours(24);
-        written.options.rotation_mode = Mode::Own;
+        written.options.rotation_mode = RotationMode::Own;
         written.rotation.next = Some(now);
         let text = serde_json::to_string(&written).expect("JSON");
         let read: StaticRoleEntry = serde_json::from_str(&text).expect("an entry");

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::entry::{Mode, Options, StaticRoleEntry};
+use super::entry::{Options, StaticRoleEntry};
 use crate::atlas::{ClientId, Hours, Level};
 use crate::base::Sensitive;
-use crate::engine::rotation_state::Timing;
+use crate::engine::rotation_state::{RotationMode, Timing};
 use crate::framework::{Faults, Field, Fields};
 
 /// Atlas ends a replaced secret after seven days.
@@ -51,8 +51,8 @@ pub(super) fn fields() -> Vec<Field> {
                  configuration; or self, the account itself, which then needs the Atlas role of \
                  an owner.",
             )
-            .one_of(Mode::NAMES)
-            .default(Mode::NAMES[0]),
+            .one_of(RotationMode::NAMES)
+            .default(RotationMode::NAMES[0]),
         Field::seconds("secret_ttl").refuse_empty_text().about(
             "Lifetime of a new secret, 8 hours to 365 days, in whole hours: longer \
              than the time between rotations plus overlap. 0: chosen by the engine.",
@@ -93,7 +93,7 @@ impl Input {
             .filled("client_secret", faults)
             .map(|text| Sensitive::new(text.to_owned()));
         let has_one = client_secret.is_some() || stored.is_some_and(|role| role.current.is_some());
-        if options.rotation_mode == Mode::Own && !has_one {
+        if options.rotation_mode == RotationMode::Own && !has_one {
             faults.add("client_secret", "is needed for rotation_mode=self");
         }
         let skip_initial_rotation = fields.boolean("skip_initial_rotation").unwrap_or(false);
@@ -191,7 +191,7 @@ fn apply(options: &mut Options, fields: &Fields, faults: &mut Faults) {
             *target = duration;
         }
     }
-    match fields.text("rotation_mode").map(Mode::named) {
+    match fields.text("rotation_mode").map(RotationMode::named) {
         Some(Some(mode)) => options.rotation_mode = mode,
         Some(None) => faults.add("rotation_mode", "give admin or self"),
         None => {}

@@ -6,13 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::entry::{Mode, StaticRoleEntry};
-use crate::atlas::{Atlas, ClientId, Credential, Level, RequestBudget, SecretId};
-use crate::base::Sensitive;
-use crate::engine::connection::Linked;
-use crate::engine::error::{EngineError, RotationError};
-use crate::engine::rotation::Record;
-use crate::engine::rotation_state::{ClientSecret, OtherSecrets};
+use super::entry::StaticRoleEntry;
+use crate::atlas::{ClientId, Level, SecretId};
+use crate::engine::error::EngineError;
+use crate::engine::rotation::{Manager, Record, RotatedRecord};
+use crate::engine::rotation_state::{ClientSecret, OtherSecrets, PresentSecret};
 use crate::engine::{Engine, keys, stored};
 
 /// A static role in hand.
@@ -107,8 +105,8 @@ impl Record for RoleRecord {
         self.entry.options.overlap
     }
 
-    fn current(&self) -> Option<ClientSecret> {
-        self.entry.current.clone()
+    fn current(&self) -> Option<PresentSecret> {
+        self.entry.current.as_ref().map(PresentSecret::from)
     }
 
     fn amend_current(&mut self, id: Option<SecretId>, expires_at: Option<DateTime<Utc>>) {
@@ -116,13 +114,6 @@ impl Record for RoleRecord {
             current.id = id;
             current.expires_at = expires_at;
         }
-    }
-
-    fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>) {
-        self.entry.current = Some(held);
-        self.entry.lost = None;
-        let plan = self.entry.rotation.plan();
-        self.entry.rotation.note_success(&plan, &self.name, now);
     }
 
     fn others(&self) -> &OtherSecrets {
@@ -142,60 +133,11 @@ impl Record for RoleRecord {
     }
 }
 
-/// Who makes and removes an account's secrets: this mount's credential, or the account itself.
-pub(super) struct Manager {
-    pub(super) atlas: Atlas,
-    pub(super) linked: Arc<Linked>,
-    mode: Mode,
-}
-
-/// How long the end of the account's own access token is waited for.
-const SIGN_OUT_BUDGET: Duration = Duration::from_secs(5);
-
-impl Manager {
-    /// Signed in with `secret` where the account manages itself, at the client's origin.
-    pub(super) fn of(
-        linked: Arc<Linked>,
-        mode: Mode,
-        client_id: &ClientId,
-        secret: Option<&Sensitive>,
-    ) -> Result<Self, EngineError> {
-        let atlas = match (mode, secret) {
-            (Mode::Own, Some(secret)) => linked
-                .atlas
-                .signed_in_as(Credential::ServiceAccount {
-                    client_id: client_id.clone(),
-                    client_secret: secret.clone(),
-                })
-                .map_err(RotationError::Unusable)?,
-            (Mode::Own, None) => {
-                return Err(EngineError::BadInput(
-                    "client_secret: is needed for rotation_mode=self".to_owned(),
-                ));
-            }
-            (Mode::Admin, _) => linked.atlas.clone(),
-        };
-        Ok(Self {
-            atlas,
-            linked,
-            mode,
-        })
-    }
-
-    /// Ends the account's own access token; says of its own refused secret that it is that one.
-    pub(super) async fn done<T>(self, outcome: Result<T, EngineError>) -> Result<T, EngineError> {
-        if self.mode == Mode::Admin {
-            return outcome;
-        }
-        let budget = RequestBudget::within(SIGN_OUT_BUDGET, crate::atlas::Priority::Background);
-        if let Err(error) = self.atlas.sign_out(budget).await {
-            tracing::debug!(%error, "could not revoke an access token; it expires within an hour");
-        }
-        outcome.map_err(|error| match error {
-            EngineError::CredentialRefused(source) => {
-                RotationError::OwnSecretRefused(source).into()
-            }
-            error => error,
-        })
+impl RotatedRecord for RoleRecord {
+    fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>) {
+        self.entry.current = Some(held);
+        self.entry.lost = None;
+        let plan = self.entry.rotation.plan();
+        self.entry.rotation.note_success(&plan, &self.name, now);
     }
 }

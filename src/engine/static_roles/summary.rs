@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::entry::{Mode, StaticRoleEntry};
+use super::entry::StaticRoleEntry;
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::rotation_state::RotationMode;
 use crate::engine::unasked::held;
 use crate::vault::Data;
 
@@ -73,8 +74,8 @@ pub(super) async fn warnings(
         )
     }));
     let remedy = match entry.options.rotation_mode {
-        Mode::Admin => "rotate it now, with rotate-role",
-        Mode::Own => "write a working one manually",
+        RotationMode::Admin => "rotate it now, with rotate-role",
+        RotationMode::Own => "write a working one manually",
     };
     if let Some(lost) = entry.lost {
         warnings.push(format!(

@@ -11,8 +11,8 @@ use crate::atlas::{ClientId, Level, OrgId, SecretId};
 use crate::engine::connection::Linked;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::{EngineError, RotationError};
-use crate::engine::rotation::Record;
-use crate::engine::rotation_state::{ClientSecret, OtherSecrets};
+use crate::engine::rotation::{Record, RotatedRecord};
+use crate::engine::rotation_state::{ClientSecret, KnownBy, OtherSecrets, PresentSecret};
 use crate::engine::turns::{Turn, Turns};
 use crate::engine::{Engine, keys, stored};
 
@@ -172,11 +172,13 @@ impl Record for AccountRecord<'_> {
         Duration::ZERO
     }
 
-    fn current(&self) -> Option<ClientSecret> {
+    fn current(&self) -> Option<PresentSecret> {
         let entry = &self.root.entry;
-        Some(ClientSecret {
-            id: entry.rotation.client_secret_id.clone(),
-            value: entry.client_secret.clone(),
+        Some(PresentSecret {
+            known_by: match &entry.rotation.client_secret_id {
+                Some(id) => KnownBy::Id(id.clone()),
+                None => KnownBy::Value(entry.client_secret.clone()),
+            },
             expires_at: entry.client_secret_expires_at,
         })
     }
@@ -184,12 +186,6 @@ impl Record for AccountRecord<'_> {
     fn amend_current(&mut self, id: Option<SecretId>, expires_at: Option<DateTime<Utc>>) {
         self.root.entry.rotation.client_secret_id = id;
         self.root.entry.client_secret_expires_at = expires_at;
-    }
-
-    fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>) {
-        self.amend_current(held.id, held.expires_at);
-        self.root.entry.client_secret = held.value;
-        self.root.entry.rotation.note_success(now);
     }
 
     fn others(&self) -> &OtherSecrets {
@@ -206,5 +202,13 @@ impl Record for AccountRecord<'_> {
 
     async fn store(&self) -> Result<(), EngineError> {
         self.root.store().await
+    }
+}
+
+impl RotatedRecord for AccountRecord<'_> {
+    fn publish(&mut self, held: ClientSecret, now: DateTime<Utc>) {
+        self.amend_current(held.id, held.expires_at);
+        self.root.entry.client_secret = held.value;
+        self.root.entry.rotation.note_success(now);
     }
 }
