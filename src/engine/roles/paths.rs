@@ -142,34 +142,41 @@ async fn writing(engine: &Engine, name: &RoleName, call: &Call) -> Result<Turn, 
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
-    // An account is waited for before the role's turn is taken: others may have it in hand for as long
-    // as Atlas takes.
-    let mut wanted = changed(&engine, &name, &call).await?;
+    let (role, turns) = take_change(&engine, &name, &call).await?;
+    let saved = stored::save(&*engine.storage, keys::role(&name), &role, false).await;
+    // What failed may have been stored all the same.
+    engine.role_uses.written(&name);
+    saved?;
+    drop(turns);
+    let mut warnings = advice::warnings(&role);
+    warnings.extend(advice::emptied_access_list(&call.fields, &role));
+    Ok((!warnings.is_empty()).then(|| Response {
+        warnings,
+        ..Response::default()
+    }))
+}
+
+/// The role as a write makes it, with the turns of the role and of an account that is new to it. The
+/// account is waited for first: others may have it in hand for as long as Atlas takes.
+async fn take_change(
+    engine: &Engine,
+    name: &RoleName,
+    call: &Call,
+) -> Result<(RoleEntry, (Turn, Option<Turn>)), EngineError> {
+    let mut wanted = changed(engine, name, call).await?.new_account;
     loop {
-        let turn_of_account = match &wanted.new_account {
+        let turn_of_account = match &wanted {
             Some(id) => {
-                Some(account_use::take(&engine, id, User::Roles, call.caller.deadline).await?)
+                Some(account_use::take(engine, id, User::Roles, call.caller.deadline).await?)
             }
             None => None,
         };
-        let turn = writing(&engine, &name, &call).await?;
-        let change = changed(&engine, &name, &call).await?;
-        if change.new_account != wanted.new_account {
-            wanted = change;
-            continue;
+        let turn = writing(engine, name, call).await?;
+        let change = changed(engine, name, call).await?;
+        if change.new_account == wanted {
+            return Ok((change.role, (turn, turn_of_account)));
         }
-        let role = change.role;
-        let saved = stored::save(&*engine.storage, keys::role(&name), &role, false).await;
-        // What failed may have been stored all the same.
-        engine.role_uses.written(&name);
-        saved?;
-        drop((turn, turn_of_account));
-        let mut warnings = advice::warnings(&role);
-        warnings.extend(advice::emptied_access_list(&call.fields, &role));
-        return Ok((!warnings.is_empty()).then(|| Response {
-            warnings,
-            ..Response::default()
-        }));
+        wanted = change.new_account;
     }
 }
 
