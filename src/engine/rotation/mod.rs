@@ -4,6 +4,7 @@
 //! Used for static roles and for the configuration's own account. Each step is stored before and
 //! after it is done outside, so that whoever comes next knows what may exist in Atlas.
 
+mod ask;
 mod context;
 mod longest_lifetime;
 mod manager;
@@ -15,6 +16,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ask::{Requests, WantedSecret};
 pub(crate) use context::{Record, RotatedRecord, RotationContext};
 pub(crate) use longest_lifetime::LongestSecrets;
 pub(crate) use manager::Manager;

@@ -1,12 +1,13 @@
 //! The steps of a rotation, from the look at the account to the secret that readers are given.
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::time::Instant;
 
+use super::ask::{Requests, WantedSecret};
 use super::context::{Record, RotatedRecord, RotationContext};
 use super::proof::prove_new;
 use super::slots::{failed, look, make_room, remove, store_then_delete};
-use crate::atlas::{AtlasError, CreatedSecret, NEW_SECRET_WORKS_WITHIN};
+use crate::atlas::{AtlasError, CreatedSecret, NEW_SECRET_WORKS_WITHIN, SecretId};
 use crate::engine::error::{EngineError, RotationError};
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::rotation_state::{ClientSecret, Pending, PresentSecret, Retiring};
@@ -50,31 +51,20 @@ async fn make(
     let present = make_room(record, context, secrets, force).await?;
     let before = record.others().pending.clone();
     let now = context.engine.clock.now();
-    // A secret whose answer was lost may still be missing from what was just read.
-    let mut pending = before.clone().unwrap_or(Pending {
-        known: present,
-        since: now,
-        asked_at: None,
-        requests: Vec::new(),
-        made: None,
-        lost: Vec::new(),
-    });
-    let request = SecretRequest::about_to_send(context.engine, context.atlas, context.budget);
-    pending.ask(request, now);
-    record.others_mut().pending = Some(pending);
-    record.store().await?;
-    let (level, client_id) = (record.level(), record.client_id().clone());
-    let begun = Instant::now();
-    let created = context
-        .atlas
-        .create_secret(&level, &client_id, context.lifetime, context.budget)
-        .await;
-    // Stored with the record, should it stay pending.
-    let pending = record.others_mut().pending.as_mut();
-    if let Some(request) = pending.and_then(|pending| pending.requests.last_mut()) {
-        request.ended_after(begun.elapsed());
-    }
-    match created {
+    let wanted = WantedSecret {
+        engine: context.engine,
+        atlas: context.atlas,
+        level: record.level(),
+        client_id: record.client_id().clone(),
+        lifetime: context.lifetime,
+        budget: context.budget,
+    };
+    let mut requests = InRecord {
+        record: &mut *record,
+        present,
+        now,
+    };
+    match wanted.ask(&mut requests).await? {
         Ok(secret) => keep(record, context, secret, now).await,
         Err(error) => {
             if !error.outcome_unknown() {
@@ -83,6 +73,38 @@ async fn make(
             }
             Err(not_created(record, context, error))
         }
+    }
+}
+
+/// Requests of a rotation, written down in its record.
+struct InRecord<'a> {
+    record: &'a mut dyn Record,
+    /// The account's secrets before the first.
+    present: Vec<SecretId>,
+    now: DateTime<Utc>,
+}
+
+#[async_trait]
+impl Requests for InRecord<'_> {
+    async fn store(&mut self, request: SecretRequest) -> Result<(), EngineError> {
+        let now = self.now;
+        // A secret whose answer was lost may still be missing from what was just read.
+        let pending = &mut self.record.others_mut().pending;
+        let pending = pending.get_or_insert_with(|| Pending {
+            known: std::mem::take(&mut self.present),
+            since: now,
+            asked_at: None,
+            requests: Vec::new(),
+            made: None,
+            lost: Vec::new(),
+        });
+        pending.ask(request, now);
+        self.record.store().await
+    }
+
+    fn sent(&mut self) -> Option<&mut SecretRequest> {
+        let pending = self.record.others_mut().pending.as_mut();
+        pending.and_then(|pending| pending.requests.last_mut())
     }
 }
 

@@ -11,12 +11,13 @@ mod lost_secret_tests;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 pub(super) use self::grant::grant;
 use super::draft::Draft;
@@ -43,6 +44,7 @@ use crate::engine::journal::{Owner, Part, SecretPart, Stage, finish};
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::names::RoleName;
 use crate::engine::resource::{Made, not_deleted, remove};
+use crate::engine::rotation::{Requests, WantedSecret};
 use crate::engine::unasked::Mandate;
 use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::{Data, Response};
@@ -212,31 +214,9 @@ async fn add_secret(
 ) -> Result<(ServiceAccount, CreatedSecret), EngineError> {
     let mut attempts = 0;
     loop {
-        let seen = with_room(draft, account).await?;
-        let known = seen.secrets.iter().map(|known| known.id.clone());
-        let request =
-            SecretRequest::about_to_send(&draft.engine, &draft.linked.atlas, draft.budget);
-        draft.entry.part = Some(Part::Secret(SecretPart {
-            known_secret_ids: Some(known.collect()),
-            request: Some(request),
-            ..SecretPart::of(account.clone())
-        }));
-        draft.record(Stage::Making).await?;
-        draft.sent = true;
         attempts += 1;
-        let (level, budget) = (&draft.grant.level, draft.budget);
-        let begun = Instant::now();
-        let created = draft
-            .atlas
-            .create_secret(level, account, hours, budget)
-            .await;
-        if let Some(Part::Secret(part)) = &mut draft.entry.part
-            && let Some(request) = &mut part.request
-        {
-            // Stored with the entry, should that stay.
-            request.ended_after(begun.elapsed());
-        }
-        match created {
+        let seen = with_room(draft, account).await?;
+        match ask(draft, account, hours, &seen).await? {
             Ok(secret) => return Ok((seen, secret)),
             // Not by us: our requests take turns. What others did shows when the account is read.
             Err(error) if error.says_changed_meanwhile() && attempts < MOST_ATTEMPTS => {
@@ -245,6 +225,59 @@ async fn add_secret(
                 draft.engine.while_wanted(&draft.gone, pause).await?;
             }
             Err(error) => return Err(not_created(account, hours, error)),
+        }
+    }
+}
+
+/// Asks once for a secret of an account that was just seen.
+async fn ask(
+    draft: &mut Draft,
+    account: &ClientId,
+    hours: Hours,
+    seen: &ServiceAccount,
+) -> Result<Result<CreatedSecret, AtlasError>, EngineError> {
+    let (engine, atlas) = (Arc::clone(&draft.engine), draft.atlas.clone());
+    let wanted = WantedSecret {
+        engine: &engine,
+        atlas: &atlas,
+        level: draft.grant.level.clone(),
+        client_id: account.clone(),
+        lifetime: hours,
+        budget: draft.budget,
+    };
+    let known = seen.secrets.iter().map(|known| known.id.clone());
+    let mut requests = InDraft {
+        account,
+        known: known.collect(),
+        draft,
+    };
+    wanted.ask(&mut requests).await
+}
+
+/// The request for a secret, written down in its journal entry.
+struct InDraft<'a> {
+    draft: &'a mut Draft,
+    account: &'a ClientId,
+    known: Vec<SecretId>,
+}
+
+#[async_trait]
+impl Requests for InDraft<'_> {
+    async fn store(&mut self, request: SecretRequest) -> Result<(), EngineError> {
+        self.draft.entry.part = Some(Part::Secret(SecretPart {
+            known_secret_ids: Some(self.known.clone()),
+            request: Some(request),
+            ..SecretPart::of(self.account.clone())
+        }));
+        self.draft.record(Stage::Making).await?;
+        self.draft.sent = true;
+        Ok(())
+    }
+
+    fn sent(&mut self) -> Option<&mut SecretRequest> {
+        match &mut self.draft.entry.part {
+            Some(Part::Secret(part)) => part.request.as_mut(),
+            _ => None,
         }
     }
 }

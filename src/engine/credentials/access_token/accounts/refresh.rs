@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::entry::{KeptAccount, KeptSecret, TokenAccounts};
@@ -14,6 +14,7 @@ use crate::engine::connection::Linked;
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::{self, Lost, SecretRequest};
 use crate::engine::names::RoleName;
+use crate::engine::rotation::{Requests, WantedSecret};
 use crate::engine::unasked::Permit;
 use crate::engine::{Engine, keys};
 
@@ -173,23 +174,25 @@ async fn ask(
     budget: RequestBudget,
 ) -> Result<CreatedSecret, EngineError> {
     let before = account.requests.clone();
-    let request = SecretRequest::about_to_send(engine, atlas, budget);
-    lost_secret::add(&mut account.requests, request);
-    accounts.current = Some(account.clone());
-    accounts.save(engine, name).await?;
-    let begun = Instant::now();
-    let created = atlas
-        .create_secret(&account.level(), &account.client_id, hours, budget)
-        .await;
-    let error = match created {
+    let wanted = WantedSecret {
+        engine,
+        atlas,
+        level: account.level(),
+        client_id: account.client_id.clone(),
+        lifetime: hours,
+        budget,
+    };
+    let mut requests = InAccounts {
+        engine,
+        name,
+        accounts,
+        account,
+    };
+    let error = match wanted.ask(&mut requests).await? {
         Ok(created) => return Ok(created),
         Err(error) => error,
     };
-    if error.outcome_unknown() {
-        if let Some(request) = account.requests.last_mut() {
-            request.ended_after(begun.elapsed());
-        }
-    } else {
+    if !error.outcome_unknown() {
         account.requests = before;
     }
     accounts.current = Some(account.clone());
@@ -202,6 +205,27 @@ async fn ask(
         );
     }
     Err(failed("making a new secret for", &account.client_id, error))
+}
+
+/// Requests for a secret, written down with the role's accounts.
+struct InAccounts<'a> {
+    engine: &'a Engine,
+    name: &'a RoleName,
+    accounts: &'a mut TokenAccounts,
+    account: &'a mut KeptAccount,
+}
+
+#[async_trait]
+impl Requests for InAccounts<'_> {
+    async fn store(&mut self, request: SecretRequest) -> Result<(), EngineError> {
+        lost_secret::add(&mut self.account.requests, request);
+        self.accounts.current = Some(self.account.clone());
+        self.accounts.save(self.engine, self.name).await
+    }
+
+    fn sent(&mut self) -> Option<&mut SecretRequest> {
+        self.account.requests.last_mut()
+    }
 }
 
 /// Deletes the older of two secrets, if nobody holds a token of it.
