@@ -5,7 +5,7 @@
 use tokio::time::Instant;
 
 use super::error::EngineError;
-use super::journal::Stage;
+use super::journal::{Owner, Stage};
 use super::turns::Turn;
 use super::{Engine, keys, stored};
 use crate::atlas::ClientId;
@@ -106,18 +106,29 @@ pub(crate) async fn refuse_shared(
         User::Config => refuse_made(engine, client_id).await?,
         User::Roles | User::StaticRole(_) => refuse_own(engine, client_id).await?,
     }
-    match engine.static_role_with(client_id).await? {
-        Some((other, false)) if user != User::StaticRole(&other) => {
+    if let Some(other) = engine.static_role_with(client_id).await?
+        && user != User::StaticRole(&other)
+    {
+        return refused(format!(
+            "static role {other:?} rotates this account; delete the static role first"
+        ));
+    }
+    // A static role of any name takes over what is left to be removed, and so does the configuration of
+    // what it left itself; nobody else would.
+    let left = engine.journal.left_secrets(client_id).await?;
+    match (user, left.map(|entry| entry.owner)) {
+        (User::Config | User::Roles, Some(Owner::StaticRole { name })) => {
             return refused(format!(
-                "static role {other:?} rotates this account; delete the static role first"
-            ));
-        }
-        // A static role of any name takes over what is left to be removed; nobody else would.
-        Some((other, true)) if !matches!(user, User::StaticRole(_)) => {
-            return refused(format!(
-                "what static role {other:?} left at this account is still being removed; try again \
+                "what static role {name:?} left at this account is still being removed; try again \
                  later (static_roles.deleting in status)"
             ));
+        }
+        (User::Roles, Some(_)) => {
+            return refused(
+                "what this mount's former configuration left at this account is still being removed; \
+                 try again later"
+                    .to_owned(),
+            );
         }
         _ => {}
     }

@@ -15,8 +15,9 @@ pub(super) const ISSUED: &str = "issued/";
 /// The static roles' folder; sealed twice where the seal supports it.
 pub(super) const STATIC_ROLES: &str = "static-roles/";
 
-/// Deleted static roles of which something is still to be removed in Atlas, by client id.
-pub(super) const STATIC_LEAVING: &str = "static-leaving/";
+/// Present secrets of accounts of which others are still to be removed, where that needs the value.
+/// Seal-wrapped.
+pub(super) const PRESENT_SECRETS: &str = "present-secrets/";
 
 /// The accounts kept for access tokens, one entry a role. Seal-wrapped: they hold secrets.
 pub(super) const TOKEN_ACCOUNTS: &str = "token-accounts/";
@@ -47,7 +48,7 @@ pub(super) fn static_role(name: &str) -> String {
     format!("{STATIC_ROLES}{name}")
 }
 
-/// A deleted static role.
-pub(super) fn static_leaving(client_id: &ClientId) -> String {
-    format!("{STATIC_LEAVING}{client_id}")
+/// The present secret of an account that was left with others.
+pub(super) fn present_secret(client_id: &ClientId) -> String {
+    format!("{PRESENT_SECRETS}{client_id}")
 }

@@ -249,7 +249,7 @@ impl Engine {
         } else if key.starts_with(keys::ISSUED) {
             self.journal.forget(self.clock.now());
         }
-        if key.starts_with(keys::STATIC_ROLES) || key.starts_with(keys::STATIC_LEAVING) {
+        if key.starts_with(keys::STATIC_ROLES) {
             self.static_roles.forget();
         }
     }
@@ -281,7 +281,7 @@ impl Engine {
                 seal_wrap_storage: [
                     keys::CONFIG,
                     keys::STATIC_ROLES,
-                    keys::STATIC_LEAVING,
+                    keys::PRESENT_SECRETS,
                     keys::TOKEN_ACCOUNTS,
                 ]
                 .map(ToOwned::to_owned)
@@ -314,12 +314,8 @@ impl Engine {
         credentials::kept_accounts(self).await
     }
 
-    /// The name of the static role that holds an account, and whether it is deleted and only what it
-    /// left is still to be removed.
-    async fn static_role_with(
-        &self,
-        client_id: &ClientId,
-    ) -> Result<Option<(String, bool)>, EngineError> {
+    /// The name of the static role that holds an account.
+    async fn static_role_with(&self, client_id: &ClientId) -> Result<Option<String>, EngineError> {
         let now = self.clock.now();
         let holder = self.static_roles.holder(client_id, &*self.storage, now);
         holder.await

@@ -83,6 +83,13 @@ impl JournalId {
         Self(to_base62(digest.as_ref(), Self::LENGTH))
     }
 
+    /// The same id for what an account was left with, each time it is written.
+    pub(super) fn of_left_secrets(client_id: &crate::atlas::ClientId) -> Self {
+        let text = format!("left secrets of {client_id}");
+        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        Self(to_base62(digest.as_ref(), Self::LENGTH))
+    }
+
     /// A number below `buckets` that is the same for the same id.
     pub(super) fn bucket(&self, buckets: usize) -> usize {
         self.0.bytes().map(usize::from).sum::<usize>() % buckets

@@ -5,8 +5,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::keys;
+use super::names::JournalId;
 use super::testing::{Account, Atlas, Outcome, TestMount};
 use crate::vault::{Operation, Secret};
+
+/// Where it stands what an account was left with.
+fn left_at(account: &Account) -> String {
+    let client_id = account.client_id.parse().expect("a client id");
+    keys::issued(&JournalId::of_left_secrets(&client_id))
+}
 
 /// A mount with one of everything that holds a secret or names something at Atlas.
 struct Full {
@@ -77,11 +85,7 @@ impl Full {
             .await
             .expect("deleted");
         assert!(
-            mount
-                .storage
-                .keys()
-                .iter()
-                .any(|key| key.starts_with("static-leaving/")),
+            mount.storage.keys().contains(&left_at(&accounts[2])),
             "something is left to be removed"
         );
         let [own, admin, deleted] = accounts.try_into().ok().expect("three");
@@ -208,10 +212,7 @@ async fn with_the_former_address_and_its_secret_everything_ends_as_it_should() {
     }
     full.mount.tick_for(20).await;
     let left: Vec<_> = full.mount.storage.keys();
-    assert!(
-        !left.iter().any(|key| key.starts_with("static-leaving/")),
-        "{left:?}"
-    );
+    assert!(!left.contains(&left_at(&full.deleted)), "{left:?}");
 }
 
 /// The mount is disabled while one of its accounts is elsewhere: the others are deleted all the same.

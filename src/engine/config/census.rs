@@ -72,10 +72,8 @@ impl Census {
                 census.of(count(&issued.place)).add(&issued.owner);
             }
         }
-        for folder in [keys::STATIC_ROLES, keys::STATIC_LEAVING] {
-            for place in entries::<Place>(engine, folder).await? {
-                census.of(count(&place)).static_roles += 1;
-            }
+        for place in entries::<Place>(engine, keys::STATIC_ROLES).await? {
+            census.of(count(&place)).static_roles += 1;
         }
         for accounts in entries::<Accounts>(engine, keys::TOKEN_ACCOUNTS).await? {
             let retired = accounts.retired.into_iter().map(|each| each.account);

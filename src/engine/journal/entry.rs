@@ -13,6 +13,7 @@ use crate::engine::error::EngineError;
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::origin::BoundTo;
 use crate::engine::resource::Made;
+use crate::engine::rotation_state::LeftSecrets;
 use crate::framework::Call;
 
 /// How far a credential has come.
@@ -85,7 +86,7 @@ impl End {
 
 /// A credential that is no thing of its own in Atlas but a part of a service account. The account
 /// goes on when the credential ends, so its client id stands here and not in the entry itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Part {
     /// A secret of an existing service account.
@@ -97,6 +98,19 @@ pub(crate) enum Part {
         /// The secret it is minted with; it dies with that too.
         secret_id: SecretId,
     },
+    /// What an account was left with: secrets that nobody is to use any more.
+    Secrets(LeftSecrets),
+}
+
+impl Part {
+    /// The account that it is a part of.
+    pub(crate) fn client_id(&self) -> &ClientId {
+        match self {
+            Self::Secret(SecretPart { client_id, .. })
+            | Self::Token { client_id, .. }
+            | Self::Secrets(LeftSecrets { client_id, .. }) => client_id,
+        }
+    }
 }
 
 /// One secret of an account which others hold too.
@@ -134,7 +148,7 @@ impl SecretPart {
 }
 
 /// What is stored at `issued/<id>`. Never a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct JournalEntry {
     /// How far it has come.
     pub(crate) stage: Stage,
@@ -233,7 +247,7 @@ impl JournalEntry {
     pub(crate) fn is_known(&self) -> bool {
         let part = match &self.part {
             Some(Part::Secret(secret)) => secret.secret_id.is_some(),
-            Some(Part::Token { .. }) => true,
+            Some(Part::Token { .. } | Part::Secrets(_)) => true,
             None => false,
         };
         part || self.programmatic_api_key_id.is_some() || self.client_id.is_some()
@@ -247,6 +261,8 @@ impl JournalEntry {
                 return Some(Made::Secret(level, secret.client_id.clone(), id));
             }
             Some(Part::Token { client_id, .. }) => return Some(Made::Token(client_id.clone())),
+            // Several, each with its time: their owner knows.
+            Some(Part::Secrets(_)) => return None,
             None => {}
         }
         let org = self.organization_id.clone()?;
@@ -266,11 +282,7 @@ impl JournalEntry {
     /// The part of the credential that may be shown to everybody, if it has one. Credentials that are
     /// part of the same account have it in common.
     pub(crate) fn public_part(&self) -> Option<&str> {
-        let of_part = || match self.part.as_ref()? {
-            Part::Secret(SecretPart { client_id, .. }) | Part::Token { client_id, .. } => {
-                Some(client_id)
-            }
-        };
+        let of_part = || self.part.as_ref().map(Part::client_id);
         let client_id = || self.client_id.as_ref().or_else(of_part);
         let public_key = self.public_key.as_deref();
         public_key.or_else(|| client_id().map(ClientId::as_str))

@@ -290,7 +290,7 @@ impl Index {
     pub(super) fn account_of_secret(&self, id: &JournalId) -> Option<ClientId> {
         match self.entries.get(id)?.part.as_ref()? {
             Part::Secret(secret) => Some(secret.client_id.clone()),
-            Part::Token { .. } => None,
+            Part::Token { .. } | Part::Secrets(_) => None,
         }
     }
 
@@ -382,6 +382,11 @@ impl Index {
         let trial = self.trials.entry(id.clone()).or_default();
         trial.failures = trial.failures.saturating_add(1);
         trial.not_before = Some(monotonic + whole_pause(trial.failures));
+    }
+
+    /// Notes that an attempt did not fail.
+    pub(super) fn succeeded(&mut self, id: &JournalId) {
+        self.trials.remove(id);
     }
 
     /// Notes that Atlas had nothing of an entry; answers how often that was so.

@@ -14,6 +14,7 @@ mod index;
 mod lately;
 #[cfg(test)]
 mod lately_tests;
+mod left_secrets;
 #[cfg(test)]
 mod lost_lease_tests;
 mod mark;
@@ -36,8 +37,9 @@ mod tidy_report;
 
 pub(crate) use drain::{Left, end_what_lost_its_account};
 pub(crate) use drain::{status as drain_status, tell as tell_drain};
-pub(crate) use entry::{JournalEntry, Part, SecretPart, Stage};
+pub(crate) use entry::{EndedBy, JournalEntry, Part, SecretPart, Stage};
 pub(crate) use go_entry::{GO_WAL_KIND, take_over_go_entry};
+pub(crate) use left_secrets::{Leaving, work_off_left_secrets};
 #[cfg(test)]
 pub(crate) use mark::Mark;
 pub(crate) use owner::{Owned, Owner};

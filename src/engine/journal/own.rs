@@ -28,16 +28,15 @@ pub(super) async fn refuse_in_hand(engine: &Engine, public: &str) -> Result<(), 
     let Ok(client_id) = public.parse::<ClientId>() else {
         return Ok(());
     };
-    match engine.static_role_with(&client_id).await? {
-        Some((name, true)) => refused(left_by_static_role(
-            &name,
-            &format!("service account {client_id}"),
-        )),
-        Some((name, false)) => refused(format!(
+    if let Some(name) = engine.static_role_with(&client_id).await? {
+        return refused(format!(
             "static role {name:?} rotates service account {client_id}: set its overlap to 0, then \
              rotate-role/{name} with force=true gives it a new secret and ends the old one at once \
              ({RECIPE}); or delete static-roles/{name} first"
-        )),
+        ));
+    }
+    match engine.journal.left_secrets(&client_id).await? {
+        Some(entry) => refused(left(&entry.owner, &format!("service account {client_id}"))),
         None => Ok(()),
     }
 }
@@ -71,10 +70,15 @@ pub(super) async fn refuse_owned<T>(
     }
     let id = id.to_string();
     let name = public.unwrap_or(&id);
-    refused(match &entry.owner {
+    refused(left(&entry.owner, name))
+}
+
+/// Why what its owner has left is not ended as what was issued is.
+fn left(owner: &Owner, name: &str) -> String {
+    match owner {
         Owner::StaticRole { name: role } => left_by_static_role(role, name),
         Owner::Lease | Owner::Root | Owner::ManagedAccount => left_by_root(name),
-    })
+    }
 }
 
 fn left_by_root(name: &str) -> String {

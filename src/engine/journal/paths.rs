@@ -103,6 +103,10 @@ fn answer() -> Vec<Field> {
             "Secrets of the existing service account, of which this mount may have created one; it \
              cannot tell which.",
         ),
+        Field::comma_texts("retiring_secret_ids").about(
+            "Replaced secrets that a deleted static role, or the configuration's former account, was \
+             left with; each is deleted after its overlap.",
+        ),
         Field::comma_texts("further_project_ids")
             .about("Further projects that it can access, if it was created in one."),
         Field::text("origin").about("Address of the Atlas in which it was created."),
@@ -172,21 +176,25 @@ fn owner(entry: &JournalEntry) -> Data {
 
 /// Of which account it is a part, and which part.
 fn part(part: &Part) -> Data {
-    let (client_id, secret_id) = match part {
-        Part::Secret(secret) => (&secret.client_id, secret.secret_id.as_ref()),
-        Part::Token {
-            client_id,
-            secret_id,
-        } => (client_id, Some(secret_id)),
-    };
-    let mut data = Data::from_iter([("client_id".to_owned(), json!(client_id))]);
-    data.extend(secret_id.map(|id| ("secret_id".to_owned(), json!(id))));
-    if let Part::Secret(secret) = part
-        && !secret.candidates.is_empty()
-    {
-        data.insert("candidate_secret_ids".to_owned(), json!(secret.candidates));
+    let mut shown = vec![("client_id", json!(part.client_id()))];
+    match part {
+        Part::Secret(secret) => {
+            shown.extend(secret.secret_id.as_ref().map(|id| ("secret_id", json!(id))));
+            if !secret.candidates.is_empty() {
+                shown.push(("candidate_secret_ids", json!(secret.candidates)));
+            }
+        }
+        Part::Token { secret_id, .. } => shown.push(("secret_id", json!(secret_id))),
+        Part::Secrets(left) => {
+            let retiring = left.others.retiring.iter().map(|each| &each.id);
+            shown.push(("retiring_secret_ids", json!(retiring.collect::<Vec<_>>())));
+            shown.extend(left.project_id.as_ref().map(|id| ("project_id", json!(id))));
+        }
     }
-    data
+    let shown = shown.into_iter();
+    shown
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn times(entry: &JournalEntry) -> [(String, Value); 2] {

@@ -92,6 +92,10 @@ impl Journal {
         }
     }
 
+    pub(super) fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         locked(&self.index)
     }

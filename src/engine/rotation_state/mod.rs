@@ -3,6 +3,7 @@
 
 mod expiry;
 mod failure;
+mod left;
 mod min_interval;
 mod mode;
 mod plan;
@@ -12,6 +13,7 @@ mod timing;
 
 pub(crate) use expiry::{ExpiryStatus, warn_if_crossed};
 pub(crate) use failure::RotationFailure;
+pub(crate) use left::LeftSecrets;
 pub(crate) use min_interval::refuse_too_soon;
 pub(crate) use mode::RotationMode;
 pub(crate) use plan::Plan;

@@ -8,15 +8,17 @@ use super::input::Input;
 use super::record::RoleRecord;
 use super::work;
 use crate::atlas::{
-    Atlas, AtlasError, Hours, Level, OrgId, ProjectId, RequestBudget, SecretState, ServiceAccount,
+    Atlas, AtlasError, ClientId, Hours, Level, OrgId, ProjectId, RequestBudget, SecretState,
+    ServiceAccount,
 };
 use crate::base::Sensitive;
+use crate::engine::Engine;
 use crate::engine::error::{EngineError, RotationError};
+use crate::engine::journal::{Part, work_off_left_secrets};
 use crate::engine::origin::BoundTo;
 use crate::engine::rotation::{Manager, Record as _, account_error, prove};
 use crate::engine::rotation_state::{ClientSecret, OtherSecrets, RotationMode, RotationState};
 use crate::engine::unasked::Mandate;
-use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
 
 /// What Atlas tells of an account that is to be rotated.
@@ -40,16 +42,10 @@ pub(super) async fn adopt(
         engine.refuse_while_draining().await?;
     }
     let found = find(&engine, &input, None, budget).await?;
-    let left = keys::static_leaving(&input.client_id);
-    let earlier: Option<StaticRoleEntry> = stored::load(&*engine.storage, &left).await?;
-    if let Some(earlier) = &earlier {
-        // What is left there is looked for there, so it cannot be this role's to remove.
-        engine.connection.linked_to(&earlier.origin).await?;
-    }
+    let others = left_at(&engine, &input.client_id, budget).await?;
     let mut record = RoleRecord {
         engine: Arc::clone(&engine),
         name,
-        leaving: false,
         entry: StaticRoleEntry {
             client_id: input.client_id,
             organization_id: found.organization_id,
@@ -57,7 +53,7 @@ pub(super) async fn adopt(
             origin: found.origin,
             options: input.options,
             current: found.current,
-            others: earlier.map_or_else(OtherSecrets::default, |earlier| earlier.others),
+            others,
             rotation: RotationState::of(input.timing),
             lost: None,
         },
@@ -71,18 +67,41 @@ pub(super) async fn adopt(
         return first_rotation_failed(record, error).await;
     }
     record.note();
-    engine.undecidable.forget(&left);
-    if let Err(error) = engine.storage.delete(&left).await {
-        // Beside the role it does not count, and goes with it.
+    let client_id = record.entry.client_id.clone();
+    if let Err(error) = engine.journal.forget_left_secrets(&client_id).await {
+        // Beside the role it does not count, and goes with the next periodic run.
         tracing::warn!(
-            key = left,
-            %error,
+            %client_id,
+            error = %chain(&error),
             "could not delete the cleanup record of an earlier static role"
         );
     }
     work::end_at_once(&mut record, Mandate::Ordered, budget).await;
     record.note();
     Ok(super::summary::warnings(&engine, &record.entry, now).await)
+}
+
+/// What an earlier role, or the configuration, has left at the account: it is this role's to remove from
+/// now on.
+///
+/// What is to go by now goes before: it may be in the way of the first rotation.
+async fn left_at(
+    engine: &Arc<Engine>,
+    client_id: &ClientId,
+    budget: RequestBudget,
+) -> Result<OtherSecrets, EngineError> {
+    let Some(entry) = engine.journal.left_secrets(client_id).await? else {
+        return Ok(OtherSecrets::default());
+    };
+    // What is left there is looked for there, so it cannot be this role's to remove.
+    engine.connection.linked_to(&entry.origin).await?;
+    // A failure is told with the entry.
+    let _ = work_off_left_secrets(engine, client_id, budget).await;
+    let entry = engine.journal.left_secrets(client_id).await?;
+    Ok(match entry.and_then(|entry| entry.part) {
+        Some(Part::Secrets(left)) => left.others,
+        _ => OtherSecrets::default(),
+    })
 }
 
 /// What storage holds decides: the entry there may be all that knows of a secret in Atlas. It is

@@ -3,15 +3,20 @@
 
 use std::sync::Arc;
 
+use super::entry::StaticRoleEntry;
 use super::record::RoleRecord;
 use super::write::{load, name};
+use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::rotation::Record as _;
-use crate::engine::{Engine, keys};
+use crate::engine::journal::{EndedBy, Leaving, Owner};
+use crate::engine::rotation_state::LeftSecrets;
 use crate::framework::Call;
 use crate::vault::Response;
 
 /// Deletes a static role.
+///
+/// What is left to be removed is written to the journal first. Were the second step to fail, the role is
+/// there as before, and the journal's entry does not count beside it.
 pub(super) async fn delete(
     engine: Arc<Engine>,
     call: Call,
@@ -27,49 +32,52 @@ pub(super) async fn delete(
     let Some(entry) = load(&engine, &name).await? else {
         return Ok(None);
     };
-    let mut record = RoleRecord {
-        engine: Arc::clone(&engine),
-        name,
-        leaving: false,
-        entry,
-    };
-    engine.rate_waits.forget(&record.work());
     let mut warnings = vec![format!(
         "the service account {client_id} and its present secret were left as they are"
     )];
-    if record.entry.others.is_done() {
-        // What an earlier attempt put aside is older than this entry.
-        let aside = keys::static_leaving(&client_id);
-        engine.storage.delete(&aside).await?;
-        engine.undecidable.forget(&aside);
-        record.erase().await?;
-        engine.static_roles.drop(&client_id);
+    if entry.others.is_done() {
+        // What an earlier attempt has left is older than this entry.
+        engine.journal.forget_left_secrets(&client_id).await?;
     } else {
-        record.erase_later().await?;
+        let left = left_by(&engine, &name, entry.clone(), EndedBy::of(&call));
+        engine.journal.leave_secrets(left).await?;
         warnings.push(
             "an earlier secret of the account is kept for its users and is deleted \
              when its time is over"
                 .to_owned(),
         );
     }
+    let record = RoleRecord {
+        engine: Arc::clone(&engine),
+        name,
+        entry,
+    };
+    engine.rate_waits.forget(&record.work());
+    record.erase().await?;
+    engine.static_roles.drop(&client_id);
     Ok(Some(Response {
         warnings,
         ..Response::default()
     }))
 }
 
-impl RoleRecord {
-    /// Puts the role aside for the periodic run. Were the second step to fail, the role is there as
-    /// before: what is put aside does not count beside it.
-    async fn erase_later(&mut self) -> Result<(), EngineError> {
-        self.leaving = true;
-        self.entry.rotation.next = None;
-        self.entry.rotation.failure = None;
-        self.store().await?;
-        self.leaving = false;
-        self.erase().await?;
-        self.leaving = true;
-        self.note();
-        Ok(())
+/// What a role leaves at its account.
+fn left_by(engine: &Engine, name: &str, entry: StaticRoleEntry, by: EndedBy) -> Leaving {
+    let now = engine.clock.now();
+    let overlap = entry.options.overlap;
+    Leaving {
+        owner: Owner::StaticRole {
+            name: name.to_owned(),
+        },
+        secrets: LeftSecrets {
+            project_id: entry.project_id,
+            rotation_mode: entry.options.rotation_mode,
+            ..LeftSecrets::of(entry.client_id, entry.others, overlap, now)
+        },
+        organization_id: entry.organization_id,
+        origin: entry.origin,
+        present: entry.current,
+        by,
+        at: now,
     }
 }

@@ -26,8 +26,6 @@ const LOOK_EVERY: TimeDelta = TimeDelta::days(1);
 #[derive(Debug, Clone)]
 pub(super) struct Brief {
     pub(super) name: String,
-    /// The role was deleted; only what is left in Atlas is still to be removed.
-    pub(super) leaving: bool,
     pub(super) wake: Option<DateTime<Utc>>,
     /// When to look at the account though nothing is due.
     pub(super) look: DateTime<Utc>,
@@ -39,7 +37,7 @@ pub(super) struct Brief {
 }
 
 impl Brief {
-    fn of(name: &str, leaving: bool, entry: &StaticRoleEntry, look: DateTime<Utc>) -> Self {
+    fn of(name: &str, entry: &StaticRoleEntry, look: DateTime<Utc>) -> Self {
         let next_try = entry
             .rotation
             .failure
@@ -47,7 +45,6 @@ impl Brief {
             .map(|failure| failure.next_try);
         Self {
             name: name.to_owned(),
-            leaving,
             wake: entry.wake(),
             // What failed, a look or a rotation that is not due, is settled by the next look.
             look: next_try.map_or(look, |next_try| next_try.min(look)),
@@ -119,25 +116,13 @@ impl StaticRoles {
     }
 
     /// Notes a role as it is stored now.
-    pub(super) fn note(
-        &self,
-        name: &str,
-        leaving: bool,
-        entry: &StaticRoleEntry,
-        looked_at: DateTime<Utc>,
-    ) {
-        self.note_look(name, leaving, entry, looked_at + LOOK_EVERY);
+    pub(super) fn note(&self, name: &str, entry: &StaticRoleEntry, looked_at: DateTime<Utc>) {
+        self.note_look(name, entry, looked_at + LOOK_EVERY);
     }
 
     /// The same; the account is looked at next at `look`, if nothing is due before.
-    pub(super) fn note_look(
-        &self,
-        name: &str,
-        leaving: bool,
-        entry: &StaticRoleEntry,
-        look: DateTime<Utc>,
-    ) {
-        let brief = Brief::of(name, leaving, entry, look);
+    pub(super) fn note_look(&self, name: &str, entry: &StaticRoleEntry, look: DateTime<Utc>) {
+        let brief = Brief::of(name, entry, look);
         let mut state = self.state();
         if !state.filled {
             state.fresh.insert(entry.client_id.clone());
@@ -171,17 +156,17 @@ impl StaticRoles {
         Ok(self.state().briefs.clone())
     }
 
-    /// The name of the role that holds an account, be it one that is being removed.
+    /// The name of the role that holds an account.
     pub(crate) async fn holder(
         &self,
         client_id: &ClientId,
         storage: &dyn Storage,
         now: DateTime<Utc>,
-    ) -> Result<Option<(String, bool)>, EngineError> {
+    ) -> Result<Option<String>, EngineError> {
         self.fill(storage, now).await?;
         let state = self.state();
         let brief = state.briefs.get(client_id);
-        Ok(brief.map(|brief| (brief.name.clone(), brief.leaving)))
+        Ok(brief.map(|brief| brief.name.clone()))
     }
 
     async fn fill(&self, storage: &dyn Storage, now: DateTime<Utc>) -> Result<(), EngineError> {
@@ -195,25 +180,20 @@ impl StaticRoles {
             let State { briefs, fresh, .. } = &mut *self.state();
             briefs.retain(|client_id, _| fresh.contains(client_id));
         }
-        // Roles that are being removed first: a role that is there takes their place.
-        let mut number = 0;
-        for (folder, leaving) in [(keys::STATIC_LEAVING, true), (keys::STATIC_ROLES, false)] {
-            let mut after = String::new();
-            loop {
-                let page = storage.list_page(folder, &after, PAGE).await?;
-                let Some(last) = page.last().cloned() else {
-                    break;
-                };
-                for name in page {
-                    number += 1;
-                    // Roles are looked at over the first day, not all at once.
-                    let spread = TimeDelta::minutes(number % (24 * 60));
-                    let looked_at = now - LOOK_EVERY + spread;
-                    self.remember(storage, folder, &name, leaving, looked_at)
-                        .await?;
-                }
-                after = last;
+        let (mut number, mut after) = (0, String::new());
+        loop {
+            let page = storage.list_page(keys::STATIC_ROLES, &after, PAGE).await?;
+            let Some(last) = page.last().cloned() else {
+                break;
+            };
+            for name in page {
+                number += 1;
+                // Roles are looked at over the first day, not all at once.
+                let spread = TimeDelta::minutes(number % (24 * 60));
+                let looked_at = now - LOOK_EVERY + spread;
+                self.remember(storage, &name, looked_at).await?;
             }
+            after = last;
         }
         let mut state = self.state();
         state.filled = true;
@@ -224,16 +204,14 @@ impl StaticRoles {
     async fn remember(
         &self,
         storage: &dyn Storage,
-        folder: &str,
         name: &str,
-        leaving: bool,
         looked_at: DateTime<Utc>,
     ) -> Result<(), EngineError> {
-        match stored::load::<StaticRoleEntry>(storage, &format!("{folder}{name}")).await {
+        match stored::load::<StaticRoleEntry>(storage, &keys::static_role(name)).await {
             Ok(Some(entry)) => {
                 let mut state = self.state();
                 if !state.fresh.contains(&entry.client_id) {
-                    let brief = Brief::of(name, leaving, &entry, looked_at + LOOK_EVERY);
+                    let brief = Brief::of(name, &entry, looked_at + LOOK_EVERY);
                     state.put(&entry.client_id, brief);
                 }
                 Ok(())

@@ -17,6 +17,8 @@ mod input;
 #[cfg(test)]
 mod leaving_tests;
 #[cfg(test)]
+mod left_tests;
+#[cfg(test)]
 mod limits_tests;
 #[cfg(test)]
 mod logs_tests;

@@ -17,21 +17,11 @@ use crate::engine::{Engine, keys, stored};
 pub(super) struct RoleRecord {
     pub(super) engine: Arc<Engine>,
     pub(super) name: String,
-    /// The role was deleted.
-    pub(super) leaving: bool,
     pub(super) entry: StaticRoleEntry,
 }
 
 impl RoleRecord {
-    fn place(&self) -> String {
-        if self.leaving {
-            keys::static_leaving(&self.entry.client_id)
-        } else {
-            keys::static_role(&self.name)
-        }
-    }
-
-    /// What work on this role is called in `status`: its path, or the account of a deleted role.
+    /// What work on this role is called in `status`: its path.
     pub(super) fn work(&self) -> String {
         self.key()
     }
@@ -40,7 +30,7 @@ impl RoleRecord {
     pub(super) fn note(&self) {
         let now = self.engine.clock.now();
         let index = &self.engine.static_roles;
-        index.note(&self.name, self.leaving, &self.entry, now);
+        index.note(&self.name, &self.entry, now);
     }
 
     /// Plans the next rotation, from the last one or else from now.
@@ -125,11 +115,11 @@ impl Record for RoleRecord {
     }
 
     fn key(&self) -> String {
-        self.place()
+        keys::static_role(&self.name)
     }
 
     async fn store(&self) -> Result<(), EngineError> {
-        stored::save(&*self.engine.storage, self.place(), &self.entry, true).await
+        stored::save(&*self.engine.storage, self.key(), &self.entry, true).await
     }
 }
 

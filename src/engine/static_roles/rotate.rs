@@ -36,7 +36,6 @@ pub(super) async fn rotate(
     let mut record = RoleRecord {
         engine: Arc::clone(&engine),
         name,
-        leaving: false,
         entry,
     };
     let budget = RequestBudget {

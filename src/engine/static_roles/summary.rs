@@ -7,6 +7,7 @@ use super::entry::StaticRoleEntry;
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::journal::Owner;
 use crate::engine::rotation_state::RotationMode;
 use crate::engine::unasked::held;
 use crate::vault::Data;
@@ -100,7 +101,9 @@ async fn is_held(engine: &Engine, entry: &StaticRoleEntry, now: DateTime<Utc>) -
 pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
     let now = engine.clock.now();
     let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
-    let roles = briefs.values().filter(|brief| !brief.leaving);
+    let roles = briefs.values();
+    let is_ours = |owner: &Owner| matches!(owner, Owner::StaticRole { .. });
+    let left = engine.journal.accounts_with_left_secrets(is_ours).await?;
     let failing = roles.clone().filter_map(|brief| {
         let failure = brief.failure.as_ref()?;
         Some(json!({
@@ -120,7 +123,7 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
         .min();
     Ok(json!({
         "roles": roles.count(),
-        "deleting": briefs.values().filter(|brief| brief.leaving).count(),
+        "deleting": left.len(),
         "next_rotation": next.map(Rfc3339),
         "failing": failing.clone().count(),
         "failing_roles": failing.take(MOST_LISTED).collect::<Vec<Value>>(),

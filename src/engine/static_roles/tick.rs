@@ -9,10 +9,11 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::index::Brief;
-use super::work::work;
+use super::work::{work, work_off_left};
 use crate::atlas::ClientId;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::journal::Owner;
 use crate::engine::rotation_state::warn_if_crossed;
 use crate::engine::unasked::held;
 
@@ -27,7 +28,7 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
     let held = held(engine).await?.is_some();
-    for (client_id, brief) in briefs.iter().filter(|(_, brief)| !brief.leaving) {
+    for (client_id, brief) in &briefs {
         let what = format!("the secret of static role {:?}", brief.name);
         let expiry = brief.expiry.with_held(held);
         let crossed = warn_if_crossed(&expiry, &what, brief.warned, now);
@@ -39,29 +40,47 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     if held {
         return Ok(());
     }
-    let mut due: Vec<(DateTime<Utc>, ClientId, Brief)> = briefs
+    let is_ours = |owner: &Owner| matches!(owner, Owner::StaticRole { .. });
+    let is_rotated = |client_id: &ClientId| briefs.contains_key(client_id);
+    let left = engine.due_left_secrets(is_ours, is_rotated).await?;
+    let left = left
         .into_iter()
-        .filter_map(|(client_id, brief)| {
-            let at = brief.wake.map_or(brief.look, |wake| wake.min(brief.look));
-            (at <= now).then_some((at, client_id, brief))
-        })
-        .collect();
+        .map(|(at, client_id)| (at, client_id, Due::Left));
+    let roles = briefs.into_iter().filter_map(|(client_id, brief)| {
+        let at = brief.wake.map_or(brief.look, |wake| wake.min(brief.look));
+        (at <= now).then_some((at, client_id, Due::Role(brief)))
+    });
+    let mut due: Vec<_> = left.chain(roles).collect();
     due.sort_by_key(|(at, _, _)| *at);
     round(engine, due).await;
     Ok(())
 }
 
-async fn round(engine: &Arc<Engine>, due: Vec<(DateTime<Utc>, ClientId, Brief)>) {
+/// What is due for an account.
+enum Due {
+    Role(Brief),
+    /// A deleted role has left secrets.
+    Left,
+}
+
+async fn work_on(engine: Arc<Engine>, client_id: ClientId, due: Due) -> Result<(), EngineError> {
+    match due {
+        Due::Role(brief) => work(engine, client_id, brief).await,
+        Due::Left => work_off_left(engine, client_id).await,
+    }
+}
+
+async fn round(engine: &Arc<Engine>, due: Vec<(DateTime<Utc>, ClientId, Due)>) {
     let end = Instant::now() + ROUND;
     let mut working = JoinSet::new();
-    for (_, client_id, brief) in due {
+    for (_, client_id, due) in due {
         if Instant::now() >= end || engine.closing.is_cancelled() {
             break;
         }
         if working.len() >= AT_ONCE {
             log_outcome(working.join_next().await);
         }
-        let work = work(Arc::clone(engine), client_id, brief);
+        let work = work_on(Arc::clone(engine), client_id, due);
         working.spawn(work.in_current_span());
     }
     while let Some(outcome) = working.join_next().await {

@@ -1,5 +1,5 @@
 //! Work on one static role: the rotation that is due or asked for, the end of a replaced secret, the
-//! daily look, and what is left of a deleted role.
+//! daily look; and on what a deleted role has left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,19 +7,18 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::entry::StaticRoleEntry;
 use super::index::Brief;
 use super::record::RoleRecord;
-use crate::atlas::{Atlas, AtlasError, ClientId, Priority, RequestBudget, SecretState};
+use super::write::load;
+use crate::atlas::{Atlas, ClientId, Priority, RequestBudget, SecretState};
 use crate::base::Rfc3339;
+use crate::engine::Engine;
 use crate::engine::account_use::refuse_own;
-use crate::engine::error::{EngineError, RotationError};
-use crate::engine::rotation::{
-    Record as _, RotationContext, discard_pending, look, prove, retire, rotate_secret,
-};
-use crate::engine::rotation_state::{ClientSecret, OtherSecrets, Retiring};
+use crate::engine::error::EngineError;
+use crate::engine::journal::work_off_left_secrets;
+use crate::engine::rotation::{Record as _, RotationContext, look, prove, retire, rotate_secret};
+use crate::engine::rotation_state::{ClientSecret, Retiring};
 use crate::engine::unasked::Mandate;
-use crate::engine::{Engine, keys, stored};
 use crate::vault::failure::chain;
 
 /// How long one role may take of a periodic run.
@@ -37,13 +36,8 @@ pub(super) async fn work(
     let Ok(_turn) = engine.account_turn_first(&client_id, turn).await else {
         return Ok(());
     };
-    let key = if brief.leaving {
-        keys::static_leaving(&client_id)
-    } else {
-        keys::static_role(&brief.name)
-    };
-    let entry: Option<StaticRoleEntry> = stored::load(&*engine.storage, &key).await?;
     // The name may be another account's by now, whose turn this is not.
+    let entry = load(&engine, &brief.name).await?;
     let Some(entry) = entry.filter(|entry| entry.client_id == client_id) else {
         engine.static_roles.drop(&client_id);
         return Ok(());
@@ -51,19 +45,37 @@ pub(super) async fn work(
     let mut record = RoleRecord {
         engine: Arc::clone(&engine),
         name: brief.name,
-        leaving: brief.leaving,
         entry,
     };
     let budget = RequestBudget::within(BUDGET, Priority::Rotate);
-    if record.leaving {
-        return leave(&mut record, brief.look, budget).await;
-    }
     let outcome = attend(&mut record, brief.look, budget).await;
     if matches!(outcome, Err(EngineError::Storage(_))) {
         record.reload().await;
     }
     note_outcome(&record, &outcome, brief.look);
     outcome
+}
+
+/// Removes what it is time to remove of the secrets that a deleted role has left at its account.
+pub(super) async fn work_off_left(
+    engine: Arc<Engine>,
+    client_id: ClientId,
+) -> Result<(), EngineError> {
+    let turn = Instant::now() + TURN_BUDGET;
+    let Ok(_turn) = engine.account_turn_first(&client_id, turn).await else {
+        return Ok(());
+    };
+    if let Some(name) = engine.static_role_with(&client_id).await? {
+        let entry = load(&engine, &name).await?;
+        if entry.is_some_and(|entry| entry.client_id == client_id) {
+            // Its deletion ended half-way, or so did that of the entry which it took over: all that the
+            // entry names stands in the role.
+            return engine.journal.forget_left_secrets(&client_id).await;
+        }
+        engine.static_roles.drop(&client_id);
+    }
+    let budget = RequestBudget::within(BUDGET, Priority::Rotate);
+    work_off_left_secrets(&engine, &client_id, budget).await
 }
 
 /// Tells the index how things stand after a periodic run's work. Where only Atlas's rate limit was
@@ -73,7 +85,7 @@ fn note_outcome(record: &RoleRecord, outcome: &Result<(), EngineError>, look_at:
     if engine.rate_waits.note(&work, outcome, engine.clock.now()) {
         engine
             .static_roles
-            .note_look(&record.name, record.leaving, &record.entry, look_at);
+            .note_look(&record.name, &record.entry, look_at);
     } else {
         record.note();
     }
@@ -311,72 +323,5 @@ async fn context<'a>(
         budget,
         lifetime,
         mandate,
-    }
-}
-
-/// Finishes what a deleted role left in Atlas. Its account and present secret stay.
-async fn leave(
-    record: &mut RoleRecord,
-    look_at: DateTime<Utc>,
-    budget: RequestBudget,
-) -> Result<(), EngineError> {
-    let outcome = finish(record, budget).await;
-    if outcome.is_ok() && record.entry.others.is_done() {
-        record.erase().await?;
-        record.engine.static_roles.drop(&record.entry.client_id);
-        record.engine.rate_waits.forget(&record.work());
-        return Ok(());
-    }
-    if let Err(error) = &outcome {
-        note_failure(record, error).await;
-    } else {
-        record.store().await?;
-    }
-    note_outcome(record, &outcome, look_at);
-    outcome
-}
-
-async fn finish(record: &mut RoleRecord, budget: RequestBudget) -> Result<(), EngineError> {
-    let manager = record.manager().await?;
-    let engine = Arc::clone(&record.engine);
-    let context = context(record, &engine, &manager.atlas, Mandate::Unasked, budget).await;
-    let outcome = match discard_pending(record, &context).await {
-        Ok(()) => retire(record, &context).await,
-        Err(error) => Err(error),
-    };
-    let outcome = match outcome {
-        Err(EngineError::Rotation(RotationError::AccountGone { source, .. })) => {
-            without_account(record, &context, source).await
-        }
-        outcome => outcome,
-    };
-    manager.done(outcome).await
-}
-
-/// Where the account is managed Atlas does not know it. Once it is proved to be gone in the
-/// organization as well, so are its secrets. One that only left its project lives on there.
-async fn without_account(
-    record: &mut RoleRecord,
-    context: &RotationContext<'_>,
-    unknown: AtlasError,
-) -> Result<(), EngineError> {
-    const DOING: &str = "looking for the service account in its organization";
-    let entry = &mut record.entry;
-    let (org, client_id) = (&entry.organization_id, &entry.client_id);
-    let found = context
-        .atlas
-        .find_service_account(org, client_id, context.budget);
-    let found = found.await;
-    if found
-        .map_err(|error| EngineError::atlas(DOING, error))?
-        .is_none()
-    {
-        entry.others = OtherSecrets::default();
-        return Ok(());
-    }
-    match entry.project_id.take() {
-        // The next try looks for it there.
-        Some(_) => Ok(()),
-        None => Err(EngineError::atlas(DOING, unknown)),
     }
 }

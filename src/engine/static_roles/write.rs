@@ -61,7 +61,6 @@ pub(super) async fn write(
             let mut record = RoleRecord {
                 engine: Arc::clone(&engine),
                 name,
-                leaving: false,
                 entry,
             };
             change(&mut record, input, budget).await?;

@@ -14,6 +14,7 @@ use crate::base::Rfc3339;
 use crate::engine::connection::Linked;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
+use crate::engine::journal::Owner;
 use crate::engine::rotation::{Record as _, RotationContext, discard_pending, retire};
 use crate::engine::rotation_state::{OtherSecrets, Retiring};
 use crate::engine::unasked::Mandate;
@@ -174,7 +175,9 @@ pub(in crate::engine::config) async fn refuse_while_needed(
             named(&roles)
         ));
     }
-    let accounts = engine.storage.list(keys::STATIC_LEAVING).await?;
+    let is_role = |owner: &Owner| matches!(owner, Owner::StaticRole { .. });
+    let left = engine.journal.accounts_with_left_secrets(is_role).await?;
+    let accounts: Vec<_> = left.iter().map(|left| left.client_id.to_string()).collect();
     if !accounts.is_empty() {
         return refused(format!(
             "replaced secrets of deleted static roles are still to be removed in Atlas, of {} \

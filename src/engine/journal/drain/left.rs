@@ -76,7 +76,8 @@ impl Left {
         }
         match (&brief.part, brief.credential_type) {
             (Some(Part::Token { .. }), _) => self.tokens += 1,
-            (Some(Part::Secret(_)), _) => self.secrets += 1,
+            // The latter are their owner's.
+            (Some(Part::Secret(_) | Part::Secrets(_)), _) => self.secrets += 1,
             (None, whole) => {
                 if let Some(count) = self.whole.get_mut(whole as usize) {
                     *count += 1;
