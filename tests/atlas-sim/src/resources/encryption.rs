@@ -253,7 +253,8 @@ fn may_change(
         );
         return Err(ApiError::new(400, code, detail).with(regions));
     }
-    if !regions.is_empty()
+    if !before.is_empty()
+        && !regions.is_empty()
         && let Some(name) = FROZEN.iter().find(|name| differs(name))
     {
         let detail = format!("{name} cannot be changed while there are private endpoints.");

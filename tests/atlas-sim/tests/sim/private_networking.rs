@@ -22,8 +22,10 @@ async fn closed(atlas: &Atlas, cloud: &Cloud) {
     let change = json!({"public_network": false});
     atlas.change_vault(cloud, change).await;
     let block = private(cloud.with_secret(&cloud.secret));
-    let given = json!({"project_id": project, "azureKeyVault": block});
-    atlas.turn("/encryption", given).await;
+    let body = atlas.configure(block).await.ok();
+    let block = &body["azureKeyVault"];
+    assert_eq!(block["valid"], json!(false), "the data nodes tell later");
+    atlas.advance(60).await;
 }
 
 #[tokio::test]
