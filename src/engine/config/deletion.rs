@@ -9,6 +9,7 @@ use crate::atlas::{Priority, RequestBudget};
 use crate::base::Counted;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
+use crate::engine::journal::EndedBy;
 use crate::engine::{Engine, keys};
 use crate::framework::Call;
 use crate::vault::Response;
@@ -63,6 +64,7 @@ pub(super) async fn delete(
             let nothing = ConfigEntry::default();
             address::remember_organization(&engine, &before, &nothing, false, budget).await?;
             trust::remember(&engine, &before, None).await?;
+            rotation::leave_all(&engine, &before, EndedBy::of(&call)).await?;
         }
         // One that cannot be read is deleted all the same.
         Err(EngineError::Unreadable { .. }) => trust::forget(&engine).await?,

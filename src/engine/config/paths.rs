@@ -13,6 +13,7 @@ use crate::base::Sensitive;
 use crate::engine::connection::{Linked, Ownership, identify};
 use crate::engine::entries::{ConfigEntry, UNVERIFIED, config};
 use crate::engine::error::EngineError;
+use crate::engine::journal::EndedBy;
 use crate::engine::origin::Origins;
 use crate::engine::rotation_state::Timing;
 use crate::engine::waiters::{Awaited, Crowd};
@@ -216,8 +217,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         account_use::take_for_config(&engine, account.as_ref(), deadline).await?;
     trust::check_again(&engine, stored.as_ref(), &entry).await?;
     if !is_same {
-        warnings
-            .extend(rotation::settle_former(&engine, &before, &mut entry, &linked, budget).await);
+        let by = EndedBy::of(&call);
+        let told = rotation::settle_former(&engine, &before, &mut entry, &linked, by, budget);
+        warnings.extend(told.await?);
     }
     address::remember_organization(&engine, &before, &entry, is_same, budget).await?;
     if let Some(stored) = &stored {

@@ -121,6 +121,8 @@ pub(crate) struct LeftAccount {
     pub(crate) client_id: ClientId,
     /// [`None`]: nothing is left to be removed but the entry.
     pub(crate) wake: Option<DateTime<Utc>>,
+    /// Secrets that are left, or may be.
+    pub(crate) count: usize,
 }
 
 impl Index {
@@ -131,6 +133,7 @@ impl Index {
                 id: id.clone(),
                 client_id: left.client_id.clone(),
                 wake: left.wake(),
+                count: left.others.retiring.len() + usize::from(left.others.pending.is_some()),
             }),
             _ => None,
         });

@@ -1,20 +1,21 @@
 //! What is still to be done in Atlas with a credential when another one is written, or when the
 //! configuration is deleted.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::left;
 use super::record::RootRecord;
-use crate::atlas::{Hours, RequestBudget};
+use super::{left, left_secrets};
+use crate::atlas::{ClientId, Hours, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::connection::Linked;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
-use crate::engine::journal::Owner;
+use crate::engine::journal::{EndedBy, Owner};
 use crate::engine::rotation::{Record as _, RotationContext, discard_pending, retire};
 use crate::engine::rotation_state::{OtherSecrets, Retiring};
 use crate::engine::unasked::Mandate;
@@ -27,52 +28,104 @@ const BUDGET: Duration = Duration::from_secs(10);
 const MOST_NAMED: usize = 10;
 
 /// Another credential takes the place of the one in `before`: what its rotations have left among the
-/// secrets of its account is removed, with either credential. What could not be removed is told: from
-/// now on nobody here knows of it. A new secret of the same account takes over what is to be removed.
+/// secrets of its account is removed, with either credential. What could not be removed is left to the
+/// journal, and told. A new secret of the same account takes over what is to be removed, and so does an
+/// account that signed in before of what it was left with.
 pub(in crate::engine::config) async fn settle_former(
     engine: &Arc<Engine>,
     before: &ConfigEntry,
     entry: &mut ConfigEntry,
     new: &Linked,
+    by: EndedBy,
     budget: RequestBudget,
-) -> Option<String> {
+) -> Result<Vec<String>, EngineError> {
+    let mut told = Vec::new();
+    if let Some(client_id) = &entry.client_id {
+        let taken = left_secrets::taken_over(engine, client_id, new).await?;
+        told.extend(told_of_lost(&taken, entry));
+        entry.rotation.others.retiring.extend(taken.retiring);
+    }
     let others = &before.rotation.others;
     if others.is_done() {
-        return None;
+        return Ok(told);
     }
     if before.client_id == entry.client_id && new.serves(&before.origin) {
-        entry.rotation.others.retiring = carried_over(others, engine.clock.now());
-        return told_of_lost(others, entry);
+        let carried = carried_over(others, engine.clock.now());
+        entry.rotation.others.retiring.extend(carried);
+        told.extend(told_of_lost(others, entry));
+        return Ok(told);
     }
+    // Nobody asked for their deletion, so what holds the unasked holds it too.
+    let held = engine.held_with(entry.hold);
+    let others = match held {
+        Some(_) => others.clone(),
+        None => remove_at_once(engine, before, entry, new, budget).await,
+    };
+    if !others.is_done() {
+        let is_left = left_secrets::leave(engine, before, &others, by).await?;
+        let by = held.as_ref().map(|by| by as &dyn Display);
+        told.push(told_of_left(before, &others, by, is_left));
+    }
+    Ok(told)
+}
+
+/// Removes what may go, with the former credential and the new one; answers what remains.
+async fn remove_at_once(
+    engine: &Arc<Engine>,
+    before: &ConfigEntry,
+    entry: &ConfigEntry,
+    new: &Linked,
+    budget: RequestBudget,
+) -> OtherSecrets {
     let budget = RequestBudget {
         deadline: budget.deadline.min(Instant::now() + BUDGET),
         ..budget
     };
     let mut record = RootRecord::of(engine, before.clone());
-    let client_id = before.client_id.as_ref()?;
-    // Nobody asked for their deletion, so what holds the unasked holds it too.
-    if let Some(by) = engine.held_with(entry.hold) {
-        let left = secrets(others);
-        return Some(format!(
-            "secrets of the former service account {client_id} are no longer known here and were not \
-             removed, as that is held ({by}); delete them in Atlas once they are not needed: {}",
-            named(&left)
-        ));
-    }
     if let Ok(old) = engine.connection.linked().await {
         remove(&mut record, &old, budget).await;
     }
     if before.organization_id == entry.organization_id && new.serves(&before.origin) {
         remove(&mut record, new, budget).await;
     }
-    let left = secrets(&record.entry.rotation.others);
-    (!left.is_empty()).then(|| {
-        format!(
-            "secrets of the former service account {client_id} could not be removed and are no \
-             longer known here, delete them in Atlas: {}",
-            named(&left)
-        )
-    })
+    record.entry.rotation.others
+}
+
+fn told_of_left(
+    before: &ConfigEntry,
+    others: &OtherSecrets,
+    held: Option<&dyn Display>,
+    is_left: bool,
+) -> String {
+    let client_id = before.client_id.as_ref().map_or("", ClientId::as_str);
+    let why = match held {
+        Some(by) => format!("were not removed, as that is held ({by})"),
+        None => "could not be removed yet".to_owned(),
+    };
+    let further = if is_left {
+        "that is tried each minute once nothing holds it, as long as the configured credential can \
+         reach the account; else delete them in Atlas"
+    } else {
+        "delete them in Atlas once they are not needed"
+    };
+    format!(
+        "secrets of the former service account {client_id} {why}; {further}: {}",
+        named(&secrets(others))
+    )
+}
+
+/// The configuration is about to be deleted: what its rotations have left among the secrets of its
+/// account is left to the journal, and to the configuration that comes after.
+pub(in crate::engine::config) async fn leave_all(
+    engine: &Engine,
+    before: &ConfigEntry,
+    by: EndedBy,
+) -> Result<(), EngineError> {
+    let others = &before.rotation.others;
+    if !others.is_done() {
+        left_secrets::leave(engine, before, others, by).await?;
+    }
+    Ok(())
 }
 
 /// What is still to be removed of an account that is kept; the new secret itself is found out before
@@ -158,6 +211,8 @@ pub(in crate::engine::config) async fn refuse_while_needed(
     let mut left = secrets(&entry.rotation.others);
     let whole = left::left(engine, entry).await?;
     left.extend(left::names(engine, &whole).await?);
+    let accounts = left_secrets::accounts(engine).await?;
+    left.extend(left_secrets::names(&accounts));
     if !left.is_empty() {
         return refused(format!(
             "{} credentials of earlier rotations of this configuration are still to be removed in \

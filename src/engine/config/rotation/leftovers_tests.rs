@@ -60,6 +60,103 @@ async fn what_cannot_be_removed_before_another_credential_is_reported() {
         "{told:?}"
     );
     assert!(mount.is_alive().await);
+    // It stands in the journal, and goes once nothing keeps it.
+    let mut mount = mount;
+    for restarted in [false, true] {
+        if restarted {
+            mount.restart().await;
+        }
+        assert_eq!(mount.config().await["pending_deletions"], 1, "{restarted}");
+        let seed = mount.atlas.seed_account().client_id;
+        let shown = TestMount::data(mount.read(&format!("issued/{seed}")).await);
+        assert_eq!(shown["owner"], "root", "{shown:?}");
+        assert!(
+            !json!(shown).to_string().contains("mdb_sa_sk_"),
+            "{shown:?}"
+        );
+        let refused = delete(&mount, json!({})).await.expect_err("needed");
+        assert!(refused.to_string().contains(&seed), "{refused}");
+    }
+    mount.atlas.no_more_faults().await;
+    mount.minutes(3).await;
+    assert_only_the_first_secret(&mount, &made).await;
+}
+
+/// The account's present secret stays, and nothing is noted any more.
+async fn assert_only_the_first_secret(mount: &TestMount, made: &String) {
+    let seed = mount.atlas.seed_account();
+    let left = mount.atlas.secrets(&seed.client_id).await;
+    assert!(left.len() == 1 && !left.contains(made), "{left:?}");
+    assert!(mount.atlas.mints(&seed.client_id, &seed.secret).await);
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+    assert_eq!(mount.config().await.get("pending_deletions"), None);
+}
+
+#[tokio::test]
+async fn what_is_left_when_the_configuration_is_deleted_is_removed_with_the_next() {
+    let (mount, made) = half_rotated().await;
+    delete(&mount, json!({"force": true}))
+        .await
+        .expect("forced");
+    mount.minutes(2).await;
+    let seed = mount.atlas.seed_account().client_id;
+    assert_eq!(mount.atlas.secrets(&seed).await.len(), 2);
+    let config = mount.atlas.key_config();
+    mount.write("config", config).await.expect("written");
+    mount.minutes(2).await;
+    assert_only_the_first_secret(&mount, &made).await;
+}
+
+/// Whatever is written of the new configuration and of the journal, what is left is removed in the end,
+/// and the present secret is not.
+#[tokio::test]
+async fn storage_that_fails_at_any_write_of_another_credential_loses_nothing() {
+    for writes in 0.. {
+        let (mut mount, made) = half_rotated().await;
+        mount.atlas.fault(refuse("deleteOrgSecret")).await;
+        mount.storage.fail_after(Some(writes));
+        let written = mount.write("config", mount.atlas.key_config()).await;
+        mount.storage.fail_after(None);
+        mount.restart().await;
+        mount.atlas.no_more_faults().await;
+        if written.is_ok() {
+            assert!(writes > 1, "the entry and the configuration at least");
+            mount.minutes(3).await;
+            assert_only_the_first_secret(&mount, &made).await;
+            return;
+        }
+        assert!(mount.is_alive().await, "{writes}");
+        mount.minutes(3).await;
+        // The account is the configuration's still, and what it has begun is in its hands alone.
+        assert_eq!(mount.journal_keys(), Vec::<String>::new(), "{writes}");
+        let again = mount.write("config", mount.atlas.key_config()).await;
+        again.expect("written");
+        mount.minutes(3).await;
+        assert_only_the_first_secret(&mount, &made).await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_written_back_takes_over_what_it_was_left_with() {
+    let (mount, made) = half_rotated().await;
+    mount.atlas.fault(refuse("deleteOrgSecret")).await;
+    let key = mount.atlas.key_config();
+    mount.write("config", key).await.expect("written");
+    let still = json!({"new_credential_delay_seconds": 0});
+    mount.atlas.set(still).await;
+    let account = mount.atlas.account_config();
+    mount.write("config", account).await.expect("written back");
+    assert_eq!(
+        mount.stored().await["rotation"]
+            .to_string()
+            .matches(&made)
+            .count(),
+        1
+    );
+    mount.atlas.no_more_faults().await;
+    mount.minutes(3).await;
+    assert_only_the_first_secret(&mount, &made).await;
+    assert!(mount.is_alive().await);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod entry;
 #[cfg(test)]
 mod fault_tests;
 mod left;
+mod left_secrets;
 #[cfg(test)]
 mod left_tests;
 mod leftovers;
@@ -28,7 +29,7 @@ mod tick;
 #[cfg(test)]
 mod timing_tests;
 
-pub(in crate::engine::config) use leftovers::{refuse_while_needed, settle_former};
+pub(in crate::engine::config) use leftovers::{leave_all, refuse_while_needed, settle_former};
 pub(crate) use record::Root;
 pub(in crate::engine::config) use rotate::{learn, path, warning_of_limit};
 pub(crate) use tick::{run_due, state};

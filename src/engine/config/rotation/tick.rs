@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::entry::NAME;
 use super::record::RootRecord;
-use super::{left, rotate};
+use super::{left, left_secrets, rotate};
 use crate::atlas::{Priority, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::entries::ConfigEntry;
@@ -51,6 +51,9 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     if leaves_work(&record).await? {
         // Logged where it happened; it must not keep a rotation from its turn.
         outcome = rotate::tidy_up(&mut record, Mandate::Unasked, budget).await;
+    }
+    if let Ok(linked) = engine.connection.linked().await {
+        left_secrets::work_off(&record, &linked, budget).await?;
     }
     let is_due =
         record.entry.draining.is_none() && record.entry.rotation.is_due(record.entry.due(), now);
@@ -126,7 +129,8 @@ pub(in crate::engine::config) async fn show(
     let by_hand = json!(rotation.disable_automated_rotation);
     data.insert("disable_automated_rotation".to_owned(), by_hand);
     let left = left::left(engine, entry).await?.len();
-    let waiting = left + rotation.others.retiring.len();
+    let secrets = left_secrets::count(engine).await?;
+    let waiting = left + secrets + rotation.others.retiring.len();
     if waiting > 0 {
         data.insert("pending_deletions".to_owned(), json!(waiting));
     }

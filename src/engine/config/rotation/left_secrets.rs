@@ -1,0 +1,134 @@
+//! Secrets of a former account of the configuration that rotations left there: they stand in the journal
+//! once another credential is written or the configuration is deleted, and are removed from there.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use super::record::RootRecord;
+use crate::atlas::{ClientId, RequestBudget};
+use crate::engine::Engine;
+use crate::engine::connection::Linked;
+use crate::engine::entries::ConfigEntry;
+use crate::engine::error::EngineError;
+use crate::engine::journal::{
+    EndedBy, JournalEntry, Leaving, LeftAccount, Owner, Part, work_off_left_secrets,
+};
+use crate::engine::rotation_state::{ClientSecret, LeftSecrets, OtherSecrets};
+use crate::vault::system_view::may_act;
+
+/// Somebody else at work on the account is waited for as long.
+const TURN_BUDGET: Duration = Duration::from_secs(1);
+
+fn is_root(owner: &Owner) -> bool {
+    *owner == Owner::Root
+}
+
+/// Writes what the account of a configuration is left with, before that goes. False: nobody could look for
+/// it, as the account's organization is not known.
+pub(super) async fn leave(
+    engine: &Engine,
+    config: &ConfigEntry,
+    others: &OtherSecrets,
+    by: EndedBy,
+) -> Result<bool, EngineError> {
+    let (Some(client_id), Some(org)) = (&config.client_id, &config.organization_id) else {
+        return Ok(false);
+    };
+    let now = engine.clock.now();
+    // Without its id nothing here tells it from a stranger's, of which none is ever removed. Its value
+    // is not kept for that: it is in the hands of whoever writes another.
+    let id = config.rotation.client_secret_id.clone();
+    let present = id.map(|id| ClientSecret {
+        id: Some(id),
+        value: config.client_secret.clone(),
+        expires_at: config.client_secret_expires_at,
+    });
+    let leaving = Leaving {
+        owner: Owner::Root,
+        organization_id: org.clone(),
+        origin: config.origin.clone(),
+        // Only requests under way use a replaced one, and those are waited for.
+        secrets: LeftSecrets::of(client_id.clone(), others.clone(), Duration::ZERO, now),
+        present,
+        by,
+        at: now,
+    };
+    engine.journal.leave_secrets(leaving).await?;
+    Ok(true)
+}
+
+/// What an earlier configuration left at the account that signs in from now on: it is the
+/// configuration's again to remove. The entry goes with the next periodic run.
+pub(super) async fn taken_over(
+    engine: &Engine,
+    client_id: &ClientId,
+    new: &Linked,
+) -> Result<OtherSecrets, EngineError> {
+    let entry = engine.journal.left_secrets(client_id).await?;
+    let entry = entry.filter(|entry| is_root(&entry.owner) && new.serves(&entry.origin));
+    Ok(match entry.and_then(|entry| entry.part) {
+        Some(Part::Secrets(left)) => left.others,
+        _ => OtherSecrets::default(),
+    })
+}
+
+/// The accounts that former configurations left secrets at.
+pub(super) async fn accounts(engine: &Engine) -> Result<Vec<LeftAccount>, EngineError> {
+    engine.journal.accounts_with_left_secrets(is_root).await
+}
+
+/// How many of these secrets there are, as far as known. Only where the journal is kept in memory.
+pub(super) async fn count(engine: &Engine) -> Result<usize, EngineError> {
+    if !may_act(&*engine.system).await? {
+        return Ok(0);
+    }
+    let accounts = accounts(engine).await?;
+    Ok(accounts.iter().map(|account| account.count).sum())
+}
+
+/// Removes what it is time to remove. Failures are noted with the entry and logged.
+pub(super) async fn work_off(
+    record: &RootRecord,
+    linked: &Linked,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let engine = &record.engine;
+    // A request that began with the former credential may still use what it replaced.
+    if engine.root.is_old_in_use() {
+        return Ok(());
+    }
+    let signs_in = record.entry.client_id.as_ref();
+    let due = engine.due_left_secrets(is_root, |id| signs_in == Some(id));
+    let due: Vec<(DateTime<Utc>, ClientId)> = due.await?;
+    for (_, client_id) in due {
+        let soon = Instant::now() + TURN_BUDGET;
+        let Ok(_turn) = engine.account_turn_first(&client_id, soon).await else {
+            continue;
+        };
+        let entry = engine.journal.left_secrets(&client_id).await?;
+        // Until the configuration is where the account is, or that was moved.
+        let is_here = |entry: &JournalEntry| linked.serves(&entry.origin);
+        if !entry.as_ref().is_some_and(is_here) {
+            continue;
+        }
+        let is_static = engine.static_role_with(&client_id).await?.is_some();
+        if is_static || signs_in == Some(&client_id) {
+            // All that the entry names stands there.
+            engine.journal.forget_left_secrets(&client_id).await?;
+            continue;
+        }
+        let outcome = work_off_left_secrets(engine, &client_id, budget).await;
+        if let Err(error @ EngineError::Storage(_)) = outcome {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// By what people find them.
+pub(super) fn names(accounts: &[LeftAccount]) -> impl Iterator<Item = String> {
+    let accounts = accounts.iter();
+    accounts.map(|account| format!("secrets of service account {}", account.client_id))
+}
