@@ -1,5 +1,8 @@
 //! A mount that the Go engine served before, and the ways of putting another binary in its place.
 
+mod old;
+mod recorded;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -43,6 +43,14 @@ impl Mount {
         }
     }
 
+    /// A mount at this path, of this Atlas and without configuration.
+    pub(crate) async fn named(client: &Client, path: &str, atlas: &Arc<Atlas>) -> Self {
+        Self {
+            atlas: Arc::clone(atlas),
+            ..Self::enable(client, path.to_owned()).await
+        }
+    }
+
     /// A configured mount at this path, on a server of its own.
     pub(crate) async fn at(path: &str) -> (Bao, Self) {
         let bao = Bao::dev();
