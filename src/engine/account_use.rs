@@ -306,10 +306,10 @@ mod tests {
         {
             let id = format!("{number:020}");
             let entry = json!({
-                "stage": "live", "role": "reader", "credential_type": "service_account",
+                "state": "active", "role": "reader", "credential_type": "service_account",
                 "description": format!("vault-reader-{id}"), "organization_id": mount.atlas.org(),
                 "client_id": client_id, "display_name": "", "entity_id": "",
-                "issued_at": mount.now(), "dies_by": "9999-01-01T00:00:00Z",
+                "issued_at": mount.now(), "max_expire_time": "9999-01-01T00:00:00Z",
             });
             let key = format!("issued/{id}");
             mount.storage.plant(&key, entry.to_string().as_bytes());

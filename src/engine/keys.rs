@@ -19,23 +19,35 @@ pub(super) const STATIC_ROLES: &str = "static-roles/";
 /// Seal-wrapped.
 pub(super) const PRESENT_SECRETS: &str = "present-secrets/";
 
-/// The accounts kept for access tokens, one entry a role. Seal-wrapped: they hold secrets.
-pub(super) const TOKEN_ACCOUNTS: &str = "token-accounts/";
+/// The accounts managed for access tokens, one entry a role. Seal-wrapped: they hold secrets.
+pub(super) const MANAGED_ACCOUNTS: &str = "managed-accounts/";
 
 /// Where entries without an origin belong, and what was carried where by `config/move`.
 pub(super) const ORIGINS: &str = "origins";
 
-/// The key of the mark by which this mount knows its own credentials in Atlas.
-pub(super) const MARK: &str = "mark";
+/// The key of the ownership tag by which this mount knows its own credentials in Atlas.
+pub(super) const OWNERSHIP_TAG: &str = "ownership-tag";
+
+/// Which shapes everything here has.
+pub(super) const STORAGE_VERSION: &str = "storage-version";
+
+/// Where [`MANAGED_ACCOUNTS`] were in version 0 of the storage.
+pub(super) const EARLIER_TOKEN_ACCOUNTS: &str = "token-accounts/";
+
+/// Deleted static roles of which something was still to be removed, in version 0 of the storage.
+pub(super) const EARLIER_STATIC_LEAVING: &str = "static-leaving/";
+
+/// Where [`OWNERSHIP_TAG`] was in version 0 of the storage.
+pub(super) const EARLIER_MARK: &str = "mark";
 
 /// A role.
 pub(super) fn role(name: &RoleName) -> String {
     format!("{ROLES}{name}")
 }
 
-/// The accounts kept for a role's access tokens.
-pub(super) fn token_accounts(role: &RoleName) -> String {
-    format!("{TOKEN_ACCOUNTS}{role}")
+/// The accounts managed for a role's access tokens.
+pub(super) fn managed_accounts(role: &RoleName) -> String {
+    format!("{MANAGED_ACCOUNTS}{role}")
 }
 
 /// A journal entry.

@@ -15,6 +15,7 @@ mod check;
 mod client_use_tests;
 mod config;
 mod connection;
+mod conversion;
 mod credentials;
 mod drain;
 mod draining;
@@ -61,6 +62,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::Connection;
+use self::conversion::Conversion;
 use self::draining::DrainProgress;
 use self::error::EngineError;
 use self::journal::{Journal, JournalEntry};
@@ -100,6 +102,8 @@ pub(crate) struct Engine {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     connection: Connection,
+    /// Whether storage has the shapes of today.
+    conversion: Conversion,
     journal: Journal,
     root: config::Root,
     static_roles: StaticRoles,
@@ -161,6 +165,7 @@ impl Engine {
                 mount.tasks.cancelled().clone(),
                 process.hold,
             ),
+            conversion: Conversion::default(),
             journal: Journal::new(Arc::clone(&storage), Arc::clone(&undecidable), &*clock),
             root: config::Root::default(),
             static_roles: StaticRoles::default(),
@@ -231,10 +236,15 @@ impl Engine {
             .ok_or(EngineError::CallerGone)
     }
 
-    /// The mount begins on this node: says what it found in storage. What cannot be recorded now is
-    /// recorded before the first write.
+    /// The mount begins on this node: says what it found in storage, and brings it into the shapes of
+    /// today. What cannot be done or recorded now is before the first request.
     async fn initialize(&self) -> Result<(), EngineError> {
         status::log_start(self).await;
+        if let Err(error) = conversion::ready(self).await {
+            let error = crate::vault::failure::chain(&error);
+            tracing::warn!(error, "the storage of this mount cannot be used yet");
+            return Ok(());
+        }
         if let Err(error) = self.connection.begin().await {
             let error = crate::vault::failure::chain(&error);
             tracing::warn!(error, "could not record the origin of earlier entries yet");
@@ -273,6 +283,7 @@ impl Engine {
             .into_iter()
             .fold(framework, Framework::secret)
             .wal(journal::GO_WAL_KIND, journal::take_over_go_entry)
+            .before_each(|engine: Arc<Self>| async move { conversion::ready(&engine).await })
             .on_initialize(|engine: Arc<Self>| async move { engine.initialize().await })
             .periodic(background::tick)
             .on_invalidate(|engine, key| async move { engine.invalidate(&key) })
@@ -282,7 +293,7 @@ impl Engine {
                     keys::CONFIG,
                     keys::STATIC_ROLES,
                     keys::PRESENT_SECRETS,
-                    keys::TOKEN_ACCOUNTS,
+                    keys::MANAGED_ACCOUNTS,
                 ]
                 .map(ToOwned::to_owned)
                 .into(),

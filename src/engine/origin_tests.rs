@@ -237,7 +237,7 @@ async fn what_belongs_elsewhere_does_not_keep_the_rest_when_the_mount_ends() {
             .storage
             .keys()
             .iter()
-            .any(|key| key.starts_with("token-accounts/"))
+            .any(|key| key.starts_with("managed-accounts/"))
     );
 }
 

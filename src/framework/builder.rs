@@ -21,6 +21,7 @@ pub(crate) struct Framework<E> {
     pub(super) secrets: Vec<SecretType<E>>,
     pub(super) log: wal::Log<E>,
     pub(super) special: SpecialPaths,
+    pub(super) before_each: Option<Handler<E, (), ()>>,
     pub(super) initialize: Option<Handler<E, (), ()>>,
     pub(super) periodic: Option<Handler<E, (), ()>>,
     pub(super) invalidate: Option<Handler<E, String, ()>>,
@@ -39,6 +40,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
             secrets: Vec::new(),
             log: wal::Log::default(),
             special: SpecialPaths::default(),
+            before_each: None,
             initialize: None,
             periodic: None,
             invalidate: None,
@@ -99,6 +101,21 @@ impl<E: Send + Sync + 'static> Framework<E> {
     #[must_use]
     pub(crate) fn special(mut self, special: SpecialPaths) -> Self {
         self.special = special;
+        self
+    }
+
+    /// Called before each request, lease and periodic run: where it fails, that fails too. Not before
+    /// what is answered without storage, nor before an existence check, which cannot be forwarded.
+    #[must_use]
+    pub(crate) fn before_each<X, Work>(
+        mut self,
+        function: impl Fn(Arc<E>) -> Work + Send + Sync + 'static,
+    ) -> Self
+    where
+        Work: Future<Output = Result<(), X>> + Send + 'static,
+        X: Into<Failure>,
+    {
+        self.before_each = Some(handler(move |engine, ()| function(engine)));
         self
     }
 

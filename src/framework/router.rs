@@ -54,11 +54,19 @@ impl<E: Send + Sync + 'static> Framework<E> {
         if row.path.forwards(operation) && !may_act(&*self.mount.system).await? {
             return Err(Failure::read_only());
         }
+        self.before().await?;
         let warnings = row.warnings(&request.data, &found);
         let misspelled = row.misspelled(&found);
         let call = row.call(request, found, misspelled)?;
         let answer = (served.handler)(Arc::clone(&self.engine), call).await?;
         Ok(warned(operation, answer, warnings))
+    }
+
+    async fn before(&self) -> Result<(), Failure> {
+        match &self.before_each {
+            Some(before) => before(Arc::clone(&self.engine), ()).await,
+            None => Ok(()),
+        }
     }
 
     /// The path with its lower-cased captures lower-cased, so that access rules for one spelling
@@ -80,6 +88,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
         if !may_act(&*self.mount.system).await? {
             return Ok(None);
         }
+        self.before().await?;
         let mut failures = Vec::new();
         if let Some(periodic) = &self.periodic {
             let outcome = periodic(Arc::clone(&self.engine), ()).await;
@@ -162,8 +171,14 @@ impl<E: Send + Sync + 'static> Backend for Framework<E> {
     async fn handle(&self, request: Request) -> Result<Option<Response>, Failure> {
         let engine = Arc::clone(&self.engine);
         match request.operation {
-            Operation::Renew => secret_type::renew(&self.secrets, engine, request).await,
-            Operation::Revoke => secret_type::revoke(&self.secrets, engine, request).await,
+            Operation::Renew => {
+                self.before().await?;
+                secret_type::renew(&self.secrets, engine, request).await
+            }
+            Operation::Revoke => {
+                self.before().await?;
+                secret_type::revoke(&self.secrets, engine, request).await
+            }
             Operation::Rollback => self.tick(&request).await,
             Operation::Help => self.help(&request).await,
             Operation::ResolvePath => self.canonical_path(&request.path),
@@ -385,6 +400,48 @@ mod tests {
         });
         assert!(ask(&toy, revoke).await.expect("revokes").is_none());
         assert_eq!(toy.engine.noted(), ["revoked"]);
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_each_keeps_what_needs_storage() {
+        let toy = ToyMount::new();
+        let framework =
+            framework(&toy).before_each(async |toy: Arc<crate::framework::toy::Toy>| {
+                toy.note("before");
+                Err(Failure::Internal("not yet".to_owned()))
+            });
+        for (operation, path, is_kept) in [
+            (Operation::Read, "roles/a", true),
+            (Operation::Update, "roles/a", true),
+            (Operation::Renew, "creds/a", true),
+            (Operation::Revoke, "creds/a", true),
+            (Operation::Rollback, "", true),
+            (Operation::Help, "roles/a", false),
+            (Operation::ResolvePath, "roles/a", false),
+        ] {
+            let mut asked = request(operation, path, json!({}));
+            asked.secret = Some(Secret {
+                internal_data: data(json!({"secret_type": "key"})),
+                ..Secret::default()
+            });
+            let before = toy.engine.noted().len();
+            let answer = framework.handle(asked).await;
+            let refusal = Failure::Internal("not yet".to_owned());
+            assert_eq!(answer.err() == Some(refusal), is_kept, "{operation:?}");
+            assert_eq!(toy.engine.noted().len() - before, usize::from(is_kept));
+        }
+        let known = request(Operation::Update, "roles/known", json!({}));
+        assert_eq!(framework.exists(known).await, Ok(Some(true)));
+        // Where the host is to forward, it is told so whatever is to come before.
+        toy.system.set_replication(Replication(24_576));
+        let write = framework
+            .handle(request(Operation::Update, "roles/a", json!({})))
+            .await;
+        assert_eq!(write.err(), Some(Failure::read_only()));
+        let tick = framework
+            .handle(request(Operation::Rollback, "", json!({})))
+            .await;
+        assert!(tick.is_ok(), "{tick:?}");
     }
 
     #[tokio::test]

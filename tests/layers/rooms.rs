@@ -43,6 +43,7 @@ const ROOMS: &[&str] = &[
     "static_roles",
     "check",
     "drain",
+    "conversion",
     "status",
     "background",
 ];

@@ -154,7 +154,14 @@ async fn only_the_node_that_may_act_rolls_back() {
     assert!(mount.tick().await.is_success());
     tick_twice(&mount).await;
     assert_eq!(atlas.credentials().await, [""; 0]);
-    let keys = ["config", "mark", "origins", "roles/account", "roles/role"];
+    let keys = [
+        "config",
+        "origins",
+        "ownership-tag",
+        "roles/account",
+        "roles/role",
+        "storage-version",
+    ];
     assert_eq!(host.store.keys(), keys);
 }
 

@@ -128,10 +128,10 @@ mod tests {
         stored["hold"] = json!(true);
         stored["draining"] = json!({ "since": now, "display_name": "token", "entity_id": "" });
         stored["client_secret_expires_at"] = json!(now);
-        let failure = json!({ "failures": 1, "since": now, "error": "no", "next_try": now });
+        let failure = json!({ "failures": 1, "since": now, "error": "no", "next_retry_time": now });
         stored["rotation"] = json!({
             "rotation_schedule": "0 3 * * *", "last_rotated": now, "next_rotation": now,
-            "trouble": failure, "missed_window": now,
+            "failure": failure, "last_missed_rotation": now,
         });
         stored
     }

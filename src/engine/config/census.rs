@@ -75,7 +75,7 @@ impl Census {
         for place in entries::<Place>(engine, keys::STATIC_ROLES).await? {
             census.of(count(&place)).static_roles += 1;
         }
-        for accounts in entries::<Accounts>(engine, keys::TOKEN_ACCOUNTS).await? {
+        for accounts in entries::<Accounts>(engine, keys::MANAGED_ACCOUNTS).await? {
             let retired = accounts.retired.into_iter().map(|each| each.account);
             for place in accounts.current.into_iter().chain(retired) {
                 census.of(count(&place)).kept_accounts += 1;

@@ -89,7 +89,7 @@ async fn tokens_whose_account_is_gone_have_ended() {
     let (mut mount, _) = with_every_type().await;
     let (_, lease) = mount.issue("token").await;
     let key = mount.storage.keys();
-    let key = key.iter().find(|key| key.starts_with("token-accounts/"));
+    let key = key.iter().find(|key| key.starts_with("managed-accounts/"));
     let key = key.expect("an account is kept").clone();
     mount.storage.unplant(&key);
     mount.restart().await;
@@ -250,7 +250,7 @@ async fn an_account_that_cannot_be_deleted_keeps_its_tokens_from_counting_as_end
     let (mut mount, _) = with_every_type().await;
     mount.issue("token").await;
     for key in mount.storage.keys() {
-        if key.starts_with("token-accounts/") {
+        if key.starts_with("managed-accounts/") {
             mount.storage.unplant(&key);
         }
     }
@@ -370,7 +370,7 @@ async fn a_token_whose_entry_says_that_it_was_ended_is_not_left() {
     let key = format!("issued/{id}");
     let stored = mount.storage.value(&key);
     let mut entry: Value = serde_json::from_slice(&stored).expect("JSON");
-    entry["stage"] = json!("ended");
+    entry["state"] = json!("ended");
     entry["ended"] =
         json!({ "at": mount.now(), "by": { "display_name": "token", "entity_id": "" } });
     mount.storage.plant(&key, entry.to_string().as_bytes());

@@ -73,8 +73,8 @@ pub(crate) struct ConfigEntry {
     /// Rotation of the credential.
     #[serde(skip_serializing_if = "RootRotation::is_default")]
     pub(crate) rotation: RootRotation,
-    /// Nothing is written to Atlas unasked. Stored under another name before the first release.
-    #[serde(alias = "hold_deletions", skip_serializing_if = "std::ops::Not::not")]
+    /// Nothing is written to Atlas unasked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) hold: bool,
     /// Everything that was issued is being ended, and nothing new is made.
     #[serde(skip_serializing_if = "Option::is_none")]

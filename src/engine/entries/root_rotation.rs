@@ -55,7 +55,7 @@ pub(crate) struct RootRotation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_secret_id: Option<SecretId>,
     /// Other secrets of the service account.
-    #[serde(rename = "renewal")]
+    #[serde(rename = "other_secrets")]
     pub(crate) others: OtherSecrets,
 }
 

@@ -9,7 +9,7 @@ pub(crate) use self::rotation::RotationError;
 use self::text::{listed, no_free_slot, refusal_advice};
 use crate::atlas::{AtlasError, ClientId, OrgId, Origin, SecretId, SettingsError};
 use crate::base::Rfc3339;
-use crate::vault::failure::Failure;
+use crate::vault::failure::{Failure, READ_ONLY_TEXT};
 use crate::vault::{StorageError, SystemViewError};
 
 /// Why the engine did not do as asked.
@@ -83,6 +83,24 @@ pub(crate) enum EngineError {
         line: usize,
         /// Where reading stopped.
         column: usize,
+    },
+    /// An earlier version's storage, on a node that may not write. The host's own words at the end make
+    /// it forward the request to the one that may.
+    #[error(
+        "this mount's storage is of an earlier version, and the active node converts it at its start: \
+         {READ_ONLY_TEXT}"
+    )]
+    NotConverted,
+    /// A later version's storage.
+    #[error(
+        "this mount's storage is of version {stored}, and this plugin knows version {known}: use the \
+         later plugin, or restore the storage"
+    )]
+    LaterStorage {
+        /// What is stored.
+        stored: u32,
+        /// The latest that is known here.
+        known: u32,
     },
     /// The configuration cannot be used.
     #[error("{}: {reason}", .0.field(), reason = .0)]
@@ -450,7 +468,9 @@ impl From<EngineError> for Failure {
             EngineError::NotCompleted { .. } | EngineError::StillUnverified(_) => by_cause(error),
             // The host knows its own words: the read-only text makes it forward the request.
             EngineError::Storage(StorageError::Refused(text)) => Self::HostText(text.clone()),
+            EngineError::NotConverted => Self::HostText(error.to_string()),
             EngineError::BrokenLease { .. }
+            | EngineError::LaterStorage { .. }
             | EngineError::OtherOrigin { .. }
             | EngineError::ProjectOutOfSight { .. }
             | EngineError::Unreadable { .. }

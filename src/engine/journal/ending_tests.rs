@@ -340,10 +340,10 @@ async fn an_account_that_became_a_static_roles_is_refused() {
         .expect("a static role");
     let name = "0".repeat(20);
     let entry = json!({
-        "stage": "live", "role": "reader", "credential_type": "service_account",
+        "state": "active", "role": "reader", "credential_type": "service_account",
         "description": format!("vault-reader-{name}"), "organization_id": mount.atlas.org(),
         "client_id": account.client_id, "display_name": "", "entity_id": "",
-        "issued_at": mount.now(), "dies_by": "9999-01-01T00:00:00Z",
+        "issued_at": mount.now(), "max_expire_time": "9999-01-01T00:00:00Z",
     });
     let key = format!("issued/{name}");
     mount.storage.plant(&key, entry.to_string().as_bytes());

@@ -18,20 +18,23 @@ use crate::framework::Call;
 
 /// How far a credential has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub(crate) enum Stage {
     /// Atlas may or may not have made it; nobody was given it.
+    #[serde(rename = "pending")]
     Making,
     /// Complete, and handed out with a lease.
+    #[serde(rename = "active")]
     Live,
     /// Complete, given to nobody and without a lease: managed for as long as its role needs it.
+    #[serde(rename = "managed")]
     Kept,
     /// Somebody ended it before its lease: it is gone from Atlas. The entry is there for the lease,
     /// which is not renewed any more, and ends without Atlas.
+    #[serde(rename = "ended")]
     Ended,
 }
 
-/// As answers show it. What is stored still has the names of the variants.
+/// As it is stored and shown.
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -130,7 +133,11 @@ pub(crate) struct SecretPart {
     pub(crate) secret_id: Option<SecretId>,
     /// Those that it may be, once they were seen: only people can tell which one is somebody
     /// else's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        rename = "candidate_secret_ids",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub(crate) candidates: Vec<SecretId>,
 }
 
@@ -151,6 +158,7 @@ impl SecretPart {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct JournalEntry {
     /// How far it has come.
+    #[serde(rename = "state")]
     pub(crate) stage: Stage,
     /// Who decides when it ends.
     #[serde(default, skip_serializing_if = "Owner::is_lease")]
@@ -203,6 +211,7 @@ pub(crate) struct JournalEntry {
     /// When the first request to Atlas was about to be sent.
     pub(crate) issued_at: DateTime<Utc>,
     /// No renewal reaches past this.
+    #[serde(rename = "max_expire_time")]
     pub(crate) dies_by: DateTime<Utc>,
     /// The longest that its lease was ever given, at issue or by a renewal, in seconds: whoever knows of
     /// no renewal goes by it. Zero: none is counted, or it is an entry of before.

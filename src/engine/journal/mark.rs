@@ -23,7 +23,7 @@ use crate::engine::stored::plain_text;
 use crate::engine::{keys, stored};
 use crate::vault::Storage;
 
-/// What is stored at `mark`.
+/// What is stored at `ownership-tag`.
 #[derive(Serialize, Deserialize)]
 struct MarkEntry {
     /// 32 random bytes in base64.
@@ -67,18 +67,18 @@ impl Mark {
         let entry = MarkEntry {
             key: Sensitive::new(STANDARD.encode(key)),
         };
-        stored::save(storage, keys::MARK.to_owned(), &entry, false).await?;
+        stored::save(storage, keys::OWNERSHIP_TAG.to_owned(), &entry, false).await?;
         Ok(Self::new(&key))
     }
 
     async fn load(storage: &dyn Storage) -> Result<Option<Self>, EngineError> {
-        let Some(entry) = stored::load::<MarkEntry>(storage, keys::MARK).await? else {
+        let Some(entry) = stored::load::<MarkEntry>(storage, keys::OWNERSHIP_TAG).await? else {
             return Ok(None);
         };
         match STANDARD.decode(entry.key.expose()) {
             Ok(key) if key.len() == Self::KEY_BYTES => Ok(Some(Self::new(&key))),
             _ => Err(EngineError::Unreadable {
-                key: keys::MARK.to_owned(),
+                key: keys::OWNERSHIP_TAG.to_owned(),
                 line: 1,
                 column: 1,
             }),
@@ -119,14 +119,14 @@ mod tests {
         let found = Mark::load_or_make(&storage, &SystemEntropy).await.unwrap();
         let id = JournalId::draw(&SystemEntropy, &made);
         assert!(id.carries(&found));
-        assert_eq!(storage.keys(), ["mark"]);
+        assert_eq!(storage.keys(), ["ownership-tag"]);
     }
 
     #[tokio::test]
     async fn an_ownership_tag_that_cannot_be_read_is_not_replaced() {
         for broken in ["{}", "{\"key\": \"AAAA\"}", "no"] {
             let storage = MemoryStorage::default();
-            storage.plant("mark", broken.as_bytes());
+            storage.plant("ownership-tag", broken.as_bytes());
             let refused = Mark::load_or_make(&storage, &SystemEntropy).await;
             assert!(
                 matches!(refused, Err(EngineError::Unreadable { .. })),

@@ -134,14 +134,7 @@ fn shown(engine: &Engine, id: &JournalId, entry: &JournalEntry) -> Data {
         Value::Object(data) => data,
         _ => Data::new(),
     };
-    for internal in [
-        "stage",
-        "owner",
-        "dies_by",
-        "part",
-        "ended",
-        "config_organization_id",
-    ] {
+    for internal in ["owner", "part", "ended", "config_organization_id"] {
         data.remove(internal);
     }
     data.insert("id".to_owned(), json!(id));

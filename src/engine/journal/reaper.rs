@@ -156,7 +156,7 @@ mod tests {
         let [key] = mount.journal_keys().try_into().expect("one entry");
         let stored = mount.storage.value(&key);
         let mut entry: serde_json::Value = serde_json::from_slice(&stored).expect("JSON");
-        entry["dies_by"] = json!(mount.now() + HOUR);
+        entry["max_expire_time"] = json!(mount.now() + HOUR);
         mount.storage.plant(&key, entry.to_string().as_bytes());
         mount.tick().await.expect("a tick");
         assert!(is_alive(&mount).await);

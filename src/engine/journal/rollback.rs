@@ -315,11 +315,11 @@ mod tests {
     async fn a_stuck_entry_rests_and_does_not_keep_the_others() {
         let mount = TestMount::with_role(json!({})).await;
         let other_org = json!({
-            "stage": "making", "role": "gone", "credential_type": "programmatic_api_key",
+            "state": "pending", "role": "gone", "credential_type": "programmatic_api_key",
             "description": "vault-gone-0123456789abcdefghij",
             "organization_id": "0123456789abcdef01234567",
             "display_name": "", "entity_id": "",
-            "issued_at": "2026-01-01T00:00:00Z", "dies_by": "2026-01-02T00:00:00Z",
+            "issued_at": "2026-01-01T00:00:00Z", "max_expire_time": "2026-01-02T00:00:00Z",
         });
         for number in 10..40 {
             let key = format!("issued/0123456789abcdefgh{number}");

@@ -400,19 +400,19 @@ mod tests {
     fn entry(number: usize, stage: &str) -> (String, Vec<u8>) {
         let id = format!("{number:020}");
         let entry = json!({
-            "stage": stage, "role": "reader", "credential_type": "programmatic_api_key",
+            "state": stage, "role": "reader", "credential_type": "programmatic_api_key",
             "description": format!("vault-reader-{id}"),
             "organization_id": "0123456789abcdef01234567",
             "programmatic_api_key_id": "0123456789abcdef01234567",
             "display_name": "", "entity_id": "",
-            "issued_at": "2026-01-01T00:00:00Z", "dies_by": "9999-01-01T00:00:00Z",
+            "issued_at": "2026-01-01T00:00:00Z", "max_expire_time": "9999-01-01T00:00:00Z",
         });
         (format!("issued/{id}"), entry.to_string().into_bytes())
     }
 
     fn plant(mount: &TestMount, numbers: std::ops::Range<usize>) {
         for number in numbers {
-            let (key, value) = entry(number, "live");
+            let (key, value) = entry(number, "active");
             mount.storage.plant(&key, &value);
         }
     }

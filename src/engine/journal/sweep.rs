@@ -291,7 +291,7 @@ mod tests {
         let [key] = mount.journal_keys().try_into().expect("one entry");
         let stored = mount.storage.value(&key);
         let mut entry: Value = serde_json::from_slice(&stored).expect("JSON");
-        entry["stage"] = json!("making");
+        entry["state"] = json!("pending");
         for part in ["programmatic_api_key_id", "public_key"] {
             entry.as_object_mut().expect("an object").remove(part);
         }

@@ -221,7 +221,7 @@ mod tests {
         let key = mount.journal_keys().remove(0);
         mount
             .storage
-            .plant(&key, b"{\"stage\": \"of a later version\"}");
+            .plant(&key, b"{\"state\": \"of a later version\"}");
         mount.restart().await;
         mount.advance(Duration::from_hours(2)).await;
         let done = tidied(&mount, false).await;

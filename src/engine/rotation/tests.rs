@@ -101,7 +101,10 @@ async fn a_shorter_overlap_ends_also_what_is_in_use_and_left_by_a_deleted_role()
     delete(&mount).await;
     pass(&mount, 1).await;
     assert_eq!(mount.atlas.secrets(&account.client_id).await.len(), 1);
-    assert_eq!(mount.storage.keys(), ["config", "origins"]);
+    assert_eq!(
+        mount.storage.keys(),
+        ["config", "origins", "storage-version"]
+    );
 }
 
 fn answer_lost() -> Value {
@@ -127,7 +130,10 @@ async fn a_deleted_role_leaves_no_secret_that_is_listed_late() {
     for _ in 0..4 {
         pass(&mount, 1).await;
     }
-    assert_eq!(mount.storage.keys(), ["config", "origins"]);
+    assert_eq!(
+        mount.storage.keys(),
+        ["config", "origins", "storage-version"]
+    );
 }
 
 #[tokio::test]
@@ -149,7 +155,10 @@ async fn a_deleted_role_leaves_a_persons_secret_alone() {
     pass(&mount, 1).await;
     let persons = persons["client_secret"].as_str().expect("a secret");
     assert!(mount.atlas.mints(&account.client_id, persons).await);
-    assert_eq!(mount.storage.keys(), ["config", "origins"]);
+    assert_eq!(
+        mount.storage.keys(),
+        ["config", "origins", "storage-version"]
+    );
 }
 
 #[tokio::test]
@@ -201,5 +210,8 @@ async fn a_secret_that_a_person_made_minutes_later_is_not_the_lost_one() {
     pass(&mount, 10).await;
     let persons = persons["client_secret"].as_str().expect("a secret");
     assert!(mount.atlas.mints(&account.client_id, persons).await);
-    assert_eq!(mount.storage.keys(), ["config", "origins"]);
+    assert_eq!(
+        mount.storage.keys(),
+        ["config", "origins", "storage-version"]
+    );
 }

@@ -24,6 +24,7 @@ pub(crate) struct RotationFailure {
     /// Why the last one failed; never a secret.
     pub(crate) error: String,
     /// Not tried before this, but by hand.
+    #[serde(rename = "next_retry_time")]
     pub(crate) next_try: DateTime<Utc>,
 }
 

@@ -117,7 +117,7 @@ mod tests {
     fn the_value_of_a_secret_that_was_made_and_never_published_is_forgotten() {
         let now = DateTime::UNIX_EPOCH + HOUR * 10;
         let left = left(json!({"pending": {
-            "known": [], "since": now, "made": {
+            "known_secret_ids": [], "since": now, "new_secret": {
                 "id": "6b02741fb9c9ed02f9000013", "client_secret": "mdb_sa_sk_hidden",
             },
         }}));
@@ -133,8 +133,7 @@ mod tests {
     #[test]
     fn the_first_that_is_to_be_looked_at_wakes() {
         let at = |hours: u32| DateTime::<Utc>::UNIX_EPOCH + HOUR * hours;
-        let retiring =
-            |id: &str, since: u32| json!({"id": id, "since": at(since), "look_at": at(since + 1)});
+        let retiring = |id: &str, since: u32| json!({"id": id, "since": at(since), "next_check_time": at(since + 1)});
         let left = left(json!({"retiring": [
             retiring("6b02741fb9c9ed02f9000013", 12), retiring("6b02741fb9c9ed02f9000014", 11),
         ]}));

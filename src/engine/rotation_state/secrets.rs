@@ -79,6 +79,7 @@ impl From<&ClientSecret> for PresentSecret {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Pending {
     /// The account's secrets before: none of them is this rotation's.
+    #[serde(rename = "known_secret_ids")]
     pub(crate) known: Vec<SecretId>,
     /// When it began.
     pub(crate) since: DateTime<Utc>,
@@ -89,7 +90,11 @@ pub(crate) struct Pending {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) requests: Vec<SecretRequest>,
     /// The new secret, once its value is at hand; nobody else has it yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "new_secret",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) made: Option<ClientSecret>,
     /// Secrets that came of it, their values lost, as the account was last seen.
     #[serde(skip)]
@@ -134,6 +139,7 @@ pub(crate) struct Retiring {
     /// When it was replaced.
     pub(crate) since: DateTime<Utc>,
     /// When to look whether it can go.
+    #[serde(rename = "next_check_time")]
     pub(crate) look_at: DateTime<Utc>,
     /// It was in use when last looked at.
     #[serde(default)]

@@ -27,10 +27,13 @@ pub(crate) struct RotationState {
     #[serde(rename = "next_rotation", skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<DateTime<Utc>>,
     /// The present series of failures.
-    #[serde(rename = "trouble", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<RotationFailure>,
     /// The last rotation that did not start within its window, until one succeeds.
-    #[serde(rename = "missed_window", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "last_missed_rotation",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) missed: Option<DateTime<Utc>>,
 }
 

@@ -71,13 +71,17 @@ pub(crate) struct StaticRoleEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<ClientSecret>,
     /// Other secrets of the account.
-    #[serde(default, rename = "renewal")]
+    #[serde(default, rename = "other_secrets")]
     pub(crate) others: OtherSecrets,
     /// When it is rotated, and how that goes.
     #[serde(flatten)]
     pub(crate) rotation: RotationState,
     /// Since when Atlas is known to have the present secret no more: somebody deleted it there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "lost_since",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) lost: Option<DateTime<Utc>>,
 }
 

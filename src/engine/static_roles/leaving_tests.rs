@@ -27,7 +27,10 @@ async fn a_deleted_role_leaves_its_account_alone() {
     assert!(told[0].contains("were left as they are"), "{told:?}");
     app.pass(2 * DAY).await;
     assert!(app.mints(&secret).await);
-    assert_eq!(app.mount.storage.keys(), ["config", "origins"]);
+    assert_eq!(
+        app.mount.storage.keys(),
+        ["config", "origins", "storage-version"]
+    );
     let gone = refusal(app.mount.read("static-creds/app").await).expect_err("gone");
     assert!(gone.contains("there is no static role \"app\""), "{gone}");
     assert!(
@@ -57,7 +60,10 @@ async fn what_a_deleted_role_had_yet_to_remove_is_removed() {
     app.tick().await;
     assert!(!app.mints(&app.account.secret).await);
     assert!(app.mints(&secret).await);
-    assert_eq!(app.mount.storage.keys(), ["config", "origins"]);
+    assert_eq!(
+        app.mount.storage.keys(),
+        ["config", "origins", "storage-version"]
+    );
 }
 
 #[tokio::test]
@@ -76,7 +82,10 @@ async fn a_role_deleted_in_the_middle_of_a_rotation_leaves_no_secret_behind() {
     app.pass(60).await;
     assert_eq!(app.secrets_at_atlas().await, 1);
     assert!(app.mints(&secret).await);
-    assert_eq!(app.mount.storage.keys(), ["config", "origins"]);
+    assert_eq!(
+        app.mount.storage.keys(),
+        ["config", "origins", "storage-version"]
+    );
 }
 
 #[tokio::test]
@@ -88,7 +97,7 @@ async fn a_role_that_comes_back_takes_over_what_was_left() {
     app.write(back).await.expect("a role");
     assert_eq!(
         app.mount.storage.keys(),
-        ["config", "origins", "static-roles/app"]
+        ["config", "origins", "static-roles/app", "storage-version"]
     );
     let shown = app.shown().await;
     assert_eq!(
@@ -117,7 +126,11 @@ async fn deleting_fails_whole_where_storage_fails() {
         assert!(app.works().await, "{writes}");
         app.delete().await;
         app.pass(HOUR + HOUR / 2).await;
-        assert_eq!(app.mount.storage.keys(), ["config", "origins"], "{writes}");
+        assert_eq!(
+            app.mount.storage.keys(),
+            ["config", "origins", "storage-version"],
+            "{writes}"
+        );
     }
 }
 
@@ -150,7 +163,11 @@ async fn a_gateway_that_knows_no_account_makes_nothing_forgotten() {
         app.pass(HOUR).await;
         assert!(!app.mints(&app.account.secret).await, "{answer}");
         assert!(app.mints(&secret).await, "{answer}");
-        assert_eq!(app.mount.storage.keys(), ["config", "origins"], "{answer}");
+        assert_eq!(
+            app.mount.storage.keys(),
+            ["config", "origins", "storage-version"],
+            "{answer}"
+        );
     }
 }
 
@@ -160,7 +177,10 @@ async fn with_an_account_that_was_deleted_nothing_is_left_to_remove() {
     app.delete().await;
     app.mount.atlas.forget_credentials().await;
     app.pass(70 * 60).await;
-    assert_eq!(app.mount.storage.keys(), ["config", "origins"]);
+    assert_eq!(
+        app.mount.storage.keys(),
+        ["config", "origins", "storage-version"]
+    );
 }
 
 /// Taken out of its project, an account lives on in the organization with all its secrets.
@@ -181,5 +201,8 @@ async fn what_was_left_is_removed_also_where_the_account_left_its_project() {
     mount.advance(Duration::from_mins(70)).await;
     mount.tick_for(5).await;
     assert_eq!(mount.atlas.secrets(&client_id).await.len(), 1);
-    assert_eq!(mount.storage.keys(), ["config", "origins"]);
+    assert_eq!(
+        mount.storage.keys(),
+        ["config", "origins", "storage-version"]
+    );
 }

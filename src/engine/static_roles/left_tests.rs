@@ -9,7 +9,7 @@ use crate::engine::testing::TestMount;
 use crate::vault::{Data, Operation};
 
 /// What is left once all is done.
-const NOTHING_LEFT: [&str; 2] = ["config", "origins"];
+const NOTHING_LEFT: [&str; 3] = ["config", "origins", "storage-version"];
 
 /// A role that an account rotates itself by, with a replaced secret.
 async fn own() -> Rotated {

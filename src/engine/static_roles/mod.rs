@@ -48,6 +48,8 @@ mod two_hundred_tests;
 mod work;
 mod write;
 
+#[cfg(test)]
+pub(crate) use entry::StaticRoleEntry;
 pub(crate) use index::StaticRoles;
 pub(crate) use summary::summary;
 pub(crate) use tick::run_due;

@@ -22,26 +22,26 @@ fn a_role_with_a_rotation_under_way_keeps_its_stored_shape() {
             "id": "6b02741eb9c9ed02f9000001", "client_secret": "mdb_sa_sk_present",
             "expires_at": "2026-09-09T09:09:09Z",
         },
-        "renewal": {
+        "other_secrets": {
             "pending": {
-                "known": ["6b02741eb9c9ed02f9000001", "6b02741eb9c9ed02f9000002"],
+                "known_secret_ids": ["6b02741eb9c9ed02f9000001", "6b02741eb9c9ed02f9000002"],
                 "since": "2026-08-08T08:08:08Z",
                 "asked_at": "2026-08-08T08:09:08Z",
                 "requests": [{ "sent_at": "2026-08-08T08:09:08Z", "ended_within_ms": 850 }],
             },
             "retiring": [{
                 "id": "6b02741eb9c9ed02f9000002", "since": "2026-08-07T08:08:08Z",
-                "look_at": "2026-08-07T09:08:08Z", "in_use": false, "failures": 0,
+                "next_check_time": "2026-08-07T09:08:08Z", "in_use": false, "failures": 0,
             }],
         },
         "last_rotated": "2026-08-07T08:08:08Z",
         "next_rotation": "2026-08-16T03:00:00Z",
-        "trouble": {
+        "failure": {
             "failures": 3, "since": "2026-08-08T08:08:08Z", "error": "no answer",
-            "next_try": "2026-08-08T08:16:08Z",
+            "next_retry_time": "2026-08-08T08:16:08Z",
         },
-        "missed_window": "2026-08-02T03:00:00Z",
-        "lost": "2026-08-08T07:00:00Z",
+        "last_missed_rotation": "2026-08-02T03:00:00Z",
+        "lost_since": "2026-08-08T07:00:00Z",
     });
     let entry: StaticRoleEntry = serde_json::from_value(stored.clone()).expect("a role");
     assert_eq!(serde_json::to_value(entry).expect("JSON"), stored);

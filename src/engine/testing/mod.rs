@@ -147,6 +147,7 @@ impl TestMount {
     /// else is there by now.
     pub(crate) async fn take_over(&mut self, config: Value) {
         self.storage.unplant("origins");
+        self.storage.unplant("storage-version");
         self.storage.plant("config", config.to_string().as_bytes());
         self.restart().await;
     }

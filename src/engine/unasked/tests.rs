@@ -345,8 +345,7 @@ async fn an_older_hold_continues_under_its_new_name() {
     let config = mount.storage.value("config");
     let mut config: Value = serde_json::from_slice(&config).expect("json");
     config["hold_deletions"] = json!(true);
-    mount.storage.plant("config", config.to_string().as_bytes());
-    mount.restart().await;
+    mount.take_over(config).await;
     assert_eq!(TestMount::data(mount.read("config").await)["hold"], true);
 }
 

@@ -24,32 +24,32 @@ fn the_rotation_of_an_account_keeps_its_stored_shape() {
             "rotation_window": 3_600_000_000_000_u64,
             "disable_automated_rotation": false,
             "client_secret_id": "6b02741eb9c9ed02f9000001",
-            "renewal": {
+            "other_secrets": {
                 "pending": {
-                    "known": ["6b02741eb9c9ed02f9000001", "6b02741eb9c9ed02f9000002"],
+                    "known_secret_ids": ["6b02741eb9c9ed02f9000001", "6b02741eb9c9ed02f9000002"],
                     "since": "2026-08-08T08:08:08Z",
                     "asked_at": "2026-08-08T08:09:08Z",
                     "requests": [{
                         "sent_at": "2026-08-08T08:09:08Z", "atlas_ahead_ms": -12,
                         "ended_within_ms": 850,
                     }],
-                    "made": {
+                    "new_secret": {
                         "id": "6b02741eb9c9ed02f9000003", "client_secret": "mdb_sa_sk_next",
                         "expires_at": "2026-10-10T10:10:10Z",
                     },
                 },
                 "retiring": [{
                     "id": "6b02741eb9c9ed02f9000002", "since": "2026-08-07T08:08:08Z",
-                    "look_at": "2026-08-07T09:08:08Z", "in_use": true, "failures": 2,
+                    "next_check_time": "2026-08-07T09:08:08Z", "in_use": true, "failures": 2,
                 }],
             },
             "last_rotated": "2026-08-07T08:08:08Z",
             "next_rotation": "2026-08-16T03:00:00Z",
-            "trouble": {
+            "failure": {
                 "failures": 3, "since": "2026-08-08T08:08:08Z", "error": "no answer",
-                "next_try": "2026-08-08T08:16:08Z",
+                "next_retry_time": "2026-08-08T08:16:08Z",
             },
-            "missed_window": "2026-08-02T03:00:00Z",
+            "last_missed_rotation": "2026-08-02T03:00:00Z",
         },
     });
     assert_eq!(read_and_written(&stored), stored);
@@ -65,7 +65,7 @@ fn the_rotation_of_a_key_keeps_its_stored_shape() {
         "rotation": {
             "rotation_period": 86_400_000_000_000_u64,
             "disable_automated_rotation": true,
-            "renewal": {},
+            "other_secrets": {},
             "last_rotated": "2026-08-07T08:08:08Z",
         },
     });

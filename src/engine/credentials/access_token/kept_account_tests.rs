@@ -22,7 +22,7 @@ async fn mount(fields: Value) -> TestMount {
 fn stored(mount: &TestMount) -> usize {
     let keys = mount.storage.keys();
     keys.iter()
-        .filter(|key| key.starts_with("token-accounts/"))
+        .filter(|key| key.starts_with("managed-accounts/"))
         .count()
 }
 
@@ -93,7 +93,7 @@ async fn tidy_leaves_an_account_alone_while_its_role_names_it() {
     mount.restart().await;
     assert_eq!(tidy(&mount).await, 0);
     assert_eq!(mount.atlas.credentials().await.len(), 1);
-    mount.storage.unplant("token-accounts/reader");
+    mount.storage.unplant("managed-accounts/reader");
     assert_eq!(tidy(&mount).await, 1);
     assert_eq!(mount.atlas.credentials().await, Vec::<String>::new());
 }
@@ -209,7 +209,7 @@ async fn a_clock_that_is_ahead_gives_up_no_new_secret() {
     for restarts in [false, true] {
         let mut mount = mount(json!({})).await;
         mount.issue("reader").await;
-        let before = mount.storage.value("token-accounts/reader");
+        let before = mount.storage.value("managed-accounts/reader");
         mount.clock.jump(chrono::TimeDelta::minutes(4));
         if restarts {
             mount.restart().await;
@@ -228,17 +228,17 @@ async fn a_clock_that_is_ahead_gives_up_no_new_secret() {
         mount.atlas.fault(unknown).await;
         mount.atlas.fault(unlisted).await;
         mount.read("creds/reader").await.expect_err("refused");
-        assert_eq!(mount.storage.value("token-accounts/reader"), before);
+        assert_eq!(mount.storage.value("managed-accounts/reader"), before);
         // In time it is believed, whatever the wall clock says.
         mount.clock.jump(-chrono::TimeDelta::hours(1));
         mount.advance(Duration::from_mins(3)).await;
         mount.read("creds/reader").await.expect_err("refused");
-        assert_ne!(mount.storage.value("token-accounts/reader"), before);
+        assert_ne!(mount.storage.value("managed-accounts/reader"), before);
     }
 }
 
 fn client_id(mount: &TestMount) -> Value {
-    let stored = mount.storage.value("token-accounts/reader");
+    let stored = mount.storage.value("managed-accounts/reader");
     let stored: Value = serde_json::from_slice(&stored).expect("JSON");
     stored["current"]["client_id"].clone()
 }
@@ -260,7 +260,7 @@ async fn a_managed_accounts_secret_that_cannot_be_distinguished_from_a_strangers
     let made = mount.atlas.secrets(&client_id).await;
     assert_eq!(made.len(), 2, "none is deleted");
     let status = TestMount::data(mount.read("status").await);
-    let entry = "token-accounts/reader";
+    let entry = "managed-accounts/reader";
     assert_eq!(
         status["ambiguous_secrets"],
         json!({

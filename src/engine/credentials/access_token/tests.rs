@@ -63,7 +63,7 @@ async fn assert_role_goes_without_trace(mount: &TestMount) {
     delete_role(mount).await;
     ticks(mount, 4, Duration::from_secs(1_000)).await;
     assert_eq!(kept(mount).await, Vec::<String>::new());
-    assert_eq!(keys_below(mount, "token-accounts/"), 0);
+    assert_eq!(keys_below(mount, "managed-accounts/"), 0);
 }
 
 fn account_of(data: &Data) -> &str {
@@ -78,7 +78,7 @@ async fn first_readers_at_once_share_one_account_and_get_a_token_each() {
     let asked = mount.atlas.operations().await;
     assert_eq!(asked["createOrgServiceAccount"], 1);
     assert_eq!(asked["oauthToken"], 5);
-    assert_eq!(keys_below(&mount, "token-accounts/"), 1);
+    assert_eq!(keys_below(&mount, "managed-accounts/"), 1);
     assert_eq!(keys_below(&mount, "issued/"), 6);
     for (data, lease) in &answers {
         assert_eq!(data["token_type"], "Bearer");
@@ -152,7 +152,10 @@ async fn a_token_is_revoked_without_its_role() {
     assert_eq!(live_tokens(&mount).await, 0);
     ticks(&mount, 1, MINUTE).await;
     assert_eq!(kept(&mount).await, Vec::<String>::new());
-    assert_eq!(mount.storage.keys(), ["config", "mark", "origins"]);
+    assert_eq!(
+        mount.storage.keys(),
+        ["config", "origins", "ownership-tag", "storage-version"]
+    );
 }
 
 #[tokio::test]
@@ -282,7 +285,7 @@ async fn a_role_that_issues_something_else_loses_its_account() {
     mount.write("roles/ci", other).await.expect("a role");
     ticks(&mount, 4, 20 * MINUTE).await;
     assert_eq!(kept(&mount).await, Vec::<String>::new());
-    assert_eq!(keys_below(&mount, "token-accounts/"), 0);
+    assert_eq!(keys_below(&mount, "managed-accounts/"), 0);
 }
 
 #[tokio::test]
@@ -435,7 +438,7 @@ async fn storage_that_fails_at_any_write_loses_no_account() {
             }
             ticks(&mount, 2, 6 * MINUTE).await;
             let accounts = kept(&mount).await;
-            let stored = keys_below(&mount, "token-accounts/");
+            let stored = keys_below(&mount, "managed-accounts/");
             assert_eq!(accounts.len(), stored, "{writes}, {crash}: {outcome:?}");
             mount.issue("ci").await;
             assert_eq!(kept(&mount).await.len(), 1, "{writes}, {crash}");

@@ -22,14 +22,14 @@ pub(super) async fn drain(
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     engine.journal.fill().await?;
-    let names = engine.storage.list(keys::TOKEN_ACCOUNTS).await?;
+    let names = engine.storage.list(keys::MANAGED_ACCOUNTS).await?;
     let outcomes = stream::iter(names).map(async |name| {
         let role = RoleName::new(&name);
         end_accounts(engine, at_work, &role, budget).await
     });
     let outcomes: Vec<_> = outcomes.buffer_unordered(AT_ONCE).collect().await;
     outcomes.into_iter().collect::<Result<(), _>>()?;
-    let names = engine.storage.list(keys::TOKEN_ACCOUNTS).await?;
+    let names = engine.storage.list(keys::MANAGED_ACCOUNTS).await?;
     let roles: HashSet<_> = names
         .iter()
         .map(|name| RoleName::new(name).to_string())

@@ -100,7 +100,7 @@ pub(super) async fn dissolve_all(
     engine: &Engine,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let names = engine.storage.list(keys::TOKEN_ACCOUNTS).await?;
+    let names = engine.storage.list(keys::MANAGED_ACCOUNTS).await?;
     let outcomes = stream::iter(names).map(async |name| {
         let outcome = dissolve(engine, &RoleName::new(&name), budget).await;
         outcome.inspect_err(|error| {

@@ -25,7 +25,7 @@ pub(crate) const TOKEN_LIFE: TimeDelta = TimeDelta::hours(1);
 /// A secret must outlive the tokens minted with it: without one nobody can revoke them.
 const OUTLIVES: TimeDelta = TimeDelta::hours(2);
 
-/// What is stored at `token-accounts/<role>`, seal-wrapped.
+/// What is stored at `managed-accounts/<role>`, seal-wrapped.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct TokenAccounts {
@@ -142,7 +142,7 @@ impl KeptAccount {
 impl TokenAccounts {
     /// What is stored for a role.
     pub(crate) async fn load(engine: &Engine, role: &RoleName) -> Result<Self, EngineError> {
-        let stored = stored::load(&*engine.storage, &keys::token_accounts(role)).await?;
+        let stored = stored::load(&*engine.storage, &keys::managed_accounts(role)).await?;
         let accounts: Self = stored.unwrap_or_default();
         accounts.meet(engine);
         Ok(accounts)
@@ -150,7 +150,7 @@ impl TokenAccounts {
 
     /// Stores it, or nothing where nothing is left.
     pub(crate) async fn save(&self, engine: &Engine, role: &RoleName) -> Result<(), EngineError> {
-        let key = keys::token_accounts(role);
+        let key = keys::managed_accounts(role);
         if self.current.is_none() && self.retired.is_empty() {
             engine.storage.delete(&key).await?;
             engine.undecidable.forget(&key);
@@ -204,7 +204,7 @@ pub(crate) async fn kept_account(
 /// The journal ids of all accounts that are kept for roles.
 pub(crate) async fn kept_accounts(engine: &Engine) -> Result<Vec<JournalId>, EngineError> {
     let mut kept = Vec::new();
-    for name in engine.storage.list(keys::TOKEN_ACCOUNTS).await? {
+    for name in engine.storage.list(keys::MANAGED_ACCOUNTS).await? {
         let accounts = TokenAccounts::load(engine, &RoleName::new(&name)).await?;
         kept.extend(
             accounts

@@ -142,7 +142,7 @@ async fn delete_lost(
     }
     let known: Vec<_> = account.secrets.iter().map(|kept| kept.id.clone()).collect();
     let found = lost_secret::find(&account.requests, &known, &seen.secrets);
-    let key = keys::token_accounts(name);
+    let key = keys::managed_accounts(name);
     engine.undecidable.note(&key, &account.client_id, &found);
     let mut left = seen.secrets.len();
     if let Lost::Ours(ids) = found {

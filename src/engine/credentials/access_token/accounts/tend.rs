@@ -48,7 +48,7 @@ pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
         ..making
     };
     let mut first_failure = None;
-    for name in engine.storage.list(keys::TOKEN_ACCOUNTS).await? {
+    for name in engine.storage.list(keys::MANAGED_ACCOUNTS).await? {
         if engine.closing.is_cancelled() {
             break;
         }
