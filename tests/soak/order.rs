@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::run::{Soak, lock};
 use super::stage::{ROLES, SECRET, Stage, TOKEN, text};
+use crate::support::Answer;
 
 /// Rollback takes two ticks of a minute, a failed expiry up to some minutes of tries.
 const SETTLES_WITHIN: Duration = Duration::from_mins(8);
@@ -81,14 +82,15 @@ impl Soak {
     }
 
     /// Atlas takes five deletions a second, and the server ends a request after 90 s, so that many
-    /// leases take several.
+    /// leases take several. On a busy machine even the answer to that may stay away.
     async fn revoke_all(&self) -> Result<(), String> {
         let path = format!("sys/leases/revoke-prefix/{}/creds", self.stage.app.path);
+        let client = &self.stage.app.client;
         let end = Instant::now() + REVOKED_WITHIN;
         loop {
             let request = json!({ "sync": true });
-            let revoked = self.stage.app.client.write(&path, request).await;
-            if revoked.ok() {
+            let revoked = client.try_call("POST", &path, Some(request)).await;
+            if revoked.as_ref().is_ok_and(Answer::ok) {
                 return Ok(());
             }
             if Instant::now() > end {
