@@ -11,6 +11,9 @@
 //! A node that may not write converts nothing. While there is something to be converted it answers
 //! nothing from storage: the host forwards the request to the node that may write.
 
+mod left;
+#[cfg(test)]
+mod left_tests;
 #[cfg(test)]
 mod recorded_tests;
 mod rename;
@@ -112,7 +115,7 @@ async fn is_earlier(storage: &dyn Storage) -> Result<bool, EngineError> {
 async fn convert(engine: &Engine) -> Result<(), EngineError> {
     tracing::info!("converting the storage of an earlier version");
     let walk = Walk::new(&*engine.storage, &engine.closing);
-    steps(&walk).await?;
+    steps(engine, &walk).await?;
     store_version(&*engine.storage).await?;
     tracing::info!(
         converted = walk.converted(),
@@ -128,7 +131,7 @@ async fn store_version(storage: &dyn Storage) -> Result<(), EngineError> {
 }
 
 /// From the earlier shapes to those of today. Each step may find its work done, or done in part.
-async fn steps(walk: &Walk<'_>) -> Result<(), EngineError> {
+async fn steps(engine: &Engine, walk: &Walk<'_>) -> Result<(), EngineError> {
     walk.one(keys::EARLIER_MARK, keys::OWNERSHIP_TAG, rename::nothing)
         .await?;
     walk.folder(
@@ -141,5 +144,6 @@ async fn steps(walk: &Walk<'_>) -> Result<(), EngineError> {
         .await?;
     walk.folder(keys::STATIC_ROLES, keys::STATIC_ROLES, rename::static_role)
         .await?;
+    left::to_journal(engine, walk).await?;
     walk.one(keys::CONFIG, keys::CONFIG, rename::config).await
 }

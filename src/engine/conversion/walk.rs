@@ -10,7 +10,7 @@ use crate::engine::error::EngineError;
 use crate::vault::{Storage, StorageEntry};
 
 /// Names taken from storage in one listing.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 /// Entries in hand at once.
 const AT_ONCE: usize = 16;
 
@@ -31,6 +31,25 @@ impl<'a> Walk<'a> {
             converted: AtomicUsize::new(0),
             unreadable: AtomicUsize::new(0),
         }
+    }
+
+    /// Ends where the mount is about to end.
+    pub(super) fn refuse_end(&self) -> Result<(), EngineError> {
+        if self.closing.is_cancelled() {
+            return Err(EngineError::BeingDisabled);
+        }
+        Ok(())
+    }
+
+    /// Notes that an entry was converted.
+    pub(super) fn is_converted(&self) {
+        self.converted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that an entry cannot be read, and says so.
+    pub(super) fn is_unreadable(&self, key: &str) {
+        tracing::warn!(key, "a stored entry cannot be read and was not converted");
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many entries were written.
@@ -75,19 +94,13 @@ impl<'a> Walk<'a> {
         to: &str,
         rename: Rename,
     ) -> Result<(), EngineError> {
-        if self.closing.is_cancelled() {
-            return Err(EngineError::BeingDisabled);
-        }
+        self.refuse_end()?;
         let Some(stored) = self.storage.get(from).await? else {
             return Ok(());
         };
         let value = rename::in_text(&stored.value, rename);
         if value.is_none() && !rename::is_object(&stored.value) {
-            tracing::warn!(
-                key = to,
-                "a stored entry cannot be read and was not converted"
-            );
-            self.unreadable.fetch_add(1, Ordering::Relaxed);
+            self.is_unreadable(to);
         }
         if value.is_none() && from == to {
             return Ok(());
@@ -101,7 +114,7 @@ impl<'a> Walk<'a> {
         if from != to {
             self.storage.delete(from).await?;
         }
-        self.converted.fetch_add(1, Ordering::Relaxed);
+        self.is_converted();
         Ok(())
     }
 }

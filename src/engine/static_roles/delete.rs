@@ -39,8 +39,7 @@ pub(super) async fn delete(
         // What an earlier attempt has left is older than this entry.
         engine.journal.forget_left_secrets(&client_id).await?;
     } else {
-        let left = left_by(&engine, &name, entry.clone(), EndedBy::of(&call));
-        engine.journal.leave_secrets(left).await?;
+        leave(&engine, &name, entry.clone(), EndedBy::of(&call)).await?;
         warnings.push(
             "an earlier secret of the account is kept for its users and is deleted \
              when its time is over"
@@ -61,11 +60,33 @@ pub(super) async fn delete(
     }))
 }
 
-/// What a role leaves at its account.
-fn left_by(engine: &Engine, name: &str, entry: StaticRoleEntry, by: EndedBy) -> Leaving {
+/// Notes in the journal what a static role has left that was deleted by an earlier version, if there is
+/// anything to do about it. Nobody knows any more who deleted it.
+pub(crate) async fn note_left(
+    engine: &Engine,
+    name: &str,
+    entry: StaticRoleEntry,
+) -> Result<(), EngineError> {
+    if entry.others.is_done() {
+        return Ok(());
+    }
+    let by = EndedBy {
+        display_name: String::new(),
+        entity_id: String::new(),
+    };
+    leave(engine, name, entry, by).await
+}
+
+/// Notes in the journal what a role leaves at its account.
+async fn leave(
+    engine: &Engine,
+    name: &str,
+    entry: StaticRoleEntry,
+    by: EndedBy,
+) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let overlap = entry.options.overlap;
-    Leaving {
+    let leaving = Leaving {
         owner: Owner::StaticRole {
             name: name.to_owned(),
         },
@@ -79,5 +100,6 @@ fn left_by(engine: &Engine, name: &str, entry: StaticRoleEntry, by: EndedBy) -> 
         present: entry.current,
         by,
         at: now,
-    }
+    };
+    engine.journal.leave_secrets(leaving).await
 }

@@ -48,7 +48,7 @@ mod two_hundred_tests;
 mod work;
 mod write;
 
-#[cfg(test)]
+pub(crate) use delete::note_left;
 pub(crate) use entry::StaticRoleEntry;
 pub(crate) use index::StaticRoles;
 pub(crate) use summary::summary;
