@@ -90,6 +90,14 @@ impl JournalId {
         Self(to_base62(digest.as_ref(), Self::LENGTH))
     }
 
+    /// The same id for what a configuration of before still had to delete, each time it is converted: by
+    /// its id in Atlas.
+    pub(super) fn of_earlier_removal(id_in_atlas: &str) -> Self {
+        let text = format!("to be deleted by the configuration: {id_in_atlas}");
+        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        Self(to_base62(digest.as_ref(), Self::LENGTH))
+    }
+
     /// A number below `buckets` that is the same for the same id.
     pub(super) fn bucket(&self, buckets: usize) -> usize {
         self.0.bytes().map(usize::from).sum::<usize>() % buckets

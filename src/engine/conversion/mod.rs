@@ -16,6 +16,7 @@ mod left;
 mod left_tests;
 #[cfg(test)]
 mod recorded_tests;
+mod removals;
 mod rename;
 #[cfg(test)]
 mod tests;
@@ -145,5 +146,6 @@ async fn steps(engine: &Engine, walk: &Walk<'_>) -> Result<(), EngineError> {
     walk.folder(keys::STATIC_ROLES, keys::STATIC_ROLES, rename::static_role)
         .await?;
     left::to_journal(engine, walk).await?;
+    walk.split(keys::CONFIG, removals::entries).await?;
     walk.one(keys::CONFIG, keys::CONFIG, rename::config).await
 }

@@ -8,12 +8,21 @@ use serde_json::{Map, Value};
 /// Renames what is in the object of an entry. Answers whether anything changed.
 pub(super) type Rename = fn(&mut Map<String, Value>) -> bool;
 
+/// An entry that is made of a part of another, with its key.
+pub(super) type Made = (String, Map<String, Value>);
+
 /// An entry's text with today's names; [`None`]: it has them, or it is no JSON object.
 pub(super) fn in_text(text: &[u8], rename: Rename) -> Option<Vec<u8>> {
     let mut object: Map<String, Value> = serde_json::from_slice(text).ok()?;
     rename(&mut object)
         .then(|| serde_json::to_vec(&object).ok())
         .flatten()
+}
+
+/// What is made of an entry's text; nothing of what is no JSON object.
+pub(super) fn made_of(text: &[u8], make: fn(&Map<String, Value>) -> Vec<Made>) -> Vec<Made> {
+    let object: Result<Map<String, Value>, _> = serde_json::from_slice(text);
+    object.map(|object| make(&object)).unwrap_or_default()
 }
 
 /// Whether an entry's text is a JSON object, as all are.
@@ -63,7 +72,9 @@ pub(super) fn config(entry: &mut Map<String, Value>) -> bool {
     let Some(state) = entry.get_mut("rotation").and_then(Value::as_object_mut) else {
         return hold;
     };
-    hold | rotation(state)
+    // Its entries are written.
+    let removals = state.remove("removals").is_some();
+    hold | rotation(state) | removals
 }
 
 /// What everything that rotates stores.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::engine::entries::ConfigEntry;
 use crate::engine::journal::JournalEntry;
 use crate::engine::log_lines::Lines;
+use crate::engine::names::JournalId;
 use crate::engine::static_roles::StaticRoleEntry;
 use crate::engine::testing::TestMount;
 use crate::vault::failure::READ_ONLY_TEXT;
@@ -192,13 +193,69 @@ fn config() -> Shape {
         "config",
         with(
             &base,
-            &json!({ "hold_deletions": true, "rotation": rotation(&earlier) }),
+            &json!({
+                "hold_deletions": true,
+                "rotation": with(&rotation(&earlier), &json!({ "removals": list_of_removals() })),
+            }),
         ),
         with(
             &base,
             &json!({ "hold": true, "rotation": rotation(&today) }),
         ),
     )
+}
+
+/// What the configuration still has to delete: what was replaced, and what was being made. Each was in its
+/// list, and is an entry of its own.
+fn removals() -> Vec<Shape> {
+    let base = json!({
+        "organization_id": ORG, "credential_type": "programmatic_api_key",
+        "origin": "https://atlas.example.com",
+    });
+    let replaced = json!({
+        "programmatic_api_key_id": "6b02741eb9c9ed02f9000004", "public_key": "hgfedcba",
+    });
+    let begun = json!({ "description": "mongodbatlas-root-0123456789abcdefghij" });
+    let entry = |removal: &Value| {
+        let entry = json!({
+            "state": "pending", "owner": "root", "role": "", "description": "",
+            "display_name": "", "entity_id": "", "issued_at": TIME, "max_expire_time": TIME,
+        });
+        with(&with(&entry, &base), removal)
+    };
+    let config = config().earlier;
+    let id = JournalId::of_earlier_removal("6b02741eb9c9ed02f9000004");
+    vec![
+        Shape::moved(
+            "config",
+            &format!("issued/{id}"),
+            config.clone(),
+            entry(&replaced),
+        ),
+        Shape::moved(
+            "config",
+            "issued/0123456789abcdefghij",
+            config,
+            entry(&begun),
+        ),
+    ]
+}
+
+/// The list in which they were.
+fn list_of_removals() -> Value {
+    let base = json!({
+        "organization_id": ORG, "credential_type": "programmatic_api_key",
+        "origin": "https://atlas.example.com", "since": TIME,
+    });
+    let failure = json!({ "failures": 1, "since": TIME, "error": "no answer", "next_try": TIME });
+    let replaced = json!({
+        "programmatic_api_key_id": "6b02741eb9c9ed02f9000004", "public_key": "hgfedcba",
+        "replaced": true, "trouble": failure,
+    });
+    let begun = json!({
+        "description": "mongodbatlas-root-0123456789abcdefghij", "replaced": false,
+    });
+    json!([with(&base, &replaced), with(&base, &begun)])
 }
 
 fn moved() -> Vec<Shape> {
@@ -225,6 +282,7 @@ fn moved() -> Vec<Shape> {
 fn shapes() -> Vec<Shape> {
     let mut all = journal();
     all.extend(moved());
+    all.extend(removals());
     all.extend([static_role(), config()]);
     all
 }
@@ -268,7 +326,7 @@ async fn each_earlier_shape_is_rewritten_at_the_start() {
     assert_eq!(TestMount::data(mount.read("config").await)["hold"], true);
     let told = lines.take("the storage of an earlier version");
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[1].contains("converted=10 unreadable=0"), "{told:?}");
+    assert!(told[1].contains("converted=12 unreadable=0"), "{told:?}");
 }
 
 /// What today's code would write of it: so it has read everything.
@@ -279,7 +337,7 @@ fn written<T: Serialize + DeserializeOwned>(stored: &Value) -> Value {
 
 #[test]
 fn nothing_in_a_rewritten_shape_is_unknown_today() {
-    for shape in journal() {
+    for shape in journal().into_iter().chain(removals()) {
         assert_eq!(written::<JournalEntry>(&shape.today), shape.today);
     }
     let role = static_role().today;
@@ -299,7 +357,7 @@ async fn a_conversion_that_storage_interrupts_goes_on_with_the_next_request() {
         assert_nothing_lost(&mount, &shapes);
         mount.storage.fail_after(None);
         if answer.is_ok() {
-            assert_eq!(writes, 13, "each entry once, and the version");
+            assert_eq!(writes, 15, "each entry once, and the version");
             break;
         }
         if writes % 2 == 0 {

@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::rename::{self, Rename};
+use super::rename::{self, Made, Rename};
 use crate::engine::error::EngineError;
+use crate::engine::stored;
 use crate::vault::{Storage, StorageEntry};
 
 /// Names taken from storage in one listing.
@@ -60,6 +62,24 @@ impl<'a> Walk<'a> {
     /// How many entries could not be read.
     pub(super) fn unreadable(&self) -> usize {
         self.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// Writes the entries that are made of a part of the one at a key. That keeps the part until it is
+    /// converted itself, after this.
+    pub(super) async fn split(
+        &self,
+        from: &str,
+        make: fn(&Map<String, Value>) -> Vec<Made>,
+    ) -> Result<(), EngineError> {
+        let Some(stored) = self.storage.get(from).await? else {
+            return Ok(());
+        };
+        for (key, entry) in rename::made_of(&stored.value, make) {
+            self.refuse_end()?;
+            stored::save(self.storage, key, &entry, false).await?;
+            self.is_converted();
+        }
+        Ok(())
     }
 
     /// Converts every entry of a folder, and moves it where the folder has another name today.
