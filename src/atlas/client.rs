@@ -16,6 +16,7 @@ use crate::base::{Clock, Entropy};
 use super::atlas_time::{AtlasTime, LastDate};
 use super::bucket::Admission;
 use super::call::{Call, Manner, RequestBudget};
+use super::connections::Transports;
 use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::lag::LOOK_AGAIN_AFTER;
 use super::limiter::{Limiter, Queue, Ticket};
@@ -61,12 +62,14 @@ struct Inner {
 }
 
 impl Atlas {
-    /// Makes a client; nothing is sent yet.
+    /// Makes a client; nothing is sent yet. It shares connections with the others of `transports` that
+    /// reach Atlas in the same way, and nothing else.
     pub(crate) fn new(
         settings: &Settings,
         credential: Credential,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        transports: &Transports,
     ) -> Result<Self, SettingsError> {
         settings.check()?;
         credential.check()?;
@@ -74,7 +77,7 @@ impl Atlas {
             .map_err(|_| SettingsError::ApiVersion)?;
         let sign_in = SignIn::new(credential, &clock, &entropy);
         let inner = Inner {
-            transport: Arc::new(Transport::new(settings)?),
+            transport: Arc::new(Transport::new(settings, transports)?),
             media_type,
             sign_in,
             limiter: Arc::default(),

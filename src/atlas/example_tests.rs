@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fake::{Fake, Reply, settings};
-use super::{Atlas, Credential, Deletion, Level, NewApiKey, OrgId, Priority, RequestBudget};
+use super::{
+    Atlas, Credential, Deletion, Level, NewApiKey, OrgId, Priority, RequestBudget, Transports,
+};
 use crate::base::{Sensitive, SystemClock, SystemEntropy};
 
 #[tokio::test]
@@ -29,6 +31,7 @@ async fn an_api_key_is_created_used_and_deleted() {
         credential,
         Arc::new(SystemClock),
         Arc::new(SystemEntropy),
+        &Transports::default(),
     );
     let atlas = atlas.expect("a client");
     let org: OrgId = "5cf5a45a9ccf6400e60981b7".parse().expect("an id");

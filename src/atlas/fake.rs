@@ -14,6 +14,7 @@ use crate::base::{Clock, Sensitive, SystemClock, SystemEntropy};
 
 use super::call::RequestBudget;
 use super::client::Atlas;
+use super::connections::Transports;
 use super::ids::{ApiKeyId, ClientId, OrgId, ProjectId};
 use super::limiter::Priority;
 use super::settings::{Credential, Settings};
@@ -185,8 +186,19 @@ impl Fake {
     }
 
     fn client(&self, credential: Credential, clock: Arc<dyn Clock>) -> Atlas {
+        self.client_over(&Transports::default(), credential, clock)
+    }
+
+    /// A client that shares connections.
+    pub(super) fn client_over(
+        &self,
+        transports: &Transports,
+        credential: Credential,
+        clock: Arc<dyn Clock>,
+    ) -> Atlas {
         let settings = settings(&self.base_url());
-        let atlas = Atlas::new(&settings, credential, clock, Arc::new(SystemEntropy));
+        let entropy = Arc::new(SystemEntropy);
+        let atlas = Atlas::new(&settings, credential, clock, entropy, transports);
         atlas.expect("a client").looking_again_after(Duration::ZERO)
     }
 }

@@ -12,6 +12,7 @@ mod atlas_time;
 mod bucket;
 mod call;
 mod client;
+mod connections;
 mod digest;
 mod endpoints;
 mod error;
@@ -46,6 +47,7 @@ pub(crate) use api_keys::{ApiKey, CreatedApiKey, Deletion, NewApiKey};
 pub(crate) use atlas_time::AtlasTime;
 pub(crate) use call::RequestBudget;
 pub(crate) use client::Atlas;
+pub(crate) use connections::Transports;
 pub(crate) use error::{AnswerFault, AtlasError};
 pub(crate) use ids::{ApiKeyId, ClientId, Hours, Level, OrgId, ProjectId, SecretId};
 pub(crate) use lag::{

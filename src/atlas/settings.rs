@@ -95,7 +95,7 @@ impl fmt::Display for ApiVersion {
 }
 
 /// One or more certificates in PEM form that are trusted beside the platform's.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pem(Vec<CertificateDer<'static>>);
 
 impl FromStr for Pem {
@@ -112,10 +112,8 @@ impl FromStr for Pem {
 }
 
 impl Pem {
-    pub(super) fn certificates(&self) -> Result<Vec<reqwest::Certificate>, SettingsError> {
-        let read = self.0.iter().map(|der| reqwest::Certificate::from_der(der));
-        read.collect::<Result<_, _>>()
-            .map_err(|_| SettingsError::CaCertificate)
+    pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.0
     }
 
     /// Whether a certificate is among these that is not among the others: whoever holds its key

@@ -3,6 +3,7 @@
 //! Knows nothing of sign-in, pace or retries. Redirects are never followed: a credential goes to
 //! the configured address or nowhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
@@ -11,18 +12,13 @@ use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 use zeroize::Zeroizing;
 
+use super::connections::{Connections, Transports};
 use super::error::TransportFault;
 use super::origin::Origin;
 use super::settings::{Settings, SettingsError};
 
 /// The longest answer that is read. A page of 500 API keys is a tenth of it.
 pub(super) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection that died unnoticed is found out while a request waits on it, not by its timeout.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-const IDLE_CONNECTION: Duration = Duration::from_mins(1);
 
 /// A request, ready but for the sign-in; it can be sent again.
 #[derive(Debug)]
@@ -49,41 +45,27 @@ pub(super) struct Answer {
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 
-/// The connections to one address.
+/// The way to one address, over connections that other clients may share.
 pub(super) struct Transport {
-    http: reqwest::Client,
+    connections: Arc<Connections>,
     base: Url,
     origin: Origin,
     request_timeout: Duration,
 }
 
 impl Transport {
-    pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(&settings.user_agent)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT.min(settings.request_timeout))
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_TIMEOUT)
-            .tls_version_min(reqwest::tls::Version::TLS_1_2);
-        if settings.base_url.scheme() == "http" {
-            // Loopback without TLS: the platform's certificates are not needed, nor need they exist,
-            // and no proxy shall see a credential in clear.
-            builder = builder.tls_certs_only([]).no_proxy();
-        } else if let Some(pem) = &settings.ca_certificate {
-            builder = builder.tls_certs_merge(pem.certificates()?);
-        }
-        let http = builder
-            .build()
-            .map_err(|error| SettingsError::Tls(error.into()))?;
+    pub(super) fn new(settings: &Settings, transports: &Transports) -> Result<Self, SettingsError> {
         Ok(Self {
-            http,
+            connections: transports.connections(settings)?,
             base: settings.base_url.clone(),
             origin: Origin::of(&settings.base_url),
             request_timeout: settings.request_timeout,
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> &Arc<Connections> {
+        &self.connections
     }
 
     /// Where everything goes.
@@ -124,7 +106,8 @@ impl Transport {
     }
 
     async fn send_and_read(&self, outgoing: reqwest::Request) -> Result<Answer, TransportFault> {
-        let mut incoming = self.http.execute(outgoing).await.map_err(fault)?;
+        let ride = self.connections.board();
+        let mut incoming = ride.http().execute(outgoing).await.map_err(fault)?;
         let announced = content_length(incoming.headers()).unwrap_or(8 * 1024);
         // Room for all of it at once: growing would leave copies behind that nobody wipes.
         let mut body = Zeroizing::new(Vec::with_capacity(announced.min(MAX_ANSWER_BYTES)));
@@ -174,8 +157,6 @@ fn fault(error: reqwest::Error) -> TransportFault {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use rustls::pki_types::PrivateKeyDer;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -187,7 +168,8 @@ mod tests {
     use crate::atlas::settings::Pem;
 
     async fn exchange(fake: &Fake, deadline: Duration) -> Result<Answer, TransportFault> {
-        let transport = Transport::new(&settings(&fake.base_url())).expect("a transport");
+        let transport = Transport::new(&settings(&fake.base_url()), &Transports::default())
+            .expect("a transport");
         let request = Request {
             method: Method::GET,
             url: transport.url(TARGET),
@@ -252,7 +234,8 @@ mod tests {
     #[tokio::test]
     async fn a_closed_port_means_nothing_was_sent() {
         let address = Fake::start(|_| Reply::new(200, "{}")).await.base_url();
-        let transport = Transport::new(&settings(&address)).expect("a transport");
+        let transport =
+            Transport::new(&settings(&address), &Transports::default()).expect("a transport");
         let request = Request {
             method: Method::POST,
             url: transport.url("/"),
@@ -303,12 +286,15 @@ mod tests {
         let (_tasks, address, pem) = tls_server().await;
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("one");
         let other: Pem = other.cert.pem().parse().expect("a certificate");
+        // The first is still there, with a connection and a session, when the other is asked for.
+        let transports = Transports::default();
+        let mut kept = Vec::new();
         for (pem, trusted) in [(pem, true), (other, false)] {
             let settings = Settings {
                 ca_certificate: Some(pem),
                 ..settings(&address)
             };
-            let transport = Transport::new(&settings).expect("a transport");
+            let transport = Transport::new(&settings, &transports).expect("a transport");
             let request = Request {
                 method: Method::GET,
                 url: transport.url("/"),
@@ -322,6 +308,7 @@ mod tests {
                 Ok(answer) => assert!(trusted && answer.status == 200),
                 Err(fault) => assert!(!trusted && !fault.maybe_sent(), "{fault:?}"),
             }
+            kept.push(transport);
         }
     }
 }

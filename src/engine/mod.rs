@@ -45,6 +45,8 @@ mod rotation;
 mod rotation_state;
 #[cfg(test)]
 mod runbook_tests;
+#[cfg(test)]
+mod sharing_tests;
 mod static_roles;
 mod status;
 mod stored;
@@ -76,7 +78,7 @@ use self::static_roles::StaticRoles;
 use self::turns::{Turn, Turns};
 use self::unasked::ClockWatch;
 use self::waiters::{ProcessWaiters, Waiters};
-use crate::atlas::ClientId;
+use crate::atlas::{ClientId, Transports};
 use crate::base::{Clock, Entropy};
 use crate::engine::entries::RoleEntry;
 use crate::framework::{Framework, wal};
@@ -148,6 +150,7 @@ impl Engine {
         mount: &Mount,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        transports: Transports,
         process: ProcessSettings,
     ) -> Self {
         let storage = Arc::clone(&mount.storage);
@@ -162,6 +165,7 @@ impl Engine {
                 Arc::clone(&mount.system),
                 Arc::clone(&clock),
                 Arc::clone(&entropy),
+                transports,
                 mount.tasks.cancelled().clone(),
                 process.hold,
             ),
@@ -342,6 +346,8 @@ pub(crate) struct EngineFactory {
     naps: &'static [Duration],
     look_again_after: Option<Duration>,
     waiters: ProcessWaiters,
+    /// The ways to Atlas of all mounts.
+    transports: Transports,
 }
 
 impl EngineFactory {
@@ -356,6 +362,7 @@ impl EngineFactory {
             naps: NAPS,
             look_again_after: None,
             waiters: ProcessWaiters::default(),
+            transports: Transports::default(),
         }
     }
 
@@ -385,6 +392,7 @@ impl Factory for EngineFactory {
             &mount,
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
+            self.transports.clone(),
             self.process,
         );
         engine.naps = self.naps;

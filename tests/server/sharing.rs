@@ -1,9 +1,13 @@
-//! Two servers whose mounts act in one organization of Atlas, with roles of the same name.
+//! Mounts that act in one organization of Atlas: of two servers, with roles of the same name, and of one.
+
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Bao, Mount};
+use crate::support::bao::Extras;
+use crate::support::cloud::Cloud;
+use crate::support::{Answer, Atlas, Bao, Mount};
 
 const EACH: usize = 50;
 
@@ -59,4 +63,66 @@ async fn two_servers_issue_and_revoke_in_one_organization_and_touch_only_their_o
         assert!(two.revoke(lease).await.ok());
     }
     assert!(one.atlas.credentials().await.is_empty());
+}
+
+/// One process, one address, one organization: what two mounts share are connections alone.
+#[tokio::test]
+async fn two_mounts_of_one_process_share_a_connection_and_sign_with_their_own_credentials() {
+    let atlas = Atlas::start().await;
+    let cloud = Cloud::of(&atlas).await;
+    let extras = Extras {
+        variables: cloud.variables(),
+        ..Extras::default()
+    };
+    let bao = Bao::on_disk_with(extras).await;
+    assert!(bao.register(&[]).await.ok());
+    let one = Mount::with(&bao.client(), atlas).await;
+    let two = Mount {
+        atlas: Arc::clone(&one.atlas),
+        ..Mount::on(&bao.client()).await
+    };
+    let without_address = |mut config: Value| {
+        config.as_object_mut().expect("fields").remove("base_url");
+        config
+    };
+    let key = without_address(one.atlas.key_config());
+    let account = without_address(two.atlas.account_config());
+    for (mount, config, role) in [(&one, &key, "one"), (&two, &account, "two")] {
+        let written = mount.write("config", config.clone()).await;
+        assert!(written.ok(), "{written:?}");
+        mount.org_role(role, 600, 0).await;
+    }
+    for _ in 0..10 {
+        tokio::join!(one.issue("one"), two.issue("two"));
+    }
+    assert_eq!(cloud.tunnels(), 1);
+
+    let requests = one.atlas.control("GET", "/requests", Value::Null).await;
+    let requests = requests["requests"].as_array().expect("a list");
+    let signed_by = |role: &str| {
+        let made = requests.iter().filter(|request| {
+            let description = request["body"]["desc"].as_str().unwrap_or_default();
+            !request["challenge"].as_bool().unwrap_or_default()
+                && description.starts_with(&format!("vault-{role}-"))
+        });
+        made.map(|request| request["auth"].as_str().expect("a text"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(signed_by("one"), ["digest"; 10]);
+    assert_eq!(signed_by("two"), ["bearer"; 10]);
+
+    // What one is told at another address concerns the other in nothing.
+    let elsewhere = Atlas::start().await;
+    let mut config = elsewhere.key_config();
+    config["organization_id"] = json!(elsewhere.org());
+    let moved = one.write("config", config).await;
+    assert!(moved.ok(), "{moved:?}");
+    let role = json!({ "organization_id": elsewhere.org(), "roles": "ORG_MEMBER" });
+    one.role("one", role).await;
+    let before = two.atlas.request_count().await;
+    one.issue("one").await;
+    assert_eq!(two.atlas.request_count().await, before);
+    assert_eq!(elsewhere.credentials().await.len(), 1);
+    two.issue("two").await;
+    assert_eq!(elsewhere.credentials().await.len(), 1);
 }

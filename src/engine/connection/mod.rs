@@ -21,7 +21,7 @@ use super::error::EngineError;
 use super::origin::{BoundTo, Origins};
 use super::process::ServerHold;
 use super::{keys, stored};
-use crate::atlas::{Atlas, Reachability, Reached};
+use crate::atlas::{Atlas, Reachability, Reached, Transports};
 use crate::base::{Clock, Entropy};
 use crate::engine::entries::ConfigEntry;
 use crate::vault::system_view::may_act;
@@ -33,6 +33,8 @@ pub(crate) struct Connection {
     system: Arc<dyn SystemView>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    /// The ways to Atlas, shared with other mounts.
+    transports: Transports,
     /// Cancelled once the mount is about to end.
     closing: CancellationToken,
     /// Held while the origin of earlier entries is recorded: by the configuration of before, not by
@@ -61,6 +63,7 @@ impl Connection {
         system: Arc<dyn SystemView>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        transports: Transports,
         closing: CancellationToken,
         hold: ServerHold,
     ) -> Self {
@@ -69,6 +72,7 @@ impl Connection {
             system,
             clock,
             entropy,
+            transports,
             closing,
             recording: tokio::sync::Mutex::default(),
             look_again_after: None,
@@ -197,6 +201,7 @@ impl Connection {
             entry.credential()?,
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
+            &self.transports,
         )?;
         let origins = match origins.seen_from(&entry.origin, atlas.origin()) {
             Some(seen) => Arc::new(seen),

@@ -125,7 +125,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::atlas::{Credential, Priority};
+    use crate::atlas::{Credential, Priority, Transports};
     use crate::base::{Sensitive, SystemClock, SystemEntropy};
     use crate::engine::entries::ConfigEntry;
 
@@ -141,6 +141,7 @@ mod tests {
             key,
             Arc::new(SystemClock),
             Arc::new(SystemEntropy),
+            &Transports::default(),
         );
         let atlas = atlas.expect("a client");
         let org = "5cf5a45a9ccf6400e60981b7".parse().expect("an id");

@@ -29,6 +29,7 @@ pub(crate) struct TestMount {
     pub(crate) system: Arc<FixedSystemView>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) atlas: Atlas,
+    factory: Arc<EngineFactory>,
     backend: Arc<dyn Backend>,
     tasks: Tasks,
 }
@@ -44,12 +45,14 @@ impl TestMount {
         let storage = Arc::new(MemoryStorage::default());
         let system = Arc::new(FixedSystemView::default());
         let clock = Arc::new(TestClock::new());
-        let (backend, tasks) = backend(&storage, &system, &clock, process).await;
+        let factory = factory(&clock, process);
+        let (backend, tasks) = backend(&storage, &system, &factory).await;
         Self {
             storage,
             system,
             clock,
             atlas: Atlas::start().await,
+            factory,
             backend,
             tasks,
         }
@@ -71,17 +74,20 @@ impl TestMount {
         mount
     }
 
-    /// Another mount, with a storage of its own, on the same Atlas; the role `reader` as well.
+    /// Another mount of the same process, with a storage of its own, on the same Atlas; the role
+    /// `reader` as well.
     pub(crate) async fn beside(other: &Self) -> Self {
         let storage = Arc::new(MemoryStorage::default());
         let system = Arc::new(FixedSystemView::default());
         let clock = Arc::clone(&other.clock);
-        let (backend, tasks) = backend(&storage, &system, &clock, ProcessSettings::default()).await;
+        let factory = Arc::clone(&other.factory);
+        let (backend, tasks) = backend(&storage, &system, &factory).await;
         let mount = Self {
             storage,
             system,
             clock,
             atlas: other.atlas.clone(),
+            factory,
             backend,
             tasks,
         };
@@ -139,7 +145,8 @@ impl TestMount {
             hold,
             ..ProcessSettings::default()
         };
-        let (backend, tasks) = backend(&self.storage, &self.system, &self.clock, process).await;
+        self.factory = factory(&self.clock, process);
+        let (backend, tasks) = backend(&self.storage, &self.system, &self.factory).await;
         (self.backend, self.tasks) = (backend, tasks);
     }
 
@@ -285,11 +292,20 @@ impl TestMount {
     }
 }
 
+/// What a process makes its mounts with.
+fn factory(clock: &Arc<TestClock>, process: ProcessSettings) -> Arc<EngineFactory> {
+    let factory = EngineFactory::new(
+        "v0.0.0".to_owned(),
+        Arc::clone(clock) as _,
+        Arc::new(SystemEntropy),
+    );
+    Arc::new(factory.without_naps().with_settings(process))
+}
+
 async fn backend(
     storage: &Arc<MemoryStorage>,
     system: &Arc<FixedSystemView>,
-    clock: &Arc<TestClock>,
-    process: ProcessSettings,
+    factory: &EngineFactory,
 ) -> (Arc<dyn Backend>, Tasks) {
     let tasks = Tasks::new(&CancellationToken::new());
     let mount = Mount {
@@ -298,13 +314,6 @@ async fn backend(
         system: Arc::clone(system) as _,
         tasks: tasks.clone(),
     };
-    let factory = EngineFactory::new(
-        "v0.0.0".to_owned(),
-        Arc::clone(clock) as _,
-        Arc::new(SystemEntropy),
-    )
-    .without_naps()
-    .with_settings(process);
     let backend = factory.create(mount).await.expect("a backend");
     backend.initialize().await.expect("initialized");
     (backend, tasks)
