@@ -81,7 +81,7 @@ use self::waiters::{ProcessWaiters, Waiters};
 use crate::atlas::{ClientId, Transports};
 use crate::base::{Clock, Entropy};
 use crate::engine::entries::RoleEntry;
-use crate::framework::{Framework, wal};
+use crate::framework::{Description, wal};
 use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, SystemView, Tasks};
 
 /// What the help of the mount itself says.
@@ -268,10 +268,9 @@ impl Engine {
         }
     }
 
-    /// Serves this engine on its mount.
-    fn serve(self, mount: Mount) -> Framework<Self> {
-        let clock = Arc::clone(&self.clock);
-        let framework = Framework::new(Arc::new(self), mount)
+    /// What is served on each mount.
+    fn description(clock: Arc<dyn Clock>) -> Description<Self> {
+        let described = Description::new()
             .clock(clock)
             .about(ABOUT)
             .paths(config::paths::paths())
@@ -285,7 +284,7 @@ impl Engine {
         let kinds = credentials::paths::secret_types();
         kinds
             .into_iter()
-            .fold(framework, Framework::secret)
+            .fold(described, Description::secret)
             .wal(journal::GO_WAL_KIND, journal::take_over_go_entry)
             .before_each(|engine: Arc<Self>| async move { conversion::ready(&engine).await })
             .on_initialize(|engine: Arc<Self>| async move { engine.initialize().await })
@@ -348,6 +347,7 @@ pub(crate) struct EngineFactory {
     waiters: ProcessWaiters,
     /// The ways to Atlas of all mounts.
     transports: Transports,
+    described: Arc<Description<Engine>>,
 }
 
 impl EngineFactory {
@@ -357,6 +357,7 @@ impl EngineFactory {
         Self {
             version,
             process: ProcessSettings::default(),
+            described: Arc::new(Engine::description(Arc::clone(&clock))),
             clock,
             entropy,
             naps: NAPS,
@@ -398,7 +399,7 @@ impl Factory for EngineFactory {
         engine.naps = self.naps;
         engine.connection = engine.connection.looking_again_after(self.look_again_after);
         engine.waiters = Waiters::new(self.waiters.clone());
-        Ok(Arc::new(engine.serve(mount)))
+        Ok(Arc::new(self.described.serve(Arc::new(engine), mount)))
     }
 
     fn version(&self) -> &str {

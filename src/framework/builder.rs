@@ -1,4 +1,4 @@
-//! How an engine tells what it serves.
+//! How an engine tells what it serves: once, for all its mounts.
 
 use std::sync::Arc;
 
@@ -10,11 +10,9 @@ use super::wal::{self, WalEntry};
 use crate::base::{Clock, SystemClock};
 use crate::vault::{Failure, Mount, SpecialPaths};
 
-/// An engine, described by what it serves. The order of calls that build it is of no matter, but
+/// What an engine serves on each of its mounts. The order of calls that build it is of no matter, but
 /// that of paths: the first that matches is asked.
-pub(crate) struct Framework<E> {
-    pub(super) engine: Arc<E>,
-    pub(super) mount: Mount,
+pub(crate) struct Description<E> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) about: &'static str,
     pub(super) rows: Vec<Row<E>>,
@@ -27,13 +25,19 @@ pub(crate) struct Framework<E> {
     pub(super) invalidate: Option<Handler<E, String, ()>>,
 }
 
-impl<E: Send + Sync + 'static> Framework<E> {
-    /// An engine on a mount; so far nothing is served.
+/// An engine on one mount. Only what is the mount's own is here, so that a further mount costs little.
+pub(crate) struct Framework<E> {
+    pub(super) engine: Arc<E>,
+    pub(super) mount: Mount,
+    pub(super) described: Arc<Description<E>>,
+    pub(super) log_position: wal::Position,
+}
+
+impl<E: Send + Sync + 'static> Description<E> {
+    /// So far nothing is served.
     #[must_use]
-    pub(crate) fn new(engine: Arc<E>, mount: Mount) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            engine,
-            mount,
             clock: Arc::new(SystemClock),
             about: "",
             rows: Vec::new(),
@@ -44,6 +48,17 @@ impl<E: Send + Sync + 'static> Framework<E> {
             initialize: None,
             periodic: None,
             invalidate: None,
+        }
+    }
+
+    /// Serves an engine on a mount.
+    #[must_use]
+    pub(crate) fn serve(self: &Arc<Self>, engine: Arc<E>, mount: Mount) -> Framework<E> {
+        Framework {
+            engine,
+            mount,
+            described: Arc::clone(self),
+            log_position: wal::Position::default(),
         }
     }
 

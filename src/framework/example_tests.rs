@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::builder::Framework;
 use super::toy::{data, request};
-use super::{Call, Field, Framework, Path};
+use super::{Call, Description, Field, Path};
 use crate::vault::memory::{FixedSystemView, MemoryStorage};
 use crate::vault::{Backend as _, Failure, Mount, Operation, Response, StorageEntry, Tasks};
 
@@ -40,14 +41,16 @@ fn engine(mount: Mount) -> Framework<Notes> {
     let notes = Arc::new(Notes {
         mount: mount.clone(),
     });
-    Framework::new(notes, mount).about("Keeps notes.").path(
+    let described = Description::new().about("Keeps notes.").path(
         Path::new("notes/{name}")
             .help("Write or read a note.", "Its name is in lower case.")
             .field(Field::lowercase("name").about("Name of the note."))
             .field(Field::text("text").about("The note itself."))
             .on(Operation::Read, read)
             .on(Operation::Update, write),
-    )
+    );
+    // An engine with several mounts keeps the description, and serves each mount from it.
+    Arc::new(described).serve(notes, mount)
 }
 
 #[tokio::test]

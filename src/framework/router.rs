@@ -23,6 +23,7 @@ const LONGEST_SHOWN: usize = 64;
 impl<E: Send + Sync + 'static> Framework<E> {
     fn route(&self, path: &str) -> Result<(&Row<E>, Match), Failure> {
         let mut found = self
+            .described
             .rows
             .iter()
             .filter_map(|row| Some((row, row.path.pattern.matches(path)?)));
@@ -31,7 +32,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
 
     /// Why a path is none that is only wrong in its name: "unsupported path" would not tell.
     fn unfit_name(&self, path: &str) -> Option<Failure> {
-        let mut rows = self.rows.iter();
+        let mut rows = self.described.rows.iter();
         let name = rows.find_map(|row| row.path.pattern.unfit_name(path))?;
         let shown: String = name.chars().take(LONGEST_SHOWN).collect();
         Some(Failure::BadRequest(format!(
@@ -63,7 +64,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
     }
 
     async fn before(&self) -> Result<(), Failure> {
-        match &self.before_each {
+        match &self.described.before_each {
             Some(before) => before(Arc::clone(&self.engine), ()).await,
             None => Ok(()),
         }
@@ -90,7 +91,7 @@ impl<E: Send + Sync + 'static> Framework<E> {
         }
         self.before().await?;
         let mut failures = Vec::new();
-        if let Some(periodic) = &self.periodic {
+        if let Some(periodic) = &self.described.periodic {
             let outcome = periodic(Arc::clone(&self.engine), ()).await;
             failures.extend(
                 outcome
@@ -101,11 +102,12 @@ impl<E: Send + Sync + 'static> Framework<E> {
         let walk = wal::Walk {
             engine: &self.engine,
             storage: &*self.mount.storage,
-            clock: &*self.clock,
+            clock: &*self.described.clock,
+            position: &self.log_position,
             caller: &request.caller,
             immediate: request.data.contains_key("immediate"),
         };
-        failures.extend(self.log.roll_back(&walk).await.err());
+        failures.extend(self.described.log.roll_back(&walk).await.err());
         wal::joined(failures).map(|()| None)
     }
 
@@ -114,14 +116,17 @@ impl<E: Send + Sync + 'static> Framework<E> {
         // Help must not fail for want of a version.
         let version = self.mount.system.server_version().await.unwrap_or_default();
         let document = openapi::Document {
-            special: &self.special,
+            special: &self.described.special,
             default_prefix: prefix.and_then(Value::as_str).unwrap_or_default(),
             version: &version,
         };
-        let paths = self.rows.iter().map(|row| &row.path);
+        let paths = self.described.rows.iter().map(|row| &row.path);
         let (text, document) = if request.path.is_empty() {
             let paths: Vec<&Path<E>> = paths.collect();
-            (help::of_mount(self.about, &paths), document.of(&paths))
+            (
+                help::of_mount(self.described.about, &paths),
+                document.of(&paths),
+            )
         } else {
             let path = &self.route_leniently(&request.path)?.path;
             (help::of_path(path, &request.path), document.of(&[path]))
@@ -162,7 +167,7 @@ fn warned(
 #[async_trait]
 impl<E: Send + Sync + 'static> Backend for Framework<E> {
     async fn initialize(&self) -> Result<(), Failure> {
-        match &self.initialize {
+        match &self.described.initialize {
             Some(initialize) => initialize(Arc::clone(&self.engine), ()).await,
             None => Ok(()),
         }
@@ -170,14 +175,15 @@ impl<E: Send + Sync + 'static> Backend for Framework<E> {
 
     async fn handle(&self, request: Request) -> Result<Option<Response>, Failure> {
         let engine = Arc::clone(&self.engine);
+        let secrets = &self.described.secrets;
         match request.operation {
             Operation::Renew => {
                 self.before().await?;
-                secret_type::renew(&self.secrets, engine, request).await
+                secret_type::renew(secrets, engine, request).await
             }
             Operation::Revoke => {
                 self.before().await?;
-                secret_type::revoke(&self.secrets, engine, request).await
+                secret_type::revoke(secrets, engine, request).await
             }
             Operation::Rollback => self.tick(&request).await,
             Operation::Help => self.help(&request).await,
@@ -203,11 +209,11 @@ impl<E: Send + Sync + 'static> Backend for Framework<E> {
     }
 
     fn special_paths(&self) -> SpecialPaths {
-        self.special.clone()
+        self.described.special.clone()
     }
 
     async fn invalidate(&self, key: &str) {
-        if let Some(invalidate) = &self.invalidate {
+        if let Some(invalidate) = &self.described.invalidate {
             // The handler has no way to fail.
             let _ = invalidate(Arc::clone(&self.engine), key.to_owned()).await;
         }
@@ -220,7 +226,7 @@ mod tests {
 
     use super::*;
     use crate::framework::toy::{
-        ToyMount, answer, ask, data, failure, framework, json_value, request,
+        ToyMount, answer, ask, data, description, failure, framework, json_value, request,
     };
     use crate::vault::failure::READ_ONLY_TEXT;
     use crate::vault::{Replication, Secret};
@@ -452,6 +458,29 @@ mod tests {
         framework.invalidate("config").await;
         assert_eq!(toy.engine.noted(), ["initialized", "config"]);
         assert_eq!(framework.special_paths(), SpecialPaths::default());
+    }
+
+    /// Two mounts of one engine share the description and nothing else.
+    #[tokio::test]
+    async fn mounts_of_one_description_do_not_know_of_each_other() {
+        let described = description();
+        let (one, other) = (ToyMount::new(), ToyMount::new());
+        let serve = |toy: &ToyMount| described.serve(Arc::clone(&toy.engine), toy.mount.clone());
+        let (first, second) = (serve(&one), serve(&other));
+        assert!(Arc::ptr_eq(&first.described, &second.described));
+        let entry = br#"{"type": "key", "created_at": 5}"#;
+        for number in 0..101 {
+            other.storage.plant(&format!("wal/{number:03}"), entry);
+        }
+        one.storage.plant("wal/000", entry);
+        for framework in [&second, &first] {
+            let tick = request(Operation::Rollback, "", json!({}));
+            let _ = framework.handle(tick).await;
+        }
+        first.invalidate("config").await;
+        assert_eq!(one.engine.noted(), ["ticked", "undone", "config"]);
+        assert_eq!(other.engine.noted().len(), 101, "its tick and 100 entries");
+        assert!(one.storage.keys().is_empty());
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::answers;
-use super::builder::Framework;
+use super::builder::{Description, Framework};
 use super::call::{Call, LeaseCall};
 use super::field::{Faults, Field, Fields};
 use super::path::Path;
@@ -185,15 +185,20 @@ async fn start(toy: Arc<Toy>) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn framework(toy: &ToyMount) -> Framework<Toy> {
-    Framework::new(Arc::clone(&toy.engine), toy.mount.clone())
+pub(super) fn description() -> Arc<Description<Toy>> {
+    let described = Description::new()
         .about("A toy.")
         .paths(table())
         .secret(SecretType::new("key", end_lease))
         .wal("key", undo)
         .periodic(periodic)
         .on_initialize(start)
-        .on_invalidate(async |toy: Arc<Toy>, key: String| toy.note(key))
+        .on_invalidate(async |toy: Arc<Toy>, key: String| toy.note(key));
+    Arc::new(described)
+}
+
+pub(super) fn framework(toy: &ToyMount) -> Framework<Toy> {
+    description().serve(Arc::clone(&toy.engine), toy.mount.clone())
 }
 
 pub(super) async fn ask(toy: &ToyMount, request: Request) -> Result<Option<Response>, Failure> {

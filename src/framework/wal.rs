@@ -85,16 +85,23 @@ pub(crate) async fn delete(storage: &dyn Storage, id: &str) -> Result<(), Storag
 /// Undoes what entries tell, by the handler of each entry's kind.
 pub(super) struct Log<E> {
     pub(super) handlers: BTreeMap<&'static str, Handler<E, WalEntry, ()>>,
-    /// Where the last periodic run stopped; empty to begin anew.
-    resume_after: Mutex<String>,
 }
 
 impl<E> Default for Log<E> {
     fn default() -> Self {
         Self {
             handlers: BTreeMap::new(),
-            resume_after: Mutex::default(),
         }
+    }
+}
+
+/// Where a mount's last periodic run stopped; empty to begin anew.
+#[derive(Default)]
+pub(super) struct Position(Mutex<String>);
+
+impl Position {
+    fn get(&self) -> MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,6 +110,7 @@ pub(super) struct Walk<'a, E> {
     pub(super) engine: &'a Arc<E>,
     pub(super) storage: &'a dyn Storage,
     pub(super) clock: &'a dyn Clock,
+    pub(super) position: &'a Position,
     pub(super) caller: &'a Caller,
     /// Undo entries however young they are.
     pub(super) immediate: bool,
@@ -113,7 +121,7 @@ impl<E> Log<E> {
     /// others. What succeeds is deleted; what fails, and what is not understood, stays.
     pub(super) async fn roll_back(&self, walk: &Walk<'_, E>) -> Result<(), Failure> {
         let mut failures = Vec::new();
-        let ids = self.next_ids(walk.storage).await?;
+        let ids = next_ids(walk.storage, walk.position).await?;
         for id in &ids {
             if walk.caller.gone.is_cancelled() || Instant::now() >= walk.caller.deadline {
                 return joined(failures);
@@ -126,28 +134,12 @@ impl<E> Log<E> {
                 );
                 failures.push(failure);
             }
-            self.cursor().clone_from(id);
+            walk.position.get().clone_from(id);
         }
         if ids.len() < ENTRIES_PER_TICK {
-            self.cursor().clear();
+            walk.position.get().clear();
         }
         joined(failures)
-    }
-
-    fn cursor(&self) -> MutexGuard<'_, String> {
-        self.resume_after
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The ids behind those of the last periodic run, or the first ones when all had their turn.
-    async fn next_ids(&self, storage: &dyn Storage) -> Result<Vec<String>, StorageError> {
-        let after = self.cursor().clone();
-        let mut ids = storage.list_page(PREFIX, &after, ENTRIES_PER_TICK).await?;
-        if ids.is_empty() && !after.is_empty() {
-            ids = storage.list_page(PREFIX, "", ENTRIES_PER_TICK).await?;
-        }
-        Ok(ids)
     }
 
     async fn undo(&self, walk: &Walk<'_, E>, id: &str) -> Result<(), Failure> {
@@ -173,6 +165,16 @@ impl<E> Log<E> {
         undo(Arc::clone(walk.engine), entry).await?;
         Ok(delete(walk.storage, id).await?)
     }
+}
+
+/// The ids behind those of the last periodic run, or the first ones when all had their turn.
+async fn next_ids(storage: &dyn Storage, position: &Position) -> Result<Vec<String>, StorageError> {
+    let after = position.get().clone();
+    let mut ids = storage.list_page(PREFIX, &after, ENTRIES_PER_TICK).await?;
+    if ids.is_empty() && !after.is_empty() {
+        ids = storage.list_page(PREFIX, "", ENTRIES_PER_TICK).await?;
+    }
+    Ok(ids)
 }
 
 fn is_old(entry: &WalEntry, clock: &dyn Clock) -> bool {
@@ -208,6 +210,7 @@ mod tests {
         toy: ToyMount,
         clock: TestClock,
         log: Log<Toy>,
+        position: Position,
     }
 
     async fn undo(toy: Arc<Toy>, entry: WalEntry) -> Result<(), Failure> {
@@ -228,6 +231,7 @@ mod tests {
                 toy: ToyMount::new(),
                 clock: TestClock::at(start),
                 log,
+                position: Position::default(),
             }
         }
 
@@ -254,6 +258,7 @@ mod tests {
                 engine: &self.toy.engine,
                 storage: &*self.toy.storage,
                 clock: &self.clock,
+                position: &self.position,
                 caller: &Caller::waiting(Duration::from_secs(90)),
                 immediate,
             };
@@ -363,6 +368,7 @@ mod tests {
             engine: &story.toy.engine,
             storage: &*story.toy.storage,
             clock: &story.clock,
+            position: &story.position,
             caller: &caller,
             immediate: true,
         };
