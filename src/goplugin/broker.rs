@@ -7,31 +7,24 @@
 
 use std::{
     collections::HashMap,
-    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::ClientConfig;
 use tokio::{
-    net::UnixStream,
     sync::oneshot,
     time::{Instant, timeout},
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::transport::{Channel, Endpoint, Uri};
-use tower::service_fn;
+use tokio_rustls::TlsConnector;
 
-use super::{pb::plugin::ConnInfo, tls};
+use super::{channel::Channel, pb::plugin::ConnInfo};
 
 /// How long an address and the call that asks for it wait for each other. A host that stands still for
 /// some seconds between the two must not lose the mount, which would stay without a backend.
 /// (go-plugin's own broker waits 5 s.)
 const ADDRESS_DEADLINE: Duration = Duration::from_secs(20);
-/// How long connecting to the host's listener may take, TLS included; for the same reason.
-const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 /// Numbers open at once; a host has one a mount, for the moments of its set-up.
 const MAX_PENDING: usize = 1024;
 /// Longest address kept; a Unix socket's path has at most 107 bytes.
@@ -137,7 +130,10 @@ impl Broker {
             },
         };
         let path = socket_path(&info).ok_or(DialError::Address { id })?;
-        Ok(channel(path, &self.tls))
+        Ok(Channel::new(
+            path,
+            TlsConnector::from(Arc::clone(&self.tls)),
+        ))
     }
 
     fn ask(&self, id: u32) -> Result<Asked, DialError> {
@@ -175,27 +171,6 @@ fn socket_path(info: &ConnInfo) -> Option<PathBuf> {
     (info.network == "unix" && path.is_absolute()).then(|| path.to_owned())
 }
 
-/// A channel that connects lazily; nothing in it is retried or timed out but the connecting.
-fn channel(path: PathBuf, tls: &Arc<ClientConfig>) -> Channel {
-    let connector = TlsConnector::from(Arc::clone(tls));
-    Endpoint::from_static("http://localhost")
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .connect_with_connector_lazy(service_fn(move |_: Uri| {
-            let connecting = connect(path.clone(), connector.clone());
-            async {
-                let stream = timeout(CONNECT_LIMIT, connecting).await??;
-                Ok::<_, io::Error>(TokioIo::new(stream))
-            }
-        }))
-}
-
-async fn connect(path: PathBuf, connector: TlsConnector) -> io::Result<TlsStream<UnixStream>> {
-    let name = ServerName::try_from(tls::NAME).map_err(io::Error::other)?;
-    let socket = UnixStream::connect(path).await?;
-    connector.connect(name, socket).await
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -211,7 +186,9 @@ mod tests {
     use super::*;
     use crate::base::SystemEntropy;
     use crate::goplugin::{
-        connection_tracker::ConnectionTracker, listener::Listener, tls::Identity,
+        connection_tracker::ConnectionTracker,
+        listener::Listener,
+        tls::{self, Identity},
     };
 
     /// A host with its listeners, and the broker of its plugin.
@@ -275,7 +252,7 @@ mod tests {
     }
 
     async fn works(channel: Channel) -> bool {
-        HealthClient::new(channel)
+        HealthClient::with_origin(channel, Channel::origin())
             .check(HealthCheckRequest::default())
             .await
             .is_ok()

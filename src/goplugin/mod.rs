@@ -7,6 +7,7 @@
 //! `src/plugin.rs` shows it in use, and `tests/protocol` from the host's side.
 
 pub(crate) mod broker;
+mod channel;
 mod connection_tracker;
 pub(crate) mod environment;
 pub(crate) mod handshake;
@@ -25,6 +26,7 @@ mod services;
 mod tls;
 
 pub(crate) use broker::Broker;
+pub(crate) use channel::Channel;
 pub(crate) use environment::Environment;
 pub(crate) use handshake::Cookie;
 pub(crate) use serve::{Application, Context, Plugin, serve};

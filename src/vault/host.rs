@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::timeout;
-use tonic::transport::Channel;
 use tonic::{Code, Response as Reply, Status};
 
 use super::pb::pb;
@@ -16,6 +15,7 @@ use super::pb::pb::system_view_client::SystemViewClient;
 use super::storage::{Storage, StorageEntry, StorageError, page_of};
 use super::system_view::{Replication, SystemView, SystemViewError};
 use crate::base::time::from_go_nanos;
+use crate::goplugin::Channel;
 
 /// Go's largest message; values up to it pass.
 pub(super) const MAX_MESSAGE_BYTES: usize = i32::MAX as usize;
@@ -39,7 +39,7 @@ pub(super) struct HostStorage {
 
 impl HostStorage {
     pub(super) fn new(channel: Channel) -> Self {
-        let client = StorageClient::new(channel)
+        let client = StorageClient::with_origin(channel, Channel::origin())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Self {
@@ -199,7 +199,7 @@ pub(super) struct HostSystemView {
 impl HostSystemView {
     pub(super) fn new(channel: Channel) -> Self {
         Self {
-            client: SystemViewClient::new(channel),
+            client: SystemViewClient::with_origin(channel, Channel::origin()),
         }
     }
 }
@@ -278,26 +278,23 @@ impl SystemView for HostSystemView {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
-    use hyper_util::rt::TokioIo;
-    use tokio::net::UnixStream;
+    use tokio::net::UnixListener;
     use tokio::time::sleep;
-    use tonic::transport::{Endpoint, Uri};
-    use tower::service_fn;
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_host_that_stands_still_for_some_seconds_does_not_lose_the_mount() {
-        let stall = Duration::from_secs(15);
-        let connector = service_fn(move |_: Uri| async move {
-            sleep(stall).await;
-            Err::<TokioIo<UnixStream>, _>(io::Error::other("the host's own answer"))
-        });
-        let channel =
-            Endpoint::from_static("http://localhost").connect_with_connector_lazy(connector);
-        let reason = HostStorage::new(channel).probe().await.unwrap_err();
-        assert!(!reason.contains("nothing came"), "{reason}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("slow");
+        let listener = UnixListener::bind(&path).unwrap();
+        let stall = async {
+            sleep(Duration::from_secs(15)).await;
+            drop(listener.accept().await);
+        };
+        let storage = HostStorage::new(Channel::to(path));
+        let (outcome, ()) = tokio::join!(storage.probe(), stall);
+        let reason = outcome.unwrap_err();
+        assert!(!reason.contains("timed out"), "{reason}");
     }
 }

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::backend::{Factory, Mount};
@@ -25,7 +24,7 @@ use super::pb::{logical, pb};
 use super::request::{Caller, Operation};
 use super::tasks::Tasks;
 use super::wire;
-use crate::goplugin::{Broker, Cookie, Plugin};
+use crate::goplugin::{Broker, Channel, Cookie, Plugin};
 
 /// A secrets engine, as hosts know it: the cookie of backend plugins, and the version of their
 /// protocol that has `AutoMTLS` and multiplexing. Source: `sdk/plugin` of Vault's SDK.
