@@ -31,6 +31,14 @@ pub(crate) enum StorageError {
     },
 }
 
+impl StorageError {
+    /// What a node says that may not write: the host then sends the request to one that may.
+    #[must_use]
+    pub(crate) fn read_only() -> Self {
+        Self::Refused(super::failure::READ_ONLY_TEXT.to_owned())
+    }
+}
+
 /// Storage of one mount. There is no compare-and-set, no lock across nodes and, on Vault, no
 /// transaction: order single writes so that each prefix of them is a consistent state.
 #[async_trait]

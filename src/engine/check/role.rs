@@ -3,7 +3,7 @@
 use crate::atlas::{Hours, Level, OrgId, ProjectId};
 use crate::base::Short;
 use crate::engine::credentials::{
-    CredentialKind, Grant, Ground, Life, Report, cut_warning, kind_of,
+    CredentialKind, Grant, Ground, Life, MountTimes, Report, cut_warning, kind_of,
 };
 use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;
@@ -36,9 +36,10 @@ pub(super) async fn check_role(
         check_project(ground, project, report).await?;
     }
     let kind = kind_of(role);
-    let life = Life::of(role, &*ground.engine.system).await?;
+    let times = MountTimes::of(&*ground.engine.system).await?;
+    let life = Life::of(role, times);
     check_lifetime(ground, kind, life, report);
-    check_lease(ground, kind, role, life, report).await?;
+    check_lease(kind, role, times, life, report);
     for warning in warnings(role) {
         report.warning(warning);
     }
@@ -140,18 +141,17 @@ fn check_lifetime(ground: &Ground<'_>, kind: &dyn CredentialKind, life: Life, re
 }
 
 /// How long leases really last, and what remains of a credential whose lease is gone.
-async fn check_lease(
-    ground: &Ground<'_>,
+fn check_lease(
     kind: &dyn CredentialKind,
     role: &RoleEntry,
+    times: MountTimes,
     life: Life,
     report: &mut Report,
-) -> Result<(), EngineError> {
-    let system = &*ground.engine.system;
+) {
     if let Some(warning) = life.warning() {
         report.warning(warning);
     } else if role.ttl.is_zero() {
-        let default = system.default_lease_ttl().await?;
+        let default = times.default_ttl;
         if default > life.max_ttl {
             report.warning(cut_warning(default, life.max_ttl));
         }
@@ -163,5 +163,4 @@ async fn check_lease(
             Short(life.max_ttl)
         ));
     }
-    Ok(())
 }

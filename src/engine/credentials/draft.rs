@@ -65,7 +65,7 @@ impl Draft {
             let allowed = Box::pin(ownership::require(&linked, &*engine.clock, budget));
             engine.while_wanted(&call.caller.gone, allowed).await??;
         }
-        let life = Life::of(granted.role, &*engine.system).await?;
+        let life = Life::of(granted.role, granted.times);
         let id = engine.journal.draw(&*engine.entropy).await?;
         let now = engine.clock.now();
         let max_live = match owner {
@@ -127,7 +127,7 @@ impl Draft {
     /// Records it as live, for a caller who is there before and after: to nobody else is a lease given.
     async fn complete(&mut self, granted: Granted<'_>) -> Result<(), EngineError> {
         granted.still_there()?;
-        self.entry.ttl = self.life.length(&*self.engine.system).await?.as_secs();
+        self.entry.ttl = self.life.length().as_secs();
         self.record(Stage::Live).await?;
         granted.still_holds().await?;
         // A deletion of the role that began meanwhile ends this as well.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::grant::Grant;
+use super::life::MountTimes;
 use crate::atlas::{Priority, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::entries::RoleEntry;
@@ -22,6 +23,8 @@ pub(crate) struct Granted<'a> {
     pub(super) role: &'a RoleEntry,
     /// Begun before the role was read, so that it has seen every write since.
     pub(super) role_use: &'a RoleUse,
+    /// The lease times of the mount.
+    pub(super) times: MountTimes,
     /// How many changes of orders to drain the mount had come before it was seen that none counts.
     pub(super) drain_changes: u64,
 }

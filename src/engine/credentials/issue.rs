@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::granted::Granted;
 use super::kind::kind_of;
+use super::life::MountTimes;
 use crate::engine::Engine;
 use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;
@@ -11,7 +12,8 @@ use crate::engine::names::RoleName;
 use crate::engine::role_uses::RoleUse;
 use crate::engine::waiters::{Awaited, Crowd, Waiter};
 use crate::framework::Call;
-use crate::vault::Response;
+use crate::vault::system_view::may_act;
+use crate::vault::{Response, StorageError};
 
 /// Issues a credential of a role. It ends when the role is deleted, as when the caller goes away.
 pub(super) async fn issue(
@@ -40,9 +42,19 @@ async fn issue_from(
     call: &Call,
 ) -> Result<Response, EngineError> {
     let drain_changes = engine.drain.changes();
-    let role = engine.role(name).await?;
-    let role = role.ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
-    engine.refuse_while_draining().await?;
+    // All that is asked of the host before the journal's first write, in one round trip. Only reads: a
+    // node that may not act sends the request on before anything else comes of them.
+    let (may_act, role, is_open, times) = tokio::join!(
+        may_act(&*engine.system),
+        engine.role(name),
+        engine.refuse_while_draining(),
+        MountTimes::of(&*engine.system),
+    );
+    if !may_act? {
+        return Err(StorageError::read_only().into());
+    }
+    let role = role?.ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
+    is_open?;
     let _waiter = wait_for(engine, name, &role)?;
     let granted = Granted {
         engine,
@@ -50,6 +62,7 @@ async fn issue_from(
         name,
         role: &role,
         role_use,
+        times: times?,
         drain_changes,
     };
     kind_of(&role).issue(granted).await
@@ -64,5 +77,31 @@ fn wait_for(engine: &Engine, name: &RoleName, role: &RoleEntry) -> Result<Waiter
             engine.waiters.enter(Crowd::Readers, [of_account, of_role])
         }
         Err(_) => engine.waiters.enter(Crowd::Readers, [of_role]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::engine::testing::TestMount;
+    use crate::vault::{Failure, Replication};
+
+    #[tokio::test]
+    async fn a_node_that_may_not_act_sends_the_request_on_before_anything_else() {
+        let mount = TestMount::with_role(json!({})).await;
+        mount.atlas.forget_requests().await;
+        // A standby, and a secondary whose mount is not its own; a role that it may not know yet.
+        for replication in [Replication(16_384), Replication(64)] {
+            mount.system.set_replication(replication);
+            for path in ["creds/reader", "creds/written-a-moment-ago"] {
+                let refused = mount.read(path).await.err();
+                assert_eq!(refused, Some(Failure::read_only()), "{path}");
+            }
+        }
+        assert_eq!(mount.atlas.request_count().await, 0);
+        assert_eq!(mount.journal_keys(), Vec::<String>::new());
+        mount.system.set_local(true);
+        mount.issue("reader").await;
     }
 }

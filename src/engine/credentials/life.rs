@@ -10,6 +10,28 @@ use crate::vault::SystemView;
 /// The shortest life that the host knows.
 const SHORTEST: Duration = Duration::from_secs(1);
 
+/// The lease times of a mount, as it is tuned now. Asked of the host once for each request and never
+/// kept longer, as a tune tells nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MountTimes {
+    /// The length of a lease for which nothing else is said.
+    pub(crate) default_ttl: Duration,
+    /// The longest that a lease may live.
+    pub(crate) max_ttl: Duration,
+}
+
+impl MountTimes {
+    /// Both in one round trip.
+    pub(crate) async fn of(system: &dyn SystemView) -> Result<Self, EngineError> {
+        let (default_ttl, max_ttl) =
+            tokio::try_join!(system.default_lease_ttl(), system.max_lease_ttl())?;
+        Ok(Self {
+            default_ttl,
+            max_ttl,
+        })
+    }
+}
+
 /// Lease times of a role on its mount, as the host will apply them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life {
@@ -17,32 +39,34 @@ pub(crate) struct Life {
     pub(crate) ttl: Duration,
     /// The most that renewals may add up to, from the first issue; never zero.
     pub(crate) max_ttl: Duration,
+    /// The mount's default.
+    default_ttl: Duration,
     /// The role's own `ttl`, where the mount does not allow it, and what it does allow.
     cut: Option<(Duration, Duration)>,
 }
 
 impl Life {
-    /// The role's times, bounded by the mount's as it is tuned now.
-    pub(crate) async fn of(role: &RoleEntry, system: &dyn SystemView) -> Result<Self, EngineError> {
-        let mount = system.max_lease_ttl().await?;
+    /// The role's times, bounded by the mount's.
+    pub(crate) fn of(role: &RoleEntry, mount: MountTimes) -> Self {
         let max_ttl = if role.max_ttl.is_zero() {
-            mount
+            mount.max_ttl
         } else {
-            role.max_ttl.min(mount)
+            role.max_ttl.min(mount.max_ttl)
         };
-        Ok(Self {
+        Self {
             ttl: role.ttl.min(max_ttl),
             max_ttl,
+            default_ttl: mount.default_ttl,
             cut: (role.ttl > max_ttl).then_some((role.ttl, max_ttl)),
-        })
+        }
     }
 
     /// How long the host lets the lease run, unless it is asked for another length.
-    pub(super) async fn length(self, system: &dyn SystemView) -> Result<Duration, EngineError> {
+    pub(super) fn length(self) -> Duration {
         if self.ttl.is_zero() {
-            return Ok(system.default_lease_ttl().await?.min(self.max_ttl));
+            return self.default_ttl.min(self.max_ttl);
         }
-        Ok(self.ttl)
+        self.ttl
     }
 
     /// What to tell of a lease that is shorter than its role says. The host does not: it is asked
@@ -78,6 +102,7 @@ pub(crate) fn cut_warning(asked: Duration, most: Duration) -> String {
 mod tests {
     use super::*;
     use crate::vault::memory::FixedSystemView;
+    use crate::vault::{Replication, SystemViewError};
 
     async fn life(ttl: u64, max_ttl: u64) -> Life {
         let role = RoleEntry {
@@ -87,7 +112,7 @@ mod tests {
         };
         let mount = FixedSystemView::default();
         mount.set_ttls(Duration::from_secs(100), Duration::from_secs(1_000));
-        Life::of(&role, &mount).await.unwrap()
+        Life::of(&role, MountTimes::of(&mount).await.unwrap())
     }
 
     fn seconds(life: Life) -> (u64, u64) {
@@ -127,5 +152,49 @@ mod tests {
         for limit in [Duration::ZERO, Duration::from_millis(999)] {
             assert_eq!(life(60, 600).await.within(limit), None);
         }
+    }
+
+    /// Answers the one question only once the other was asked.
+    #[derive(Default)]
+    struct Curious {
+        asked: tokio::sync::Notify,
+        mount: FixedSystemView,
+    }
+
+    #[async_trait::async_trait]
+    impl SystemView for Curious {
+        async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+            self.asked.notified().await;
+            self.mount.default_lease_ttl().await
+        }
+
+        async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+            self.asked.notify_one();
+            self.mount.max_lease_ttl().await
+        }
+
+        async fn tainted(&self) -> Result<bool, SystemViewError> {
+            self.mount.tainted().await
+        }
+
+        async fn replication(&self) -> Result<Replication, SystemViewError> {
+            self.mount.replication().await
+        }
+
+        async fn local_mount(&self) -> Result<bool, SystemViewError> {
+            self.mount.local_mount().await
+        }
+
+        async fn server_version(&self) -> Result<String, SystemViewError> {
+            self.mount.server_version().await
+        }
+    }
+
+    #[tokio::test]
+    async fn the_mounts_times_are_asked_side_by_side() {
+        let mount = Curious::default();
+        let times = MountTimes::of(&mount);
+        let times = tokio::time::timeout(Duration::from_secs(5), times).await;
+        assert!(times.is_ok_and(|times| times.is_ok()));
     }
 }

@@ -44,5 +44,5 @@ mod service_account;
 pub(crate) use access_token::{SeenSecrets, kept_account, kept_accounts, retire_account, tend};
 pub(crate) use grant::{Grant, atlas_role};
 pub(crate) use kind::{CredentialKind, kind_of};
-pub(crate) use life::{Life, cut_warning};
+pub(crate) use life::{Life, MountTimes, cut_warning};
 pub(crate) use report::{Ground, Report};

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::kind::CredentialKind;
 use super::lease::{ended, journal_id, missing};
-use super::life::Life;
+use super::life::{Life, MountTimes};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
@@ -65,15 +65,15 @@ async fn extend(
     refuse_elsewhere(engine, &call).await?;
     let name = call.internal_text("role");
     let name = RoleName::new(name.ok_or_else(|| missing("role"))?);
-    let role = engine.role(&name).await?;
+    let (role, times) = tokio::try_join!(engine.role(&name), MountTimes::of(&*engine.system))?;
     let role = role.ok_or_else(|| EngineError::RoleOfLeaseGone(name.to_string()))?;
-    let life = Life::of(&role, &*engine.system).await?;
+    let life = Life::of(&role, times);
     let issued_at = issued_at(engine, &call);
     let life = life.within(limit(engine, issued_at, end));
     let life = life.ok_or(EngineError::SecretExpired)?;
     let dies_by = issued_at + life.max_ttl;
     if let Some(id) = journal_id(&call) {
-        let length = length(engine, &call, life).await?;
+        let length = length(&call, life);
         let lease_ends = lease_end(engine.clock.now(), length, dies_by);
         // Before the lease may outlive it, the journal's last possible moment is moved.
         engine.journal.extend(&id, dies_by, length).await?;
@@ -83,11 +83,11 @@ async fn extend(
 }
 
 /// How long the renewed lease runs at most: the server goes by what the user asked for, if anything.
-async fn length(engine: &Engine, call: &LeaseCall, life: Life) -> Result<Duration, EngineError> {
+fn length(call: &LeaseCall, life: Life) -> Duration {
     if call.secret.increment.is_zero() {
-        return life.length(&*engine.system).await;
+        return life.length();
     }
-    Ok(call.secret.increment.min(life.max_ttl))
+    call.secret.increment.min(life.max_ttl)
 }
 
 fn lease_end(now: DateTime<Utc>, length: Duration, dies_by: DateTime<Utc>) -> DateTime<Utc> {

@@ -199,17 +199,12 @@ async fn finish(
     mut reserved: Reserved,
     token: MintedToken,
 ) -> Result<Response, EngineError> {
-    let outcome = match Life::of(granted.role, &*granted.engine.system).await {
-        Ok(life) => complete(granted, &mut reserved, &token, life)
-            .await
-            .map(|times| (times, life.warning())),
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok((times, warning)) => {
+    let life = Life::of(granted.role, granted.times);
+    match complete(granted, &mut reserved, &token, life).await {
+        Ok(times) => {
             let issued = answer(&reserved, &token);
             let mut answer = issued.hand_out(&AccessToken, &reserved.id, &reserved.entry, times);
-            answer.warnings.extend(warning);
+            answer.warnings.extend(life.warning());
             Ok(answer)
         }
         Err(error) => Err(undo(granted.engine, linked, &reserved, &token, error).await),
@@ -262,7 +257,7 @@ async fn complete(
     let engine = granted.engine;
     let end = token.expires_at.min(reserved.entry.issued_at + TOKEN_LIFE);
     let default_ttl = if life.ttl.is_zero() {
-        engine.system.default_lease_ttl().await?
+        granted.times.default_ttl
     } else {
         life.ttl
     };
