@@ -24,6 +24,7 @@ mod measure;
 mod process;
 mod rotation;
 mod simulator;
+mod waits;
 
 use std::time::{Duration, Instant};
 
@@ -72,6 +73,9 @@ async fn main() {
     }
     if runs("beside") {
         beside::beside().await;
+    }
+    if runs("waits") {
+        waits::waits().await;
     }
     if runs("rotation") {
         rotation::thousand_at_once().await;
