@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use tonic::service::Routes;
@@ -83,9 +82,9 @@ pub fn serve_host() -> Served {
 }
 
 fn run(environment: &Environment, settings: ProcessSettings) -> Result<(), Box<dyn Error>> {
-    let workers = thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 4));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
+    // One thread: nearly all that is done here is waiting, and each step of a request would otherwise
+    // wake another thread. What computes for long has threads of its own (`spawn_blocking`).
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(8)
         .enable_all()
         .build()?;

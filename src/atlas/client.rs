@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::header::HeaderMap;
 use http::{HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -28,6 +29,9 @@ use super::settings::{Credential, Settings, SettingsError};
 use super::sign_in::SignIn;
 use super::token_cache::TokenCache;
 use super::transport::{Answer, Transport};
+
+/// Up to this size an answer is parsed at once, in a millisecond or two.
+const LARGE_BYTES: usize = 256 * 1_024;
 
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -221,13 +225,25 @@ impl Atlas {
     }
 
     /// Sends a call and reads its answer as JSON.
-    pub(super) async fn fetch<T: DeserializeOwned>(
+    pub(super) async fn fetch<T: DeserializeOwned + Send + 'static>(
         &self,
         call: &Call,
         budget: RequestBudget,
     ) -> Result<T, AtlasError> {
         let answer = self.send(call, budget).await?;
-        parsed(call.operation, &answer)
+        let operation = call.operation;
+        if answer.body.len() <= LARGE_BYTES {
+            return parsed(operation, &answer);
+        }
+        // Beside the runtime, so that nobody else waits for it.
+        let parsing = spawn_blocking(move || parsed(operation, &answer)).await;
+        parsing.unwrap_or_else(|_| {
+            Err(AtlasError::NoAnswer {
+                operation,
+                attempts: 1,
+                source: TransportFault::GivenUp,
+            })
+        })
     }
 
     /// Sends a call until it succeeds, is refused, or the caller's budget is used up.

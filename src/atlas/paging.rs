@@ -45,7 +45,7 @@ impl Atlas {
     ///
     /// The total that Atlas names is an estimate, so the walk ends with the first page that is neither
     /// full nor links another; an empty one that does is none of Atlas's, and proves nothing. Nothing holds the list still meanwhile: an item may be missed while others go.
-    pub(super) async fn walk<T: DeserializeOwned, U>(
+    pub(super) async fn walk<T: DeserializeOwned + Send + 'static, U>(
         &self,
         call: Call,
         budget: RequestBudget,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
@@ -10,6 +11,7 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use super::backend::{Factory, Mount};
+use super::failure::Failure;
 use super::host::{HostStorage, HostSystemView, MAX_MESSAGE_BYTES};
 use super::instance::{Instance, Instances};
 use super::pb::logical::plugin_version_server::{PluginVersion, PluginVersionServer};
@@ -39,6 +41,9 @@ pub(crate) const PLUGIN: Plugin = Plugin {
 /// Requests of the API carry no deadline of their own; the server gives up after 90 s by default,
 /// so that an answer after this would reach nobody.
 const MAX_DURATION: Duration = Duration::from_secs(85);
+
+/// Up to this size a request is decoded at once, in a millisecond or two.
+const LARGE_BYTES: usize = 256 * 1_024;
 
 /// Serves the mounts of this process.
 #[derive(Clone)]
@@ -124,6 +129,18 @@ impl Shared {
     }
 }
 
+/// Decodes a request: a large one beside the runtime, so that nobody else waits for it.
+async fn decoded(request: pb::Request, caller: Caller) -> Result<super::request::Request, Failure> {
+    if request.data.len() <= LARGE_BYTES {
+        return wire::request(request, caller);
+    }
+    let decoding = spawn_blocking(move || wire::request(request, caller)).await;
+    decoding.unwrap_or_else(|_| {
+        let text = "the plugin ended while it read the request";
+        Err(Failure::Internal(text.to_owned()))
+    })
+}
+
 /// When nobody waits for the answer any more.
 fn deadline(metadata: &MetadataMap) -> Instant {
     let header = metadata
@@ -151,7 +168,7 @@ impl Backend for Server {
         let guard = gone.drop_guard();
         let request = request.into_inner().request.unwrap_or_default();
         let operation = Operation::from_word(&request.operation);
-        let outcome = match wire::request(request, caller) {
+        let outcome = match decoded(request, caller).await {
             Ok(request) => instance.handle(request).await,
             Err(failure) => Err(failure),
         };
@@ -169,7 +186,7 @@ impl Backend for Server {
             gone: CancellationToken::new(),
         };
         let request = request.into_inner().request.unwrap_or_default();
-        let outcome = match wire::request(request, caller) {
+        let outcome = match decoded(request, caller).await {
             Ok(request) => instance.exists(request).await,
             Err(failure) => Err(failure),
         };
