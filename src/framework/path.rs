@@ -15,6 +15,7 @@ enum Forwarding {
     Nothing,
     Writes,
     Everything,
+    ByHandler,
 }
 
 /// One row of an engine's table of paths.
@@ -173,6 +174,14 @@ impl<E: Send + Sync + 'static> Path<E> {
         self
     }
 
+    /// As [`Self::forwarded`], where the handler itself asks whether this node may act, side by side with
+    /// what else it asks. Before that it may only read.
+    #[must_use]
+    pub(crate) fn forwarded_by_handler(mut self) -> Self {
+        self.forwarding = Forwarding::ByHandler;
+        self
+    }
+
     /// As [`Self::forwarded`], for all operations but read and list.
     #[must_use]
     pub(crate) fn writes_forwarded(mut self) -> Self {
@@ -187,9 +196,14 @@ impl<E: Send + Sync + 'static> Path<E> {
         self
     }
 
+    /// Whether the handler sees to it.
+    pub(super) fn forwards_by_handler(&self) -> bool {
+        self.forwarding == Forwarding::ByHandler
+    }
+
     pub(super) fn forwards(&self, operation: Operation) -> bool {
         match self.forwarding {
-            Forwarding::Nothing => false,
+            Forwarding::Nothing | Forwarding::ByHandler => false,
             Forwarding::Writes => !matches!(operation, Operation::Read | Operation::List),
             Forwarding::Everything => true,
         }

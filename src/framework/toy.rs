@@ -121,7 +121,7 @@ async fn note(toy: Arc<Toy>, call: Call) -> Result<Option<Response>, Failure> {
     ))))
 }
 
-async fn nothing(toy: Arc<Toy>, call: Call) -> Result<Option<Response>, Failure> {
+pub(super) async fn nothing(toy: Arc<Toy>, call: Call) -> Result<Option<Response>, Failure> {
     toy.note(format!("{} {}", call.operation.word(), call.path));
     Ok(None)
 }
@@ -185,20 +185,19 @@ async fn start(toy: Arc<Toy>) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn description() -> Arc<Description<Toy>> {
-    let described = Description::new()
+pub(super) fn description() -> Description<Toy> {
+    Description::new()
         .about("A toy.")
         .paths(table())
         .secret(SecretType::new("key", end_lease))
         .wal("key", undo)
         .periodic(periodic)
         .on_initialize(start)
-        .on_invalidate(async |toy: Arc<Toy>, key: String| toy.note(key));
-    Arc::new(described)
+        .on_invalidate(async |toy: Arc<Toy>, key: String| toy.note(key))
 }
 
 pub(super) fn framework(toy: &ToyMount) -> Framework<Toy> {
-    description().serve(Arc::clone(&toy.engine), toy.mount.clone())
+    Arc::new(description()).serve(Arc::clone(&toy.engine), toy.mount.clone())
 }
 
 pub(super) async fn ask(toy: &ToyMount, request: Request) -> Result<Option<Response>, Failure> {

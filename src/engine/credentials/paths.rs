@@ -33,8 +33,8 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
             .operation(
                 Operation::Update,
                 operation().display(Display::operation("", "", "credentials2")),
-            ),
-        // Not `forwarded()`: whether this node may act is asked side by side with the rest, in issue.rs.
+            )
+            .forwarded_by_handler(),
     ]
 }
 
