@@ -5,8 +5,8 @@
 use tokio::time::Instant;
 
 use super::error::EngineError;
-use super::journal::{Owner, Stage};
-use super::turns::Turn;
+use super::journal::{Owner, State};
+use super::keyed_mutex::KeyedGuard;
 use super::{Engine, keys, stored};
 use crate::atlas::ClientId;
 use crate::engine::entries::{ConfigEntry, names_with_account};
@@ -29,10 +29,10 @@ pub(crate) async fn take(
     client_id: &ClientId,
     user: User<'_>,
     deadline: Instant,
-) -> Result<Turn, EngineError> {
-    let turn = engine.account_turn_first(client_id, deadline).await?;
+) -> Result<KeyedGuard, EngineError> {
+    let guard = engine.lock_account_first(client_id, deadline).await?;
     refuse_shared(engine, client_id, user).await?;
-    Ok(turn)
+    Ok(guard)
 }
 
 /// The same for the account of a configuration that is written, if it has one.
@@ -40,7 +40,7 @@ pub(crate) async fn take_for_config(
     engine: &Engine,
     client_id: Option<&ClientId>,
     deadline: Instant,
-) -> Result<Option<Turn>, EngineError> {
+) -> Result<Option<KeyedGuard>, EngineError> {
     match client_id {
         Some(id) => take(engine, id, User::Config, deadline).await.map(Some),
         None => Ok(None),
@@ -71,19 +71,19 @@ pub(crate) async fn refuse_own(engine: &Engine, client_id: &ClientId) -> Result<
 
 /// Refuses an account that the engine made.
 async fn refuse_made(engine: &Engine, client_id: &ClientId) -> Result<(), EngineError> {
-    let Some((stage, role)) = engine.journal.account(client_id).await? else {
+    let Some((state, role)) = engine.journal.account(client_id).await? else {
         return Ok(());
     };
-    Err(refused(match stage {
-        Stage::Live => format!(
+    Err(refused(match state {
+        State::Active => format!(
             "this account was issued from role {role:?} and ends with its lease; give an account \
              that the engine did not make"
         ),
-        Stage::Kept => format!(
+        State::Managed => format!(
             "this account is managed for the access tokens of role {role:?}; give an account that \
              the engine did not create"
         ),
-        Stage::Making | Stage::Ended => format!(
+        State::Pending | State::Ended => format!(
             "this account was made for role {role:?} and is on its way or to be removed; give an \
              account that the engine did not make"
         ),
@@ -95,7 +95,7 @@ fn refused(text: impl std::fmt::Display) -> EngineError {
 }
 
 /// Refuses an account that somebody else has in hand already, or that is the engine's own. The caller
-/// has the account's turn.
+/// holds the account's lock.
 pub(crate) async fn refuse_shared(
     engine: &Engine,
     client_id: &ClientId,

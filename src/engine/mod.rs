@@ -26,6 +26,7 @@ mod guide_tests;
 #[cfg(test)]
 mod input_tests;
 mod journal;
+mod keyed_mutex;
 mod keys;
 #[cfg(test)]
 mod lease_advice_tests;
@@ -52,7 +53,6 @@ mod status;
 mod stored;
 #[cfg(test)]
 mod testing;
-mod turns;
 mod unasked;
 mod waiters;
 
@@ -68,6 +68,7 @@ use self::conversion::Conversion;
 use self::draining::DrainProgress;
 use self::error::EngineError;
 use self::journal::{Journal, JournalEntry};
+use self::keyed_mutex::{KeyedGuard, KeyedMutex};
 use self::lost_secret::UndecidableSecrets;
 use self::names::{JournalId, RoleName};
 pub(crate) use self::process::{ProcessSettings, ServerHold};
@@ -75,7 +76,6 @@ use self::rate_waits::RateWaits;
 use self::role_uses::RoleUses;
 use self::rotation::LongestSecrets;
 use self::static_roles::StaticRoles;
-use self::turns::{Turn, Turns};
 use self::unasked::ClockWatch;
 use self::waiters::{ProcessWaiters, Waiters};
 use crate::atlas::{ClientId, Transports};
@@ -121,23 +121,23 @@ pub(crate) struct Engine {
     /// Whether the clocks can be believed.
     clock_watch: ClockWatch,
     /// How long to wait between tries to use what Atlas made a moment ago.
-    naps: &'static [Duration],
+    propagation_delays: &'static [Duration],
     /// Cancelled once the mount is about to end.
     closing: CancellationToken,
     /// Runs what goes on after a request was answered; it ends with the mount.
     tasks: Tasks,
     /// Who works on which service account: adds a secret, rotates, or takes it for a use.
-    account_turns: Turns<ClientId>,
+    account_locks: KeyedMutex<ClientId>,
     /// Who works on the account kept for which role; held across calls to Atlas.
-    role_turns: Turns<RoleName>,
+    role_locks: KeyedMutex<RoleName>,
     /// Who writes or deletes which role; never held across a call to Atlas.
-    role_writes: Turns<RoleName>,
+    role_writes: KeyedMutex<RoleName>,
     /// Who issues from which role.
     role_uses: RoleUses,
 }
 
 /// What is new in Atlas may not be known everywhere for a few seconds.
-const NAPS: &[Duration] = &[
+const PROPAGATION_DELAYS: &[Duration] = &[
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -180,12 +180,12 @@ impl Engine {
             undecidable,
             seen_secrets: credentials::SeenSecrets::default(),
             clock_watch: ClockWatch::default(),
-            naps: NAPS,
+            propagation_delays: PROPAGATION_DELAYS,
             closing: mount.tasks.cancelled().clone(),
             tasks: mount.tasks.clone(),
-            account_turns: Turns::default(),
-            role_turns: Turns::default(),
-            role_writes: Turns::default(),
+            account_locks: KeyedMutex::default(),
+            role_locks: KeyedMutex::default(),
+            role_writes: KeyedMutex::default(),
             role_uses: RoleUses::default(),
             storage,
             clock,
@@ -198,27 +198,27 @@ impl Engine {
         stored::load(&*self.storage, &keys::role(name)).await
     }
 
-    /// Waits for a service account's turn: rotations and new secrets of one account never overlap, and
-    /// whoever takes an account for something else does so with its turn.
-    async fn account_turn(
+    /// Waits for a service account's lock: rotations and new secrets of one account never overlap, and
+    /// whoever takes an account for something else does so with its lock.
+    async fn lock_account(
         &self,
         client_id: &ClientId,
         deadline: Instant,
-    ) -> Result<Turn, EngineError> {
-        let turn = self.account_turns.wait(client_id, deadline).await;
-        turn.ok_or_else(|| EngineError::Busy {
+    ) -> Result<KeyedGuard, EngineError> {
+        let guard = self.account_locks.wait(client_id, deadline).await;
+        guard.ok_or_else(|| EngineError::Busy {
             what: format!("service account {client_id}"),
         })
     }
 
     /// The same, before requests that wait for the account: for ticks, and for what asks nothing of Atlas.
-    async fn account_turn_first(
+    async fn lock_account_first(
         &self,
         client_id: &ClientId,
         deadline: Instant,
-    ) -> Result<Turn, EngineError> {
-        let turn = self.account_turns.wait_first(client_id, deadline).await;
-        turn.ok_or_else(|| EngineError::Busy {
+    ) -> Result<KeyedGuard, EngineError> {
+        let guard = self.account_locks.wait_first(client_id, deadline).await;
+        guard.ok_or_else(|| EngineError::Busy {
             what: format!("service account {client_id}"),
         })
     }
@@ -310,12 +310,12 @@ impl Engine {
 impl Engine {
     /// The entry of an account that is kept for a role, brought up to what is stored of the account;
     /// [`None`]: it is the entry of something else.
-    async fn entry_of_kept_account(
+    async fn entry_of_managed_account(
         &self,
         id: &JournalId,
         entry: &JournalEntry,
     ) -> Result<Option<JournalEntry>, EngineError> {
-        let account = credentials::kept_account(self, id, entry).await?;
+        let account = credentials::managed_account(self, id, entry).await?;
         Ok(account.map(|account| {
             let mut entry = entry.clone();
             account.complete(&mut entry);
@@ -324,8 +324,8 @@ impl Engine {
     }
 
     /// The journal ids of all accounts that are kept for roles.
-    async fn kept_accounts(&self) -> Result<Vec<JournalId>, EngineError> {
-        credentials::kept_accounts(self).await
+    async fn managed_accounts(&self) -> Result<Vec<JournalId>, EngineError> {
+        credentials::managed_accounts(self).await
     }
 
     /// The name of the static role that holds an account.
@@ -342,7 +342,7 @@ pub(crate) struct EngineFactory {
     process: ProcessSettings,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    naps: &'static [Duration],
+    propagation_delays: &'static [Duration],
     look_again_after: Option<Duration>,
     waiters: ProcessWaiters,
     /// The ways to Atlas of all mounts.
@@ -360,7 +360,7 @@ impl EngineFactory {
             described: Arc::new(Engine::description(Arc::clone(&clock))),
             clock,
             entropy,
-            naps: NAPS,
+            propagation_delays: PROPAGATION_DELAYS,
             look_again_after: None,
             waiters: ProcessWaiters::default(),
             transports: Transports::default(),
@@ -376,9 +376,9 @@ impl EngineFactory {
     /// Engines that do not wait between tries to use what is new, nor between two looks at what may
     /// be gone: a test turns the clock instead.
     #[cfg(test)]
-    pub(crate) fn without_naps(self) -> Self {
+    pub(crate) fn without_delays(self) -> Self {
         Self {
-            naps: &[],
+            propagation_delays: &[],
             look_again_after: Some(Duration::ZERO),
             ..self
         }
@@ -396,7 +396,7 @@ impl Factory for EngineFactory {
             self.transports.clone(),
             self.process,
         );
-        engine.naps = self.naps;
+        engine.propagation_delays = self.propagation_delays;
         engine.connection = engine.connection.looking_again_after(self.look_again_after);
         engine.waiters = Waiters::new(self.waiters.clone());
         Ok(Arc::new(self.described.serve(Arc::new(engine), mount)))

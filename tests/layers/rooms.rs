@@ -22,7 +22,7 @@ const ROOMS: &[&str] = &[
     "stored",
     "process",
     "backoff",
-    "turns",
+    "keyed_mutex",
     "waiters",
     "rate_waits",
     "role_uses",

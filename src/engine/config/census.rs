@@ -25,7 +25,7 @@ const READS_AT_ONCE: usize = 16;
 pub(super) struct Counts {
     credentials: usize,
     static_roles: usize,
-    kept_accounts: usize,
+    managed_accounts: usize,
     removals: usize,
 }
 
@@ -78,7 +78,7 @@ impl Census {
         for accounts in entries::<Accounts>(engine, keys::MANAGED_ACCOUNTS).await? {
             let retired = accounts.retired.into_iter().map(|each| each.account);
             for place in accounts.current.into_iter().chain(retired) {
-                census.of(count(&place)).kept_accounts += 1;
+                census.of(count(&place)).managed_accounts += 1;
             }
         }
         Ok(census)
@@ -124,7 +124,7 @@ impl Counts {
         json!({
             "credentials": self.credentials,
             "static_roles": self.static_roles,
-            "managed_accounts": self.kept_accounts,
+            "managed_accounts": self.managed_accounts,
             "pending_deletions": self.removals,
         })
     }
@@ -135,7 +135,10 @@ impl fmt::Display for Counts {
         let counts = [
             Counted(self.credentials, "issued credential"),
             Counted(self.static_roles, "static role"),
-            Counted(self.kept_accounts, "service account of access token roles"),
+            Counted(
+                self.managed_accounts,
+                "service account of access token roles",
+            ),
             Counted(self.removals, "replaced credential of the configuration"),
         ];
         let texts = counts.iter().filter(|counted| counted.0 > 0);

@@ -19,7 +19,7 @@ pub(super) async fn delete(
     engine: Arc<Engine>,
     call: Call,
 ) -> Result<Option<Response>, EngineError> {
-    let _turn = engine.root.turn_first(call.caller.deadline).await?;
+    let _lock = engine.root.lock_first(call.caller.deadline).await?;
     engine.connection.origins().await?;
     if !call.fields.boolean("force").unwrap_or(false) {
         let live = engine.journal.live().await?;

@@ -21,7 +21,7 @@ pub(crate) async fn begin(
     given: &OrgId,
     deadline: Instant,
 ) -> Result<Draining, EngineError> {
-    let _turn = engine.root.turn(deadline).await?;
+    let _lock = engine.root.lock(deadline).await?;
     // Nobody writes another configuration from here on.
     let mut entry = of_organization(engine, given, deadline).await?;
     if let Some(draining) = entry.draining {

@@ -148,7 +148,7 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let awaited = Awaited::Configuration;
     let _waiter = engine.waiters.enter(Crowd::Operators, [awaited])?;
-    let _turn = engine.root.turn(call.caller.deadline).await?;
+    let _lock = engine.root.lock(call.caller.deadline).await?;
     // Recorded by what is stored until now.
     let origins = engine.connection.origins().await?;
     let stored = load(&engine).await?;
@@ -213,8 +213,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         );
     }
     warnings.extend(engine.process.hold.warning().map(ToOwned::to_owned));
-    let _turn_of_account =
-        account_use::take_for_config(&engine, account.as_ref(), deadline).await?;
+    let _account_lock = account_use::take_for_config(&engine, account.as_ref(), deadline).await?;
     trust::check_again(&engine, stored.as_ref(), &entry).await?;
     if !is_same {
         let by = EndedBy::of(&call);

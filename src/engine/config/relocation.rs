@@ -89,7 +89,7 @@ impl Relocation {
 async fn relocate(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let awaited = Awaited::Configuration;
     let _waiter = engine.waiters.enter(Crowd::Operators, [awaited])?;
-    let _turn = engine.root.turn_first(call.caller.deadline).await?;
+    let _lock = engine.root.lock_first(call.caller.deadline).await?;
     let origins = engine.connection.origins().await?;
     let stored = load(&engine).await?.ok_or(EngineError::NotConfigured)?;
     let mut planned = planned(stored.clone(), &origins, &call)?;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::rename::Made;
+use super::rename::Resource;
 use crate::engine::keys;
 use crate::engine::names::JournalId;
 
@@ -12,7 +12,7 @@ const PREFIX: &str = "mongodbatlas-root-";
 
 /// The entries of what a configuration still has to delete. Always the same of the same list: a
 /// conversion that is repeated writes them again.
-pub(super) fn entries(config: &Map<String, Value>) -> Vec<Made> {
+pub(super) fn entries(config: &Map<String, Value>) -> Vec<Resource> {
     let rotation = config.get("rotation").and_then(Value::as_object);
     let removals = rotation.and_then(|rotation| rotation.get("removals")?.as_array());
     let removals = removals.into_iter().flatten().filter_map(Value::as_object);
@@ -20,7 +20,7 @@ pub(super) fn entries(config: &Map<String, Value>) -> Vec<Made> {
 }
 
 /// [`None`]: it names nothing that could be looked for.
-fn entry(removal: &Map<String, Value>) -> Option<Made> {
+fn entry(removal: &Map<String, Value>) -> Option<Resource> {
     let id = id(removal)?;
     let mut entry = Map::new();
     for (name, text) in [

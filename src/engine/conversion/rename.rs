@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 pub(super) type Rename = fn(&mut Map<String, Value>) -> bool;
 
 /// An entry that is made of a part of another, with its key.
-pub(super) type Made = (String, Map<String, Value>);
+pub(super) type Resource = (String, Map<String, Value>);
 
 /// An entry's text with today's names; [`None`]: it has them, or it is no JSON object.
 pub(super) fn in_text(text: &[u8], rename: Rename) -> Option<Vec<u8>> {
@@ -20,7 +20,10 @@ pub(super) fn in_text(text: &[u8], rename: Rename) -> Option<Vec<u8>> {
 }
 
 /// What is made of an entry's text; nothing of what is no JSON object.
-pub(super) fn made_of(text: &[u8], make: fn(&Map<String, Value>) -> Vec<Made>) -> Vec<Made> {
+pub(super) fn made_of(
+    text: &[u8],
+    make: fn(&Map<String, Value>) -> Vec<Resource>,
+) -> Vec<Resource> {
     let object: Result<Map<String, Value>, _> = serde_json::from_slice(text);
     object.map(|object| make(&object)).unwrap_or_default()
 }

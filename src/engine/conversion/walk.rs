@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::rename::{self, Made, Rename};
+use super::rename::{self, Rename, Resource};
 use crate::engine::error::EngineError;
 use crate::engine::stored;
 use crate::vault::{Storage, StorageEntry};
@@ -69,7 +69,7 @@ impl<'a> Walk<'a> {
     pub(super) async fn split(
         &self,
         from: &str,
-        make: fn(&Map<String, Value>) -> Vec<Made>,
+        make: fn(&Map<String, Value>) -> Vec<Resource>,
     ) -> Result<(), EngineError> {
         let Some(stored) = self.storage.get(from).await? else {
             return Ok(());

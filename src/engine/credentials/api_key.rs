@@ -4,20 +4,20 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::draft::Draft;
 use super::grant::{Grant, reach};
 use super::granted::Granted;
 use super::issued::Issued;
 use super::kind::{CredentialKind, Revoked};
 use super::lease::required;
 use super::organization_end::end_in_organization;
+use super::pending::PendingCredential;
 use crate::atlas::{ApiKeyId, CreatedApiKey, NewApiKey, OrgId};
 use crate::engine::Engine;
 use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{Owner, Stage};
+use crate::engine::journal::{Owner, State};
 use crate::engine::names::RoleName;
-use crate::engine::resource::Made;
+use crate::engine::resource::Resource;
 use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::{Data, Response};
 
@@ -40,9 +40,9 @@ impl CredentialKind for ApiKey {
     }
 
     async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
-        let mut draft = Draft::begin(self, granted, Owner::Lease).await?;
-        let made = create(&mut draft).await;
-        draft.finish(self, granted, made, answer).await
+        let mut pending = PendingCredential::begin(self, granted, Owner::Lease).await?;
+        let made = create(&mut pending).await;
+        pending.finish(self, granted, made, answer).await
     }
 
     fn answer_fields(&self) -> Vec<Field> {
@@ -65,25 +65,25 @@ impl CredentialKind for ApiKey {
 
     async fn revoke(&self, engine: &Engine, call: &LeaseCall) -> Result<Revoked, EngineError> {
         let id: ApiKeyId = required(call, "programmatic_api_key_id")?;
-        end_in_organization(self, engine, call, |org| Made::ApiKey(org, id)).await
+        end_in_organization(self, engine, call, |org| Resource::ApiKey(org, id)).await
     }
 }
 
 /// Makes the key, bounds it to its access list, then gives it its projects: it never reaches
 /// further than it should, not even for a moment.
-async fn create(draft: &mut Draft) -> Result<(CreatedApiKey, OrgId), EngineError> {
-    let key = create_key(draft).await?;
-    let Some(org) = draft.entry.organization_id.clone() else {
+async fn create(pending: &mut PendingCredential) -> Result<(CreatedApiKey, OrgId), EngineError> {
+    let key = create_key(pending).await?;
+    let Some(org) = pending.entry.organization_id.clone() else {
         return Err(EngineError::OrganizationUnknown);
     };
-    let (atlas, budget) = (&draft.atlas, draft.budget);
-    if !draft.grant.access_list.is_empty() {
+    let (atlas, budget) = (&pending.atlas, pending.budget);
+    if !pending.grant.access_list.is_empty() {
         atlas
-            .add_api_key_access_list(&org, &key.id, &draft.grant.access_list, budget)
+            .add_api_key_access_list(&org, &key.id, &pending.grant.access_list, budget)
             .await
             .map_err(|error| EngineError::atlas("setting the new API key's access list", error))?;
     }
-    for (project, roles) in &draft.grant.assignments {
+    for (project, roles) in &pending.grant.assignments {
         atlas
             .assign_api_key_to_project(project, &key.id, roles, budget)
             .await
@@ -95,40 +95,40 @@ async fn create(draft: &mut Draft) -> Result<(CreatedApiKey, OrgId), EngineError
     Ok((key, org))
 }
 
-async fn create_key(draft: &mut Draft) -> Result<CreatedApiKey, EngineError> {
+async fn create_key(pending: &mut PendingCredential) -> Result<CreatedApiKey, EngineError> {
     let new = NewApiKey {
-        description: draft.entry.description.clone(),
-        roles: draft.grant.roles.clone(),
+        description: pending.entry.description.clone(),
+        roles: pending.grant.roles.clone(),
     };
-    draft.sent = true;
-    let key = draft
+    pending.sent = true;
+    let key = pending
         .atlas
-        .create_api_key(&draft.grant.level, &new, draft.budget)
+        .create_api_key(&pending.grant.level, &new, pending.budget)
         .await
         .map_err(|error| EngineError::atlas("creating the API key", error))?;
-    draft.entry.programmatic_api_key_id = Some(key.id.clone());
-    draft.entry.public_key = Some(key.public_key.clone());
+    pending.entry.programmatic_api_key_id = Some(key.id.clone());
+    pending.entry.public_key = Some(key.public_key.clone());
     // The answer tells the organization of a project's key; where it does not, Atlas is asked.
     let org = match key.org_id.clone() {
         Some(org) => org,
-        None => draft.organization().await?,
+        None => pending.organization().await?,
     };
-    draft.entry.note(&Made::ApiKey(org, key.id.clone()));
+    pending.entry.note(&Resource::ApiKey(org, key.id.clone()));
     // From here on it is known by its id, so that a key which lacks a role is removed for certain.
-    key.shows(&draft.grant.level, &draft.grant.roles)
+    key.shows(&pending.grant.level, &pending.grant.roles)
         .map_err(|error| EngineError::atlas("creating the API key", error))?;
-    if draft.has_further_steps() {
-        draft.record(Stage::Making).await?;
+    if pending.has_further_steps() {
+        pending.record(State::Pending).await?;
     }
     Ok(key)
 }
 
-fn answer(draft: &Draft, (key, org): &(CreatedApiKey, OrgId)) -> Issued {
-    let project = draft.grant.project.clone();
+fn answer(pending: &PendingCredential, (key, org): &(CreatedApiKey, OrgId)) -> Issued {
+    let project = pending.grant.project.clone();
     let mut data = Data::from_iter([
         ("public_key".to_owned(), json!(key.public_key)),
         ("private_key".to_owned(), json!(key.private_key.expose())),
-        ("description".to_owned(), json!(draft.entry.description)),
+        ("description".to_owned(), json!(pending.entry.description)),
         ("organization_id".to_owned(), json!(org)),
     ]);
     if let Some(project) = &project {

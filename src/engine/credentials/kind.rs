@@ -37,7 +37,7 @@ pub(crate) fn kind_of(role: &RoleEntry) -> &'static dyn CredentialKind {
 }
 
 /// A type of credential, in the order of a credential's life. What all types have in common is done
-/// around these functions, by `issue.rs`, `draft.rs`, `renew.rs` and `revoke.rs`.
+/// around these functions, by `issue.rs`, `pending.rs`, `renew.rs` and `revoke.rs`.
 #[async_trait]
 pub(crate) trait CredentialKind: Sync {
     /// What a role calls it.
@@ -87,7 +87,7 @@ pub(crate) trait CredentialKind: Sync {
         true
     }
 
-    /// Makes one and hands it out. What is made in Atlas step by step is a [`Draft`](super::draft::Draft)
+    /// Makes one and hands it out. What is made in Atlas step by step is a [`PendingCredential`](super::pending::PendingCredential)
     /// until then.
     async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError>;
 

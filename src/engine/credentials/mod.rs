@@ -5,7 +5,7 @@
 //! | `paths` | `creds/<role>`, and the table of leases |
 //! | `kind` | what a type says of itself, and which type a role issues |
 //! | `grant` | what a role grants, in checked types |
-//! | `issue`, `granted`, `draft`, `issued` | the way to a new one: role, journal, Atlas, journal, answer |
+//! | `issue`, `granted`, `pending`, `issued` | the way to a new one: role, journal, Atlas, journal, answer |
 //! | `life`, `renew` | how long a lease may run |
 //! | `lease`, `revoke`, `organization_end`, `project_end` | its end |
 //!
@@ -17,7 +17,6 @@ mod account_secret;
 mod api_key;
 #[cfg(test)]
 mod crowd_tests;
-mod draft;
 #[cfg(test)]
 mod gone_tests;
 mod grant;
@@ -31,6 +30,7 @@ mod left_project_tests;
 mod life;
 mod organization_end;
 pub(crate) mod paths;
+mod pending;
 mod project_end;
 #[cfg(test)]
 mod proof_tests;
@@ -41,7 +41,9 @@ mod revoke;
 mod role_change_tests;
 mod service_account;
 
-pub(crate) use access_token::{SeenSecrets, kept_account, kept_accounts, retire_account, tend};
+pub(crate) use access_token::{
+    SeenSecrets, managed_account, managed_accounts, retire_account, tend,
+};
 pub(crate) use grant::{Grant, atlas_role};
 pub(crate) use kind::{CredentialKind, kind_of};
 pub(crate) use life::{Life, MountTimes, cut_warning};

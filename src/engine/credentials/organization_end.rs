@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
-use crate::engine::resource::{Made, remove};
+use crate::engine::resource::{Resource, remove};
 use crate::engine::unasked::Permit;
 use crate::framework::LeaseCall;
 
@@ -21,7 +21,7 @@ pub(super) async fn end_in_organization(
     kind: &dyn CredentialKind,
     engine: &Engine,
     call: &LeaseCall,
-    made: impl FnOnce(OrgId) -> Made,
+    made: impl FnOnce(OrgId) -> Resource,
 ) -> Result<Revoked, EngineError> {
     let linked = linked(engine, call).await?;
     let budget = budget(call);
@@ -54,7 +54,7 @@ async fn remove_for_good(
     engine: &Engine,
     call: &LeaseCall,
     linked: &Linked,
-    made: &Made,
+    made: &Resource,
     budget: RequestBudget,
 ) -> Result<Deletion, EngineError> {
     let deletion = remove(linked, made, Permit::ORDERED, budget).await?;
@@ -63,7 +63,7 @@ async fn remove_for_good(
             .journal
             .was_made_lately(&id, engine.clock.monotonic())
     });
-    let is_proved = deletion == Deletion::Deleted || !matches!(made, Made::ApiKey(..));
+    let is_proved = deletion == Deletion::Deleted || !matches!(made, Resource::ApiKey(..));
     if is_proved || !is_new {
         return Ok(deletion);
     }

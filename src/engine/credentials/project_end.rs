@@ -11,10 +11,10 @@ use crate::engine::Engine;
 use crate::engine::connection::Linked;
 use crate::engine::connection::ownership::{Rights, rights};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, Stage};
+use crate::engine::journal::{JournalEntry, State};
 use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
-use crate::engine::resource::Made;
+use crate::engine::resource::Resource;
 use crate::framework::LeaseCall;
 
 /// Takes the credential out of its project, as the Go engine does, once an entry in the journal shows
@@ -24,7 +24,7 @@ pub(super) async fn end_in_project(
     engine: &Engine,
     call: &LeaseCall,
     linked: &Linked,
-    made: &Made,
+    made: &Resource,
     refused: EngineError,
 ) -> Result<(), EngineError> {
     let Some(project) = internal::<ProjectId>(call, "project_id")? else {
@@ -74,7 +74,7 @@ async fn leave_in_journal(
     engine: &Engine,
     call: &LeaseCall,
     project: &ProjectId,
-    made: &Made,
+    made: &Resource,
 ) -> Result<JournalId, EngineError> {
     let known = journal_id(call);
     let id = known.unwrap_or_else(|| JournalId::of_go_lease(made.id()));
@@ -90,7 +90,7 @@ async fn leave_in_journal(
             ..JournalEntry::begun(role.to_owned(), kind.credential_type(), now)
         },
     };
-    entry.stage = Stage::Making;
+    entry.state = State::Pending;
     entry.pending_deletion_since.get_or_insert(now);
     entry.note(made);
     engine.journal.write(&id, &entry).await?;
@@ -100,16 +100,16 @@ async fn leave_in_journal(
 async fn take_out(
     linked: &Linked,
     project: &ProjectId,
-    made: &Made,
+    made: &Resource,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let (atlas, what) = (&linked.atlas, format!("taking it out of project {project}"));
     let outcome = match made {
-        Made::ApiKey(_, id) => {
+        Resource::ApiKey(_, id) => {
             let gone = atlas.unassign_api_key_from_project(project, id, budget);
             gone.await
         }
-        Made::ServiceAccount(_, id) => {
+        Resource::ServiceAccount(_, id) => {
             let gone = atlas.remove_service_account_from_project(project, id, budget);
             gone.await
         }

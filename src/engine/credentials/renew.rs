@@ -71,12 +71,12 @@ async fn extend(
     let issued_at = issued_at(engine, &call);
     let life = life.within(limit(engine, issued_at, end));
     let life = life.ok_or(EngineError::SecretExpired)?;
-    let dies_by = issued_at + life.max_ttl;
+    let max_expire_time = issued_at + life.max_ttl;
     if let Some(id) = journal_id(&call) {
         let length = length(&call, life);
-        let lease_ends = lease_end(engine.clock.now(), length, dies_by);
+        let lease_ends = lease_end(engine.clock.now(), length, max_expire_time);
         // Before the lease may outlive it, the journal's last possible moment is moved.
-        engine.journal.extend(&id, dies_by, length).await?;
+        engine.journal.extend(&id, max_expire_time, length).await?;
         engine.journal.renewed(&id, lease_ends);
     }
     Ok(Some(call.renewed(life.ttl, life.max_ttl)))
@@ -90,8 +90,12 @@ fn length(call: &LeaseCall, life: Life) -> Duration {
     call.secret.increment.min(life.max_ttl)
 }
 
-fn lease_end(now: DateTime<Utc>, length: Duration, dies_by: DateTime<Utc>) -> DateTime<Utc> {
+fn lease_end(
+    now: DateTime<Utc>,
+    length: Duration,
+    max_expire_time: DateTime<Utc>,
+) -> DateTime<Utc> {
     let length = TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
     let end = now.checked_add_signed(length);
-    end.map_or(dies_by, |end| end.min(dies_by))
+    end.map_or(max_expire_time, |end| end.min(max_expire_time))
 }

@@ -264,7 +264,7 @@ async fn an_account_in_the_making_does_not_serve_the_next_role_of_its_name() {
 }
 
 /// The only entry, as storage holds it.
-fn stage_of_the_entry(mount: &TestMount) -> Value {
+fn state_of_the_entry(mount: &TestMount) -> Value {
     let [key] = mount.journal_keys().try_into().expect("one entry");
     let entry: Value = serde_json::from_slice(&mount.storage.value(&key)).expect("JSON");
     entry["state"].clone()
@@ -297,7 +297,7 @@ async fn what_is_not_handed_out_is_no_longer_stored_as_live_while_it_is_removed(
         until_asked(&mount, "createOrgAccessEntry").await;
         patch(&mount, json!({ "ip_addresses": "198.51.100.7" })).await;
         until_asked(&mount, "deleteOrgApiKey").await;
-        assert_eq!(stage_of_the_entry(&mount), "pending");
+        assert_eq!(state_of_the_entry(&mount), "pending");
     };
     let (outcome, ()) = tokio::join!(reading, changing);
     outcome.expect_err("the role was changed");
@@ -316,7 +316,7 @@ async fn what_could_not_be_undone_is_left_to_the_periodic_run_whatever_storage_h
     fail_once_stored_as_live(&mount).await;
     mount.storage.fail_after(None);
     mount.atlas.no_more_faults().await;
-    assert_eq!(stage_of_the_entry(&mount), "active");
+    assert_eq!(state_of_the_entry(&mount), "active");
     mount.advance(Duration::from_mins(1)).await;
     mount.tick().await.expect("a tick");
     assert_nothing_alive(&mount, "programmatic_api_key", None).await;
@@ -359,7 +359,7 @@ async fn a_credential_is_deleted_although_its_entry_can_no_longer_be() {
     mount.storage.fail_after(None);
     mount.restart().await;
     mount.tick_for(20).await;
-    assert_eq!(stage_of_the_entry(&mount), "active");
+    assert_eq!(state_of_the_entry(&mount), "active");
     mount.advance(Duration::from_hours(24 * 40)).await;
     mount.tick_for(2).await;
     assert_eq!(mount.journal_keys(), Vec::<String>::new());

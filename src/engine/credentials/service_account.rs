@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::draft::Draft;
 use super::grant::{Grant, reach};
 use super::granted::Granted;
 use super::issued::Issued;
@@ -12,14 +11,15 @@ use super::kind::{CredentialKind, Revoked};
 use super::lease::required;
 use super::life::Life;
 use super::organization_end::end_in_organization;
+use super::pending::PendingCredential;
 use crate::atlas::{ClientId, CreatedServiceAccount, Hours, NewServiceAccount, OrgId};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{Owner, Stage};
+use crate::engine::journal::{Owner, State};
 use crate::engine::names::RoleName;
-use crate::engine::resource::Made;
+use crate::engine::resource::Resource;
 use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::{Data, Response};
 
@@ -49,9 +49,9 @@ impl CredentialKind for ServiceAccount {
     }
 
     async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
-        let mut draft = Draft::begin(self, granted, Owner::Lease).await?;
-        let made = create(&mut draft).await;
-        draft.finish(self, granted, made, answer).await
+        let mut pending = PendingCredential::begin(self, granted, Owner::Lease).await?;
+        let made = create(&mut pending).await;
+        pending.finish(self, granted, made, answer).await
     }
 
     fn answer_fields(&self) -> Vec<Field> {
@@ -78,38 +78,40 @@ impl CredentialKind for ServiceAccount {
 
     async fn revoke(&self, engine: &Engine, call: &LeaseCall) -> Result<Revoked, EngineError> {
         let id: ClientId = required(call, "client_id")?;
-        end_in_organization(self, engine, call, |org| Made::ServiceAccount(org, id)).await
+        end_in_organization(self, engine, call, |org| Resource::ServiceAccount(org, id)).await
     }
 }
 
 /// Makes the account, bounds it to its access list, then invites it to its projects.
-async fn create(draft: &mut Draft) -> Result<(CreatedServiceAccount, OrgId), EngineError> {
-    let hours = secret_lifetime(draft.life);
-    draft.bound_life(hours.duration())?;
-    build(draft, hours, ABOUT).await
+async fn create(
+    pending: &mut PendingCredential,
+) -> Result<(CreatedServiceAccount, OrgId), EngineError> {
+    let hours = secret_lifetime(pending.life);
+    pending.bound_life(hours.duration())?;
+    build(pending, hours, ABOUT).await
 }
 
 /// Makes an account with a secret of so many hours, its access list and its projects.
 pub(super) async fn build(
-    draft: &mut Draft,
+    pending: &mut PendingCredential,
     hours: Hours,
     about: &str,
 ) -> Result<(CreatedServiceAccount, OrgId), EngineError> {
     // The answer to the create does not tell the organization, and only there the account can be
     // deleted: so it must be known before.
-    let org = draft.organization().await?;
-    let account = create_account(draft, hours, about, &org).await?;
-    let (atlas, budget) = (&draft.atlas, draft.budget);
-    let (level, id) = (&draft.grant.level, &account.client_id);
-    if !draft.grant.access_list.is_empty() {
+    let org = pending.organization().await?;
+    let account = create_account(pending, hours, about, &org).await?;
+    let (atlas, budget) = (&pending.atlas, pending.budget);
+    let (level, id) = (&pending.grant.level, &account.client_id);
+    if !pending.grant.access_list.is_empty() {
         atlas
-            .add_service_account_access_list(level, id, &draft.grant.access_list, budget)
+            .add_service_account_access_list(level, id, &pending.grant.access_list, budget)
             .await
             .map_err(|error| {
                 EngineError::atlas("setting the new service account's access list", error)
             })?;
     }
-    for (project, roles) in &draft.grant.assignments {
+    for (project, roles) in &pending.grant.assignments {
         let invited = atlas
             .invite_service_account_to_project(project, id, roles, budget)
             .await;
@@ -128,22 +130,22 @@ pub(super) fn secret_lifetime(life: Life) -> Hours {
 }
 
 async fn create_account(
-    draft: &mut Draft,
+    pending: &mut PendingCredential,
     hours: Hours,
     about: &str,
     org: &OrgId,
 ) -> Result<CreatedServiceAccount, EngineError> {
-    draft.entry.organization_id = Some(org.clone());
-    draft.sent = true;
+    pending.entry.organization_id = Some(org.clone());
+    pending.sent = true;
     let new = NewServiceAccount {
-        name: draft.entry.description.clone(),
+        name: pending.entry.description.clone(),
         description: about.to_owned(),
-        roles: draft.grant.roles.clone(),
+        roles: pending.grant.roles.clone(),
         secret_lifetime: hours,
     };
-    let account = draft
+    let account = pending
         .atlas
-        .create_service_account(&draft.grant.level, &new, draft.budget)
+        .create_service_account(&pending.grant.level, &new, pending.budget)
         .await
         .map_err(|error| {
             let doing = format!(
@@ -153,22 +155,22 @@ async fn create_account(
             );
             EngineError::atlas(&doing, error)
         })?;
-    draft.entry.note(&Made::ServiceAccount(
+    pending.entry.note(&Resource::ServiceAccount(
         org.clone(),
         account.client_id.clone(),
     ));
     account
-        .shows(&draft.grant.level, &draft.grant.roles)
+        .shows(&pending.grant.level, &pending.grant.roles)
         .map_err(|error| EngineError::atlas("creating the service account", error))?;
-    draft.end_with(account.secret.expires_at)?;
-    if draft.has_further_steps() {
-        draft.record(Stage::Making).await?;
+    pending.end_with(account.secret.expires_at)?;
+    if pending.has_further_steps() {
+        pending.record(State::Pending).await?;
     }
     Ok(account)
 }
 
-fn answer(draft: &Draft, (account, org): &(CreatedServiceAccount, OrgId)) -> Issued {
-    let project = draft.grant.project.clone();
+fn answer(pending: &PendingCredential, (account, org): &(CreatedServiceAccount, OrgId)) -> Issued {
+    let project = pending.grant.project.clone();
     let expires_at = json!(Rfc3339(account.secret.expires_at));
     let mut data = Data::from_iter([
         ("client_id".to_owned(), json!(account.client_id)),
@@ -177,7 +179,7 @@ fn answer(draft: &Draft, (account, org): &(CreatedServiceAccount, OrgId)) -> Iss
             json!(account.secret.client_secret.expose()),
         ),
         ("client_secret_expires_at".to_owned(), expires_at.clone()),
-        ("name".to_owned(), json!(draft.entry.description)),
+        ("name".to_owned(), json!(pending.entry.description)),
         ("organization_id".to_owned(), json!(org)),
     ]);
     if let Some(project) = &project {

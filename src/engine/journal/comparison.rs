@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{JournalEntry, Stage};
+use super::entry::{JournalEntry, State};
 use super::tidy_report::{Report, journal_id};
 use crate::atlas::{ClientId, OrgId, Presence, RequestBudget};
 use crate::engine::Engine;
@@ -51,7 +51,7 @@ impl Comparison<'_> {
         let journal = &self.engine.journal;
         let mark = journal.mark(&*self.engine.entropy).await?;
         let mut known = journal.known(listed.iter().filter_map(journal_id)).await?;
-        known.extend(self.engine.kept_accounts().await?);
+        known.extend(self.engine.managed_accounts().await?);
         let in_hand = journal.in_owners_hands().await?;
         for found in listed {
             if in_hand.contains(found.public.as_str()) {
@@ -90,7 +90,7 @@ impl Comparison<'_> {
                 continue;
             }
             match look(&self.linked.atlas, entry.made(), &self.org, self.budget).await {
-                Look::Proved(Presence::Gone) if entry.stage == Stage::Live => {
+                Look::Proved(Presence::Gone) if entry.state == State::Active => {
                     report.missing.push((id.clone(), entry));
                 }
                 Look::Proved(_) => {}
@@ -121,6 +121,6 @@ impl Comparison<'_> {
         let missing = unknown.into_values();
         report
             .missing
-            .extend(missing.filter(|(_, entry)| entry.stage == Stage::Live));
+            .extend(missing.filter(|(_, entry)| entry.state == State::Active));
     }
 }

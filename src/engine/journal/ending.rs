@@ -6,7 +6,7 @@
 //! server keeps: that is not renewed any more, and is revoked without Atlas. With it, or past its last
 //! possible expiry, the entry goes.
 
-use super::entry::{End, EndedBy, JournalEntry, Part, Stage};
+use super::entry::{End, EndedBy, JournalEntry, Part, State};
 use super::find::{find, remove_entry};
 use super::own::{refuse_in_hand, refuse_owned};
 use crate::atlas::{Deletion, RequestBudget};
@@ -128,14 +128,15 @@ async fn refuse_what_is_not_handed_out(
     entry: &JournalEntry,
 ) -> Result<(), EngineError> {
     let role = &entry.role;
-    if entry.stage == Stage::Kept || engine.entry_of_kept_account(id, entry).await?.is_some() {
+    if entry.state == State::Managed || engine.entry_of_managed_account(id, entry).await?.is_some()
+    {
         return refused(format!(
             "{id} is the service account that is managed for the access tokens of role {role:?}: \
              delete the role, and it is deleted with its last token; or delete it in Atlas, which \
              ends its tokens at once, and the next read of creds/{role} creates another one"
         ));
     }
-    if entry.stage == Stage::Making {
+    if entry.state == State::Pending {
         return refused(match entry.pending_deletion_since {
             Some(_) => format!(
                 "the lease of {id} has ended, and it is deleted as soon as an Organization Owner is \
@@ -153,7 +154,7 @@ async fn refuse_what_is_not_handed_out(
              lease, else it expires at {}; or delete service account {client_id} in Atlas, which \
              ends all \
              tokens of role {role:?} at once",
-            Rfc3339(entry.dies_by)
+            Rfc3339(entry.max_expire_time)
         ));
     }
     Ok(())

@@ -12,35 +12,32 @@ use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::origin::BoundTo;
-use crate::engine::resource::Made;
+use crate::engine::resource::Resource;
 use crate::engine::rotation_state::LeftSecrets;
 use crate::framework::Call;
 
 /// How far a credential has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Stage {
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
     /// Atlas may or may not have made it; nobody was given it.
-    #[serde(rename = "pending")]
-    Making,
+    Pending,
     /// Complete, and handed out with a lease.
-    #[serde(rename = "active")]
-    Live,
+    Active,
     /// Complete, given to nobody and without a lease: managed for as long as its role needs it.
-    #[serde(rename = "managed")]
-    Kept,
+    Managed,
     /// Somebody ended it before its lease: it is gone from Atlas. The entry is there for the lease,
     /// which is not renewed any more, and ends without Atlas.
-    #[serde(rename = "ended")]
     Ended,
 }
 
 /// As it is stored and shown.
-impl fmt::Display for Stage {
+impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Making => "pending",
-            Self::Live => "active",
-            Self::Kept => "managed",
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Managed => "managed",
             Self::Ended => "ended",
         })
     }
@@ -158,8 +155,7 @@ impl SecretPart {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct JournalEntry {
     /// How far it has come.
-    #[serde(rename = "state")]
-    pub(crate) stage: Stage,
+    pub(crate) state: State,
     /// Who decides when it ends.
     #[serde(default, skip_serializing_if = "Owner::is_lease")]
     pub(crate) owner: Owner,
@@ -211,8 +207,7 @@ pub(crate) struct JournalEntry {
     /// When the first request to Atlas was about to be sent.
     pub(crate) issued_at: DateTime<Utc>,
     /// No renewal reaches past this.
-    #[serde(rename = "max_expire_time")]
-    pub(crate) dies_by: DateTime<Utc>,
+    pub(crate) max_expire_time: DateTime<Utc>,
     /// The longest that its lease was ever given, at issue or by a renewal, in seconds: whoever knows of
     /// no renewal goes by it. Zero: none is counted, or it is an entry of before.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -228,7 +223,7 @@ impl JournalEntry {
     /// Of a credential of which nothing was made and nothing else is known.
     pub(crate) fn begun(role: String, credential_type: CredentialType, at: DateTime<Utc>) -> Self {
         Self {
-            stage: Stage::Making,
+            state: State::Pending,
             owner: Owner::Lease,
             role,
             credential_type,
@@ -247,7 +242,7 @@ impl JournalEntry {
             display_name: String::new(),
             entity_id: String::new(),
             issued_at: at,
-            dies_by: at,
+            max_expire_time: at,
             ttl: 0,
         }
     }
@@ -263,21 +258,21 @@ impl JournalEntry {
     }
 
     /// What Atlas made, if it is known by id.
-    pub(crate) fn made(&self) -> Option<Made> {
+    pub(crate) fn made(&self) -> Option<Resource> {
         match &self.part {
             Some(Part::Secret(secret)) => {
                 let (level, id) = (self.level()?, secret.secret_id.clone()?);
-                return Some(Made::Secret(level, secret.client_id.clone(), id));
+                return Some(Resource::Secret(level, secret.client_id.clone(), id));
             }
-            Some(Part::Token { client_id, .. }) => return Some(Made::Token(client_id.clone())),
+            Some(Part::Token { client_id, .. }) => return Some(Resource::Token(client_id.clone())),
             // Several, each with its time: their owner knows.
             Some(Part::Secrets(_)) => return None,
             None => {}
         }
         let org = self.organization_id.clone()?;
         match (&self.programmatic_api_key_id, &self.client_id) {
-            (Some(id), _) => Some(Made::ApiKey(org, id.clone())),
-            (None, Some(id)) => Some(Made::ServiceAccount(org, id.clone())),
+            (Some(id), _) => Some(Resource::ApiKey(org, id.clone())),
+            (None, Some(id)) => Some(Resource::ServiceAccount(org, id.clone())),
             (None, None) => None,
         }
     }
@@ -307,27 +302,27 @@ impl JournalEntry {
 
     /// Notes that it was ended.
     pub(crate) fn end(&mut self, end: End) {
-        self.stage = Stage::Ended;
+        self.state = State::Ended;
         self.ended = Some(end);
     }
 
     /// Notes what Atlas made.
-    pub(crate) fn note(&mut self, made: &Made) {
+    pub(crate) fn note(&mut self, made: &Resource) {
         match made {
-            Made::ApiKey(org, id) => {
+            Resource::ApiKey(org, id) => {
                 self.organization_id = Some(org.clone());
                 self.programmatic_api_key_id = Some(id.clone());
             }
-            Made::ServiceAccount(org, id) => {
+            Resource::ServiceAccount(org, id) => {
                 self.organization_id = Some(org.clone());
                 self.client_id = Some(id.clone());
             }
-            Made::Secret(_, _, id) => {
+            Resource::Secret(_, _, id) => {
                 if let Some(Part::Secret(secret)) = &mut self.part {
                     secret.secret_id = Some(id.clone());
                 }
             }
-            Made::Token(_) => {}
+            Resource::Token(_) => {}
         }
     }
 }

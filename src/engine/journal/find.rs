@@ -10,7 +10,7 @@ use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing, Search};
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::{self, Lost};
 use crate::engine::names::JournalId;
-use crate::engine::resource::{Made, described, list_of, not_deleted, remove};
+use crate::engine::resource::{Resource, described, list_of, not_deleted, remove};
 use crate::engine::unasked::Permit;
 
 /// What Atlas holds of a journal entry: by id if that is known, else by its unique description.
@@ -22,7 +22,7 @@ pub(crate) async fn find(
     entry: &JournalEntry,
     search: Search,
     budget: RequestBudget,
-) -> Result<Vec<Made>, EngineError> {
+) -> Result<Vec<Resource>, EngineError> {
     if let Some(made) = entry.made() {
         return Ok(vec![made]);
     }
@@ -62,11 +62,11 @@ pub(crate) async fn find(
 pub(crate) async fn remove_entry(
     linked: &Linked,
     entry: &JournalEntry,
-    made: &Made,
+    made: &Resource,
     permit: Permit,
     budget: RequestBudget,
 ) -> Result<Deletion, EngineError> {
-    let (Made::Secret(level, account, id), Some(org)) = (made, &entry.config_organization_id)
+    let (Resource::Secret(level, account, id), Some(org)) = (made, &entry.config_organization_id)
     else {
         return remove(linked, made, permit, budget).await;
     };
@@ -101,7 +101,7 @@ async fn find_secret(
     sought: &SecretPart,
     level: Level,
     budget: RequestBudget,
-) -> Result<Vec<Made>, EngineError> {
+) -> Result<Vec<Resource>, EngineError> {
     let Some(known) = &sought.known_secret_ids else {
         return Ok(Vec::new());
     };
@@ -127,7 +127,7 @@ async fn find_secret(
     let request: Vec<_> = sought.request.iter().cloned().collect();
     match lost_secret::find(&request, known, &secrets) {
         Lost::Ours(ids) => {
-            let made = |id| Made::Secret(level.clone(), client_id.clone(), id);
+            let made = |id| Resource::Secret(level.clone(), client_id.clone(), id);
             Ok(ids.into_iter().map(made).collect())
         }
         Lost::NotThere => Ok(Vec::new()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::entry::{JournalEntry, Part, Stage};
+use super::entry::{JournalEntry, Part, State};
 use super::owner::Owner;
 use crate::atlas::ClientId;
 use crate::engine::backoff::whole_pause;
@@ -28,13 +28,13 @@ pub(super) const REAPED_AFTER: TimeDelta = TimeDelta::hours(1);
 /// The same from the end of a lease to where it counts as lost. It is only counted.
 const LOST_AFTER: TimeDelta = TimeDelta::minutes(15);
 
-/// In whose hands an incomplete entry is.
+/// What became of the request that makes an incomplete entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hands {
+pub(super) enum RequestState {
     /// A request of this process works on it.
-    Busy,
+    InFlight,
     /// The request of this process ended without completing it.
-    Left,
+    Abandoned,
     /// It was read from storage: another process may work on it for a while.
     Unknown,
 }
@@ -42,7 +42,7 @@ pub(super) enum Hands {
 /// What is known of an entry without reading it.
 #[derive(Debug, Clone)]
 pub(super) struct Brief {
-    pub(super) stage: Stage,
+    pub(super) state: State,
     pub(super) owner: Owner,
     /// Whether it counts for its role's `max_live`.
     counts: bool,
@@ -52,10 +52,10 @@ pub(super) struct Brief {
     pub(super) part: Option<Part>,
     pub(super) credential_type: CredentialType,
     pub(super) issued_at: DateTime<Utc>,
-    pub(super) dies_by: DateTime<Utc>,
+    pub(super) max_expire_time: DateTime<Utc>,
     /// When its lease is over, unless it was renewed before this process knew of it.
     lease_ends: Option<DateTime<Utc>>,
-    pub(super) hands: Hands,
+    pub(super) request: RequestState,
     /// Its great age has been told in the log.
     told: bool,
 }
@@ -142,7 +142,7 @@ impl Index {
 
     pub(super) fn live(&self) -> usize {
         let briefs = self.entries.values();
-        briefs.filter(|brief| brief.stage == Stage::Live).count()
+        briefs.filter(|brief| brief.state == State::Active).count()
     }
 
     /// Half-made ones, but for access tokens, which need no removal, and for those of which the owner
@@ -152,10 +152,10 @@ impl Index {
         self.entries.values().filter(half_made).count()
     }
 
-    /// Takes over an entry as it was written. `hands` counts for one that is new here.
-    pub(super) fn put(&mut self, id: &JournalId, entry: &JournalEntry, hands: Hands) {
+    /// Takes over an entry as it was written. `request` counts for one that is new here.
+    pub(super) fn put(&mut self, id: &JournalId, entry: &JournalEntry, request: RequestState) {
         let known = self.take(id);
-        if entry.stage == Stage::Ended {
+        if entry.state == State::Ended {
             // Nothing is tried any more.
             self.trials.remove(id);
         }
@@ -165,11 +165,12 @@ impl Index {
         };
         // What only waits for a credential that may delete nobody was given it, nor what has another
         // owner.
-        let is_alive = matches!(entry.stage, Stage::Making | Stage::Live) && entry.owner.is_lease();
+        let is_alive =
+            matches!(entry.state, State::Pending | State::Active) && entry.owner.is_lease();
         let counts = is_alive && entry.pending_deletion_since.is_none();
         *self.of_role.entry(Arc::clone(&role)).or_default() += usize::from(counts);
         let brief = Brief {
-            stage: entry.stage,
+            state: entry.state,
             owner: entry.owner.clone(),
             counts,
             role,
@@ -177,12 +178,12 @@ impl Index {
             part: entry.part.clone(),
             credential_type: entry.credential_type,
             issued_at: entry.issued_at,
-            dies_by: entry.dies_by,
+            max_expire_time: entry.max_expire_time,
             lease_ends: match known.as_ref().and_then(|brief| brief.lease_ends) {
                 Some(end) => Some(end),
                 None => self.lease_end(entry),
             },
-            hands: known.as_ref().map_or(hands, |brief| brief.hands),
+            request: known.as_ref().map_or(request, |brief| brief.request),
             told: known.is_some_and(|brief| brief.told),
         };
         self.entries.insert(id.clone(), brief);
@@ -194,7 +195,7 @@ impl Index {
         let ttl = TimeDelta::try_seconds(i64::try_from(entry.ttl).ok()?)?;
         let since = entry.issued_at.max(self.renewals_since);
         let end = since.checked_add_signed(ttl).filter(|_| !ttl.is_zero());
-        end.map(|end| end.min(entry.dies_by))
+        end.map(|end| end.min(entry.max_expire_time))
     }
 
     /// Since when its lease is over though it is live, once it is sure that it is.
@@ -204,7 +205,7 @@ impl Index {
         now: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
         let brief = self.entries.get(id)?;
-        let is_past = brief.stage == Stage::Live && brief.is_past_ttl(now);
+        let is_past = brief.state == State::Active && brief.is_past_ttl(now);
         brief.lease_ends.filter(|_| is_past)
     }
 
@@ -218,7 +219,7 @@ impl Index {
     /// Takes over an entry read from storage, unless it is known or was removed meanwhile.
     pub(super) fn remember(&mut self, id: &JournalId, entry: &JournalEntry) {
         if !self.contains(id) && !self.removed_meanwhile.contains(id) {
-            self.put(id, entry, Hands::Unknown);
+            self.put(id, entry, RequestState::Unknown);
         }
     }
 
@@ -264,7 +265,7 @@ impl Index {
         self.forgotten_meanwhile = self.filling;
         let known: Vec<JournalId> = self.entries.keys().cloned().collect();
         for id in known {
-            if self.entries[&id].hands != Hands::Busy {
+            if self.entries[&id].request != RequestState::InFlight {
                 self.take(&id);
             }
         }
@@ -273,9 +274,9 @@ impl Index {
     /// Says that nobody works on an incomplete entry any more.
     pub(super) fn leave(&mut self, id: &JournalId) {
         if let Some(brief) = self.entries.get_mut(id) {
-            brief.hands = match brief.stage {
-                Stage::Making => Hands::Left,
-                Stage::Live | Stage::Kept | Stage::Ended => Hands::Unknown,
+            brief.request = match brief.state {
+                State::Pending => RequestState::Abandoned,
+                State::Active | State::Managed | State::Ended => RequestState::Unknown,
             };
         }
     }
@@ -283,7 +284,9 @@ impl Index {
     /// Whether this process began it and did not complete it, whatever storage says.
     pub(super) fn is_left(&self, id: &JournalId) -> bool {
         let brief = self.entries.get(id);
-        brief.is_some_and(|brief| brief.stage == Stage::Making && brief.hands == Hands::Left)
+        brief.is_some_and(|brief| {
+            brief.state == State::Pending && brief.request == RequestState::Abandoned
+        })
     }
 
     /// The account to which an entry's secret was added, of such entries.
@@ -297,14 +300,14 @@ impl Index {
     /// Whether there is an entry whose credential may be in Atlas.
     pub(super) fn may_be_in_atlas(&self, id: &JournalId) -> bool {
         let brief = self.entries.get(id);
-        brief.is_some_and(|brief| brief.stage != Stage::Ended)
+        brief.is_some_and(|brief| brief.state != State::Ended)
     }
 
     /// Live entries begun before `before`.
     pub(super) fn live_before(&self, before: DateTime<Utc>) -> Vec<JournalId> {
         let entries = self.entries.iter();
         entries
-            .filter(|(_, brief)| brief.stage == Stage::Live && brief.issued_at < before)
+            .filter(|(_, brief)| brief.state == State::Active && brief.issued_at < before)
             .map(|(id, _)| id.clone())
             .collect()
     }
@@ -318,12 +321,12 @@ impl Index {
         urgent: bool,
     ) -> Vec<JournalId> {
         self.due(monotonic, urgent, |brief| {
-            let left = match (brief.hands, &brief.part) {
-                (Hands::Busy, _) => false,
+            let left = match (brief.request, &brief.part) {
+                (RequestState::InFlight, _) => false,
                 // Nothing to look for: it dies by itself.
-                (_, Some(Part::Token { .. })) => now - brief.dies_by > LEFT_BEHIND_AFTER,
-                (Hands::Left, _) => true,
-                (Hands::Unknown, _) => urgent || now - brief.issued_at > LEFT_BEHIND_AFTER,
+                (_, Some(Part::Token { .. })) => now - brief.max_expire_time > LEFT_BEHIND_AFTER,
+                (RequestState::Abandoned, _) => true,
+                (RequestState::Unknown, _) => urgent || now - brief.issued_at > LEFT_BEHIND_AFTER,
             };
             (brief.is_half_made() && left).then_some(brief.issued_at)
         })
@@ -333,7 +336,7 @@ impl Index {
     /// of managed accounts only once the last known secret has ended.
     pub(super) fn outlived(&self, now: DateTime<Utc>, monotonic: Duration) -> Vec<JournalId> {
         self.due(monotonic, false, |brief| {
-            brief.is_outlived(now).then_some(brief.dies_by)
+            brief.is_outlived(now).then_some(brief.max_expire_time)
         })
     }
 
@@ -400,18 +403,20 @@ impl Index {
     pub(super) fn newly_overdue(&mut self, now: DateTime<Utc>, limit: TimeDelta) -> Vec<Overdue> {
         let mut overdue = Vec::new();
         for (id, brief) in &mut self.entries {
-            let since = match brief.stage {
-                Stage::Making if brief.is_half_made() && brief.hands != Hands::Busy => {
+            let since = match brief.state {
+                State::Pending
+                    if brief.is_half_made() && brief.request != RequestState::InFlight =>
+                {
                     brief.settles_from()
                 }
-                Stage::Making | Stage::Kept | Stage::Ended => continue,
-                Stage::Live => brief.dies_by + REAPED_AFTER,
+                State::Pending | State::Managed | State::Ended => continue,
+                State::Active => brief.max_expire_time + REAPED_AFTER,
             };
             if !brief.told && now - since > limit {
                 brief.told = true;
                 overdue.push(Overdue {
                     id: id.clone(),
-                    stage: brief.stage,
+                    state: brief.state,
                     since,
                     failures: self.trials.get(id).map_or(0, |trial| trial.failures),
                 });
@@ -426,21 +431,21 @@ impl Index {
             ..Counts::default()
         };
         for brief in self.entries.values() {
-            match brief.stage {
-                Stage::Making => {
+            match brief.state {
+                State::Pending => {
                     counts.making += 1;
                     if brief.is_half_made() && !brief.is_token() {
                         let oldest = counts.oldest_making.unwrap_or(brief.issued_at);
                         counts.oldest_making = Some(oldest.min(brief.issued_at));
                     }
                 }
-                Stage::Live => {
+                State::Active => {
                     counts.live += 1;
                     counts.due += usize::from(brief.is_outlived(now));
                     counts.past_ttl += usize::from(brief.is_past_ttl(now));
                 }
-                Stage::Kept => counts.kept += 1,
-                Stage::Ended => counts.ended += 1,
+                State::Managed => counts.kept += 1,
+                State::Ended => counts.ended += 1,
             }
         }
         for trial in self.trials.values().filter(|trial| trial.failures > 0) {
@@ -454,12 +459,12 @@ impl Index {
 impl Brief {
     /// Incomplete, and the journal's to remove.
     fn is_half_made(&self) -> bool {
-        self.stage == Stage::Making && !self.owner.takes_care()
+        self.state == State::Pending && !self.owner.takes_care()
     }
 
     fn is_outlived(&self, now: DateTime<Utc>) -> bool {
-        let ends_with_time = self.stage != Stage::Making && !self.owner.takes_care();
-        ends_with_time && now - self.dies_by > REAPED_AFTER
+        let ends_with_time = self.state != State::Pending && !self.owner.takes_care();
+        ends_with_time && now - self.max_expire_time > REAPED_AFTER
     }
 
     fn is_past_ttl(&self, now: DateTime<Utc>) -> bool {
@@ -473,7 +478,7 @@ impl Brief {
     /// From when on an incomplete one should be settled: a token only has to die.
     fn settles_from(&self) -> DateTime<Utc> {
         if self.is_token() {
-            self.dies_by
+            self.max_expire_time
         } else {
             self.issued_at
         }
@@ -484,7 +489,7 @@ impl Brief {
 #[derive(Debug)]
 pub(super) struct Overdue {
     pub(super) id: JournalId,
-    pub(super) stage: Stage,
+    pub(super) state: State,
     pub(super) since: DateTime<Utc>,
     pub(super) failures: u32,
 }

@@ -8,10 +8,10 @@ use crate::base::{Clock as _, SystemEntropy, base62};
 use crate::engine::entries::CredentialType;
 use crate::engine::origin::BoundTo;
 
-fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, JournalEntry) {
+fn entry(state: State, role: &str, issued_at: DateTime<Utc>) -> (JournalId, JournalEntry) {
     let id = JournalId::parse(&base62(&SystemEntropy, 20)).unwrap();
     let entry = JournalEntry {
-        stage,
+        state,
         owner: Owner::Lease,
         role: role.to_owned(),
         credential_type: CredentialType::ProgrammaticApiKey,
@@ -30,7 +30,7 @@ fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
         display_name: String::new(),
         entity_id: String::new(),
         issued_at,
-        dies_by: issued_at + TimeDelta::hours(2),
+        max_expire_time: issued_at + TimeDelta::hours(2),
         ttl: 0,
     };
     (id, entry)
@@ -39,12 +39,12 @@ fn entry(stage: Stage, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
 #[test]
 fn roles_are_counted_through_every_change() {
     let (mut index, now) = (Index::default(), TestClock::new().now());
-    let (first, mut changed) = entry(Stage::Making, "reader", now);
-    let (second, other) = entry(Stage::Making, "reader", now);
-    index.put(&first, &changed, Hands::Busy);
-    index.put(&second, &other, Hands::Busy);
-    changed.stage = Stage::Live;
-    index.put(&first, &changed, Hands::Unknown);
+    let (first, mut changed) = entry(State::Pending, "reader", now);
+    let (second, other) = entry(State::Pending, "reader", now);
+    index.put(&first, &changed, RequestState::InFlight);
+    index.put(&second, &other, RequestState::InFlight);
+    changed.state = State::Active;
+    index.put(&first, &changed, RequestState::Unknown);
     assert_eq!((index.alive("reader"), index.live()), (2, 1));
     index.remove(&first);
     index.remove(&first);
@@ -55,8 +55,8 @@ fn roles_are_counted_through_every_change() {
 #[test]
 fn what_a_request_works_on_is_nobody_elses() {
     let (mut index, now) = (Index::default(), TestClock::new().now());
-    let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(9));
-    index.put(&id, &making, Hands::Busy);
+    let (id, making) = entry(State::Pending, "reader", now - TimeDelta::hours(9));
+    index.put(&id, &making, RequestState::InFlight);
     assert!(index.half_made(now, Duration::ZERO, true).is_empty());
     assert!(index.newly_overdue(now, TimeDelta::hours(1)).is_empty());
     index.forget(now);
@@ -69,8 +69,8 @@ fn what_a_request_works_on_is_nobody_elses() {
 fn failures_make_an_entry_rest_longer_and_stand_behind() {
     let (mut index, clock) = (Index::default(), TestClock::new());
     let old = clock.now() - TimeDelta::hours(9);
-    let (stuck, making) = entry(Stage::Making, "reader", old);
-    index.put(&stuck, &making, Hands::Unknown);
+    let (stuck, making) = entry(State::Pending, "reader", old);
+    index.put(&stuck, &making, RequestState::Unknown);
     for _ in 0..20 {
         index.failed(&stuck, clock.monotonic());
     }
@@ -84,8 +84,12 @@ fn failures_make_an_entry_rest_longer_and_stand_behind() {
         vec![stuck.clone()]
     );
     clock.advance(Duration::from_hours(1));
-    let (fresh, making) = entry(Stage::Making, "reader", clock.now() - TimeDelta::minutes(4));
-    index.put(&fresh, &making, Hands::Unknown);
+    let (fresh, making) = entry(
+        State::Pending,
+        "reader",
+        clock.now() - TimeDelta::minutes(4),
+    );
+    index.put(&fresh, &making, RequestState::Unknown);
     assert_eq!(
         index.half_made(clock.now(), clock.monotonic(), false),
         [fresh, stuck]
@@ -97,11 +101,11 @@ fn failures_make_an_entry_rest_longer_and_stand_behind() {
 #[test]
 fn an_account_managed_for_a_role_is_none_of_its_credentials() {
     let (mut index, now) = (Index::default(), TestClock::new().now());
-    let (id, mut account) = entry(Stage::Making, "reader", now);
-    index.put(&id, &account, Hands::Busy);
+    let (id, mut account) = entry(State::Pending, "reader", now);
+    index.put(&id, &account, RequestState::InFlight);
     assert_eq!(index.alive("reader"), 1);
-    account.stage = Stage::Kept;
-    index.put(&id, &account, Hands::Unknown);
+    account.state = State::Managed;
+    index.put(&id, &account, RequestState::Unknown);
     assert_eq!(
         (index.alive("reader"), index.kept(), index.live()),
         (0, 1, 0)
@@ -113,18 +117,18 @@ fn an_account_managed_for_a_role_is_none_of_its_credentials() {
 #[test]
 fn a_token_that_nobody_got_is_looked_at_once_it_is_dead() {
     let (mut index, now) = (Index::default(), TestClock::new().now());
-    let (id, mut token) = entry(Stage::Making, "reader", now);
+    let (id, mut token) = entry(State::Pending, "reader", now);
     token.part = Some(Part::Token {
         client_id: "mdb_sa_id_5cf5a45a9ccf6400e60981b7".parse().unwrap(),
         secret_id: "5cf5a45a9ccf6400e60981b7".parse().unwrap(),
     });
-    index.put(&id, &token, Hands::Left);
+    index.put(&id, &token, RequestState::Abandoned);
     assert!(
         index
-            .half_made(token.dies_by, Duration::ZERO, true)
+            .half_made(token.max_expire_time, Duration::ZERO, true)
             .is_empty()
     );
-    let dead = token.dies_by + TimeDelta::minutes(4);
+    let dead = token.max_expire_time + TimeDelta::minutes(4);
     assert!(index.newly_overdue(dead, TimeDelta::hours(1)).is_empty());
     assert_eq!(index.counts(dead).oldest_making, None);
     assert_eq!(index.half_made(dead, Duration::ZERO, false), [id]);
@@ -133,18 +137,18 @@ fn a_token_that_nobody_got_is_looked_at_once_it_is_dead() {
 #[test]
 fn great_age_is_logged_once() {
     let (mut index, now) = (Index::default(), TestClock::new().now());
-    let (id, making) = entry(Stage::Making, "reader", now - TimeDelta::hours(2));
-    index.put(&id, &making, Hands::Unknown);
+    let (id, making) = entry(State::Pending, "reader", now - TimeDelta::hours(2));
+    index.put(&id, &making, RequestState::Unknown);
     assert_eq!(index.newly_overdue(now, TimeDelta::hours(1)).len(), 1);
-    index.put(&id, &making, Hands::Unknown);
+    index.put(&id, &making, RequestState::Unknown);
     assert!(index.newly_overdue(now, TimeDelta::hours(1)).is_empty());
 }
 
 #[test]
 fn a_live_entry_is_outlived_an_hour_after_its_end() {
     let (mut index, now) = (Index::default(), TestClock::new().now());
-    let (id, live) = entry(Stage::Live, "reader", now);
-    index.put(&id, &live, Hands::Unknown);
+    let (id, live) = entry(State::Active, "reader", now);
+    index.put(&id, &live, RequestState::Unknown);
     assert!(
         index
             .outlived(now + TimeDelta::hours(3), Duration::ZERO)
@@ -154,5 +158,5 @@ fn a_live_entry_is_outlived_an_hour_after_its_end() {
     assert_eq!(index.outlived(after, Duration::ZERO), vec![id.clone()]);
     assert!(index.half_made(after, Duration::ZERO, true).is_empty());
     let named = index.with_public_part(&format!("public of {id}"));
-    assert_eq!(named, [(id, Stage::Live)]);
+    assert_eq!(named, [(id, State::Active)]);
 }

@@ -54,7 +54,7 @@ impl Leaving {
             origin: self.origin,
             display_name: self.by.display_name,
             entity_id: self.by.entity_id,
-            dies_by: self.secrets.removed_by(self.at),
+            max_expire_time: self.secrets.removed_by(self.at),
             part: Some(Part::Secrets(self.secrets)),
             ..JournalEntry::begun(String::new(), CredentialType::ServiceAccount, self.at)
         }
@@ -162,7 +162,7 @@ impl Engine {
 }
 
 /// Removes what it is time to remove of the secrets that an account was left with, and the entry once
-/// nothing is. The caller has the account's turn, and has made sure that nobody rotates it again.
+/// nothing is. The caller holds the account's lock, and has made sure that nobody rotates it again.
 pub(crate) async fn work_off_left_secrets(
     engine: &Arc<Engine>,
     client_id: &ClientId,

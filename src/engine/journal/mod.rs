@@ -37,7 +37,7 @@ mod tidy_report;
 
 pub(crate) use drain::{Left, end_what_lost_its_account};
 pub(crate) use drain::{status as drain_status, tell as tell_drain};
-pub(crate) use entry::{EndedBy, JournalEntry, Part, SecretPart, Stage};
+pub(crate) use entry::{EndedBy, JournalEntry, Part, SecretPart, State};
 pub(crate) use go_entry::{GO_WAL_KIND, take_over_go_entry};
 pub(crate) use left_secrets::{Leaving, LeftAccount, work_off_left_secrets};
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::Stage;
+use super::entry::State;
 use super::index::Index;
 use super::store::Journal;
 use crate::engine::error::EngineError;
@@ -57,7 +57,7 @@ impl Index {
     /// The entries whose public key or client id this is: several where they are parts of one account.
     /// What its owner takes care of is only among them where nothing else is, as when a key that was
     /// issued was written to the configuration.
-    pub(super) fn with_public_part(&self, public: &str) -> Vec<(JournalId, Stage)> {
+    pub(super) fn with_public_part(&self, public: &str) -> Vec<(JournalId, State)> {
         let is_it = |public_part: Option<&str>| public_part == Some(public);
         let briefs = self.briefs();
         let found: Vec<_> = briefs
@@ -67,7 +67,7 @@ impl Index {
         found
             .into_iter()
             .filter(|(_, brief)| !(others_too && brief.owner.takes_care()))
-            .map(|(id, brief)| (id.clone(), brief.stage))
+            .map(|(id, brief)| (id.clone(), brief.state))
             .collect()
     }
 }

@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::ending_tests::{end, refused};
-use super::entry::{JournalEntry, Stage};
-use super::index::{Hands, Index};
+use super::entry::{JournalEntry, State};
+use super::index::{Index, RequestState};
 use super::owner::Owner;
 use crate::base::Clock as _;
 use crate::base::time::TestClock;
@@ -34,7 +34,7 @@ async fn mount_with(owner: Value) -> (TestMount, String) {
     let issued = format!("issued/{id}");
     let stored = mount.storage.value(&issued);
     let mut entry: JournalEntry = serde_json::from_slice(&stored).expect("an entry");
-    entry.stage = Stage::Making;
+    entry.state = State::Pending;
     entry.owner = serde_json::from_value(owner).expect("an owner");
     mount.storage.unplant(&issued);
     mount.plant_entry(ID, &entry);
@@ -127,16 +127,16 @@ fn no_sweep_finds_it() {
     let begun = now - TimeDelta::days(9);
     let mut entry = JournalEntry::begun(String::new(), CredentialType::ProgrammaticApiKey, begun);
     entry.owner = Owner::Root;
-    for stage in [Stage::Making, Stage::Live] {
-        entry.stage = stage;
-        index.put(&id, &entry, Hands::Unknown);
-        if stage == Stage::Making {
+    for state in [State::Pending, State::Active] {
+        entry.state = state;
+        index.put(&id, &entry, RequestState::Unknown);
+        if state == State::Pending {
             assert!(index.half_made(now, Duration::ZERO, true).is_empty());
             assert!(index.newly_overdue(now, TimeDelta::zero()).is_empty());
             assert_eq!(index.all_half_made(), 0);
             assert_eq!(index.counts(now).oldest_making, None);
         }
-        assert!(index.outlived(now, Duration::ZERO).is_empty(), "{stage}");
-        assert!(index.to_drain(Duration::ZERO).is_empty(), "{stage}");
+        assert!(index.outlived(now, Duration::ZERO).is_empty(), "{state}");
+        assert!(index.to_drain(Duration::ZERO).is_empty(), "{state}");
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{Part, Stage};
+use super::entry::{Part, State};
 use super::index::{Brief, Index};
 use crate::atlas::{ClientId, SecretId};
 use crate::engine::names::JournalId;
@@ -13,7 +13,7 @@ pub(crate) struct LiveToken {
     /// The secret it was minted with.
     pub(crate) secret_id: SecretId,
     /// When it is dead.
-    pub(crate) dies_by: DateTime<Utc>,
+    pub(crate) max_expire_time: DateTime<Utc>,
 }
 
 /// The secrets of one account, as far as they were issued here.
@@ -29,20 +29,20 @@ impl Index {
     /// Without those that were ended: nobody holds these any more.
     fn in_atlas(&self) -> impl Iterator<Item = (&JournalId, &Brief)> {
         self.briefs()
-            .filter(|(_, brief)| brief.stage != Stage::Ended)
+            .filter(|(_, brief)| brief.state != State::Ended)
     }
 
     /// How many accounts are kept for roles.
     pub(super) fn kept(&self) -> usize {
-        let kept = |stage: &Stage| *stage == Stage::Kept;
+        let kept = |state: &State| *state == State::Managed;
         self.briefs()
-            .map(|(_, brief)| brief.stage)
+            .map(|(_, brief)| brief.state)
             .filter(kept)
             .count()
     }
 
     /// An account that was made here for a role, as a whole: how far it has come, and for which.
-    pub(super) fn account(&self, client_id: &ClientId) -> Option<(Stage, String)> {
+    pub(super) fn account(&self, client_id: &ClientId) -> Option<(State, String)> {
         let is_it = |brief: &&Brief| {
             brief.part.is_none()
                 && !brief.owner.takes_care()
@@ -50,7 +50,7 @@ impl Index {
         };
         let mut briefs = self.in_atlas().map(|(_, brief)| brief);
         let brief = briefs.find(is_it)?;
-        Some((brief.stage, brief.role.to_string()))
+        Some((brief.state, brief.role.to_string()))
     }
 
     pub(super) fn secrets_of(&self, account: &ClientId) -> IssuedSecrets {
@@ -64,7 +64,7 @@ impl Index {
                 continue;
             }
             secrets.known.extend(secret.secret_id.clone());
-            if brief.stage == Stage::Making {
+            if brief.state == State::Pending {
                 secrets.unsettled.push(id.clone());
             }
         }
@@ -73,14 +73,16 @@ impl Index {
 
     /// Those being minted included.
     pub(super) fn tokens_of(&self, account: &ClientId, now: DateTime<Utc>) -> Vec<LiveToken> {
-        let alive = self.in_atlas().filter(|(_, brief)| brief.dies_by > now);
+        let alive = self
+            .in_atlas()
+            .filter(|(_, brief)| brief.max_expire_time > now);
         let tokens = alive.filter_map(|(_, brief)| match &brief.part {
             Some(Part::Token {
                 client_id,
                 secret_id,
             }) if client_id == account => Some(LiveToken {
                 secret_id: secret_id.clone(),
-                dies_by: brief.dies_by,
+                max_expire_time: brief.max_expire_time,
             }),
             _ => None,
         });

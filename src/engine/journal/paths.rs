@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::ending::{Ending, end};
-use super::entry::{End, EndedBy, JournalEntry, Part, Stage};
+use super::entry::{End, EndedBy, JournalEntry, Part, State};
 use super::own::{refuse_in_hand, refuse_managed};
 use super::owner::Owner;
 use super::store::{PAGE, READS_AT_ONCE};
@@ -151,7 +151,7 @@ fn shown(engine: &Engine, id: &JournalId, entry: &JournalEntry) -> Data {
 }
 
 fn state(entry: &JournalEntry) -> Value {
-    json!(entry.stage.to_string())
+    json!(entry.state.to_string())
 }
 
 /// Whose it is, if it has nothing to do with a lease.
@@ -193,7 +193,10 @@ fn part(part: &Part) -> Data {
 fn times(entry: &JournalEntry) -> [(String, Value); 2] {
     [
         ("issued_at".to_owned(), json!(Rfc3339(entry.issued_at))),
-        ("max_expire_time".to_owned(), json!(Rfc3339(entry.dies_by))),
+        (
+            "max_expire_time".to_owned(),
+            json!(Rfc3339(entry.max_expire_time)),
+        ),
     ]
 }
 
@@ -302,7 +305,7 @@ async fn find_in_memory(
 ) -> Result<Option<(JournalId, JournalEntry)>, EngineError> {
     let mut found = engine.journal.index().with_public_part(public);
     // Of several, one that is of use.
-    found.sort_by_key(|(_, stage)| *stage == Stage::Ended);
+    found.sort_by_key(|(_, state)| *state == State::Ended);
     let Some((id, _)) = found.into_iter().next() else {
         return Ok(None);
     };
@@ -342,7 +345,7 @@ async fn named(engine: &Engine, asked: &str) -> Result<JournalId, EngineError> {
     engine.journal.fill().await?;
     let mut found = engine.journal.index().with_public_part(asked);
     // The account itself, where it is kept for tokens, which have its client id too.
-    let kept = found.iter().position(|(_, stage)| *stage == Stage::Kept);
+    let kept = found.iter().position(|(_, state)| *state == State::Managed);
     if let Some(place) = kept {
         return Ok(found.swap_remove(place).0);
     }
@@ -361,9 +364,9 @@ async fn named(engine: &Engine, asked: &str) -> Result<JournalId, EngineError> {
     }
 }
 
-fn listed(entries: &[(JournalId, Stage)]) -> String {
+fn listed(entries: &[(JournalId, State)]) -> String {
     let shown = entries.iter().take(MOST_LISTED);
-    let mut texts: Vec<_> = shown.map(|(id, stage)| format!("{id} ({stage})")).collect();
+    let mut texts: Vec<_> = shown.map(|(id, state)| format!("{id} ({state})")).collect();
     if entries.len() > MOST_LISTED {
         texts.push("and others, see issued/".to_owned());
     }
@@ -391,7 +394,7 @@ async fn find_in_storage(
                 && let Some(id) = JournalId::parse(&name)
             {
                 // Of several, one that is of use, as on the active node.
-                if entry.stage != Stage::Ended && !entry.owner.takes_care() {
+                if entry.state != State::Ended && !entry.owner.takes_care() {
                     return Ok(Some((id, entry)));
                 }
                 less.get_or_insert((id, entry));

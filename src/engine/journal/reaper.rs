@@ -1,14 +1,14 @@
 //! Deletion of credentials that outlived their last possible expiry: leases that were force-revoked,
 //! given up by the host, or lost on the way to it.
 //!
-//! `dies_by` is an upper bound: a renewal moves it in storage before the host learns that the lease
+//! `max_expire_time` is an upper bound: a renewal moves it in storage before the host learns that the lease
 //! goes on. What is due by memory is therefore read from storage once more before it is deleted.
 //! Accounts that are kept for roles stay as long as the role's entry names them.
 //! Service accounts whose secret has died by itself are deleted too: they count against Atlas's limit.
 
 use std::time::Duration;
 
-use super::entry::{Part, Stage};
+use super::entry::{Part, State};
 use super::find::find;
 use super::index::REAPED_AFTER;
 use super::rollback::permitted;
@@ -46,20 +46,20 @@ pub(super) async fn finish(
     let Some(entry) = journal.entry(id).await? else {
         return journal.remove(id).await;
     };
-    let is_others = entry.stage == Stage::Making || entry.owner.takes_care();
-    if is_others || engine.clock.now() - entry.dies_by <= REAPED_AFTER {
+    let is_others = entry.state == State::Pending || entry.owner.takes_care();
+    if is_others || engine.clock.now() - entry.max_expire_time <= REAPED_AFTER {
         journal.learn(id, &entry);
         return Ok(());
     }
     // Of what was ended nothing is left in Atlas. By a clock that is ahead its lease may live.
-    if entry.stage == Stage::Ended {
+    if entry.state == State::Ended {
         if may_forget(engine, mandate, id).await? {
             return journal.remove(id).await;
         }
         return Ok(());
     }
     // Its role's minute looks after it.
-    if engine.entry_of_kept_account(id, &entry).await?.is_some() {
+    if engine.entry_of_managed_account(id, &entry).await?.is_some() {
         return Ok(());
     }
     // Also where only the entry goes: it shows which secrets and accounts are in use.

@@ -6,7 +6,7 @@
 //! Atlas's lists may lag, or while an older active node may still be at work: an entry goes without a
 //! deletion only when it is old and Atlas had nothing of it twice.
 
-use super::entry::{JournalEntry, Part, Stage};
+use super::entry::{JournalEntry, Part, State};
 use super::find::find;
 use crate::atlas::{Deletion, ISSUED_SHOWN_WITHIN, RequestBudget};
 use crate::engine::connection::{Search, ownership};
@@ -84,12 +84,12 @@ pub(crate) async fn finish(
         journal.learn(id, &entry);
         return Ok(RolledBack::in_memory(false));
     }
-    if let Some(completed) = engine.entry_of_kept_account(id, &entry).await? {
+    if let Some(completed) = engine.entry_of_managed_account(id, &entry).await? {
         return journal.write(id, &completed).await.map(|()| done);
     }
     // A request that failed at its very last write may have stored a live entry all the same; its
     // caller was told of the failure, so that nobody was given the credential.
-    if entry.stage != Stage::Making && !journal.index().is_left(id) {
+    if entry.state != State::Pending && !journal.index().is_left(id) {
         journal.learn(id, &entry);
         return Ok(done);
     }
@@ -168,7 +168,8 @@ async fn forget_token(
     entry: &JournalEntry,
     mandate: Mandate,
 ) -> Result<bool, EngineError> {
-    let is_dead = engine.clock.now() >= entry.dies_by && mandate.permit(engine).await?.is_ok();
+    let is_dead =
+        engine.clock.now() >= entry.max_expire_time && mandate.permit(engine).await?.is_ok();
     if is_dead {
         engine.journal.remove(id).await?;
     } else {

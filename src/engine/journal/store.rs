@@ -13,8 +13,8 @@ use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt as _, stream};
 use tokio::sync::OnceCell;
 
-use super::entry::{End, JournalEntry, Stage};
-use super::index::{Counts, Hands, Index};
+use super::entry::{End, JournalEntry, State};
+use super::index::{Counts, Index, RequestState};
 use super::lately::Lately;
 use super::mark::Mark;
 use super::parts::{IssuedSecrets, LiveToken};
@@ -163,7 +163,7 @@ impl Journal {
                 max_live,
             });
         }
-        index.put(id, entry, Hands::Busy);
+        index.put(id, entry, RequestState::InFlight);
         Ok(Some(Hold {
             index: Arc::clone(&self.index),
             id: id.clone(),
@@ -177,7 +177,7 @@ impl Journal {
         entry: &JournalEntry,
     ) -> Result<(), EngineError> {
         stored::save(&*self.storage, keys::issued(id), entry, false).await?;
-        self.index().put(id, entry, Hands::Unknown);
+        self.index().put(id, entry, RequestState::Unknown);
         Ok(())
     }
 
@@ -187,7 +187,7 @@ impl Journal {
     pub(crate) async fn extend(
         &self,
         id: &JournalId,
-        dies_by: DateTime<Utc>,
+        max_expire_time: DateTime<Utc>,
         ttl: Duration,
     ) -> Result<(), EngineError> {
         let _changing = self.changing[id.bucket(LOCKS)].lock().await;
@@ -197,11 +197,14 @@ impl Journal {
         if let Some(end) = &entry.ended {
             return Err(end.refusal(&entry.role));
         }
-        let longest = (entry.dies_by.max(dies_by), entry.ttl.max(ttl.as_secs()));
-        if longest == (entry.dies_by, entry.ttl) {
+        let longest = (
+            entry.max_expire_time.max(max_expire_time),
+            entry.ttl.max(ttl.as_secs()),
+        );
+        if longest == (entry.max_expire_time, entry.ttl) {
             return Ok(());
         }
-        (entry.dies_by, entry.ttl) = longest;
+        (entry.max_expire_time, entry.ttl) = longest;
         self.write(id, &entry).await
     }
 
@@ -217,7 +220,7 @@ impl Journal {
         let Some(mut entry) = self.entry(id).await? else {
             return Ok(());
         };
-        if entry.stage != Stage::Live {
+        if entry.state != State::Active {
             return Ok(());
         }
         entry.end(end);
@@ -244,7 +247,7 @@ impl Journal {
 
     /// Corrects memory by an entry as it was found in storage, or as it is whatever storage holds.
     pub(crate) fn learn(&self, id: &JournalId, entry: &JournalEntry) {
-        self.index().put(id, entry, Hands::Unknown);
+        self.index().put(id, entry, RequestState::Unknown);
     }
 
     /// The same by what storage holds now.
@@ -297,7 +300,7 @@ impl Journal {
     pub(crate) async fn account(
         &self,
         client_id: &ClientId,
-    ) -> Result<Option<(Stage, String)>, EngineError> {
+    ) -> Result<Option<(State, String)>, EngineError> {
         Ok(self.filled().await?.account(client_id))
     }
 
@@ -397,10 +400,10 @@ mod tests {
 
     use crate::engine::testing::TestMount;
 
-    fn entry(number: usize, stage: &str) -> (String, Vec<u8>) {
+    fn entry(number: usize, state: &str) -> (String, Vec<u8>) {
         let id = format!("{number:020}");
         let entry = json!({
-            "state": stage, "role": "reader", "credential_type": "programmatic_api_key",
+            "state": state, "role": "reader", "credential_type": "programmatic_api_key",
             "description": format!("vault-reader-{id}"),
             "organization_id": "0123456789abcdef01234567",
             "programmatic_api_key_id": "0123456789abcdef01234567",

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use tokio::sync::MutexGuard;
 use tokio::time::{Instant, timeout};
 
-use super::entry::Stage;
+use super::entry::State;
 use super::{drain, reaper, rollback};
 use crate::atlas::{Priority, RequestBudget};
 use crate::base::Rfc3339;
@@ -27,9 +27,9 @@ const MAX_ENTRIES: usize = 100;
 /// The longest that one entry is worked on: after that the next one follows.
 const ENTRY_BUDGET: Duration = Duration::from_secs(15);
 /// A request at work on the account of an entry is waited for as long, and those behind it are not.
-const TURN_BUDGET: Duration = Duration::from_millis(500);
+const LOCK_BUDGET: Duration = Duration::from_millis(500);
 /// The last tick of a mount waits so long for the one at work, which ends with what it has begun.
-const LAST_TURN_BUDGET: Duration = Duration::from_secs(40);
+const LAST_LOCK_BUDGET: Duration = Duration::from_secs(40);
 /// All that a periodic run does here is over by then. The host waits about 90 s for the whole.
 const LONGEST_TICK: Duration = Duration::from_secs(85);
 /// So many failures one after the other are an outage: the sweep ends.
@@ -76,15 +76,15 @@ impl Sweep {
         // A request that adds a secret to the account settles such entries itself, and what it adds
         // next would look like the one that is sought here.
         let account = engine.journal.index().account_of_secret(id);
-        let _turn = match account {
+        let _lock = match account {
             None => None,
             Some(account) => {
-                let soon = Instant::now() + TURN_BUDGET;
-                let turn = engine.account_turns.wait_first(&account, soon).await;
-                if turn.is_none() {
+                let soon = Instant::now() + LOCK_BUDGET;
+                let guard = engine.account_locks.wait_first(&account, soon).await;
+                if guard.is_none() {
                     return Ok(false);
                 }
-                turn
+                guard
             }
         };
         match self {
@@ -105,7 +105,7 @@ pub(crate) async fn tick(engine: &Engine) -> Result<(), EngineError> {
     // disables it orders the end of all it holds, so no clock holds that.
     let urgent = engine.system.tainted().await?;
     let begun = Instant::now();
-    let Some(_sweeping) = turn(engine, urgent).await else {
+    let Some(_sweeping) = lock_sweep(engine, urgent).await else {
         return Ok(());
     };
     engine.journal.fill().await?;
@@ -133,14 +133,14 @@ pub(crate) async fn tick(engine: &Engine) -> Result<(), EngineError> {
     rolled_back.and(drained).and(reaped)
 }
 
-/// The turn to sweep. A periodic run that finds another at work leaves it to that one. The last one
+/// The lock to sweep with. A periodic run that finds another at work leaves it to that one. The last one
 /// of a mount waits for it: what it leaves nobody else does.
-async fn turn(engine: &Engine, urgent: bool) -> Option<MutexGuard<'_, ()>> {
+async fn lock_sweep(engine: &Engine, urgent: bool) -> Option<MutexGuard<'_, ()>> {
     let sweeping = &engine.journal.sweeping;
     if !urgent {
         return sweeping.try_lock().ok();
     }
-    timeout(LAST_TURN_BUDGET, sweeping.lock()).await.ok()
+    timeout(LAST_LOCK_BUDGET, sweeping.lock()).await.ok()
 }
 
 async fn work_off(
@@ -246,9 +246,9 @@ fn tell_overdue(engine: &Engine) {
     for each in overdue.iter().take(MAX_TOLD) {
         tracing::warn!(
             journal_id = %each.id,
-            what = match each.stage {
-                Stage::Making => "half-made",
-                Stage::Live | Stage::Kept | Stage::Ended => "outlived its lease",
+            what = match each.state {
+                State::Pending => "half-made",
+                State::Active | State::Managed | State::Ended => "outlived its lease",
             },
             since = %Rfc3339(each.since),
             failures = each.failures,

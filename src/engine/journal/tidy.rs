@@ -152,7 +152,7 @@ async fn forget_missing(
     report: &mut Report,
 ) -> Result<(), EngineError> {
     for (id, entry) in &report.missing {
-        if now - entry.dies_by > REAPED_AFTER {
+        if now - entry.max_expire_time > REAPED_AFTER {
             engine.journal.remove(id).await?;
             report.forgotten += 1;
         }

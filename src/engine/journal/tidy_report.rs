@@ -64,7 +64,7 @@ impl Report {
                 "id": id,
                 "role": entry.role,
                 "public": entry.public_part(),
-                "max_expire_time": Rfc3339(entry.dies_by),
+                "max_expire_time": Rfc3339(entry.max_expire_time),
             })
         });
         let value = json!({

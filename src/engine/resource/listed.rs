@@ -1,6 +1,6 @@
 //! What Atlas lists of an organization, with the texts by which it is found.
 
-use super::Made;
+use super::Resource;
 use crate::atlas::{Level, OrgId, RequestBudget};
 use crate::engine::connection::{Kind, Linked, Listed};
 use crate::engine::entries::CredentialType;
@@ -9,7 +9,7 @@ use crate::engine::error::EngineError;
 /// A key or account in Atlas.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
-    pub(crate) made: Made,
+    pub(crate) made: Resource,
     /// Public key of a key; an account's client id is in `made`.
     pub(crate) public: String,
     /// Description of a key, name of an account.
@@ -25,7 +25,7 @@ pub(crate) async fn list(
     let listing = |error| EngineError::atlas("listing the organization's keys and accounts", error);
     let keys = linked.atlas.list_org_api_keys(org, budget).await;
     let keys = keys.map_err(listing)?.into_iter().map(|key| Found {
-        made: Made::ApiKey(org.clone(), key.id),
+        made: Resource::ApiKey(org.clone(), key.id),
         public: key.public_key,
         description: key.description,
     });
@@ -34,7 +34,7 @@ pub(crate) async fn list(
     let accounts = accounts.map_err(listing)?.into_iter();
     let accounts = accounts.map(|account| Found {
         public: account.client_id.to_string(),
-        made: Made::ServiceAccount(org.clone(), account.client_id),
+        made: Resource::ServiceAccount(org.clone(), account.client_id),
         description: account.name,
     });
     Ok(keys.chain(accounts).collect())
@@ -49,17 +49,17 @@ pub(crate) fn list_of(credential_type: CredentialType) -> Kind {
 }
 
 /// Everything in a list that has exactly this text.
-pub(crate) fn described(listed: &Listed, org: &OrgId, description: &str) -> Vec<Made> {
+pub(crate) fn described(listed: &Listed, org: &OrgId, description: &str) -> Vec<Resource> {
     match listed {
         Listed::ApiKeys(keys) => keys
             .iter()
             .filter(|(_, text)| text == description)
-            .map(|(id, _)| Made::ApiKey(org.clone(), id.clone()))
+            .map(|(id, _)| Resource::ApiKey(org.clone(), id.clone()))
             .collect(),
         Listed::ServiceAccounts(accounts) => accounts
             .iter()
             .filter(|(_, text)| text == description)
-            .map(|(id, _)| Made::ServiceAccount(org.clone(), id.clone()))
+            .map(|(id, _)| Resource::ServiceAccount(org.clone(), id.clone()))
             .collect(),
     }
 }

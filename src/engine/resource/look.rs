@@ -1,6 +1,6 @@
 //! Whether Atlas still has what it made.
 
-use super::Made;
+use super::Resource;
 use crate::atlas::{Atlas, AtlasError, ClientId, Level, OrgId, Presence, RequestBudget};
 
 /// What Atlas says of one thing.
@@ -21,27 +21,27 @@ impl Look {
 /// Asks Atlas for what was made, if that is of this organization.
 pub(crate) async fn look(
     atlas: &Atlas,
-    made: Option<Made>,
+    made: Option<Resource>,
     of: &OrgId,
     budget: RequestBudget,
 ) -> Look {
     match made {
-        Some(Made::ApiKey(org, id)) if org == *of => {
+        Some(Resource::ApiKey(org, id)) if org == *of => {
             Look::of(atlas.api_key_presence(&org, &id, budget).await)
         }
-        Some(Made::ServiceAccount(org, id)) if org == *of => {
+        Some(Resource::ServiceAccount(org, id)) if org == *of => {
             match atlas.service_account(&Level::Org(org), &id, budget).await {
                 Ok(_) => Look::Proved(Presence::Present),
                 Err(error) if error.says_not_found() => Look::AccountUnknown(id),
                 Err(_) => Look::NotCompared,
             }
         }
-        Some(Made::Secret(level, account, secret)) => {
+        Some(Resource::Secret(level, account, secret)) => {
             let look = atlas.secret_presence(&level, &account, &secret, budget);
             Look::of(look.await)
         }
         // Nobody but its holder can ask for a token.
-        Some(Made::Token(_) | Made::ApiKey(..) | Made::ServiceAccount(..)) | None => {
+        Some(Resource::Token(_) | Resource::ApiKey(..) | Resource::ServiceAccount(..)) | None => {
             Look::NotCompared
         }
     }

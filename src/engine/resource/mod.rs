@@ -20,7 +20,7 @@ use crate::engine::unasked::Permit;
 
 /// What Atlas made: enough to remove it for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Made {
+pub(crate) enum Resource {
     /// A programmatic API key.
     ApiKey(OrgId, ApiKeyId),
     /// A service account with all its secrets.
@@ -31,7 +31,7 @@ pub(crate) enum Made {
     Token(ClientId),
 }
 
-impl Made {
+impl Resource {
     /// Its id in Atlas; of a token the id of its account, as it has none.
     pub(crate) fn id(&self) -> &str {
         match self {
@@ -51,7 +51,7 @@ impl Made {
     }
 }
 
-impl fmt::Display for Made {
+impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApiKey(_, id) => write!(f, "API key {id}"),
@@ -67,30 +67,30 @@ impl fmt::Display for Made {
 /// Always at the organization: the project's delete only takes the credential out of the project.
 pub(crate) async fn remove(
     linked: &Linked,
-    made: &Made,
+    made: &Resource,
     _: Permit,
     budget: RequestBudget,
 ) -> Result<Deletion, EngineError> {
     match made {
-        Made::ApiKey(org, id) => linked
+        Resource::ApiKey(org, id) => linked
             .atlas
             .delete_api_key(org, id, budget)
             .await
             .inspect_err(|error| linked.ownership.learn_from(error))
             .map_err(|error| EngineError::atlas(&format!("deleting API key {id}"), error)),
-        Made::ServiceAccount(org, id) => linked
+        Resource::ServiceAccount(org, id) => linked
             .atlas
             .delete_service_account(org, id, budget)
             .await
             .inspect_err(|error| linked.ownership.learn_from(error))
             .map_err(|error| EngineError::atlas(&format!("deleting service account {id}"), error)),
-        Made::Secret(level, account, id) => linked
+        Resource::Secret(level, account, id) => linked
             .atlas
             .delete_secret(level, account, id, budget)
             .await
             .map_err(|error| not_deleted(account, id, error)),
         // It died when its entry did, if not before.
-        Made::Token(_) => Ok(Deletion::AlreadyGone),
+        Resource::Token(_) => Ok(Deletion::AlreadyGone),
     }
 }
 

@@ -11,8 +11,8 @@ use crate::engine::account_use::{self, User};
 use crate::engine::credentials::{Grant, retire_account};
 use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
+use crate::engine::keyed_mutex::KeyedGuard;
 use crate::engine::names::RoleName;
-use crate::engine::turns::Turn;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Call, Display, Faults, Field, Fields, Page, Path, list, merge_patch};
 use crate::vault::{Data, Operation, Response};
@@ -125,7 +125,7 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
 async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
     let _mark = engine.role_uses.delete(&name);
-    let _turn = writing(&engine, &name, &call).await?;
+    let _lock = writing(&engine, &name, &call).await?;
     engine.storage.delete(&keys::role(&name)).await?;
     retire_account(&engine, &name).await?;
     Ok(None)
@@ -133,21 +133,21 @@ async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Eng
 
 /// The right to write or delete a role. Of two partial writes at once none undoes the other, and none
 /// brings back what was deleted meanwhile.
-async fn writing(engine: &Engine, name: &RoleName, call: &Call) -> Result<Turn, EngineError> {
-    let turn = engine.role_writes.wait(name, call.caller.deadline).await;
-    turn.ok_or_else(|| EngineError::Busy {
+async fn writing(engine: &Engine, name: &RoleName, call: &Call) -> Result<KeyedGuard, EngineError> {
+    let guard = engine.role_writes.wait(name, call.caller.deadline).await;
+    guard.ok_or_else(|| EngineError::Busy {
         what: format!("role {name}"),
     })
 }
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
-    let (role, turns) = take_change(&engine, &name, &call).await?;
+    let (role, guards) = take_change(&engine, &name, &call).await?;
     let saved = stored::save(&*engine.storage, keys::role(&name), &role, false).await;
     // What failed may have been stored all the same.
     engine.role_uses.written(&name);
     saved?;
-    drop(turns);
+    drop(guards);
     let mut warnings = advice::warnings(&role);
     warnings.extend(advice::emptied_access_list(&call.fields, &role));
     Ok((!warnings.is_empty()).then(|| Response {
@@ -156,25 +156,25 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     }))
 }
 
-/// The role as a write makes it, with the turns of the role and of an account that is new to it. The
+/// The role as a write makes it, with the locks of the role and of an account that is new to it. The
 /// account is waited for first: others may have it in hand for as long as Atlas takes.
 async fn take_change(
     engine: &Engine,
     name: &RoleName,
     call: &Call,
-) -> Result<(RoleEntry, (Turn, Option<Turn>)), EngineError> {
+) -> Result<(RoleEntry, (KeyedGuard, Option<KeyedGuard>)), EngineError> {
     let mut wanted = changed(engine, name, call).await?.new_account;
     loop {
-        let turn_of_account = match &wanted {
+        let guard_of_account = match &wanted {
             Some(id) => {
                 Some(account_use::take(engine, id, User::Roles, call.caller.deadline).await?)
             }
             None => None,
         };
-        let turn = writing(engine, name, call).await?;
+        let guard = writing(engine, name, call).await?;
         let change = changed(engine, name, call).await?;
         if change.new_account == wanted {
-            return Ok((change.role, (turn, turn_of_account)));
+            return Ok((change.role, (guard, guard_of_account)));
         }
         wanted = change.new_account;
     }

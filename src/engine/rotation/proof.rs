@@ -55,10 +55,10 @@ pub(crate) async fn patiently<T, Work>(
 where
     Work: Future<Output = Result<T, AtlasError>>,
 {
-    for nap in engine.naps {
+    for delay in engine.propagation_delays {
         match attempt().await {
-            Err(error) if may_pass(&error) && Instant::now() + *nap < budget.deadline => {
-                sleep(*nap).await;
+            Err(error) if may_pass(&error) && Instant::now() + *delay < budget.deadline => {
+                sleep(*delay).await;
             }
             outcome => return outcome,
         }

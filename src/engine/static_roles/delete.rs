@@ -28,7 +28,7 @@ pub(super) async fn delete(
         return Ok(None);
     };
     let client_id = entry.client_id;
-    let _turn = engine.account_turn_first(&client_id, deadline).await?;
+    let _lock = engine.lock_account_first(&client_id, deadline).await?;
     let Some(entry) = load(&engine, &name).await? else {
         return Ok(None);
     };

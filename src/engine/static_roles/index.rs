@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::entry::StaticRoleEntry;
 use crate::atlas::ClientId;
 use crate::engine::error::EngineError;
+use crate::engine::keyed_mutex::{KeyedGuard, KeyedMutex};
 use crate::engine::rotation_state::{ExpiryStatus, RotationFailure};
-use crate::engine::turns::{Turn, Turns};
 use crate::engine::{keys, stored};
 use crate::vault::Storage;
 
@@ -60,7 +60,7 @@ impl Brief {
 pub(crate) struct StaticRoles {
     state: Mutex<State>,
     filling: tokio::sync::Mutex<()>,
-    names: Turns<String>,
+    names: KeyedMutex<String>,
 }
 
 fn busy(name: &str) -> EngineError {
@@ -100,9 +100,9 @@ impl StaticRoles {
         &self,
         name: &String,
         deadline: Instant,
-    ) -> Result<Turn, EngineError> {
-        let turn = self.names.wait(name, deadline).await;
-        turn.ok_or_else(|| busy(name))
+    ) -> Result<KeyedGuard, EngineError> {
+        let guard = self.names.wait(name, deadline).await;
+        guard.ok_or_else(|| busy(name))
     }
 
     /// The same, before requests that wait for the name.
@@ -110,9 +110,9 @@ impl StaticRoles {
         &self,
         name: &String,
         deadline: Instant,
-    ) -> Result<Turn, EngineError> {
-        let turn = self.names.wait_first(name, deadline).await;
-        turn.ok_or_else(|| busy(name))
+    ) -> Result<KeyedGuard, EngineError> {
+        let guard = self.names.wait_first(name, deadline).await;
+        guard.ok_or_else(|| busy(name))
     }
 
     /// Notes a role as it is stored now.

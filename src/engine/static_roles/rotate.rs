@@ -25,7 +25,7 @@ pub(super) async fn rotate(
     let deadline = call.caller.deadline;
     let awaited = Awaited::Account(client_id.clone());
     let _waiter = engine.waiters.enter(Crowd::Operators, [awaited])?;
-    let _turn = engine.account_turn(&client_id, deadline).await?;
+    let _lock = engine.lock_account(&client_id, deadline).await?;
     let entry = load(&engine, &name).await?;
     let entry = entry
         .filter(|entry| entry.client_id == client_id)

@@ -24,7 +24,7 @@ use crate::vault::failure::chain;
 /// How long one role may take of a periodic run.
 const BUDGET: Duration = Duration::from_secs(40);
 /// Somebody else at work on the account is waited for as long.
-const TURN_BUDGET: Duration = Duration::from_secs(1);
+const LOCK_BUDGET: Duration = Duration::from_secs(1);
 
 /// Does what is due for one account.
 pub(super) async fn work(
@@ -32,8 +32,8 @@ pub(super) async fn work(
     client_id: ClientId,
     brief: Brief,
 ) -> Result<(), EngineError> {
-    let turn = Instant::now() + TURN_BUDGET;
-    let Ok(_turn) = engine.account_turn_first(&client_id, turn).await else {
+    let soon = Instant::now() + LOCK_BUDGET;
+    let Ok(_lock) = engine.lock_account_first(&client_id, soon).await else {
         return Ok(());
     };
     // The name may be another account's by now, whose turn this is not.
@@ -61,8 +61,8 @@ pub(super) async fn work_off_left(
     engine: Arc<Engine>,
     client_id: ClientId,
 ) -> Result<(), EngineError> {
-    let turn = Instant::now() + TURN_BUDGET;
-    let Ok(_turn) = engine.account_turn_first(&client_id, turn).await else {
+    let soon = Instant::now() + LOCK_BUDGET;
+    let Ok(_lock) = engine.lock_account_first(&client_id, soon).await else {
         return Ok(());
     };
     if let Some(name) = engine.static_role_with(&client_id).await? {

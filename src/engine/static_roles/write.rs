@@ -52,8 +52,8 @@ pub(super) async fn write(
     };
     let awaited = Awaited::Account(input.client_id.clone());
     let _waiter_of_account = engine.waiters.enter(Crowd::Operators, [awaited])?;
-    let _turn = engine
-        .account_turn(&input.client_id, budget.deadline)
+    let _lock = engine
+        .lock_account(&input.client_id, budget.deadline)
         .await?;
     // It may have been rotated while this request waited for the account's turn.
     match load(&engine, &name).await? {

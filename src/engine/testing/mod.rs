@@ -299,7 +299,7 @@ fn factory(clock: &Arc<TestClock>, process: ProcessSettings) -> Arc<EngineFactor
         Arc::clone(clock) as _,
         Arc::new(SystemEntropy),
     );
-    Arc::new(factory.without_naps().with_settings(process))
+    Arc::new(factory.without_delays().with_settings(process))
 }
 
 async fn backend(

@@ -19,7 +19,7 @@ use crate::engine::rotation_state::{ClientSecret, LeftSecrets, OtherSecrets};
 use crate::vault::system_view::may_act;
 
 /// Somebody else at work on the account is waited for as long.
-const TURN_BUDGET: Duration = Duration::from_secs(1);
+const LOCK_BUDGET: Duration = Duration::from_secs(1);
 
 fn is_root(owner: &Owner) -> bool {
     *owner == Owner::Root
@@ -103,8 +103,8 @@ pub(super) async fn work_off(
     let due = engine.due_left_secrets(is_root, |id| signs_in == Some(id));
     let due: Vec<(DateTime<Utc>, ClientId)> = due.await?;
     for (_, client_id) in due {
-        let soon = Instant::now() + TURN_BUDGET;
-        let Ok(_turn) = engine.account_turn_first(&client_id, soon).await else {
+        let soon = Instant::now() + LOCK_BUDGET;
+        let Ok(_lock) = engine.lock_account_first(&client_id, soon).await else {
             continue;
         };
         let entry = engine.journal.left_secrets(&client_id).await?;

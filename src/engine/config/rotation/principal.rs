@@ -1,7 +1,7 @@
 //! Who the configuration signs in as, in Atlas: a key, or an account of its own.
 
 use crate::atlas::{ApiKeyId, ClientId, OrgId};
-use crate::engine::resource::Made;
+use crate::engine::resource::Resource;
 
 /// A key or an account as a whole, known by its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) enum Principal {
     ServiceAccount(OrgId, ClientId),
 }
 
-impl From<Principal> for Made {
+impl From<Principal> for Resource {
     fn from(principal: Principal) -> Self {
         match principal {
             Principal::ApiKey(org, id) => Self::ApiKey(org, id),

@@ -1,4 +1,4 @@
-//! The configuration in hand while its credential is rotated, and the turn to have it in hand.
+//! The configuration in hand while its credential is rotated, and the lock to have it in hand.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::atlas::{ClientId, Level, OrgId, SecretId};
 use crate::engine::connection::Linked;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::{EngineError, RotationError};
+use crate::engine::keyed_mutex::{KeyedGuard, KeyedMutex};
 use crate::engine::rotation::{Record, RotatedRecord};
 use crate::engine::rotation_state::{ClientSecret, KnownBy, OtherSecrets, PresentSecret};
-use crate::engine::turns::{Turn, Turns};
 use crate::engine::{Engine, keys, stored};
 
 /// What one mount keeps in memory about its configuration.
 #[derive(Default)]
 pub(crate) struct Root {
-    turn: Turns<()>,
+    lock: KeyedMutex<()>,
     state: Mutex<State>,
 }
 
@@ -39,21 +39,21 @@ impl Root {
     }
 
     /// Waits until nobody else changes the configuration.
-    pub(in crate::engine::config) async fn turn(
+    pub(in crate::engine::config) async fn lock(
         &self,
         deadline: Instant,
-    ) -> Result<Turn, EngineError> {
-        let turn = self.turn.wait(&(), deadline).await;
-        turn.ok_or_else(|| RotationError::Busy.into())
+    ) -> Result<KeyedGuard, EngineError> {
+        let guard = self.lock.wait(&(), deadline).await;
+        guard.ok_or_else(|| RotationError::Busy.into())
     }
 
     /// The same, before requests that wait to change it: for ticks, and for what asks nothing of Atlas.
-    pub(in crate::engine::config) async fn turn_first(
+    pub(in crate::engine::config) async fn lock_first(
         &self,
         deadline: Instant,
-    ) -> Result<Turn, EngineError> {
-        let turn = self.turn.wait_first(&(), deadline).await;
-        turn.ok_or_else(|| RotationError::Busy.into())
+    ) -> Result<KeyedGuard, EngineError> {
+        let guard = self.lock.wait_first(&(), deadline).await;
+        guard.ok_or_else(|| RotationError::Busy.into())
     }
 
     /// A client was replaced; requests under way may hold it.

@@ -22,7 +22,7 @@ use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry};
 use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
-use crate::engine::resource::Made;
+use crate::engine::resource::Resource;
 use crate::engine::rotation::patiently;
 use crate::engine::unasked::Permit;
 use crate::vault::failure::chain;
@@ -93,7 +93,7 @@ impl Entries {
         let (journal, now) = (&engine.journal, engine.clock.now());
         let origin = || BoundTo::client(linked);
         let mut before = entry_of(RootType::ProgrammaticApiKey, origin(), now);
-        before.note(&Made::ApiKey(reach.org.clone(), reach.key.clone()));
+        before.note(&Resource::ApiKey(reach.org.clone(), reach.key.clone()));
         before.public_key = Some(record.entry.public_key.clone());
         let old = journal.draw(&*engine.entropy).await?;
         let id = journal.draw(&*engine.entropy).await?;

@@ -65,7 +65,7 @@ async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, En
     };
     let awaited = Awaited::Configuration;
     let _waiter = engine.waiters.enter(Crowd::Operators, [awaited])?;
-    let _turn = engine.root.turn(budget.deadline).await?;
+    let _lock = engine.root.lock(budget.deadline).await?;
     let record = RootRecord::load(&engine).await?;
     let mut record = record.ok_or(EngineError::NotConfigured)?;
     record.entry.refuse_while_draining()?;

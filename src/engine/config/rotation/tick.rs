@@ -23,13 +23,13 @@ use crate::vault::Data;
 
 const BUDGET: Duration = Duration::from_secs(45);
 /// Somebody else who changes the configuration is waited for as long.
-const TURN_BUDGET: Duration = Duration::from_secs(1);
+const LOCK_BUDGET: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_hours(24);
 const WHAT: &str = "the client_secret of this mount's configuration";
 
 /// Does what is due. Failures are noted with the configuration and logged.
 pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
-    let Ok(_turn) = engine.root.turn_first(Instant::now() + TURN_BUDGET).await else {
+    let Ok(_lock) = engine.root.lock_first(Instant::now() + LOCK_BUDGET).await else {
         return Ok(());
     };
     let Some(mut record) = RootRecord::load(engine).await? else {

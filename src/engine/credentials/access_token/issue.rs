@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::AccessToken;
-use super::accounts::{KeptAccount, KeptSecret, TOKEN_LIFE, examine, ready};
+use super::accounts::{ManagedAccount, ManagedSecret, TOKEN_LIFE, examine, ready};
 use crate::atlas::{AccessToken as MintedToken, AtlasError, Priority, RequestBudget, SHOWN_WITHIN};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
@@ -16,9 +16,9 @@ use crate::engine::credentials::issued::{Issued, description, not_completed};
 use crate::engine::credentials::life::Life;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{Hold, JournalEntry, LiveToken, Part, Stage};
+use crate::engine::journal::{Hold, JournalEntry, LiveToken, Part, State};
+use crate::engine::keyed_mutex::KeyedGuard;
 use crate::engine::names::{JournalId, RoleName};
-use crate::engine::turns::Turn;
 use crate::vault::{Data, Response};
 
 /// Most live tokens of one account. Source: Atlas documentation, "MongoDB Limits and Thresholds".
@@ -37,8 +37,8 @@ const UNDO_BUDGET: Duration = Duration::from_secs(30);
 struct Reserved {
     id: JournalId,
     entry: JournalEntry,
-    account: KeptAccount,
-    secret: KeptSecret,
+    account: ManagedAccount,
+    secret: ManagedSecret,
     /// Keeps the periodic run's hands off the entry until this is gone.
     _hold: Hold,
 }
@@ -73,11 +73,11 @@ pub(super) async fn issue(granted: Granted<'_>) -> Result<Response, EngineError>
 }
 
 /// The right to work on the role's account.
-async fn turn(granted: Granted<'_>) -> Result<Turn, EngineError> {
+async fn lock_role(granted: Granted<'_>) -> Result<KeyedGuard, EngineError> {
     let (engine, name, caller) = (granted.engine, granted.name, &granted.call.caller);
-    let turn = engine.role_turns.wait(name, caller.deadline);
-    let turn = engine.while_wanted(&caller.gone, turn).await?;
-    turn.ok_or_else(|| EngineError::Busy {
+    let guard = engine.role_locks.wait(name, caller.deadline);
+    let guard = engine.while_wanted(&caller.gone, guard).await?;
+    guard.ok_or_else(|| EngineError::Busy {
         what: format!("the service account managed for role {name}"),
     })
 }
@@ -87,7 +87,7 @@ async fn reserve(granted: Granted<'_>) -> Result<Reserved, EngineError> {
     let Granted {
         engine, call, name, ..
     } = granted;
-    let _turn = turn(granted).await?;
+    let _lock = lock_role(granted).await?;
     let account = ready(granted).await?;
     let now = engine.clock.now();
     let secret = account.minting_secret(now).or(account.secrets.last());
@@ -107,7 +107,7 @@ async fn reserve(granted: Granted<'_>) -> Result<Reserved, EngineError> {
         origin: account.origin.clone(),
         display_name: call.display_name.clone(),
         entity_id: call.entity_id.clone(),
-        dies_by: now + TOKEN_LIFE,
+        max_expire_time: now + TOKEN_LIFE,
         ..JournalEntry::begun(name.to_string(), CredentialType::AccessToken, now)
     };
     let hold = granted.enter(&id, &entry, granted.role.max_live).await?;
@@ -121,7 +121,7 @@ async fn reserve(granted: Granted<'_>) -> Result<Reserved, EngineError> {
 }
 
 fn check_room(name: &RoleName, alive: &[LiveToken]) -> Result<(), EngineError> {
-    match alive.iter().map(|token| token.dies_by).min() {
+    match alive.iter().map(|token| token.max_expire_time).min() {
         Some(next_end) if alive.len() >= MOST_TOKENS => Err(EngineError::TooManyTokens {
             role: name.to_string(),
             alive: alive.len(),
@@ -167,7 +167,7 @@ async fn mint(
 
 /// Whether the account or its secret is gone in Atlas, and is now forgotten here too.
 async fn is_lost(granted: Granted<'_>, reserved: &Reserved) -> Result<bool, EngineError> {
-    let _turn = turn(granted).await?;
+    let _lock = lock_role(granted).await?;
     let (gone, budget) = (&granted.call.caller.gone, granted.budget());
     examine(
         granted.engine,
@@ -262,8 +262,8 @@ async fn complete(
         life.ttl
     };
     granted.still_there()?;
-    reserved.entry.dies_by = token.expires_at;
-    reserved.entry.stage = Stage::Live;
+    reserved.entry.max_expire_time = token.expires_at;
+    reserved.entry.state = State::Active;
     engine.journal.write(&reserved.id, &reserved.entry).await?;
     let left = (end - engine.clock.now()).to_std().unwrap_or_default();
     let life = life.within(left.saturating_sub(MARGIN));

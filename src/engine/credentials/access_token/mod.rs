@@ -4,7 +4,7 @@
 mod accounts;
 mod issue;
 #[cfg(test)]
-mod kept_account_tests;
+mod managed_account_tests;
 mod revoke;
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,9 @@ mod tests;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-pub(crate) use self::accounts::{SeenSecrets, kept_account, kept_accounts, retire_account, tend};
+pub(crate) use self::accounts::{
+    SeenSecrets, managed_account, managed_accounts, retire_account, tend,
+};
 use super::grant::{Grant, reach};
 use super::granted::Granted;
 use super::kind::{CredentialKind, Revoked};

@@ -7,7 +7,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::accounts::{KeptAccount, TokenAccounts, dissolve};
+use super::accounts::{ManagedAccount, ManagedAccounts, dissolve};
 use crate::atlas::{AtlasError, ClientId, Presence, RequestBudget, SecretId};
 use crate::base::Sensitive;
 use crate::engine::Engine;
@@ -42,7 +42,7 @@ impl Token {
     }
 
     /// The account, if it and the secret with which the token was minted are still there.
-    fn account<'a>(&self, accounts: &'a TokenAccounts) -> Option<&'a KeptAccount> {
+    fn account<'a>(&self, accounts: &'a ManagedAccounts) -> Option<&'a ManagedAccount> {
         let mut accounts = accounts.accounts();
         let account = accounts.find(|account| account.client_id == self.client_id)?;
         // A secret is forgotten when it is gone in Atlas, and its tokens are gone with it.
@@ -61,7 +61,7 @@ pub(super) async fn revoke(engine: &Engine, call: &LeaseCall) -> Result<(), Engi
     if engine.system.tainted().await? {
         return dissolve(engine, &token.role, budget(call)).await.map(drop);
     }
-    let accounts = TokenAccounts::load(engine, &token.role).await?;
+    let accounts = ManagedAccounts::load(engine, &token.role).await?;
     let now = engine.clock.now();
     // Without a confirmed clock Atlas is asked to revoke it, dead or not.
     let is_dead = now >= token.ends && engine.clock_is_confirmed().await;
@@ -78,7 +78,7 @@ pub(super) async fn revoke(engine: &Engine, call: &LeaseCall) -> Result<(), Engi
 async fn end(
     linked: &Linked,
     token: &Token,
-    account: &KeptAccount,
+    account: &ManagedAccount,
     budget: RequestBudget,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
@@ -118,7 +118,7 @@ fn not_revoked(client_id: &ClientId, error: AtlasError) -> EngineError {
 async fn secret_presence(
     linked: &Linked,
     token: &Token,
-    account: &KeptAccount,
+    account: &ManagedAccount,
     budget: RequestBudget,
 ) -> Result<Presence, EngineError> {
     let level = account.level();

@@ -20,13 +20,13 @@ use serde_json::json;
 use tokio::time::sleep;
 
 pub(super) use self::grant::grant;
-use super::draft::Draft;
 use super::grant::Grant;
 use super::granted::Granted;
 use super::issued::Issued;
 use super::kind::{CredentialKind, Revoked};
 use super::lease::{account_secret, budget, internal, level, linked};
 use super::life::Life;
+use super::pending::PendingCredential;
 use super::report::{Ground, Report};
 use super::revoke::note_deletion;
 use super::service_account::{ServiceAccount as WholeAccount, secret_lifetime};
@@ -40,10 +40,10 @@ use crate::engine::account_use::{User, refuse_shared};
 use crate::engine::connection::Search;
 use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{Owner, Part, SecretPart, Stage, finish};
+use crate::engine::journal::{Owner, Part, SecretPart, State, finish};
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::names::RoleName;
-use crate::engine::resource::{Made, not_deleted, remove};
+use crate::engine::resource::{Resource, not_deleted, remove};
 use crate::engine::rotation::{Requests, WantedSecret};
 use crate::engine::unasked::Mandate;
 use crate::framework::{Faults, Field, LeaseCall};
@@ -103,9 +103,9 @@ impl CredentialKind for AccountSecret {
     }
 
     async fn issue(&self, granted: Granted<'_>) -> Result<Response, EngineError> {
-        let mut draft = Draft::begin(self, granted, Owner::Lease).await?;
-        let made = create(&mut draft).await;
-        draft.finish(self, granted, made, answer).await
+        let mut pending = PendingCredential::begin(self, granted, Owner::Lease).await?;
+        let made = create(&mut pending).await;
+        pending.finish(self, granted, made, answer).await
     }
 
     fn answer_fields(&self) -> Vec<Field> {
@@ -163,25 +163,27 @@ impl CredentialKind for AccountSecret {
 type Added = (ServiceAccount, CreatedSecret, OrgId);
 
 /// Adds a secret to the account, if there is room.
-async fn create(draft: &mut Draft) -> Result<Added, EngineError> {
-    let hours = secret_lifetime(draft.life);
-    draft.bound_life(hours.duration())?;
-    let Some(account) = draft.grant.account.clone() else {
-        let unnamed = format!("role {} names no service account", draft.entry.role);
+async fn create(pending: &mut PendingCredential) -> Result<Added, EngineError> {
+    let hours = secret_lifetime(pending.life);
+    pending.bound_life(hours.duration())?;
+    let Some(account) = pending.grant.account.clone() else {
+        let unnamed = format!("role {} names no service account", pending.entry.role);
         return Err(EngineError::BadInput(unnamed));
     };
     // For the answer; what is unknown must fail before anything is made.
-    let org = draft.organization().await?;
-    let turn = draft.engine.account_turn(&account, draft.budget.deadline);
-    let turn = draft.engine.while_wanted(&draft.gone, turn).await??;
-    draft.turn = Some(turn);
+    let org = pending.organization().await?;
+    let guard = pending
+        .engine
+        .lock_account(&account, pending.budget.deadline);
+    let guard = pending.engine.while_wanted(&pending.gone, guard).await??;
+    pending.guard = Some(guard);
     // It may have become the engine's own since the role was written.
-    refuse_shared(&draft.engine, &account, User::Roles).await?;
-    settle_earlier(draft, &account).await?;
-    let (seen, secret) = add_secret(draft, &account, hours).await?;
-    let made = Made::Secret(draft.grant.level.clone(), account, secret.id.clone());
-    draft.entry.note(&made);
-    draft.end_with(secret.expires_at)?;
+    refuse_shared(&pending.engine, &account, User::Roles).await?;
+    settle_earlier(pending, &account).await?;
+    let (seen, secret) = add_secret(pending, &account, hours).await?;
+    let made = Resource::Secret(pending.grant.level.clone(), account, secret.id.clone());
+    pending.entry.note(&made);
+    pending.end_with(secret.expires_at)?;
     Ok((seen, secret, org))
 }
 
@@ -189,16 +191,19 @@ async fn create(draft: &mut Draft) -> Result<Added, EngineError> {
 /// added while there may be one. Who goes away waits no longer, wherever this is: what is half-done
 /// of it shows at the next look, by the periodic run or by who comes next, since its entry goes
 /// last.
-async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineError> {
-    let earlier = draft.engine.journal.secrets_of(account).await?;
+async fn settle_earlier(
+    pending: &PendingCredential,
+    account: &ClientId,
+) -> Result<(), EngineError> {
+    let earlier = pending.engine.journal.secrets_of(account).await?;
     for id in earlier.unsettled {
         let search = Search::of_request();
         let mandate = Mandate::Unasked;
-        let rolled_back = finish(&draft.engine, &id, search, mandate, draft.budget);
+        let rolled_back = finish(&pending.engine, &id, search, mandate, pending.budget);
         let rolled_back = Box::pin(rolled_back);
-        let rolled_back = draft
+        let rolled_back = pending
             .engine
-            .while_wanted(&draft.gone, rolled_back)
+            .while_wanted(&pending.gone, rolled_back)
             .await??;
         if !rolled_back.settled {
             return Err(EngineError::Unsettled(account.clone()));
@@ -208,21 +213,21 @@ async fn settle_earlier(draft: &Draft, account: &ClientId) -> Result<(), EngineE
 }
 
 async fn add_secret(
-    draft: &mut Draft,
+    pending: &mut PendingCredential,
     account: &ClientId,
     hours: Hours,
 ) -> Result<(ServiceAccount, CreatedSecret), EngineError> {
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let seen = with_room(draft, account).await?;
-        match ask(draft, account, hours, &seen).await? {
+        let seen = with_room(pending, account).await?;
+        match ask(pending, account, hours, &seen).await? {
             Ok(secret) => return Ok((seen, secret)),
             // Not by us: our requests take turns. What others did shows when the account is read.
             Err(error) if error.says_changed_meanwhile() && attempts < MOST_ATTEMPTS => {
-                draft.sent = false;
+                pending.sent = false;
                 let pause = sleep(PAUSE * attempts);
-                draft.engine.while_wanted(&draft.gone, pause).await?;
+                pending.engine.while_wanted(&pending.gone, pause).await?;
             }
             Err(error) => return Err(not_created(account, hours, error)),
         }
@@ -231,51 +236,51 @@ async fn add_secret(
 
 /// Asks once for a secret of an account that was just seen.
 async fn ask(
-    draft: &mut Draft,
+    pending: &mut PendingCredential,
     account: &ClientId,
     hours: Hours,
     seen: &ServiceAccount,
 ) -> Result<Result<CreatedSecret, AtlasError>, EngineError> {
-    let (engine, atlas) = (Arc::clone(&draft.engine), draft.atlas.clone());
+    let (engine, atlas) = (Arc::clone(&pending.engine), pending.atlas.clone());
     let wanted = WantedSecret {
         engine: &engine,
         atlas: &atlas,
-        level: draft.grant.level.clone(),
+        level: pending.grant.level.clone(),
         client_id: account.clone(),
         lifetime: hours,
-        budget: draft.budget,
+        budget: pending.budget,
     };
     let known = seen.secrets.iter().map(|known| known.id.clone());
-    let mut requests = InDraft {
+    let mut requests = InPending {
         account,
         known: known.collect(),
-        draft,
+        pending,
     };
     wanted.ask(&mut requests).await
 }
 
 /// The request for a secret, written down in its journal entry.
-struct InDraft<'a> {
-    draft: &'a mut Draft,
+struct InPending<'a> {
+    pending: &'a mut PendingCredential,
     account: &'a ClientId,
     known: Vec<SecretId>,
 }
 
 #[async_trait]
-impl Requests for InDraft<'_> {
+impl Requests for InPending<'_> {
     async fn store(&mut self, request: SecretRequest) -> Result<(), EngineError> {
-        self.draft.entry.part = Some(Part::Secret(SecretPart {
+        self.pending.entry.part = Some(Part::Secret(SecretPart {
             known_secret_ids: Some(self.known.clone()),
             request: Some(request),
             ..SecretPart::of(self.account.clone())
         }));
-        self.draft.record(Stage::Making).await?;
-        self.draft.sent = true;
+        self.pending.record(State::Pending).await?;
+        self.pending.sent = true;
         Ok(())
     }
 
     fn sent(&mut self) -> Option<&mut SecretRequest> {
-        match &mut self.draft.entry.part {
+        match &mut self.pending.entry.part {
             Some(Part::Secret(part)) => part.request.as_mut(),
             _ => None,
         }
@@ -293,11 +298,14 @@ fn not_created(account: &ClientId, hours: Hours, error: AtlasError) -> EngineErr
 
 /// Reads the account and makes room where that is ours to do: a secret that was issued here and has
 /// expired is deleted.
-async fn with_room(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
-    let (level, budget) = (&draft.grant.level, draft.budget);
-    let mut seen = read(draft, account).await?;
-    let ours = draft.engine.journal.secrets_of(account).await?.known;
-    let now = draft.engine.clock.now();
+async fn with_room(
+    pending: &PendingCredential,
+    account: &ClientId,
+) -> Result<ServiceAccount, EngineError> {
+    let (level, budget) = (&pending.grant.level, pending.budget);
+    let mut seen = read(pending, account).await?;
+    let ours = pending.engine.journal.secrets_of(account).await?.known;
+    let now = pending.engine.clock.now();
     while seen.secrets.len() >= MOST_SECRETS {
         let is_over = |secret: &SecretState| {
             ours.contains(&secret.id) && secret.expires_at.is_some_and(|end| end <= now)
@@ -310,14 +318,14 @@ async fn with_room(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, 
             });
         };
         let over = seen.secrets.remove(place).id;
-        let made = Made::Secret(level.clone(), account.clone(), over);
+        let made = Resource::Secret(level.clone(), account.clone(), over);
         // That it has expired is told by a clock, and nobody ordered its end.
-        let permit = draft.engine.may_delete_unasked().await?;
+        let permit = pending.engine.may_delete_unasked().await?;
         let permit = permit.map_err(|held| EngineError::Held {
             what: format!("service account {account}"),
             held: held.to_string(),
         })?;
-        remove(&draft.linked, &made, permit, budget).await?;
+        remove(&pending.linked, &made, permit, budget).await?;
     }
     Ok(seen)
 }
@@ -329,9 +337,12 @@ pub(super) fn frees_at(secrets: &[SecretState], ours: &[SecretId]) -> Option<Dat
     own.filter_map(|secret| secret.expires_at).min()
 }
 
-async fn read(draft: &Draft, account: &ClientId) -> Result<ServiceAccount, EngineError> {
-    let (level, budget) = (&draft.grant.level, draft.budget);
-    let seen = draft.atlas.service_account(level, account, budget).await;
+async fn read(
+    pending: &PendingCredential,
+    account: &ClientId,
+) -> Result<ServiceAccount, EngineError> {
+    let (level, budget) = (&pending.grant.level, pending.budget);
+    let seen = pending.atlas.service_account(level, account, budget).await;
     seen.map_err(|error| unreadable(account, error))
 }
 
@@ -343,7 +354,7 @@ pub(super) fn unreadable(account: &ClientId, error: AtlasError) -> EngineError {
     EngineError::atlas(&format!("reading service account {account}"), error)
 }
 
-fn answer(draft: &Draft, (seen, secret, org): &Added) -> Issued {
+fn answer(pending: &PendingCredential, (seen, secret, org): &Added) -> Issued {
     let mut data = Data::from_iter([
         ("client_id".to_owned(), json!(seen.client_id)),
         (
@@ -363,7 +374,7 @@ fn answer(draft: &Draft, (seen, secret, org): &Added) -> Issued {
         // Should the account leave its project, the organization is where to look for it.
         ("organization_id".to_owned(), json!(org)),
     ]);
-    if let Level::Project(project) = &draft.grant.level {
+    if let Level::Project(project) = &pending.grant.level {
         data.insert("project_id".to_owned(), json!(project));
         internal.insert("project_id".to_owned(), json!(project));
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::entry::{Part, Stage};
-use super::super::index::{Brief, Hands, Index};
+use super::super::entry::{Part, State};
+use super::super::index::{Brief, Index, RequestState};
 use super::super::store::Journal;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
@@ -65,14 +65,14 @@ impl Left {
         if brief.owner.takes_care() {
             return;
         }
-        match brief.stage {
-            Stage::Making => self.making += 1,
-            Stage::Live => self.live += 1,
-            Stage::Kept => {
+        match brief.state {
+            State::Pending => self.making += 1,
+            State::Active => self.live += 1,
+            State::Managed => {
                 self.kept += 1;
                 return;
             }
-            Stage::Ended => return,
+            State::Ended => return,
         }
         match (&brief.part, brief.credential_type) {
             (Some(Part::Token { .. }), _) => self.tokens += 1,
@@ -95,7 +95,7 @@ impl Index {
         };
         for (id, brief) in self.briefs() {
             left.add(brief);
-            let counts = brief.stage != Stage::Ended && !brief.owner.takes_care();
+            let counts = brief.state != State::Ended && !brief.owner.takes_care();
             left.failing += usize::from(counts && self.has_failed(id));
         }
         left
@@ -106,20 +106,20 @@ impl Index {
     pub(in super::super) fn to_drain(&self, monotonic: Duration) -> Vec<JournalId> {
         self.due(monotonic, false, |brief| {
             let is_token = matches!(brief.part, Some(Part::Token { .. }));
-            let is_ours = brief.stage == Stage::Live && !brief.owner.takes_care();
-            let is_due = is_ours && !is_token && brief.hands != Hands::Busy;
+            let is_ours = brief.state == State::Active && !brief.owner.takes_care();
+            let is_due = is_ours && !is_token && brief.request != RequestState::InFlight;
             is_due.then_some(brief.issued_at)
         })
     }
 
     /// Managed accounts of roles that are not among those with stored accounts, whose turn it is.
-    pub(super) fn kept_by_nobody(
+    pub(super) fn managed_by_nobody(
         &self,
         roles: &HashSet<String>,
         monotonic: Duration,
     ) -> Vec<JournalId> {
         self.due(monotonic, false, |brief| {
-            let is_kept = brief.stage == Stage::Kept && brief.hands != Hands::Busy;
+            let is_kept = brief.state == State::Managed && brief.request != RequestState::InFlight;
             (is_kept && !roles.contains(&*brief.role)).then_some(brief.issued_at)
         })
     }
@@ -129,11 +129,11 @@ impl Index {
     pub(super) fn dead_tokens(&self, roles: &HashSet<String>) -> Vec<JournalId> {
         let kept = self
             .briefs()
-            .filter(|(_, brief)| brief.stage == Stage::Kept);
+            .filter(|(_, brief)| brief.state == State::Managed);
         let kept: HashSet<&str> = kept.map(|(_, brief)| &*brief.role).collect();
         let is_dead = |brief: &Brief| {
             let is_token = matches!(brief.part, Some(Part::Token { .. }));
-            let is_left = brief.stage != Stage::Ended && brief.hands != Hands::Busy;
+            let is_left = brief.state != State::Ended && brief.request != RequestState::InFlight;
             let has_account = roles.contains(&*brief.role) || kept.contains(&*brief.role);
             is_token && is_left && !has_account
         };
@@ -141,8 +141,8 @@ impl Index {
         entries.map(|(id, _)| id.clone()).collect()
     }
 
-    fn kept_for(&self, role: &str) -> Vec<JournalId> {
-        let is_it = |brief: &Brief| brief.stage == Stage::Kept && *brief.role == *role;
+    fn managed_for(&self, role: &str) -> Vec<JournalId> {
+        let is_it = |brief: &Brief| brief.state == State::Managed && *brief.role == *role;
         let entries = self.briefs().filter(|(_, brief)| is_it(brief));
         entries.map(|(id, _)| id.clone()).collect()
     }
@@ -162,14 +162,14 @@ impl Journal {
     /// Whether the accounts kept for a role rest after a failure.
     pub(crate) fn account_rests(&self, role: &str, monotonic: Duration) -> bool {
         let index = self.index();
-        let kept = index.kept_for(role);
+        let kept = index.managed_for(role);
         kept.iter().any(|id| index.rests(id, monotonic))
     }
 
     /// Lets the accounts kept for a role rest for a while.
     pub(crate) fn account_failed(&self, role: &str, monotonic: Duration) {
         let mut index = self.index();
-        for id in index.kept_for(role) {
+        for id in index.managed_for(role) {
             index.failed(&id, monotonic);
         }
     }

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::super::ending::{self, Ending};
-use super::super::entry::{End, EndedBy, Stage};
+use super::super::entry::{End, EndedBy, State};
 use super::super::find::find;
 use super::super::sweep::{Extent, OUTAGE};
 use crate::atlas::{Deletion, Priority, RequestBudget};
@@ -156,7 +156,7 @@ pub(crate) async fn end_what_lost_its_account(
     let draining = &at_work.draining;
     let is_over = || Instant::now() >= budget.deadline || at_work.is_over(engine);
     let monotonic = engine.clock.monotonic();
-    let kept = engine.journal.index().kept_by_nobody(roles, monotonic);
+    let kept = engine.journal.index().managed_by_nobody(roles, monotonic);
     for id in kept {
         if is_over() {
             return Ok(());
@@ -183,8 +183,8 @@ async fn end_token(
     id: &JournalId,
 ) -> Result<(), EngineError> {
     let entry = engine.journal.entry(id).await?;
-    match entry.map(|entry| entry.stage) {
-        Some(Stage::Live) => {
+    match entry.map(|entry| entry.state) {
+        Some(State::Active) => {
             let end = End {
                 at: engine.clock.now(),
                 by: draining.ended_by(),
@@ -194,9 +194,9 @@ async fn end_token(
             Ok(())
         }
         // Nobody was given it.
-        Some(Stage::Making) | None => engine.journal.remove(id).await,
+        Some(State::Pending) | None => engine.journal.remove(id).await,
         // Where the write of it failed half-way, memory does not know.
-        Some(Stage::Kept | Stage::Ended) => engine.journal.relearn(id).await,
+        Some(State::Managed | State::Ended) => engine.journal.relearn(id).await,
     }
 }
 
@@ -210,7 +210,7 @@ async fn remove_kept(
     let Some(entry) = engine.journal.entry(id).await? else {
         return engine.journal.remove(id).await;
     };
-    if engine.entry_of_kept_account(id, &entry).await?.is_some() {
+    if engine.entry_of_managed_account(id, &entry).await?.is_some() {
         return Ok(());
     }
     let linked = engine.connection.linked_to(&entry.origin).await?;

@@ -3,12 +3,12 @@
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::entry::{KeptAccount, TokenAccounts};
+use super::entry::{ManagedAccount, ManagedAccounts};
 use crate::atlas::RequestBudget;
 use crate::engine::error::EngineError;
+use crate::engine::keyed_mutex::KeyedGuard;
 use crate::engine::names::RoleName;
-use crate::engine::resource::{Made, remove};
-use crate::engine::turns::Turn;
+use crate::engine::resource::{Resource, remove};
 use crate::engine::unasked::Permit;
 use crate::engine::{Engine, keys};
 use crate::vault::failure::chain;
@@ -19,19 +19,23 @@ pub(super) const AT_ONCE: usize = 8;
 /// Deletes an account, and with it what is left of its tokens.
 pub(super) async fn remove_account(
     engine: &Engine,
-    account: &KeptAccount,
+    account: &ManagedAccount,
     permit: Permit,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let linked = engine.connection.linked_to(&account.origin).await?;
     let (org, id) = (account.organization_id.clone(), account.client_id.clone());
-    remove(&linked, &Made::ServiceAccount(org, id), permit, budget).await?;
+    remove(&linked, &Resource::ServiceAccount(org, id), permit, budget).await?;
     engine.journal.remove(&account.journal_id).await
 }
 
-async fn turn(engine: &Engine, name: &RoleName, deadline: Instant) -> Result<Turn, EngineError> {
-    let turn = engine.role_turns.wait_first(name, deadline).await;
-    turn.ok_or_else(|| EngineError::Busy {
+async fn lock_role(
+    engine: &Engine,
+    name: &RoleName,
+    deadline: Instant,
+) -> Result<KeyedGuard, EngineError> {
+    let guard = engine.role_locks.wait_first(name, deadline).await;
+    guard.ok_or_else(|| EngineError::Busy {
         what: format!("role {name}"),
     })
 }
@@ -41,18 +45,18 @@ async fn turn(engine: &Engine, name: &RoleName, deadline: Instant) -> Result<Tur
 /// on it next does so: a deletion waits for nothing that waits for Atlas.
 pub(crate) async fn retire_account(engine: &Engine, name: &RoleName) -> Result<(), EngineError> {
     engine.role_uses.retire_account_later(name);
-    let Some(_turn) = engine.role_turns.at_once(name) else {
+    let Some(_lock) = engine.role_locks.at_once(name) else {
         return Ok(());
     };
-    let mut accounts = TokenAccounts::load(engine, name).await?;
+    let mut accounts = ManagedAccounts::load(engine, name).await?;
     retire_if_left(engine, name, &mut accounts).await
 }
 
-/// Takes the account out of use that a deleted role of this name has left. The caller has the turn.
+/// Takes the account out of use that a deleted role of this name has left. The caller holds the lock.
 pub(super) async fn retire_if_left(
     engine: &Engine,
     name: &RoleName,
-    accounts: &mut TokenAccounts,
+    accounts: &mut ManagedAccounts,
 ) -> Result<(), EngineError> {
     if !engine.role_uses.is_account_to_retire(name) {
         return Ok(());
@@ -73,8 +77,8 @@ pub(in crate::engine::credentials) async fn dissolve(
     name: &RoleName,
     budget: RequestBudget,
 ) -> Result<usize, EngineError> {
-    let _turn = turn(engine, name, budget.deadline).await?;
-    let mut accounts = TokenAccounts::load(engine, name).await?;
+    let _lock = lock_role(engine, name, budget.deadline).await?;
+    let mut accounts = ManagedAccounts::load(engine, name).await?;
     accounts.retire(engine.clock.now());
     let (mut place, mut deleted, mut elsewhere) = (0, 0, None);
     while let Some(retired) = accounts.retired.get(place) {

@@ -11,11 +11,11 @@ use crate::engine::Engine;
 use crate::engine::credentials::Grant;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
-use crate::engine::journal::{JournalEntry, Owner, Stage};
+use crate::engine::journal::{JournalEntry, Owner, State};
 use crate::engine::lost_secret::SecretRequest;
 use crate::engine::names::{JournalId, RoleName};
 use crate::engine::origin::BoundTo;
-use crate::engine::resource::Made;
+use crate::engine::resource::Resource;
 use crate::engine::stored::plain_text;
 use crate::engine::{keys, stored};
 
@@ -28,10 +28,10 @@ const OUTLIVES: TimeDelta = TimeDelta::hours(2);
 /// What is stored at `managed-accounts/<role>`, seal-wrapped.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct TokenAccounts {
+pub(crate) struct ManagedAccounts {
     /// The account with which tokens are minted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) current: Option<KeptAccount>,
+    pub(crate) current: Option<ManagedAccount>,
     /// Accounts with which none is minted any more; they wait for the end of their tokens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) retired: Vec<RetiredAccount>,
@@ -39,7 +39,7 @@ pub(crate) struct TokenAccounts {
 
 /// A service account of the role's reach.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct KeptAccount {
+pub(crate) struct ManagedAccount {
     /// Its journal entry.
     pub(crate) journal_id: JournalId,
     /// The account.
@@ -52,7 +52,7 @@ pub(crate) struct KeptAccount {
     /// What it was made for.
     pub(crate) reach: Reach,
     /// Oldest first; two at most.
-    pub(crate) secrets: Vec<KeptSecret>,
+    pub(crate) secrets: Vec<ManagedSecret>,
     /// Requests for another, of which the answers may be missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) requests: Vec<SecretRequest>,
@@ -62,14 +62,14 @@ pub(crate) struct KeptAccount {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RetiredAccount {
     /// The account.
-    pub(crate) account: KeptAccount,
+    pub(crate) account: ManagedAccount,
     /// Since when nothing is minted with it.
     pub(crate) since: DateTime<Utc>,
 }
 
 /// One secret of a managed account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct KeptSecret {
+pub(crate) struct ManagedSecret {
     /// The secret's id.
     pub(crate) id: SecretId,
     /// The secret.
@@ -84,7 +84,7 @@ pub(crate) struct KeptSecret {
     pub(crate) superseded_at: Option<DateTime<Utc>>,
 }
 
-impl KeptSecret {
+impl ManagedSecret {
     /// A secret as Atlas just showed it.
     pub(crate) fn new(created: CreatedSecret, now: DateTime<Utc>) -> Self {
         Self {
@@ -102,15 +102,18 @@ impl KeptSecret {
     }
 }
 
-impl KeptAccount {
+impl ManagedAccount {
     /// The secret to mint with; [`None`] if a new one is needed before.
-    pub(crate) fn minting_secret(&self, now: DateTime<Utc>) -> Option<&KeptSecret> {
+    pub(crate) fn minting_secret(&self, now: DateTime<Utc>) -> Option<&ManagedSecret> {
         let newest = self.secrets.last()?;
         (newest.expires_at - now > OUTLIVES).then_some(newest)
     }
 
     /// The secrets that still sign in unless somebody deleted them, the newest first.
-    pub(crate) fn working_secrets(&self, now: DateTime<Utc>) -> impl Iterator<Item = &KeptSecret> {
+    pub(crate) fn working_secrets(
+        &self,
+        now: DateTime<Utc>,
+    ) -> impl Iterator<Item = &ManagedSecret> {
         let newest_first = self.secrets.iter().rev();
         newest_first.filter(move |secret| secret.expires_at > now)
     }
@@ -125,11 +128,11 @@ impl KeptAccount {
     /// Brings its journal entry up to what is known here.
     pub(crate) fn complete(&self, entry: &mut JournalEntry) {
         let (org, id) = (self.organization_id.clone(), self.client_id.clone());
-        entry.note(&Made::ServiceAccount(org, id));
-        entry.stage = Stage::Kept;
+        entry.note(&Resource::ServiceAccount(org, id));
+        entry.state = State::Managed;
         entry.owner = Owner::ManagedAccount;
         if let Some(secret) = self.secrets.last() {
-            entry.dies_by = secret.expires_at;
+            entry.max_expire_time = secret.expires_at;
         }
     }
 
@@ -139,7 +142,7 @@ impl KeptAccount {
     }
 }
 
-impl TokenAccounts {
+impl ManagedAccounts {
     /// What is stored for a role.
     pub(crate) async fn load(engine: &Engine, role: &RoleName) -> Result<Self, EngineError> {
         let stored = stored::load(&*engine.storage, &keys::managed_accounts(role)).await?;
@@ -180,7 +183,7 @@ impl TokenAccounts {
     }
 
     /// All accounts, the current one first.
-    pub(crate) fn accounts(&self) -> impl Iterator<Item = &KeptAccount> {
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &ManagedAccount> {
         let retired = self.retired.iter().map(|retired| &retired.account);
         self.current.iter().chain(retired)
     }
@@ -188,24 +191,24 @@ impl TokenAccounts {
 
 /// The account of a journal entry, if the stored accounts of its role name it. Its entry looks
 /// incomplete where the process died, or storage failed, between the two writes.
-pub(crate) async fn kept_account(
+pub(crate) async fn managed_account(
     engine: &Engine,
     id: &JournalId,
     entry: &JournalEntry,
-) -> Result<Option<KeptAccount>, EngineError> {
+) -> Result<Option<ManagedAccount>, EngineError> {
     if entry.credential_type != CredentialType::ServiceAccount || entry.part.is_some() {
         return Ok(None);
     }
-    let accounts = TokenAccounts::load(engine, &RoleName::new(&entry.role)).await?;
+    let accounts = ManagedAccounts::load(engine, &RoleName::new(&entry.role)).await?;
     let mut accounts = accounts.accounts();
     Ok(accounts.find(|account| account.journal_id == *id).cloned())
 }
 
 /// The journal ids of all accounts that are kept for roles.
-pub(crate) async fn kept_accounts(engine: &Engine) -> Result<Vec<JournalId>, EngineError> {
+pub(crate) async fn managed_accounts(engine: &Engine) -> Result<Vec<JournalId>, EngineError> {
     let mut kept = Vec::new();
     for name in engine.storage.list(keys::MANAGED_ACCOUNTS).await? {
-        let accounts = TokenAccounts::load(engine, &RoleName::new(&name)).await?;
+        let accounts = ManagedAccounts::load(engine, &RoleName::new(&name)).await?;
         kept.extend(
             accounts
                 .accounts()
@@ -273,8 +276,8 @@ mod tests {
         Reach::of(&Grant::of_stored(&role).unwrap())
     }
 
-    fn secret(hours_left: i64, now: DateTime<Utc>) -> KeptSecret {
-        KeptSecret {
+    fn secret(hours_left: i64, now: DateTime<Utc>) -> ManagedSecret {
+        ManagedSecret {
             id: ID.parse().unwrap(),
             client_secret: Sensitive::new("mdb_sa_sk_hidden".to_owned()),
             made_at: now - TimeDelta::hours(168 - hours_left),
@@ -283,8 +286,8 @@ mod tests {
         }
     }
 
-    fn account(secrets: Vec<KeptSecret>) -> KeptAccount {
-        KeptAccount {
+    fn account(secrets: Vec<ManagedSecret>) -> ManagedAccount {
+        ManagedAccount {
             journal_id: JournalId::parse("01234567890123456789").unwrap(),
             client_id: format!("mdb_sa_id_{ID}").parse().unwrap(),
             organization_id: ID.parse().unwrap(),
@@ -326,14 +329,14 @@ mod tests {
 
     #[test]
     fn the_secret_is_stored_but_never_shown() {
-        let accounts = TokenAccounts {
+        let accounts = ManagedAccounts {
             current: Some(account(vec![secret(9, SystemClock.now())])),
-            ..TokenAccounts::default()
+            ..ManagedAccounts::default()
         };
         let stored = serde_json::to_string(&accounts).unwrap();
         assert!(stored.contains("mdb_sa_sk_hidden"));
         assert!(!format!("{accounts:?}").contains("hidden"));
-        let read: TokenAccounts = serde_json::from_str(&stored).unwrap();
+        let read: ManagedAccounts = serde_json::from_str(&stored).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), stored);
     }
 }

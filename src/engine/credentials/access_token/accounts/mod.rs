@@ -11,8 +11,8 @@ mod tend;
 
 pub(super) use end::dissolve;
 pub(crate) use end::retire_account;
-pub(super) use entry::{KeptAccount, KeptSecret, TOKEN_LIFE, TokenAccounts};
-pub(crate) use entry::{kept_account, kept_accounts};
+pub(super) use entry::{ManagedAccount, ManagedAccounts, ManagedSecret, TOKEN_LIFE};
+pub(crate) use entry::{managed_account, managed_accounts};
 pub(super) use ready::{examine, ready};
 pub(crate) use seen::SeenSecrets;
 pub(crate) use tend::tend;

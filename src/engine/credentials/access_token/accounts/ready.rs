@@ -3,37 +3,37 @@
 use tokio_util::sync::CancellationToken;
 
 use super::end::retire_if_left;
-use super::entry::{KeptAccount, KeptSecret, Reach, TokenAccounts};
+use super::entry::{ManagedAccount, ManagedAccounts, ManagedSecret, Reach};
 use super::refresh::{forget_gone, lifetime, look, rotate_secret};
 use crate::atlas::RequestBudget;
 use crate::engine::Engine;
-use crate::engine::credentials::draft::Draft;
 use crate::engine::credentials::granted::Granted;
+use crate::engine::credentials::pending::PendingCredential;
 use crate::engine::credentials::service_account::{ServiceAccount, build};
 use crate::engine::error::EngineError;
-use crate::engine::journal::{Owner, Stage};
+use crate::engine::journal::{Owner, State};
 use crate::engine::names::RoleName;
 
 /// What an operator reads beside the account in Atlas.
 const ABOUT: &str = "Kept by Vault or OpenBao to mint access tokens, deleted with its role";
 
-/// The account with which to mint, its secret fit for it. The caller holds the role's turn, so that
+/// The account with which to mint, its secret fit for it. The caller holds the role's lock, so that
 /// one account is made however many wait for it.
 pub(in crate::engine::credentials) async fn ready(
     granted: Granted<'_>,
-) -> Result<KeptAccount, EngineError> {
+) -> Result<ManagedAccount, EngineError> {
     let Granted {
         engine, call, name, ..
     } = granted;
     let budget = granted.budget();
-    let mut accounts = TokenAccounts::load(engine, name).await?;
+    let mut accounts = ManagedAccounts::load(engine, name).await?;
     let now = engine.clock.now();
     retire_if_left(engine, name, &mut accounts).await?;
     let reach = Reach::of(&granted.grant()?);
     // At another origin its secrets are of no use, and it is removed when that is the mount's again.
     let linked = engine.connection.linked().await?;
     let is_unfit =
-        |current: &KeptAccount| current.reach != reach || !linked.serves(&current.origin);
+        |current: &ManagedAccount| current.reach != reach || !linked.serves(&current.origin);
     if accounts.current.as_ref().is_some_and(is_unfit) {
         accounts.retire(now);
     }
@@ -54,44 +54,45 @@ pub(in crate::engine::credentials) async fn ready(
 /// credential, which any failure or crash takes away again.
 async fn make(
     granted: Granted<'_>,
-    mut accounts: TokenAccounts,
+    mut accounts: ManagedAccounts,
     reach: Reach,
-) -> Result<KeptAccount, EngineError> {
+) -> Result<ManagedAccount, EngineError> {
     // Its managed accounts were just deleted; nobody would delete another.
     if granted.engine.system.tainted().await? {
         return Err(EngineError::BeingDisabled);
     }
-    let mut draft = Draft::begin(&ServiceAccount, granted, Owner::ManagedAccount).await?;
-    match make_and_store(&mut draft, granted.name, &mut accounts, reach).await {
+    let mut pending =
+        PendingCredential::begin(&ServiceAccount, granted, Owner::ManagedAccount).await?;
+    match make_and_store(&mut pending, granted.name, &mut accounts, reach).await {
         // From here on the account is kept, and where this write fails a periodic run repeats it.
-        Ok(account) => draft.record(Stage::Kept).await.map(|()| account),
-        Err(error) => Err(draft.undo(error).await),
+        Ok(account) => pending.record(State::Managed).await.map(|()| account),
+        Err(error) => Err(pending.undo(error).await),
     }
 }
 
 async fn make_and_store(
-    draft: &mut Draft,
+    pending: &mut PendingCredential,
     name: &RoleName,
-    accounts: &mut TokenAccounts,
+    accounts: &mut ManagedAccounts,
     reach: Reach,
-) -> Result<KeptAccount, EngineError> {
-    let org = draft.organization().await?;
-    let hours = lifetime(&draft.engine, &draft.linked, &org, draft.budget);
-    let hours = draft.engine.while_wanted(&draft.gone, hours).await?;
-    let (created, org) = build(draft, hours, ABOUT).await?;
-    draft.entry.dies_by = created.secret.expires_at;
-    let now = draft.engine.clock.now();
-    let account = KeptAccount {
-        journal_id: draft.id.clone(),
+) -> Result<ManagedAccount, EngineError> {
+    let org = pending.organization().await?;
+    let hours = lifetime(&pending.engine, &pending.linked, &org, pending.budget);
+    let hours = pending.engine.while_wanted(&pending.gone, hours).await?;
+    let (created, org) = build(pending, hours, ABOUT).await?;
+    pending.entry.max_expire_time = created.secret.expires_at;
+    let now = pending.engine.clock.now();
+    let account = ManagedAccount {
+        journal_id: pending.id.clone(),
         client_id: created.client_id,
         organization_id: org,
-        origin: draft.entry.origin.clone(),
+        origin: pending.entry.origin.clone(),
         reach,
-        secrets: vec![KeptSecret::new(created.secret, now)],
+        secrets: vec![ManagedSecret::new(created.secret, now)],
         requests: Vec::new(),
     };
     accounts.current = Some(account.clone());
-    accounts.save(&draft.engine, name).await?;
+    accounts.save(&pending.engine, name).await?;
     Ok(account)
 }
 
@@ -100,11 +101,11 @@ async fn make_and_store(
 pub(in crate::engine::credentials) async fn examine(
     engine: &Engine,
     name: &RoleName,
-    refused: &KeptAccount,
+    refused: &ManagedAccount,
     gone: &CancellationToken,
     budget: RequestBudget,
 ) -> Result<bool, EngineError> {
-    let mut accounts = TokenAccounts::load(engine, name).await?;
+    let mut accounts = ManagedAccounts::load(engine, name).await?;
     let Some(current) = &mut accounts.current else {
         return Ok(true);
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::entry::{KeptAccount, KeptSecret, TokenAccounts};
+use super::entry::{ManagedAccount, ManagedAccounts, ManagedSecret};
 use crate::atlas::{
     Atlas, AtlasError, ClientId, CreatedSecret, Hours, MOST_SECRETS, OrgId, Presence,
     RequestBudget, SecretId, ServiceAccount,
@@ -36,7 +36,7 @@ pub(super) async fn lifetime(
 /// The account as Atlas holds it; [`None`] once it is proved to be gone.
 pub(super) async fn look(
     atlas: &Atlas,
-    account: &KeptAccount,
+    account: &ManagedAccount,
     budget: RequestBudget,
 ) -> Result<Option<ServiceAccount>, EngineError> {
     let (org, id) = (&account.organization_id, &account.client_id);
@@ -49,11 +49,11 @@ pub(super) async fn look(
 pub(super) async fn forget_gone(
     engine: &Engine,
     atlas: &Atlas,
-    account: &mut KeptAccount,
+    account: &mut ManagedAccount,
     seen: &ServiceAccount,
     budget: RequestBudget,
 ) -> Result<usize, EngineError> {
-    let is_listed = |kept: &KeptSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
+    let is_listed = |kept: &ManagedSecret| seen.secrets.iter().any(|secret| secret.id == kept.id);
     let unlisted = account.secrets.iter().filter(|kept| !is_listed(kept));
     let mut gone = Vec::new();
     let now = engine.clock.monotonic();
@@ -86,10 +86,10 @@ fn failed(doing: &str, account: &ClientId, error: AtlasError) -> EngineError {
 pub(super) async fn rotate_secret(
     engine: &Engine,
     name: &RoleName,
-    accounts: &mut TokenAccounts,
+    accounts: &mut ManagedAccounts,
     gone: &CancellationToken,
     budget: RequestBudget,
-) -> Result<Option<KeptAccount>, EngineError> {
+) -> Result<Option<ManagedAccount>, EngineError> {
     let Some(mut account) = accounts.current.clone() else {
         return Ok(None);
     };
@@ -115,7 +115,7 @@ pub(super) async fn rotate_secret(
     journal
         .extend(&account.journal_id, created.expires_at, Duration::ZERO)
         .await?;
-    account.secrets.push(KeptSecret::new(created, now));
+    account.secrets.push(ManagedSecret::new(created, now));
     account.requests.clear();
     accounts.current = Some(account.clone());
     if let Err(error) = accounts.save(engine, name).await {
@@ -132,7 +132,7 @@ async fn delete_lost(
     engine: &Engine,
     atlas: &Atlas,
     name: &RoleName,
-    account: &KeptAccount,
+    account: &ManagedAccount,
     seen: &ServiceAccount,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
@@ -168,8 +168,8 @@ async fn ask(
     engine: &Engine,
     atlas: &Atlas,
     name: &RoleName,
-    accounts: &mut TokenAccounts,
-    account: &mut KeptAccount,
+    accounts: &mut ManagedAccounts,
+    account: &mut ManagedAccount,
     hours: Hours,
     budget: RequestBudget,
 ) -> Result<CreatedSecret, EngineError> {
@@ -211,8 +211,8 @@ async fn ask(
 struct InAccounts<'a> {
     engine: &'a Engine,
     name: &'a RoleName,
-    accounts: &'a mut TokenAccounts,
-    account: &'a mut KeptAccount,
+    accounts: &'a mut ManagedAccounts,
+    account: &'a mut ManagedAccount,
 }
 
 #[async_trait]
@@ -232,7 +232,7 @@ impl Requests for InAccounts<'_> {
 async fn make_room(
     engine: &Engine,
     atlas: &Atlas,
-    account: &mut KeptAccount,
+    account: &mut ManagedAccount,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     if account.secrets.len() < MOST_SECRETS {
@@ -255,7 +255,7 @@ async fn make_room(
 }
 
 /// The permit for a deletion that comes before another secret can be made.
-async fn unasked(engine: &Engine, account: &KeptAccount) -> Result<Permit, EngineError> {
+async fn unasked(engine: &Engine, account: &ManagedAccount) -> Result<Permit, EngineError> {
     let permit = engine.may_delete_unasked().await?;
     permit.map_err(|held| EngineError::Held {
         what: format!("service account {}", account.client_id),
@@ -266,7 +266,7 @@ async fn unasked(engine: &Engine, account: &KeptAccount) -> Result<Permit, Engin
 /// Deletes one secret of a managed account.
 pub(super) async fn delete(
     atlas: &Atlas,
-    account: &KeptAccount,
+    account: &ManagedAccount,
     secret: &SecretId,
     _: Permit,
     budget: RequestBudget,

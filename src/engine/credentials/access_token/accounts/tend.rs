@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::drain::drain;
 use super::end::{dissolve_all, remove_account, retire_if_left};
-use super::entry::{Reach, TokenAccounts};
+use super::entry::{ManagedAccounts, Reach};
 use super::refresh::{delete, rotate_secret};
 use crate::atlas::{Priority, RequestBudget};
 use crate::engine::credentials::Grant;
@@ -25,7 +25,7 @@ const STILL_MINTING: TimeDelta = TimeDelta::minutes(3);
 /// How long it may take of a periodic run. The host waits about 90 s for a whole tick.
 const TICK_BUDGET: Duration = Duration::from_secs(30);
 /// A request at work on an account is waited for as long, and those behind it are not.
-const TURN_BUDGET: Duration = Duration::from_millis(500);
+const LOCK_BUDGET: Duration = Duration::from_millis(500);
 
 /// Tends the accounts of every role. One failure does not keep the others from their turn.
 ///
@@ -77,11 +77,11 @@ async fn tend_role(
     removing: RequestBudget,
 ) -> Result<(), EngineError> {
     // A request works on it: the next periodic run comes in a minute.
-    let soon = Instant::now() + TURN_BUDGET;
-    let Some(_turn) = engine.role_turns.wait_first(name, soon).await else {
+    let soon = Instant::now() + LOCK_BUDGET;
+    let Some(_lock) = engine.role_locks.wait_first(name, soon).await else {
         return Ok(());
     };
-    let mut accounts = TokenAccounts::load(engine, name).await?;
+    let mut accounts = ManagedAccounts::load(engine, name).await?;
     retire_if_left(engine, name, &mut accounts).await?;
     let now = engine.clock.now();
     let wanted = wanted(engine, name).await?;
@@ -121,7 +121,7 @@ async fn wanted(engine: &Engine, name: &RoleName) -> Result<Option<Reach>, Engin
 async fn drop_old_secrets(
     engine: &Engine,
     name: &RoleName,
-    accounts: &mut TokenAccounts,
+    accounts: &mut ManagedAccounts,
     budget: RequestBudget,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
@@ -151,7 +151,7 @@ async fn drop_old_secrets(
 async fn drop_retired(
     engine: &Engine,
     name: &RoleName,
-    accounts: &mut TokenAccounts,
+    accounts: &mut ManagedAccounts,
     budget: RequestBudget,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {

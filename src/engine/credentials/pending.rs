@@ -17,11 +17,11 @@ use crate::engine::Engine;
 use crate::engine::connection::{Linked, Search, ownership};
 use crate::engine::error::EngineError;
 use crate::engine::journal::find::find;
-use crate::engine::journal::{Hold, JournalEntry, Owner, Stage};
+use crate::engine::journal::{Hold, JournalEntry, Owner, State};
+use crate::engine::keyed_mutex::KeyedGuard;
 use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
 use crate::engine::resource::remove;
-use crate::engine::turns::Turn;
 use crate::engine::unasked::Permit;
 use crate::vault::Response;
 
@@ -29,7 +29,7 @@ use crate::vault::Response;
 const UNDO_BUDGET: Duration = Duration::from_secs(30);
 
 /// One credential on its way.
-pub(super) struct Draft {
+pub(super) struct PendingCredential {
     pub(super) engine: Arc<Engine>,
     pub(super) linked: Arc<Linked>,
     /// The client with which it is made: it sends nothing more once the caller is gone.
@@ -44,12 +44,12 @@ pub(super) struct Draft {
     /// Whether the create was sent: from then on Atlas may hold something.
     pub(super) sent: bool,
     /// Held where others must not work on the same account, until this is issued or undone.
-    pub(super) turn: Option<Turn>,
-    /// Keeps the periodic run's hands off the entry until this draft is gone.
+    pub(super) guard: Option<KeyedGuard>,
+    /// Keeps the periodic run's hands off the entry until this pending is gone.
     _hold: Hold,
 }
 
-impl Draft {
+impl PendingCredential {
     /// Checks everything that can be checked without Atlas, and writes the journal entry. Only what is
     /// for a lease takes a place of its role's `max_live`.
     pub(super) async fn begin(
@@ -79,7 +79,7 @@ impl Draft {
             origin: BoundTo::client(&linked),
             display_name: call.display_name.clone(),
             entity_id: call.entity_id.clone(),
-            dies_by: now + life.max_ttl,
+            max_expire_time: now + life.max_ttl,
             ..JournalEntry::begun(granted.name.to_string(), kind.credential_type(), now)
         };
         note_place(&mut entry, &grant, &linked);
@@ -95,18 +95,18 @@ impl Draft {
             entry,
             budget,
             sent: false,
-            turn: None,
+            guard: None,
             _hold: hold,
         })
     }
 
     /// Hands out what was made, or removes it again.
-    pub(super) async fn finish<Made>(
+    pub(super) async fn finish<Resource>(
         mut self,
         kind: &dyn CredentialKind,
         granted: Granted<'_>,
-        made: Result<Made, EngineError>,
-        answer: impl FnOnce(&Self, &Made) -> Issued,
+        made: Result<Resource, EngineError>,
+        answer: impl FnOnce(&Self, &Resource) -> Issued,
     ) -> Result<Response, EngineError> {
         let made = match made {
             Ok(made) => self.complete(granted).await.map(|()| made),
@@ -128,7 +128,7 @@ impl Draft {
     async fn complete(&mut self, granted: Granted<'_>) -> Result<(), EngineError> {
         granted.still_there()?;
         self.entry.ttl = self.life.length().as_secs();
-        self.record(Stage::Live).await?;
+        self.record(State::Active).await?;
         granted.still_holds().await?;
         // A deletion of the role that began meanwhile ends this as well.
         granted.still_there()
@@ -145,13 +145,13 @@ impl Draft {
     pub(super) fn end_with(&mut self, expires_at: DateTime<Utc>) -> Result<(), EngineError> {
         let left = expires_at - self.engine.clock.now();
         self.bound_life(left.to_std().unwrap_or_default())?;
-        self.entry.dies_by = self.entry.issued_at + self.life.max_ttl;
+        self.entry.max_expire_time = self.entry.issued_at + self.life.max_ttl;
         Ok(())
     }
 
     /// Writes the entry as it is now.
-    pub(super) async fn record(&mut self, stage: Stage) -> Result<(), EngineError> {
-        self.entry.stage = stage;
+    pub(super) async fn record(&mut self, state: State) -> Result<(), EngineError> {
+        self.entry.state = state;
         let (journal, clock) = (&self.engine.journal, &self.engine.clock);
         journal.made(&self.id, clock.monotonic());
         journal.write(&self.id, &self.entry).await
@@ -173,11 +173,11 @@ impl Draft {
     pub(super) async fn undo(mut self, error: EngineError) -> EngineError {
         let maybe_made = self.sent && error.outcome_unknown();
         let nothing_made = !self.entry.is_known() && !maybe_made;
-        if self.entry.stage == Stage::Live {
+        if self.entry.state == State::Active {
             // Nobody is given it: should this process end now, the periodic run removes it, and not
             // the reaper at the end of a lease that there never was. Where this fails, it is as it
             // was.
-            let _ = self.record(Stage::Making).await;
+            let _ = self.record(State::Pending).await;
         }
         let undone = if nothing_made {
             Ok(())
@@ -200,9 +200,9 @@ impl Draft {
             );
             // The entry may be stored as live, or without what is known by now. Should this fail as
             // well, the periodic run goes by memory, and after a restart by the description.
-            self.entry.stage = Stage::Making;
+            self.entry.state = State::Pending;
             self.engine.journal.learn(&self.id, &self.entry);
-            let _ = self.record(Stage::Making).await;
+            let _ = self.record(State::Pending).await;
         }
         match (nothing_made, forgotten) {
             (true, _) => error,
