@@ -4,7 +4,7 @@
 //! `tests/layers.rs` holds both. Who knows whom:
 //!
 //! ```text
-//! main.rs               the command: what a person asks of it, else the plugin
+//! main.rs               the command: its flags, else the plugin
 //!     │
 //! plugin.rs             the plugin put together
 //!     │

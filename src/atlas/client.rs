@@ -291,7 +291,8 @@ impl Atlas {
         self.closing.run_until_cancelled(wait).await.flatten()
     }
 
-    /// Waits until Atlas's limits allow the call; fails at once when that is past the deadline.
+    /// Waits until Atlas's limits allow the call, after a 429 for as long as that asked (`Bucket::update`);
+    /// fails at once when that is past the deadline.
     async fn acquire(&self, call: &Call, budget: RequestBudget) -> Result<Ticket<'_>, AtlasError> {
         let inner = &*self.inner;
         let given_up = || AtlasError::NoAnswer {

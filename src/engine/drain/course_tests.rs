@@ -124,7 +124,7 @@ async fn all_that_was_issued_ends_and_its_leases_are_revoked_without_atlas() {
     assert_eq!(
         mount.atlas.credentials().await.len(),
         1,
-        "the account that exists"
+        "the existing account"
     );
     assert_eq!(mount.atlas.secrets(&account).await.len(), own - 1);
     let atlas = mount.atlas.state().await;

@@ -99,7 +99,7 @@ async fn tokens_whose_account_is_gone_have_ended() {
     assert_eq!(
         mount.atlas.credentials().await.len(),
         1,
-        "the account that exists"
+        "the existing account"
     );
     let id = lease.internal_data["journal_id"].as_str().expect("an id");
     let entry = TestMount::data(mount.read(&format!("issued/{id}")).await);
@@ -240,7 +240,7 @@ async fn a_clock_that_was_turned_does_not_hold_it() {
     assert_eq!(
         mount.atlas.credentials().await.len(),
         1,
-        "the account that exists"
+        "the existing account"
     );
 }
 

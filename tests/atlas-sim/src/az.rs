@@ -1,4 +1,4 @@
-//! The few commands of Azure's `az` that a customer is asked to run, as the stand-in understands them.
+//! The few commands of Azure's `az` that a customer is asked to run, as the simulated Azure understands them.
 //!
 //! A test can so run what it was told to, word for word. Anything else is refused, an unknown option
 //! too.

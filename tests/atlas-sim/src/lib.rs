@@ -2,8 +2,9 @@
 //!
 //! It serves the resources a secrets engine touches (API keys, service accounts, access lists,
 //! organizations, projects, the token endpoints, Azure access and encryption at rest, with a
-//! stand-in of Azure behind them) on one port and is steered through a second one. It refuses what Atlas refuses; where Atlas's behaviour is
-//! not known for certain, a named setting holds each possible answer ([`settings::Settings`]).
+//! simulated Azure behind them) on one port and is steered through a second one. It refuses what
+//! Atlas refuses; where Atlas's behaviour is not known for certain, a named setting holds each
+//! possible answer ([`settings::Settings`]).
 //! It shares no code with the engine, so that the two can disagree.
 //!
 //! Left out: clusters, users, billing, and everything else of Atlas. Nothing is stored.

@@ -1,4 +1,4 @@
-//! Whether an account that exists has room for secrets.
+//! Whether an existing service account has room for secrets.
 
 use super::frees_at;
 use crate::atlas::{ClientId, Level, MOST_SECRETS};

@@ -1,4 +1,4 @@
-//! The grant of a secret of an account that exists: where the account is managed, and nothing else.
+//! The grant of a secret of an existing service account: where the account is managed, and nothing else.
 
 use crate::atlas::{AccessList, ClientId, Level, OrgId, ProjectId};
 use crate::engine::credentials::grant::{Grant, id};

@@ -17,7 +17,7 @@ pub(in crate::engine::credentials) fn reach(
     faults: &mut Faults,
 ) -> Option<Grant> {
     if !role.client_id.is_empty() {
-        // Told as if it were meant: what of the role does not fit an account that exists.
+        // Told as if it were meant: what of the role does not fit an existing service account.
         return account_secret::grant(role, faults);
     }
     let org: Option<OrgId> = id(&role.organization_id, "organization_id", faults);

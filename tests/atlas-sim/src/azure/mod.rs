@@ -1,4 +1,4 @@
-//! A stand-in of Azure behind Atlas: directories, key vaults, and who may use which key.
+//! A simulated Azure behind Atlas: directories, key vaults, and who may use which key.
 //!
 //! Whether a project's key can be used is computed from what is in here. Nothing sets it.
 
