@@ -282,6 +282,35 @@ fn no_line_of_prose_is_too_long() {
     );
 }
 
+/// A row that was wrapped like prose is no row any more.
+#[test]
+fn every_row_of_a_table_has_the_columns_of_its_head() {
+    let mut wrong = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page");
+        let (mut is_code, mut head) = (false, None);
+        for (number, line) in text.lines().enumerate() {
+            is_code ^= line.trim_start().starts_with("```");
+            if is_code || !line.starts_with('|') {
+                head = None;
+                continue;
+            }
+            let columns = columns(line);
+            if !line.ends_with('|') || columns != *head.get_or_insert(columns) {
+                wrong.push(format!("{}:{}", page.display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "broken rows:\n{}", wrong.join("\n"));
+}
+
+/// How many there are, without those signs that are code or escaped.
+fn columns(row: &str) -> usize {
+    let row = row.replace("\\|", "");
+    let text = row.split('`').step_by(2);
+    text.map(|text| text.matches('|').count()).sum()
+}
+
 #[test]
 fn every_link_between_pages_leads_to_a_heading() {
     let pages = pages();
