@@ -1,7 +1,7 @@
-//! What the host's tick, about every minute, makes this node do where it may act for the mount.
+//! The periodic function: what the host has this node do about every minute, where it may act for the mount.
 //!
-//! There are no loops of our own: the host's tick comes on the right node alone, begins anew after a
-//! crash, and ends with the mount. Each work bounds its own time, so that all fit into the 90 s that
+//! There are no loops of our own: the host's calls come on the right node alone, begin anew after a
+//! crash, and end with the mount. Each work bounds its own time, so that all fit into the 90 s that
 //! the host waits; the framework's walk of the write-ahead log comes after.
 
 use std::sync::Arc;

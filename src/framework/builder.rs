@@ -148,7 +148,7 @@ impl<E: Send + Sync + 'static> Description<E> {
         self
     }
 
-    /// Called by the host's tick, about every minute, where this node may act for the mount.
+    /// The periodic function: called by the host about every minute, where this node may act for the mount.
     #[must_use]
     pub(crate) fn periodic<X, Work>(
         mut self,

@@ -1,7 +1,7 @@
 //! Write-ahead log: entries in storage that say what must be undone, and the walk that undoes it.
 //!
 //! An engine written in Go puts an entry before it makes something outside, and deletes it once that
-//! is safe; what a crash leaves behind is found by the host's minutely tick. Keys and shape are those
+//! is safe; what a crash leaves behind is found by the periodic function. Keys and shape are those
 //! of Vault's SDK. Entries are read and undone here, never written: an engine of ours has its own
 //! journal. Source: `framework.PutWAL` and its siblings.
 

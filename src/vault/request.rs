@@ -32,7 +32,7 @@ pub(crate) enum Operation {
     Renew,
     /// End of a lease.
     Revoke,
-    /// The minute's tick: write-ahead log and periodic work.
+    /// The periodic function: write-ahead log and periodic work.
     Rollback,
     /// `OpenBao` only: which canonical path access control shall judge.
     ResolvePath,

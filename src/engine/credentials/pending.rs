@@ -101,12 +101,12 @@ impl PendingCredential {
     }
 
     /// Hands out what was made, or removes it again.
-    pub(super) async fn finish<Resource>(
+    pub(super) async fn finish<T>(
         mut self,
         kind: &dyn CredentialKind,
         granted: Granted<'_>,
-        made: Result<Resource, EngineError>,
-        answer: impl FnOnce(&Self, &Resource) -> Issued,
+        made: Result<T, EngineError>,
+        answer: impl FnOnce(&Self, &T) -> Issued,
     ) -> Result<Response, EngineError> {
         let made = match made {
             Ok(made) => self.complete(granted).await.map(|()| made),

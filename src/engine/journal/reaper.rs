@@ -25,7 +25,7 @@ use crate::engine::{Engine, keys, stored};
 /// again for up to 11.5 minutes; and after a restore an operator has time to hold deletions.
 const STARTS_AFTER: Duration = Duration::from_mins(15);
 
-/// Entries whose turn it is. `urgent`: this is the journal's last tick.
+/// Entries whose turn it is. `urgent`: this is the journal's last periodic run.
 pub(super) fn due(engine: &Engine, urgent: bool) -> Vec<JournalId> {
     let (now, monotonic) = (engine.clock.now(), engine.clock.monotonic());
     if !urgent && monotonic.saturating_sub(engine.journal.since) < STARTS_AFTER {

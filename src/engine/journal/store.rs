@@ -1,6 +1,6 @@
 //! Entries in storage, and the few facts about each that are kept in memory.
 //!
-//! Memory is filled from storage when it is first needed: by the first tick, which comes within a
+//! Memory is filled from storage when it is first needed: by the first periodic run, which comes within a
 //! minute of a start, or by the first decision on a role's `max_live`. A new process or a new active
 //! node makes a new instance, and only the active node writes entries, so memory stays true; where a
 //! write failed, its effect is unknown, and storage is read anew.

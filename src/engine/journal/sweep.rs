@@ -28,7 +28,7 @@ const MAX_ENTRIES: usize = 100;
 const ENTRY_BUDGET: Duration = Duration::from_secs(15);
 /// A request at work on the account of an entry is waited for as long, and those behind it are not.
 const LOCK_BUDGET: Duration = Duration::from_millis(500);
-/// The last tick of a mount waits so long for the one at work, which ends with what it has begun.
+/// The last periodic run of a mount waits so long for the one at work, which ends with what it has begun.
 const LAST_LOCK_BUDGET: Duration = Duration::from_secs(40);
 /// All that a periodic run does here is over by then. The host waits about 90 s for the whole.
 const LONGEST_TICK: Duration = Duration::from_secs(85);
@@ -56,7 +56,7 @@ impl Sweep {
         }
     }
 
-    /// How long it may take of a periodic run. The host waits about 90 s for a whole tick.
+    /// How long it may take of a periodic run. The host waits about 90 s for all of it.
     fn budget(self) -> Duration {
         match self {
             Self::RollBack => Duration::from_secs(30),
@@ -247,7 +247,7 @@ fn tell_overdue(engine: &Engine) {
         tracing::warn!(
             journal_id = %each.id,
             what = match each.state {
-                State::Pending => "half-made",
+                State::Pending => "incomplete",
                 State::Active | State::Managed | State::Ended => "outlived its lease",
             },
             since = %Rfc3339(each.since),

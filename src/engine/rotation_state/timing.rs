@@ -11,7 +11,7 @@ use crate::base::time::serde_go_nanos;
 use crate::framework::{Faults, Field, Fields};
 use crate::vault::Data;
 
-/// The engine looks for what is due once in this time, at the host's tick.
+/// The engine looks for what is due once in this time, in the periodic function.
 pub(super) const TICK: Duration = Duration::from_mins(1);
 
 /// `rotation_period`, `rotation_schedule` and `rotation_window`; empty and zero mean "not given".

@@ -50,7 +50,7 @@ impl fmt::Display for Held {
 pub(crate) enum Mandate {
     /// A person asked for it.
     Ordered,
-    /// A person ordered the end of all that was issued, and whether this is in nobody's hands is told by a
+    /// A person ordered the end of all that was issued, and whether nobody uses this is told by a
     /// clock. The hold of the configuration, which was on before, does not hold it.
     Drain,
     /// Nobody did: the periodic run, or a request that wants something else.

@@ -44,7 +44,7 @@ impl Draining {
 }
 
 /// Ends what is handed out, until `last` at the latest. One that finds that the mount is being disabled
-/// makes way for the mount's last tick, unless it `is_last` itself. Fails only where storage or the host does; what Atlas refuses is told by
+/// makes way for the mount's last periodic run, unless it `is_last` itself. Fails only where storage or the host does; what Atlas refuses is told by
 /// `status` and tried again.
 pub(in super::super) async fn round(
     engine: &Engine,

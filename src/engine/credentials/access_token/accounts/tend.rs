@@ -22,7 +22,7 @@ use crate::engine::{Engine, keys};
 /// lasts longer than this.
 const STILL_MINTING: TimeDelta = TimeDelta::minutes(3);
 
-/// How long it may take of a periodic run. The host waits about 90 s for a whole tick.
+/// How long it may take of a periodic run. The host waits about 90 s for all of it.
 const TICK_BUDGET: Duration = Duration::from_secs(30);
 /// A request at work on an account is waited for as long, and those behind it are not.
 const LOCK_BUDGET: Duration = Duration::from_millis(500);
