@@ -36,7 +36,7 @@ const NOT_BOUND: &[(&str, &str)] = &[
         "credentials/access_token/accounts/ready.rs",
         "compares, and makes what is new",
     ),
-    ("credentials/draft.rs", "makes what is new"),
+    ("credentials/pending.rs", "makes what is new"),
     (
         "journal/tidy.rs",
         "lists what there is; entries of other origins are left out",
