@@ -20,6 +20,7 @@ use crate::engine::journal::find::find;
 use crate::engine::journal::{JournalEntry, Owned, Owner};
 use crate::engine::names::JournalId;
 use crate::engine::origin::BoundTo;
+use crate::engine::resource::Resource;
 use crate::engine::unasked::{Mandate, Permit};
 use crate::vault::failure::chain;
 use crate::vault::system_view::may_act;
@@ -132,6 +133,9 @@ pub(super) async fn clean_up(
             None => *permit.insert(mandate.permit(engine).await?.ok()),
         };
         if let Some(permit) = permit {
+            // A node that no longer is the active one fails here: the configuration that it has read may
+            // not be the last, and name another credential.
+            engine.journal.write(&id, &entry).await?;
             work_off(engine, linked, &id, &entry, permit, budget).await?;
         }
     }
@@ -195,6 +199,11 @@ async fn delete(
         found = find(linked, entry, Search::of_request(), budget).await?;
     }
     for made in &found {
+        // Its answer was lost, and a person has found it in Atlas and written it to the configuration.
+        if matches!(made, Resource::ServiceAccount(_, id) if linked.client_id.as_ref() == Some(id))
+        {
+            continue;
+        }
         let deletion = crate::engine::resource::remove(linked, made, permit, budget).await?;
         tracing::info!(%made, %deletion, "unused root credential deleted");
     }

@@ -145,3 +145,39 @@ async fn what_is_left_when_the_configuration_is_deleted_is_deleted_with_the_next
     assert_eq!(mount.keys_at_atlas().await.len(), 1);
     assert!(mount.is_alive().await);
 }
+
+/// Its answer was lost, but a person found the account in Atlas, and has this mount sign in with it.
+#[tokio::test]
+async fn an_account_that_a_person_took_up_is_not_deleted_by_its_name() {
+    let mount = TestMount::configured().await;
+    let lag = json!({"read_lag_after_create_seconds": 30});
+    mount.atlas.set(lag).await;
+    let lost = json!({"operation": "createOrgServiceAccount", "action": {"kind": "lose_answer"}});
+    mount.atlas.fault(lost).await;
+    let switch = json!({"credential_type": "service_account"});
+    mount.rotate_root(switch).await.expect_err("no answer");
+    let client_id = mount.accounts_at_atlas().await.remove(0)["client_id"].clone();
+    let wanted = json!({ "client_id": client_id });
+    let given = mount.atlas.control("POST", "/secrets", wanted).await;
+    let mut config = mount.atlas.account_config();
+    config["client_id"] = client_id;
+    config["client_secret"] = given["client_secret"].clone();
+    mount.write("config", config).await.expect("written");
+    mount.minutes(10).await;
+    assert!(mount.is_alive().await);
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}
+
+/// What it has read may be older than what the active node has written since.
+#[tokio::test]
+async fn a_node_that_may_not_write_any_more_deletes_nothing() {
+    let mount = with_key_left().await;
+    mount.atlas.no_more_faults().await;
+    mount.storage.fail_after(Some(0));
+    mount.minutes(3).await;
+    assert_eq!(mount.keys_at_atlas().await.len(), 2);
+    mount.storage.fail_after(None);
+    mount.minutes(1).await;
+    assert_eq!(mount.keys_at_atlas().await.len(), 1);
+    assert!(mount.of_root().await.is_empty());
+}
