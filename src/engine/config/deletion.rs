@@ -58,25 +58,27 @@ pub(super) async fn delete(
     };
     let stored = load(&engine).await;
     let before = stored.as_ref().ok().cloned().flatten();
+    let mut told = None;
     match stored {
         Ok(None) => return Ok(None),
         Ok(Some(before)) => {
             let nothing = ConfigEntry::default();
             address::remember_organization(&engine, &before, &nothing, false, budget).await?;
             trust::remember(&engine, &before, None).await?;
-            rotation::leave_all(&engine, &before, EndedBy::of(&call)).await?;
+            told = rotation::leave_all(&engine, &before, EndedBy::of(&call)).await?;
         }
         // One that cannot be read is deleted all the same.
         Err(EngineError::Unreadable { .. }) => trust::forget(&engine).await?,
         Err(error) => return Err(error),
     }
-    deleted(&engine, &call, before).await
+    deleted(&engine, &call, before, told).await
 }
 
 async fn deleted(
     engine: &Engine,
     call: &Call,
     before: Option<ConfigEntry>,
+    told: Option<String>,
 ) -> Result<Option<Response>, EngineError> {
     let deleted = engine.storage.delete(keys::CONFIG).await;
     engine.drain.changed();
@@ -84,6 +86,7 @@ async fn deleted(
     engine.undecidable.forget(keys::CONFIG);
     engine.connection.reset();
     let mut warnings = vec![go_leases(call)];
+    warnings.extend(told);
     let drain = before.as_ref();
     warnings.extend(drain.and_then(|before| draining::ended(before, DrainEnd::Deletion)));
     Ok(Some(Response {

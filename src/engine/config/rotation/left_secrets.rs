@@ -1,11 +1,13 @@
 //! Secrets of a former account of the configuration that rotations left there: they stand in the journal
 //! once another credential is written or the configuration is deleted, and are removed from there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use super::leftovers::told_of_lost;
 use super::record::RootRecord;
 use crate::atlas::{ClientId, RequestBudget};
 use crate::engine::Engine;
@@ -60,7 +62,7 @@ pub(super) async fn leave(
 }
 
 /// What an earlier configuration left at the account that signs in from now on: it is the
-/// configuration's again to remove. The entry goes with the next periodic run.
+/// configuration's again to remove. The entry goes with the next periodic run: see [`take_back`].
 pub(super) async fn taken_over(
     engine: &Engine,
     client_id: &ClientId,
@@ -88,6 +90,44 @@ pub(super) async fn count(engine: &Engine) -> Result<usize, EngineError> {
     Ok(accounts.iter().map(|account| account.count).sum())
 }
 
+/// What an earlier configuration left at the account that this one signs in with is this one's to remove:
+/// it was taken over when it was written, or is now, as where it belongs was carried here since.
+pub(super) async fn take_back(record: &mut RootRecord, linked: &Linked) -> Result<(), EngineError> {
+    let engine = Arc::clone(&record.engine);
+    let Some(client_id) = record.entry.client_id.clone() else {
+        return Ok(());
+    };
+    let left = accounts(&engine).await?;
+    if !left.iter().any(|account| account.client_id == client_id) {
+        return Ok(());
+    }
+    let soon = Instant::now() + LOCK_BUDGET;
+    let Ok(_lock) = engine.lock_account_first(&client_id, soon).await else {
+        return Ok(());
+    };
+    let Some(entry) = engine.journal.left_secrets(&client_id).await? else {
+        return Ok(());
+    };
+    if !is_root(&entry.owner) || !linked.serves(&entry.origin) {
+        return Ok(());
+    }
+    let Some(Part::Secrets(left)) = entry.part else {
+        return Ok(());
+    };
+    told_of_lost(&left.others, &record.entry);
+    let retiring = &mut record.entry.rotation.others.retiring;
+    let before = retiring.len();
+    for each in left.others.retiring {
+        if !retiring.iter().any(|known| known.id == each.id) {
+            retiring.push(each);
+        }
+    }
+    if retiring.len() > before {
+        record.store().await?;
+    }
+    engine.journal.forget_left_secrets(&client_id).await
+}
+
 /// Removes what it is time to remove. Failures are noted with the entry and logged.
 pub(super) async fn work_off(
     record: &RootRecord,
@@ -100,7 +140,7 @@ pub(super) async fn work_off(
         return Ok(());
     }
     let signs_in = record.entry.client_id.as_ref();
-    let due = engine.due_left_secrets(is_root, |id| signs_in == Some(id));
+    let due = engine.due_left_secrets(is_root, |_| false);
     let due: Vec<(DateTime<Utc>, ClientId)> = due.await?;
     for (_, client_id) in due {
         let soon = Instant::now() + LOCK_BUDGET;
@@ -110,11 +150,10 @@ pub(super) async fn work_off(
         let entry = engine.journal.left_secrets(&client_id).await?;
         // Until the configuration is where the account is, or that was moved.
         let is_here = |entry: &JournalEntry| linked.serves(&entry.origin);
-        if !entry.as_ref().is_some_and(is_here) {
+        if !entry.as_ref().is_some_and(is_here) || signs_in == Some(&client_id) {
             continue;
         }
-        let is_static = engine.static_role_with(&client_id).await?.is_some();
-        if is_static || signs_in == Some(&client_id) {
+        if engine.static_role_with(&client_id).await?.is_some() {
             // All that the entry names stands there.
             engine.journal.forget_left_secrets(&client_id).await?;
             continue;

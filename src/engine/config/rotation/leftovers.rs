@@ -115,17 +115,18 @@ fn told_of_left(
 }
 
 /// The configuration is about to be deleted: what its rotations have left among the secrets of its
-/// account is left to the journal, and to the configuration that comes after.
+/// account is left to the journal, and to the configuration that comes after. What nobody could look for
+/// there is told.
 pub(in crate::engine::config) async fn leave_all(
     engine: &Engine,
     before: &ConfigEntry,
     by: EndedBy,
-) -> Result<(), EngineError> {
+) -> Result<Option<String>, EngineError> {
     let others = &before.rotation.others;
-    if !others.is_done() {
-        left_secrets::leave(engine, before, others, by).await?;
+    if others.is_done() || left_secrets::leave(engine, before, others, by).await? {
+        return Ok(None);
     }
-    Ok(())
+    Ok(Some(told_of_left(before, others, None, false)))
 }
 
 /// What is still to be removed of an account that is kept; the new secret itself is found out before
@@ -144,7 +145,7 @@ fn carried_over(others: &OtherSecrets, now: DateTime<Utc>) -> Vec<Retiring> {
 
 /// A secret whose answer was lost is not looked for any more, as that might take the one that is being
 /// written for it. A person is told.
-fn told_of_lost(others: &OtherSecrets, entry: &ConfigEntry) -> Option<String> {
+pub(super) fn told_of_lost(others: &OtherSecrets, entry: &ConfigEntry) -> Option<String> {
     let pending = others.pending.as_ref()?;
     let client_id = entry.client_id.as_ref()?;
     if others.made().is_some_and(|held| held.id.is_some()) {

@@ -299,3 +299,47 @@ async fn a_hold_keeps_what_the_former_configuration_left() {
         assert_eq!(asked.get("deleteOrgSecret"), None, "{asked}");
     }
 }
+
+/// The same account at another address of the same Atlas, with what it was left with at the first.
+async fn left_at_the_former_address() -> (TestMount, String) {
+    let (mount, made) = half_rotated().await;
+    let still = json!({"new_credential_delay_seconds": 0});
+    mount.atlas.set(still).await;
+    mount.atlas.fault(refuse("deleteOrgSecret")).await;
+    let mut account = mount.atlas.account_config();
+    account["base_url"] = json!(mount.atlas.address().replace("127.0.0.1", "localhost"));
+    mount.write("config", account).await.expect("written");
+    mount.minutes(2).await;
+    assert_eq!(mount.config().await["pending_deletions"], 1);
+    (mount, made)
+}
+
+#[tokio::test]
+async fn what_an_account_was_left_with_at_another_address_is_removed_once_that_is_carried_over() {
+    for writes in 0..4 {
+        let (mut mount, made) = left_at_the_former_address().await;
+        let from = json!({ "from": mount.atlas.address() });
+        mount.write("config/move", from).await.expect("carried");
+        mount.storage.fail_after(Some(writes));
+        mount.minutes(1).await;
+        mount.storage.fail_after(None);
+        mount.restart().await;
+        mount.atlas.no_more_faults().await;
+        mount.minutes(4).await;
+        assert_only_the_first_secret(&mount, &made).await;
+        assert!(mount.is_alive().await, "{writes}");
+    }
+}
+
+/// Nobody could look for it without the organization of its account.
+#[tokio::test]
+async fn what_the_journal_cannot_take_over_is_told_when_the_configuration_is_deleted() {
+    let (mount, made) = half_rotated().await;
+    let forgets = json!({"organization_id": "", "verify_connection": false});
+    mount.write("config", forgets).await.expect("written");
+    let deleted = delete(&mount, json!({"force": true})).await;
+    let told = deleted.expect("forced").expect("warnings").warnings;
+    let names_it = |text: &String| text.contains(&made) && text.contains("delete them in Atlas");
+    assert!(told.iter().any(names_it), "{told:?}");
+    assert_eq!(mount.journal_keys(), Vec::<String>::new());
+}

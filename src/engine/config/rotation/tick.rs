@@ -48,6 +48,9 @@ pub(crate) async fn run_due(engine: &Arc<Engine>) -> Result<(), EngineError> {
     pass_over_missed(&mut record, now).await?;
     let budget = RequestBudget::within(BUDGET, Priority::Rotate);
     let mut outcome = Ok(());
+    if let Ok(linked) = engine.connection.linked().await {
+        left_secrets::take_back(&mut record, &linked).await?;
+    }
     if leaves_work(&record).await? {
         // Logged where it happened; it must not keep a rotation from its turn.
         outcome = rotate::tidy_up(&mut record, Mandate::Unasked, budget).await;
