@@ -62,6 +62,8 @@ pub(super) struct Call {
     pub(super) manner: Manner,
     /// Which answers mean that it was done.
     pub(super) success: Success,
+    /// How long one request may take at the least, whatever is set for requests in general.
+    pub(super) patience: Duration,
 }
 
 const RESOURCES: &str = "/api/atlas/v2";
@@ -84,6 +86,7 @@ impl Call {
             repeat: Repeat::Safe,
             manner: Manner::Resource,
             success,
+            patience: Duration::ZERO,
         }
     }
 
@@ -147,6 +150,27 @@ impl Call {
                 .answered(Success::OK)
                 .repeatable()
         }
+    }
+
+    /// Sets values, but not again unless the first request certainly had no effect. `content` is JSON.
+    pub(super) fn patch_once(
+        operation: &'static str,
+        path: &str,
+        set: EndpointSet,
+        scope: impl Into<Scope>,
+        content: Zeroizing<Vec<u8>>,
+    ) -> Self {
+        let method = Method::PATCH;
+        Self {
+            content: Some(content),
+            repeat: Repeat::Unsafe,
+            ..Self::new(operation, method, path, set, scope.into(), Success::OK)
+        }
+    }
+
+    /// Lets one request take this long at the least.
+    pub(super) fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Names the answers that mean success.

@@ -19,6 +19,10 @@ pub(super) enum EndpointSet {
     OrganizationList,
     /// One project.
     Projects,
+    /// Registrations of other clouds' principals.
+    CloudProviderAccess,
+    /// Encryption at rest with a customer's key.
+    EncryptionAtRest,
     /// The root of the API.
     Root,
     /// The token endpoint, counted per client and address.
@@ -36,6 +40,8 @@ impl EndpointSet {
             Self::OrganizationSettings => "organization settings",
             Self::OrganizationList => "organizations",
             Self::Projects => "projects",
+            Self::CloudProviderAccess => "cloud provider access",
+            Self::EncryptionAtRest => "encryption at rest",
             Self::Root => "root",
             Self::Tokens => "access tokens",
             Self::TokenRevocations => "revocations of access tokens",
@@ -111,6 +117,9 @@ impl BucketKey {
             (EndpointSet::OrganizationList | EndpointSet::Root, _) => Rate::per_minute(300, 100),
             (EndpointSet::Tokens, _) => Rate::per_minute(10, 10),
             (EndpointSet::TokenRevocations, _) => Rate::per_minute(100, 100),
+            (EndpointSet::CloudProviderAccess | EndpointSet::EncryptionAtRest, _) => {
+                Rate::per_minute(2000, 1000)
+            }
             (EndpointSet::Projects, _) | (_, Scope::Project(_)) => Rate::per_minute(1200, 500),
             _ => Rate::per_minute(500, 250),
         }

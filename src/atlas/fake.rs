@@ -178,11 +178,17 @@ impl Fake {
 
     /// A client with a service account and a time of its own.
     pub(super) fn bearer_client_at(&self, clock: Arc<dyn Clock>) -> Atlas {
-        let credential = Credential::ServiceAccount {
-            client_id: client_id(),
-            client_secret: Sensitive::new("mdb_sa_sk_x".to_owned()),
+        self.client(service_account(), clock)
+    }
+
+    /// A client with a service account that gives one request so long.
+    pub(super) fn bearer_client_with_timeout(&self, request_timeout: Duration) -> Atlas {
+        let settings = Settings {
+            request_timeout,
+            ..settings(&self.base_url())
         };
-        self.client(credential, clock)
+        let clock = Arc::new(SystemClock);
+        client(&settings, &Transports::default(), service_account(), clock)
     }
 
     fn client(&self, credential: Credential, clock: Arc<dyn Clock>) -> Atlas {
@@ -196,11 +202,26 @@ impl Fake {
         credential: Credential,
         clock: Arc<dyn Clock>,
     ) -> Atlas {
-        let settings = settings(&self.base_url());
-        let entropy = Arc::new(SystemEntropy);
-        let atlas = Atlas::new(&settings, credential, clock, entropy, transports);
-        atlas.expect("a client").looking_again_after(Duration::ZERO)
+        client(&settings(&self.base_url()), transports, credential, clock)
     }
+}
+
+fn service_account() -> Credential {
+    Credential::ServiceAccount {
+        client_id: client_id(),
+        client_secret: Sensitive::new("mdb_sa_sk_x".to_owned()),
+    }
+}
+
+fn client(
+    settings: &Settings,
+    transports: &Transports,
+    credential: Credential,
+    clock: Arc<dyn Clock>,
+) -> Atlas {
+    let entropy = Arc::new(SystemEntropy);
+    let atlas = Atlas::new(settings, credential, clock, entropy, transports);
+    atlas.expect("a client").looking_again_after(Duration::ZERO)
 }
 
 /// A clock that stands still until it is turned.

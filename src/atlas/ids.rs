@@ -14,6 +14,12 @@ pub struct IdError {
     expected: &'static str,
 }
 
+impl IdError {
+    pub(super) const fn new(expected: &'static str) -> Self {
+        Self { expected }
+    }
+}
+
 /// Declares a checked identifier: what it is, how it must look, and the check.
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $check:path) => {
@@ -86,6 +92,12 @@ identifier!(
     /// One secret of a service account; not the secret's value.
     SecretId,
     "a secret id is 24 lower-case hexadecimal digits",
+    is_object_id
+);
+identifier!(
+    /// The registration of another cloud's principal, with which a project's features sign in there.
+    RoleId,
+    "a role id is 24 lower-case hexadecimal digits",
     is_object_id
 );
 identifier!(

@@ -9,11 +9,17 @@
 mod access_list;
 mod api_keys;
 mod atlas_time;
+mod azure_ids;
+mod azure_refusals;
+#[cfg(test)]
+mod azure_tests;
 mod bucket;
 mod call;
 mod client;
+mod cloud_provider_access;
 mod connections;
 mod digest;
+mod encryption_at_rest;
 mod endpoints;
 mod error;
 mod error_body;
@@ -30,6 +36,7 @@ mod organizations;
 mod origin;
 mod paging;
 mod presence;
+mod private_endpoints;
 mod rate_limit_feedback;
 mod reachability;
 mod retry;
@@ -45,11 +52,15 @@ mod transport;
 pub(crate) use access_list::{AccessEntry, AccessEntryError, AccessList};
 pub(crate) use api_keys::{ApiKey, CreatedApiKey, Deletion, NewApiKey};
 pub(crate) use atlas_time::AtlasTime;
+pub(crate) use azure_ids::{ApplicationId, ServicePrincipalId, TenantId};
+pub(crate) use azure_refusals::KeyVaultRefusal;
 pub(crate) use call::RequestBudget;
 pub(crate) use client::Atlas;
+pub(crate) use cloud_provider_access::{AzurePrincipal, AzureRegistration, FeatureUsage};
 pub(crate) use connections::Transports;
+pub(crate) use encryption_at_rest::{AzureKeyVault, VaultCredential, VaultKey};
 pub(crate) use error::{AnswerFault, AtlasError};
-pub(crate) use ids::{ApiKeyId, ClientId, Hours, Level, OrgId, ProjectId, SecretId};
+pub(crate) use ids::{ApiKeyId, ClientId, Hours, Level, OrgId, ProjectId, RoleId, SecretId};
 pub(crate) use lag::{
     ISSUED_SHOWN_WITHIN, LOOK_AGAIN_AFTER, NEW_SECRET_WORKS_WITHIN, ROTATION_SHOWN_WITHIN,
     SHOWN_WITHIN,
@@ -59,6 +70,7 @@ pub(crate) use oauth::AccessToken;
 pub(crate) use organizations::OrganizationSettings;
 pub(crate) use origin::Origin;
 pub(crate) use presence::Presence;
+pub(crate) use private_endpoints::{EndpointStatus, PrivateEndpoint};
 pub(crate) use reachability::{CallOutcome, Reachability, Reached};
 pub(crate) use rights::Lack;
 pub(crate) use service_accounts::{

@@ -54,8 +54,15 @@ fn needed(operation: &str) -> &'static str {
         | "createGroupServiceAccount"
         | "deleteGroupServiceAccount"
         | "createGroupSecret"
-        | "deleteGroupSecret" => "Project Owner",
+        | "deleteGroupSecret"
+        | "createCloudProviderAccess"
+        | "authorizeProviderAccessRole"
+        | "deauthorizeProviderAccessRole"
+        | "updateEncryptionAtRest"
+        | "listRestPrivateEndpoints" => "Project Owner",
         "getGroup"
+        | "listCloudProviderAccess"
+        | "getEncryptionAtRest"
         | "listGroupApiKeys"
         | "getGroupServiceAccount"
         | "listGroupServiceAccounts"
@@ -82,6 +89,9 @@ mod tests {
             ("createOrgAccessEntry", "Organization Owner"),
             ("createGroupSecret", "Project Owner"),
             ("getGroup", "Project Read Only"),
+            ("updateEncryptionAtRest", "Project Owner"),
+            ("getEncryptionAtRest", "Project Read Only"),
+            ("listRestPrivateEndpoints", "Project Owner"),
         ] {
             assert_eq!(lack(operation, code), Some(Lack::Role(role)), "{operation}");
         }

@@ -128,6 +128,7 @@ impl Atlas {
             url: self.transport().url(&call.target),
             accept: accept.clone(),
             body: content.map(|content| (content_type.clone(), content.as_slice())),
+            patience: call.patience,
         }
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Request<'a> {
     pub(super) accept: HeaderValue,
     /// Content type and content.
     pub(super) body: Option<(HeaderValue, &'a [u8])>,
+    /// How long it may take at the least, whatever is set for requests in general.
+    pub(super) patience: Duration,
 }
 
 impl Request<'_> {
@@ -97,7 +99,7 @@ impl Transport {
             return Err(TransportFault::NoTimeLeft);
         }
         let end = start
-            .checked_add(self.request_timeout)
+            .checked_add(self.request_timeout.max(request.patience))
             .map_or(deadline, |end| end.min(deadline));
         let outgoing = prepare(request, authorization);
         timeout_at(end, self.send_and_read(outgoing))
@@ -175,6 +177,7 @@ mod tests {
             url: transport.url(TARGET),
             accept: HeaderValue::from_static("application/json"),
             body: None,
+            patience: Duration::ZERO,
         };
         transport
             .exchange(&request, None, Instant::now() + deadline)
@@ -241,6 +244,7 @@ mod tests {
             url: transport.url("/"),
             accept: HeaderValue::from_static("application/json"),
             body: Some((HeaderValue::from_static("application/json"), b"{}")),
+            patience: Duration::ZERO,
         };
         let deadline = Instant::now() + PATIENT;
         let fault = transport
@@ -300,6 +304,7 @@ mod tests {
                 url: transport.url("/"),
                 accept: HeaderValue::from_static("application/json"),
                 body: None,
+                patience: Duration::ZERO,
             };
             let outcome = transport
                 .exchange(&request, None, Instant::now() + PATIENT)

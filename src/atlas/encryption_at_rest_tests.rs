@@ -1,0 +1,265 @@
+//! Tests of the calls on encryption at rest.
+
+use super::*;
+use crate::atlas::KeyVaultRefusal;
+use crate::atlas::fake::{Fake, HEX, Reply, budget, project_id};
+
+const TENANT: &str = "11111111-aaaa-4111-8111-111111111111";
+const CLIENT: &str = "22222222-bbbb-4222-8222-222222222222";
+const SECRET: &str = "s3cr~t\"of the customer";
+const PATH: &str = "/api/atlas/v2/groups/32b6e34b3d91647abb20e7b8/encryptionAtRest";
+const KEY: &str = r#""azureEnvironment":"AZURE","subscriptionID":"44444444-4444-4444-8444-444444444444","resourceGroupName":"Group","keyVaultName":"Vault","keyIdentifier":"https://vault.vault.azure.net/keys/k/01""#;
+
+async fn start(handler: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Fake, Atlas) {
+    let fake = Fake::start(move |received| match received.target.as_str() {
+        "/api/oauth/token" => Reply::token("t"),
+        _ => handler(&received.line()),
+    })
+    .await;
+    let atlas = fake.bearer_client();
+    (fake, atlas)
+}
+
+/// An answer whose Azure block is on and has these fields beside those of the key.
+fn answer(fields: &str) -> String {
+    format!(
+        r#"{{"awsKms":{{"enabled":true,"roleId":"{HEX}"}},"googleCloudKms":{{"enabled":false}},
+        "enabledForSearchNodes":true,"azureKeyVault":{{"enabled":true,{KEY},{fields}}}}}"#
+    )
+}
+
+fn of_role() -> String {
+    format!(r#""roleId":"{HEX}","valid":true"#)
+}
+
+fn of_secret() -> String {
+    format!(r#""tenantID":"{TENANT}","clientID":"{CLIENT}","valid":true"#)
+}
+
+fn key() -> VaultKey {
+    serde_json::from_str(&format!("{{{KEY}}}")).expect("a key")
+}
+
+fn role() -> RoleId {
+    HEX.parse().expect("an id")
+}
+
+#[tokio::test]
+async fn the_present_configuration_is_read() {
+    let (fake, atlas) = start(|_| Reply::new(200, &answer(&of_secret()))).await;
+    let vault = atlas.azure_key_vault(&project_id(), budget(5)).await;
+    let vault = vault.expect("an answer").expect("it is on");
+    assert_eq!(vault.key, key());
+    assert_eq!(vault.client_id, Some(CLIENT.parse().expect("an id")));
+    assert_eq!((vault.role_id.clone(), vault.valid), (None, Some(true)));
+    assert!(!vault.is_private());
+    assert_eq!(fake.requests()[1].line(), format!("GET {PATH}"));
+    let off = r#"{"azureKeyVault":{"enabled":false,"valid":false,"roleId":null}}"#;
+    let (_fake, atlas) = start(move |_| Reply::new(200, off)).await;
+    let vault = atlas.azure_key_vault(&project_id(), budget(5)).await;
+    assert_eq!(vault.expect("an answer"), None);
+}
+
+/// Else a gateway's `{}` would be taken for a project that is not encrypted.
+#[tokio::test]
+async fn only_atlas_says_that_it_is_off() {
+    for body in [
+        "{}".to_owned(),
+        r#"{"azureKeyVault":null}"#.to_owned(),
+        r#"{"azureKeyVault":{}}"#.to_owned(),
+        r#"{"azureKeyVault":{"enabled":true}}"#.to_owned(),
+        answer(&of_role()).replace("\"keyVaultName\"", "\"other\""),
+        answer(&of_role().replace(HEX, "no id")),
+    ] {
+        let (_fake, atlas) = start(move |_| Reply::new(200, &body)).await;
+        let vault = atlas.azure_key_vault(&project_id(), budget(5)).await;
+        vault.expect_err("nothing is known");
+    }
+}
+
+#[tokio::test]
+async fn a_change_to_a_role_sends_the_key_and_the_role_and_nothing_else() {
+    let (fake, atlas) = start(|_| Reply::new(200, &answer(&of_role()))).await;
+    let role = role();
+    let vault = atlas
+        .set_vault_credential(
+            &project_id(),
+            &key(),
+            VaultCredential::Role(&role),
+            budget(5),
+        )
+        .await
+        .expect("changed");
+    assert_eq!(vault.role_id, Some(role.clone()));
+    let request = &fake.requests()[1];
+    assert_eq!(request.line(), format!("PATCH {PATH}"));
+    assert_eq!(
+        request.body,
+        format!(r#"{{"azureKeyVault":{{"enabled":true,{KEY},"roleId":"{HEX}"}}}}"#)
+    );
+    let media_type = Some("application/vnd.atlas.2025-03-12+json");
+    assert_eq!(request.header("content-type"), media_type);
+    let private = VaultKey {
+        require_private_networking: Some(true),
+        ..key()
+    };
+    let outcome = atlas
+        .set_vault_credential(
+            &project_id(),
+            &private,
+            VaultCredential::Role(&role),
+            budget(5),
+        )
+        .await;
+    let error = outcome.expect_err("the answer shows no private networking");
+    assert!(error.outcome_unknown());
+    let sent = fake.requests().pop().expect("a request").body;
+    assert!(
+        sent.contains(r#""requirePrivateNetworking":true,"roleId""#),
+        "{sent}"
+    );
+}
+
+#[tokio::test]
+async fn a_secret_is_sent_and_shown_nowhere() {
+    let secret = Sensitive::new(SECRET.to_owned());
+    let (tenant_id, client_id) = (
+        TENANT.parse().expect("an id"),
+        CLIENT.parse().expect("an id"),
+    );
+    let credential = VaultCredential::Secret {
+        tenant_id: &tenant_id,
+        client_id: &client_id,
+        secret: &secret,
+    };
+    assert!(!format!("{credential:?}").contains("s3cr"));
+    let (fake, atlas) = start(|_| Reply::new(200, &answer(&of_secret()))).await;
+    let outcome = atlas
+        .set_vault_credential(&project_id(), &key(), credential, budget(5))
+        .await;
+    assert!(!format!("{outcome:?}").contains("s3cr"));
+    outcome.expect("changed");
+    let body: serde_json::Value = serde_json::from_str(&fake.requests()[1].body).expect("JSON");
+    assert_eq!(body["azureKeyVault"]["secret"], SECRET);
+    assert!(body["azureKeyVault"].get("roleId").is_none());
+    // Whatever comes back, the secret is in no error.
+    for reply in [
+        Reply::error(400, "INVALID_AZURE_CREDENTIALS"),
+        Reply::new(200, &answer(&of_role())),
+        Reply::new(200, "s3cr"),
+        Reply::error(500, "s3cr"),
+    ] {
+        let (_fake, atlas) = start(move |_| reply.clone()).await;
+        let outcome = atlas
+            .set_vault_credential(&project_id(), &key(), credential, budget(5))
+            .await;
+        let error = outcome.expect_err("not changed for certain");
+        assert!(!format!("{error:?}").contains(SECRET), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_shows_something_else_leaves_the_outcome_open() {
+    let shown = answer(&of_role());
+    for body in [
+        answer(&of_secret()),
+        shown.replace("keys/k/01", "keys/k/02"),
+        shown.replace("\"Vault\"", "\"vault\""),
+        shown.replace(HEX, "32b6e34b3d91647abb20e7b9"),
+        r#"{"azureKeyVault":{"enabled":false}}"#.to_owned(),
+        "{}".to_owned(),
+    ] {
+        let (fake, atlas) = start(move |_| Reply::new(200, &body)).await;
+        let outcome = atlas
+            .set_vault_credential(
+                &project_id(),
+                &key(),
+                VaultCredential::Role(&role()),
+                budget(5),
+            )
+            .await;
+        let error = outcome.expect_err("not as it was sent");
+        assert!(error.outcome_unknown(), "{error:?}");
+        assert_eq!(fake.count("PATCH", PATH), 1);
+    }
+}
+
+#[tokio::test]
+async fn with_private_networking_static_credentials_may_still_be_shown() {
+    let both = format!(
+        r#"{},"requirePrivateNetworking":true,"tenantID":"{TENANT}","clientID":"{CLIENT}""#,
+        of_role().replace("true", "false")
+    );
+    let (_fake, atlas) = start(move |_| Reply::new(200, &answer(&both))).await;
+    let key = VaultKey {
+        require_private_networking: Some(true),
+        ..key()
+    };
+    let vault = atlas
+        .set_vault_credential(
+            &project_id(),
+            &key,
+            VaultCredential::Role(&role()),
+            budget(5),
+        )
+        .await
+        .expect("accepted");
+    assert_eq!((vault.is_private(), vault.valid), (true, Some(false)));
+    assert!(vault.client_id.is_some());
+}
+
+/// Between two of them somebody else may have changed the key.
+#[tokio::test]
+async fn a_change_that_may_have_taken_effect_is_not_sent_again() {
+    for reply in [
+        Reply::error(500, "UNEXPECTED_ERROR"),
+        Reply::error(503, ""),
+        Reply::new(200, &answer(&of_role())).cut(),
+        Reply::new(202, ""),
+    ] {
+        let (fake, atlas) = start(move |_| reply.clone()).await;
+        let outcome = atlas
+            .set_vault_credential(
+                &project_id(),
+                &key(),
+                VaultCredential::Role(&role()),
+                budget(5),
+            )
+            .await;
+        assert!(outcome.expect_err("unknown").outcome_unknown());
+        assert_eq!(fake.count("PATCH", PATH), 1);
+    }
+    let (fake, atlas) = start(|_| Reply::error(400, "NO_PERMISSION_TO_ENCRYPT_DECRYPT")).await;
+    let outcome = atlas
+        .set_vault_credential(
+            &project_id(),
+            &key(),
+            VaultCredential::Role(&role()),
+            budget(5),
+        )
+        .await;
+    let error = outcome.expect_err("refused");
+    assert!(!error.outcome_unknown());
+    assert_eq!(error.key_vault_refusal(), Some(KeyVaultRefusal::NoAccess));
+    assert_eq!(fake.count("PATCH", PATH), 1);
+}
+
+/// Atlas tries the key first, which may take longer than requests are given in general.
+#[tokio::test]
+async fn a_change_is_waited_for_longer_than_other_requests() {
+    let slow = |_: &str| Reply::new(200, &answer(&of_role())).after(Duration::from_secs(1));
+    let (fake, atlas) = start(slow).await;
+    drop(atlas);
+    let atlas = fake.bearer_client_with_timeout(Duration::from_millis(400));
+    let outcome = atlas
+        .set_vault_credential(
+            &project_id(),
+            &key(),
+            VaultCredential::Role(&role()),
+            budget(5),
+        )
+        .await;
+    outcome.expect("in time");
+    let read = atlas.azure_key_vault(&project_id(), budget(1)).await;
+    read.expect_err("a read is not waited for so long");
+}
