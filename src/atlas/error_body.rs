@@ -8,8 +8,8 @@
 
 use serde_json::Value;
 
-/// The longest code kept, in characters.
-const MAX_CODE: usize = 64;
+/// The longest code kept, in characters. Atlas's longest known one has 90.
+const MAX_CODE: usize = 128;
 /// The longest detail kept, in characters.
 const MAX_DETAIL: usize = 512;
 /// How many parameters and faulty fields are looked at.

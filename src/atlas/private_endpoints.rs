@@ -78,7 +78,6 @@ impl Atlas {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::atlas::fake::{Fake, HEX, Reply, budget, project_id};
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Every storage key of the engine, made here only. See docs/storage.md for the shapes.
 
 use super::names::{JournalId, RoleName};
-use crate::atlas::ClientId;
+use crate::atlas::{ClientId, ProjectId};
 
 /// The configuration; also the Go engine's key.
 pub(super) const CONFIG: &str = "config";
@@ -21,6 +21,9 @@ pub(super) const PRESENT_SECRETS: &str = "present-secrets/";
 
 /// The accounts managed for access tokens, one entry a role. Seal-wrapped: they hold secrets.
 pub(super) const MANAGED_ACCOUNTS: &str = "managed-accounts/";
+
+/// The projects whose key vaults in Azure are looked after. Seal-wrapped: they may hold secrets.
+pub(super) const AZURE_KEY_VAULTS: &str = "encryption-at-rest/azure/";
 
 /// Where entries without an origin belong, and what was carried where by `config/move`.
 pub(super) const ORIGINS: &str = "origins";
@@ -53,6 +56,11 @@ pub(super) fn managed_accounts(role: &RoleName) -> String {
 /// A journal entry.
 pub(super) fn issued(id: &JournalId) -> String {
     format!("{ISSUED}{id}")
+}
+
+/// A project whose key vault is looked after.
+pub(super) fn azure_key_vault(project: &ProjectId) -> String {
+    format!("{AZURE_KEY_VAULTS}{project}")
 }
 
 /// A static role.

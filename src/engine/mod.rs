@@ -19,6 +19,7 @@ mod conversion;
 mod credentials;
 mod drain;
 mod draining;
+mod encryption_at_rest;
 mod entries;
 mod error;
 #[cfg(test)]
@@ -78,7 +79,7 @@ use self::rotation::LongestSecrets;
 use self::static_roles::StaticRoles;
 use self::unasked::ClockWatch;
 use self::waiters::{ProcessWaiters, Waiters};
-use crate::atlas::{ClientId, Transports};
+use crate::atlas::{ClientId, ProjectId, Transports};
 use crate::base::{Clock, Entropy};
 use crate::engine::entries::RoleEntry;
 use crate::framework::{Description, wal};
@@ -128,6 +129,8 @@ pub(crate) struct Engine {
     tasks: Tasks,
     /// Who works on which service account: adds a secret, rotates, or takes it for a use.
     account_locks: KeyedMutex<ClientId>,
+    /// Who works on which project's encryption at rest; held across calls to Atlas.
+    project_locks: KeyedMutex<ProjectId>,
     /// Who works on the account kept for which role; held across calls to Atlas.
     role_locks: KeyedMutex<RoleName>,
     /// Who writes or deletes which role; never held across a call to Atlas.
@@ -184,6 +187,7 @@ impl Engine {
             closing: mount.tasks.cancelled().clone(),
             tasks: mount.tasks.clone(),
             account_locks: KeyedMutex::default(),
+            project_locks: KeyedMutex::default(),
             role_locks: KeyedMutex::default(),
             role_writes: KeyedMutex::default(),
             role_uses: RoleUses::default(),
@@ -280,7 +284,8 @@ impl Engine {
             .paths(journal::paths::paths())
             .paths(drain::paths())
             .paths(status::paths())
-            .paths(static_roles::paths::paths());
+            .paths(static_roles::paths::paths())
+            .paths(encryption_at_rest::paths::paths());
         let kinds = credentials::paths::secret_types();
         kinds
             .into_iter()
@@ -297,6 +302,7 @@ impl Engine {
                     keys::STATIC_ROLES,
                     keys::PRESENT_SECRETS,
                     keys::MANAGED_ACCOUNTS,
+                    keys::AZURE_KEY_VAULTS,
                 ]
                 .map(ToOwned::to_owned)
                 .into(),

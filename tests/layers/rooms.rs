@@ -41,6 +41,7 @@ const ROOMS: &[&str] = &[
     "roles",
     "config",
     "static_roles",
+    "encryption_at_rest",
     "check",
     "drain",
     "conversion",

@@ -14,6 +14,7 @@ impl From<EngineError> for Failure {
             | EngineError::NoSuchStaticRole(_)
             | EngineError::NoSecretYet { .. }
             | EngineError::Rotation(_)
+            | EngineError::Encryption(_)
             | EngineError::RoleOfLeaseGone(_)
             | EngineError::CredentialEnded { .. }
             | EngineError::NoSuchCredential

@@ -1,11 +1,13 @@
 //! What the engine's work can end in, and the one mapping to the host's kinds of error.
 
+mod encryption;
 mod kinds;
 mod rotation;
 mod text;
 
 use chrono::{DateTime, Utc};
 
+pub(crate) use self::encryption::EncryptionError;
 pub(crate) use self::rotation::RotationError;
 use self::text::{listed, no_free_slot, refusal_advice};
 use crate::atlas::{AtlasError, ClientId, OrgId, Origin, SecretId, SettingsError};
@@ -42,6 +44,9 @@ pub(crate) enum EngineError {
     /// A secret could not be renewed.
     #[error(transparent)]
     Rotation(#[from] RotationError),
+    /// Something about encryption at rest was not done.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
     /// A patch needs something to change.
     #[error("there is no role {0:?} to patch: write it first")]
     NothingToPatch(String),

@@ -1,0 +1,327 @@
+//! `encryption-at-rest/azure/…`: its fields and handlers.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::entry::AzureEntry;
+use super::input::{self, Input};
+use super::plan::Standing;
+use super::{grants, register};
+use crate::atlas::{Deletion, Priority, ProjectId, RequestBudget};
+use crate::base::Rfc3339;
+use crate::engine::error::{EncryptionError, EngineError};
+use crate::engine::keyed_mutex::KeyedGuard;
+use crate::engine::origin::BoundTo;
+use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
+use crate::framework::{Call, Display, Faults, Field, Page, Path, list};
+use crate::vault::{Data, Operation, Response};
+
+/// The paths of encryption at rest.
+pub(crate) fn paths() -> Vec<Path<Engine>> {
+    vec![
+        Path::new("encryption-at-rest/azure/?")
+            .help(
+                "List the projects whose key vaults are looked after.",
+                "Ids of all projects that were written below this path.",
+            )
+            .display(Display::operation(
+                OPERATION_PREFIX,
+                "list",
+                "azure-key-vaults",
+            ))
+            .fields(Page::fields())
+            .on(Operation::List, list_projects)
+            .summary(Operation::List, "List the projects."),
+        Path::new("encryption-at-rest/azure/{project_id}")
+            .help(
+                "Look after how Atlas signs in to a project's Azure Key Vault.",
+                "A write registers the service principal of Atlas's application in the project, \
+                 takes the static secret that Atlas signs in with now into keeping, or both. It \
+                 changes nothing about the encryption. The answer names the commands that grant \
+                 the principal the use of the key.",
+            )
+            .display(Display::operation(OPERATION_PREFIX, "", "azure-key-vault"))
+            .fields(input::fields())
+            .field(
+                Field::boolean("deauthorize")
+                    .about(
+                        "On delete: also remove the registration, if this engine made it and \
+                         nothing uses it.",
+                    )
+                    .query(),
+            )
+            .field(
+                Field::boolean("force")
+                    .about("On delete: also delete a static secret that is in keeping.")
+                    .query(),
+            )
+            .exists(exists)
+            .on(Operation::Read, read)
+            .on_write(write)
+            .on(Operation::Delete, delete)
+            .summary(
+                Operation::Read,
+                "Read what is known of a project's key vault.",
+            )
+            .summary_of_write("Register the principal, or hand in a static secret.")
+            .summary(Operation::Delete, "Forget a project's key vault.")
+            .writes_forwarded(),
+        Path::new("encryption-at-rest/azure/{project_id}/apply")
+            .help(
+                "Let Atlas sign in to the key vault by the registered principal.",
+                "With dry_run nothing is changed, and the answer says what would be.",
+            )
+            .display(Display::operation(
+                OPERATION_PREFIX,
+                "apply",
+                "azure-key-vault",
+            ))
+            .field(input::project_id())
+            .field(
+                Field::boolean("dry_run")
+                    .about("Ask Atlas what is there, and change nothing.")
+                    .default(false),
+            )
+            .on(Operation::Update, apply)
+            .summary(
+                Operation::Update,
+                "Change over to the registered principal.",
+            )
+            .forwarded(),
+    ]
+}
+
+/// The project that a path names.
+fn project(call: &Call) -> Result<ProjectId, EngineError> {
+    let text = call.fields.captured("project_id");
+    let id = text.parse();
+    id.map_err(|error| EngineError::BadInput(format!("project_id: {error}")))
+}
+
+async fn load(engine: &Engine, project: &ProjectId) -> Result<Option<AzureEntry>, EngineError> {
+    stored::load(&*engine.storage, &keys::azure_key_vault(project)).await
+}
+
+pub(super) async fn store(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &AzureEntry,
+) -> Result<(), EngineError> {
+    stored::save(
+        &*engine.storage,
+        keys::azure_key_vault(project),
+        entry,
+        true,
+    )
+    .await
+}
+
+/// Stores what was there before, or that there was nothing.
+pub(super) async fn put_back(
+    engine: &Engine,
+    project: &ProjectId,
+    before: Option<&AzureEntry>,
+) -> Result<(), EngineError> {
+    match before {
+        Some(entry) => store(engine, project, entry).await,
+        None => Ok(engine
+            .storage
+            .delete(&keys::azure_key_vault(project))
+            .await?),
+    }
+}
+
+/// One at a time for each project, held across calls to Atlas.
+async fn lock(
+    engine: &Engine,
+    project: &ProjectId,
+    call: &Call,
+) -> Result<KeyedGuard, EngineError> {
+    let lock = engine.project_locks.wait(project, call.caller.deadline);
+    lock.await.ok_or_else(|| EngineError::Busy {
+        what: format!("encryption at rest of project {project}"),
+    })
+}
+
+fn budget(call: &Call) -> RequestBudget {
+    RequestBudget {
+        deadline: call.caller.deadline,
+        priority: Priority::Rotate,
+    }
+}
+
+async fn exists(engine: Arc<Engine>, call: Call) -> Result<bool, EngineError> {
+    Ok(load(&engine, &project(&call)?).await?.is_some())
+}
+
+async fn list_projects(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let page = Page::of(&call.fields);
+    let keys = page.keys(&*engine.storage, keys::AZURE_KEY_VAULTS).await?;
+    Ok(Some(list(keys)))
+}
+
+/// From storage alone.
+async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let entry = load(&engine, &project(&call)?).await?;
+    Ok(entry.map(|entry| Response::data(shown(&entry))))
+}
+
+async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let project = project(&call)?;
+    let _lock = lock(&engine, &project, &call).await?;
+    let before = load(&engine, &project).await?;
+    let mut faults = Faults::new();
+    let now = engine.clock.now();
+    let input = Input::read(&call.fields, before.as_ref(), now, &mut faults);
+    if !faults.is_empty() {
+        return Err(EngineError::BadInput(faults.to_string()));
+    }
+    let linked = match &before {
+        Some(entry) => engine.connection.linked_to(&entry.origin).await?,
+        None => engine.connection.linked().await?,
+    };
+    let fresh = || AzureEntry::new(BoundTo::client(&linked));
+    let mut entry = before.clone().unwrap_or_else(fresh);
+    let registers = input.principal.is_some() && (entry.role_id.is_none() || is_asked(&call));
+    take(&mut entry, input);
+    let (atlas, budget) = (&linked.atlas, budget(&call));
+    if registers {
+        let standing = Standing::ask(atlas, &project, budget).await?;
+        entry.seen = Some(standing.seen(now));
+        entry.key = standing.vault.map(|vault| vault.key);
+        register::register(
+            &engine,
+            atlas,
+            &project,
+            &mut entry,
+            before.as_ref(),
+            budget,
+        )
+        .await?;
+    } else {
+        store(&engine, &project, &entry).await?;
+    }
+    Ok(Some(Response::data(shown(&entry))))
+}
+
+/// Whether the write names the principal, so that its registration is looked at again.
+fn is_asked(call: &Call) -> bool {
+    ["tenant_id", "service_principal_id"]
+        .iter()
+        .any(|name| call.fields.text(name).is_some())
+}
+
+fn take(entry: &mut AzureEntry, input: Input) {
+    entry.principal = input.principal.or(entry.principal.take());
+    entry.held = input.held.or(entry.held.take());
+    entry.keep_static = input.keep_static.unwrap_or(entry.keep_static);
+    entry.observe = input.observe.unwrap_or(entry.observe);
+    entry.settle = input.settle.unwrap_or(entry.settle);
+}
+
+async fn apply(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let project = project(&call)?;
+    let _lock = lock(&engine, &project, &call).await?;
+    let entry = load(&engine, &project).await?;
+    let mut entry = entry.ok_or(EncryptionError::NotRegistered)?;
+    if !call.fields.boolean("dry_run").unwrap_or(false) {
+        let text = "dry_run: only dry_run=true is served so far".to_owned();
+        return Err(EngineError::BadInput(text));
+    }
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let standing = Standing::ask(&linked.atlas, &project, budget(&call)).await?;
+    let Value::Object(plan) = standing.plan(&entry, &project) else {
+        return Ok(None);
+    };
+    entry.seen = Some(standing.seen(engine.clock.now()));
+    entry.key = standing.vault.map(|vault| vault.key).or(entry.key);
+    store(&engine, &project, &entry).await?;
+    Ok(Some(Response::data(plan)))
+}
+
+async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let project = project(&call)?;
+    let _lock = lock(&engine, &project, &call).await?;
+    let Some(entry) = load(&engine, &project).await? else {
+        return Ok(None);
+    };
+    let force = call.fields.boolean("force").unwrap_or(false);
+    if !entry.state.can_be_forgotten() {
+        let state = entry.state.name();
+        return Err(EncryptionError::UnderWay { state }.into());
+    }
+    if entry.held.is_some() && !force {
+        return Err(EncryptionError::SecretInKeeping.into());
+    }
+    if call.fields.boolean("deauthorize").unwrap_or(false) {
+        deauthorize(&engine, &project, &entry, &call).await?;
+    }
+    put_back(&engine, &project, None).await?;
+    Ok(None)
+}
+
+/// Removes the registration, if this engine made it.
+async fn deauthorize(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &AzureEntry,
+    call: &Call,
+) -> Result<(), EngineError> {
+    let Some(role) = entry.role_id.as_ref().filter(|_| entry.made_by_us) else {
+        return Err(EncryptionError::NotOurs.into());
+    };
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let atlas = &linked.atlas;
+    let removed = atlas.deauthorize_azure_principal(project, role, budget(call));
+    match removed.await {
+        Ok(Deletion::Deleted | Deletion::AlreadyGone) => Ok(()),
+        Err(error) if error.says_principal_is_in_use() => {
+            let source = error;
+            let listed = atlas.azure_registrations(project, budget(call)).await;
+            let listed = listed.unwrap_or_default().into_iter();
+            let usages = listed
+                .filter(|known| known.id == *role)
+                .flat_map(|known| known.feature_usages);
+            let features: Vec<String> = usages.map(|usage| usage.feature_type).collect();
+            let features = features.join(", ");
+            Err(EncryptionError::StillUsed { features, source }.into())
+        }
+        Err(error) => {
+            let doing = format!("removing role {role} from project {project}");
+            Err(EngineError::atlas(&doing, error))
+        }
+    }
+}
+
+/// What a read shows; never a secret.
+fn shown(entry: &AzureEntry) -> Data {
+    let principal = entry.principal.as_ref();
+    let held = entry.held.as_ref();
+    let seen = entry.seen.as_ref();
+    let grants = principal.map(|principal| grants::commands(principal, entry.key.as_ref()));
+    let expires_at = held.and_then(|held| held.expires_at).map(Rfc3339);
+    let value = json!({
+        "state": entry.state.name(),
+        "role_id": entry.role_id,
+        "tenant_id": principal.map(|principal| &principal.tenant_id),
+        "service_principal_id": principal.map(|principal| &principal.service_principal_id),
+        "atlas_azure_app_id": principal.map(|principal| &principal.atlas_azure_app_id),
+        "client_id": held.map(|held| &held.client_id),
+        "client_secret_expires_at": expires_at,
+        "keep_static": entry.keep_static,
+        "observe": entry.observe.as_secs(),
+        "settle": entry.settle.as_secs(),
+        "mode": seen.map(|seen| seen.mode.name()),
+        "valid": seen.and_then(|seen| seen.valid),
+        "valid_seen_at": seen.map(|seen| Rfc3339(seen.at)),
+        "require_private_networking":
+            entry.key.as_ref().and_then(|key| key.require_private_networking),
+        "way_back": entry.way_back(),
+        "grants": grants,
+    });
+    match value {
+        Value::Object(data) => data.into_iter().collect(),
+        _ => Data::new(),
+    }
+}

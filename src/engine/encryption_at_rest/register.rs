@@ -1,0 +1,96 @@
+//! Registering the principal in a project. Each step can be repeated: a crash or a lost answer leaves
+//! the entry in the state `registering`, and the next write finds what is there.
+
+use super::entry::{AzureEntry, Principal, State};
+use super::paths::store;
+use crate::atlas::{Atlas, AtlasError, AzureRegistration, ProjectId, RequestBudget};
+use crate::engine::Engine;
+use crate::engine::error::{EncryptionError, EngineError};
+
+/// Makes sure that the principal is registered and authorized, and notes it in the entry.
+///
+/// What Atlas refuses for good leaves the entry as `before`, or none if there was none.
+pub(super) async fn register(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    before: Option<&AzureEntry>,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let Some(principal) = entry.principal.clone() else {
+        return Ok(());
+    };
+    let reached = before.map(|entry| entry.state);
+    entry.state = State::Registering;
+    store(engine, project, entry).await?;
+    match find_or_make(atlas, project, &principal, budget).await {
+        Ok((registration, made)) => {
+            let is_known = entry.role_id.as_ref() == Some(&registration.id);
+            entry.made_by_us = made || (is_known && entry.made_by_us);
+            entry.role_id = Some(registration.id);
+        }
+        Err(error) => {
+            if !error.outcome_unknown() {
+                super::paths::put_back(engine, project, before).await?;
+            }
+            return Err(explained(error, &principal, project));
+        }
+    }
+    // Noted before the second step, so that a crash does not lose whose registration it is.
+    store(engine, project, entry).await?;
+    if let Some(role) = &entry.role_id {
+        let principal = principal.registration();
+        let authorized = atlas.authorize_azure_principal(project, role, &principal, budget);
+        let authorized = authorized.await;
+        authorized.map_err(|error| {
+            EngineError::atlas(
+                &format!("authorizing role {role} in project {project}"),
+                error,
+            )
+        })?;
+    }
+    entry.state = match reached {
+        Some(state) if state != State::Registering && state != State::Static => state,
+        _ => State::Registered,
+    };
+    store(engine, project, entry).await
+}
+
+/// The registration, and whether it was made here for certain.
+async fn find_or_make(
+    atlas: &Atlas,
+    project: &ProjectId,
+    principal: &Principal,
+    budget: RequestBudget,
+) -> Result<(AzureRegistration, bool), AtlasError> {
+    let principal = principal.registration();
+    let made = atlas.register_azure_principal(project, &principal, budget);
+    let error = match made.await {
+        Ok(made) => return Ok((made, true)),
+        Err(error) => error,
+    };
+    if !error.says_principal_is_registered() && !error.outcome_unknown() {
+        return Err(error);
+    }
+    // It may be anybody's: one that may be another's is never removed by this engine.
+    let listed = atlas.azure_registrations(project, budget).await?;
+    let found = listed.into_iter().find(|known| known.is_of(&principal));
+    found.map(|known| (known, false)).ok_or(error)
+}
+
+fn explained(error: AtlasError, principal: &Principal, project: &ProjectId) -> EngineError {
+    if error.says_principal_is_unknown() {
+        return EncryptionError::PrincipalUnknown {
+            service_principal_id: principal.service_principal_id.clone(),
+            tenant_id: principal.tenant_id.clone(),
+            application_id: principal.atlas_azure_app_id.clone(),
+            source: error,
+        }
+        .into();
+    }
+    EngineError::atlas(
+        &format!("registering the service principal in project {project}"),
+        error,
+    )
+}
