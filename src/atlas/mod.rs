@@ -56,7 +56,7 @@ pub(crate) use azure_ids::{ApplicationId, ServicePrincipalId, TenantId};
 pub(crate) use azure_refusals::KeyVaultRefusal;
 pub(crate) use call::RequestBudget;
 pub(crate) use client::Atlas;
-pub(crate) use cloud_provider_access::{AzurePrincipal, AzureRegistration, FeatureUsage};
+pub(crate) use cloud_provider_access::{AzurePrincipal, AzureRegistration};
 pub(crate) use connections::Transports;
 pub(crate) use encryption_at_rest::{AzureKeyVault, VaultCredential, VaultKey};
 pub(crate) use error::{AnswerFault, AtlasError};

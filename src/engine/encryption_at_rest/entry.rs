@@ -94,6 +94,13 @@ pub(crate) struct AzureEntry {
     /// What Atlas last said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<Seen>,
+    /// In what Atlas differs from what was sent, in words. It can come to any state, and is never
+    /// mended unasked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) drift: Vec<String>,
+    /// Until when the last change is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) observe_until: Option<DateTime<Utc>>,
     /// How long a change is watched.
     #[serde(default = "observe", with = "serde_go_nanos")]
     pub(crate) observe: Duration,
@@ -189,6 +196,8 @@ impl AzureEntry {
             keep_static: false,
             key: None,
             seen: None,
+            drift: Vec::new(),
+            observe_until: None,
             observe: DEFAULT_OBSERVE,
             settle: DEFAULT_SETTLE,
             origin,

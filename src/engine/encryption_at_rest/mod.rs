@@ -3,6 +3,7 @@
 //! This room changes the credential and nothing else. What the key is, how the vault is reached and
 //! what is set for other providers is the customer's.
 
+mod apply;
 mod entry;
 mod grants;
 mod input;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::entry::AzureEntry;
 use super::input::{self, Input};
 use super::plan::Standing;
-use super::{grants, register};
+use super::{apply, grants, register};
 use crate::atlas::{Deletion, Priority, ProjectId, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::error::{EncryptionError, EngineError};
@@ -83,7 +83,7 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
                     .about("Ask Atlas what is there, and change nothing.")
                     .default(false),
             )
-            .on(Operation::Update, apply)
+            .on(Operation::Update, change_over)
             .summary(
                 Operation::Update,
                 "Change over to the registered principal.",
@@ -220,16 +220,20 @@ fn take(entry: &mut AzureEntry, input: Input) {
     entry.settle = input.settle.unwrap_or(entry.settle);
 }
 
-async fn apply(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+async fn change_over(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let project = project(&call)?;
     let _lock = lock(&engine, &project, &call).await?;
     let entry = load(&engine, &project).await?;
     let mut entry = entry.ok_or(EncryptionError::NotRegistered)?;
-    if !call.fields.boolean("dry_run").unwrap_or(false) {
-        let text = "dry_run: only dry_run=true is served so far".to_owned();
-        return Err(EngineError::BadInput(text));
-    }
     let linked = engine.connection.linked_to(&entry.origin).await?;
+    if !call.fields.boolean("dry_run").unwrap_or(false) {
+        let atlas = &linked.atlas;
+        apply::apply(&engine, atlas, &project, &mut entry, budget(&call)).await?;
+        return Ok(Some(Response {
+            warnings: entry.drift.clone(),
+            ..Response::data(shown(&entry))
+        }));
+    }
     let standing = Standing::ask(&linked.atlas, &project, budget(&call)).await?;
     let Value::Object(plan) = standing.plan(&entry, &project) else {
         return Ok(None);
@@ -317,6 +321,8 @@ fn shown(entry: &AzureEntry) -> Data {
         "valid_seen_at": seen.map(|seen| Rfc3339(seen.at)),
         "require_private_networking":
             entry.key.as_ref().and_then(|key| key.require_private_networking),
+        "drift": entry.drift,
+        "observe_until": entry.observe_until.map(Rfc3339),
         "way_back": entry.way_back(),
         "grants": grants,
     });

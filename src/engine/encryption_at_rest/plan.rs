@@ -44,11 +44,7 @@ impl Standing {
 
     /// How Atlas signs in.
     pub(super) fn mode(&self) -> Mode {
-        match &self.vault {
-            None => Mode::None,
-            Some(vault) if vault.role_id.is_some() => Mode::Role,
-            Some(_) => Mode::Static,
-        }
+        mode_of(self.vault.as_ref())
     }
 
     /// What is noted of it.
@@ -118,5 +114,14 @@ impl Standing {
             "obstacles": self.obstacles(entry, project),
             "way_back": entry.way_back(),
         })
+    }
+}
+
+/// How Atlas signs in, by what it shows.
+pub(super) fn mode_of(vault: Option<&AzureKeyVault>) -> Mode {
+    match vault {
+        None => Mode::None,
+        Some(vault) if vault.role_id.is_some() => Mode::Role,
+        Some(_) => Mode::Static,
     }
 }

@@ -1,6 +1,6 @@
 //! Why something about encryption at rest was not done, where that is not told by a failed call alone.
 
-use crate::atlas::{ApplicationId, AtlasError, ServicePrincipalId, TenantId};
+use crate::atlas::{ApplicationId, AtlasError, RoleId, ServicePrincipalId, TenantId};
 
 /// Why a project's way into its key vault was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,33 @@ pub(crate) enum EncryptionError {
          service_principal_id first"
     )]
     NotRegistered,
+    /// There is no key to change the way to.
+    #[error("encryption at rest with Azure Key Vault is off in this project")]
+    Off,
+    /// Atlas signs in by a registration that is not this entry's.
+    #[error("Atlas uses role {role}, which is not this entry's")]
+    OtherRole {
+        /// The registration.
+        role: RoleId,
+    },
+    /// What Atlas tries only after the change.
+    #[error(
+        "this project uses private networking: Atlas validates only after the change, and stops \
+         the clusters if a grant is missing; such a change is not served yet"
+    )]
+    PrivateNetworking,
+    /// Atlas could not use the key, or did not take the change.
+    #[error(
+        "Atlas could not use the key with this role; nothing was changed, the static credentials \
+         stay in force. {advice}"
+    )]
+    Refused {
+        /// What to do.
+        advice: &'static str,
+        /// Atlas's words.
+        #[source]
+        source: AtlasError,
+    },
     /// Azure does not know the principal, or not yet.
     #[error(
         "Atlas cannot sign in as service principal {service_principal_id} in tenant {tenant_id}: \
