@@ -43,6 +43,7 @@ pub(super) async fn apply(
         return Err(EncryptionError::PrivateNetworking.into());
     }
     entry.key = Some(vault.key.clone());
+    entry.static_tenant_id = vault.tenant_id.or(entry.static_tenant_id.take());
     entry.state = State::Applying;
     store(engine, project, entry).await?;
     send(engine, atlas, project, entry, &role, &vault.key, budget).await?;

@@ -85,6 +85,9 @@ pub(crate) struct AzureEntry {
     /// The static secret in keeping.
     #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
     pub(crate) held: Option<HeldSecret>,
+    /// The directory of its application, as Atlas showed it while it signed in so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) static_tenant_id: Option<TenantId>,
     /// Whether it is kept after the role has proved itself.
     #[serde(default)]
     pub(crate) keep_static: bool,
@@ -193,6 +196,7 @@ impl AzureEntry {
             role_id: None,
             made_by_us: false,
             held: None,
+            static_tenant_id: None,
             keep_static: false,
             key: None,
             seen: None,

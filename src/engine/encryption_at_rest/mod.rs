@@ -4,6 +4,10 @@
 //! what is set for other providers is the customer's.
 
 mod apply;
+#[cfg(test)]
+mod change_tests;
+#[cfg(test)]
+mod customer_tests;
 mod entry;
 mod grants;
 mod input;
@@ -11,4 +15,5 @@ pub(crate) mod paths;
 mod plan;
 mod register;
 #[cfg(test)]
-mod tests;
+mod register_tests;
+mod rollback;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::entry::AzureEntry;
 use super::input::{self, Input};
 use super::plan::Standing;
-use super::{apply, grants, register};
+use super::{apply, grants, register, rollback};
 use crate::atlas::{Deletion, Priority, ProjectId, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::error::{EncryptionError, EngineError};
@@ -87,6 +87,23 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
             .summary(
                 Operation::Update,
                 "Change over to the registered principal.",
+            )
+            .forwarded(),
+        Path::new("encryption-at-rest/azure/{project_id}/rollback")
+            .help(
+                "Let Atlas sign in with the static secret in keeping again.",
+                "Atlas may refuse that once a project uses a principal; then nothing is changed.",
+            )
+            .display(Display::operation(
+                OPERATION_PREFIX,
+                "roll-back",
+                "azure-key-vault",
+            ))
+            .field(input::project_id())
+            .on(Operation::Update, change_back)
+            .summary(
+                Operation::Update,
+                "Change back to the static secret in keeping.",
             )
             .forwarded(),
     ]
@@ -242,6 +259,17 @@ async fn change_over(engine: Arc<Engine>, call: Call) -> Result<Option<Response>
     entry.key = standing.vault.map(|vault| vault.key).or(entry.key);
     store(&engine, &project, &entry).await?;
     Ok(Some(Response::data(plan)))
+}
+
+async fn change_back(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let project = project(&call)?;
+    let _lock = lock(&engine, &project, &call).await?;
+    let entry = load(&engine, &project).await?;
+    let mut entry = entry.ok_or(EncryptionError::NoSecretInKeeping)?;
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let atlas = &linked.atlas;
+    rollback::roll_back(&engine, atlas, &project, &mut entry, budget(&call)).await?;
+    Ok(Some(Response::data(shown(&entry))))
 }
 
 async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {

@@ -66,6 +66,21 @@ pub(crate) enum EncryptionError {
         "a static secret is in keeping, and with it the way back: give force=true to delete it too"
     )]
     SecretInKeeping,
+    /// There is nothing to go back to.
+    #[error("no static secret in keeping: write client_id and client_secret first")]
+    NoSecretInKeeping,
+    /// Atlas does not let the project go back.
+    #[error(
+        "Atlas refuses the way back; nothing was changed: restore the grants of service principal \
+         {principal}"
+    )]
+    WayBackRefused {
+        /// The object id.
+        principal: String,
+        /// Atlas's words.
+        #[source]
+        source: AtlasError,
+    },
     /// A registration that somebody else may have made.
     #[error(
         "deauthorize: this engine did not make the registration for certain, so it does not \
