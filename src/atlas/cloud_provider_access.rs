@@ -22,11 +22,11 @@ const SET: EndpointSet = EndpointSet::CloudProviderAccess;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AzurePrincipal {
     /// The directory.
-    pub tenant_id: TenantId,
+    pub tenant: TenantId,
     /// The object id that the application has there.
-    pub service_principal_id: ServicePrincipalId,
+    pub object: ServicePrincipalId,
     /// The application.
-    pub application_id: ApplicationId,
+    pub application: ApplicationId,
 }
 
 /// A registration as Atlas shows it.
@@ -66,9 +66,9 @@ impl AzurePrincipal {
     fn content(&self) -> Value {
         json!({
             "providerName": "AZURE",
-            "tenantId": self.tenant_id,
-            "servicePrincipalId": self.service_principal_id,
-            "atlasAzureAppId": self.application_id,
+            "tenantId": self.tenant,
+            "servicePrincipalId": self.object,
+            "atlasAzureAppId": self.application,
         })
     }
 }
@@ -76,8 +76,7 @@ impl AzurePrincipal {
 impl AzureRegistration {
     /// Whether it is of this principal.
     pub(crate) fn is_of(&self, principal: &AzurePrincipal) -> bool {
-        self.tenant_id == principal.tenant_id
-            && self.service_principal_id == principal.service_principal_id
+        self.tenant_id == principal.tenant && self.service_principal_id == principal.object
     }
 }
 

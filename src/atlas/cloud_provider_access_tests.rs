@@ -21,9 +21,9 @@ async fn start(handler: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Fake
 
 fn principal() -> AzurePrincipal {
     AzurePrincipal {
-        tenant_id: TENANT.parse().expect("an id"),
-        service_principal_id: PRINCIPAL.parse().expect("an id"),
-        application_id: APP.parse().expect("an id"),
+        tenant: TENANT.parse().expect("an id"),
+        object: PRINCIPAL.parse().expect("an id"),
+        application: APP.parse().expect("an id"),
     }
 }
 

@@ -64,9 +64,8 @@ async fn send(
 ) -> Result<(), EngineError> {
     let credential = VaultCredential::Role(role);
     let sent = atlas.set_vault_credential(project, key, credential, budget);
-    let error = match sent.await {
-        Ok(_) => return Ok(()),
-        Err(error) => error,
+    let Err(error) = sent.await else {
+        return Ok(());
     };
     if error.outcome_unknown() {
         tracing::debug!(%project, %error, "outcome of a change of encryption at rest unknown");

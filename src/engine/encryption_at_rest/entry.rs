@@ -126,18 +126,21 @@ fn settle() -> Duration {
 /// The principal of Atlas's application in the customer's directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Principal {
-    pub(crate) tenant_id: TenantId,
-    pub(crate) service_principal_id: ServicePrincipalId,
-    pub(crate) atlas_azure_app_id: ApplicationId,
+    #[serde(rename = "tenant_id")]
+    pub(crate) tenant: TenantId,
+    #[serde(rename = "service_principal_id")]
+    pub(crate) object: ServicePrincipalId,
+    #[serde(rename = "atlas_azure_app_id")]
+    pub(crate) application: ApplicationId,
 }
 
 impl Principal {
     /// As Atlas is told.
     pub(super) fn registration(&self) -> AzurePrincipal {
         AzurePrincipal {
-            tenant_id: self.tenant_id.clone(),
-            service_principal_id: self.service_principal_id.clone(),
-            application_id: self.atlas_azure_app_id.clone(),
+            tenant: self.tenant.clone(),
+            object: self.object.clone(),
+            application: self.application.clone(),
         }
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn commands(principal: &Principal, key: Option<&VaultKey>) -> Vec<Str
         || vault_scope("<subscription_id>", "<resource_group>", "<key_vault_name>"),
         |key| vault_scope(&key.subscription_id, &key.resource_group, &key.vault),
     );
-    let id = &principal.service_principal_id;
+    let id = &principal.object;
     let command = |role| {
         format!(
             "az role assignment create --assignee-object-id {id} --assignee-principal-type \

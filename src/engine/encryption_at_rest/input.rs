@@ -118,9 +118,9 @@ fn principal(
         }
         return None;
     }
-    let tenant_id = tenant_id.or_else(|| before.map(|known| known.tenant_id.clone()));
+    let tenant_id = tenant_id.or_else(|| before.map(|known| known.tenant.clone()));
     let service_principal_id =
-        service_principal_id.or_else(|| before.map(|known| known.service_principal_id.clone()));
+        service_principal_id.or_else(|| before.map(|known| known.object.clone()));
     for (name, is_there) in [
         ("tenant_id", tenant_id.is_some()),
         ("service_principal_id", service_principal_id.is_some()),
@@ -129,11 +129,11 @@ fn principal(
             faults.add(name, "is missing: give tenant_id and service_principal_id");
         }
     }
-    let app = app.or_else(|| before.map(|known| known.atlas_azure_app_id.clone()));
+    let app = app.or_else(|| before.map(|known| known.application.clone()));
     let given = Principal {
-        tenant_id: tenant_id?,
-        service_principal_id: service_principal_id?,
-        atlas_azure_app_id: app.or_else(|| ATLAS_APP.parse().ok())?,
+        tenant: tenant_id?,
+        object: service_principal_id?,
+        application: app.or_else(|| ATLAS_APP.parse().ok())?,
     };
     if before.is_some_and(|known| *known != given) {
         faults.add(

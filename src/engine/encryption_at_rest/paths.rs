@@ -336,9 +336,9 @@ fn shown(entry: &AzureEntry) -> Data {
     let value = json!({
         "state": entry.state.name(),
         "role_id": entry.role_id,
-        "tenant_id": principal.map(|principal| &principal.tenant_id),
-        "service_principal_id": principal.map(|principal| &principal.service_principal_id),
-        "atlas_azure_app_id": principal.map(|principal| &principal.atlas_azure_app_id),
+        "tenant_id": principal.map(|principal| &principal.tenant),
+        "service_principal_id": principal.map(|principal| &principal.object),
+        "atlas_azure_app_id": principal.map(|principal| &principal.application),
         "client_id": held.map(|held| &held.client_id),
         "client_secret_expires_at": expires_at,
         "keep_static": entry.keep_static,

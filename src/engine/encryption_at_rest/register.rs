@@ -82,9 +82,7 @@ async fn find_or_make(
 fn explained(error: AtlasError, principal: &Principal, project: &ProjectId) -> EngineError {
     if error.says_principal_is_unknown() {
         return EncryptionError::PrincipalUnknown {
-            service_principal_id: principal.service_principal_id.clone(),
-            tenant_id: principal.tenant_id.clone(),
-            application_id: principal.atlas_azure_app_id.clone(),
+            principal: Box::new(principal.registration()),
             source: error,
         }
         .into();

@@ -22,7 +22,7 @@ pub(super) async fn roll_back(
     let vault = before.vault.ok_or(EncryptionError::Off)?;
     // The directory of the application, as Atlas showed it while it signed in so.
     let tenant_id = entry.static_tenant_id.clone().or(vault.tenant_id);
-    let tenant_id = tenant_id.or_else(|| Some(entry.principal.as_ref()?.tenant_id.clone()));
+    let tenant_id = tenant_id.or_else(|| Some(entry.principal.as_ref()?.tenant.clone()));
     let tenant_id = tenant_id.ok_or(EncryptionError::NoSecretInKeeping)?;
     let reached = entry.state;
     entry.state = State::RollingBack;
@@ -66,5 +66,5 @@ pub(super) async fn roll_back(
 
 fn principal_of(entry: &AzureEntry) -> String {
     let principal = entry.principal.as_ref();
-    principal.map_or_else(String::new, |known| known.service_principal_id.to_string())
+    principal.map_or_else(String::new, |known| known.object.to_string())
 }

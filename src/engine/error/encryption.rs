@@ -1,6 +1,6 @@
 //! Why something about encryption at rest was not done, where that is not told by a failed call alone.
 
-use crate::atlas::{ApplicationId, AtlasError, RoleId, ServicePrincipalId, TenantId};
+use crate::atlas::{AtlasError, AzurePrincipal, RoleId};
 
 /// Why a project's way into its key vault was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -40,17 +40,15 @@ pub(crate) enum EncryptionError {
     },
     /// Azure does not know the principal, or not yet.
     #[error(
-        "Atlas cannot sign in as service principal {service_principal_id} in tenant {tenant_id}: \
-         create it with \"az ad sp create --id {application_id}\", give its object id (not the \
-         application id), wait some minutes"
+        "Atlas cannot sign in as service principal {} in tenant {}: create it with \"az ad sp \
+         create --id {}\", give its object id (not the application id), wait some minutes",
+        principal.object,
+        principal.tenant,
+        principal.application
     )]
     PrincipalUnknown {
-        /// The object id.
-        service_principal_id: ServicePrincipalId,
-        /// The directory.
-        tenant_id: TenantId,
-        /// Atlas's application.
-        application_id: ApplicationId,
+        /// Atlas's application in the customer's directory.
+        principal: Box<AzurePrincipal>,
         /// Atlas's words.
         #[source]
         source: AtlasError,
