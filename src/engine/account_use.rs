@@ -144,7 +144,7 @@ pub(crate) async fn refuse_shared(
         ));
     }
     let issued = engine.journal.secrets_of(client_id).await?;
-    let issued = issued.known.len() + issued.unsettled.len();
+    let issued = issued.known.len() + issued.unresolved.len();
     if issued > 0 {
         return refused(format!(
             "{issued} of this account's secrets are issued with leases; revoke them first"

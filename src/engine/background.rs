@@ -14,7 +14,7 @@ pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
     unasked::watch(&engine).await;
     let (journal, kept, root, roles) = tokio::join!(
         journal::tick(&engine),
-        credentials::tend(&engine),
+        credentials::reconcile(&engine),
         config::run_due(&engine),
         static_roles::run_due(&engine)
     );

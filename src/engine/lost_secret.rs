@@ -88,7 +88,7 @@ pub(crate) enum Lost {
     /// The account has none of them, or does not show it yet.
     NotThere,
     /// One of these may be lost, or it may be somebody else's.
-    Undecidable(Vec<SecretId>),
+    Ambiguous(Vec<SecretId>),
 }
 
 /// Finds the secrets of these requests among those that an account holds; `known` were there before,
@@ -124,23 +124,23 @@ pub(crate) fn find(
     if is_placed && is_dated && is_one_each {
         Lost::Ours(ids())
     } else {
-        Lost::Undecidable(ids())
+        Lost::Ambiguous(ids())
     }
 }
 
 /// What could not be decided, by the storage key that it belongs to. In memory alone: whoever meets it
 /// again notes it again.
 #[derive(Default)]
-pub(crate) struct UndecidableSecrets(Mutex<BTreeMap<String, (ClientId, Vec<SecretId>)>>);
+pub(crate) struct AmbiguousSecrets(Mutex<BTreeMap<String, (ClientId, Vec<SecretId>)>>);
 
-impl UndecidableSecrets {
+impl AmbiguousSecrets {
     fn locked(&self) -> MutexGuard<'_, BTreeMap<String, (ClientId, Vec<SecretId>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes what came of a search, for the entry at `key`.
     pub(crate) fn note(&self, key: &str, client_id: &ClientId, lost: &Lost) {
-        let Lost::Undecidable(candidates) = lost else {
+        let Lost::Ambiguous(candidates) = lost else {
             self.forget(key);
             return;
         };
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn of_two_that_fit_one_request_neither_is_taken() {
         let secrets = [secret(1, Some(105)), secret(2, Some(106))];
-        let both = Lost::Undecidable(vec![id(1), id(2)]);
+        let both = Lost::Ambiguous(vec![id(1), id(2)]);
         assert_eq!(find(&[request(0)], &[], &secrets), both);
         // A second request may have made the other one, but not of two that fit it as well.
         assert_eq!(find(&[request(0), request(1)], &[], &secrets), both);
@@ -256,9 +256,9 @@ mod tests {
 
     #[test]
     fn without_a_date_it_cannot_be_decided() {
-        let undecidable = Lost::Undecidable(vec![id(1)]);
+        let ambiguous = Lost::Ambiguous(vec![id(1)]);
         let undated = [secret(1, None)];
-        assert_eq!(find(&[request(0)], &[], &undated), undecidable);
+        assert_eq!(find(&[request(0)], &[], &undated), ambiguous);
         let dated = [secret(1, Some(105))];
         let unplaced = SecretRequest {
             atlas_ahead_ms: None,
@@ -266,33 +266,33 @@ mod tests {
         };
         assert_eq!(
             find(std::slice::from_ref(&unplaced), &[], &dated),
-            undecidable
+            ambiguous
         );
-        assert_eq!(find(&[request(0), unplaced], &[], &dated), undecidable);
+        assert_eq!(find(&[request(0), unplaced], &[], &dated), ambiguous);
         // As earlier versions stored it.
-        assert_eq!(find(&[], &[], &dated), undecidable);
+        assert_eq!(find(&[], &[], &dated), ambiguous);
         assert_eq!(find(&[], &[id(1)], &dated), Lost::NotThere);
     }
 
     #[tokio::test]
     async fn what_could_not_be_decided_is_forgotten_with_its_entry() {
-        let undecidable = std::sync::Arc::<UndecidableSecrets>::default();
+        let ambiguous = std::sync::Arc::<AmbiguousSecrets>::default();
         let account: ClientId = "mdb_sa_id_6b02741eb9c9ed02f900000f".parse().expect("an id");
         let storage = std::sync::Arc::new(crate::vault::memory::MemoryStorage::default());
-        let shared = std::sync::Arc::clone(&undecidable);
+        let shared = std::sync::Arc::clone(&ambiguous);
         let journal =
             crate::engine::journal::Journal::new(storage, shared, &crate::base::SystemClock);
         let drawn = journal.draw(&crate::base::SystemEntropy).await;
         let entry = drawn.expect("a free id");
         let key = crate::engine::keys::issued(&entry);
-        let lost = Lost::Undecidable(vec![id(1)]);
-        undecidable.note(&key, &account, &lost);
+        let lost = Lost::Ambiguous(vec![id(1)]);
+        ambiguous.note(&key, &account, &lost);
         journal.remove(&entry).await.expect("removed");
-        assert!(!undecidable.has(&key));
-        undecidable.note("k", &account, &lost);
-        undecidable.keep_of("k", |there| *there == account);
-        assert!(undecidable.has("k"));
-        undecidable.keep_of("k", |_| false);
-        assert!(!undecidable.has("k"));
+        assert!(!ambiguous.has(&key));
+        ambiguous.note("k", &account, &lost);
+        ambiguous.keep_of("k", |there| *there == account);
+        assert!(ambiguous.has("k"));
+        ambiguous.keep_of("k", |_| false);
+        assert!(!ambiguous.has("k"));
     }
 }

@@ -70,7 +70,7 @@ use self::draining::DrainProgress;
 use self::error::EngineError;
 use self::journal::{Journal, JournalEntry};
 use self::keyed_mutex::{KeyedGuard, KeyedMutex};
-use self::lost_secret::UndecidableSecrets;
+use self::lost_secret::AmbiguousSecrets;
 use self::names::{JournalId, RoleName};
 pub(crate) use self::process::{ProcessSettings, ServerHold};
 use self::rate_waits::RateWaits;
@@ -116,7 +116,7 @@ pub(crate) struct Engine {
     /// How the drain at work goes.
     drain: DrainProgress,
     /// Secrets of which nobody here can tell whose they are.
-    undecidable: Arc<UndecidableSecrets>,
+    ambiguous: Arc<AmbiguousSecrets>,
     /// Since when this process knows the secrets of managed accounts.
     seen_secrets: credentials::SeenSecrets,
     /// Whether the clocks can be believed.
@@ -157,7 +157,7 @@ impl Engine {
         process: ProcessSettings,
     ) -> Self {
         let storage = Arc::clone(&mount.storage);
-        let undecidable = Arc::<UndecidableSecrets>::default();
+        let ambiguous = Arc::<AmbiguousSecrets>::default();
         Self {
             version,
             process,
@@ -173,14 +173,14 @@ impl Engine {
                 process.hold,
             ),
             conversion: Conversion::default(),
-            journal: Journal::new(Arc::clone(&storage), Arc::clone(&undecidable), &*clock),
+            journal: Journal::new(Arc::clone(&storage), Arc::clone(&ambiguous), &*clock),
             root: config::Root::default(),
             static_roles: StaticRoles::default(),
             longest_secrets: LongestSecrets::default(),
             rate_waits: RateWaits::default(),
             waiters: Waiters::default(),
             drain: DrainProgress::default(),
-            undecidable,
+            ambiguous,
             seen_secrets: credentials::SeenSecrets::default(),
             clock_watch: ClockWatch::default(),
             propagation_delays: PROPAGATION_DELAYS,

@@ -38,7 +38,7 @@ impl fmt::Display for RoleName {
 
 /// Names a credential in the journal and, as the end of its description, in Atlas.
 ///
-/// Twenty base62 characters: twelve drawn, eight this mount's mark on them (`journal/mark.rs`). Ids
+/// Twenty base62 characters: twelve drawn, eight this mount's mark on them (`journal/ownership_tag.rs`). Ids
 /// without a mark are as good: the Go engine's descriptions end in twenty characters as well.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -100,8 +100,8 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
         data.insert("journal".to_owned(), journal::state(&engine).await?);
         let roles = static_roles::summary(&engine).await?;
         data.insert("static_roles".to_owned(), roles);
-        let undecidable = engine.undecidable.listed();
-        data.insert("ambiguous_secrets".to_owned(), undecidable);
+        let ambiguous = engine.ambiguous.listed();
+        data.insert("ambiguous_secrets".to_owned(), ambiguous);
         data.insert("atlas".to_owned(), atlas(&engine).await);
     }
     Ok(Some(Response::data(data)))

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::role::check_role;
 use crate::atlas::{OrgId, OrganizationSettings, Priority, RequestBudget};
 use crate::base::Rfc3339;
-use crate::engine::connection::{Identity, Linked, identify};
-use crate::engine::credentials::{Ground, Report};
+use crate::engine::connection::{ConfiguredClient, Identity, identify};
+use crate::engine::credentials::{CheckContext, Report};
 use crate::engine::entries::{ConfigEntry, UNVERIFIED};
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
@@ -112,22 +112,22 @@ async fn check(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     };
     let mut report = Report::default();
     report.fact("credential_type", config.credential_type().name());
-    let ground = survey(&engine, &linked, &config, budget, &mut report).await?;
-    if let (Some(ground), Some(name), Some(role)) = (&ground, &name, &role) {
+    let context = gather(&engine, &linked, &config, budget, &mut report).await?;
+    if let (Some(context), Some(name), Some(role)) = (&context, &name, &role) {
         report.fact("role", name.to_string());
-        check_role(ground, role, &mut report).await?;
+        check_role(context, role, &mut report).await?;
     }
     Ok(Some(Response::data(report.into_data())))
 }
 
 /// The credential and its organization; [`None`] if Atlas does not even take the credential.
-async fn survey<'a>(
+async fn gather<'a>(
     engine: &'a Engine,
-    linked: &'a Linked,
+    linked: &'a ConfiguredClient,
     config: &ConfigEntry,
     budget: RequestBudget,
     report: &mut Report,
-) -> Result<Option<Ground<'a>>, EngineError> {
+) -> Result<Option<CheckContext<'a>>, EngineError> {
     let org = organization(linked, config, budget, report).await;
     let unverified = config.unverified && !linked.atlas.was_accepted();
     if unverified {
@@ -150,7 +150,7 @@ async fn survey<'a>(
     };
     tell_identity(engine, &identity, config, report);
     let settings = settings(engine, linked, &identity, budget, report).await?;
-    Ok(Some(Ground {
+    Ok(Some(CheckContext {
         engine,
         linked,
         identity,
@@ -162,7 +162,7 @@ async fn survey<'a>(
 /// The configured organization, or the only one the credential sees; the outer [`None`]: Atlas does
 /// not take the credential.
 async fn organization(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     config: &ConfigEntry,
     budget: RequestBudget,
     report: &mut Report,
@@ -247,7 +247,7 @@ fn tell_identity(engine: &Engine, identity: &Identity, config: &ConfigEntry, rep
 
 async fn settings(
     engine: &Engine,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     identity: &Identity,
     budget: RequestBudget,
     report: &mut Report,

@@ -3,7 +3,7 @@
 use crate::atlas::{Hours, Level, OrgId, ProjectId};
 use crate::base::Short;
 use crate::engine::credentials::{
-    CredentialKind, Grant, Ground, Life, MountTimes, Report, cut_warning, kind_of,
+    CheckContext, CredentialKind, Grant, LeaseTtl, MountTimes, Report, cut_warning, kind_of,
 };
 use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;
@@ -14,7 +14,7 @@ const PROJECT_OWNER: &str = "GROUP_OWNER";
 
 /// Adds what stands against the role.
 pub(super) async fn check_role(
-    ground: &Ground<'_>,
+    context: &CheckContext<'_>,
     role: &RoleEntry,
     report: &mut Report,
 ) -> Result<(), EngineError> {
@@ -25,29 +25,29 @@ pub(super) async fn check_role(
             return Ok(());
         }
     };
-    check_organization(ground, &grant, report);
-    check_rights(ground, &grant, report);
+    check_organization(context, &grant, report);
+    check_rights(context, &grant, report);
     let projects = grant.project.iter();
     let further = grant.assignments.iter().map(|(project, _)| project);
     let mut projects: Vec<&ProjectId> = projects.chain(further).collect();
     projects.sort_unstable();
     projects.dedup();
     for project in projects {
-        check_project(ground, project, report).await?;
+        check_project(context, project, report).await?;
     }
     let kind = kind_of(role);
-    let times = MountTimes::of(&*ground.engine.system).await?;
-    let life = Life::of(role, times);
-    check_lifetime(ground, kind, life, report);
+    let times = MountTimes::of(&*context.engine.system).await?;
+    let life = LeaseTtl::of(role, times);
+    check_lifetime(context, kind, life, report);
     check_lease(kind, role, times, life, report);
     for warning in warnings(role) {
         report.warning(warning);
     }
-    kind.check(ground, &grant, report).await
+    kind.check(context, &grant, report).await
 }
 
-fn check_organization(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
-    if let (Level::Org(org), Some(own)) = (&grant.level, &ground.identity.organization_id)
+fn check_organization(context: &CheckContext<'_>, grant: &Grant, report: &mut Report) {
+    if let (Level::Org(org), Some(own)) = (&grant.level, &context.identity.organization_id)
         && org != own
     {
         report.problem(format!(
@@ -59,8 +59,8 @@ fn check_organization(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
 
 /// Whatever is made is deleted at the organization, wherever it was made; only the secrets of an
 /// account are managed where that is.
-fn check_rights(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
-    if ground.identity.is_owner() != Some(false) {
+fn check_rights(context: &CheckContext<'_>, grant: &Grant, report: &mut Report) {
+    if context.identity.is_owner() != Some(false) {
         return;
     }
     match (&grant.account, &grant.level) {
@@ -74,12 +74,12 @@ fn check_rights(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
              account's project",
         ),
         (Some(_), Level::Project(project)) => {
-            let roles = ground.identity.project_roles.get(project);
+            let roles = context.identity.project_roles.get(project);
             let owns = roles.map(|roles| roles.iter().any(|role| role == PROJECT_OWNER));
             match owns {
                 Some(true) => {}
                 // A service account that may not read itself does not tell its projects.
-                None if ground.identity.client_id.is_some() => report.warning(format!(
+                None if context.identity.client_id.is_some() => report.warning(format!(
                     "Atlas does not show whether the credential is a Project Owner of {project}, \
                      which it must be"
                 )),
@@ -93,11 +93,11 @@ fn check_rights(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
 }
 
 async fn check_project(
-    ground: &Ground<'_>,
+    context: &CheckContext<'_>,
     project: &ProjectId,
     report: &mut Report,
 ) -> Result<(), EngineError> {
-    let found = ground.linked.atlas.project(project, ground.budget).await;
+    let found = context.linked.atlas.project(project, context.budget).await;
     if let Err(error) = &found
         && error.says_project_is_gone()
     {
@@ -109,7 +109,7 @@ async fn check_project(
         return Ok(());
     };
     let differs = |own: &&OrgId| **own != found.org_id;
-    if let Some(own) = ground.identity.organization_id.as_ref().filter(differs) {
+    if let Some(own) = context.identity.organization_id.as_ref().filter(differs) {
         report.problem(format!(
             "project {project} belongs to organization {}, the credential to {own}",
             found.org_id
@@ -120,12 +120,17 @@ async fn check_project(
 
 /// The secret must live as long as the longest lease. One that is kept for access tokens takes what
 /// the organization allows.
-fn check_lifetime(ground: &Ground<'_>, kind: &dyn CredentialKind, life: Life, report: &mut Report) {
+fn check_lifetime(
+    context: &CheckContext<'_>,
+    kind: &dyn CredentialKind,
+    life: LeaseTtl,
+    report: &mut Report,
+) {
     let Some(hours) = kind.secret_lifetime(life) else {
         return;
     };
     report.fact("secret_hours", hours.get());
-    let longest = ground
+    let longest = context
         .settings
         .as_ref()
         .map(|settings| settings.longest_secret.unwrap_or(Hours::LONGEST_SECRET));
@@ -145,7 +150,7 @@ fn check_lease(
     kind: &dyn CredentialKind,
     role: &RoleEntry,
     times: MountTimes,
-    life: Life,
+    life: LeaseTtl,
     report: &mut Report,
 ) {
     if let Some(warning) = life.warning() {

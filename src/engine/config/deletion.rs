@@ -83,7 +83,7 @@ async fn deleted(
     let deleted = engine.storage.delete(keys::CONFIG).await;
     engine.drain.changed();
     deleted?;
-    engine.undecidable.forget(keys::CONFIG);
+    engine.ambiguous.forget(keys::CONFIG);
     engine.connection.reset();
     let mut warnings = vec![go_leases(call)];
     warnings.extend(told);

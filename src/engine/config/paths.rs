@@ -10,7 +10,7 @@ use super::draining::{self, DrainEnd};
 use super::{address, deletion, relocation, rotation, trust};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Priority, RequestBudget, Settings};
 use crate::base::Sensitive;
-use crate::engine::connection::{Linked, Ownership, identify};
+use crate::engine::connection::{ConfiguredClient, Ownership, identify};
 use crate::engine::entries::{ConfigEntry, UNVERIFIED, config};
 use crate::engine::error::EngineError;
 use crate::engine::journal::EndedBy;
@@ -235,7 +235,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     warnings.extend(trust::told(stored.as_ref(), &entry, &call.fields));
     warnings.extend(draining::ended(&before, DrainEnd::Write));
     if !is_same {
-        engine.undecidable.forget(keys::CONFIG);
+        engine.ambiguous.forget(keys::CONFIG);
     }
     warnings.extend(address::settled(&engine, &before, &entry).await?);
     Ok((!warnings.is_empty()).then(|| Response {
@@ -246,7 +246,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
 
 /// Asks Atlas which organizations the credential sees: nothing is stored that does not work.
 pub(super) async fn verify(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     given: Option<&OrgId>,
     budget: RequestBudget,
 ) -> Result<Option<OrgId>, EngineError> {
@@ -272,7 +272,7 @@ pub(super) async fn verify(
 /// Finds out in advance whether the credential can delete what it makes, and when its secret ends.
 /// Where Atlas does not tell, that is no fault of the configuration.
 async fn learn(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     entry: &mut ConfigEntry,
     budget: RequestBudget,
     warnings: &mut Vec<String>,

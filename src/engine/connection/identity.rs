@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::linked::Linked;
+use super::linked::ConfiguredClient;
 use crate::atlas::{
     ApiKeyId, AtlasError, ClientId, Level, OrgId, ProjectId, RequestBudget, SecretState,
 };
@@ -57,7 +57,7 @@ impl Identity {
 
 /// Asks Atlas who the credential is. `org` is where a service account is looked for.
 pub(crate) async fn identify(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     org: Option<&OrgId>,
     budget: RequestBudget,
 ) -> Result<Identity, AtlasError> {
@@ -72,7 +72,7 @@ pub(crate) async fn identify(
 }
 
 async fn api_key(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     org: Option<&OrgId>,
     budget: RequestBudget,
 ) -> Result<Identity, AtlasError> {
@@ -106,7 +106,7 @@ async fn api_key(
 /// A service account reads itself, which needs Organization Read Only at least: where that is
 /// refused, it is no owner either.
 async fn account(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     client_id: &ClientId,
     org: &OrgId,
     budget: RequestBudget,

@@ -47,7 +47,7 @@ pub(crate) struct MadeUnder<'a> {
 }
 
 /// A client and what is known of its credential.
-pub(crate) struct Linked {
+pub(crate) struct ConfiguredClient {
     /// The client.
     pub(crate) atlas: Atlas,
     /// The organization of the credential, if the configuration knows it.
@@ -66,7 +66,7 @@ pub(crate) struct Linked {
     pub(crate) listings: Listings,
 }
 
-impl Linked {
+impl ConfiguredClient {
     pub(crate) fn new(atlas: Atlas, organization_id: Option<OrgId>, origins: Arc<Origins>) -> Self {
         Self {
             atlas,
@@ -221,7 +221,7 @@ impl Linked {
 
 impl BoundTo {
     /// What is made or proved with this client belongs where it was made.
-    pub(crate) fn client(linked: &Linked) -> Self {
+    pub(crate) fn client(linked: &ConfiguredClient) -> Self {
         Self::origin(linked.atlas.origin().clone())
     }
 }

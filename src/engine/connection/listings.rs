@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::linked::Linked;
+use super::linked::ConfiguredClient;
 use crate::atlas::{ApiKeyId, AtlasError, ClientId, Level, OrgId, RequestBudget};
 use crate::engine::error::EngineError;
 use crate::vault::failure::chain;
@@ -153,7 +153,7 @@ impl Listings {
     }
 }
 
-impl Linked {
+impl ConfiguredClient {
     /// What an organization has of a kind: read now, or by somebody else since the search began.
     pub(crate) async fn listed(
         &self,

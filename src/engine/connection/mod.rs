@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::identity::{Identity, identify};
-pub(crate) use self::linked::{Certainty, Linked, MadeUnder, Managing};
+pub(crate) use self::linked::{Certainty, ConfiguredClient, MadeUnder, Managing};
 pub(crate) use self::listings::{Kind, Listed, Search};
 pub(crate) use self::ownership::Ownership;
 use super::error::EngineError;
@@ -53,7 +53,7 @@ pub(crate) struct Connection {
 struct State {
     /// Counts changes, so that a client made from what was read before one is not kept after it.
     generation: u64,
-    linked: Option<Arc<Linked>>,
+    linked: Option<Arc<ConfiguredClient>>,
     origins: Option<Arc<Origins>>,
 }
 
@@ -95,7 +95,7 @@ impl Connection {
     }
 
     /// The client of the stored configuration.
-    pub(crate) async fn linked(&self) -> Result<Arc<Linked>, EngineError> {
+    pub(crate) async fn linked(&self) -> Result<Arc<ConfiguredClient>, EngineError> {
         if self.hold == ServerHold::All {
             return Err(EngineError::EverythingHeld);
         }
@@ -119,7 +119,10 @@ impl Connection {
 
     /// The client for something stored, if it may go where the configuration is now. For what is new,
     /// or of the configuration itself, [`linked`](Self::linked) is enough.
-    pub(crate) async fn linked_to(&self, bound: &BoundTo) -> Result<Arc<Linked>, EngineError> {
+    pub(crate) async fn linked_to(
+        &self,
+        bound: &BoundTo,
+    ) -> Result<Arc<ConfiguredClient>, EngineError> {
         let linked = self.linked().await?;
         linked.admit(bound)?;
         Ok(linked)
@@ -187,14 +190,14 @@ impl Connection {
 
     /// A client of a configuration that need not be stored. Without one nothing reaches Atlas, so
     /// there is none where everything is held.
-    pub(crate) async fn link(&self, entry: &ConfigEntry) -> Result<Linked, EngineError> {
+    pub(crate) async fn link(&self, entry: &ConfigEntry) -> Result<ConfiguredClient, EngineError> {
         if self.hold == ServerHold::All {
             return Err(EngineError::EverythingHeld);
         }
         self.client_of(entry).await
     }
 
-    async fn client_of(&self, entry: &ConfigEntry) -> Result<Linked, EngineError> {
+    async fn client_of(&self, entry: &ConfigEntry) -> Result<ConfiguredClient, EngineError> {
         let origins = self.origins().await?;
         let atlas = Atlas::new(
             &entry.settings()?,
@@ -212,7 +215,7 @@ impl Connection {
         if let Some(pause) = self.look_again_after {
             atlas = atlas.looking_again_after(pause);
         }
-        let mut linked = Linked::new(atlas, entry.organization_id.clone(), origins);
+        let mut linked = ConfiguredClient::new(atlas, entry.organization_id.clone(), origins);
         linked.client_id.clone_from(&entry.client_id);
         linked.ownership = Ownership::of_stored(entry.organization_owner, self.clock.monotonic());
         linked.is_legacy = entry.origin.is_legacy();
@@ -233,7 +236,7 @@ impl Connection {
 
     /// The client as one in use. What a client did before, a configuration that was refused, stays out
     /// of the record.
-    fn reporting(&self, linked: Linked) -> Linked {
+    fn reporting(&self, linked: ConfiguredClient) -> ConfiguredClient {
         self.reachability.absorb(linked.atlas.reachability());
         linked.reporting_to(Arc::clone(&self.reachability))
     }
@@ -248,7 +251,7 @@ impl Connection {
 
     /// Replaces the client by one whose configuration has just been stored, and gives back the one
     /// that was in use: requests under way may still hold it.
-    pub(crate) fn replace(&self, linked: Linked) -> Option<Arc<Linked>> {
+    pub(crate) fn replace(&self, linked: ConfiguredClient) -> Option<Arc<ConfiguredClient>> {
         let linked = Arc::new(self.reporting(linked));
         let mut state = self.state();
         state.generation += 1;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout_at;
 
 use super::identity::identify;
-use super::linked::Linked;
+use super::linked::ConfiguredClient;
 use crate::atlas::{AtlasError, RequestBudget};
 use crate::base::Clock;
 use crate::engine::error::EngineError;
@@ -111,7 +111,7 @@ fn is_refusal(error: &AtlasError) -> bool {
 
 /// Whether the credential may delete what it makes.
 pub(crate) async fn rights(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     clock: &dyn Clock,
     budget: RequestBudget,
 ) -> Result<Rights, EngineError> {
@@ -151,7 +151,7 @@ pub(crate) async fn rights(
 
 /// Fails where the credential could not delete what it makes. Nothing was made then.
 pub(crate) async fn require(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     clock: &dyn Clock,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {

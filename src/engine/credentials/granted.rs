@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::grant::Grant;
-use super::life::MountTimes;
+use super::lease_ttl::MountTimes;
 use crate::atlas::{Priority, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::entries::RoleEntry;

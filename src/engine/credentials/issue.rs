@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::granted::Granted;
 use super::kind::kind_of;
-use super::life::MountTimes;
+use super::lease_ttl::MountTimes;
 use crate::engine::Engine;
 use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;

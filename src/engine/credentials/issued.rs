@@ -59,11 +59,11 @@ mod tests {
     use crate::base::SystemEntropy;
     use crate::engine::credentials::api_key::ApiKey;
     use crate::engine::credentials::service_account::ServiceAccount;
-    use crate::engine::journal::Mark;
+    use crate::engine::journal::OwnershipTag;
 
     #[test]
     fn descriptions_fit_into_atlas_and_keep_the_go_engines_form() {
-        let id = JournalId::draw(&SystemEntropy, &Mark::random());
+        let id = JournalId::draw(&SystemEntropy, &OwnershipTag::random());
         let role = RoleName::new("Team@a:b");
         let key = description(&ApiKey, &role, &id);
         assert_eq!(key, format!("vault-team@a_b-{id}"));

@@ -10,8 +10,8 @@ use super::account_secret::AccountSecret;
 use super::api_key::ApiKey;
 use super::grant::Grant;
 use super::granted::Granted;
-use super::life::Life;
-use super::report::{self, Ground, Report};
+use super::lease_ttl::LeaseTtl;
+use super::report::{self, CheckContext, Report};
 use super::service_account::ServiceAccount;
 use crate::atlas::Hours;
 use crate::engine::Engine;
@@ -56,7 +56,7 @@ pub(crate) trait CredentialKind: Sync {
     fn grant(&self, role: &RoleEntry, faults: &mut Faults) -> Option<Grant>;
 
     /// For how long a secret is asked of Atlas that ends by itself: organizations may set a limit.
-    fn secret_lifetime(&self, _life: Life) -> Option<Hours> {
+    fn secret_lifetime(&self, _life: LeaseTtl) -> Option<Hours> {
         None
     }
 
@@ -68,11 +68,11 @@ pub(crate) trait CredentialKind: Sync {
     /// Adds to `check/<role>` what stands against this type alone. Only reads are sent.
     async fn check(
         &self,
-        ground: &Ground<'_>,
+        context: &CheckContext<'_>,
         grant: &Grant,
         report: &mut Report,
     ) -> Result<(), EngineError> {
-        report::check_access_list(ground, grant, report);
+        report::check_access_list(context, grant, report);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::atlas::{ClientId, Level, Priority, RequestBudget, SecretId};
 use crate::engine::Engine;
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::error::EngineError;
 use crate::engine::journal::JournalEntry;
 use crate::engine::names::JournalId;
@@ -75,7 +75,10 @@ pub(super) fn level(call: &LeaseCall) -> Result<Level, EngineError> {
 }
 
 /// The client for a lease: at another origin than its own it would count as gone without being so.
-pub(super) async fn linked(engine: &Engine, call: &LeaseCall) -> Result<Arc<Linked>, EngineError> {
+pub(super) async fn linked(
+    engine: &Engine,
+    call: &LeaseCall,
+) -> Result<Arc<ConfiguredClient>, EngineError> {
     let bound = BoundTo::of_lease(call)?;
     engine.connection.linked_to(&bound).await
 }

@@ -25,9 +25,9 @@ mod issue;
 mod issued;
 mod kind;
 mod lease;
+mod lease_ttl;
 #[cfg(test)]
 mod left_project_tests;
-mod life;
 mod organization_end;
 pub(crate) mod paths;
 mod pending;
@@ -42,9 +42,9 @@ mod role_change_tests;
 mod service_account;
 
 pub(crate) use access_token::{
-    SeenSecrets, managed_account, managed_accounts, retire_account, tend,
+    SeenSecrets, managed_account, managed_accounts, reconcile, retire_account,
 };
 pub(crate) use grant::{Grant, atlas_role};
 pub(crate) use kind::{CredentialKind, kind_of};
-pub(crate) use life::{Life, MountTimes, cut_warning};
-pub(crate) use report::{Ground, Report};
+pub(crate) use lease_ttl::{LeaseTtl, MountTimes, cut_warning};
+pub(crate) use report::{CheckContext, Report};

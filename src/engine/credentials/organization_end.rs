@@ -9,7 +9,7 @@ use super::project_end::end_in_project;
 use super::revoke::note_deletion;
 use crate::atlas::{Deletion, LOOK_AGAIN_AFTER, OrgId, ProjectId, RequestBudget};
 use crate::engine::Engine;
-use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing};
+use crate::engine::connection::{Certainty, ConfiguredClient, MadeUnder, Managing};
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
 use crate::engine::resource::{Resource, remove};
@@ -53,7 +53,7 @@ pub(super) async fn end_in_organization(
 async fn remove_for_good(
     engine: &Engine,
     call: &LeaseCall,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     made: &Resource,
     budget: RequestBudget,
 ) -> Result<Deletion, EngineError> {
@@ -77,7 +77,7 @@ async fn remove_for_good(
 
 /// The organization of the credential. The Go engine's leases of project keys do not name it.
 async fn organization(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     call: &LeaseCall,
     budget: RequestBudget,
 ) -> Result<Managing, EngineError> {

@@ -11,10 +11,10 @@ use super::grant::Grant;
 use super::granted::Granted;
 use super::issued::{Issued, description, not_completed};
 use super::kind::CredentialKind;
-use super::life::Life;
+use super::lease_ttl::LeaseTtl;
 use crate::atlas::{Atlas, Deletion, Level, OrgId, Priority, RequestBudget};
 use crate::engine::Engine;
-use crate::engine::connection::{Linked, Search, ownership};
+use crate::engine::connection::{ConfiguredClient, Search, ownership};
 use crate::engine::error::EngineError;
 use crate::engine::journal::find::find;
 use crate::engine::journal::{Hold, JournalEntry, Owner, State};
@@ -31,13 +31,13 @@ const UNDO_BUDGET: Duration = Duration::from_secs(30);
 /// One credential on its way.
 pub(super) struct PendingCredential {
     pub(super) engine: Arc<Engine>,
-    pub(super) linked: Arc<Linked>,
+    pub(super) linked: Arc<ConfiguredClient>,
     /// The client with which it is made: it sends nothing more once the caller is gone.
     pub(super) atlas: Atlas,
     /// Cancelled when the caller goes away.
     pub(super) gone: CancellationToken,
     pub(super) grant: Grant,
-    pub(super) life: Life,
+    pub(super) life: LeaseTtl,
     pub(super) id: JournalId,
     pub(super) entry: JournalEntry,
     pub(super) budget: RequestBudget,
@@ -65,7 +65,7 @@ impl PendingCredential {
             let allowed = Box::pin(ownership::require(&linked, &*engine.clock, budget));
             engine.while_wanted(&call.caller.gone, allowed).await??;
         }
-        let life = Life::of(granted.role, granted.times);
+        let life = LeaseTtl::of(granted.role, granted.times);
         let id = engine.journal.draw(&*engine.entropy).await?;
         let now = engine.clock.now();
         let max_live = match owner {
@@ -189,8 +189,8 @@ impl PendingCredential {
             Err(failure) => Err(failure),
         };
         self.engine.note_undecidable(&self.id, &forgotten);
-        if let Err(EngineError::Undecidable { candidates, .. }) = &forgotten {
-            self.entry.doubt(candidates);
+        if let Err(EngineError::Ambiguous { candidates, .. }) = &forgotten {
+            self.entry.mark_ambiguous(candidates);
         }
         if let Err(failure) = &forgotten {
             tracing::warn!(
@@ -233,7 +233,7 @@ impl PendingCredential {
 }
 
 /// Notes where it is made, by which it is found again.
-fn note_place(entry: &mut JournalEntry, grant: &Grant, linked: &Linked) {
+fn note_place(entry: &mut JournalEntry, grant: &Grant, linked: &ConfiguredClient) {
     match &grant.level {
         Level::Org(org) => entry.organization_id = Some(org.clone()),
         Level::Project(project) => {

@@ -8,7 +8,7 @@ use super::kind::CredentialKind;
 use super::lease::{budget, internal, journal_id};
 use crate::atlas::{OrgId, ProjectId, RequestBudget};
 use crate::engine::Engine;
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::connection::ownership::{Rights, rights};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{JournalEntry, State};
@@ -23,7 +23,7 @@ pub(super) async fn end_in_project(
     kind: &dyn CredentialKind,
     engine: &Engine,
     call: &LeaseCall,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     made: &Resource,
     refused: EngineError,
 ) -> Result<(), EngineError> {
@@ -98,7 +98,7 @@ async fn leave_in_journal(
 }
 
 async fn take_out(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     project: &ProjectId,
     made: &Resource,
     budget: RequestBudget,

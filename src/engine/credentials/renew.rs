@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::kind::CredentialKind;
 use super::lease::{ended, journal_id, missing};
-use super::life::{Life, MountTimes};
+use super::lease_ttl::{LeaseTtl, MountTimes};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
@@ -67,7 +67,7 @@ async fn extend(
     let name = RoleName::new(name.ok_or_else(|| missing("role"))?);
     let (role, times) = tokio::try_join!(engine.role(&name), MountTimes::of(&*engine.system))?;
     let role = role.ok_or_else(|| EngineError::RoleOfLeaseGone(name.to_string()))?;
-    let life = Life::of(&role, times);
+    let life = LeaseTtl::of(&role, times);
     let issued_at = issued_at(engine, &call);
     let life = life.within(limit(engine, issued_at, end));
     let life = life.ok_or(EngineError::SecretExpired)?;
@@ -83,7 +83,7 @@ async fn extend(
 }
 
 /// How long the renewed lease runs at most: the server goes by what the user asked for, if anything.
-fn length(call: &LeaseCall, life: Life) -> Duration {
+fn length(call: &LeaseCall, life: LeaseTtl) -> Duration {
     if call.secret.increment.is_zero() {
         return life.length();
     }

@@ -5,21 +5,21 @@ use serde_json::{Value, json};
 use super::grant::Grant;
 use crate::atlas::{AtlasError, OrganizationSettings, RequestBudget};
 use crate::engine::Engine;
-use crate::engine::connection::{Identity, Linked};
+use crate::engine::connection::{ConfiguredClient, Identity};
 use crate::engine::error::EngineError;
 use crate::vault::Data;
 
 /// What checks of a role go by.
-pub(crate) struct Ground<'a> {
+pub(crate) struct CheckContext<'a> {
     pub(crate) engine: &'a Engine,
-    pub(crate) linked: &'a Linked,
+    pub(crate) linked: &'a ConfiguredClient,
     pub(crate) identity: Identity,
     /// [`None`]: Atlas did not tell.
     pub(crate) settings: Option<OrganizationSettings>,
     pub(crate) budget: RequestBudget,
 }
 
-impl Ground<'_> {
+impl CheckContext<'_> {
     /// Whether the organization is known to refuse credentials without an access list.
     pub(crate) fn requires_access_lists(&self) -> bool {
         let settings = self.settings.as_ref();
@@ -87,8 +87,8 @@ impl Report {
 }
 
 /// That the organization requires an access list of what is made for the role, which has none.
-pub(super) fn check_access_list(ground: &Ground<'_>, grant: &Grant, report: &mut Report) {
-    if ground.requires_access_lists() && grant.access_list.is_empty() {
+pub(super) fn check_access_list(context: &CheckContext<'_>, grant: &Grant, report: &mut Report) {
+    if context.requires_access_lists() && grant.access_list.is_empty() {
         report.problem(
             "the organization requires access lists and the role has none: give it ip_addresses \
              or cidr_blocks",

@@ -9,7 +9,7 @@ use super::granted::Granted;
 use super::issued::Issued;
 use super::kind::{CredentialKind, Revoked};
 use super::lease::required;
-use super::life::Life;
+use super::lease_ttl::LeaseTtl;
 use super::organization_end::end_in_organization;
 use super::pending::PendingCredential;
 use crate::atlas::{ClientId, CreatedServiceAccount, Hours, NewServiceAccount, OrgId};
@@ -44,7 +44,7 @@ impl CredentialKind for ServiceAccount {
         reach(role, faults)
     }
 
-    fn secret_lifetime(&self, life: Life) -> Option<Hours> {
+    fn secret_lifetime(&self, life: LeaseTtl) -> Option<Hours> {
         Some(secret_lifetime(life))
     }
 
@@ -125,7 +125,7 @@ pub(super) async fn build(
 
 /// The shortest lifetime that Atlas allows and that covers the longest possible lease, so that the
 /// secret dies by itself even where nobody comes back.
-pub(super) fn secret_lifetime(life: Life) -> Hours {
+pub(super) fn secret_lifetime(life: LeaseTtl) -> Hours {
     Hours::of_secret(life.max_ttl)
 }
 

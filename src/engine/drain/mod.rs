@@ -159,7 +159,7 @@ fn warnings(left: &Left, call: &Call) -> Vec<String> {
 
 /// The first round of a drain that was just ordered; the periodic runs do what it leaves.
 async fn first_round(engine: Arc<Engine>) {
-    let (journal, kept) = tokio::join!(journal::tick(&engine), credentials::tend(&engine));
+    let (journal, kept) = tokio::join!(journal::tick(&engine), credentials::reconcile(&engine));
     let told = journal::tell_drain(&engine).await;
     if let Err(error) = journal.and(kept).and(told) {
         tracing::debug!(

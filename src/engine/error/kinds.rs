@@ -23,7 +23,7 @@ impl From<EngineError> for Failure {
             | EngineError::CannotRemove
             | EngineError::NoSuchAccount(_)
             | EngineError::NoFreeSlot { frees_at: None, .. }
-            | EngineError::Undecidable { .. }
+            | EngineError::Ambiguous { .. }
             | EngineError::SecretExpired
             | EngineError::SecretGone(_)
             | EngineError::Atlas {

@@ -263,7 +263,7 @@ pub(crate) enum EngineError {
          mount created, so none was deleted; delete the unused ones in Atlas",
         listed(candidates)
     )]
-    Undecidable {
+    Ambiguous {
         /// The account.
         client_id: ClientId,
         /// The secrets among which it is.

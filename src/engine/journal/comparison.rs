@@ -12,7 +12,7 @@ use super::entry::{JournalEntry, State};
 use super::tidy_report::{Report, journal_id};
 use crate::atlas::{ClientId, OrgId, Presence, RequestBudget};
 use crate::engine::Engine;
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::error::EngineError;
 use crate::engine::names::JournalId;
 use crate::engine::resource::{Found, Look, list, look};
@@ -20,7 +20,7 @@ use crate::engine::resource::{Found, Look, list, look};
 /// One look at one organization.
 pub(super) struct Comparison<'a> {
     pub(super) engine: &'a Engine,
-    pub(super) linked: &'a Linked,
+    pub(super) linked: &'a ConfiguredClient,
     pub(super) org: OrgId,
     pub(super) budget: RequestBudget,
 }
@@ -49,7 +49,7 @@ impl Comparison<'_> {
         report: &mut Report,
     ) -> Result<(), EngineError> {
         let journal = &self.engine.journal;
-        let mark = journal.mark(&*self.engine.entropy).await?;
+        let mark = journal.ownership_tag(&*self.engine.entropy).await?;
         let mut known = journal.known(listed.iter().filter_map(journal_id)).await?;
         known.extend(self.engine.managed_accounts().await?);
         let in_hand = journal.in_owners_hands().await?;
@@ -63,7 +63,7 @@ impl Comparison<'_> {
             if !id.carries(mark) {
                 report.unmarked.push(found.clone());
             } else if found.made.made_at().is_some_and(|at| at < before) {
-                report.strays.push(found.clone());
+                report.orphans.push(found.clone());
             } else {
                 report.young += 1;
             }

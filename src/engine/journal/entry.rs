@@ -294,7 +294,7 @@ impl JournalEntry {
 
     /// Notes that its secret cannot be told from a stranger's. It stays so when one of them is gone:
     /// then the other may be the stranger's.
-    pub(crate) fn doubt(&mut self, candidates: &[SecretId]) {
+    pub(crate) fn mark_ambiguous(&mut self, candidates: &[SecretId]) {
         if let Some(Part::Secret(secret)) = &mut self.part {
             secret.candidates = candidates.to_vec();
         }

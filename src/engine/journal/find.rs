@@ -6,7 +6,7 @@ use super::owner::Owner;
 use crate::atlas::{
     AtlasError, ClientId, Deletion, Level, OrgId, ProjectId, RequestBudget, ServiceAccount,
 };
-use crate::engine::connection::{Certainty, Linked, MadeUnder, Managing, Search};
+use crate::engine::connection::{Certainty, ConfiguredClient, MadeUnder, Managing, Search};
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::{self, Lost};
 use crate::engine::names::JournalId;
@@ -18,7 +18,7 @@ use crate::engine::unasked::Permit;
 /// A list may lag behind a create, so that nothing found soon after it proves nothing. One list serves
 /// all who seek in an organization.
 pub(crate) async fn find(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     entry: &JournalEntry,
     search: Search,
     budget: RequestBudget,
@@ -60,7 +60,7 @@ pub(crate) async fn find(
 /// Deletes what a journal entry holds, by the permit to do so, as [`remove`] does. An account may have left its project, which may be
 /// gone by now: its organization is the one of the configuration that added the secret.
 pub(crate) async fn remove_entry(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     entry: &JournalEntry,
     made: &Resource,
     permit: Permit,
@@ -96,7 +96,7 @@ fn out_of_sight(project: Option<&ProjectId>, organization: OrgId) -> EngineError
 /// one of ours at most; a stranger's is never touched. Once it could not be decided, none is taken when
 /// one of them is gone: a person has decided then.
 async fn find_secret(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     entry: &JournalEntry,
     sought: &SecretPart,
     level: Level,
@@ -131,7 +131,7 @@ async fn find_secret(
             Ok(ids.into_iter().map(made).collect())
         }
         Lost::NotThere => Ok(Vec::new()),
-        Lost::Undecidable(candidates) => Err(EngineError::Undecidable {
+        Lost::Ambiguous(candidates) => Err(EngineError::Ambiguous {
             client_id: client_id.clone(),
             candidates,
         }),
@@ -141,7 +141,7 @@ async fn find_secret(
 /// The account, and where it is managed by now: one that was taken out of its project, or whose
 /// project was deleted, lives on in the organization. [`None`]: it is proved to be gone.
 async fn find_account(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     entry: &JournalEntry,
     level: Level,
     client_id: &ClientId,

@@ -67,7 +67,7 @@ pub(super) struct Trial {
     /// Why the last one failed, of what its owner takes care of.
     pub(super) error: Option<Box<str>>,
     /// How often Atlas had nothing of it.
-    vain_looks: u32,
+    not_found_count: u32,
     /// Monotonic.
     pub(super) not_before: Option<Duration>,
 }
@@ -90,9 +90,9 @@ pub(crate) struct Counts {
     /// Entries of which some attempt at removal has failed.
     pub(crate) failing: usize,
     /// The most failures of one entry.
-    pub(crate) most_failures: u32,
+    pub(crate) max_failures: u32,
     /// When the oldest incomplete one was begun.
-    pub(crate) oldest_making: Option<DateTime<Utc>>,
+    pub(crate) oldest_pending: Option<DateTime<Utc>>,
     /// Entries that could not be read when memory was filled.
     pub(crate) unreadable: usize,
 }
@@ -393,10 +393,10 @@ impl Index {
     }
 
     /// Notes that Atlas had nothing of an entry; answers how often that was so.
-    pub(super) fn looked_in_vain(&mut self, id: &JournalId) -> u32 {
+    pub(super) fn record_not_found(&mut self, id: &JournalId) -> u32 {
         let trial = self.trials.entry(id.clone()).or_default();
-        trial.vain_looks = trial.vain_looks.saturating_add(1);
-        trial.vain_looks
+        trial.not_found_count = trial.not_found_count.saturating_add(1);
+        trial.not_found_count
     }
 
     /// Entries that should have been removed more than `limit` ago, each told once.
@@ -435,8 +435,8 @@ impl Index {
                 State::Pending => {
                     counts.making += 1;
                     if brief.is_half_made() && !brief.is_token() {
-                        let oldest = counts.oldest_making.unwrap_or(brief.issued_at);
-                        counts.oldest_making = Some(oldest.min(brief.issued_at));
+                        let oldest = counts.oldest_pending.unwrap_or(brief.issued_at);
+                        counts.oldest_pending = Some(oldest.min(brief.issued_at));
                     }
                 }
                 State::Active => {
@@ -450,7 +450,7 @@ impl Index {
         }
         for trial in self.trials.values().filter(|trial| trial.failures > 0) {
             counts.failing += 1;
-            counts.most_failures = counts.most_failures.max(trial.failures);
+            counts.max_failures = counts.max_failures.max(trial.failures);
         }
         counts
     }

@@ -95,7 +95,7 @@ fn failures_make_an_entry_rest_longer_and_stand_behind() {
         [fresh, stuck]
     );
     let counts = index.counts(clock.now());
-    assert_eq!((counts.failing, counts.most_failures), (1, 20));
+    assert_eq!((counts.failing, counts.max_failures), (1, 20));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_token_that_nobody_got_is_looked_at_once_it_is_dead() {
     );
     let dead = token.max_expire_time + TimeDelta::minutes(4);
     assert!(index.newly_overdue(dead, TimeDelta::hours(1)).is_empty());
-    assert_eq!(index.counts(dead).oldest_making, None);
+    assert_eq!(index.counts(dead).oldest_pending, None);
     assert_eq!(index.half_made(dead, Duration::ZERO, false), [id]);
 }
 

@@ -163,7 +163,7 @@ impl Engine {
 
 /// Removes what it is time to remove of the secrets that an account was left with, and the entry once
 /// nothing is. The caller holds the account's lock, and has made sure that nobody rotates it again.
-pub(crate) async fn work_off_left_secrets(
+pub(crate) async fn clean_up_left_secrets(
     engine: &Arc<Engine>,
     client_id: &ClientId,
     budget: RequestBudget,

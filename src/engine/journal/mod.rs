@@ -17,13 +17,13 @@ mod lately_tests;
 mod left_secrets;
 #[cfg(test)]
 mod lost_lease_tests;
-mod mark;
 mod own;
 #[cfg(test)]
 mod own_tests;
 mod owner;
 #[cfg(test)]
 mod owner_tests;
+mod ownership_tag;
 mod parts;
 pub(crate) mod paths;
 mod reaper;
@@ -39,10 +39,10 @@ pub(crate) use drain::{Left, end_what_lost_its_account};
 pub(crate) use drain::{status as drain_status, tell as tell_drain};
 pub(crate) use entry::{EndedBy, JournalEntry, Part, SecretPart, State};
 pub(crate) use go_entry::{GO_WAL_KIND, take_over_go_entry};
-pub(crate) use left_secrets::{Leaving, LeftAccount, work_off_left_secrets};
-#[cfg(test)]
-pub(crate) use mark::Mark;
+pub(crate) use left_secrets::{Leaving, LeftAccount, clean_up_left_secrets};
 pub(crate) use owner::{Owned, Owner};
+#[cfg(test)]
+pub(crate) use ownership_tag::OwnershipTag;
 pub(crate) use parts::LiveToken;
 pub(crate) use rollback::finish;
 pub(crate) use state::state;

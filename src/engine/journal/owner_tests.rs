@@ -134,7 +134,7 @@ fn no_sweep_finds_it() {
             assert!(index.half_made(now, Duration::ZERO, true).is_empty());
             assert!(index.newly_overdue(now, TimeDelta::zero()).is_empty());
             assert_eq!(index.all_half_made(), 0);
-            assert_eq!(index.counts(now).oldest_making, None);
+            assert_eq!(index.counts(now).oldest_pending, None);
         }
         assert!(index.outlived(now, Duration::ZERO).is_empty(), "{state}");
         assert!(index.to_drain(Duration::ZERO).is_empty(), "{state}");

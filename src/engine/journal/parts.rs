@@ -22,7 +22,7 @@ pub(crate) struct IssuedSecrets {
     /// Those that Atlas made.
     pub(crate) known: Vec<SecretId>,
     /// Entries of which it is not known whether Atlas made one.
-    pub(crate) unsettled: Vec<JournalId>,
+    pub(crate) unresolved: Vec<JournalId>,
 }
 
 impl Index {
@@ -65,7 +65,7 @@ impl Index {
             }
             secrets.known.extend(secret.secret_id.clone());
             if brief.state == State::Pending {
-                secrets.unsettled.push(id.clone());
+                secrets.unresolved.push(id.clone());
             }
         }
         secrets

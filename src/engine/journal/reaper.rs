@@ -82,7 +82,7 @@ pub(super) async fn finish(
             "deleted a credential that outlived its lease"
         );
     } else {
-        journal.tally().found_gone += 1;
+        journal.tally().already_deleted += 1;
     }
     Ok(())
 }

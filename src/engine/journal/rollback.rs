@@ -18,7 +18,7 @@ use crate::engine::unasked::{Held, Mandate, Permit, held};
 use crate::engine::{Engine, keys};
 
 /// Lists are no snapshot: while others are deleted, an item may slip from one page to the one before.
-const VAIN_LOOKS: u32 = 2;
+const NOT_FOUND_LIMIT: u32 = 2;
 
 /// The permit, or the error that says what holds the removal of an entry's credential.
 pub(super) fn permitted(
@@ -103,13 +103,13 @@ pub(crate) async fn finish(
     let outcome = delete(engine, &entry, permit, search, budget).await;
     engine.note_undecidable(id, &outcome);
     let deleted = match outcome {
-        Err(EngineError::Undecidable {
+        Err(EngineError::Ambiguous {
             client_id,
             candidates,
         }) => {
-            entry.doubt(&candidates);
+            entry.mark_ambiguous(&candidates);
             journal.write(id, &entry).await?;
-            return Err(EngineError::Undecidable {
+            return Err(EngineError::Ambiguous {
                 client_id,
                 candidates,
             });
@@ -138,7 +138,7 @@ pub(crate) async fn finish(
         });
     }
     Ok(RolledBack {
-        settled: looked_in_vain(engine, id, &entry, mandate).await?,
+        settled: proved_not_made(engine, id, &entry, mandate).await?,
         asked: !is_sought_in_list(&entry),
     })
 }
@@ -148,14 +148,14 @@ impl Engine {
     pub(crate) fn note_undecidable<T>(&self, id: &JournalId, outcome: &Result<T, EngineError>) {
         let key = keys::issued(id);
         match outcome {
-            Err(EngineError::Undecidable {
+            Err(EngineError::Ambiguous {
                 client_id,
                 candidates,
             }) => {
-                let lost = Lost::Undecidable(candidates.clone());
-                self.undecidable.note(&key, client_id, &lost);
+                let lost = Lost::Ambiguous(candidates.clone());
+                self.ambiguous.note(&key, client_id, &lost);
             }
-            Ok(_) => self.undecidable.forget(&key),
+            Ok(_) => self.ambiguous.forget(&key),
             Err(_) => {}
         }
     }
@@ -179,7 +179,7 @@ async fn forget_token(
 }
 
 /// Removes the entry, if that is proof enough that nothing was made.
-async fn looked_in_vain(
+async fn proved_not_made(
     engine: &Engine,
     id: &JournalId,
     entry: &JournalEntry,
@@ -187,22 +187,22 @@ async fn looked_in_vain(
 ) -> Result<bool, EngineError> {
     let journal = &engine.journal;
     let is_old = engine.clock.now() - entry.issued_at > ISSUED_SHOWN_WITHIN;
-    let looks = journal.index().looked_in_vain(id);
-    let mut was_never_made = is_old && looks >= VAIN_LOOKS;
-    if was_never_made {
+    let looks = journal.index().record_not_found(id);
+    let mut is_not_found = is_old && looks >= NOT_FOUND_LIMIT;
+    if is_not_found {
         // Its age is told by the clock.
-        was_never_made = mandate.permit(engine).await?.is_ok();
+        is_not_found = mandate.permit(engine).await?.is_ok();
     }
-    if was_never_made {
+    if is_not_found {
         journal.remove(id).await?;
-        journal.tally().never_made += 1;
+        journal.tally().not_found += 1;
         tracing::info!(
             journal_id = %id,
             role = entry.role,
             "incomplete credential not found in Atlas; removing its journal entry"
         );
     }
-    Ok(was_never_made)
+    Ok(is_not_found)
 }
 
 /// False: Atlas had nothing to delete.

@@ -11,7 +11,7 @@ pub(crate) async fn state(engine: &Engine) -> Result<Value, EngineError> {
     let counts = engine.journal.counts(now).await?;
     let tally = engine.journal.tally().clone();
     let age = counts
-        .oldest_making
+        .oldest_pending
         .map(|oldest| (now - oldest).num_seconds());
     Ok(json!({
         "entries": {
@@ -22,12 +22,12 @@ pub(crate) async fn state(engine: &Engine) -> Result<Value, EngineError> {
             "due": counts.due,
             "past_ttl": counts.past_ttl,
             "failing": counts.failing,
-            "max_failures": counts.most_failures,
+            "max_failures": counts.max_failures,
             "oldest_pending_age": age,
             "unreadable": counts.unreadable,
         },
-        "rollback": { "deleted": tally.rolled_back, "not_found": tally.never_made },
-        "reaper": { "deleted": tally.reaped, "already_deleted": tally.found_gone },
+        "rollback": { "deleted": tally.rolled_back, "not_found": tally.not_found },
+        "reaper": { "deleted": tally.reaped, "already_deleted": tally.already_deleted },
         "revocations": { "revoked": tally.revoked, "revocations_failed": tally.revocations_failed },
         "failures": tally.failures,
         "errors": tally.errors(),

@@ -16,13 +16,13 @@ use tokio::sync::OnceCell;
 use super::entry::{End, JournalEntry, State};
 use super::index::{Counts, Index, RequestState};
 use super::lately::Lately;
-use super::mark::Mark;
+use super::ownership_tag::OwnershipTag;
 use super::parts::{IssuedSecrets, LiveToken};
 use super::tally::Tally;
 use crate::atlas::ClientId;
 use crate::base::{Clock, Entropy};
 use crate::engine::error::EngineError;
-use crate::engine::lost_secret::UndecidableSecrets;
+use crate::engine::lost_secret::AmbiguousSecrets;
 use crate::engine::names::JournalId;
 use crate::engine::{keys, stored};
 use crate::vault::{Storage, StorageError};
@@ -38,7 +38,7 @@ const LOCKS: usize = 64;
 pub(crate) struct Journal {
     storage: Arc<dyn Storage>,
     /// What could not be decided of an entry goes with it.
-    undecidable: Arc<UndecidableSecrets>,
+    ambiguous: Arc<AmbiguousSecrets>,
     index: Arc<Mutex<Index>>,
     /// Held while storage is read into memory, so that it happens once.
     filling: tokio::sync::Mutex<()>,
@@ -47,7 +47,7 @@ pub(crate) struct Journal {
     changing: [tokio::sync::Mutex<()>; LOCKS],
     /// Held by the periodic run at work, so that a slow one is not joined by the next.
     pub(super) sweeping: tokio::sync::Mutex<()>,
-    mark: OnceCell<Mark>,
+    ownership_tag: OnceCell<OwnershipTag>,
     /// When this instance was made, by monotonic time.
     pub(super) since: Duration,
     tally: Mutex<Tally>,
@@ -75,17 +75,17 @@ impl Journal {
     /// The journal in `storage`; reads nothing yet.
     pub(crate) fn new(
         storage: Arc<dyn Storage>,
-        undecidable: Arc<UndecidableSecrets>,
+        ambiguous: Arc<AmbiguousSecrets>,
         clock: &dyn Clock,
     ) -> Self {
         Self {
             storage,
-            undecidable,
+            ambiguous,
             index: Arc::new(Mutex::new(Index::new(clock.now()))),
             filling: tokio::sync::Mutex::default(),
             changing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             sweeping: tokio::sync::Mutex::default(),
-            mark: OnceCell::new(),
+            ownership_tag: OnceCell::new(),
             since: clock.monotonic(),
             tally: Mutex::default(),
             lately: Lately::default(),
@@ -105,14 +105,17 @@ impl Journal {
     }
 
     /// The mount's mark. The first call on a mount makes it, so only nodes that may act ask.
-    pub(super) async fn mark(&self, entropy: &dyn Entropy) -> Result<&Mark, EngineError> {
-        let made = || Mark::load_or_make(&*self.storage, entropy);
-        self.mark.get_or_try_init(made).await
+    pub(super) async fn ownership_tag(
+        &self,
+        entropy: &dyn Entropy,
+    ) -> Result<&OwnershipTag, EngineError> {
+        let made = || OwnershipTag::load_or_make(&*self.storage, entropy);
+        self.ownership_tag.get_or_try_init(made).await
     }
 
     /// Draws the id of a new credential.
     pub(crate) async fn draw(&self, entropy: &dyn Entropy) -> Result<JournalId, EngineError> {
-        Ok(JournalId::draw(entropy, self.mark(entropy).await?))
+        Ok(JournalId::draw(entropy, self.ownership_tag(entropy).await?))
     }
 
     /// Writes a new incomplete entry, unless its role has `max_live` already; 0 is no limit.
@@ -234,7 +237,7 @@ impl Journal {
         let _changing = self.changing[id.bucket(LOCKS)].lock().await;
         let key = keys::issued(id);
         self.storage.delete(&key).await?;
-        self.undecidable.forget(&key);
+        self.ambiguous.forget(&key);
         self.index().remove(id);
         self.lately.forget(id);
         Ok(())

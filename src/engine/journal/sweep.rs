@@ -129,7 +129,7 @@ pub(crate) async fn tick(engine: &Engine) -> Result<(), EngineError> {
     let outlived = reaper::due(engine, urgent);
     let reaped = work_off(engine, Sweep::Reap, outlived, mandate, last).await;
     engine.connection.forget_lists();
-    tell_overdue(engine);
+    log_overdue(engine);
     rolled_back.and(drained).and(reaped)
 }
 
@@ -195,10 +195,10 @@ async fn work_off(
             }
         }
         note(engine, sweep, id, &error);
-        match Extent::of(&error) {
-            Extent::Entry => engine.journal.index().failed(id, engine.clock.monotonic()),
-            Extent::Mount => break,
-            Extent::Host => return Err(error),
+        match FailureScope::of(&error) {
+            FailureScope::Entry => engine.journal.index().failed(id, engine.clock.monotonic()),
+            FailureScope::Mount => break,
+            FailureScope::Host => return Err(error),
         }
     }
     Ok(())
@@ -218,7 +218,7 @@ fn note(engine: &Engine, sweep: Sweep, id: &JournalId, error: &EngineError) {
 
 /// How far a failure reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(super) enum FailureScope {
     /// This entry: it rests for a while.
     Entry,
     /// Every entry of the mount: no use in trying the next.
@@ -227,7 +227,7 @@ pub(super) enum Extent {
     Host,
 }
 
-impl Extent {
+impl FailureScope {
     pub(super) fn of(error: &EngineError) -> Self {
         match error {
             EngineError::NotConfigured
@@ -240,7 +240,7 @@ impl Extent {
 }
 
 /// Says once of each entry that it should have been removed long ago. `status` shows it meanwhile.
-fn tell_overdue(engine: &Engine) {
+fn log_overdue(engine: &Engine) {
     let now = engine.clock.now();
     let overdue = engine.journal.index().newly_overdue(now, TOLD_AFTER);
     for each in overdue.iter().take(MAX_TOLD) {

@@ -33,11 +33,11 @@ pub(crate) struct Tally {
     /// Half-made credentials that were found in Atlas and deleted.
     pub(crate) rolled_back: u64,
     /// Half-made entries of which Atlas had nothing.
-    pub(crate) never_made: u64,
+    pub(crate) not_found: u64,
     /// Credentials that outlived their leases and were deleted.
     pub(crate) reaped: u64,
     /// Outlived entries whose credential was gone already.
-    pub(crate) found_gone: u64,
+    pub(crate) already_deleted: u64,
     /// Leases that the server had revoked, and were.
     pub(crate) revoked: u64,
     /// Revocations that the server asked for and that failed. It tries each several times.

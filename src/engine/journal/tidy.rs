@@ -12,7 +12,7 @@ use super::comparison::Comparison;
 use super::index::REAPED_AFTER;
 use super::tidy_report::Report;
 use crate::atlas::{Priority, RequestBudget};
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::error::EngineError;
 use crate::engine::resource::remove;
 use crate::engine::unasked::{Permit, held};
@@ -122,13 +122,13 @@ fn before(now: DateTime<Utc>, min_age: Duration) -> DateTime<Utc> {
 /// Deletes the orphans, as far as the caller waits; one failure does not stop the others.
 async fn remove_strays(
     engine: &Engine,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     budget: RequestBudget,
     report: &mut Report,
 ) {
-    for (number, stray) in report.strays.iter().enumerate() {
+    for (number, stray) in report.orphans.iter().enumerate() {
         if Instant::now() >= budget.deadline {
-            report.left = report.strays.len() - number;
+            report.left = report.orphans.len() - number;
             break;
         }
         match remove(linked, &stray.made, Permit::ORDERED, budget).await {

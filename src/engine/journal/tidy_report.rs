@@ -33,7 +33,7 @@ pub(super) struct Report {
     /// Keys and accounts that were looked at.
     pub(super) looked_at: usize,
     /// With this mount's ownership tag, unknown to the journal, and old enough.
-    pub(super) strays: Vec<Found>,
+    pub(super) orphans: Vec<Found>,
     /// As orphans, but younger than asked.
     pub(super) young: usize,
     /// Orphans that were deleted.
@@ -71,8 +71,8 @@ impl Report {
             "dry_run": self.dry_run,
             "organizations": self.organizations,
             "scanned_count": self.looked_at,
-            "orphan_count": self.strays.len(),
-            "orphans": found(&self.strays),
+            "orphan_count": self.orphans.len(),
+            "orphans": found(&self.orphans),
             "recent_count": self.young,
             "removed_count": self.removed,
             "failed_count": self.failed.len(),

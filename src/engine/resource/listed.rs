@@ -2,7 +2,7 @@
 
 use super::Resource;
 use crate::atlas::{Level, OrgId, RequestBudget};
-use crate::engine::connection::{Kind, Linked, Listed};
+use crate::engine::connection::{ConfiguredClient, Kind, Listed};
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 
@@ -18,7 +18,7 @@ pub(crate) struct Found {
 
 /// Everything in an organization that could have been issued.
 pub(crate) async fn list(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     org: &OrgId,
     budget: RequestBudget,
 ) -> Result<Vec<Found>, EngineError> {

@@ -14,7 +14,7 @@ pub(crate) use self::look::{Look, look};
 use crate::atlas::{
     ApiKeyId, AtlasError, ClientId, Deletion, Level, OrgId, RequestBudget, SecretId,
 };
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::error::EngineError;
 use crate::engine::unasked::Permit;
 
@@ -66,7 +66,7 @@ impl fmt::Display for Resource {
 ///
 /// Always at the organization: the project's delete only takes the credential out of the project.
 pub(crate) async fn remove(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     made: &Resource,
     _: Permit,
     budget: RequestBudget,

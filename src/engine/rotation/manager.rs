@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::atlas::{Atlas, ClientId, Credential, Priority, RequestBudget};
 use crate::base::Sensitive;
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::error::{EngineError, RotationError};
 use crate::engine::rotation_state::RotationMode;
 
@@ -14,7 +14,7 @@ pub(crate) struct Manager {
     /// Signed in.
     pub(crate) atlas: Atlas,
     /// This mount's client, whoever signs in.
-    pub(crate) linked: Arc<Linked>,
+    pub(crate) linked: Arc<ConfiguredClient>,
     mode: RotationMode,
 }
 
@@ -24,7 +24,7 @@ const SIGN_OUT_BUDGET: Duration = Duration::from_secs(5);
 impl Manager {
     /// Signed in with `secret` where the account manages itself, at the client's origin.
     pub(crate) fn of(
-        linked: Arc<Linked>,
+        linked: Arc<ConfiguredClient>,
         mode: RotationMode,
         client_id: &ClientId,
         secret: Option<&Sensitive>,

@@ -126,7 +126,7 @@ pub(crate) async fn discard_pending(
             store_then_delete(record, context, permit, &state.id).await?;
         }
         // Left to a person, as `status` tells.
-        if lost.is_empty() && context.engine.undecidable.has(&record.key()) {
+        if lost.is_empty() && context.engine.ambiguous.has(&record.key()) {
             return Ok(());
         }
         let age = context.engine.clock.now() - pending.last_asked();

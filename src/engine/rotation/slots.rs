@@ -36,10 +36,10 @@ pub(crate) async fn look(
 /// Of a rotation that has begun: which secrets came of it, their values lost.
 fn find_lost(record: &mut dyn Record, context: &RotationContext<'_>, secrets: &[SecretState]) {
     let (key, client_id) = (record.key(), record.client_id().clone());
-    let undecidable = &context.engine.undecidable;
+    let ambiguous = &context.engine.ambiguous;
     match &mut record.others_mut().pending {
-        Some(pending) => undecidable.note(&key, &client_id, &pending.find_lost(secrets)),
-        None => undecidable.forget(&key),
+        Some(pending) => ambiguous.note(&key, &client_id, &pending.find_lost(secrets)),
+        None => ambiguous.forget(&key),
     }
 }
 

@@ -23,9 +23,8 @@ pub(crate) struct RotationFailure {
     pub(crate) since: DateTime<Utc>,
     /// Why the last one failed; never a secret.
     pub(crate) error: String,
-    /// Not tried before this, but by hand.
-    #[serde(rename = "next_retry_time")]
-    pub(crate) next_try: DateTime<Utc>,
+    /// Not tried before this, unless somebody asks for it.
+    pub(crate) next_retry_time: DateTime<Utc>,
 }
 
 impl RotationFailure {
@@ -47,7 +46,7 @@ impl RotationFailure {
             failures,
             since: previous.map_or(now, |previous| previous.since),
             error: text,
-            next_try: now + delta(pause(failures, entropy)),
+            next_retry_time: now + delta(pause(failures, entropy)),
         }
     }
 
@@ -56,7 +55,10 @@ impl RotationFailure {
         data.insert("rotation_failures".to_owned(), json!(self.failures));
         data.insert("failing_since".to_owned(), json!(Rfc3339(self.since)));
         data.insert("last_error".to_owned(), json!(self.error));
-        data.insert("next_retry_time".to_owned(), json!(Rfc3339(self.next_try)));
+        data.insert(
+            "next_retry_time".to_owned(),
+            json!(Rfc3339(self.next_retry_time)),
+        );
     }
 }
 
@@ -70,10 +72,14 @@ mod tests {
         let now = DateTime::UNIX_EPOCH;
         let failure =
             RotationFailure::after(None, &EngineError::NotConfigured, now, &SystemEntropy);
-        assert!(failure.next_try > now);
+        assert!(failure.next_retry_time > now);
         let error = EngineError::OrganizationUnknown;
-        let again =
-            RotationFailure::after(Some(&failure), &error, failure.next_try, &SystemEntropy);
+        let again = RotationFailure::after(
+            Some(&failure),
+            &error,
+            failure.next_retry_time,
+            &SystemEntropy,
+        );
         assert_eq!((again.failures, again.since), (2, now));
         assert!(again.error.contains("organization_id"), "{}", again.error);
     }

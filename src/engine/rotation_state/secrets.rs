@@ -120,7 +120,7 @@ impl Pending {
         };
         self.lost = match &found {
             Lost::Ours(ids) => ids.clone(),
-            Lost::NotThere | Lost::Undecidable(_) => Vec::new(),
+            Lost::NotThere | Lost::Ambiguous(_) => Vec::new(),
         };
         found
     }

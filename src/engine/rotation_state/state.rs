@@ -98,7 +98,7 @@ impl RotationState {
         now: DateTime<Utc>,
     ) -> bool {
         let waits = self.failure.as_ref();
-        let waits = waits.is_some_and(|failure| failure.next_try > now);
+        let waits = waits.is_some_and(|failure| failure.next_retry_time > now);
         !waits && (begun || due.is_some_and(|due| due <= now))
     }
 
@@ -157,7 +157,7 @@ impl RotationState {
                 "rotation has failed {} since {}; the next attempt is at {}: {}",
                 Counted(failure.failures, "time"),
                 Rfc3339(failure.since),
-                Rfc3339(failure.next_try),
+                Rfc3339(failure.next_retry_time),
                 failure.error
             )
         });
@@ -250,11 +250,13 @@ mod tests {
         assert!(!state.is_due(false, None, now));
         assert!(state.is_due(false, Some(now), now));
         let error = EngineError::NotConfigured;
-        let next_try = state.note_failure(&error, now, &SystemEntropy).next_try;
+        let next_retry_time = state
+            .note_failure(&error, now, &SystemEntropy)
+            .next_retry_time;
         assert!(!state.is_due(true, Some(now), now));
-        assert!(state.is_due(true, None, next_try));
+        assert!(state.is_due(true, None, next_retry_time));
         assert!(state.expiry(None, None).failing);
-        let again = state.note_failure(&error, next_try, &SystemEntropy);
+        let again = state.note_failure(&error, next_retry_time, &SystemEntropy);
         assert_eq!((again.failures, again.since), (2, now));
     }
 }

@@ -14,7 +14,7 @@ use crate::atlas::{
 use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::error::{EngineError, RotationError};
-use crate::engine::journal::{Part, work_off_left_secrets};
+use crate::engine::journal::{Part, clean_up_left_secrets};
 use crate::engine::origin::BoundTo;
 use crate::engine::rotation::{Manager, Record as _, account_error, prove};
 use crate::engine::rotation_state::{ClientSecret, OtherSecrets, RotationMode, RotationState};
@@ -96,7 +96,7 @@ async fn left_at(
     // What is left there is looked for there, so it cannot be this role's to remove.
     engine.connection.linked_to(&entry.origin).await?;
     // A failure is told with the entry.
-    let _ = work_off_left_secrets(engine, client_id, budget).await;
+    let _ = clean_up_left_secrets(engine, client_id, budget).await;
     let entry = engine.journal.left_secrets(client_id).await?;
     Ok(match entry.and_then(|entry| entry.part) {
         Some(Part::Secrets(left)) => left.others,

@@ -27,7 +27,7 @@ pub(super) async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Respo
             |failure| {
                 format!(
                     "failed; the next attempt is at {}: {}",
-                    Rfc3339(failure.next_try),
+                    Rfc3339(failure.next_retry_time),
                     failure.error
                 )
             },

@@ -130,7 +130,7 @@ impl StaticRoleEntry {
             .rotation
             .failure
             .as_ref()
-            .map(|failure| failure.next_try);
+            .map(|failure| failure.next_retry_time);
         let rotation = rotation.map(|due| not_before.map_or(due, |next| due.max(next)));
         let retiring = self.others.retiring.iter().map(|each| each.look_at);
         rotation.into_iter().chain(retiring).min()

@@ -38,16 +38,16 @@ pub(super) struct Brief {
 
 impl Brief {
     fn of(name: &str, entry: &StaticRoleEntry, look: DateTime<Utc>) -> Self {
-        let next_try = entry
+        let next_retry_time = entry
             .rotation
             .failure
             .as_ref()
-            .map(|failure| failure.next_try);
+            .map(|failure| failure.next_retry_time);
         Self {
             name: name.to_owned(),
             wake: entry.wake(),
             // What failed, a look or a rotation that is not due, is settled by the next look.
-            look: next_try.map_or(look, |next_try| next_try.min(look)),
+            look: next_retry_time.map_or(look, |next_retry_time| next_retry_time.min(look)),
             expiry: entry.expiry(),
             failure: entry.rotation.failure.clone(),
             warned: None,

@@ -57,7 +57,7 @@ impl RoleRecord {
     /// Forgets the role in storage.
     pub(super) async fn erase(&self) -> Result<(), EngineError> {
         self.engine.storage.delete(&self.key()).await?;
-        self.engine.undecidable.forget(&self.key());
+        self.engine.ambiguous.forget(&self.key());
         Ok(())
     }
 

@@ -110,7 +110,7 @@ pub(crate) async fn summary(engine: &Engine) -> Result<Value, EngineError> {
             "name": brief.name,
             "failures": failure.failures,
             "last_error": failure.error,
-            "next_retry_time": Rfc3339(failure.next_try),
+            "next_retry_time": Rfc3339(failure.next_retry_time),
         }))
     });
     let held = held(engine).await?.is_some();

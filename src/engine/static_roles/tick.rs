@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::index::Brief;
-use super::work::{work, work_off_left};
+use super::work::{clean_up_left, work};
 use crate::atlas::ClientId;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
@@ -66,7 +66,7 @@ enum Due {
 async fn work_on(engine: Arc<Engine>, client_id: ClientId, due: Due) -> Result<(), EngineError> {
     match due {
         Due::Role(brief) => work(engine, client_id, brief).await,
-        Due::Left => work_off_left(engine, client_id).await,
+        Due::Left => clean_up_left(engine, client_id).await,
     }
 }
 

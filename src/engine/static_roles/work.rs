@@ -15,7 +15,7 @@ use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::account_use::refuse_own;
 use crate::engine::error::EngineError;
-use crate::engine::journal::work_off_left_secrets;
+use crate::engine::journal::clean_up_left_secrets;
 use crate::engine::rotation::{Record as _, RotationContext, look, prove, retire, rotate_secret};
 use crate::engine::rotation_state::{ClientSecret, Retiring};
 use crate::engine::unasked::Mandate;
@@ -57,7 +57,7 @@ pub(super) async fn work(
 }
 
 /// Removes what it is time to remove of the secrets that a deleted role has left at its account.
-pub(super) async fn work_off_left(
+pub(super) async fn clean_up_left(
     engine: Arc<Engine>,
     client_id: ClientId,
 ) -> Result<(), EngineError> {
@@ -75,7 +75,7 @@ pub(super) async fn work_off_left(
         engine.static_roles.drop(&client_id);
     }
     let budget = RequestBudget::within(BUDGET, Priority::Rotate);
-    work_off_left_secrets(&engine, &client_id, budget).await
+    clean_up_left_secrets(&engine, &client_id, budget).await
 }
 
 /// Tells the index how things stand after a periodic run's work. Where only Atlas's rate limit was
@@ -294,7 +294,7 @@ async fn note_failure(record: &mut RoleRecord, error: &EngineError) {
     let (now, entropy) = (record.engine.clock.now(), &*record.engine.entropy);
     let failure = record.entry.rotation.note_failure(error, now, entropy);
     tracing::warn!(
-        role = record.name, error = failure.error, next_retry_time = %Rfc3339(failure.next_try),
+        role = record.name, error = failure.error, next_retry_time = %Rfc3339(failure.next_retry_time),
         "static role rotation failed; readers keep the current secret"
     );
     if let Err(error) = record.store().await {

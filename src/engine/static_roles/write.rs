@@ -102,7 +102,7 @@ async fn change(
     if new_account {
         let found = adopt::find(&record.engine, &input, Some(&record.entry), budget).await?;
         if let Some(given) = found.current {
-            replace_by_hand(record, given, now);
+            replace_manually(record, given, now);
         }
         record.entry.organization_id = found.organization_id;
         record.entry.project_id = found.project_id;
@@ -123,7 +123,7 @@ async fn change(
 }
 
 /// A secret that a person gives takes the place of the present one.
-fn replace_by_hand(
+fn replace_manually(
     record: &mut RoleRecord,
     given: crate::engine::rotation_state::ClientSecret,
     now: chrono::DateTime<chrono::Utc>,

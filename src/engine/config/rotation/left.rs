@@ -13,7 +13,7 @@ use super::record::RootRecord;
 use crate::atlas::{Presence, ROTATION_SHOWN_WITHIN, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
-use crate::engine::connection::{Linked, Search};
+use crate::engine::connection::{ConfiguredClient, Search};
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::journal::find::find;
@@ -105,7 +105,7 @@ fn later(now: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
 /// `record` is the configuration as it is stored: of what it does not name, nothing is in use.
 pub(super) async fn clean_up(
     record: &RootRecord,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     mandate: Mandate,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
@@ -146,7 +146,7 @@ pub(super) async fn clean_up(
 /// tried again.
 pub(super) async fn work_off(
     engine: &Engine,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     id: &JournalId,
     entry: &JournalEntry,
     permit: Permit,
@@ -183,7 +183,7 @@ fn note_failure(engine: &Engine, id: &JournalId, entry: &JournalEntry, error: &E
 /// whoever ordered a rotation: forgotten, it would stay in Atlas for good.
 async fn delete(
     engine: &Engine,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     entry: &JournalEntry,
     permit: Permit,
     budget: RequestBudget,

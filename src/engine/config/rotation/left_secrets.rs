@@ -11,11 +11,11 @@ use super::leftovers::told_of_lost;
 use super::record::RootRecord;
 use crate::atlas::{ClientId, RequestBudget};
 use crate::engine::Engine;
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{
-    EndedBy, JournalEntry, Leaving, LeftAccount, Owner, Part, work_off_left_secrets,
+    EndedBy, JournalEntry, Leaving, LeftAccount, Owner, Part, clean_up_left_secrets,
 };
 use crate::engine::rotation_state::{ClientSecret, LeftSecrets, OtherSecrets};
 use crate::vault::system_view::may_act;
@@ -66,7 +66,7 @@ pub(super) async fn leave(
 pub(super) async fn taken_over(
     engine: &Engine,
     client_id: &ClientId,
-    new: &Linked,
+    new: &ConfiguredClient,
 ) -> Result<OtherSecrets, EngineError> {
     let entry = engine.journal.left_secrets(client_id).await?;
     let entry = entry.filter(|entry| is_root(&entry.owner) && new.serves(&entry.origin));
@@ -92,7 +92,10 @@ pub(super) async fn count(engine: &Engine) -> Result<usize, EngineError> {
 
 /// What an earlier configuration left at the account that this one signs in with is this one's to remove:
 /// it was taken over when it was written, or is now, as where it belongs was carried here since.
-pub(super) async fn take_back(record: &mut RootRecord, linked: &Linked) -> Result<(), EngineError> {
+pub(super) async fn take_back(
+    record: &mut RootRecord,
+    linked: &ConfiguredClient,
+) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);
     let Some(client_id) = record.entry.client_id.clone() else {
         return Ok(());
@@ -131,7 +134,7 @@ pub(super) async fn take_back(record: &mut RootRecord, linked: &Linked) -> Resul
 /// Removes what it is time to remove. Failures are noted with the entry and logged.
 pub(super) async fn work_off(
     record: &RootRecord,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let engine = &record.engine;
@@ -158,7 +161,7 @@ pub(super) async fn work_off(
             engine.journal.forget_left_secrets(&client_id).await?;
             continue;
         }
-        let outcome = work_off_left_secrets(engine, &client_id, budget).await;
+        let outcome = clean_up_left_secrets(engine, &client_id, budget).await;
         if let Err(error @ EngineError::Storage(_)) = outcome {
             return Err(error);
         }

@@ -12,7 +12,7 @@ use super::record::RootRecord;
 use super::{left, left_secrets};
 use crate::atlas::{ClientId, Hours, RequestBudget};
 use crate::base::Rfc3339;
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{EndedBy, Owner};
@@ -35,7 +35,7 @@ pub(in crate::engine::config) async fn settle_former(
     engine: &Arc<Engine>,
     before: &ConfigEntry,
     entry: &mut ConfigEntry,
-    new: &Linked,
+    new: &ConfiguredClient,
     by: EndedBy,
     budget: RequestBudget,
 ) -> Result<Vec<String>, EngineError> {
@@ -74,7 +74,7 @@ async fn remove_at_once(
     engine: &Arc<Engine>,
     before: &ConfigEntry,
     entry: &ConfigEntry,
-    new: &Linked,
+    new: &ConfiguredClient,
     budget: RequestBudget,
 ) -> OtherSecrets {
     let budget = RequestBudget {
@@ -164,7 +164,7 @@ pub(super) fn told_of_lost(others: &OtherSecrets, entry: &ConfigEntry) -> Option
     ))
 }
 
-async fn remove(record: &mut RootRecord, linked: &Linked, budget: RequestBudget) {
+async fn remove(record: &mut RootRecord, linked: &ConfiguredClient, budget: RequestBudget) {
     if record.entry.rotation.others.is_done() {
         return;
     }
@@ -179,7 +179,7 @@ async fn remove(record: &mut RootRecord, linked: &Linked, budget: RequestBudget)
 
 async fn try_to_remove(
     record: &mut RootRecord,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let engine = Arc::clone(&record.engine);

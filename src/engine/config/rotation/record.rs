@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::atlas::{ClientId, Level, OrgId, SecretId};
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::{EngineError, RotationError};
 use crate::engine::keyed_mutex::{KeyedGuard, KeyedMutex};
@@ -26,7 +26,7 @@ pub(crate) struct Root {
 #[derive(Default)]
 struct State {
     /// Clients of credentials that were replaced: alive as long as a request holds one.
-    replaced: Vec<Weak<Linked>>,
+    replaced: Vec<Weak<ConfiguredClient>>,
     /// The threshold of the secret's end of which the log has warned.
     warned: Option<usize>,
     /// Monotonic.
@@ -57,7 +57,7 @@ impl Root {
     }
 
     /// A client was replaced; requests under way may hold it.
-    pub(in crate::engine::config) fn replaced(&self, linked: Option<&Arc<Linked>>) {
+    pub(in crate::engine::config) fn replaced(&self, linked: Option<&Arc<ConfiguredClient>>) {
         let mut state = self.state();
         state.replaced.retain(|each| each.strong_count() > 0);
         state.replaced.extend(linked.map(Arc::downgrade));

@@ -16,7 +16,7 @@ use crate::atlas::{
     NewApiKey, NewServiceAccount, OrgId, ProjectId, RequestBudget,
 };
 use crate::base::Sensitive;
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::entries::{ConfigEntry, CredentialType};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry};
@@ -85,7 +85,7 @@ impl Entries {
     /// Writes both. What is written and not needed is let go by the next periodic run.
     async fn begin(
         record: &RootRecord,
-        linked: &Linked,
+        linked: &ConfiguredClient,
         reach: &Reach,
         to: RootType,
     ) -> Result<Self, EngineError> {
@@ -132,7 +132,7 @@ impl Entries {
     async fn undo(
         self,
         record: &RootRecord,
-        linked: &Linked,
+        linked: &ConfiguredClient,
         error: EngineError,
         budget: RequestBudget,
     ) -> EngineError {
@@ -158,7 +158,7 @@ impl Entries {
 
 /// Reads what the key may do. Source: Atlas API `getSystemStatus`, `getOrgApiKey`.
 async fn reach(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     entry: &ConfigEntry,
     budget: RequestBudget,
 ) -> Result<Reach, EngineError> {
@@ -193,7 +193,7 @@ async fn reach(
 }
 
 async fn own_key(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     org: &OrgId,
     public_key: &str,
     budget: RequestBudget,
@@ -209,7 +209,7 @@ async fn own_key(
 /// Makes the credential, gives it the reach of the old one, and proves it by a call.
 async fn prepare(
     record: &RootRecord,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     reach: &Reach,
     entries: &mut Entries,
     budget: RequestBudget,
@@ -244,7 +244,7 @@ fn not_proved(source: AtlasError) -> EngineError {
 
 async fn create(
     record: &RootRecord,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     reach: &Reach,
     entry: &JournalEntry,
     budget: RequestBudget,
@@ -283,7 +283,7 @@ async fn create(
 /// The lifetime of a new secret, as far as the organization allows it.
 pub(super) async fn lifetime(
     record: &RootRecord,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     org: &OrgId,
     budget: RequestBudget,
 ) -> Hours {
@@ -296,7 +296,7 @@ pub(super) async fn lifetime(
 }
 
 async fn grant_access(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     reach: &Reach,
     made: &Principal,
     budget: RequestBudget,

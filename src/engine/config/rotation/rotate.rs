@@ -53,12 +53,12 @@ pub(in crate::engine::config) fn path() -> Path<Engine> {
         )
         .operation(
             Operation::Update,
-            PathOperation::new(by_hand).summary("Replace the credential of this mount."),
+            PathOperation::new(manual).summary("Replace the credential of this mount."),
         )
         .forwarded()
 }
 
-async fn by_hand(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+async fn manual(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let budget = RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Rotate,
@@ -256,7 +256,7 @@ async fn note_failure(record: &mut RootRecord, error: &EngineError) {
     let state = &mut record.entry.rotation.state;
     let failure = state.note_failure(error, now, entropy);
     tracing::warn!(
-        error = failure.error, next_retry_time = %Rfc3339(failure.next_try),
+        error = failure.error, next_retry_time = %Rfc3339(failure.next_retry_time),
         "root credential rotation failed; the current credential stays in use"
     );
     let is_storage = matches!(error, EngineError::Storage(_));

@@ -129,8 +129,8 @@ pub(in crate::engine::config) async fn show(
 ) -> Result<(), EngineError> {
     let rotation = &entry.rotation;
     rotation.state.show(entry.due(), data);
-    let by_hand = json!(rotation.disable_automated_rotation);
-    data.insert("disable_automated_rotation".to_owned(), by_hand);
+    let manual = json!(rotation.disable_automated_rotation);
+    data.insert("disable_automated_rotation".to_owned(), manual);
     let left = left::left(engine, entry).await?.len();
     let secrets = left_secrets::count(engine).await?;
     let waiting = left + secrets + rotation.others.retiring.len();

@@ -6,14 +6,14 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::AccessToken;
-use super::accounts::{ManagedAccount, ManagedSecret, TOKEN_LIFE, examine, ready};
+use super::accounts::{ManagedAccount, ManagedSecret, TOKEN_LIFE, ready, verify};
 use crate::atlas::{AccessToken as MintedToken, AtlasError, Priority, RequestBudget, SHOWN_WITHIN};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::credentials::granted::Granted;
 use crate::engine::credentials::issued::{Issued, description, not_completed};
-use crate::engine::credentials::life::Life;
+use crate::engine::credentials::lease_ttl::LeaseTtl;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry, LiveToken, Part, State};
@@ -134,7 +134,7 @@ fn check_room(name: &RoleName, alive: &[LiveToken]) -> Result<(), EngineError> {
 /// Mints the token; a secret that is new may need a moment before Atlas takes it.
 async fn mint(
     granted: Granted<'_>,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     reserved: &Reserved,
 ) -> Result<MintedToken, AtlasError> {
     let (engine, gone) = (granted.engine, &granted.call.caller.gone);
@@ -169,7 +169,7 @@ async fn mint(
 async fn is_lost(granted: Granted<'_>, reserved: &Reserved) -> Result<bool, EngineError> {
     let _lock = lock_role(granted).await?;
     let (gone, budget) = (&granted.call.caller.gone, granted.budget());
-    examine(
+    verify(
         granted.engine,
         granted.name,
         &reserved.account,
@@ -195,11 +195,11 @@ async fn give_up(
 /// Completes the journal entry and answers; a token that cannot be handed out is revoked.
 async fn finish(
     granted: Granted<'_>,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     mut reserved: Reserved,
     token: MintedToken,
 ) -> Result<Response, EngineError> {
-    let life = Life::of(granted.role, granted.times);
+    let life = LeaseTtl::of(granted.role, granted.times);
     match complete(granted, &mut reserved, &token, life).await {
         Ok(times) => {
             let issued = answer(&reserved, &token);
@@ -214,7 +214,7 @@ async fn finish(
 /// Revokes a token that nobody got. The error tells what became of it, and why it came to this.
 async fn undo(
     engine: &Engine,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     reserved: &Reserved,
     token: &MintedToken,
     error: EngineError,
@@ -252,7 +252,7 @@ async fn complete(
     granted: Granted<'_>,
     reserved: &mut Reserved,
     token: &MintedToken,
-    life: Life,
+    life: LeaseTtl,
 ) -> Result<(Duration, Duration), EngineError> {
     let engine = granted.engine;
     let end = token.expires_at.min(reserved.entry.issued_at + TOKEN_LIFE);

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub(crate) use self::accounts::{
-    SeenSecrets, managed_account, managed_accounts, retire_account, tend,
+    SeenSecrets, managed_account, managed_accounts, reconcile, retire_account,
 };
 use super::grant::{Grant, reach};
 use super::granted::Granted;

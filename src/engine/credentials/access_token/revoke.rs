@@ -7,11 +7,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::accounts::{ManagedAccount, ManagedAccounts, dissolve};
+use super::accounts::{ManagedAccount, ManagedAccounts, delete_all};
 use crate::atlas::{AtlasError, ClientId, Presence, RequestBudget, SecretId};
 use crate::base::Sensitive;
 use crate::engine::Engine;
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::credentials::account_secret::unreadable;
 use crate::engine::credentials::lease::{account_secret, budget, missing, required};
 use crate::engine::error::EngineError;
@@ -59,7 +59,9 @@ pub(super) async fn revoke(engine: &Engine, call: &LeaseCall) -> Result<(), Engi
     let bound = BoundTo::of_lease(call)?;
     // The whole account goes, and the token with it: this may be the last that is asked of the mount.
     if engine.system.tainted().await? {
-        return dissolve(engine, &token.role, budget(call)).await.map(drop);
+        return delete_all(engine, &token.role, budget(call))
+            .await
+            .map(drop);
     }
     let accounts = ManagedAccounts::load(engine, &token.role).await?;
     let now = engine.clock.now();
@@ -76,7 +78,7 @@ pub(super) async fn revoke(engine: &Engine, call: &LeaseCall) -> Result<(), Engi
 }
 
 async fn end(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     token: &Token,
     account: &ManagedAccount,
     budget: RequestBudget,
@@ -116,7 +118,7 @@ fn not_revoked(client_id: &ClientId, error: AtlasError) -> EngineError {
 /// died. That the secret signs in no more does not prove it, as whoever answers for Atlas can say so.
 /// Source: Terraform's guide on the rotation of service accounts.
 async fn secret_presence(
-    linked: &Linked,
+    linked: &ConfiguredClient,
     token: &Token,
     account: &ManagedAccount,
     budget: RequestBudget,

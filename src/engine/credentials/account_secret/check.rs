@@ -2,17 +2,17 @@
 
 use super::frees_at;
 use crate::atlas::{ClientId, Level, MOST_SECRETS};
-use crate::engine::credentials::report::{Ground, Report};
+use crate::engine::credentials::report::{CheckContext, Report};
 use crate::engine::error::EngineError;
 
 /// Adds what stands against adding secrets to the account.
 pub(super) async fn check(
-    ground: &Ground<'_>,
+    context: &CheckContext<'_>,
     level: &Level,
     account: &ClientId,
     report: &mut Report,
 ) -> Result<(), EngineError> {
-    let (atlas, budget) = (&ground.linked.atlas, ground.budget);
+    let (atlas, budget) = (&context.linked.atlas, context.budget);
     let seen = atlas.service_account(level, account, budget).await;
     if let Err(error) = &seen
         && error.says_not_found()
@@ -26,8 +26,8 @@ pub(super) async fn check(
     };
     let taken = seen.secrets.len();
     report.fact("free_secrets", MOST_SECRETS.saturating_sub(taken));
-    let ours = ground.engine.journal.secrets_of(account).await?.known;
-    let now = ground.engine.clock.now();
+    let ours = context.engine.journal.secrets_of(account).await?.known;
+    let now = context.engine.clock.now();
     let over = seen
         .secrets
         .iter()
@@ -45,21 +45,21 @@ pub(super) async fn check(
              life to a week"
         ));
     }
-    check_account_list(ground, level, account, report).await
+    check_account_list(context, level, account, report).await
 }
 
 async fn check_account_list(
-    ground: &Ground<'_>,
+    context: &CheckContext<'_>,
     level: &Level,
     account: &ClientId,
     report: &mut Report,
 ) -> Result<(), EngineError> {
-    if !ground.requires_access_lists() {
+    if !context.requires_access_lists() {
         return Ok(());
     }
-    let atlas = &ground.linked.atlas;
+    let atlas = &context.linked.atlas;
     let list = atlas
-        .service_account_access_list(level, account, ground.budget)
+        .service_account_access_list(level, account, context.budget)
         .await;
     let doing = format!("reading the access list of service account {account}");
     if report

@@ -45,7 +45,7 @@ async fn secret_made_after(mount: &TestMount, account: &str, seconds: i64) -> Va
     mount.atlas.control("POST", "/secrets", secret).await
 }
 
-async fn undecidable(mount: &TestMount) -> Value {
+async fn ambiguous(mount: &TestMount) -> Value {
     let status = TestMount::data(mount.read("status").await);
     status["ambiguous_secrets"].clone()
 }
@@ -105,7 +105,7 @@ async fn without_atlas_time_a_person_decides() {
         .await
         .try_into()
         .expect("it stays");
-    let told = undecidable(&mount).await;
+    let told = ambiguous(&mount).await;
     assert_eq!(told["count"], 1, "{told}");
     let listed = json!({ "entry": key, "client_id": account, "candidates": [secret] });
     assert_eq!(told["secrets"][0], listed);
@@ -117,7 +117,7 @@ async fn without_atlas_time_a_person_decides() {
     let path = format!("/secrets/{secret}");
     mount.atlas.control("DELETE", &path, Value::Null).await;
     mount.tick_for(70).await;
-    assert_eq!(undecidable(&mount).await["count"], 0);
+    assert_eq!(ambiguous(&mount).await["count"], 0);
     assert_eq!(mount.journal_keys(), Vec::<String>::new());
     mount.issue("shared").await;
 }
@@ -135,7 +135,7 @@ async fn an_older_entry_is_left_to_a_person() {
     mount.restart().await;
     mount.tick_for(13).await;
     assert_eq!(mount.atlas.secrets(&account).await.len(), 1);
-    assert_eq!(undecidable(&mount).await["count"], 1);
+    assert_eq!(ambiguous(&mount).await["count"], 1);
 }
 
 #[tokio::test]

@@ -25,9 +25,9 @@ use super::granted::Granted;
 use super::issued::Issued;
 use super::kind::{CredentialKind, Revoked};
 use super::lease::{account_secret, budget, internal, level, linked};
-use super::life::Life;
+use super::lease_ttl::LeaseTtl;
 use super::pending::PendingCredential;
-use super::report::{Ground, Report};
+use super::report::{CheckContext, Report};
 use super::revoke::note_deletion;
 use super::service_account::{ServiceAccount as WholeAccount, secret_lifetime};
 use crate::atlas::{
@@ -77,18 +77,18 @@ impl CredentialKind for AccountSecret {
         grant(role, faults)
     }
 
-    fn secret_lifetime(&self, life: Life) -> Option<Hours> {
+    fn secret_lifetime(&self, life: LeaseTtl) -> Option<Hours> {
         Some(secret_lifetime(life))
     }
 
     async fn check(
         &self,
-        ground: &Ground<'_>,
+        context: &CheckContext<'_>,
         grant: &Grant,
         report: &mut Report,
     ) -> Result<(), EngineError> {
         match &grant.account {
-            Some(account) => check::check(ground, &grant.level, account, report).await,
+            Some(account) => check::check(context, &grant.level, account, report).await,
             None => Ok(()),
         }
     }
@@ -196,7 +196,7 @@ async fn settle_earlier(
     account: &ClientId,
 ) -> Result<(), EngineError> {
     let earlier = pending.engine.journal.secrets_of(account).await?;
-    for id in earlier.unsettled {
+    for id in earlier.unresolved {
         let search = Search::of_request();
         let mandate = Mandate::Unasked;
         let rolled_back = finish(&pending.engine, &id, search, mandate, pending.budget);

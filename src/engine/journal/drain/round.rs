@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::super::ending::{self, Ending};
 use super::super::entry::{End, EndedBy, State};
 use super::super::find::find;
-use super::super::sweep::{Extent, OUTAGE};
+use super::super::sweep::{FailureScope, OUTAGE};
 use crate::atlas::{Deletion, Priority, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::connection::Search;
@@ -96,12 +96,12 @@ pub(in super::super) async fn round(
         ) {
             continue;
         }
-        let extent = note(engine, draining, &id, &error);
+        let scope = note(engine, draining, &id, &error);
         failures_in_a_row += usize::from(counts_as_outage(&error));
-        if extent != Extent::Entry || failures_in_a_row >= OUTAGE {
+        if scope != FailureScope::Entry || failures_in_a_row >= OUTAGE {
             stop.store(true, Ordering::Relaxed);
         }
-        if extent == Extent::Host {
+        if scope == FailureScope::Host {
             fault = Err(error);
         }
     }
@@ -131,17 +131,17 @@ fn counts_as_outage(error: &EngineError) -> bool {
     )
 }
 
-fn note(engine: &Engine, draining: &Draining, id: &JournalId, error: &EngineError) -> Extent {
+fn note(engine: &Engine, draining: &Draining, id: &JournalId, error: &EngineError) -> FailureScope {
     let now = engine.clock.now();
-    let extent = Extent::of(error);
-    let is_blocked = extent != Extent::Entry;
+    let scope = FailureScope::of(error);
+    let is_blocked = scope != FailureScope::Entry;
     engine.drain.failed(draining, now, error, is_blocked);
     engine.journal.tally().failed(now, WORK, Some(id), error);
-    if extent == Extent::Entry {
+    if scope == FailureScope::Entry {
         let monotonic = engine.clock.monotonic();
         engine.journal.index().failed(id, monotonic);
     }
-    extent
+    scope
 }
 
 /// Ends what has no account any more: managed accounts that no role's stored accounts name, which
@@ -162,7 +162,7 @@ pub(crate) async fn end_what_lost_its_account(
             return Ok(());
         }
         if let Err(error) = remove_kept(engine, draining, &id, budget).await
-            && note(engine, draining, &id, &error) == Extent::Host
+            && note(engine, draining, &id, &error) == FailureScope::Host
         {
             return Err(error);
         }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::end::{AT_ONCE, dissolve};
+use super::end::{AT_ONCE, delete_all};
 use crate::atlas::RequestBudget;
 use crate::engine::draining::DrainAtWork;
 use crate::engine::error::EngineError;
@@ -60,7 +60,7 @@ async fn end_accounts(
     if is_late || at_work.is_over(engine) || engine.journal.account_rests(&name, monotonic) {
         return Ok(());
     }
-    let outcome = dissolve(engine, role, budget).await;
+    let outcome = delete_all(engine, role, budget).await;
     let now = engine.clock.now();
     if engine.rate_waits.note(&keys::role(role), &outcome, now) {
         return Ok(());

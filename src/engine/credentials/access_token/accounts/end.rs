@@ -72,7 +72,7 @@ pub(super) async fn retire_if_left(
 /// Deletes all accounts of a role, live tokens or not; answers how many. The mount is being disabled or
 /// drained: what is still there when its storage goes is lost sight of. Whoever does so has ordered that,
 /// so it is not held.
-pub(in crate::engine::credentials) async fn dissolve(
+pub(in crate::engine::credentials) async fn delete_all(
     engine: &Engine,
     name: &RoleName,
     budget: RequestBudget,
@@ -100,13 +100,13 @@ pub(in crate::engine::credentials) async fn dissolve(
 }
 
 /// The same for every role. One failure does not keep the others from their turn.
-pub(super) async fn dissolve_all(
+pub(super) async fn delete_all_of_mount(
     engine: &Engine,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let names = engine.storage.list(keys::MANAGED_ACCOUNTS).await?;
     let outcomes = stream::iter(names).map(async |name| {
-        let outcome = dissolve(engine, &RoleName::new(&name), budget).await;
+        let outcome = delete_all(engine, &RoleName::new(&name), budget).await;
         outcome.inspect_err(|error| {
             tracing::error!(
                 role = name,

@@ -156,13 +156,13 @@ impl ManagedAccounts {
         let key = keys::managed_accounts(role);
         if self.current.is_none() && self.retired.is_empty() {
             engine.storage.delete(&key).await?;
-            engine.undecidable.forget(&key);
+            engine.ambiguous.forget(&key);
             return Ok(());
         }
         self.meet(engine);
         stored::save(&*engine.storage, key.clone(), self, true).await?;
         let is_there = |id: &ClientId| self.accounts().any(|account| account.client_id == *id);
-        engine.undecidable.keep_of(&key, is_there);
+        engine.ambiguous.keep_of(&key, is_there);
         Ok(())
     }
 

@@ -5,14 +5,14 @@ mod drain;
 mod end;
 mod entry;
 mod ready;
+mod reconcile;
 mod refresh;
 mod seen;
-mod tend;
 
-pub(super) use end::dissolve;
+pub(super) use end::delete_all;
 pub(crate) use end::retire_account;
 pub(super) use entry::{ManagedAccount, ManagedAccounts, ManagedSecret, TOKEN_LIFE};
 pub(crate) use entry::{managed_account, managed_accounts};
-pub(super) use ready::{examine, ready};
+pub(super) use ready::{ready, verify};
+pub(crate) use reconcile::reconcile;
 pub(crate) use seen::SeenSecrets;
-pub(crate) use tend::tend;

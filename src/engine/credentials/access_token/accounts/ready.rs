@@ -98,7 +98,7 @@ async fn make_and_store(
 
 /// Looks what became of an account whose secret Atlas refused. True: something was lost in Atlas and
 /// is no longer minted with, so that the next look makes it anew.
-pub(in crate::engine::credentials) async fn examine(
+pub(in crate::engine::credentials) async fn verify(
     engine: &Engine,
     name: &RoleName,
     refused: &ManagedAccount,

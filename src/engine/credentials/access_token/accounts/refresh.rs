@@ -10,7 +10,7 @@ use crate::atlas::{
     Atlas, AtlasError, ClientId, CreatedSecret, Hours, MOST_SECRETS, OrgId, Presence,
     RequestBudget, SecretId, ServiceAccount,
 };
-use crate::engine::connection::Linked;
+use crate::engine::connection::ConfiguredClient;
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::{self, Lost, SecretRequest};
 use crate::engine::names::RoleName;
@@ -25,7 +25,7 @@ const WANTED: Hours = Hours::new(7 * 24);
 /// The lifetime to ask for: the organization may allow less than is wanted.
 pub(super) async fn lifetime(
     engine: &Engine,
-    linked: &Linked,
+    linked: &ConfiguredClient,
     org: &OrgId,
     budget: RequestBudget,
 ) -> Hours {
@@ -143,7 +143,7 @@ async fn delete_lost(
     let known: Vec<_> = account.secrets.iter().map(|kept| kept.id.clone()).collect();
     let found = lost_secret::find(&account.requests, &known, &seen.secrets);
     let key = keys::managed_accounts(name);
-    engine.undecidable.note(&key, &account.client_id, &found);
+    engine.ambiguous.note(&key, &account.client_id, &found);
     let mut left = seen.secrets.len();
     if let Lost::Ours(ids) = found {
         for id in &ids {

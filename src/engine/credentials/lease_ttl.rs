@@ -34,7 +34,7 @@ impl MountTimes {
 
 /// Lease times of a role on its mount, as the host will apply them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Life {
+pub(crate) struct LeaseTtl {
     /// The lease's length; zero means the mount's default.
     pub(crate) ttl: Duration,
     /// The most that renewals may add up to, from the first issue; never zero.
@@ -45,7 +45,7 @@ pub(crate) struct Life {
     cut: Option<(Duration, Duration)>,
 }
 
-impl Life {
+impl LeaseTtl {
     /// The role's times, bounded by the mount's.
     pub(crate) fn of(role: &RoleEntry, mount: MountTimes) -> Self {
         let max_ttl = if role.max_ttl.is_zero() {
@@ -104,7 +104,7 @@ mod tests {
     use crate::vault::memory::FixedSystemView;
     use crate::vault::{Replication, SystemViewError};
 
-    async fn life(ttl: u64, max_ttl: u64) -> Life {
+    async fn life(ttl: u64, max_ttl: u64) -> LeaseTtl {
         let role = RoleEntry {
             ttl: Duration::from_secs(ttl),
             max_ttl: Duration::from_secs(max_ttl),
@@ -112,10 +112,10 @@ mod tests {
         };
         let mount = FixedSystemView::default();
         mount.set_ttls(Duration::from_secs(100), Duration::from_secs(1_000));
-        Life::of(&role, MountTimes::of(&mount).await.unwrap())
+        LeaseTtl::of(&role, MountTimes::of(&mount).await.unwrap())
     }
 
-    fn seconds(life: Life) -> (u64, u64) {
+    fn seconds(life: LeaseTtl) -> (u64, u64) {
         (life.ttl.as_secs(), life.max_ttl.as_secs())
     }
 
@@ -138,7 +138,11 @@ mod tests {
         assert_eq!(life(60, 600).await.warning(), None);
         assert_eq!(life(0, 5_000).await.warning(), None);
         let bounded = life(60, 600).await.within(Duration::from_secs(30));
-        assert_eq!(bounded.and_then(Life::warning), None, "not by the mount");
+        assert_eq!(
+            bounded.and_then(LeaseTtl::warning),
+            None,
+            "not by the mount"
+        );
     }
 
     #[tokio::test]

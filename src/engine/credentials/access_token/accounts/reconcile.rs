@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use super::drain::drain;
-use super::end::{dissolve_all, remove_account, retire_if_left};
+use super::end::{delete_all_of_mount, remove_account, retire_if_left};
 use super::entry::{ManagedAccounts, Reach};
 use super::refresh::{delete, rotate_secret};
 use crate::atlas::{Priority, RequestBudget};
@@ -31,9 +31,10 @@ const LOCK_BUDGET: Duration = Duration::from_millis(500);
 ///
 /// A hold holds this as well: after a restore, what is stored of an account may be untrue.
 /// Not so where the mount is being disabled or drained, which an operator orders.
-pub(crate) async fn tend(engine: &Engine) -> Result<(), EngineError> {
+pub(crate) async fn reconcile(engine: &Engine) -> Result<(), EngineError> {
     if engine.system.tainted().await? {
-        return dissolve_all(engine, RequestBudget::within(TICK_BUDGET, Priority::Revoke)).await;
+        return delete_all_of_mount(engine, RequestBudget::within(TICK_BUDGET, Priority::Revoke))
+            .await;
     }
     if let Some(at_work) = engine.drain_at_work().await? {
         let budget = RequestBudget::within(TICK_BUDGET, Priority::Revoke);

@@ -32,9 +32,9 @@ struct MarkEntry {
 }
 
 /// The key of one mount's mark.
-pub(crate) struct Mark(hmac::Key);
+pub(crate) struct OwnershipTag(hmac::Key);
 
-impl Mark {
+impl OwnershipTag {
     const KEY_BYTES: usize = 32;
     /// Characters of the checksum.
     const LENGTH: usize = JournalId::MARK_LENGTH;
@@ -94,12 +94,12 @@ impl Mark {
 
 impl JournalId {
     /// Draws a new one that carries the mount's mark.
-    pub(crate) fn draw(entropy: &dyn Entropy, mark: &Mark) -> Self {
+    pub(crate) fn draw(entropy: &dyn Entropy, mark: &OwnershipTag) -> Self {
         Self::drawn(entropy, |random| mark.of(random))
     }
 
     /// Whether it was drawn with this mark.
-    pub(super) fn carries(&self, mark: &Mark) -> bool {
+    pub(super) fn carries(&self, mark: &OwnershipTag) -> bool {
         let (random, tag) = self.parts();
         mark.of(random) == tag
     }
@@ -115,8 +115,12 @@ mod tests {
     #[tokio::test]
     async fn an_ownership_tag_is_made_once_and_found_again() {
         let storage = MemoryStorage::default();
-        let made = Mark::load_or_make(&storage, &SystemEntropy).await.unwrap();
-        let found = Mark::load_or_make(&storage, &SystemEntropy).await.unwrap();
+        let made = OwnershipTag::load_or_make(&storage, &SystemEntropy)
+            .await
+            .unwrap();
+        let found = OwnershipTag::load_or_make(&storage, &SystemEntropy)
+            .await
+            .unwrap();
         let id = JournalId::draw(&SystemEntropy, &made);
         assert!(id.carries(&found));
         assert_eq!(storage.keys(), ["ownership-tag"]);
@@ -127,7 +131,7 @@ mod tests {
         for broken in ["{}", "{\"key\": \"AAAA\"}", "no"] {
             let storage = MemoryStorage::default();
             storage.plant("ownership-tag", broken.as_bytes());
-            let refused = Mark::load_or_make(&storage, &SystemEntropy).await;
+            let refused = OwnershipTag::load_or_make(&storage, &SystemEntropy).await;
             assert!(
                 matches!(refused, Err(EngineError::Unreadable { .. })),
                 "{broken}"
@@ -137,7 +141,7 @@ mod tests {
 
     #[test]
     fn other_mounts_ids_and_look_alikes_do_not_carry_the_mark() {
-        let (ours, theirs) = (Mark::random(), Mark::random());
+        let (ours, theirs) = (OwnershipTag::random(), OwnershipTag::random());
         for _ in 0..1_000 {
             assert!(JournalId::draw(&SystemEntropy, &ours).carries(&ours));
             assert!(!JournalId::draw(&SystemEntropy, &theirs).carries(&ours));
