@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use super::backend::Backend;
 use super::failure::Failure;
 use super::request::{Request, Response};
-use super::tasks::Tasks;
+use super::tasks::{Closed, Tasks};
 
 /// The metadata key by which the host names an instance.
 const MULTIPLEX_ID: &str = "multiplex_id";
@@ -61,7 +61,7 @@ impl Instance {
 
     /// Ends the mount's tasks.
     pub(super) async fn close(&self, grace: Duration) {
-        if !self.tasks.close(grace).await {
+        if self.tasks.close(grace).await == Closed::CutShort {
             tracing::warn!(
                 mount = %self.uuid,
                 grace_seconds = grace.as_secs_f32(),

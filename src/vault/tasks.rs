@@ -23,6 +23,15 @@ pub(crate) struct Tasks {
     abort: CancellationToken,
 }
 
+/// How the tasks of a mount ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// Each came to its end.
+    AllDone,
+    /// Something still ran, and was ended.
+    CutShort,
+}
+
 impl Tasks {
     /// Tasks that are asked to end when `process` is cancelled.
     #[must_use]
@@ -74,14 +83,17 @@ impl Tasks {
         }
     }
 
-    /// Asks every task to end, waits for at most `grace`, then ends what still runs. False: something did.
+    /// Asks every task to end, waits for at most `grace`, then ends what still runs.
     ///
     /// A caller who does not wait so long ends what still runs then.
-    pub(crate) async fn close(&self, grace: Duration) -> bool {
+    pub(crate) async fn close(&self, grace: Duration) -> Closed {
         let _abort = self.abort.clone().drop_guard();
         self.cancel.cancel();
         self.tracker.close();
-        timeout(grace, self.tracker.wait()).await.is_ok()
+        match timeout(grace, self.tracker.wait()).await {
+            Ok(()) => Closed::AllDone,
+            Err(_) => Closed::CutShort,
+        }
     }
 }
 
@@ -104,7 +116,7 @@ mod tests {
         let mut work = Box::pin(work);
         assert!(futures_util::poll!(&mut work).is_pending());
         drop(work);
-        assert!(tasks.close(Duration::from_secs(5)).await);
+        assert_eq!(tasks.close(Duration::from_secs(5)).await, Closed::AllDone);
         assert!(done.load(Ordering::SeqCst));
     }
 
@@ -133,7 +145,7 @@ mod tests {
         let listener = tasks.cancelled().clone();
         tasks.spawn(async move { listener.cancelled().await });
         tasks.spawn(std::future::pending());
-        assert!(!tasks.close(Duration::from_secs(3)).await);
+        assert_eq!(tasks.close(Duration::from_secs(3)).await, Closed::CutShort);
         tasks.tracker.wait().await;
     }
 }

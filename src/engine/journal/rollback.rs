@@ -102,7 +102,7 @@ pub(crate) async fn finish(
     }
     let outcome = delete(engine, &entry, permit, search, budget).await;
     engine.note_undecidable(id, &outcome);
-    let deleted = match outcome {
+    let deletion = match outcome {
         Err(EngineError::Ambiguous {
             client_id,
             candidates,
@@ -116,7 +116,7 @@ pub(crate) async fn finish(
         }
         outcome => outcome?,
     };
-    if deleted {
+    if deletion == Deletion::Deleted {
         journal.remove(id).await?;
         journal.tally().rolled_back += 1;
         if entry.pending_deletion_since.is_some() {
@@ -205,23 +205,25 @@ async fn proved_not_made(
     Ok(is_not_found)
 }
 
-/// False: Atlas had nothing to delete.
+/// Deletes in Atlas what was made of an entry.
 async fn delete(
     engine: &Engine,
     entry: &JournalEntry,
     permit: Permit,
     search: Search,
     budget: RequestBudget,
-) -> Result<bool, EngineError> {
+) -> Result<Deletion, EngineError> {
     let linked = engine.connection.linked_to(&entry.origin).await?;
     if entry.pending_deletion_since.is_some() {
         ownership::require(&linked, &*engine.clock, budget).await?;
     }
-    let mut deleted = false;
+    let mut outcome = Deletion::AlreadyGone;
     for made in find(&linked, entry, search, budget).await? {
-        deleted |= remove(&linked, &made, permit, budget).await? == Deletion::Deleted;
+        if remove(&linked, &made, permit, budget).await? == Deletion::Deleted {
+            outcome = Deletion::Deleted;
+        }
     }
-    Ok(deleted)
+    Ok(outcome)
 }
 
 #[cfg(test)]

@@ -22,5 +22,5 @@ pub(crate) use longest_lifetime::LongestSecrets;
 pub(crate) use manager::Manager;
 pub(crate) use proof::{patiently, prove};
 pub(crate) use retire::{discard_pending, retire};
-pub(crate) use slots::{account_error, look};
+pub(crate) use slots::{Learnt, account_error, look};
 pub(crate) use steps::rotate_secret;

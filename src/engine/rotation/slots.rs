@@ -11,12 +11,28 @@ use crate::engine::error::{EngineError, RotationError};
 use crate::engine::rotation_state::{KnownBy, Retiring};
 use crate::engine::unasked::Permit;
 
+/// Whether a look at an account told what its record does not have yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Learnt {
+    /// The record is as it was.
+    Nothing,
+    /// The record is to be stored.
+    Something,
+}
+
+impl Learnt {
+    /// Of two looks.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if self == Self::Nothing { other } else { self }
+    }
+}
+
 /// Reads the account and learns from it about the present secret: its id if that was unknown, and
-/// its end, which comes early when somebody adds a secret. True: something was learnt.
+/// its end, which comes early when somebody adds a secret.
 pub(crate) async fn look(
     record: &mut dyn Record,
     context: &RotationContext<'_>,
-) -> Result<(Vec<SecretState>, bool), EngineError> {
+) -> Result<(Vec<SecretState>, Learnt), EngineError> {
     let account = context
         .atlas
         .service_account(&record.level(), record.client_id(), context.budget)
@@ -43,9 +59,9 @@ fn find_lost(record: &mut dyn Record, context: &RotationContext<'_>, secrets: &[
     }
 }
 
-fn learn(record: &mut dyn Record, secrets: &[SecretState], now: DateTime<Utc>) -> bool {
+fn learn(record: &mut dyn Record, secrets: &[SecretState], now: DateTime<Utc>) -> Learnt {
     let Some(current) = record.current() else {
-        return false;
+        return Learnt::Nothing;
     };
     let id = match &current.known_by {
         KnownBy::Id(id) => Some(id.clone()),
@@ -60,10 +76,10 @@ fn learn(record: &mut dyn Record, secrets: &[SecretState], now: DateTime<Utc>) -
         .and_then(|state| state.expires_at)
         .or(current.expires_at);
     if id.as_ref() == current.id() && expires_at == current.expires_at {
-        return false;
+        return Learnt::Nothing;
     }
     record.amend_current(id, expires_at);
-    true
+    Learnt::Something
 }
 
 /// Removes what nobody can use, and what stands in the way of a new secret and may go. Answers the

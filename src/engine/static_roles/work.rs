@@ -16,7 +16,9 @@ use crate::engine::Engine;
 use crate::engine::account_use::refuse_own;
 use crate::engine::error::EngineError;
 use crate::engine::journal::clean_up_left_secrets;
-use crate::engine::rotation::{Record as _, RotationContext, look, prove, retire, rotate_secret};
+use crate::engine::rotation::{
+    Learnt, Record as _, RotationContext, look, prove, retire, rotate_secret,
+};
 use crate::engine::rotation_state::{ClientSecret, Retiring};
 use crate::engine::unasked::Mandate;
 use crate::vault::failure::chain;
@@ -210,15 +212,15 @@ async fn inspect(record: &mut RoleRecord, budget: RequestBudget) -> Result<(), E
     let outcome = look(record, &context).await;
     let outcome = match outcome {
         Ok((secrets, learnt)) => {
-            let news = find_lost(record, &context, &secrets).await;
-            news.map(|news| news || learnt)
+            let lost = find_lost(record, &context, &secrets).await;
+            lost.map(|lost| learnt.or(lost))
         }
         Err(error) => Err(error),
     };
     match manager.done(outcome).await {
         Ok(learnt) => {
             // No rotation was due: trouble noted here is that of an earlier look.
-            if record.entry.rotation.failure.take().is_some() || learnt {
+            if record.entry.rotation.failure.take().is_some() || learnt == Learnt::Something {
                 record.store().await?;
             }
             Ok(())
@@ -232,14 +234,14 @@ async fn inspect(record: &mut RoleRecord, budget: RequestBudget) -> Result<(), E
 
 /// Finds out whether somebody deleted the present secret: two looks, seconds apart, do not list it, and
 /// it mints no token. The list alone proves nothing, as Atlas may not show at once what is new, and
-/// the refusal alone proves nothing, as a gateway may give it. True: this is news.
+/// the refusal alone proves nothing, as a gateway may give it.
 async fn find_lost(
     record: &mut RoleRecord,
     context: &RotationContext<'_>,
     secrets: &[SecretState],
-) -> Result<bool, EngineError> {
+) -> Result<Learnt, EngineError> {
     let Some(current) = &record.entry.current else {
-        return Ok(false);
+        return Ok(Learnt::Nothing);
     };
     let current = current.clone();
     let mut lost = None;
@@ -261,15 +263,19 @@ async fn find_lost(
             }
         }
     }
-    let news = lost.is_some() != record.entry.lost.is_some();
-    if news && lost.is_some() {
+    let is_new = lost.is_some() != record.entry.lost.is_some();
+    if is_new && lost.is_some() {
         tracing::warn!(
             role = record.name, client_id = %record.entry.client_id,
             "current client secret was deleted in Atlas"
         );
     }
     record.entry.lost = lost;
-    Ok(news)
+    Ok(if is_new {
+        Learnt::Something
+    } else {
+        Learnt::Nothing
+    })
 }
 
 fn is_listed(current: &ClientSecret, secrets: &[SecretState]) -> bool {

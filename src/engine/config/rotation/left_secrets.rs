@@ -27,16 +27,24 @@ fn is_root(owner: &Owner) -> bool {
     *owner == Owner::Root
 }
 
-/// Writes what the account of a configuration is left with, before that goes. False: nobody could look for
-/// it, as the account's organization is not known.
+/// What the journal has of what an account was left with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// It is removed from there.
+    All,
+    /// Nobody could look for it, as the account's organization is not known.
+    Nothing,
+}
+
+/// Writes what the account of a configuration is left with, before that goes.
 pub(super) async fn leave(
     engine: &Engine,
     config: &ConfigEntry,
     others: &OtherSecrets,
     by: EndedBy,
-) -> Result<bool, EngineError> {
+) -> Result<Noted, EngineError> {
     let (Some(client_id), Some(org)) = (&config.client_id, &config.organization_id) else {
-        return Ok(false);
+        return Ok(Noted::Nothing);
     };
     let now = engine.clock.now();
     // Without its id nothing here tells it from a stranger's, of which none is ever removed. Its value
@@ -58,7 +66,7 @@ pub(super) async fn leave(
         at: now,
     };
     engine.journal.leave_secrets(leaving).await?;
-    Ok(true)
+    Ok(Noted::All)
 }
 
 /// What an earlier configuration left at the account that signs in from now on: it is the

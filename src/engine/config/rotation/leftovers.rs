@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use super::left_secrets::Noted;
 use super::record::RootRecord;
 use super::{left, left_secrets};
 use crate::atlas::{ClientId, Hours, RequestBudget};
@@ -62,9 +63,9 @@ pub(in crate::engine::config) async fn settle_former(
         None => remove_at_once(engine, before, entry, new, budget).await,
     };
     if !others.is_done() {
-        let is_left = left_secrets::leave(engine, before, &others, by).await?;
+        let noted = left_secrets::leave(engine, before, &others, by).await?;
         let by = held.as_ref().map(|by| by as &dyn Display);
-        told.push(told_of_left(before, &others, by, is_left));
+        told.push(told_of_left(before, &others, by, noted));
     }
     Ok(told)
 }
@@ -95,14 +96,14 @@ fn told_of_left(
     before: &ConfigEntry,
     others: &OtherSecrets,
     held: Option<&dyn Display>,
-    is_left: bool,
+    noted: Noted,
 ) -> String {
     let client_id = before.client_id.as_ref().map_or("", ClientId::as_str);
     let why = match held {
         Some(by) => format!("were not removed, as that is held ({by})"),
         None => "could not be removed yet".to_owned(),
     };
-    let further = if is_left {
+    let further = if noted == Noted::All {
         "that is tried each minute once nothing holds it, as long as the configured credential can \
          reach the account; else delete them in Atlas"
     } else {
@@ -123,10 +124,11 @@ pub(in crate::engine::config) async fn leave_all(
     by: EndedBy,
 ) -> Result<Option<String>, EngineError> {
     let others = &before.rotation.others;
-    if others.is_done() || left_secrets::leave(engine, before, others, by).await? {
+    if others.is_done() {
         return Ok(None);
     }
-    Ok(Some(told_of_left(before, others, None, false)))
+    let noted = left_secrets::leave(engine, before, others, by).await?;
+    Ok((noted == Noted::Nothing).then(|| told_of_left(before, others, None, noted)))
 }
 
 /// What is still to be removed of an account that is kept; the new secret itself is found out before

@@ -11,7 +11,7 @@ use super::{replacement, tick};
 use crate::atlas::{Atlas, AtlasError, Priority, RequestBudget, SecretState};
 use crate::base::Rfc3339;
 use crate::engine::error::{EngineError, RotationError};
-use crate::engine::rotation::{Record as _, RotationContext, retire, rotate_secret};
+use crate::engine::rotation::{Learnt, Record as _, RotationContext, look, retire, rotate_secret};
 use crate::engine::rotation_state::refuse_too_soon;
 use crate::engine::unasked::Mandate;
 use crate::engine::waiters::{Awaited, Crowd};
@@ -242,11 +242,10 @@ pub(super) async fn inspect(
     let linked = engine.connection.linked().await?;
     let context = context(&engine, &linked.atlas, Mandate::Unasked, budget);
     let mut account = record.account()?;
-    let (_, learnt) = crate::engine::rotation::look(&mut account, &context).await?;
-    if learnt {
-        account.store().await
-    } else {
-        Ok(())
+    let (_, learnt) = look(&mut account, &context).await?;
+    match learnt {
+        Learnt::Something => account.store().await,
+        Learnt::Nothing => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::AccessToken;
-use super::accounts::{ManagedAccount, ManagedSecret, TOKEN_LIFE, ready, verify};
+use super::accounts::{AccountCheck, ManagedAccount, ManagedSecret, TOKEN_LIFE, ready, verify};
 use crate::atlas::{AccessToken as MintedToken, AtlasError, Priority, RequestBudget, SHOWN_WITHIN};
 use crate::base::Rfc3339;
 use crate::engine::Engine;
@@ -58,7 +58,7 @@ pub(super) async fn issue(granted: Granted<'_>) -> Result<Response, EngineError>
         };
         give_up(engine, &reserved, &error).await?;
         let refused = matches!(error, AtlasError::Unauthenticated { .. });
-        if healed || !refused || !is_lost(granted, &reserved).await? {
+        if healed || !refused || check(granted, &reserved).await? == AccountCheck::Intact {
             return Err(EngineError::Atlas {
                 advice: format!(
                     "minting an access token with service account {}, which is managed for role \
@@ -166,7 +166,7 @@ async fn mint(
 }
 
 /// Whether the account or its secret is gone in Atlas, and is now forgotten here too.
-async fn is_lost(granted: Granted<'_>, reserved: &Reserved) -> Result<bool, EngineError> {
+async fn check(granted: Granted<'_>, reserved: &Reserved) -> Result<AccountCheck, EngineError> {
     let _lock = lock_role(granted).await?;
     let (gone, budget) = (&granted.call.caller.gone, granted.budget());
     verify(

@@ -13,6 +13,6 @@ pub(super) use end::delete_all;
 pub(crate) use end::retire_account;
 pub(super) use entry::{ManagedAccount, ManagedAccounts, ManagedSecret, TOKEN_LIFE};
 pub(crate) use entry::{managed_account, managed_accounts};
-pub(super) use ready::{ready, verify};
+pub(super) use ready::{AccountCheck, ready, verify};
 pub(crate) use reconcile::reconcile;
 pub(crate) use seen::SeenSecrets;

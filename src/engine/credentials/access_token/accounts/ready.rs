@@ -96,21 +96,29 @@ async fn make_and_store(
     Ok(account)
 }
 
-/// Looks what became of an account whose secret Atlas refused. True: something was lost in Atlas and
-/// is no longer minted with, so that the next look makes it anew.
+/// What became of an account whose secret Atlas refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine::credentials) enum AccountCheck {
+    /// Nothing is known to be lost: the refusal stands.
+    Intact,
+    /// Something was lost in Atlas and is no longer minted with, so that the next look makes it anew.
+    Lost,
+}
+
+/// Looks what became of an account whose secret Atlas refused.
 pub(in crate::engine::credentials) async fn verify(
     engine: &Engine,
     name: &RoleName,
     refused: &ManagedAccount,
     gone: &CancellationToken,
     budget: RequestBudget,
-) -> Result<bool, EngineError> {
+) -> Result<AccountCheck, EngineError> {
     let mut accounts = ManagedAccounts::load(engine, name).await?;
     let Some(current) = &mut accounts.current else {
-        return Ok(true);
+        return Ok(AccountCheck::Lost);
     };
     if current.client_id != refused.client_id {
-        return Ok(true);
+        return Ok(AccountCheck::Lost);
     }
     let linked = engine.connection.linked_to(&current.origin).await?;
     let atlas = linked.atlas.until(gone);
@@ -120,17 +128,17 @@ pub(in crate::engine::credentials) async fn verify(
             let newest = current.secrets.last();
             let (seen, monotonic) = (&engine.seen_secrets, engine.clock.monotonic());
             if newest.is_some_and(|secret| !seen.would_show(&secret.id, monotonic)) {
-                return Ok(false);
+                return Ok(AccountCheck::Intact);
             }
             // Should it be there after all, it is deleted with those that are out of use.
             accounts.retire(now);
         }
         Some(seen) => {
             if forget_gone(engine, &atlas, current, &seen, budget).await? == 0 {
-                return Ok(false);
+                return Ok(AccountCheck::Intact);
             }
         }
     }
     accounts.save(engine, name).await?;
-    Ok(true)
+    Ok(AccountCheck::Lost)
 }
