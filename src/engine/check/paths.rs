@@ -255,9 +255,7 @@ async fn settings(
     let Some(org) = &identity.organization_id else {
         return Ok(None);
     };
-    let settings = linked
-        .settings_of(org, engine.clock.monotonic(), budget)
-        .await;
+    let settings = engine.settings_of(&linked.atlas, org, budget).await;
     let doing = format!("reading the settings of organization {org}");
     let Some(settings) = report.asked(&doing, settings)? else {
         return Ok(None);

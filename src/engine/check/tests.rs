@@ -182,6 +182,27 @@ async fn leases_longer_than_the_organizations_secrets_are_found() {
 }
 
 #[tokio::test]
+async fn what_check_reads_of_an_organization_is_kept_to_by_all() {
+    let mount = TestMount::configured().await;
+    mount.atlas.forget_requests().await;
+    assert_eq!(check(&mount, "").await["longest_secret_hours"], 8_760);
+    let shorter = json!({"maxServiceAccountSecretValidityInHours": 24});
+    mount.atlas.change_organization(shorter).await;
+    mount.advance(std::time::Duration::from_mins(6)).await;
+    assert_eq!(check(&mount, "").await["longest_secret_hours"], 24);
+    let account = mount.atlas.account(json!(["ORG_MEMBER"])).await;
+    let long = json!({
+        "client_id": account.client_id, "organization_id": mount.atlas.org(), "secret_ttl": "48h",
+    });
+    let refused = mount.write("static-roles/app", long).await;
+    assert!(
+        matches!(&refused, Err(Failure::BadRequest(text)) if text.contains("(24 h)")),
+        "{refused:?}"
+    );
+    assert_eq!(mount.atlas.operations().await["getOrgSettings"], 2);
+}
+
+#[tokio::test]
 async fn a_missing_access_list_is_found_where_one_is_required() {
     let mount = TestMount::configured().await;
     let own = json!({"id": mount.atlas.key_id(), "entries": ["127.0.0.1"]});

@@ -2,24 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::listings::Listings;
 use super::ownership::Ownership;
 use crate::atlas::{
-    Atlas, AtlasError, ClientId, Level, OrgId, OrganizationSettings, ProjectId, Reachability,
-    RequestBudget,
+    Atlas, AtlasError, ClientId, Level, OrgId, ProjectId, Reachability, RequestBudget,
 };
 use crate::engine::error::EngineError;
 use crate::engine::origin::{BoundTo, Origins};
 
 /// Most projects whose organization is remembered; Atlas allows 250 in one organization.
 const MAX_REMEMBERED_PROJECTS: usize = 1_000;
-
-/// How long an organization's settings are believed: Atlas allows five reads a minute.
-const SETTINGS_KEPT: Duration = Duration::from_mins(5);
-/// Most organizations whose settings are remembered; a credential belongs to one.
-const MAX_REMEMBERED_SETTINGS: usize = 16;
 
 /// The organization in which something is managed.
 pub(crate) struct Managing {
@@ -60,7 +53,6 @@ pub(crate) struct ConfiguredClient {
     pub(crate) is_legacy: bool,
     /// What may go where.
     origins: Arc<Origins>,
-    settings: Mutex<HashMap<OrgId, (Duration, OrganizationSettings)>>,
     org_of_project: Mutex<HashMap<ProjectId, OrgId>>,
     /// Lists of what organizations have, shared by all who look through one at the same time.
     pub(crate) listings: Listings,
@@ -75,7 +67,6 @@ impl ConfiguredClient {
             ownership: Ownership::default(),
             is_legacy: false,
             origins,
-            settings: Mutex::default(),
             org_of_project: Mutex::default(),
             listings: Listings::default(),
         }
@@ -130,31 +121,6 @@ impl ConfiguredClient {
             remembered.insert(project.clone(), org.clone());
         }
         Ok(org)
-    }
-
-    /// An organization's settings, a few minutes old at most at this monotonic time.
-    pub(crate) async fn settings_of(
-        &self,
-        org: &OrgId,
-        now: Duration,
-        budget: RequestBudget,
-    ) -> Result<OrganizationSettings, AtlasError> {
-        if let Some((read_at, settings)) = self.known_settings().get(org)
-            && now.saturating_sub(*read_at) < SETTINGS_KEPT
-        {
-            return Ok(settings.clone());
-        }
-        let settings = self.atlas.organization_settings(org, budget).await?;
-        let mut known = self.known_settings();
-        known.retain(|_, (read_at, _)| now.saturating_sub(*read_at) < SETTINGS_KEPT);
-        if known.len() < MAX_REMEMBERED_SETTINGS {
-            known.insert(org.clone(), (now, settings.clone()));
-        }
-        Ok(settings)
-    }
-
-    fn known_settings(&self) -> MutexGuard<'_, HashMap<OrgId, (Duration, OrganizationSettings)>> {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The organization in which a credential is managed that was made in `project`, or nobody

@@ -1,4 +1,5 @@
-//! The longest lifetime that an organization allows to secrets, asked of Atlas now and then.
+//! The longest lifetime that an organization allows to secrets, asked of Atlas now and then, with all that
+//! its settings tell.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,11 +7,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::atlas::{Atlas, Hours, OrgId, Origin, RequestBudget};
+use crate::atlas::{Atlas, AtlasError, Hours, OrgId, OrganizationSettings, Origin, RequestBudget};
 use crate::engine::Engine;
 
 /// Atlas allows five such reads a minute, for all who ask.
 const REMEMBERED_FOR: Duration = Duration::from_hours(1);
+/// Whoever wants to see the settings, and not only to keep to them, is told what was read within this.
+const SHOWN_FOR: Duration = Duration::from_mins(5);
 /// Where Atlas does not tell, it is asked again after this.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// The answer is good to have, and nothing waits for it longer than this.
@@ -25,11 +28,29 @@ pub(crate) struct LongestSecrets {
     asking: tokio::sync::Mutex<()>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Answer {
-    longest: Hours,
+    /// [`None`]: Atlas never told.
+    told: Option<Told>,
     /// Monotonic.
     good_until: Duration,
+}
+
+#[derive(Clone)]
+struct Told {
+    settings: OrganizationSettings,
+    /// Monotonic.
+    read_at: Duration,
+}
+
+impl Answer {
+    fn longest(&self) -> Hours {
+        let longest = self
+            .told
+            .as_ref()
+            .and_then(|told| told.settings.longest_secret);
+        longest.unwrap_or(Hours::LONGEST_SECRET)
+    }
 }
 
 impl LongestSecrets {
@@ -40,7 +61,7 @@ impl LongestSecrets {
             .known(atlas, org)
             .filter(|answer| now < answer.good_until)
         {
-            return answer.longest;
+            return answer.longest();
         }
         let budget = RequestBudget {
             deadline: budget.deadline.min(Instant::now() + BUDGET),
@@ -49,45 +70,78 @@ impl LongestSecrets {
         let asking = timeout_at(budget.deadline, self.asking.lock()).await;
         let known = self.known(atlas, org);
         match known.filter(|answer| asking.is_err() || now < answer.good_until) {
-            Some(answer) => answer.longest,
+            Some(answer) => answer.longest(),
             None if asking.is_err() => Hours::LONGEST_SECRET,
             None => self.ask(atlas, org, now, budget).await,
         }
     }
 
     async fn ask(&self, atlas: &Atlas, org: &OrgId, now: Duration, budget: RequestBudget) -> Hours {
-        let asked = atlas.organization_settings(org, budget).await;
-        let (longest, good_for) = match asked {
-            Ok(settings) => (settings.longest_secret, REMEMBERED_FOR),
-            Err(error) => {
-                tracing::debug!(
-                    %org,
-                    %error,
-                    "could not read the organization's maximum secret lifetime"
-                );
-                let told_last = self.known(atlas, org).map(|answer| answer.longest);
-                (told_last, ASKED_AGAIN_AFTER)
-            }
+        let error = match self.read(atlas, org, now, budget).await {
+            Ok(settings) => return settings.longest_secret.unwrap_or(Hours::LONGEST_SECRET),
+            Err(error) => error,
         };
-        let longest = longest.unwrap_or(Hours::LONGEST_SECRET);
+        tracing::debug!(
+            %org,
+            %error,
+            "could not read the organization's maximum secret lifetime"
+        );
+        let answer = Answer {
+            told: self.known(atlas, org).and_then(|answer| answer.told),
+            good_until: now + ASKED_AGAIN_AFTER,
+        };
+        let longest = answer.longest();
+        self.remember(atlas, org, answer);
+        longest
+    }
+
+    /// The settings, a few minutes old at most at this monotonic time. Where Atlas does not tell, that is
+    /// for the caller to say, and nothing is forgotten.
+    async fn settings(
+        &self,
+        atlas: &Atlas,
+        org: &OrgId,
+        now: Duration,
+        budget: RequestBudget,
+    ) -> Result<OrganizationSettings, AtlasError> {
+        let told = self.known(atlas, org).and_then(|answer| answer.told);
+        match told.filter(|told| now.saturating_sub(told.read_at) < SHOWN_FOR) {
+            Some(told) => Ok(told.settings),
+            None => self.read(atlas, org, now, budget).await,
+        }
+    }
+
+    async fn read(
+        &self,
+        atlas: &Atlas,
+        org: &OrgId,
+        now: Duration,
+        budget: RequestBudget,
+    ) -> Result<OrganizationSettings, AtlasError> {
+        let settings = atlas.organization_settings(org, budget).await?;
+        let told = Told {
+            settings: settings.clone(),
+            read_at: now,
+        };
+        let answer = Answer {
+            told: Some(told),
+            good_until: now + REMEMBERED_FOR,
+        };
+        self.remember(atlas, org, answer);
+        Ok(settings)
+    }
+
+    fn remember(&self, atlas: &Atlas, org: &OrgId, answer: Answer) {
         let mut by_org = self.locked();
         if by_org.len() >= MAX_REMEMBERED {
             by_org.clear();
         }
-        let good_until = now + good_for;
-        by_org.insert(
-            (atlas.origin().clone(), org.clone()),
-            Answer {
-                longest,
-                good_until,
-            },
-        );
-        longest
+        by_org.insert((atlas.origin().clone(), org.clone()), answer);
     }
 
     fn known(&self, atlas: &Atlas, org: &OrgId) -> Option<Answer> {
         let key = (atlas.origin().clone(), org.clone());
-        self.locked().get(&key).copied()
+        self.locked().get(&key).cloned()
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<(Origin, OrgId), Answer>> {
@@ -105,6 +159,17 @@ impl Engine {
     ) -> Hours {
         let now = self.clock.monotonic();
         self.longest_secrets.of(atlas, org, now, budget).await
+    }
+
+    /// An organization's settings, a few minutes old at most, for whoever wants to see them.
+    pub(crate) async fn settings_of(
+        &self,
+        atlas: &Atlas,
+        org: &OrgId,
+        budget: RequestBudget,
+    ) -> Result<OrganizationSettings, AtlasError> {
+        let now = self.clock.monotonic();
+        self.longest_secrets.settings(atlas, org, now, budget).await
     }
 
     /// The lifetime to ask of Atlas: as wanted, but no longer than the organization allows.
