@@ -188,19 +188,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let verifies = verify_connection.unwrap_or(engine.process.verify_connection);
     entry.unverified = !verifies;
     if verifies {
-        entry.organization_id = verify(&linked, entry.organization_id.as_ref(), budget).await?;
-        if entry.organization_id.is_none() {
-            warnings.push(
-                "the credential has access to more than one organization: give \
-                 organization_id"
-                    .to_owned(),
-            );
-        }
-        linked.organization_id.clone_from(&entry.organization_id);
-        rotation::learn(&engine, &linked.atlas, &mut entry, budget).await;
-        learn(&linked, &mut entry, budget, &mut warnings).await;
-        let limit = rotation::warning_of_limit(&engine, &linked.atlas, &entry, budget).await;
-        warnings.extend(limit);
+        warnings.extend(examine(&engine, &mut linked, &mut entry, budget).await?);
     } else {
         warnings.push(UNVERIFIED.to_owned());
     }
@@ -242,6 +230,29 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         warnings,
         ..Response::default()
     }))
+}
+
+/// Verifies the credential, and completes the entry with what Atlas tells of it: the warnings.
+async fn examine(
+    engine: &Engine,
+    linked: &mut ConfiguredClient,
+    entry: &mut ConfigEntry,
+    budget: RequestBudget,
+) -> Result<Vec<String>, EngineError> {
+    let mut warnings = Vec::new();
+    entry.organization_id = verify(linked, entry.organization_id.as_ref(), budget).await?;
+    if entry.organization_id.is_none() {
+        warnings.push(
+            "the credential has access to more than one organization: give organization_id"
+                .to_owned(),
+        );
+    }
+    linked.organization_id.clone_from(&entry.organization_id);
+    rotation::learn(engine, &linked.atlas, entry, budget).await;
+    learn(linked, entry, budget, &mut warnings).await;
+    let limit = rotation::warning_of_limit(engine, &linked.atlas, entry, budget).await;
+    warnings.extend(limit);
+    Ok(warnings)
 }
 
 /// Asks Atlas which organizations the credential sees: nothing is stored that does not work.
