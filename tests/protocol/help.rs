@@ -33,6 +33,7 @@ async fn paths(mount: &Mount) -> Vec<String> {
             let path = path.strip_prefix('/').expect("a slash in front");
             path.replace("{name}", "any-name.1")
                 .replace("{id}", "any-id")
+                .replace("{project_id}", "0123456789abcdef01234567")
         })
         .collect()
 }

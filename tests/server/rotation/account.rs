@@ -116,7 +116,9 @@ impl Readers {
 async fn read_on(client: Client, path: String, atlas: Arc<Atlas>, end: CancellationToken) -> Seen {
     let mut seen = Seen::default();
     let mut last = Arc::<str>::from("");
-    while !end.is_cancelled() {
+    loop {
+        // Whoever ends this wants to know what is read now.
+        let is_last = end.is_cancelled();
         let answer = client.read(&path).await;
         if answer.ok() {
             let secret = text(&answer.data()["client_secret"]);
@@ -132,9 +134,11 @@ async fn read_on(client: Client, path: String, atlas: Arc<Atlas>, end: Cancellat
         } else {
             seen.refused += 1;
         }
+        if is_last {
+            return seen;
+        }
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
-    seen
 }
 
 /// Waits until `is_so`, for at most three ticks.
