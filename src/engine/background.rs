@@ -18,6 +18,6 @@ pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
         config::run_due(&engine),
         static_roles::run_due(&engine)
     );
-    let told = journal::tell_drain(&engine).await;
-    journal.and(kept).and(root).and(roles).and(told)
+    let logged = journal::log_drain(&engine).await;
+    journal.and(kept).and(root).and(roles).and(logged)
 }

@@ -148,7 +148,7 @@ async fn gather<'a>(
     let Some(identity) = report.asked(doing, identity)? else {
         return Ok(None);
     };
-    tell_identity(engine, &identity, config, report);
+    report_identity(engine, &identity, config, report);
     let settings = settings(engine, linked, &identity, budget, report).await?;
     Ok(Some(CheckContext {
         engine,
@@ -201,7 +201,12 @@ async fn organization(
     Ok(Some(org))
 }
 
-fn tell_identity(engine: &Engine, identity: &Identity, config: &ConfigEntry, report: &mut Report) {
+fn report_identity(
+    engine: &Engine,
+    identity: &Identity,
+    config: &ConfigEntry,
+    report: &mut Report,
+) {
     if let Some((_, public_key)) = &identity.api_key {
         report.fact("public_key", public_key.as_str());
     }

@@ -220,7 +220,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     saved?;
     let old = engine.connection.replace(linked);
     engine.root.replaced(old.as_ref());
-    warnings.extend(trust::told(stored.as_ref(), &entry, &call.fields));
+    warnings.extend(trust::warning(stored.as_ref(), &entry, &call.fields));
     warnings.extend(draining::ended(&before, DrainEnd::Write));
     if !is_same {
         engine.ambiguous.forget(keys::CONFIG);

@@ -53,7 +53,7 @@ pub(super) async fn check_again(
 
 /// What whoever brings a secret of his own is told of the certificates under which it is sent, unless he
 /// gave all of them with it or the mount trusted them before: somebody else may have put them there.
-pub(super) fn told(
+pub(super) fn warning(
     stored: Option<&ConfigEntry>,
     entry: &ConfigEntry,
     fields: &Fields,

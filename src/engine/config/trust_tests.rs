@@ -228,7 +228,7 @@ async fn what_is_stored_right_before_the_configuration_counts() {
     assert_eq!(mount.storage.value("config"), before);
 }
 
-async fn told(mount: &TestMount, body: Value) -> String {
+async fn warnings_of(mount: &TestMount, body: Value) -> String {
     let answer = mount.write("config", body).await.expect("written");
     let warnings = answer.map(|answer| answer.warnings).unwrap_or_default();
     warnings.join("\n")
@@ -240,14 +240,26 @@ async fn a_secret_is_not_sent_under_a_certificate_that_nobody_names() {
     let mount = TestMount::new().await;
     let (one, two) = (certificate("one.example"), certificate("two.example"));
     let silent = mount.atlas.key_and_organization();
-    assert_eq!(told(&mount, with(&mount, &one)).await, "", "the first");
-    assert_eq!(told(&mount, with(&mount, &one)).await, "", "the same");
-    let kept = told(&mount, silent).await;
+    assert_eq!(
+        warnings_of(&mount, with(&mount, &one)).await,
+        "",
+        "the first"
+    );
+    assert_eq!(
+        warnings_of(&mount, with(&mount, &one)).await,
+        "",
+        "the same"
+    );
+    let kept = warnings_of(&mount, silent).await;
     assert!(kept.contains("ca_certificate was not given"), "{kept}");
     assert!(kept.contains("(SHA-256 "), "{kept}");
     let own = json!({ "hold": false });
-    assert_eq!(told(&mount, own).await, "", "no secret, no certificate");
-    let added = told(&mount, with(&mount, &format!("{one}{two}"))).await;
+    assert_eq!(
+        warnings_of(&mount, own).await,
+        "",
+        "no secret, no certificate"
+    );
+    let added = warnings_of(&mount, with(&mount, &format!("{one}{two}"))).await;
     assert!(added.contains("that were not before (SHA-256 "), "{added}");
-    assert_eq!(told(&mount, with(&mount, "")).await, "", "none");
+    assert_eq!(warnings_of(&mount, with(&mount, "")).await, "", "none");
 }

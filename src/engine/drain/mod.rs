@@ -160,8 +160,8 @@ fn warnings(left: &Left, call: &Call) -> Vec<String> {
 /// The first round of a drain that was just ordered; the periodic runs do what it leaves.
 async fn first_round(engine: Arc<Engine>) {
     let (journal, kept) = tokio::join!(journal::tick(&engine), credentials::reconcile(&engine));
-    let told = journal::tell_drain(&engine).await;
-    if let Err(error) = journal.and(kept).and(told) {
+    let logged = journal::log_drain(&engine).await;
+    if let Err(error) = journal.and(kept).and(logged) {
         tracing::debug!(
             %error,
             "first round of a drain failed; the periodic function continues it"

@@ -10,7 +10,7 @@ use crate::engine::testing::{Account, TestMount};
 use crate::vault::Operation;
 
 /// Tries to end this name, and fails: no request goes to Atlas.
-async fn told(mount: &TestMount, name: &str) -> String {
+async fn refusal(mount: &TestMount, name: &str) -> String {
     mount.atlas.forget_requests().await;
     let text = refused(end(mount, name).await);
     assert_eq!(mount.atlas.request_count().await, 0, "{text}");
@@ -22,14 +22,14 @@ async fn told(mount: &TestMount, name: &str) -> String {
 async fn the_key_and_the_account_that_a_mount_signs_in_with_are_refused_with_the_way_to_go() {
     let mount = TestMount::configured().await;
     let key = TestMount::data(mount.read("config").await);
-    let text_of_key = told(&mount, text(&key, "public_key")).await;
+    let text_of_key = refusal(&mount, text(&key, "public_key")).await;
     let account = mount.atlas.account_config();
     mount
         .write("config", account.clone())
         .await
         .expect("written");
     let client_id = account["client_id"].as_str().expect("a client id");
-    for told in [text_of_key, told(&mount, client_id).await] {
+    for told in [text_of_key, refusal(&mount, client_id).await] {
         assert!(
             told.contains("this mount signs in with") && told.contains("config/rotate-root"),
             "{told}"
@@ -87,7 +87,7 @@ async fn the_account_of_a_static_role_is_refused_with_the_way_to_go_until_it_has
         if restarted {
             mount.restart().await;
         }
-        let told = told(&mount, &client_id).await;
+        let told = refusal(&mount, &client_id).await;
         for part in [
             "static role \"rotates\" rotates",
             "overlap to 0",
@@ -100,7 +100,7 @@ async fn the_account_of_a_static_role_is_refused_with_the_way_to_go_until_it_has
         .ask(Operation::Delete, "static-roles/rotates", json!({}))
         .await
         .expect("deleted");
-    let told = told(&mount, &client_id).await;
+    let told = refusal(&mount, &client_id).await;
     assert!(told.contains("is still being removed"), "{told}");
 }
 
@@ -113,7 +113,7 @@ async fn an_account_that_roles_add_secrets_to_is_refused_with_the_role() {
         "client_id": account,
     });
     mount.write("roles/adds", role).await.expect("a role");
-    let told = told(&mount, &account).await;
+    let told = refusal(&mount, &account).await;
     assert!(
         told.contains("role \"adds\" adds secrets to service account"),
         "{told}"

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::leftovers::told_of_lost;
+use super::leftovers::warning_of_lost;
 use super::record::RootRecord;
 use crate::atlas::{ClientId, RequestBudget};
 use crate::engine::Engine;
@@ -125,7 +125,7 @@ pub(super) async fn take_back(
     let Some(Part::Secrets(left)) = entry.part else {
         return Ok(());
     };
-    told_of_lost(&left.others, &record.entry);
+    warning_of_lost(&left.others, &record.entry);
     let retiring = &mut record.entry.rotation.others.retiring;
     let before = retiring.len();
     for each in left.others.retiring {

@@ -40,21 +40,21 @@ pub(in crate::engine::config) async fn settle_former(
     by: EndedBy,
     budget: RequestBudget,
 ) -> Result<Vec<String>, EngineError> {
-    let mut told = Vec::new();
+    let mut warnings = Vec::new();
     if let Some(client_id) = &entry.client_id {
         let taken = left_secrets::taken_over(engine, client_id, new).await?;
-        told.extend(told_of_lost(&taken, entry));
+        warnings.extend(warning_of_lost(&taken, entry));
         entry.rotation.others.retiring.extend(taken.retiring);
     }
     let others = &before.rotation.others;
     if others.is_done() {
-        return Ok(told);
+        return Ok(warnings);
     }
     if before.client_id == entry.client_id && new.serves(&before.origin) {
         let carried = carried_over(others, engine.clock.now());
         entry.rotation.others.retiring.extend(carried);
-        told.extend(told_of_lost(others, entry));
-        return Ok(told);
+        warnings.extend(warning_of_lost(others, entry));
+        return Ok(warnings);
     }
     // Nobody asked for their deletion, so what holds the unasked holds it too.
     let held = engine.held_with(entry.hold);
@@ -65,9 +65,9 @@ pub(in crate::engine::config) async fn settle_former(
     if !others.is_done() {
         let noted = left_secrets::leave(engine, before, &others, by).await?;
         let by = held.as_ref().map(|by| by as &dyn Display);
-        told.push(told_of_left(before, &others, by, noted));
+        warnings.push(warning_of_left(before, &others, by, noted));
     }
-    Ok(told)
+    Ok(warnings)
 }
 
 /// Removes what may go, with the former credential and the new one; answers what remains.
@@ -92,7 +92,7 @@ async fn remove_at_once(
     record.entry.rotation.others
 }
 
-fn told_of_left(
+fn warning_of_left(
     before: &ConfigEntry,
     others: &OtherSecrets,
     held: Option<&dyn Display>,
@@ -128,7 +128,7 @@ pub(in crate::engine::config) async fn leave_all(
         return Ok(None);
     }
     let noted = left_secrets::leave(engine, before, others, by).await?;
-    Ok((noted == Noted::Nothing).then(|| told_of_left(before, others, None, noted)))
+    Ok((noted == Noted::Nothing).then(|| warning_of_left(before, others, None, noted)))
 }
 
 /// What is still to be removed of an account that is kept; the new secret itself is found out before
@@ -147,7 +147,7 @@ fn carried_over(others: &OtherSecrets, now: DateTime<Utc>) -> Vec<Retiring> {
 
 /// A secret whose answer was lost is not looked for any more, as that might take the one that is being
 /// written for it. A person is told.
-pub(super) fn told_of_lost(others: &OtherSecrets, entry: &ConfigEntry) -> Option<String> {
+pub(super) fn warning_of_lost(others: &OtherSecrets, entry: &ConfigEntry) -> Option<String> {
     let pending = others.pending.as_ref()?;
     let client_id = entry.client_id.as_ref()?;
     if others.made().is_some_and(|held| held.id.is_some()) {

@@ -51,7 +51,7 @@ fn held(engine: &Engine) -> Option<String> {
 }
 
 /// Tells the log, once each, that something cannot be ended yet, and that nothing is left.
-pub(crate) async fn tell(engine: &Engine) -> Result<(), EngineError> {
+pub(crate) async fn log_progress(engine: &Engine) -> Result<(), EngineError> {
     let Some(drain) = engine.drain_at_work().await? else {
         return Ok(());
     };
