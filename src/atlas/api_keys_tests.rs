@@ -7,17 +7,6 @@ use crate::atlas::fake::{Fake, HEX, Reply, api_key_id, budget, org_id, project_i
 
 const KEYS: &str = "/api/atlas/v2/orgs/32b6e34b3d91647abb20e7b8/apiKeys";
 
-/// A client with a warm token, so that only the calls under test are counted.
-async fn start(handler: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Fake, Atlas) {
-    let fake = Fake::start(move |received| match received.target.as_str() {
-        "/api/oauth/token" => Reply::token("t"),
-        _ => handler(&received.line()),
-    })
-    .await;
-    let atlas = fake.bearer_client();
-    (fake, atlas)
-}
-
 fn new_key() -> NewApiKey {
     NewApiKey {
         description: "reader-1".to_owned(),
@@ -34,7 +23,7 @@ fn created() -> String {
 
 #[tokio::test]
 async fn a_created_project_key_names_its_organization() {
-    let (fake, atlas) = start(|_| Reply::new(200, &created())).await;
+    let (fake, atlas) = Fake::signed_in(|_| Reply::new(200, &created())).await;
     let level = Level::Project(project_id());
     let key = atlas
         .create_api_key(&level, &new_key(), budget(5))
@@ -65,7 +54,7 @@ async fn a_create_with_an_unreadable_answer_is_unknown_and_not_repeated() {
         Reply::new(200, &created().replace("p-r-i-v", "")),
         Reply::error(500, "UNEXPECTED_ERROR"),
     ] {
-        let (fake, atlas) = start(move |_| reply.clone()).await;
+        let (fake, atlas) = Fake::signed_in(move |_| reply.clone()).await;
         let level = Level::Org(org_id());
         let outcome = atlas.create_api_key(&level, &new_key(), budget(5)).await;
         let error = outcome.expect_err("no key");
@@ -107,7 +96,7 @@ async fn a_key_already_gone_is_as_good_as_deleted() {
         (Reply::error(404, "ORG_NOT_FOUND"), false, None),
         (Reply::error(400, "BAD_REQUEST"), false, None),
     ] {
-        let (_fake, atlas) = start(move |line| {
+        let (_fake, atlas) = Fake::signed_in(move |line| {
             if !line.starts_with("GET") {
                 reply.clone()
             } else if there {
@@ -141,7 +130,7 @@ async fn what_a_gateway_answers_proves_no_key_gone() {
         Reply::new(404, r#"{"errorCode":"API_KEY_NOT_FOUND"}"#),
         Reply::error(404, "RESOURCE_NOT_FOUND"),
     ] {
-        let (_fake, atlas) = start(move |_| reply.clone()).await;
+        let (_fake, atlas) = Fake::signed_in(move |_| reply.clone()).await;
         let outcome = atlas
             .delete_api_key(&org_id(), &api_key_id(), budget(5))
             .await;
@@ -151,7 +140,7 @@ async fn what_a_gateway_answers_proves_no_key_gone() {
 
 #[tokio::test]
 async fn a_key_that_does_not_show_its_roles_is_not_complete() {
-    let (_fake, atlas) = start(|_| Reply::new(200, &created())).await;
+    let (_fake, atlas) = Fake::signed_in(|_| Reply::new(200, &created())).await;
     let (org, project) = (Level::Org(org_id()), Level::Project(project_id()));
     let key = atlas.create_api_key(&org, &new_key(), budget(5)).await;
     let key = key.expect("a key");
@@ -180,7 +169,7 @@ async fn an_assignment_is_done_by_an_empty_204_or_a_200_that_shows_the_role() {
         (Reply::new(200, "{}"), Reply::new(200, "{}"), false),
         (Reply::new(201, &shown), Reply::new(204, ""), false),
     ] {
-        let (_fake, atlas) = start(move |line| match line {
+        let (_fake, atlas) = Fake::signed_in(move |line| match line {
             line if line.starts_with("POST") => assigned.clone(),
             _ => patched.clone(),
         })
@@ -196,7 +185,7 @@ async fn an_assignment_is_done_by_an_empty_204_or_a_200_that_shows_the_role() {
 /// Should Atlas give smaller pages than were asked for, the links tell that there are more.
 #[tokio::test]
 async fn a_short_page_that_links_another_is_not_the_last() {
-    let (fake, atlas) = start(|line| {
+    let (fake, atlas) = Fake::signed_in(|line| {
         let item = |number: u32| format!(r#"{{"id":"{number:024x}","desc":"d"}}"#);
         let next = r#""links":[{"rel":"next","href":"http://internal:8080/"}],"#;
         let (links, number) = if line.ends_with("pageNum=3") {
@@ -217,7 +206,7 @@ async fn a_short_page_that_links_another_is_not_the_last() {
 async fn an_empty_page_that_links_another_is_no_end_of_a_list() {
     for (links, is_complete) in [(r#""links":[{"rel":"next"}],"#, false), ("", true)] {
         let body = format!(r#"{{{links}"results":[]}}"#);
-        let (_fake, atlas) = start(move |_| Reply::new(200, &body)).await;
+        let (_fake, atlas) = Fake::signed_in(move |_| Reply::new(200, &body)).await;
         let listed = atlas.list_org_api_keys(&org_id(), budget(5)).await;
         assert_eq!(listed.is_ok(), is_complete, "{listed:?}");
     }
@@ -225,7 +214,7 @@ async fn an_empty_page_that_links_another_is_no_end_of_a_list() {
 
 #[tokio::test]
 async fn a_key_is_found_on_the_third_page() {
-    let (fake, atlas) = start(|line| {
+    let (fake, atlas) = Fake::signed_in(|line| {
         let page: usize = line
             .rsplit('=')
             .next()
@@ -264,7 +253,7 @@ async fn a_key_is_found_on_the_third_page() {
 
 #[tokio::test]
 async fn an_assignment_of_unknown_outcome_is_set_by_patch() {
-    let (fake, atlas) = start(|line| match line {
+    let (fake, atlas) = Fake::signed_in(|line| match line {
         line if line.starts_with("POST") => Reply::new(503, ""),
         _ => Reply::new(200, &created()),
     })
@@ -287,7 +276,7 @@ async fn an_assignment_of_unknown_outcome_is_set_by_patch() {
 #[tokio::test]
 async fn reads_and_deletes_are_repeated() {
     let tries = AtomicUsize::new(0);
-    let (fake, atlas) = start(move |_| match tries.fetch_add(1, Ordering::Relaxed) {
+    let (fake, atlas) = Fake::signed_in(move |_| match tries.fetch_add(1, Ordering::Relaxed) {
         0 => Reply::new(503, ""),
         1 => Reply::new(200, "{").cut(),
         _ => Reply::error(400, "API_KEY_NOT_FOUND"),

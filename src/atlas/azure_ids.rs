@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::IdError;
+use super::ids::{IdError, checked_text};
 
 /// Declares an identifier of one kind of thing.
 macro_rules! azure_id {
@@ -26,37 +26,7 @@ macro_rules! azure_id {
 
         impl Eq for $name {}
 
-        impl TryFrom<String> for $name {
-            type Error = IdError;
-
-            fn try_from(text: String) -> Result<Self, IdError> {
-                if is_uuid(&text) {
-                    Ok(Self(text))
-                } else {
-                    Err(IdError::new($expected))
-                }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = IdError;
-
-            fn from_str(text: &str) -> Result<Self, IdError> {
-                Self::try_from(text.to_owned())
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
+        checked_text!($name, $expected, is_uuid);
     };
 }
 

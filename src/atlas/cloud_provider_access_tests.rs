@@ -8,17 +8,6 @@ const PRINCIPAL: &str = "22222222-bbbb-4222-8222-222222222222";
 const APP: &str = "9efedfcc-2eca-4b27-a613-0cad1e114cb7";
 const PATH: &str = "/api/atlas/v2/groups/32b6e34b3d91647abb20e7b8/cloudProviderAccess";
 
-/// Answers all but the token calls by method and target.
-async fn start(handler: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Fake, Atlas) {
-    let fake = Fake::start(move |received| match received.target.as_str() {
-        "/api/oauth/token" => Reply::token("t"),
-        _ => handler(&received.line()),
-    })
-    .await;
-    let atlas = fake.bearer_client();
-    (fake, atlas)
-}
-
 fn principal() -> AzurePrincipal {
     AzurePrincipal {
         tenant: TENANT.parse().expect("an id"),
@@ -43,7 +32,7 @@ fn registration(principal: &str) -> String {
 
 #[tokio::test]
 async fn a_principal_is_registered_and_authorized_with_the_same_ids() {
-    let (fake, atlas) = start(|_| Reply::new(200, &registration(PRINCIPAL))).await;
+    let (fake, atlas) = Fake::signed_in(|_| Reply::new(200, &registration(PRINCIPAL))).await;
     let (project, principal) = (project_id(), principal());
     let made = atlas
         .register_azure_principal(&project, &principal, budget(5))
@@ -84,7 +73,7 @@ async fn a_registration_that_may_have_been_made_is_not_sent_again() {
         Reply::new(200, &registration(other)),
         Reply::new(404, "<html>"),
     ] {
-        let (fake, atlas) = start(move |_| reply.clone()).await;
+        let (fake, atlas) = Fake::signed_in(move |_| reply.clone()).await;
         let made = atlas
             .register_azure_principal(&project_id(), &principal(), budget(5))
             .await;
@@ -107,7 +96,7 @@ async fn refusals_are_told_apart_and_nothing_is_sent_again() {
         ),
         (400, "BAD_REQUEST", false, false),
     ] {
-        let (fake, atlas) = start(move |_| Reply::error(status, code)).await;
+        let (fake, atlas) = Fake::signed_in(move |_| Reply::error(status, code)).await;
         let made = atlas
             .register_azure_principal(&project_id(), &principal(), budget(5))
             .await;
@@ -129,13 +118,13 @@ async fn registrations_are_listed_whole_or_not_at_all() {
         "azureServicePrincipals":[{}]}}"#,
         registration(&PRINCIPAL.to_uppercase())
     );
-    let (_fake, atlas) = start(move |_| Reply::new(200, &list)).await;
+    let (_fake, atlas) = Fake::signed_in(move |_| Reply::new(200, &list)).await;
     let listed = atlas.azure_registrations(&project_id(), budget(5)).await;
     let listed = listed.expect("a list");
     assert_eq!(listed.len(), 1);
     assert!(listed[0].is_of(&principal()), "case does not matter");
     for body in ["{}", "[]", r#"{"azureServicePrincipals":null}"#] {
-        let (_fake, atlas) = start(move |_| Reply::new(200, body)).await;
+        let (_fake, atlas) = Fake::signed_in(move |_| Reply::new(200, body)).await;
         let listed = atlas.azure_registrations(&project_id(), budget(5)).await;
         listed.expect_err("no list of Atlas's");
     }
@@ -165,7 +154,7 @@ async fn a_registration_is_removed_or_proved_gone() {
             None,
         ),
     ] {
-        let (fake, atlas) = start(move |line| {
+        let (fake, atlas) = Fake::signed_in(move |line| {
             if line.starts_with("GET") {
                 list(there)
             } else {
@@ -190,7 +179,7 @@ async fn a_registration_is_removed_or_proved_gone() {
 #[tokio::test]
 async fn an_empty_list_from_a_gateway_proves_nothing_gone() {
     for body in [r#"{"results":[]}"#, "{}"] {
-        let (_fake, atlas) = start(move |line| {
+        let (_fake, atlas) = Fake::signed_in(move |line| {
             if line.starts_with("GET") {
                 Reply::new(200, body)
             } else {

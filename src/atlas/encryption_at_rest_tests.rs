@@ -10,16 +10,6 @@ const SECRET: &str = "s3cr~t\"of the customer";
 const PATH: &str = "/api/atlas/v2/groups/32b6e34b3d91647abb20e7b8/encryptionAtRest";
 const KEY: &str = r#""azureEnvironment":"AZURE","subscriptionID":"44444444-4444-4444-8444-444444444444","resourceGroupName":"Group","keyVaultName":"Vault","keyIdentifier":"https://vault.vault.azure.net/keys/k/01""#;
 
-async fn start(handler: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Fake, Atlas) {
-    let fake = Fake::start(move |received| match received.target.as_str() {
-        "/api/oauth/token" => Reply::token("t"),
-        _ => handler(&received.line()),
-    })
-    .await;
-    let atlas = fake.bearer_client();
-    (fake, atlas)
-}
-
 /// An answer whose Azure block is on and has these fields beside those of the key.
 fn answer(fields: &str) -> String {
     format!(
@@ -44,9 +34,18 @@ fn role() -> RoleId {
     HEX.parse().expect("an id")
 }
 
+/// Lets the project with this key sign in by the role.
+async fn set_role(atlas: &Atlas, key: &VaultKey) -> Result<AzureKeyVault, AtlasError> {
+    let role = role();
+    let credential = VaultCredential::Role(&role);
+    atlas
+        .set_vault_credential(&project_id(), key, credential, budget(5))
+        .await
+}
+
 #[tokio::test]
 async fn the_present_configuration_is_read() {
-    let (fake, atlas) = start(|_| Reply::new(200, &answer(&of_secret()))).await;
+    let (fake, atlas) = Fake::signed_in(|_| Reply::new(200, &answer(&of_secret()))).await;
     let vault = atlas.azure_key_vault(&project_id(), budget(5)).await;
     let vault = vault.expect("an answer").expect("it is on");
     assert_eq!(vault.key, key());
@@ -55,7 +54,7 @@ async fn the_present_configuration_is_read() {
     assert!(!vault.is_private());
     assert_eq!(fake.requests()[1].line(), format!("GET {PATH}"));
     let off = r#"{"azureKeyVault":{"enabled":false,"valid":false,"roleId":null}}"#;
-    let (_fake, atlas) = start(move |_| Reply::new(200, off)).await;
+    let (_fake, atlas) = Fake::signed_in(move |_| Reply::new(200, off)).await;
     let vault = atlas.azure_key_vault(&project_id(), budget(5)).await;
     assert_eq!(vault.expect("an answer"), None);
 }
@@ -71,7 +70,7 @@ async fn only_atlas_says_that_it_is_off() {
         answer(&of_role()).replace("\"keyVaultName\"", "\"other\""),
         answer(&of_role().replace(HEX, "no id")),
     ] {
-        let (_fake, atlas) = start(move |_| Reply::new(200, &body)).await;
+        let (_fake, atlas) = Fake::signed_in(move |_| Reply::new(200, &body)).await;
         let vault = atlas.azure_key_vault(&project_id(), budget(5)).await;
         vault.expect_err("nothing is known");
     }
@@ -79,7 +78,7 @@ async fn only_atlas_says_that_it_is_off() {
 
 #[tokio::test]
 async fn a_change_to_a_role_sends_the_key_and_the_role_and_nothing_else() {
-    let (fake, atlas) = start(|_| Reply::new(200, &answer(&of_role()))).await;
+    let (fake, atlas) = Fake::signed_in(|_| Reply::new(200, &answer(&of_role()))).await;
     let role = role();
     let vault = atlas
         .set_vault_credential(
@@ -133,7 +132,7 @@ async fn a_secret_is_sent_and_shown_nowhere() {
         secret: &secret,
     };
     assert!(!format!("{credential:?}").contains("s3cr"));
-    let (fake, atlas) = start(|_| Reply::new(200, &answer(&of_secret()))).await;
+    let (fake, atlas) = Fake::signed_in(|_| Reply::new(200, &answer(&of_secret()))).await;
     let outcome = atlas
         .set_vault_credential(&project_id(), &key(), credential, budget(5))
         .await;
@@ -149,7 +148,7 @@ async fn a_secret_is_sent_and_shown_nowhere() {
         Reply::new(200, "s3cr"),
         Reply::error(500, "s3cr"),
     ] {
-        let (_fake, atlas) = start(move |_| reply.clone()).await;
+        let (_fake, atlas) = Fake::signed_in(move |_| reply.clone()).await;
         let outcome = atlas
             .set_vault_credential(&project_id(), &key(), credential, budget(5))
             .await;
@@ -169,15 +168,8 @@ async fn an_answer_that_shows_something_else_leaves_the_outcome_open() {
         r#"{"azureKeyVault":{"enabled":false}}"#.to_owned(),
         "{}".to_owned(),
     ] {
-        let (fake, atlas) = start(move |_| Reply::new(200, &body)).await;
-        let outcome = atlas
-            .set_vault_credential(
-                &project_id(),
-                &key(),
-                VaultCredential::Role(&role()),
-                budget(5),
-            )
-            .await;
+        let (fake, atlas) = Fake::signed_in(move |_| Reply::new(200, &body)).await;
+        let outcome = set_role(&atlas, &key()).await;
         let error = outcome.expect_err("not as it was sent");
         assert!(error.outcome_unknown(), "{error:?}");
         assert_eq!(fake.count("PATCH", PATH), 1);
@@ -190,20 +182,12 @@ async fn with_private_networking_static_credentials_may_still_be_shown() {
         r#"{},"requirePrivateNetworking":true,"tenantID":"{TENANT}","clientID":"{CLIENT}""#,
         of_role().replace("true", "false")
     );
-    let (_fake, atlas) = start(move |_| Reply::new(200, &answer(&both))).await;
+    let (_fake, atlas) = Fake::signed_in(move |_| Reply::new(200, &answer(&both))).await;
     let key = VaultKey {
         require_private_networking: Some(true),
         ..key()
     };
-    let vault = atlas
-        .set_vault_credential(
-            &project_id(),
-            &key,
-            VaultCredential::Role(&role()),
-            budget(5),
-        )
-        .await
-        .expect("accepted");
+    let vault = set_role(&atlas, &key).await.expect("accepted");
     assert_eq!((vault.is_private(), vault.valid), (true, Some(false)));
     assert!(vault.client_id.is_some());
 }
@@ -217,27 +201,14 @@ async fn a_change_that_may_have_taken_effect_is_not_sent_again() {
         Reply::new(200, &answer(&of_role())).cut(),
         Reply::new(202, ""),
     ] {
-        let (fake, atlas) = start(move |_| reply.clone()).await;
-        let outcome = atlas
-            .set_vault_credential(
-                &project_id(),
-                &key(),
-                VaultCredential::Role(&role()),
-                budget(5),
-            )
-            .await;
+        let (fake, atlas) = Fake::signed_in(move |_| reply.clone()).await;
+        let outcome = set_role(&atlas, &key()).await;
         assert!(outcome.expect_err("unknown").outcome_unknown());
         assert_eq!(fake.count("PATCH", PATH), 1);
     }
-    let (fake, atlas) = start(|_| Reply::error(400, "NO_PERMISSION_TO_ENCRYPT_DECRYPT")).await;
-    let outcome = atlas
-        .set_vault_credential(
-            &project_id(),
-            &key(),
-            VaultCredential::Role(&role()),
-            budget(5),
-        )
-        .await;
+    let (fake, atlas) =
+        Fake::signed_in(|_| Reply::error(400, "NO_PERMISSION_TO_ENCRYPT_DECRYPT")).await;
+    let outcome = set_role(&atlas, &key()).await;
     let error = outcome.expect_err("refused");
     assert!(!error.outcome_unknown());
     assert_eq!(error.key_vault_refusal(), Some(KeyVaultRefusal::NoAccess));
@@ -248,17 +219,10 @@ async fn a_change_that_may_have_taken_effect_is_not_sent_again() {
 #[tokio::test]
 async fn a_change_is_waited_for_longer_than_other_requests() {
     let slow = |_: &str| Reply::new(200, &answer(&of_role())).after(Duration::from_secs(1));
-    let (fake, atlas) = start(slow).await;
+    let (fake, atlas) = Fake::signed_in(slow).await;
     drop(atlas);
     let atlas = fake.bearer_client_with_timeout(Duration::from_millis(400));
-    let outcome = atlas
-        .set_vault_credential(
-            &project_id(),
-            &key(),
-            VaultCredential::Role(&role()),
-            budget(5),
-        )
-        .await;
+    let outcome = set_role(&atlas, &key()).await;
     outcome.expect("in time");
     let read = atlas.azure_key_vault(&project_id(), budget(1)).await;
     read.expect_err("a read is not waited for so long");

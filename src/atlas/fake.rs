@@ -171,6 +171,19 @@ impl Fake {
         self.client(credential, clock)
     }
 
+    /// Answers all but the token calls by method and target, with a client that has a service account.
+    pub(super) async fn signed_in(
+        handler: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> (Self, Atlas) {
+        let fake = Self::start(move |received| match received.target.as_str() {
+            "/api/oauth/token" => Reply::token("t"),
+            _ => handler(&received.line()),
+        })
+        .await;
+        let atlas = fake.bearer_client();
+        (fake, atlas)
+    }
+
     /// A client with a service account.
     pub(super) fn bearer_client(&self) -> Atlas {
         self.bearer_client_at(Arc::new(SystemClock))

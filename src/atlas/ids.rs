@@ -20,22 +20,9 @@ impl IdError {
     }
 }
 
-/// Declares a checked identifier: what it is, how it must look, and the check.
-macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $expected:literal, $check:path) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// The identifier as Atlas writes it.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
+/// Lets a type made of a text be read, checked, from what a user or Atlas writes, and be written again.
+macro_rules! checked_text {
+    ($name:ident, $expected:literal, $check:path) => {
         impl TryFrom<String> for $name {
             type Error = IdError;
 
@@ -43,7 +30,7 @@ macro_rules! identifier {
                 if $check(&text) {
                     Ok(Self(text))
                 } else {
-                    Err(IdError { expected: $expected })
+                    Err(IdError::new($expected))
                 }
             }
         }
@@ -67,6 +54,27 @@ macro_rules! identifier {
                 f.write_str(&self.0)
             }
         }
+    };
+}
+pub(super) use checked_text;
+
+/// Declares a checked identifier: what it is, how it must look, and the check.
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $check:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The identifier as Atlas writes it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        checked_text!($name, $expected, $check);
     };
 }
 

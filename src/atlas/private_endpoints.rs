@@ -94,12 +94,7 @@ mod tests {
             endpoint("EUROPE_WEST", "PENDING_ACCEPTANCE"),
             endpoint("EUROPE_NORTH", "NEVER_HEARD_OF"),
         );
-        let fake = Fake::start(move |received| match received.target.as_str() {
-            "/api/oauth/token" => Reply::token("t"),
-            _ => Reply::new(200, &body),
-        })
-        .await;
-        let atlas = fake.bearer_client();
+        let (fake, atlas) = Fake::signed_in(move |_| Reply::new(200, &body)).await;
         let project = project_id();
         let endpoints = atlas.azure_private_endpoints(&project, budget(5)).await;
         let endpoints = endpoints.expect("a list");
