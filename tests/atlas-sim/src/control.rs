@@ -17,6 +17,7 @@ use crate::clock::text;
 use crate::control_az;
 use crate::control_azure as azure;
 use crate::control_encryption as encryption;
+use crate::control_model_keys as model_keys;
 use crate::control_objects as objects;
 use crate::faults::Fault;
 use crate::log::redact;
@@ -83,6 +84,8 @@ pub(crate) fn router(sim: Arc<Sim>) -> Router {
         .route("/secrets/{id}", delete(objects::delete_secret))
         .route("/tokens/{client_id}", delete(objects::delete_tokens))
         .route("/access-lists", post(objects::set_access_list))
+        .route("/model-keys", post(model_keys::create))
+        .route("/model-keys/{id}", delete(model_keys::remove))
         .route("/azure", get(azure::read))
         .route("/azure/tenants", post(azure::create_tenant))
         .route("/azure/principals", post(azure::create_principal))

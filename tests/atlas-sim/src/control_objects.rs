@@ -15,6 +15,7 @@ use crate::clock::text;
 use crate::control::{Input, Outcome, Refused};
 use crate::control_azure;
 use crate::control_encryption;
+use crate::control_model_keys;
 use crate::ids;
 use crate::seed;
 use crate::server::Sim;
@@ -31,7 +32,7 @@ pub(crate) fn describe(world: &World, settings: &Settings, now: DateTime<Utc>) -
         json!({
             "id": project.id, "org_id": project.org_id, "name": project.name,
             "azure_principals": project.azure_principals.keys().collect::<Vec<_>>(),
-            "model_keys": project.model_keys.keys().collect::<Vec<_>>(),
+            "model_keys": control_model_keys::describe(project),
             "key_vault_enabled": project.encryption.is_on(),
             "encryption": control_encryption::describe(project, &world.azure, settings, now),
         })

@@ -89,6 +89,12 @@ pub(crate) fn azure_secret() -> String {
     letters(ALPHABET, &random::<40>())
 }
 
+/// The secret of an AI model key: its prefix and 43 letters and digits. Source: the description's example.
+pub(crate) fn model_key_secret() -> String {
+    const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    format!("al-{}", letters(ALPHABET, &random::<43>()))
+}
+
 /// `length` lower-case letters and digits, for ids that are not hexadecimal.
 pub(crate) fn lower_case_id() -> String {
     letters(b"abcdefghijklmnopqrstuvwxyz0123456789", &random::<24>())

@@ -1,7 +1,7 @@
 //! A strict simulator of the `MongoDB` Atlas Administration API, for tests and the demo.
 //!
 //! It serves the resources a secrets engine touches (API keys, service accounts, access lists,
-//! organizations, projects, the token endpoints, Azure access and encryption at rest, with a
+//! AI model keys, organizations, projects, the token endpoints, Azure access and encryption at rest, with a
 //! simulated Azure behind them) on one port and is steered through a second one. It refuses what
 //! Atlas refuses; where Atlas's behaviour is not known for certain, a named setting holds each
 //! possible answer ([`settings::Settings`]).
@@ -19,6 +19,7 @@ mod control;
 mod control_az;
 mod control_azure;
 mod control_encryption;
+mod control_model_keys;
 mod control_objects;
 mod core;
 mod dispatch;

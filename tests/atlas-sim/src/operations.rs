@@ -207,6 +207,8 @@ operations! {
     "getGroupModelKey" GET "/groups/{groupId}/aiModelApiKeys/{apiKeyId}" V2025 ProjectReadOnly Unlimited model_keys::read;
     "updateGroupModelKey" PATCH "/groups/{groupId}/aiModelApiKeys/{apiKeyId}" V2025 ProjectModelOwner Unlimited model_keys::update;
     "deleteGroupModelKey" DELETE "/groups/{groupId}/aiModelApiKeys/{apiKeyId}" V2025 ProjectModelOwner Unlimited model_keys::delete;
+    "listOrgModelKeys" GET "/orgs/{orgId}/aiModelApiKeys" V2025 OrgReadOnly Unlimited model_keys::list_of_org;
+    "getOrgModelKey" GET "/orgs/{orgId}/aiModelApiKeys/{apiKeyId}" V2025 OrgReadOnly Unlimited model_keys::read_of_org;
 
     "listCloudProviderAccess" GET "/groups/{groupId}/cloudProviderAccess" V2023 ProjectReadOnly CloudProviderAccess cloud_access::list;
     "createCloudProviderAccess" POST "/groups/{groupId}/cloudProviderAccess" V2023 ProjectOwner CloudProviderAccess cloud_access::create;

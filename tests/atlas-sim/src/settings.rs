@@ -380,6 +380,16 @@ settings! {
     // AI model keys
     /// Two AI model keys of a project cannot have the same name.
     model_key_names_unique: bool = false;
+    /// What `cloud` takes.
+    model_key_clouds: Vec<String> = vec!["ANY".to_owned()];
+    /// What `geography` takes.
+    model_key_geographies: Vec<String> = vec!["ANY".to_owned()];
+    /// Keys of one project; 0 for no limit, as none is documented.
+    max_model_keys_per_project: usize = 0;
+    /// The key beyond.
+    model_keys_exhausted: Refusal = Refusal::new(400, "BAD_REQUEST");
+    /// An unknown key, in a project or an organization.
+    unknown_model_key: Refusal = Refusal::new(404, "RESOURCE_NOT_FOUND");
 
     // Azure
     /// A principal registered in one project cannot be registered in another.

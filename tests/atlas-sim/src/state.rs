@@ -77,8 +77,63 @@ pub(crate) struct ModelKey {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) secret: String,
+    #[serde(default = "any")]
+    pub(crate) cloud: String,
+    #[serde(default = "any")]
+    pub(crate) geography: String,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) created_by: String,
+    #[serde(default)]
+    pub(crate) deleted_at: Option<DateTime<Utc>>,
+}
+
+fn any() -> String {
+    "ANY".to_owned()
+}
+
+impl ModelKey {
+    /// A new key.
+    pub(crate) fn new(
+        name: String,
+        cloud: &str,
+        geography: &str,
+        created_by: &str,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: crate::ids::lower_case_id(),
+            name,
+            secret: crate::ids::model_key_secret(),
+            cloud: cloud.to_owned(),
+            geography: geography.to_owned(),
+            created_at: now,
+            created_by: created_by.to_owned(),
+            deleted_at: None,
+        }
+    }
+
+    /// Whether reads show it, lag included.
+    pub(crate) fn readable(&self, now: DateTime<Utc>, settings: &Settings) -> bool {
+        readable(self.created_at, self.deleted_at, now, settings)
+    }
+
+    /// Whether it really exists.
+    pub(crate) fn exists(&self) -> bool {
+        self.deleted_at.is_none()
+    }
+}
+
+/// Whether reads show what was made and perhaps deleted then.
+fn readable(
+    created_at: DateTime<Utc>,
+    deleted_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+    settings: &Settings,
+) -> bool {
+    let shown = now >= after(created_at, settings.read_lag_after_create_seconds);
+    let fading =
+        deleted_at.is_none_or(|gone| now < after(gone, settings.read_lag_after_delete_seconds));
+    shown && fading
 }
 
 /// What keys and accounts have in common: where they belong, what they may, from where.
@@ -109,11 +164,7 @@ impl Holder {
 
     /// Whether reads show it, lag included.
     pub(crate) fn readable(&self, now: DateTime<Utc>, settings: &Settings) -> bool {
-        let shown = now >= after(self.created_at, settings.read_lag_after_create_seconds);
-        let fading = self
-            .deleted_at
-            .is_none_or(|gone| now < after(gone, settings.read_lag_after_delete_seconds));
-        shown && fading
+        readable(self.created_at, self.deleted_at, now, settings)
     }
 
     /// Whether it really exists.

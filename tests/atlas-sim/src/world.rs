@@ -24,7 +24,7 @@ pub(crate) struct World {
     /// What is behind Atlas.
     #[serde(default)]
     pub(crate) azure: Azure,
-    /// Keys and accounts that are deleted but may still be seen.
+    /// Keys of every kind and accounts that are deleted but may still be seen.
     pub(crate) fading: usize,
 }
 
@@ -73,6 +73,29 @@ impl World {
         }
     }
 
+    /// Deletes an AI model key of a project; whether it was there.
+    pub(crate) fn delete_model_key(
+        &mut self,
+        project: &str,
+        id: &str,
+        now: DateTime<Utc>,
+        settings: &Settings,
+    ) -> bool {
+        let Some(project) = self.projects.get_mut(project) else {
+            return false;
+        };
+        let Some(key) = project.model_keys.get_mut(id).filter(|key| key.exists()) else {
+            return false;
+        };
+        if settings.read_lag_after_delete_seconds == 0 {
+            project.model_keys.remove(id);
+        } else {
+            key.deleted_at = Some(now);
+            self.fading += 1;
+        }
+        true
+    }
+
     /// Deletes an account with its secrets, and its tokens if they die with it.
     pub(crate) fn delete_account(&mut self, id: &str, now: DateTime<Utc>, settings: &Settings) {
         let Some(account) = self.account_mut(id) else {
@@ -106,7 +129,9 @@ impl World {
             } else {
                 settings.token_seconds
             });
-        let stays = |holder: &Holder| holder.deleted_at.is_none_or(|gone| now < after(gone, keep));
+        let stays_until =
+            |gone: Option<DateTime<Utc>>| gone.is_none_or(|gone| now < after(gone, keep));
+        let stays = |holder: &Holder| stays_until(holder.deleted_at);
         let (keys, accounts) = (self.keys.len(), self.accounts.len());
         let public_keys = &mut self.public_keys;
         self.keys.retain(|_, key| {
@@ -118,6 +143,13 @@ impl World {
         });
         self.accounts.retain(|_, account| stays(&account.holder));
         self.fading -= (keys - self.keys.len()) + (accounts - self.accounts.len());
+        for project in self.projects.values_mut() {
+            let before = project.model_keys.len();
+            project
+                .model_keys
+                .retain(|_, key| stays_until(key.deleted_at));
+            self.fading -= before - project.model_keys.len();
+        }
         self.tokens.retain(|_, token| now < token.expires_at);
     }
 
@@ -154,7 +186,10 @@ impl World {
 
     /// Deletes a project; its assignments go with it.
     pub(crate) fn delete_project(&mut self, id: &str) {
-        self.projects.remove(id);
+        if let Some(project) = self.projects.remove(id) {
+            let keys = project.model_keys.values();
+            self.fading -= keys.filter(|key| !key.exists()).count();
+        }
         let keys = self.keys.values_mut().map(|key| &mut key.holder);
         let accounts = self
             .accounts
