@@ -17,6 +17,7 @@ mod cluster;
 mod crashes;
 mod crowd;
 mod drain;
+mod encryption;
 mod ended;
 mod go_engine;
 mod journal;
