@@ -7,17 +7,23 @@
 use std::sync::Arc;
 
 use super::error::EngineError;
-use super::{Engine, config, credentials, journal, static_roles, unasked};
+use super::{Engine, config, credentials, encryption_at_rest, journal, static_roles, unasked};
 
 /// Does what is due. One part's failure, or waiting for Atlas, does not keep the others.
 pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
     unasked::watch(&engine).await;
-    let (journal, kept, root, roles) = tokio::join!(
+    let (journal, kept, root, roles, vaults) = tokio::join!(
         journal::tick(&engine),
         credentials::reconcile(&engine),
         config::run_due(&engine),
-        static_roles::run_due(&engine)
+        static_roles::run_due(&engine),
+        encryption_at_rest::tick(&engine)
     );
     let logged = journal::log_drain(&engine).await;
-    journal.and(kept).and(root).and(roles).and(logged)
+    journal
+        .and(kept)
+        .and(root)
+        .and(roles)
+        .and(vaults)
+        .and(logged)
 }

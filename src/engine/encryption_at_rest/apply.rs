@@ -1,17 +1,52 @@
 //! The change to the role: ask, note, send, look. Each step can be repeated, so that a crash or a lost
 //! answer leaves a project on its role or as it was, and never between.
+//!
+//! Atlas offers no way to make the question and the change one. What somebody else changes in between
+//! is put back by the change, as all is sent as it was shown; what he changes after it is told as drift.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{AzureEntry, State};
+use super::entry::{Accepted, AzureEntry, Before, Mode, State, later};
+use super::note::note;
 use super::paths::store;
 use super::plan::Standing;
+use super::private;
+use super::watch::{changed_over, found_changed_over};
 use crate::atlas::{
-    Atlas, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, RoleId, VaultCredential,
-    VaultKey,
+    Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, RoleId,
+    VaultCredential, VaultKey,
 };
-use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
+use crate::engine::{Engine, backoff};
+use crate::vault::failure::chain;
+
+/// A grant comes within minutes: the tries for it are no further apart.
+const LONGEST_WAIT: Duration = Duration::from_mins(4);
+
+/// What is asked for.
+pub(super) struct ApplyRequest {
+    /// The key to switch encryption on with, where it is off.
+    pub(super) enable: Option<VaultKey>,
+    /// How long to try again where a grant is missing.
+    pub(super) retry_for: Duration,
+    /// That Atlas tries the change only after it took it.
+    pub(super) accept_unvalidated: bool,
+    /// That Atlas may not let the project go back.
+    pub(super) accept_no_way_back: bool,
+    /// Take over the role that Atlas uses, whoever registered it.
+    pub(super) adopt: bool,
+}
+
+impl ApplyRequest {
+    pub(super) fn accepted(&self) -> Accepted {
+        Accepted {
+            unvalidated: self.accept_unvalidated,
+            no_way_back: self.accept_no_way_back,
+        }
+    }
+}
 
 /// Changes the project over to its registration, unless it is there already. The entry is stored at
 /// every step.
@@ -20,39 +55,163 @@ pub(super) async fn apply(
     atlas: &Atlas,
     project: &ProjectId,
     entry: &mut AzureEntry,
+    request: &ApplyRequest,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let role = entry
-        .role_id
-        .clone()
-        .ok_or(EncryptionError::NotRegistered)?;
-    let before = Standing::ask(atlas, project, budget).await?;
+    let reached = entry.state;
+    if matches!(
+        reached,
+        State::Registering | State::Rotating | State::RollingBack
+    ) {
+        let state = reached.name();
+        return Err(EncryptionError::UnderWay { state }.into());
+    }
+    let role = role_of(entry)?;
+    let standing = Standing::ask(atlas, project, budget).await?;
     let now = engine.clock.now();
-    entry.seen = Some(before.seen(now));
-    let Some(vault) = before.vault else {
-        store(engine, project, entry).await?;
-        return Err(EncryptionError::Off.into());
+    if let Some(vault) = &standing.vault {
+        if entry.is_by_role(vault) {
+            return in_force(engine, project, entry, vault, now).await;
+        }
+        if request.adopt
+            && let Some(other) = &vault.role_id
+        {
+            return adopt(engine, atlas, project, entry, vault, other, budget).await;
+        }
+    }
+    note(entry, project, standing.vault.as_ref(), now);
+    let accepted = request.accepted();
+    let enable = request.enable.as_ref();
+    let key = match to_send(engine, project, entry, &standing, enable, accepted).await {
+        Ok(key) => key,
+        Err(error) => {
+            store(engine, project, entry).await?;
+            return Err(error);
+        }
     };
-    if vault.role_id.as_ref() == Some(&role) {
-        return look(engine, project, entry, &role, vault, now).await;
+    entry.accepted = accepted;
+    entry.retry_until = Some(request.retry_for)
+        .filter(|wait| !wait.is_zero())
+        .and_then(|wait| later(now, wait));
+    entry.last_error = None;
+    entry.way_back_refused = None;
+    entry.forget_failures();
+    begin(engine, project, entry, &standing, &key).await?;
+    send(engine, atlas, project, entry, &role, &key, reached, budget).await
+}
+
+/// Goes on with a change whose outcome is not known, or that waits for a grant.
+pub(super) async fn resume(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let role = role_of(entry)?;
+    let standing = Standing::ask(atlas, project, budget).await?;
+    let now = engine.clock.now();
+    if let Some(vault) = standing
+        .vault
+        .as_ref()
+        .filter(|vault| entry.is_by_role(vault))
+    {
+        return in_force(engine, project, entry, vault, now).await;
     }
-    if let Some(other) = vault.role_id {
-        return Err(EncryptionError::OtherRole { role: other }.into());
+    note(entry, project, standing.vault.as_ref(), now);
+    let before = entry.before.as_ref();
+    let enable = before.filter(|before| before.mode == Mode::None);
+    let enable = enable.map(|before| before.key.clone());
+    let accepted = entry.accepted;
+    let key = to_send(engine, project, entry, &standing, enable.as_ref(), accepted).await;
+    let outcome = match key {
+        Ok(key) => {
+            begin(engine, project, entry, &standing, &key).await?;
+            let reached = State::Applying;
+            send(engine, atlas, project, entry, &role, &key, reached, budget).await
+        }
+        Err(error @ EngineError::Encryption(_)) => {
+            entry.give_up(State::Failed);
+            entry.last_error = Some(chain(&error));
+            store(engine, project, entry).await?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+    };
+    match outcome {
+        // It is decided, and nobody waits for the answer.
+        Err(error) if entry.state == State::Failed => {
+            tracing::warn!(
+                %project, error = chain(&error),
+                "encryption at rest could not be changed over; the project stays as it was"
+            );
+            Ok(())
+        }
+        outcome => outcome,
     }
-    if vault.key.require_private_networking == Some(true) {
-        return Err(EncryptionError::PrivateNetworking.into());
+}
+
+fn role_of(entry: &AzureEntry) -> Result<RoleId, EncryptionError> {
+    let role = entry.role_id.clone();
+    role.ok_or(EncryptionError::NotRegistered)
+}
+
+/// The key that is sent back with the change, or why there is none to be sent.
+async fn to_send(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &AzureEntry,
+    standing: &Standing,
+    enable: Option<&VaultKey>,
+    accepted: Accepted,
+) -> Result<VaultKey, EngineError> {
+    let Some(vault) = &standing.vault else {
+        return Ok(enable.cloned().ok_or(EncryptionError::Off)?);
+    };
+    if let Some(role) = vault.role_id.clone() {
+        return Err(EncryptionError::OtherRole { role }.into());
     }
-    entry.key = Some(vault.key.clone());
-    entry.static_tenant_id = vault.tenant_id.or(entry.static_tenant_id.take());
-    entry.state = State::Applying;
-    store(engine, project, entry).await?;
-    send(engine, atlas, project, entry, &role, &vault.key, budget).await?;
-    let after = Standing::ask(atlas, project, budget).await?;
-    let vault = after.vault.ok_or(EncryptionError::Off)?;
-    look(engine, project, entry, &role, vault, engine.clock.now()).await
+    // What was asked to be switched on is on: with this key or with none.
+    if enable.is_some_and(|key| key.key_identifier != vault.key.key_identifier) {
+        let key = vault.key.key_identifier.clone();
+        return Err(EncryptionError::OnWithOtherKey { key }.into());
+    }
+    private::may_change(engine, project, entry, standing, accepted).await?;
+    Ok(vault.key.clone())
+}
+
+/// Notes what is about to be sent and how the project stood, unless that is noted already: what was
+/// asked is as young as can be when the change goes out.
+async fn begin(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    standing: &Standing,
+    key: &VaultKey,
+) -> Result<(), EngineError> {
+    let vault = standing.vault.as_ref();
+    let before = Some(Before {
+        mode: standing.mode(),
+        key: key.clone(),
+        tenant_id: vault.and_then(|vault| vault.tenant_id.clone()),
+        client_id: vault.and_then(|vault| vault.client_id.clone()),
+        valid: vault.and_then(|vault| vault.valid),
+    });
+    let is_noted = entry.state == State::Applying
+        && entry.before == before
+        && entry.sending.as_ref() == Some(key);
+    if is_noted {
+        return Ok(());
+    }
+    let tenant_id = before.as_ref().and_then(|before| before.tenant_id.clone());
+    entry.static_tenant_id = tenant_id.or(entry.static_tenant_id.take());
+    entry.before = before;
+    entry.begin(State::Applying, key);
+    store(engine, project, entry).await
 }
 
 /// Sends the change. Of what is not known to have failed, the look that follows decides.
+#[expect(clippy::too_many_arguments, reason = "the whole of one change")]
 async fn send(
     engine: &Engine,
     atlas: &Atlas,
@@ -60,42 +219,165 @@ async fn send(
     entry: &mut AzureEntry,
     role: &RoleId,
     key: &VaultKey,
+    reached: State,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let credential = VaultCredential::Role(role);
     let sent = atlas.set_vault_credential(project, key, credential, budget);
-    let Err(error) = sent.await else {
-        return Ok(());
+    let error = match sent.await {
+        Ok(answer) => {
+            // What Atlas answered to the change counts where it cannot be asked again.
+            let shown = atlas.azure_key_vault(project, budget).await;
+            let shown = shown.unwrap_or(Some(answer));
+            return took(engine, project, entry, key, shown).await;
+        }
+        Err(error) => error,
     };
     if error.outcome_unknown() {
         tracing::debug!(%project, %error, "outcome of a change of encryption at rest unknown");
         let shown = atlas.azure_key_vault(project, budget).await;
         let shown = shown.ok().flatten();
-        if shown.is_some_and(|vault| vault.role_id.as_ref() == Some(role)) {
-            return Ok(());
+        if let Some(vault) = shown.filter(|vault| entry.is_by_role(vault)) {
+            return took(engine, project, entry, key, Some(vault)).await;
         }
+        // Stays under way: the periodic run asks again, and sends it again if need be.
         return Err(EngineError::atlas(&doing(project), error));
     }
-    entry.state = State::Failed;
-    store(engine, project, entry).await?;
-    Err(match error.key_vault_refusal() {
-        Some(refusal) => EncryptionError::Refused {
-            advice: advice(refusal),
-            source: error,
+    if let Some(refusal) = error.key_vault_refusal() {
+        // What is in force is told by Atlas, as far as it can be asked.
+        if let Ok(shown) = atlas.azure_key_vault(project, budget).await {
+            entry.sending = None;
+            note(entry, project, shown.as_ref(), engine.clock.now());
         }
-        .into(),
-        None => EngineError::atlas(&doing(project), error),
-    })
+        return refused(engine, project, entry, refusal, error).await;
+    }
+    // Nothing was sent, or Atlas did not look at it.
+    if reached != State::Applying {
+        entry.give_up(reached);
+        store(engine, project, entry).await?;
+    }
+    Err(EngineError::atlas(&doing(project), error))
 }
 
 fn doing(project: &ProjectId) -> String {
     format!("changing encryption at rest of project {project} to its role")
 }
 
+/// Atlas took the change; `shown` is what it showed after.
+async fn took(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    key: &VaultKey,
+    shown: Option<AzureKeyVault>,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    entry.sending = Some(key.clone());
+    changed_over(entry, project, now);
+    note(entry, project, shown.as_ref(), now);
+    store(engine, project, entry).await
+}
+
+/// The project is on its role. A change that was under way has taken effect; to one that was ordered
+/// again, all is as it should be, and what differs from what was sent is known to who ordered it.
+async fn in_force(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    vault: &AzureKeyVault,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    match entry.state {
+        State::Applying | State::Waiting | State::Failed => {
+            entry.sending.get_or_insert_with(|| vault.key.clone());
+            changed_over(entry, project, now);
+        }
+        State::Observing | State::Applied => {
+            if let Some(sent) = entry.sent.as_mut().filter(|sent| sent.key != vault.key) {
+                let (was, is) = (&sent.key.key_identifier, &vault.key.key_identifier);
+                tracing::info!(%project, %was, %is, "a key changed by others was taken as known");
+                sent.key = vault.key.clone();
+            }
+        }
+        _ => found_changed_over(entry, vault, now),
+    }
+    note(entry, project, Some(vault), now);
+    store(engine, project, entry).await
+}
+
+/// Takes over the registration that Atlas uses. Nothing is sent.
+async fn adopt(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    vault: &AzureKeyVault,
+    role: &RoleId,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let listed = atlas.azure_registrations(project, budget).await;
+    let listed = listed.map_err(|error| {
+        EngineError::atlas(&format!("listing the roles of project {project}"), error)
+    })?;
+    let found = listed.into_iter().find(|known| known.id == *role);
+    let found = found.ok_or_else(|| EncryptionError::UnknownRole { role: role.clone() })?;
+    if let Some(principal) = &mut entry.principal {
+        principal.tenant = found.tenant_id;
+        principal.object = found.service_principal_id;
+    }
+    entry.role_id = Some(found.id);
+    entry.made_by_us = false;
+    let now = engine.clock.now();
+    found_changed_over(entry, vault, now);
+    note(entry, project, Some(vault), now);
+    store(engine, project, entry).await
+}
+
+/// Atlas refused the change, so that all is as it was.
+async fn refused(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    refusal: KeyVaultRefusal,
+    source: AtlasError,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    let was_off = entry
+        .before
+        .as_ref()
+        .is_some_and(|before| before.mode == Mode::None);
+    let error = EngineError::from(EncryptionError::Refused {
+        in_force: if was_off {
+            "encryption at rest stays off"
+        } else {
+            "the static credentials stay in force"
+        },
+        advice: advice(refusal),
+        source,
+    });
+    let waits =
+        refusal == KeyVaultRefusal::NoAccess && entry.retry_until.is_some_and(|until| now < until);
+    entry.give_up(if waits { State::Waiting } else { State::Failed });
+    entry.last_error = Some(chain(&error));
+    if !waits {
+        entry.retry_until = None;
+        entry.forget_failures();
+        store(engine, project, entry).await?;
+        return Err(error);
+    }
+    entry.failures = entry.failures.saturating_add(1);
+    let pause = backoff::pause(entry.failures, &*engine.entropy).min(LONGEST_WAIT);
+    let next = later(now, pause);
+    // The last try is when the time is over.
+    entry.next_retry_time = next.zip(entry.retry_until).map(|(next, end)| next.min(end));
+    store(engine, project, entry).await
+}
+
 fn advice(refusal: KeyVaultRefusal) -> &'static str {
     match refusal {
         KeyVaultRefusal::NoAccess => {
-            "Grant the principal the use of the key (see grants); a new grant may need minutes"
+            "Grant the principal the use of the key (see grants), or give retry_for: a new grant may \
+             need minutes"
         }
         KeyVaultRefusal::KeyState => "Look at the key in Azure",
         KeyVaultRefusal::PresentKeyLost
@@ -103,48 +385,4 @@ fn advice(refusal: KeyVaultRefusal) -> &'static str {
         | KeyVaultRefusal::PrivateEndpoints
         | KeyVaultRefusal::Other => "See Atlas's words",
     }
-}
-
-/// What Atlas shows after the change, against what it was to be. A difference is told and left as it
-/// is: it may be somebody's will.
-async fn look(
-    engine: &Engine,
-    project: &ProjectId,
-    entry: &mut AzureEntry,
-    role: &RoleId,
-    vault: AzureKeyVault,
-    now: DateTime<Utc>,
-) -> Result<(), EngineError> {
-    let mut drift = Vec::new();
-    if let Some(other) = vault.role_id.as_ref().filter(|other| *other != role) {
-        drift.push(format!("Atlas uses role {other} and not {role}"));
-    } else if vault.role_id.is_none() {
-        drift.push(format!("Atlas uses static credentials and not role {role}"));
-    }
-    let sent = entry.key.as_ref().filter(|sent| **sent != vault.key);
-    if let Some(sent) = sent {
-        drift.push(format!(
-            "the key is {} and was {}",
-            vault.key.key_identifier, sent.key_identifier
-        ));
-    }
-    entry.drift = drift;
-    entry.seen = Some(super::entry::Seen {
-        mode: super::plan::mode_of(Some(&vault)),
-        valid: vault.valid,
-        at: now,
-    });
-    if entry.state == State::Applying {
-        entry.observe_until = now.checked_add_signed(observe(entry));
-        entry.state = State::Observing;
-    } else if matches!(entry.state, State::Registered | State::Failed) {
-        // Somebody else made the change.
-        entry.state = State::Applied;
-    }
-    entry.key = Some(vault.key);
-    store(engine, project, entry).await
-}
-
-fn observe(entry: &AzureEntry) -> chrono::TimeDelta {
-    chrono::TimeDelta::from_std(entry.observe).unwrap_or_default()
 }

@@ -161,4 +161,73 @@ impl Customer {
         let path = format!("{}/rollback", self.path);
         self.mount.write(&path, json!({})).await
     }
+
+    pub(super) async fn apply_with(&self, fields: Value) -> crate::engine::testing::Outcome {
+        let path = format!("{}/apply", self.path);
+        self.mount.write(&path, fields).await
+    }
+
+    pub(super) async fn read(&self) -> Data {
+        TestMount::data(self.mount.read(&self.path).await)
+    }
+
+    /// Registered, with the static secret in keeping, and what `fields` adds.
+    pub(super) async fn registered_with(&self, fields: Value) {
+        let mut given = self.ids();
+        given["client_id"] = json!(OWN_APP);
+        given["client_secret"] = json!(self.secret);
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            given[name] = value.clone();
+        }
+        let written = self.mount.write(&self.path, given).await;
+        written.expect("registered");
+    }
+
+    /// The project signs in with the static secret, over a private endpoint that is up.
+    pub(super) async fn encrypted_privately(&self) {
+        self.encrypted().await;
+        self.endpoint(json!({"create": true, "approved": true}))
+            .await;
+        let mut block = self.key.clone();
+        for (name, value) in [
+            ("enabled", json!(true)),
+            ("requirePrivateNetworking", json!(true)),
+            ("tenantID", json!(self.tenant)),
+            ("clientID", json!(OWN_APP)),
+            ("secret", json!(self.secret)),
+        ] {
+            block[name] = value;
+        }
+        self.set(block).await;
+    }
+
+    pub(super) async fn endpoint(&self, mut change: Value) {
+        change["project_id"] = json!(self.mount.atlas.project(0));
+        change["region"] = json!("US_EAST");
+        let path = "/private-endpoints";
+        self.mount.atlas.control("POST", path, change).await;
+    }
+
+    pub(super) async fn revoke(&self) {
+        let all = json!({"vault": "v", "service_principal_id": self.principal});
+        let path = "/azure/grants/revoke";
+        self.mount.atlas.control("POST", path, all).await;
+    }
+
+    /// Whether every change that was sent changes the credential alone.
+    pub(super) async fn assert_only_credentials_were_sent(&self) {
+        for change in self.changes().await {
+            let body = change.as_object().expect("a body");
+            let names: Vec<&String> = body.keys().collect();
+            assert_eq!(names, ["azureKeyVault"], "{change}");
+            let block = &change["azureKeyVault"];
+            for (name, value) in self.key.as_object().expect("a key") {
+                assert_eq!(&block[name], value, "{name}: {change}");
+            }
+            let both = block["roleId"].is_string() && block["secret"].is_string();
+            assert!(!both && block["valid"].is_null(), "{change}");
+        }
+        let standing = self.standing().await;
+        assert_eq!(standing["search_node_changes"], 0);
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::atlas::{ApplicationId, AzurePrincipal, RoleId, ServicePrincipalId, TenantId, VaultKey};
+use crate::atlas::{
+    ApplicationId, AzureKeyVault, AzurePrincipal, RoleId, ServicePrincipalId, TenantId, VaultKey,
+};
 use crate::base::Sensitive;
 use crate::base::time::serde_go_nanos;
 use crate::engine::origin::BoundTo;
@@ -88,12 +90,27 @@ pub(crate) struct AzureEntry {
     /// The directory of its application, as Atlas showed it while it signed in so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) static_tenant_id: Option<TenantId>,
-    /// Whether it is kept after the role has proved itself.
+    /// A new static secret that may have been sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pending: Option<PendingSecret>,
+    /// Whether the static secret is kept after the role has proved itself.
     #[serde(default)]
     pub(crate) keep_static: bool,
     /// Which key the project had when Atlas was last asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<VaultKey>,
+    /// How the project signed in before the change to the role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<Before>,
+    /// The key in a change whose outcome is not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sending: Option<VaultKey>,
+    /// What Atlas last took from here: with this what it shows is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sent: Option<Sent>,
+    /// What the one who ordered the change accepted, so that it can be sent again.
+    #[serde(default, skip_serializing_if = "Accepted::is_nothing")]
+    pub(crate) accepted: Accepted,
     /// What Atlas last said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<Seen>,
@@ -101,13 +118,49 @@ pub(crate) struct AzureEntry {
     /// mended unasked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) drift: Vec<String>,
-    /// Until when the last change is watched.
+    /// When Atlas took the last change from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) changed_at: Option<DateTime<Utc>>,
+    /// Until when that change is watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) observe_until: Option<DateTime<Utc>>,
+    /// When the role had proved itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) applied_at: Option<DateTime<Utc>>,
+    /// Since when Atlas says that the key can be used, as far as it was asked since the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) valid_since: Option<DateTime<Utc>>,
+    /// How often it was seen to say so since then, a minute apart.
+    #[serde(default)]
+    pub(crate) valid_looks: u32,
+    /// When that was counted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) valid_counted_at: Option<DateTime<Utc>>,
+    /// Since when Atlas says that the key cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) invalid_since: Option<DateTime<Utc>>,
+    /// Until when a change that lacks a grant is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_until: Option<DateTime<Utc>>,
+    /// When what is not finished is tried next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next_retry_time: Option<DateTime<Utc>>,
+    /// How often in a row it was tried in vain.
+    #[serde(default)]
+    pub(crate) failures: u32,
+    /// Why the last change came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_error: Option<String>,
+    /// Why Atlas does not let the project go back, once it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) way_back_refused: Option<String>,
+    /// Why Atlas could not be asked, since it last could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) look_failure: Option<LookFailure>,
     /// How long a change is watched.
     #[serde(default = "observe", with = "serde_go_nanos")]
     pub(crate) observe: Duration,
-    /// How long a first `valid: false` of a private project may only mean "not tried yet".
+    /// How long a first `valid: false` after a change may only mean "not tried yet".
     #[serde(default = "settle", with = "serde_go_nanos")]
     pub(crate) settle: Duration,
     /// Where it belongs.
@@ -154,9 +207,77 @@ pub(crate) struct HeldSecret {
     /// Atlas does not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<DateTime<Utc>>,
-    /// Whether Atlas ever took it from here.
+    /// Whether Atlas ever took it from here and could use the key with it.
     #[serde(default)]
     pub(crate) proved: bool,
+    /// Since when it is in keeping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<DateTime<Utc>>,
+}
+
+/// A new static secret of which nobody knows yet whether Atlas took it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PendingSecret {
+    #[serde(serialize_with = "plain_text")]
+    pub(crate) client_secret: Sensitive,
+    /// Atlas does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// When it was handed in.
+    pub(crate) since: DateTime<Utc>,
+}
+
+/// How a project stood before its change. No secret is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Before {
+    /// [`Mode::None`]: encryption was off, and the key is the one that it is switched on with.
+    pub(crate) mode: Mode,
+    pub(crate) key: VaultKey,
+    /// The directory of the static credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tenant_id: Option<TenantId>,
+    /// Their application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<ApplicationId>,
+    /// Whether the key could be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) valid: Option<bool>,
+}
+
+/// What Atlas took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sent {
+    pub(crate) mode: Mode,
+    pub(crate) key: VaultKey,
+}
+
+/// What somebody accepted for a project with private networking.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Accepted {
+    /// That Atlas tries the change only after it took it.
+    pub(crate) unvalidated: bool,
+    /// That Atlas may not let the project go back.
+    pub(crate) no_way_back: bool,
+}
+
+impl Accepted {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it with a reference"
+    )]
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Looks that failed in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LookFailure {
+    pub(crate) error: String,
+    pub(crate) since: DateTime<Utc>,
+    pub(crate) failures: u32,
+    pub(crate) next_retry_time: DateTime<Utc>,
 }
 
 /// What Atlas said of a project.
@@ -165,6 +286,9 @@ pub(crate) struct Seen {
     pub(crate) mode: Mode,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) valid: Option<bool>,
+    /// Static credentials are shown beside the role: Atlas has not proved it yet.
+    #[serde(default)]
+    pub(crate) static_left: bool,
     pub(crate) at: DateTime<Utc>,
 }
 
@@ -200,11 +324,28 @@ impl AzureEntry {
             made_by_us: false,
             held: None,
             static_tenant_id: None,
+            pending: None,
             keep_static: false,
             key: None,
+            before: None,
+            sending: None,
+            sent: None,
+            accepted: Accepted::default(),
             seen: None,
             drift: Vec::new(),
+            changed_at: None,
             observe_until: None,
+            applied_at: None,
+            valid_since: None,
+            valid_looks: 0,
+            valid_counted_at: None,
+            invalid_since: None,
+            retry_until: None,
+            next_retry_time: None,
+            failures: 0,
+            last_error: None,
+            way_back_refused: None,
+            look_failure: None,
             observe: DEFAULT_OBSERVE,
             settle: DEFAULT_SETTLE,
             origin,
@@ -216,8 +357,54 @@ impl AzureEntry {
     pub(super) fn way_back(&self) -> &'static str {
         match &self.held {
             None => "no secret in keeping",
+            Some(_) if self.way_back_refused.is_some() => "refused by Atlas",
             Some(held) if held.proved => "available",
             Some(_) => "unproved",
         }
     }
+
+    /// A change with this key is about to be sent. To be stored before it is.
+    pub(super) fn begin(&mut self, state: State, key: &VaultKey) {
+        self.state = state;
+        self.sending = Some(key.clone());
+    }
+
+    /// Atlas took the change that was begun, so that it signs in like this. It is watched from now on.
+    pub(super) fn arrive(&mut self, mode: Mode, now: DateTime<Utc>) {
+        if let Some(key) = self.sending.take() {
+            self.sent = Some(Sent { mode, key });
+        }
+        self.changed_at = Some(now);
+        self.observe_until = later(now, self.observe);
+        self.applied_at = None;
+        self.valid_since = None;
+        self.valid_looks = 0;
+        self.valid_counted_at = None;
+        self.invalid_since = None;
+        self.retry_until = None;
+        self.last_error = None;
+        self.forget_failures();
+    }
+
+    /// The change that was begun changed nothing.
+    pub(super) fn give_up(&mut self, state: State) {
+        self.state = state;
+        self.sending = None;
+    }
+
+    /// What was tried in vain is done, or nobody wants it any more.
+    pub(super) fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.next_retry_time = None;
+    }
+
+    /// Whether Atlas signs in by this entry's registration.
+    pub(super) fn is_by_role(&self, vault: &AzureKeyVault) -> bool {
+        self.role_id.is_some() && vault.role_id == self.role_id
+    }
+}
+
+/// So much later; [`None`] beyond the calendar.
+pub(super) fn later(now: DateTime<Utc>, by: Duration) -> Option<DateTime<Utc>> {
+    now.checked_add_signed(TimeDelta::from_std(by).ok()?)
 }

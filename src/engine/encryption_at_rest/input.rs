@@ -55,8 +55,8 @@ pub(super) fn fields() -> Vec<Field> {
             .default(DEFAULT_OBSERVE.as_secs()),
         Field::seconds("settle")
             .about(
-                "With private networking: how long Atlas may say that the key is not valid before \
-                 that counts.",
+                "How long after a change Atlas may say that the key is not valid before that counts: \
+                 with private networking it tries the key later.",
             )
             .default(DEFAULT_SETTLE.as_secs()),
     ]
@@ -163,6 +163,7 @@ fn held(fields: &Fields, now: DateTime<Utc>, faults: &mut Faults) -> Option<Held
             client_secret,
             expires_at,
             proved: false,
+            since: Some(now),
         }),
         (Some(_), None) => {
             faults.add("client_secret", "is missing: it goes with client_id");

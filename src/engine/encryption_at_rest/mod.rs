@@ -3,17 +3,33 @@
 //! This room changes the credential and nothing else. What the key is, how the vault is reached and
 //! what is set for other providers is the customer's.
 
+mod answer;
 mod apply;
+mod apply_input;
 #[cfg(test)]
 mod change_tests;
+mod changes;
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod customer_tests;
 mod entry;
 mod grants;
 mod input;
+mod note;
 pub(crate) mod paths;
 mod plan;
+mod private;
+#[cfg(test)]
+mod private_tests;
 mod register;
 #[cfg(test)]
 mod register_tests;
 mod rollback;
+mod rotate;
+mod tick;
+mod watch;
+#[cfg(test)]
+mod watch_tests;
+
+pub(crate) use tick::tick;

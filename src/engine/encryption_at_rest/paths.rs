@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
+use super::answer::answer;
 use super::entry::AzureEntry;
 use super::input::{self, Input};
-use super::plan::Standing;
-use super::{apply, grants, register, rollback};
+use super::note::note;
+use super::{apply_input, changes, register, watch};
 use crate::atlas::{Deletion, Priority, ProjectId, RequestBudget};
-use crate::base::Rfc3339;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::keyed_mutex::KeyedGuard;
 use crate::engine::origin::BoundTo;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
 use crate::framework::{Call, Display, Faults, Field, Page, Path, list};
-use crate::vault::{Data, Operation, Response};
+use crate::vault::{Operation, Response};
 
 /// The paths of encryption at rest.
 pub(crate) fn paths() -> Vec<Path<Engine>> {
@@ -77,13 +75,8 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
                 "apply",
                 "azure-key-vault",
             ))
-            .field(input::project_id())
-            .field(
-                Field::boolean("dry_run")
-                    .about("Ask Atlas what is there, and change nothing.")
-                    .default(false),
-            )
-            .on(Operation::Update, change_over)
+            .fields(apply_input::fields())
+            .on(Operation::Update, changes::change_over)
             .summary(
                 Operation::Update,
                 "Change over to the registered principal.",
@@ -100,7 +93,15 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
                 "azure-key-vault",
             ))
             .field(input::project_id())
-            .on(Operation::Update, change_back)
+            .field(
+                Field::boolean("accept_unvalidated")
+                    .about(
+                        "With private networking: go back although the key can be used as it is, \
+                         and Atlas tries the secret only after the change.",
+                    )
+                    .default(false),
+            )
+            .on(Operation::Update, changes::change_back)
             .summary(
                 Operation::Update,
                 "Change back to the static secret in keeping.",
@@ -110,16 +111,21 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
 }
 
 /// The project that a path names.
-fn project(call: &Call) -> Result<ProjectId, EngineError> {
+pub(super) fn project(call: &Call) -> Result<ProjectId, EngineError> {
     let text = call.fields.captured("project_id");
     let id = text.parse();
     id.map_err(|error| EngineError::BadInput(format!("project_id: {error}")))
 }
 
-async fn load(engine: &Engine, project: &ProjectId) -> Result<Option<AzureEntry>, EngineError> {
+/// A project's entry, if it was ever written.
+pub(super) async fn load(
+    engine: &Engine,
+    project: &ProjectId,
+) -> Result<Option<AzureEntry>, EngineError> {
     stored::load(&*engine.storage, &keys::azure_key_vault(project)).await
 }
 
+/// Stores a project's entry.
 pub(super) async fn store(
     engine: &Engine,
     project: &ProjectId,
@@ -150,7 +156,7 @@ pub(super) async fn put_back(
 }
 
 /// One at a time for each project, held across calls to Atlas.
-async fn lock(
+pub(super) async fn lock(
     engine: &Engine,
     project: &ProjectId,
     call: &Call,
@@ -161,7 +167,7 @@ async fn lock(
     })
 }
 
-fn budget(call: &Call) -> RequestBudget {
+pub(super) fn budget(call: &Call) -> RequestBudget {
     RequestBudget {
         deadline: call.caller.deadline,
         priority: Priority::Rotate,
@@ -181,7 +187,7 @@ async fn list_projects(engine: Arc<Engine>, call: Call) -> Result<Option<Respons
 /// From storage alone.
 async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let entry = load(&engine, &project(&call)?).await?;
-    Ok(entry.map(|entry| Response::data(shown(&entry))))
+    Ok(entry.map(|entry| answer(&entry)))
 }
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
@@ -204,9 +210,8 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     take(&mut entry, input);
     let (atlas, budget) = (&linked.atlas, budget(&call));
     if registers {
-        let standing = Standing::ask(atlas, &project, budget).await?;
-        entry.seen = Some(standing.seen(now));
-        entry.key = standing.vault.map(|vault| vault.key);
+        let vault = watch::ask(atlas, &project, budget).await?;
+        note(&mut entry, &project, vault.as_ref(), now);
         register::register(
             &engine,
             atlas,
@@ -219,7 +224,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     } else {
         store(&engine, &project, &entry).await?;
     }
-    Ok(Some(Response::data(shown(&entry))))
+    Ok(Some(answer(&entry)))
 }
 
 /// Whether the write names the principal, so that its registration is looked at again.
@@ -235,41 +240,6 @@ fn take(entry: &mut AzureEntry, input: Input) {
     entry.keep_static = input.keep_static.unwrap_or(entry.keep_static);
     entry.observe = input.observe.unwrap_or(entry.observe);
     entry.settle = input.settle.unwrap_or(entry.settle);
-}
-
-async fn change_over(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
-    let project = project(&call)?;
-    let _lock = lock(&engine, &project, &call).await?;
-    let entry = load(&engine, &project).await?;
-    let mut entry = entry.ok_or(EncryptionError::NotRegistered)?;
-    let linked = engine.connection.linked_to(&entry.origin).await?;
-    if !call.fields.boolean("dry_run").unwrap_or(false) {
-        let atlas = &linked.atlas;
-        apply::apply(&engine, atlas, &project, &mut entry, budget(&call)).await?;
-        return Ok(Some(Response {
-            warnings: entry.drift.clone(),
-            ..Response::data(shown(&entry))
-        }));
-    }
-    let standing = Standing::ask(&linked.atlas, &project, budget(&call)).await?;
-    let Value::Object(plan) = standing.plan(&entry, &project) else {
-        return Ok(None);
-    };
-    entry.seen = Some(standing.seen(engine.clock.now()));
-    entry.key = standing.vault.map(|vault| vault.key).or(entry.key);
-    store(&engine, &project, &entry).await?;
-    Ok(Some(Response::data(plan)))
-}
-
-async fn change_back(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
-    let project = project(&call)?;
-    let _lock = lock(&engine, &project, &call).await?;
-    let entry = load(&engine, &project).await?;
-    let mut entry = entry.ok_or(EncryptionError::NoSecretInKeeping)?;
-    let linked = engine.connection.linked_to(&entry.origin).await?;
-    let atlas = &linked.atlas;
-    rollback::roll_back(&engine, atlas, &project, &mut entry, budget(&call)).await?;
-    Ok(Some(Response::data(shown(&entry))))
 }
 
 async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
@@ -323,39 +293,5 @@ async fn deauthorize(
             let doing = format!("removing role {role} from project {project}");
             Err(EngineError::atlas(&doing, error))
         }
-    }
-}
-
-/// What a read shows; never a secret.
-fn shown(entry: &AzureEntry) -> Data {
-    let principal = entry.principal.as_ref();
-    let held = entry.held.as_ref();
-    let seen = entry.seen.as_ref();
-    let grants = principal.map(|principal| grants::commands(principal, entry.key.as_ref()));
-    let expires_at = held.and_then(|held| held.expires_at).map(Rfc3339);
-    let value = json!({
-        "state": entry.state.name(),
-        "role_id": entry.role_id,
-        "tenant_id": principal.map(|principal| &principal.tenant),
-        "service_principal_id": principal.map(|principal| &principal.object),
-        "atlas_azure_app_id": principal.map(|principal| &principal.application),
-        "client_id": held.map(|held| &held.client_id),
-        "client_secret_expires_at": expires_at,
-        "keep_static": entry.keep_static,
-        "observe": entry.observe.as_secs(),
-        "settle": entry.settle.as_secs(),
-        "mode": seen.map(|seen| seen.mode.name()),
-        "valid": seen.and_then(|seen| seen.valid),
-        "valid_seen_at": seen.map(|seen| Rfc3339(seen.at)),
-        "require_private_networking":
-            entry.key.as_ref().and_then(|key| key.require_private_networking),
-        "drift": entry.drift,
-        "observe_until": entry.observe_until.map(Rfc3339),
-        "way_back": entry.way_back(),
-        "grants": grants,
-    });
-    match value {
-        Value::Object(data) => data.into_iter().collect(),
-        _ => Data::new(),
     }
 }

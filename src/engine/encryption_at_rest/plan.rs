@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::entry::{AzureEntry, Mode, Seen};
+use super::apply::ApplyRequest;
+use super::entry::{AzureEntry, Mode};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, EndpointStatus, PrivateEndpoint, ProjectId, RequestBudget,
 };
-use crate::engine::error::EngineError;
+use crate::engine::error::{EncryptionError, EngineError};
 
 /// How a project stands in Atlas.
 pub(super) struct Standing {
@@ -47,61 +48,60 @@ impl Standing {
         mode_of(self.vault.as_ref())
     }
 
-    /// What is noted of it.
-    pub(super) fn seen(&self, at: chrono::DateTime<chrono::Utc>) -> Seen {
-        Seen {
-            mode: self.mode(),
-            valid: self.vault.as_ref().and_then(|vault| vault.valid),
-            at,
-        }
-    }
-
     fn is_private(&self) -> bool {
         self.vault.as_ref().is_some_and(AzureKeyVault::is_private)
     }
 
     /// What stands in the way of `apply`, in words; nothing: it would send the change.
-    fn obstacles(&self, entry: &AzureEntry, project: &ProjectId) -> Vec<String> {
+    fn obstacles(
+        &self,
+        entry: &AzureEntry,
+        project: &ProjectId,
+        request: &ApplyRequest,
+        proved_by: Option<&ProjectId>,
+    ) -> Vec<String> {
         let mut obstacles = Vec::new();
         let Some(role) = &entry.role_id else {
-            return vec![
-                "this project has no registered service principal: write tenant_id and \
-                 service_principal_id first"
-                    .to_owned(),
-            ];
+            return vec![EncryptionError::NotRegistered.to_string()];
         };
         let Some(vault) = &self.vault else {
-            return vec![format!(
-                "encryption at rest with Azure Key Vault is off in project {project}"
-            )];
+            if request.enable.is_none() {
+                obstacles.push(format!(
+                    "encryption at rest with Azure Key Vault is off in project {project}"
+                ));
+            }
+            return obstacles;
         };
         if let Some(other) = vault.role_id.as_ref().filter(|other| *other != role) {
-            obstacles.push(format!(
-                "Atlas uses role {other}, which is not this entry's"
-            ));
+            let role = other.clone();
+            if !request.adopt {
+                obstacles.push(EncryptionError::OtherRole { role }.to_string());
+            }
+            return obstacles;
+        }
+        if entry.is_by_role(vault) {
+            return obstacles;
         }
         let inactive = |endpoint: &&PrivateEndpoint| endpoint.status != EndpointStatus::Active;
         for endpoint in self.endpoints.iter().filter(inactive) {
-            obstacles.push(format!(
-                "private endpoint in {} is {}; approve it in Azure first",
-                endpoint.region, endpoint.status
-            ));
+            let (region, status) = (endpoint.region.clone(), endpoint.status);
+            obstacles.push(EncryptionError::EndpointNotActive { region, status }.to_string());
         }
-        if self.is_private() {
-            obstacles.push(
-                "this project uses private networking: Atlas validates only after the change, and \
-                 stops the clusters if a grant is missing; check the grants"
-                    .to_owned(),
-            );
+        let is_accepted = request.accept_unvalidated && request.accept_no_way_back;
+        if self.is_private() && !is_accepted && proved_by.is_none() {
+            obstacles.push(EncryptionError::PrivateNetworking.to_string());
         }
         obstacles
     }
 
     /// The answer to a dry run.
-    pub(super) fn plan(&self, entry: &AzureEntry, project: &ProjectId) -> Value {
-        let present = self.vault.as_ref().and_then(|vault| vault.role_id.as_ref());
-        let changes = entry.role_id.is_some() && present != entry.role_id.as_ref();
-        let would_change: &[&str] = if changes { &["roleId"] } else { &[] };
+    pub(super) fn plan(
+        &self,
+        entry: &AzureEntry,
+        project: &ProjectId,
+        request: &ApplyRequest,
+        proved_by: Option<&ProjectId>,
+    ) -> Value {
         let endpoints = self.endpoints.iter().map(
             |endpoint| json!({"region": endpoint.region, "status": endpoint.status.to_string()}),
         );
@@ -110,10 +110,36 @@ impl Standing {
             "valid": self.vault.as_ref().and_then(|vault| vault.valid),
             "require_private_networking": self.is_private(),
             "private_endpoints": endpoints.collect::<Vec<_>>(),
-            "would_change": would_change,
-            "obstacles": self.obstacles(entry, project),
+            "would_change": self.would_change(entry, request),
+            "obstacles": self.obstacles(entry, project, request, proved_by),
+            "proved_by": proved_by,
             "way_back": entry.way_back(),
         })
+    }
+
+    /// The fields of Atlas that would get another value.
+    fn would_change(&self, entry: &AzureEntry, request: &ApplyRequest) -> &'static [&'static str] {
+        let Some(vault) = &self.vault else {
+            return if request.enable.is_some() && entry.role_id.is_some() {
+                &[
+                    "enabled",
+                    "azureEnvironment",
+                    "subscriptionID",
+                    "resourceGroupName",
+                    "keyVaultName",
+                    "keyIdentifier",
+                    "roleId",
+                ]
+            } else {
+                &[]
+            };
+        };
+        let is_taken_over = request.adopt && vault.role_id.is_some();
+        if entry.role_id.is_none() || entry.is_by_role(vault) || is_taken_over {
+            &[]
+        } else {
+            &["roleId"]
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Registering the principal in a project. Each step can be repeated: a crash or a lost answer leaves
-//! the entry in the state `registering`, and the next write finds what is there.
+//! the entry in the state `registering`, and the next write or periodic run finds what is there.
 
 use super::entry::{AzureEntry, Principal, State};
 use super::paths::store;
 use crate::atlas::{Atlas, AtlasError, AzureRegistration, ProjectId, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
+use crate::vault::failure::chain;
 
 /// Makes sure that the principal is registered and authorized, and notes it in the entry.
 ///
@@ -21,9 +22,12 @@ pub(super) async fn register(
     let Some(principal) = entry.principal.clone() else {
         return Ok(());
     };
-    let reached = before.map(|entry| entry.state);
-    entry.state = State::Registering;
-    store(engine, project, entry).await?;
+    // One that was registered before is only looked at again: how far its change is, stays.
+    let is_new = entry.role_id.is_none() || entry.state == State::Registering;
+    if is_new {
+        entry.state = State::Registering;
+        store(engine, project, entry).await?;
+    }
     match find_or_make(atlas, project, &principal, budget).await {
         Ok((registration, made)) => {
             let is_known = entry.role_id.as_ref() == Some(&registration.id);
@@ -31,7 +35,7 @@ pub(super) async fn register(
             entry.role_id = Some(registration.id);
         }
         Err(error) => {
-            if !error.outcome_unknown() {
+            if is_new && !error.outcome_unknown() {
                 super::paths::put_back(engine, project, before).await?;
             }
             return Err(explained(error, &principal, project));
@@ -50,11 +54,37 @@ pub(super) async fn register(
             )
         })?;
     }
-    entry.state = match reached {
-        Some(state) if state != State::Registering && state != State::Static => state,
-        _ => State::Registered,
-    };
-    store(engine, project, entry).await
+    if is_new {
+        entry.state = State::Registered;
+        entry.last_error = None;
+        entry.forget_failures();
+        store(engine, project, entry).await?;
+    }
+    Ok(())
+}
+
+/// Goes on with a registration that did not come to its end.
+pub(super) async fn resume(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let before = entry.clone();
+    let outcome = register(engine, atlas, project, entry, Some(&before), budget).await;
+    match outcome {
+        // Azure does not know the principal: somebody has to do something.
+        Err(error @ EngineError::Encryption(_)) => {
+            let error = chain(&error);
+            tracing::warn!(%project, error, "the service principal could not be registered");
+            entry.state = State::Failed;
+            entry.last_error = Some(error);
+            entry.forget_failures();
+            store(engine, project, entry).await
+        }
+        outcome => outcome,
+    }
 }
 
 /// The registration, and whether it was made here for certain.
@@ -74,8 +104,10 @@ async fn find_or_make(
         return Err(error);
     }
     // It may be anybody's: one that may be another's is never removed by this engine.
-    let listed = atlas.azure_registrations(project, budget).await?;
-    let found = listed.into_iter().find(|known| known.is_of(&principal));
+    let listed = atlas.azure_registrations(project, budget).await;
+    // Without a list nothing more is known than before.
+    let mut listed = listed.unwrap_or_default().into_iter();
+    let found = listed.find(|known| known.is_of(&principal));
     found.map(|known| (known, false)).ok_or(error)
 }
 

@@ -1,67 +1,187 @@
 //! The way back to the static secret in keeping. Whether Atlas lets a project go it is not documented:
 //! it is tried, and a refusal is told.
 
-use super::entry::{AzureEntry, Mode, State};
+use super::entry::{AzureEntry, HeldSecret, Mode, State};
+use super::note::note;
 use super::paths::store;
-use super::plan::Standing;
-use crate::atlas::{Atlas, ProjectId, RequestBudget, VaultCredential};
+use super::watch::ask;
+use crate::atlas::{
+    Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, TenantId,
+    VaultCredential,
+};
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
+use crate::vault::failure::chain;
 
 /// Lets Atlas sign in with the secret in keeping again. It can be repeated.
+///
+/// With private networking Atlas takes any secret unseen. Where it can use the key as it is, that needs
+/// `accept_unvalidated`.
 pub(super) async fn roll_back(
     engine: &Engine,
     atlas: &Atlas,
     project: &ProjectId,
     entry: &mut AzureEntry,
+    accept_unvalidated: bool,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
+    let reached = entry.state;
+    if matches!(reached, State::Registering | State::Rotating) {
+        let state = reached.name();
+        return Err(EncryptionError::UnderWay { state }.into());
+    }
     let held = entry.held.clone();
     let held = held.ok_or(EncryptionError::NoSecretInKeeping)?;
-    let before = Standing::ask(atlas, project, budget).await?;
-    let vault = before.vault.ok_or(EncryptionError::Off)?;
-    // The directory of the application, as Atlas showed it while it signed in so.
-    let tenant_id = entry.static_tenant_id.clone().or(vault.tenant_id);
-    let tenant_id = tenant_id.or_else(|| Some(entry.principal.as_ref()?.tenant.clone()));
+    let vault = ask(atlas, project, budget).await?;
+    let vault = vault.ok_or(EncryptionError::Off)?;
+    let is_needless = vault.is_private() && vault.valid == Some(true);
+    if is_needless && !accept_unvalidated && reached != State::RollingBack {
+        return Err(EncryptionError::PrivateWayBack.into());
+    }
+    let tenant_id = tenant_of(entry, &vault);
     let tenant_id = tenant_id.ok_or(EncryptionError::NoSecretInKeeping)?;
-    let reached = entry.state;
-    entry.state = State::RollingBack;
-    store(engine, project, entry).await?;
+    if reached != State::RollingBack || entry.sending.as_ref() != Some(&vault.key) {
+        entry.begin(State::RollingBack, &vault.key);
+        store(engine, project, entry).await?;
+    }
     let credential = VaultCredential::Secret {
         tenant_id: &tenant_id,
         client_id: &held.client_id,
         secret: &held.client_secret,
     };
     let sent = atlas.set_vault_credential(project, &vault.key, credential, budget);
-    if let Err(error) = sent.await {
-        if error.outcome_unknown() {
-            // Stays under way: the same again decides.
-            let doing = format!("changing encryption at rest of project {project} back");
-            return Err(EngineError::atlas(&doing, error));
+    match sent.await {
+        Ok(answer) => {
+            let shown = atlas.azure_key_vault(project, budget).await;
+            let shown = shown.unwrap_or(Some(answer));
+            took(engine, project, entry, &held, shown).await
         }
-        entry.state = reached;
-        store(engine, project, entry).await?;
-        return Err(match error.key_vault_refusal() {
-            Some(_) => EncryptionError::WayBackRefused {
-                principal: principal_of(entry),
-                source: error,
+        Err(error) => refused(engine, atlas, project, entry, reached, error, budget).await,
+    }
+}
+
+/// Goes on with a way back whose outcome is not known: the same again decides.
+pub(super) async fn resume(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let outcome = roll_back(engine, atlas, project, entry, true, budget).await;
+    match outcome {
+        Ok(()) => {
+            tracing::info!(%project, "changed back to the static secret in keeping");
+            Ok(())
+        }
+        Err(error) if entry.state == State::RollingBack => match error {
+            // It will not get better.
+            EngineError::Encryption(_) => {
+                entry.give_up(State::Failed);
+                give_up(engine, project, entry, &error).await
             }
-            .into(),
-            None => EngineError::atlas("changing back to the static secret", error),
-        });
+            error => Err(error),
+        },
+        Err(error) => give_up(engine, project, entry, &error).await,
     }
-    let after = Standing::ask(atlas, project, budget).await?;
-    entry.seen = Some(after.seen(engine.clock.now()));
-    entry.state = match after.mode() {
-        Mode::Static => State::Static,
-        Mode::Role | Mode::None => State::Failed,
-    };
-    if let Some(held) = &mut entry.held {
-        held.proved = true;
-    }
-    entry.observe_until = None;
-    entry.drift.clear();
+}
+
+/// It is decided, and nobody waits for the answer.
+async fn give_up(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    error: &EngineError,
+) -> Result<(), EngineError> {
+    tracing::warn!(
+        %project, error = chain(error),
+        "encryption at rest could not be changed back to the static secret"
+    );
+    entry.last_error = Some(chain(error));
+    entry.forget_failures();
     store(engine, project, entry).await
+}
+
+/// The directory of the application, as Atlas showed it while it signed in so.
+fn tenant_of(entry: &AzureEntry, vault: &AzureKeyVault) -> Option<TenantId> {
+    let shown = vault.tenant_id.clone();
+    let stored = entry.static_tenant_id.clone();
+    let before = || entry.before.as_ref()?.tenant_id.clone();
+    let principal = || Some(entry.principal.as_ref()?.tenant.clone());
+    stored.or_else(before).or(shown).or_else(principal)
+}
+
+async fn took(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    held: &HeldSecret,
+    shown: Option<AzureKeyVault>,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    entry.arrive(Mode::Static, now);
+    entry.state = State::Static;
+    entry.way_back_refused = None;
+    // With private networking that Atlas took it proves nothing yet.
+    let is_tried = shown.as_ref().is_some_and(|vault| !vault.is_private());
+    entry.held = Some(HeldSecret {
+        proved: held.proved || is_tried,
+        ..held.clone()
+    });
+    note(entry, project, shown.as_ref(), now);
+    store(engine, project, entry).await
+}
+
+async fn refused(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    reached: State,
+    error: AtlasError,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let doing = format!("changing encryption at rest of project {project} back");
+    if error.outcome_unknown() {
+        // Stays under way: the same again decides.
+        return Err(EngineError::atlas(&doing, error));
+    }
+    let Some(refusal) = error.key_vault_refusal() else {
+        // Nothing was sent, or Atlas did not look at it.
+        if reached != State::RollingBack {
+            entry.give_up(reached);
+            store(engine, project, entry).await?;
+        }
+        return Err(EngineError::atlas(&doing, error));
+    };
+    let shown = atlas.azure_key_vault(project, budget).await.ok().flatten();
+    let state = match reached {
+        State::RollingBack => state_before(entry, shown.as_ref()),
+        reached => reached,
+    };
+    entry.give_up(state);
+    // A secret that does not work says nothing of the way.
+    if refusal != KeyVaultRefusal::NoAccess {
+        entry.way_back_refused = Some(error.to_string());
+    }
+    if let Some(vault) = &shown {
+        note(entry, project, Some(vault), engine.clock.now());
+    }
+    store(engine, project, entry).await?;
+    Err(EncryptionError::WayBackRefused {
+        principal: principal_of(entry),
+        source: error,
+    }
+    .into())
+}
+
+/// Where a way back began of which nothing came, after a restart.
+fn state_before(entry: &AzureEntry, shown: Option<&AzureKeyVault>) -> State {
+    match shown {
+        Some(vault) if entry.is_by_role(vault) && entry.observe_until.is_some() => State::Observing,
+        Some(vault) if entry.is_by_role(vault) => State::Applied,
+        _ => State::Failed,
+    }
 }
 
 fn principal_of(entry: &AzureEntry) -> String {

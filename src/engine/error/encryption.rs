@@ -1,6 +1,6 @@
 //! Why something about encryption at rest was not done, where that is not told by a failed call alone.
 
-use crate::atlas::{AtlasError, AzurePrincipal, RoleId};
+use crate::atlas::{AtlasError, AzurePrincipal, EndpointStatus, RoleId};
 
 /// Why a project's way into its key vault was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -12,26 +12,62 @@ pub(crate) enum EncryptionError {
     )]
     NotRegistered,
     /// There is no key to change the way to.
-    #[error("encryption at rest with Azure Key Vault is off in this project")]
+    #[error(
+        "encryption at rest with Azure Key Vault is off in this project: give enable=true and \
+         subscription_id, resource_group_name, key_vault_name, key_identifier"
+    )]
     Off,
+    /// It is on already, with another key than it was to be switched on with.
+    #[error(
+        "encryption at rest is on already, with key {key}: enable changes no key; leave it out to \
+         change the credential alone"
+    )]
+    OnWithOtherKey {
+        /// The key that is used.
+        key: String,
+    },
     /// Atlas signs in by a registration that is not this entry's.
-    #[error("Atlas uses role {role}, which is not this entry's")]
+    #[error("Atlas uses role {role}, which is not this entry's; give adopt=true to take it over")]
     OtherRole {
+        /// The registration.
+        role: RoleId,
+    },
+    /// It is to be taken over, and the project does not list it.
+    #[error("adopt: Atlas uses role {role}, which is not among the project's registrations")]
+    UnknownRole {
         /// The registration.
         role: RoleId,
     },
     /// What Atlas tries only after the change.
     #[error(
         "this project uses private networking: Atlas validates only after the change, and stops \
-         the clusters if a grant is missing; such a change is not served yet"
+         the clusters if a grant is missing; it may refuse the way back. Change a project without \
+         private networking first that has the same vault, key and principal; or check the grants, \
+         then give accept_unvalidated=true and accept_no_way_back=true"
     )]
     PrivateNetworking,
+    /// The same of the way back while nothing asks for it.
+    #[error(
+        "this project uses private networking, and Atlas can use its key: it would try the secret in \
+         keeping only after the change, and stop the clusters if that does not work; make sure that \
+         it does, then give accept_unvalidated=true"
+    )]
+    PrivateWayBack,
+    /// The data nodes cannot reach the vault.
+    #[error("private endpoint in {region} is {status}; approve it in Azure first")]
+    EndpointNotActive {
+        /// Where it is.
+        region: String,
+        /// How it stands.
+        status: EndpointStatus,
+    },
     /// Atlas could not use the key, or did not take the change.
     #[error(
-        "Atlas could not use the key with this role; nothing was changed, the static credentials \
-         stay in force. {advice}"
+        "Atlas could not use the key with this role; nothing was changed, {in_force}. {advice}"
     )]
     Refused {
+        /// What is as before.
+        in_force: &'static str,
         /// What to do.
         advice: &'static str,
         /// Atlas's words.

@@ -1,0 +1,73 @@
+//! Handlers of `apply` and `rollback`.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::answer::answer;
+use super::apply::ApplyRequest;
+use super::note::note;
+use super::paths::{budget, load, lock, project, store};
+use super::plan::Standing;
+use super::{apply, private, rollback};
+use crate::engine::Engine;
+use crate::engine::error::{EncryptionError, EngineError};
+use crate::framework::{Call, Faults};
+use crate::vault::Response;
+
+/// Changes a project over, or tells what that would be.
+pub(super) async fn change_over(
+    engine: Arc<Engine>,
+    call: Call,
+) -> Result<Option<Response>, EngineError> {
+    let project = project(&call)?;
+    let mut faults = Faults::new();
+    let request = ApplyRequest::read(&call.fields, &mut faults);
+    if !faults.is_empty() {
+        return Err(EngineError::BadInput(faults.to_string()));
+    }
+    let _lock = lock(&engine, &project, &call).await?;
+    let entry = load(&engine, &project).await?;
+    let mut entry = entry.ok_or(EncryptionError::NotRegistered)?;
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let (atlas, budget) = (&linked.atlas, budget(&call));
+    if !call.fields.boolean("dry_run").unwrap_or(false) {
+        apply::apply(&engine, atlas, &project, &mut entry, &request, budget).await?;
+        return Ok(Some(answer(&entry)));
+    }
+    let standing = Standing::ask(atlas, &project, budget).await?;
+    let proved_by = match (&standing.vault, &entry.principal) {
+        (Some(vault), Some(principal)) if vault.is_private() => {
+            private::proved_elsewhere(&engine, &project, &vault.key, principal).await?
+        }
+        _ => None,
+    };
+    let plan = standing.plan(&entry, &project, &request, proved_by.as_ref());
+    note(
+        &mut entry,
+        &project,
+        standing.vault.as_ref(),
+        engine.clock.now(),
+    );
+    store(&engine, &project, &entry).await?;
+    let Value::Object(plan) = plan else {
+        return Ok(None);
+    };
+    Ok(Some(Response::data(plan)))
+}
+
+/// Changes a project back to the static secret in keeping.
+pub(super) async fn change_back(
+    engine: Arc<Engine>,
+    call: Call,
+) -> Result<Option<Response>, EngineError> {
+    let project = project(&call)?;
+    let _lock = lock(&engine, &project, &call).await?;
+    let entry = load(&engine, &project).await?;
+    let mut entry = entry.ok_or(EncryptionError::NoSecretInKeeping)?;
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let (atlas, budget) = (&linked.atlas, budget(&call));
+    let accepts = call.fields.boolean("accept_unvalidated").unwrap_or(false);
+    rollback::roll_back(&engine, atlas, &project, &mut entry, accepts, budget).await?;
+    Ok(Some(answer(&entry)))
+}

@@ -1,0 +1,224 @@
+//! What a look at a project means: how it differs from what was sent, and whether the key can be used.
+//! It only notes and tells; nothing is changed in Atlas.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::entry::{AzureEntry, Mode, Seen, later};
+use super::plan::mode_of;
+use crate::atlas::{AzureKeyVault, ProjectId, RoleId, VaultKey};
+
+/// Two looks this far apart count as two. A little less than the minute between periodic runs.
+const APART: Duration = Duration::from_secs(50);
+
+/// Notes what Atlas shows, and says in the log what turned.
+pub(super) fn note(
+    entry: &mut AzureEntry,
+    project: &ProjectId,
+    vault: Option<&AzureKeyVault>,
+    now: DateTime<Utc>,
+) {
+    entry.look_failure = None;
+    believe_clock(entry, now);
+    note_validity(entry, project, vault, now);
+    // While a change is under way nobody knows with what to compare.
+    if entry.sending.is_none() {
+        note_drift(entry, project, vault);
+    }
+    entry.key = vault.map(|vault| vault.key.clone());
+    entry.seen = Some(Seen {
+        mode: mode_of(vault),
+        valid: vault.and_then(|vault| vault.valid),
+        static_left: vault
+            .is_some_and(|vault| vault.role_id.is_some() && vault.client_id.is_some()),
+        at: now,
+    });
+}
+
+/// Takes for now what was noted in the future: the clock was set back, and nothing may wait for it to
+/// come there again.
+fn believe_clock(entry: &mut AzureEntry, now: DateTime<Utc>) {
+    let past = [
+        &mut entry.changed_at,
+        &mut entry.applied_at,
+        &mut entry.valid_since,
+        &mut entry.valid_counted_at,
+        &mut entry.invalid_since,
+    ];
+    for time in past {
+        *time = time.map(|time| time.min(now));
+    }
+    let end = later(now, entry.observe);
+    entry.observe_until = entry
+        .observe_until
+        .map(|until| end.map_or(until, |end| until.min(end)));
+}
+
+fn note_validity(
+    entry: &mut AzureEntry,
+    project: &ProjectId,
+    vault: Option<&AzureKeyVault>,
+    now: DateTime<Utc>,
+) {
+    let Some(vault) = vault else {
+        entry.valid_since = None;
+        entry.invalid_since = None;
+        return;
+    };
+    match vault.valid {
+        Some(true) => {
+            entry.valid_since.get_or_insert(now);
+            let apart = TimeDelta::from_std(APART.min(entry.observe / 2)).unwrap_or_default();
+            if entry
+                .valid_counted_at
+                .is_none_or(|counted| now - counted >= apart)
+            {
+                entry.valid_looks = entry.valid_looks.saturating_add(1);
+                entry.valid_counted_at = Some(now);
+            }
+            if entry.invalid_since.take().is_some() {
+                tracing::info!(%project, "Atlas can use the project's key again");
+            }
+        }
+        Some(false) if !is_settling(entry, now) => {
+            entry.valid_since = None;
+            entry.valid_looks = 0;
+            entry.valid_counted_at = None;
+            if entry.invalid_since.is_none() {
+                entry.invalid_since = Some(now);
+                tracing::warn!(
+                    %project, mode = mode_of(Some(vault)).name(),
+                    "Atlas cannot use the project's key, and stops its clusters at its next check"
+                );
+            }
+        }
+        // Not tried yet, or not told.
+        Some(false) | None => {}
+    }
+}
+
+/// Whether a `valid: false` may only mean that the change was not tried yet: with private networking
+/// the data nodes do that later, and elsewhere Atlas may be a little behind itself.
+fn is_settling(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    let end = entry.changed_at.and_then(|at| later(at, entry.settle));
+    entry.valid_since.is_none() && end.is_some_and(|end| now < end)
+}
+
+fn note_drift(entry: &mut AzureEntry, project: &ProjectId, vault: Option<&AzureKeyVault>) {
+    let drift = drift(entry, vault);
+    if !drift.is_empty() && drift != entry.drift {
+        tracing::warn!(
+            %project, drift = drift.join("; "),
+            "encryption at rest differs from what was sent; it is left as it is"
+        );
+    }
+    entry.drift = drift;
+}
+
+/// In what Atlas differs from what it took last from here, with both values.
+fn drift(entry: &AzureEntry, vault: Option<&AzureKeyVault>) -> Vec<String> {
+    let Some(sent) = &entry.sent else {
+        return Vec::new();
+    };
+    let Some(vault) = vault else {
+        return vec!["encryption at rest with Azure Key Vault is off, and was on".to_owned()];
+    };
+    let mut drift = Vec::new();
+    drift.extend(match sent.mode {
+        Mode::Role => other_than_role(entry, vault),
+        Mode::Static => other_than_static(entry, vault),
+        Mode::None => None,
+    });
+    drift.extend(other_key(&sent.key, &vault.key));
+    drift
+}
+
+fn other_than_role(entry: &AzureEntry, vault: &AzureKeyVault) -> Option<String> {
+    let role = entry.role_id.as_ref()?;
+    match (&vault.role_id, &vault.client_id) {
+        (Some(shown), _) if shown == role => None,
+        (Some(other), _) => Some(format!("Atlas signs in by role {other}, and not {role}")),
+        (None, Some(client_id)) => Some(format!(
+            "Atlas signs in with a static secret of application {client_id}, and not by role {role}"
+        )),
+        (None, None) => Some(format!(
+            "Atlas signs in with a static secret, and not by role {role}"
+        )),
+    }
+}
+
+fn other_than_static(entry: &AzureEntry, vault: &AzureKeyVault) -> Option<String> {
+    let by_role = |role: &RoleId| format!("Atlas signs in by role {role}, and not with a secret");
+    if let Some(role) = &vault.role_id {
+        return Some(by_role(role));
+    }
+    let (held, shown) = (entry.held.as_ref()?, vault.client_id.as_ref()?);
+    (held.client_id != *shown).then(|| {
+        format!(
+            "Atlas signs in as application {shown}, and not {}",
+            held.client_id
+        )
+    })
+}
+
+/// The parts of the key that differ.
+fn other_key(sent: &VaultKey, shown: &VaultKey) -> Vec<String> {
+    let private = |key: &VaultKey| key.require_private_networking.unwrap_or(false).to_string();
+    let pairs = [
+        (
+            "azure_environment",
+            shown.environment.clone(),
+            sent.environment.clone(),
+        ),
+        (
+            "subscription_id",
+            shown.subscription_id.clone(),
+            sent.subscription_id.clone(),
+        ),
+        (
+            "resource_group_name",
+            shown.resource_group.clone(),
+            sent.resource_group.clone(),
+        ),
+        ("key_vault_name", shown.vault.clone(), sent.vault.clone()),
+        (
+            "key_identifier",
+            shown.key_identifier.clone(),
+            sent.key_identifier.clone(),
+        ),
+        ("require_private_networking", private(shown), private(sent)),
+    ];
+    let others = pairs.into_iter().filter(|(_, shown, sent)| shown != sent);
+    others
+        .map(|(name, shown, sent)| format!("{name} is {shown}, and was sent as {sent}"))
+        .collect()
+}
+
+/// What a reader of the entry should know.
+pub(super) fn warnings(entry: &AzureEntry) -> Vec<String> {
+    use crate::base::Rfc3339;
+
+    let mut warnings = Vec::new();
+    if let Some(since) = entry.invalid_since {
+        warnings.push(format!(
+            "Atlas cannot use the project's key (seen since {}), and stops its clusters at its next \
+             check: repair the grants, the key or the secret in Azure",
+            Rfc3339(since)
+        ));
+    }
+    warnings.extend(entry.drift.iter().cloned());
+    let failed = entry.last_error.as_deref().zip(entry.next_retry_time);
+    if let Some((error, next)) = failed {
+        let next = Rfc3339(next);
+        warnings.push(format!("{error}; tried again at {next}"));
+    }
+    if let Some(failure) = &entry.look_failure {
+        let since = Rfc3339(failure.since);
+        warnings.push(format!(
+            "Atlas could not be asked since {since}: {}",
+            failure.error
+        ));
+    }
+    warnings
+}

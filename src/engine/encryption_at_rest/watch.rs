@@ -1,0 +1,238 @@
+//! The look at a project: one question to Atlas, and what follows from the answer. A change that was
+//! ordered goes on, and is done once the role has proved itself. What somebody else changed is told and
+//! never fought.
+
+use chrono::{DateTime, Utc};
+
+use super::entry::{AzureEntry, Mode, State, later};
+use super::note::note;
+use super::paths::store;
+use super::rollback;
+use crate::atlas::{Atlas, AzureKeyVault, ProjectId, RequestBudget};
+use crate::engine::error::EngineError;
+use crate::engine::unasked::held;
+use crate::engine::{Engine, backoff};
+use crate::vault::failure::chain;
+
+/// A change is done when the key was seen to be valid so often, looks that are a minute apart.
+const LOOKS_THAT_PROVE: u32 = 2;
+
+/// How a project's way to its key stands in Atlas; [`None`]: encryption with Azure Key Vault is off.
+pub(super) async fn ask(
+    atlas: &Atlas,
+    project: &ProjectId,
+    budget: RequestBudget,
+) -> Result<Option<AzureKeyVault>, EngineError> {
+    let shown = atlas.azure_key_vault(project, budget).await;
+    shown.map_err(|error| {
+        let doing = format!("reading encryption at rest of project {project}");
+        EngineError::atlas(&doing, error)
+    })
+}
+
+/// Looks at a project in any state, and does what follows from that. The entry is stored.
+pub(super) async fn look(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let vault = ask(atlas, project, budget).await?;
+    let now = engine.clock.now();
+    if let Some(vault) = &vault {
+        find_in_force(entry, project, vault, now);
+    }
+    note(entry, project, vault.as_ref(), now);
+    if let Some(vault) = &vault {
+        end_watch(entry, project, vault, now);
+    }
+    if static_is_over(entry, now) && engine.may_delete_unasked().await?.is_ok() {
+        entry.held = None;
+        tracing::info!(%project, "static secret dropped: the role has proved itself");
+    }
+    store(engine, project, entry).await?;
+    match vault {
+        Some(vault) if must_go_back(entry, &vault, now) => {
+            go_back(engine, atlas, project, entry, budget).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Atlas signs in by the role already: the change whose outcome was not known had taken effect, or
+/// somebody else made it.
+fn find_in_force(
+    entry: &mut AzureEntry,
+    project: &ProjectId,
+    vault: &AzureKeyVault,
+    now: DateTime<Utc>,
+) {
+    if !entry.is_by_role(vault) {
+        return;
+    }
+    let is_late =
+        entry.state == State::Failed && entry.before.is_some() && !is_sent(entry, Mode::Role);
+    match entry.state {
+        State::Registered => found_changed_over(entry, vault, now),
+        State::Applying | State::Waiting => {
+            entry.sending.get_or_insert_with(|| vault.key.clone());
+            changed_over(entry, project, now);
+        }
+        _ if is_late => {
+            entry.sending = Some(vault.key.clone());
+            changed_over(entry, project, now);
+        }
+        _ => {}
+    }
+}
+
+fn is_sent(entry: &AzureEntry, mode: Mode) -> bool {
+    entry.sent.as_ref().is_some_and(|sent| sent.mode == mode)
+}
+
+/// Atlas took the change to the role. From now on it is watched.
+pub(super) fn changed_over(entry: &mut AzureEntry, project: &ProjectId, now: DateTime<Utc>) {
+    entry.arrive(Mode::Role, now);
+    entry.state = State::Observing;
+    tracing::info!(%project, "encryption at rest changed over to the registered principal");
+}
+
+/// Atlas signed in by the role before anything was sent from here.
+pub(super) fn found_changed_over(
+    entry: &mut AzureEntry,
+    vault: &AzureKeyVault,
+    now: DateTime<Utc>,
+) {
+    entry.sending = Some(vault.key.clone());
+    entry.arrive(Mode::Role, now);
+    entry.observe_until = None;
+    entry.applied_at = Some(now);
+    entry.state = State::Applied;
+}
+
+/// Ends the watch over a change once its time has passed.
+fn end_watch(
+    entry: &mut AzureEntry,
+    project: &ProjectId,
+    vault: &AzureKeyVault,
+    now: DateTime<Utc>,
+) {
+    if entry.state == State::Static {
+        prove_static(entry, vault);
+    }
+    if entry.observe_until.is_none_or(|until| now < until) {
+        return;
+    }
+    match entry.state {
+        State::Observing if !entry.is_by_role(vault) => {
+            entry.observe_until = None;
+            entry.state = State::Failed;
+            entry.last_error = Some(entry.drift.join("; "));
+        }
+        State::Observing if vault.valid == Some(true) && entry.valid_looks >= LOOKS_THAT_PROVE => {
+            entry.observe_until = None;
+            entry.applied_at = Some(now);
+            entry.state = State::Applied;
+            tracing::info!(%project, "the registered principal has proved itself");
+        }
+        // Stays watched until it proves itself, or somebody decides.
+        State::Observing => {}
+        _ => entry.observe_until = None,
+    }
+}
+
+/// A secret in keeping that Atlas took, and with which it was seen to use the key.
+fn prove_static(entry: &mut AzureEntry, vault: &AzureKeyVault) {
+    let is_sent = is_sent(entry, Mode::Static);
+    if let Some(held) = &mut entry.held {
+        let is_used = vault.role_id.is_none() && vault.client_id.as_ref() == Some(&held.client_id);
+        held.proved |= is_sent && is_used && vault.valid == Some(true);
+    }
+}
+
+/// Whether the static secret has done its service. One that was handed in after the change is for the
+/// way back and stays.
+fn static_is_over(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    let Some((held, applied_at)) = entry.held.as_ref().zip(entry.applied_at) else {
+        return false;
+    };
+    let is_of_before = held.since.is_none_or(|since| since <= applied_at);
+    let is_over = later(applied_at, entry.observe).is_some_and(|end| end <= now);
+    let is_proved = entry.state == State::Applied
+        && entry.valid_since.is_some()
+        && entry.valid_looks >= LOOKS_THAT_PROVE
+        && entry.drift.is_empty();
+    !entry.keep_static && is_of_before && is_over && is_proved
+}
+
+/// Whether a change that is watched has turned out bad in a project with private networking, where
+/// Atlas took it unseen, and there is a way back worth trying.
+fn must_go_back(entry: &AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) -> bool {
+    let was_worse = entry
+        .before
+        .as_ref()
+        .is_none_or(|before| before.mode != Mode::Static || before.valid == Some(false));
+    let lives = entry
+        .held
+        .as_ref()
+        .is_some_and(|held| held.expires_at.is_none_or(|end| now < end));
+    entry.state == State::Observing
+        && vault.is_private()
+        && entry.is_by_role(vault)
+        && entry.invalid_since.is_some()
+        && lives
+        && !was_worse
+        && entry.way_back_refused.is_none()
+        && entry.next_retry_time.is_none_or(|next| next <= now)
+}
+
+/// Goes back by itself. That it did not work is noted with the entry, and tried again.
+async fn go_back(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    if let Some(by) = held(engine).await? {
+        if entry.invalid_since == entry.seen.as_ref().map(|seen| seen.at) {
+            tracing::warn!(
+                %project, reason = %by,
+                "on hold: the project is not changed back to its static secret"
+            );
+        }
+        return Ok(());
+    }
+    let outcome = rollback::roll_back(engine, atlas, project, entry, true, budget).await;
+    let Err(error) = outcome else {
+        tracing::warn!(
+            %project,
+            "changed back to the static secret: Atlas could not use the key by the role"
+        );
+        return Ok(());
+    };
+    if error.is_mere_wait() || matches!(error, EngineError::Storage(_)) {
+        return Err(error);
+    }
+    note_failure(engine, project, entry, &error).await
+}
+
+/// Notes with the entry that what is not finished failed once more, for the next try and for people.
+pub(super) async fn note_failure(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    error: &EngineError,
+) -> Result<(), EngineError> {
+    let error = chain(error);
+    entry.failures = entry.failures.saturating_add(1);
+    let pause = backoff::pause(entry.failures, &*engine.entropy);
+    entry.next_retry_time = later(engine.clock.now(), pause);
+    tracing::warn!(
+        %project, state = entry.state.name(), error,
+        "change of encryption at rest is not finished; retrying"
+    );
+    entry.last_error = Some(error);
+    store(engine, project, entry).await
+}
