@@ -117,6 +117,13 @@ impl Atlas {
         self.fetch(&call, budget).await
     }
 
+    /// All projects that the credential sees. Source: Atlas API `listGroups`.
+    pub(crate) async fn projects(&self, budget: RequestBudget) -> Result<Vec<Project>, AtlasError> {
+        let set = EndpointSet::Projects;
+        let call = Call::get("listGroups", "/groups", set, Scope::User);
+        self.walk(call, budget, Some).await
+    }
+
     /// Who the credential is. Any valid credential may ask; that it is answered proves the
     /// credential. Source: Atlas API `getSystemStatus`.
     pub(crate) async fn who_am_i(&self, budget: RequestBudget) -> Result<Caller, AtlasError> {

@@ -12,6 +12,7 @@ use super::{Engine, config, credentials, encryption_at_rest, journal, static_rol
 /// Does what is due. One part's failure, or waiting for Atlas, does not keep the others.
 pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
     unasked::watch(&engine).await;
+    let migrations = encryption_at_rest::run_migrations(&engine).await;
     let (journal, kept, root, roles, vaults) = tokio::join!(
         journal::tick(&engine),
         credentials::reconcile(&engine),
@@ -25,5 +26,6 @@ pub(crate) async fn tick(engine: Arc<Engine>) -> Result<(), EngineError> {
         .and(root)
         .and(roles)
         .and(vaults)
+        .and(migrations)
         .and(logged)
 }

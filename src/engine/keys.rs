@@ -25,6 +25,9 @@ pub(super) const MANAGED_ACCOUNTS: &str = "managed-accounts/";
 /// The projects whose key vaults in Azure are looked after. Seal-wrapped: they may hold secrets.
 pub(super) const AZURE_KEY_VAULTS: &str = "encryption-at-rest/azure/";
 
+/// Changes of many projects over to a service principal. Seal-wrapped with the projects.
+pub(super) const AZURE_MIGRATIONS: &str = "encryption-at-rest-migrations/";
+
 /// Where entries without an origin belong, and what was carried where by `config/move`.
 pub(super) const ORIGINS: &str = "origins";
 
@@ -61,6 +64,11 @@ pub(super) fn issued(id: &JournalId) -> String {
 /// A project whose key vault is looked after.
 pub(super) fn azure_key_vault(project: &ProjectId) -> String {
     format!("{AZURE_KEY_VAULTS}{project}")
+}
+
+/// A change of many projects.
+pub(super) fn azure_migration(name: &str) -> String {
+    format!("{AZURE_MIGRATIONS}{name}")
 }
 
 /// A static role.

@@ -67,6 +67,7 @@ use tokio_util::sync::CancellationToken;
 use self::connection::Connection;
 use self::conversion::Conversion;
 use self::draining::DrainProgress;
+use self::encryption_at_rest::Migrations;
 use self::error::EngineError;
 use self::journal::{Journal, JournalEntry};
 use self::keyed_mutex::{KeyedGuard, KeyedMutex};
@@ -110,6 +111,7 @@ pub(crate) struct Engine {
     journal: Journal,
     root: config::Root,
     static_roles: StaticRoles,
+    migrations: Migrations,
     longest_secrets: LongestSecrets,
     rate_waits: RateWaits,
     waiters: Waiters,
@@ -176,6 +178,7 @@ impl Engine {
             journal: Journal::new(Arc::clone(&storage), Arc::clone(&ambiguous), &*clock),
             root: config::Root::default(),
             static_roles: StaticRoles::default(),
+            migrations: Migrations::default(),
             longest_secrets: LongestSecrets::default(),
             rate_waits: RateWaits::default(),
             waiters: Waiters::default(),
@@ -303,6 +306,7 @@ impl Engine {
                     keys::PRESENT_SECRETS,
                     keys::MANAGED_ACCOUNTS,
                     keys::AZURE_KEY_VAULTS,
+                    keys::AZURE_MIGRATIONS,
                 ]
                 .map(ToOwned::to_owned)
                 .into(),

@@ -14,7 +14,7 @@ use crate::framework::{Faults, Field, Fields};
 /// Azure Key Vault".
 const ATLAS_APP: &str = "9efedfcc-2eca-4b27-a613-0cad1e114cb7";
 /// So long a change may be watched.
-const LONGEST_OBSERVE: Duration = Duration::from_hours(24);
+pub(super) const LONGEST_OBSERVE: Duration = Duration::from_hours(24);
 
 /// A write whose fields are in order; what is not given stays as it is.
 pub(super) struct Input {
@@ -27,17 +27,12 @@ pub(super) struct Input {
 
 /// The fields of a project's entry.
 pub(super) fn fields() -> Vec<Field> {
+    let [tenant_id, service_principal_id, atlas_azure_app_id] = principal_fields();
     vec![
         project_id(),
-        Field::text("tenant_id")
-            .about("Directory in Azure that holds the key vault; with service_principal_id."),
-        Field::text("service_principal_id").about(
-            "Object id, in that directory, of the service principal of Atlas's application; not \
-             the application's id.",
-        ),
-        Field::text("atlas_azure_app_id")
-            .about("Atlas's application in Azure.")
-            .default(ATLAS_APP),
+        tenant_id,
+        service_principal_id,
+        atlas_azure_app_id,
         Field::text("client_id").about(
             "Application whose secret Atlas signs in with now, to be taken into keeping; with \
              client_secret.",
@@ -62,6 +57,21 @@ pub(super) fn fields() -> Vec<Field> {
     ]
 }
 
+/// The fields that name a principal.
+pub(super) fn principal_fields() -> [Field; 3] {
+    [
+        Field::text("tenant_id")
+            .about("Directory in Azure that holds the key vault; with service_principal_id."),
+        Field::text("service_principal_id").about(
+            "Object id, in that directory, of the service principal of Atlas's application; not \
+             the application's id.",
+        ),
+        Field::text("atlas_azure_app_id")
+            .about("Atlas's application in Azure.")
+            .default(ATLAS_APP),
+    ]
+}
+
 /// The project, which all paths name.
 pub(super) fn project_id() -> Field {
     Field::text("project_id")
@@ -82,7 +92,11 @@ impl Input {
             faults.add("observe", "must be at most 24 hours");
         }
         let input = Self {
-            principal: principal(fields, stored, faults),
+            principal: principal(
+                fields,
+                stored.and_then(|entry| entry.principal.as_ref()),
+                faults,
+            ),
             held: held(fields, now, faults),
             keep_static: fields.boolean("keep_static"),
             observe,
@@ -99,15 +113,15 @@ impl Input {
     }
 }
 
-fn principal(
+/// The principal that is given, or that is there; [`None`] where there is none, or something is wrong.
+pub(super) fn principal(
     fields: &Fields,
-    stored: Option<&AzureEntry>,
+    before: Option<&Principal>,
     faults: &mut Faults,
 ) -> Option<Principal> {
     let tenant_id = id("tenant_id", fields, faults);
     let service_principal_id = id("service_principal_id", fields, faults);
     let app = id("atlas_azure_app_id", fields, faults);
-    let before = stored.and_then(|entry| entry.principal.as_ref());
     let names = ["tenant_id", "service_principal_id"];
     if before.is_none() && names.iter().all(|name| fields.text(name).is_none()) {
         if app.is_some() {

@@ -16,6 +16,7 @@ mod customer_tests;
 mod entry;
 mod grants;
 mod input;
+mod migrations;
 mod note;
 pub(crate) mod paths;
 mod plan;
@@ -32,4 +33,5 @@ mod watch;
 #[cfg(test)]
 mod watch_tests;
 
+pub(crate) use migrations::{Migrations, run_due as run_migrations};
 pub(crate) use tick::tick;

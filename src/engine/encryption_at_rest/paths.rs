@@ -6,7 +6,7 @@ use super::answer::answer;
 use super::entry::AzureEntry;
 use super::input::{self, Input};
 use super::note::note;
-use super::{apply_input, changes, register, watch};
+use super::{apply_input, changes, migrations, register, watch};
 use crate::atlas::{Deletion, Priority, ProjectId, RequestBudget};
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::keyed_mutex::KeyedGuard;
@@ -17,6 +17,12 @@ use crate::vault::{Operation, Response};
 
 /// The paths of encryption at rest.
 pub(crate) fn paths() -> Vec<Path<Engine>> {
+    let mut paths = migrations::paths::paths();
+    paths.extend(of_projects());
+    paths
+}
+
+fn of_projects() -> Vec<Path<Engine>> {
     vec![
         Path::new("encryption-at-rest/azure/?")
             .help(

@@ -1,6 +1,6 @@
 //! Why something about encryption at rest was not done, where that is not told by a failed call alone.
 
-use crate::atlas::{AtlasError, AzurePrincipal, EndpointStatus, RoleId};
+use crate::atlas::{AtlasError, AzurePrincipal, EndpointStatus, ProjectId, RoleId};
 
 /// Why a project's way into its key vault was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +114,47 @@ pub(crate) enum EncryptionError {
         /// Atlas's words.
         #[source]
         source: AtlasError,
+    },
+    /// Nothing was written of this name.
+    #[error(
+        "there is no such migration: write project_ids, tenant_id and service_principal_id to it \
+         first"
+    )]
+    NoSuchMigration,
+    /// What is at work is neither changed nor forgotten.
+    #[error("this migration is {state}: give action=pause first, or let it end")]
+    MigrationAtWork {
+        /// The state.
+        state: &'static str,
+    },
+    /// An order that means nothing now.
+    #[error("action: {action} means nothing while this migration is {state}")]
+    MigrationState {
+        /// The order.
+        action: &'static str,
+        /// The state.
+        state: &'static str,
+    },
+    /// Nothing is there to be changed back.
+    #[error("action: this migration has changed no project, so there is nothing to roll back")]
+    NothingMigrated,
+    /// A project that was changed must not be lost sight of.
+    #[error(
+        "project_ids: project {project} was changed by this migration and has to stay in it: make \
+         another migration"
+    )]
+    MigratedProject {
+        /// The project.
+        project: ProjectId,
+    },
+    /// More projects than one entry may hold.
+    #[error(
+        "all_static: the credential sees more than {most} projects: make several migrations with \
+         project_ids"
+    )]
+    TooManyProjects {
+        /// How many there may be.
+        most: usize,
     },
     /// A registration that somebody else may have made.
     #[error(

@@ -1,0 +1,385 @@
+//! What is stored of a migration: what was asked, and a row for each project.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::super::entry::Principal;
+use crate::atlas::{ProjectId, VaultKey};
+use crate::base::time::serde_go_nanos;
+use crate::engine::origin::BoundTo;
+
+/// The entry is written anew after each step, and a server's storage takes about a megabyte.
+pub(super) const MOST_PROJECTS: usize = 1_000;
+/// So many characters of an error are kept with a project.
+const LONGEST_ERROR: usize = 500;
+
+/// A migration's entry. Its key is its name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct MigrationEntry {
+    /// How far it is.
+    pub(super) state: State,
+    /// Since when.
+    pub(super) since: DateTime<Utc>,
+    /// Why it does not go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
+    /// What a pause interrupted, or what comes after the plan.
+    #[serde(default)]
+    pub(super) then: Then,
+    /// What was asked.
+    pub(super) order: Order,
+    /// Who goes first, and is watched to the end before anybody else is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) canary: Option<ProjectId>,
+    /// In the order in which they are changed.
+    #[serde(default)]
+    pub(super) rows: Vec<Row>,
+    /// The vaults that hold the projects' keys, each once, by a key in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) vaults: Vec<VaultKey>,
+    /// When it was first started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) started_at: Option<DateTime<Utc>>,
+    /// When the next step is due; [`None`]: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) next_step_time: Option<DateTime<Utc>>,
+    /// How often in a row nobody could tell what became of a step.
+    #[serde(default)]
+    pub(super) tries: u32,
+    /// Where it belongs.
+    #[serde(default)]
+    pub(super) origin: BoundTo,
+}
+
+/// What was asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// Whether the projects are all those that sign in with static credentials.
+    #[serde(default)]
+    pub(super) all_static: bool,
+    /// The principal that all of them get.
+    pub(super) principal: Principal,
+    /// Who is to be the canary; [`None`]: the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) canary: Option<ProjectId>,
+    /// How long the canary and private projects are watched, each on its own.
+    #[serde(with = "serde_go_nanos")]
+    pub(super) observe: Duration,
+    /// How long between two looks at a project.
+    #[serde(with = "serde_go_nanos")]
+    pub(super) interval: Duration,
+    /// So many failures end it.
+    pub(super) max_failures: u32,
+    /// As for a single project.
+    #[serde(default)]
+    pub(super) accept_unvalidated: bool,
+    /// As for a single project.
+    #[serde(default)]
+    pub(super) accept_no_way_back: bool,
+    /// As for a single project; [`None`]: what stands in its entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keep_static: Option<bool>,
+}
+
+/// How far a migration is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// Atlas is being asked how the projects stand.
+    Planning,
+    /// It was, and nothing is changed.
+    Planned,
+    /// Projects are being changed.
+    Running,
+    /// Somebody paused it, or it stopped itself.
+    Paused,
+    /// Projects are being changed back.
+    RollingBack,
+    /// All were changed back that could be.
+    RolledBack,
+    /// All were changed that could be.
+    Done,
+}
+
+impl State {
+    /// As it is shown.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Planning => "planning",
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::RollingBack => "rolling_back",
+            Self::RolledBack => "rolled_back",
+            Self::Done => "done",
+        }
+    }
+
+    /// Whether there is work to do.
+    pub(super) fn is_at_work(self) -> bool {
+        matches!(self, Self::Planning | Self::Running | Self::RollingBack)
+    }
+}
+
+/// What comes after a plan or a pause.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Then {
+    /// Nothing, until somebody says so.
+    #[default]
+    Rest,
+    /// The projects are changed.
+    Run,
+    /// The projects are changed back.
+    RollBack,
+}
+
+/// A project.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Row {
+    /// Which.
+    pub(super) project: ProjectId,
+    /// How it stood when it was last asked for; [`None`]: it is to be asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) verdict: Option<Verdict>,
+    /// How far it is.
+    pub(super) step: Step,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<DateTime<Utc>>,
+    /// Why it is no further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    /// Whether it requires private networking, so that Atlas validates only after the change.
+    #[serde(default)]
+    pub(super) private: bool,
+    /// Whether a static secret is in keeping.
+    #[serde(default)]
+    pub(super) way_back: bool,
+    /// Whether Atlas took the change.
+    #[serde(default)]
+    pub(super) taken: bool,
+    /// How often in a row `valid` was seen since the change.
+    #[serde(default)]
+    pub(super) looks: u32,
+}
+
+/// What stands in the way of a project, if anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    Ready,
+    /// Private, and this other project works with the same vault, key and principal.
+    ProvedBy(ProjectId),
+    /// Private, and nothing proves that it will work.
+    NeedsConsent,
+    AlreadyOnRole,
+    NotEnabled,
+    /// The region of the endpoint.
+    EndpointNotActive(String),
+    InvalidNow,
+    NoPermission,
+    /// The project has an entry with another principal.
+    OtherPrincipal,
+    /// Atlas told nothing; the row's error says why.
+    Unknown,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::ProvedBy(project) => write!(f, "same vault proved by {project}"),
+            Self::NeedsConsent => f.write_str("needs accept_unvalidated"),
+            Self::AlreadyOnRole => f.write_str("already on a role"),
+            Self::NotEnabled => f.write_str("not enabled"),
+            Self::EndpointNotActive(region) => write!(f, "endpoint not ACTIVE: {region}"),
+            Self::InvalidNow => f.write_str("invalid now"),
+            Self::NoPermission => f.write_str("no permission"),
+            Self::OtherPrincipal => f.write_str("registered with another principal"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+impl Verdict {
+    /// Whether the project is to be changed. A private one may be proved by one that is changed before.
+    fn is_candidate(&self) -> bool {
+        matches!(self, Self::Ready | Self::ProvedBy(_) | Self::NeedsConsent)
+    }
+}
+
+/// How far a project is in its migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Step {
+    /// Nothing was done yet.
+    Planned,
+    /// Its verdict keeps it out.
+    Skipped,
+    /// Its principal is registered.
+    Registered,
+    /// The change may have been sent.
+    Changing,
+    /// It was taken, and is watched.
+    Watching,
+    /// It is on its role.
+    Changed,
+    /// It could not be changed, or the change did not prove itself.
+    Failed,
+    /// It is to be changed back.
+    Leaving,
+    /// It is as it was.
+    RolledBack,
+    /// It could not be changed back.
+    Kept,
+}
+
+impl Step {
+    /// As it is shown.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Skipped => "skipped",
+            Self::Registered => "registered",
+            Self::Changing => "changing",
+            Self::Watching => "watching",
+            Self::Changed => "changed",
+            Self::Failed => "failed",
+            Self::Leaving => "leaving",
+            Self::RolledBack => "rolled_back",
+            Self::Kept => "kept",
+        }
+    }
+
+    /// Whether it is the project's turn.
+    pub(super) fn is_at_work(self) -> bool {
+        matches!(self, Self::Changing | Self::Watching)
+    }
+}
+
+impl Row {
+    /// A project of which nothing is known yet.
+    pub(super) fn new(project: ProjectId) -> Self {
+        Self {
+            project,
+            verdict: None,
+            step: Step::Planned,
+            since: None,
+            error: None,
+            private: false,
+            way_back: false,
+            taken: false,
+            looks: 0,
+        }
+    }
+
+    /// Whether the project is to be changed.
+    pub(super) fn is_candidate(&self) -> bool {
+        self.verdict.as_ref().is_some_and(Verdict::is_candidate)
+    }
+
+    /// Whether the project is still to be changed, or is being changed.
+    pub(super) fn is_open(&self) -> bool {
+        let waits = matches!(self.step, Step::Planned | Step::Registered);
+        self.step.is_at_work() || (waits && self.is_candidate())
+    }
+
+    /// Whether the migration may have changed the project, so that a new plan leaves it as it is.
+    pub(super) fn may_be_changed(&self) -> bool {
+        let by_step = matches!(
+            self.step,
+            Step::Changing | Step::Watching | Step::Changed | Step::Leaving | Step::Kept
+        );
+        by_step || (self.step == Step::Failed && self.taken)
+    }
+
+    /// It is at this step now.
+    pub(super) fn reach(&mut self, step: Step, now: DateTime<Utc>) {
+        self.step = step;
+        self.since = Some(now);
+        self.error = None;
+    }
+
+    /// It ends at this step for this reason.
+    pub(super) fn end(&mut self, step: Step, error: &str, now: DateTime<Utc>) {
+        self.reach(step, now);
+        self.error = Some(shortened(error));
+    }
+}
+
+/// Errors of Atlas may be long, and a thousand of them are stored together.
+pub(super) fn shortened(error: &str) -> String {
+    match error.char_indices().nth(LONGEST_ERROR) {
+        Some((end, _)) => format!("{}…", &error[..end]),
+        None => error.to_owned(),
+    }
+}
+
+impl MigrationEntry {
+    /// How many projects are at one of these steps.
+    pub(super) fn count(&self, steps: &[Step]) -> usize {
+        let rows = self.rows.iter();
+        rows.filter(|row| steps.contains(&row.step)).count()
+    }
+
+    /// It goes over to this state.
+    pub(super) fn enter(&mut self, state: State, now: DateTime<Utc>) {
+        self.state = state;
+        self.since = now;
+        self.reason = None;
+        self.next_step_time = None;
+        self.tries = 0;
+    }
+
+    /// It stops, and says why.
+    pub(super) fn stop(&mut self, reason: &str, now: DateTime<Utc>) {
+        self.then = match self.state {
+            State::RollingBack => Then::RollBack,
+            _ => Then::Run,
+        };
+        self.enter(State::Paused, now);
+        self.reason = Some(shortened(reason));
+    }
+
+    /// Notes the vault that holds this key, unless it is known.
+    pub(super) fn note_vault(&mut self, key: VaultKey) {
+        let place = |key: &VaultKey| {
+            let vault = key.vault.to_ascii_lowercase();
+            (
+                key.subscription_id.clone(),
+                key.resource_group.clone(),
+                vault,
+            )
+        };
+        if self.vaults.iter().all(|known| place(known) != place(&key)) {
+            self.vaults.push(key);
+        }
+    }
+
+    /// The row of a project.
+    pub(super) fn row_mut(&mut self, project: &ProjectId) -> Option<&mut Row> {
+        self.rows.iter_mut().find(|row| row.project == *project)
+    }
+
+    /// Whether a project is watched through the whole of `observe` before the next one is changed.
+    pub(super) fn is_watched_to_the_end(&self, row: &Row) -> bool {
+        row.private || self.canary.as_ref() == Some(&row.project)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_cut_at_a_character() {
+        assert_eq!(shortened("short"), "short");
+        let long = "\u{e4}".repeat(LONGEST_ERROR + 1);
+        assert_eq!(shortened(&long).chars().count(), LONGEST_ERROR + 1);
+        assert!(shortened(&long).ends_with('…'));
+    }
+}

@@ -1,0 +1,212 @@
+//! What a write asks for, checked as far as that goes without Atlas.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::super::entry::DEFAULT_OBSERVE;
+use super::super::input::{LONGEST_OBSERVE, principal, principal_fields};
+use super::entry::{MOST_PROJECTS, MigrationEntry, Order};
+use crate::atlas::ProjectId;
+use crate::framework::{Faults, Field, Fields};
+
+const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+const LONGEST_INTERVAL: Duration = Duration::from_hours(1);
+const DEFAULT_FAILURES: u32 = 1;
+
+/// What a person has a migration do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Plan, and change nothing.
+    Plan,
+    Start,
+    Pause,
+    Resume,
+    RollBack,
+}
+
+const ACTIONS: &[&str] = &["start", "pause", "resume", "rollback"];
+
+/// The fields of a migration.
+pub(super) fn fields() -> Vec<Field> {
+    let [tenant_id, service_principal_id, atlas_azure_app_id] = principal_fields();
+    vec![
+        name(),
+        Field::comma_texts("project_ids").about("Projects to be changed over, at most 1000."),
+        Field::boolean("all_static")
+            .about(
+                "Instead of project_ids: all projects that the credential sees and that sign in \
+                 with static credentials.",
+            )
+            .default(false),
+        tenant_id,
+        service_principal_id,
+        atlas_azure_app_id,
+        Field::boolean("dry_run")
+            .about("Ask Atlas how the projects stand, and change nothing.")
+            .default(true),
+        Field::text("canary").about(
+            "Project that is changed first, and watched to the end before any other. The first \
+             one that can be changed, if not given.",
+        ),
+        Field::seconds("observe")
+            .about("How long the canary, and each private project, is watched.")
+            .default(DEFAULT_OBSERVE.as_secs()),
+        Field::seconds("interval")
+            .about("How long between two looks at a project.")
+            .default(DEFAULT_INTERVAL.as_secs()),
+        Field::int("max_failures")
+            .about("So many failed projects stop the migration.")
+            .default(DEFAULT_FAILURES),
+        Field::boolean("accept_unvalidated")
+            .about(
+                "Change private projects that no other project proves; with accept_no_way_back. \
+                 Atlas validates them only after the change.",
+            )
+            .default(false),
+        Field::boolean("accept_no_way_back")
+            .about("With accept_unvalidated: although Atlas may refuse the way back.")
+            .default(false),
+        Field::boolean("keep_static").about(
+            "Keep the projects' static secrets after the role has proved itself. What stands in \
+             each project's entry, if not given.",
+        ),
+        Field::text("action")
+            .about("start, pause, resume or rollback.")
+            .one_of(ACTIONS),
+    ]
+}
+
+pub(super) fn name() -> Field {
+    Field::lowercase("name")
+        .refuse_upper_case()
+        .about("Name of the migration, in lower case.")
+}
+
+/// What is to be done.
+pub(super) fn action(fields: &Fields, faults: &mut Faults) -> Action {
+    let dry_run = fields.boolean("dry_run");
+    let action = match fields.text("action").map(str::trim) {
+        None if dry_run == Some(false) => Action::Start,
+        None => Action::Plan,
+        Some("start") => Action::Start,
+        Some("pause") => Action::Pause,
+        Some("resume") => Action::Resume,
+        Some("rollback") => Action::RollBack,
+        Some(_) => {
+            faults.add("action", "must be start, pause, resume or rollback");
+            Action::Plan
+        }
+    };
+    if dry_run == Some(true) && action != Action::Plan {
+        faults.add("dry_run", "goes without action, which changes something");
+    }
+    action
+}
+
+/// The projects of a write; [`None`]: it names none.
+pub(super) fn projects(fields: &Fields, faults: &mut Faults) -> Option<Vec<ProjectId>> {
+    let texts = fields.list("project_ids")?;
+    if texts.len() > MOST_PROJECTS {
+        let told = format!("at most {MOST_PROJECTS} projects: make several migrations");
+        faults.add("project_ids", told);
+        return None;
+    }
+    if texts.is_empty() {
+        faults.add("project_ids", "must name a project");
+    }
+    let (mut seen, mut projects) = (BTreeSet::new(), Vec::new());
+    for (index, text) in texts.iter().enumerate() {
+        match text.parse::<ProjectId>() {
+            Ok(project) if seen.insert(project.clone()) => projects.push(project),
+            Ok(_) => {}
+            Err(error) => faults.add("project_ids", format!("element {}: {error}", index + 1)),
+        }
+    }
+    Some(projects)
+}
+
+/// What is asked for, on top of what is stored. [`None`]: something is wrong.
+pub(super) fn order(
+    fields: &Fields,
+    stored: Option<&MigrationEntry>,
+    faults: &mut Faults,
+) -> Option<Order> {
+    let before = stored.map(|entry| &entry.order);
+    let given = principal(fields, before.map(|order| &order.principal), faults);
+    if given.is_none() && before.is_none() {
+        for field in ["tenant_id", "service_principal_id"] {
+            faults.add(field, "is missing: give tenant_id and service_principal_id");
+        }
+    }
+    let all_static = fields.boolean("all_static");
+    let all_static = all_static.unwrap_or_else(|| before.is_some_and(|order| order.all_static));
+    if all_static && fields.list("project_ids").is_some() {
+        faults.add("all_static", "goes without project_ids");
+    } else if stored.is_none() && !all_static && fields.list("project_ids").is_none() {
+        faults.add(
+            "project_ids",
+            "is missing: give project_ids or all_static=true",
+        );
+    }
+    let flag = |name, stored: fn(&Order) -> bool| {
+        let given = fields.boolean(name);
+        given.unwrap_or_else(|| before.is_some_and(stored))
+    };
+    Some(Order {
+        all_static,
+        canary: canary(fields, before, faults),
+        observe: observe(fields, before, faults),
+        interval: interval(fields, before, faults),
+        max_failures: max_failures(fields, before, faults),
+        accept_unvalidated: flag("accept_unvalidated", |order| order.accept_unvalidated),
+        accept_no_way_back: flag("accept_no_way_back", |order| order.accept_no_way_back),
+        keep_static: fields
+            .boolean("keep_static")
+            .or_else(|| before.and_then(|order| order.keep_static)),
+        principal: given.or_else(|| before.map(|order| order.principal.clone()))?,
+    })
+}
+
+fn canary(fields: &Fields, before: Option<&Order>, faults: &mut Faults) -> Option<ProjectId> {
+    let Some(text) = fields.text("canary") else {
+        return before.and_then(|order| order.canary.clone());
+    };
+    if text.trim().is_empty() {
+        return None;
+    }
+    let id = text.trim().parse();
+    id.map_err(|error| faults.add("canary", format!("{error}")))
+        .ok()
+}
+
+fn observe(fields: &Fields, before: Option<&Order>, faults: &mut Faults) -> Duration {
+    let given = fields.duration("observe");
+    if given.is_some_and(|observe| observe > LONGEST_OBSERVE) {
+        faults.add("observe", "must be at most 24 hours");
+    }
+    given.unwrap_or_else(|| before.map_or(DEFAULT_OBSERVE, |order| order.observe))
+}
+
+fn interval(fields: &Fields, before: Option<&Order>, faults: &mut Faults) -> Duration {
+    let given = fields.duration("interval");
+    let fits = SHORTEST_INTERVAL..=LONGEST_INTERVAL;
+    if given.is_some_and(|interval| !fits.contains(&interval)) {
+        faults.add("interval", "must be from a second to an hour");
+    }
+    given.unwrap_or_else(|| before.map_or(DEFAULT_INTERVAL, |order| order.interval))
+}
+
+fn max_failures(fields: &Fields, before: Option<&Order>, faults: &mut Faults) -> u32 {
+    let stored = before.map_or(DEFAULT_FAILURES, |order| order.max_failures);
+    let Some(given) = fields.int("max_failures") else {
+        return stored;
+    };
+    match u32::try_from(given) {
+        Ok(given) if given > 0 => given,
+        _ => {
+            faults.add("max_failures", "must be at least 1");
+            stored
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `encryption-at-rest/migrations/<name>`: many projects changed over to a service principal, one after
+//! the other, a canary first.
+//!
+//! A migration changes nothing by itself: it sends each project the way that a person would, with the
+//! project's lock, and decides only who is next and when to stop. What it did stands in its entry after
+//! each step, so that whoever reads that next, after a crash, a seal or on another node, goes on there.
+
+#[cfg(test)]
+mod crash_tests;
+mod entry;
+#[cfg(test)]
+mod fleet_tests;
+mod input;
+mod orders;
+pub(super) mod paths;
+mod plan;
+#[cfg(test)]
+mod plan_tests;
+mod project;
+#[cfg(test)]
+mod run_tests;
+mod shown;
+mod store;
+mod task;
+mod way_back;
+mod work;
+
+pub(crate) use task::{Migrations, run_due};

@@ -1,0 +1,252 @@
+//! What people have a migration do. An order is stored, and the migration's task carries it out: the
+//! request waits for no more than the plan.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::{Instant, timeout_at};
+
+use super::entry::{MOST_PROJECTS, MigrationEntry, Order, Row, State, Then};
+use super::input::{self, Action};
+use super::paths::name;
+use super::store::{Outcome, change, load};
+use super::task::wake;
+use super::{plan, shown, way_back};
+use crate::atlas::{Priority, ProjectId, RequestBudget};
+use crate::engine::Engine;
+use crate::engine::error::{EncryptionError, EngineError};
+use crate::engine::origin::BoundTo;
+use crate::engine::unasked::held;
+use crate::framework::{Call, Faults};
+use crate::vault::Response;
+
+/// So long before its caller gives up, a request answers with what is planned by then.
+const MARGIN: Duration = Duration::from_secs(5);
+/// How long a look at storage waits to be told of a step.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A write: a plan, or an order about it.
+pub(super) async fn write(
+    engine: Arc<Engine>,
+    call: Call,
+) -> Result<Option<Response>, EngineError> {
+    let name = name(&call);
+    let mut faults = Faults::new();
+    let action = input::action(&call.fields, &mut faults);
+    if !faults.is_empty() {
+        return Err(EngineError::BadInput(faults.to_string()));
+    }
+    match action {
+        Action::Plan => define(&engine, &call, &name, Then::Rest).await?,
+        Action::Start | Action::Resume => {
+            let stored = load(&engine, &name).await?;
+            let is_back = |entry: &MigrationEntry| {
+                entry.state == State::Paused && entry.then == Then::RollBack
+            };
+            if stored.as_ref().is_some_and(is_back) {
+                let resume = |entry: &mut MigrationEntry, now| {
+                    entry.enter(State::RollingBack, now);
+                    Ok(())
+                };
+                order(&engine, &name, resume).await?;
+            } else {
+                define(&engine, &call, &name, Then::Run).await?;
+            }
+        }
+        Action::Pause => order(&engine, &name, pause).await?,
+        Action::RollBack => order(&engine, &name, roll_back).await?,
+    }
+    wake(&engine, &name);
+    planned(&engine, &call, &name).await
+}
+
+/// What a read or a write answers.
+pub(super) async fn answer(
+    engine: &Engine,
+    entry: &MigrationEntry,
+) -> Result<Response, EngineError> {
+    let mut warnings: Vec<String> = entry.reason.iter().cloned().collect();
+    if entry.state.is_at_work() && entry.state != State::Planning {
+        let held = held(engine).await?;
+        warnings.extend(held.map(|by| format!("the migration waits: {by}")));
+    }
+    Ok(Response {
+        warnings,
+        ..Response::data(shown::shown(entry, engine.clock.now()))
+    })
+}
+
+/// Waits for the plan, if there is one to wait for.
+async fn planned(
+    engine: &Arc<Engine>,
+    call: &Call,
+    name: &str,
+) -> Result<Option<Response>, EngineError> {
+    let deadline = call.caller.deadline.checked_sub(MARGIN);
+    let deadline = deadline.unwrap_or(call.caller.deadline);
+    loop {
+        let mut stepped = std::pin::pin!(engine.migrations.stepped.notified());
+        stepped.as_mut().enable();
+        let Some(entry) = load(engine, name).await? else {
+            return Ok(None);
+        };
+        if entry.state != State::Planning || Instant::now() >= deadline {
+            return Ok(Some(answer(engine, &entry).await?));
+        }
+        let until = deadline.min(Instant::now() + LOOK_AGAIN);
+        // Told or not, the entry is read again.
+        let wait = timeout_at(until, stepped);
+        let _ = engine.while_wanted(&call.caller.gone, wait).await?;
+    }
+}
+
+/// An order about a migration that is there.
+async fn order(
+    engine: &Engine,
+    name: &str,
+    edit: impl FnOnce(&mut MigrationEntry, DateTime<Utc>) -> Result<(), EncryptionError>,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    change(engine, name, |entry| {
+        let mut entry = entry.ok_or(EncryptionError::NoSuchMigration)?;
+        edit(&mut entry, now)?;
+        Ok(Outcome::Save(Box::new(entry), ()))
+    })
+    .await
+}
+
+fn pause(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), EncryptionError> {
+    match entry.state {
+        State::Paused => Ok(()),
+        state if state.is_at_work() => {
+            entry.stop("paused by request", now);
+            Ok(())
+        }
+        state => Err(not_now("pause", state)),
+    }
+}
+
+fn roll_back(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), EncryptionError> {
+    match entry.state {
+        State::RollingBack => Ok(()),
+        State::Planning => Err(not_now("rollback", entry.state)),
+        _ => {
+            let begun = way_back::begin(entry, now);
+            begun.then_some(()).ok_or(EncryptionError::NothingMigrated)
+        }
+    }
+}
+
+fn not_now(action: &'static str, state: State) -> EncryptionError {
+    let state = state.name();
+    EncryptionError::MigrationState { action, state }
+}
+
+/// Takes what is asked for, and has it planned.
+async fn define(engine: &Engine, call: &Call, name: &str, then: Then) -> Result<(), EngineError> {
+    let stored = load(engine, name).await?;
+    refuse_at_work(stored.as_ref())?;
+    let asked = asked(call, stored.as_ref())?;
+    let linked = match &stored {
+        Some(entry) => engine.connection.linked_to(&entry.origin).await?,
+        None => engine.connection.linked().await?,
+    };
+    let projects = if asked.order.all_static {
+        let budget = RequestBudget {
+            deadline: call.caller.deadline,
+            priority: Priority::Rotate,
+        };
+        let all = linked.atlas.projects(budget).await;
+        let all = all.map_err(|error| EngineError::atlas("listing the projects", error))?;
+        let own = |org: &_| linked.organization_id.as_ref().is_none_or(|own| own == org);
+        let ids = all.into_iter().filter(|each| own(&each.org_id));
+        Some(ids.map(|each| each.id).collect())
+    } else {
+        asked.projects
+    };
+    if projects
+        .as_ref()
+        .is_some_and(|all: &Vec<_>| all.len() > MOST_PROJECTS)
+    {
+        return Err(EncryptionError::TooManyProjects {
+            most: MOST_PROJECTS,
+        }
+        .into());
+    }
+    let origin = BoundTo::client(&linked);
+    let now = engine.clock.now();
+    change(engine, name, |entry| {
+        refuse_at_work(entry.as_ref())?;
+        let mut entry = entry.unwrap_or_else(|| fresh(asked.order.clone(), origin, now));
+        entry.order = asked.order;
+        if let Some(projects) = projects {
+            take(&mut entry, projects)?;
+        }
+        plan::begin(&mut entry, then, now);
+        Ok(Outcome::Save(Box::new(entry), ()))
+    })
+    .await
+}
+
+fn refuse_at_work(entry: Option<&MigrationEntry>) -> Result<(), EngineError> {
+    match entry {
+        Some(entry) if entry.state.is_at_work() => {
+            let state = entry.state.name();
+            Err(EncryptionError::MigrationAtWork { state }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+struct Asked {
+    order: Order,
+    projects: Option<Vec<ProjectId>>,
+}
+
+fn asked(call: &Call, stored: Option<&MigrationEntry>) -> Result<Asked, EngineError> {
+    let mut faults = Faults::new();
+    let projects = input::projects(&call.fields, &mut faults);
+    let order = input::order(&call.fields, stored, &mut faults);
+    match order {
+        Some(order) if faults.is_empty() => Ok(Asked { order, projects }),
+        _ => Err(EngineError::BadInput(faults.to_string())),
+    }
+}
+
+fn fresh(order: Order, origin: BoundTo, now: DateTime<Utc>) -> MigrationEntry {
+    MigrationEntry {
+        state: State::Planned,
+        since: now,
+        reason: None,
+        then: Then::Rest,
+        order,
+        canary: None,
+        rows: Vec::new(),
+        vaults: Vec::new(),
+        started_at: None,
+        next_step_time: None,
+        tries: 0,
+        origin,
+    }
+}
+
+/// Takes these projects. What was changed is not forgotten, as it may have to be changed back.
+fn take(entry: &mut MigrationEntry, projects: Vec<ProjectId>) -> Result<(), EngineError> {
+    let wanted: BTreeSet<&ProjectId> = projects.iter().collect();
+    let mut rows: Vec<Row> = std::mem::take(&mut entry.rows);
+    rows.retain(Row::may_be_changed);
+    if !entry.order.all_static {
+        let lost = rows.iter().find(|row| !wanted.contains(&row.project));
+        if let Some(lost) = lost {
+            let project = lost.project.clone();
+            return Err(EncryptionError::MigratedProject { project }.into());
+        }
+    }
+    let known: BTreeSet<ProjectId> = rows.iter().map(|row| row.project.clone()).collect();
+    let new = projects.into_iter().filter(|id| !known.contains(id));
+    rows.extend(new.map(Row::new));
+    entry.rows = rows;
+    Ok(())
+}

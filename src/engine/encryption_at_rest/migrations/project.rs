@@ -1,0 +1,201 @@
+//! What a migration has done with one project: exactly what a person would, with the project's lock, and
+//! by the same functions.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::apply::{self, ApplyRequest};
+use super::super::entry::{AzureEntry, Mode, State as ProjectState};
+use super::super::note::note;
+use super::super::paths::{load, store};
+use super::super::plan::Standing;
+use super::super::{private, register, rollback, watch};
+use super::entry::Order;
+use crate::atlas::{AtlasError, Priority, ProjectId, RequestBudget};
+use crate::engine::Engine;
+use crate::engine::error::{EncryptionError, EngineError};
+use crate::engine::keyed_mutex::KeyedGuard;
+use crate::engine::origin::BoundTo;
+
+/// Atlas may take a minute for a change, and is asked before and after.
+const PATIENCE: Duration = Duration::from_secs(85);
+
+/// A project with its lock.
+struct Opened {
+    _lock: KeyedGuard,
+    entry: Option<AzureEntry>,
+    budget: RequestBudget,
+}
+
+async fn open(engine: &Engine, project: &ProjectId) -> Result<Opened, EngineError> {
+    let deadline = Instant::now() + PATIENCE;
+    let lock = engine.project_locks.wait_first(project, deadline).await;
+    let lock = lock.ok_or_else(|| EngineError::Busy {
+        what: format!("encryption at rest of project {project}"),
+    })?;
+    Ok(Opened {
+        _lock: lock,
+        entry: load(engine, project).await?,
+        budget: RequestBudget {
+            deadline,
+            priority: Priority::Rotate,
+        },
+    })
+}
+
+/// Makes sure that the principal is registered, as a write to the project does.
+pub(super) async fn register(
+    engine: &Engine,
+    order: &Order,
+    origin: &BoundTo,
+    project: &ProjectId,
+) -> Result<(), EngineError> {
+    let opened = open(engine, project).await?;
+    let before = opened.entry;
+    let origin = before.as_ref().map_or(origin, |entry| &entry.origin);
+    let linked = engine.connection.linked_to(origin).await?;
+    let fresh = || AzureEntry::new(BoundTo::client(&linked));
+    let mut entry = before.clone().unwrap_or_else(fresh);
+    let other = |known: &_| *known != order.principal;
+    if entry.principal.as_ref().is_some_and(other) {
+        return Err(EngineError::BadInput(
+            "the project is registered with another principal: delete its entry first".to_owned(),
+        ));
+    }
+    entry.principal = Some(order.principal.clone());
+    entry.observe = order.observe;
+    entry.keep_static = order.keep_static.unwrap_or(entry.keep_static);
+    if entry.role_id.is_some() && entry.state != ProjectState::Registering {
+        return store(engine, project, &entry).await;
+    }
+    let vault = watch::ask(&linked.atlas, project, opened.budget).await?;
+    note(&mut entry, project, vault.as_ref(), engine.clock.now());
+    register::register(
+        engine,
+        &linked.atlas,
+        project,
+        &mut entry,
+        before.as_ref(),
+        opened.budget,
+    )
+    .await
+}
+
+/// Changes the project over, as `apply` does. One that was changed before is found so.
+pub(super) async fn change(
+    engine: &Engine,
+    order: &Order,
+    project: &ProjectId,
+) -> Result<AzureEntry, EngineError> {
+    let opened = open(engine, project).await?;
+    let mut entry = opened.entry.ok_or(EncryptionError::NotRegistered)?;
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let request = ApplyRequest {
+        enable: None,
+        retry_for: Duration::ZERO,
+        accept_unvalidated: order.accept_unvalidated,
+        accept_no_way_back: order.accept_no_way_back,
+        adopt: false,
+    };
+    let atlas = &linked.atlas;
+    apply::apply(engine, atlas, project, &mut entry, &request, opened.budget).await?;
+    Ok(entry)
+}
+
+/// Looks at a project that was changed, with the consequences that a look has for anybody.
+pub(super) async fn look(engine: &Engine, project: &ProjectId) -> Result<AzureEntry, EngineError> {
+    let opened = open(engine, project).await?;
+    let mut entry = opened.entry.ok_or(EncryptionError::NotRegistered)?;
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    watch::look(engine, &linked.atlas, project, &mut entry, opened.budget).await?;
+    Ok(entry)
+}
+
+/// What became of a project that is to be changed back.
+pub(super) enum Left {
+    /// It is as it was.
+    Back,
+    /// It is still on its role, and why.
+    Kept(&'static str),
+}
+
+/// Changes the project back, as `rollback` does, unless it never was changed.
+pub(super) async fn roll_back(
+    engine: &Engine,
+    order: &Order,
+    project: &ProjectId,
+) -> Result<Left, EngineError> {
+    let opened = open(engine, project).await?;
+    let mut entry = opened.entry.ok_or(EncryptionError::NoSecretInKeeping)?;
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let atlas = &linked.atlas;
+    let standing = Standing::ask(atlas, project, opened.budget).await?;
+    // Of these nobody knows yet what they come to.
+    let is_under_way = matches!(
+        entry.state,
+        ProjectState::Applying | ProjectState::Waiting | ProjectState::RollingBack
+    );
+    if standing.mode() != Mode::Role && !is_under_way {
+        return Ok(Left::Back);
+    }
+    if entry.held.is_none() {
+        return Ok(Left::Kept("no static secret in keeping"));
+    }
+    let accept = order.accept_unvalidated;
+    rollback::roll_back(engine, atlas, project, &mut entry, accept, opened.budget).await?;
+    Ok(match entry.seen.map(|seen| seen.mode) {
+        Some(Mode::Role) => Left::Kept("Atlas still signs in by the role"),
+        _ => Left::Back,
+    })
+}
+
+/// Another project that proves a private one, by what is known of its key.
+pub(super) async fn proof(
+    engine: &Engine,
+    order: &Order,
+    project: &ProjectId,
+) -> Result<Option<ProjectId>, EngineError> {
+    let Some(key) = load(engine, project).await?.and_then(|entry| entry.key) else {
+        return Ok(None);
+    };
+    private::proved_elsewhere(engine, project, &key, &order.principal).await
+}
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The project's: Atlas or Azure refused it.
+    Project,
+    /// Nobody's: what became of it is not known, or it has to wait.
+    Unclear,
+    /// Nobody's, and nothing was tried: it has to wait, mostly for Atlas's limit.
+    Limited,
+    /// The mount's: no project would fare better.
+    Mount,
+    /// Storage's or the process's: whoever reads storage next goes on.
+    Interrupted,
+}
+
+/// Whose fault it is.
+pub(super) fn trouble(error: &EngineError) -> Trouble {
+    match error {
+        EngineError::Storage(_)
+        | EngineError::SystemView(_)
+        | EngineError::BeingDisabled
+        | EngineError::CallerGone
+        | EngineError::NotConverted => Trouble::Interrupted,
+        EngineError::NotConfigured
+        | EngineError::EverythingHeld
+        | EngineError::OtherOrigin { .. }
+        | EngineError::Settings(_)
+        | EngineError::CredentialRefused(_) => Trouble::Mount,
+        EngineError::Busy { .. } => Trouble::Unclear,
+        error if error.is_mere_wait() => Trouble::Limited,
+        EngineError::Atlas { source, .. } => match source {
+            AtlasError::Refused { .. } => Trouble::Project,
+            _ => Trouble::Unclear,
+        },
+        _ => Trouble::Project,
+    }
+}

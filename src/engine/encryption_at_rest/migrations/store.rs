@@ -1,0 +1,76 @@
+//! Reading and writing migrations. Requests and the work of one migration both write its entry: each reads
+//! it anew with the lock, and changes only what is its own.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::entry::MigrationEntry;
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, keys, stored};
+
+/// The lock is held for a read and a write of storage.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) async fn load(
+    engine: &Engine,
+    name: &str,
+) -> Result<Option<MigrationEntry>, EngineError> {
+    stored::load(&*engine.storage, &keys::azure_migration(name)).await
+}
+
+async fn save(engine: &Engine, name: &str, entry: &MigrationEntry) -> Result<(), EngineError> {
+    stored::save(&*engine.storage, keys::azure_migration(name), entry, true).await
+}
+
+/// What a change wants to become of the entry.
+pub(super) enum Outcome<T> {
+    Save(Box<MigrationEntry>, T),
+    Delete(T),
+    Leave(T),
+}
+
+/// Reads the entry, and does with it what `change` says.
+pub(super) async fn change<T>(
+    engine: &Engine,
+    name: &str,
+    change: impl FnOnce(Option<MigrationEntry>) -> Result<Outcome<T>, EngineError>,
+) -> Result<T, EngineError> {
+    let key = name.to_owned();
+    let lock = engine
+        .migrations
+        .locks
+        .wait(&key, Instant::now() + PATIENCE);
+    let _lock = lock.await.ok_or_else(|| EngineError::Busy {
+        what: format!("migration {name:?}"),
+    })?;
+    match change(load(engine, name).await?)? {
+        Outcome::Save(entry, answer) => {
+            save(engine, name, &entry).await?;
+            Ok(answer)
+        }
+        Outcome::Delete(answer) => {
+            engine.storage.delete(&keys::azure_migration(name)).await?;
+            Ok(answer)
+        }
+        Outcome::Leave(answer) => Ok(answer),
+    }
+}
+
+/// Changes an entry, if it is still there.
+pub(super) async fn update(
+    engine: &Engine,
+    name: &str,
+    edit: impl FnOnce(&mut MigrationEntry),
+) -> Result<(), EngineError> {
+    let edited = change(engine, name, |entry| {
+        Ok(match entry {
+            Some(mut entry) => {
+                edit(&mut entry);
+                Outcome::Save(Box::new(entry), ())
+            }
+            None => Outcome::Leave(()),
+        })
+    });
+    edited.await
+}

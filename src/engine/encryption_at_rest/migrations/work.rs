@@ -1,0 +1,380 @@
+//! The way over: all are registered, the canary is changed and watched to the end, the rest follow one by
+//! one. What is next is read from the rows alone.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+
+use super::super::entry::{AzureEntry, Mode, State as ProjectState};
+use super::entry::{MigrationEntry, Row, State, Step, Verdict};
+use super::project::{self, Trouble, trouble};
+use super::store::update;
+use super::task::Next;
+use crate::atlas::ProjectId;
+use crate::base::doubled;
+use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::vault::failure::chain;
+
+/// Registering takes Atlas some seconds, and changes nothing about the encryption.
+const REGISTERED_AT_ONCE: usize = 8;
+/// So often the outcome of one step may be unknown.
+const MOST_TRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+/// `valid` has to be seen so often, an interval apart, before the next project is changed.
+const LOOKS: u32 = 2;
+/// What Atlas may take to tell that a change is valid, beyond all that is waited for anyway.
+const MARGIN: Duration = Duration::from_mins(5);
+
+/// Does one step.
+pub(super) async fn step(
+    engine: &Engine,
+    name: &str,
+    entry: &MigrationEntry,
+) -> Result<Next, EngineError> {
+    let waiting = |row: &&Row| row.step == Step::Planned && row.is_candidate();
+    let some: Vec<&Row> = entry.rows.iter().filter(waiting).collect();
+    if !some.is_empty() {
+        let some = some.into_iter().take(REGISTERED_AT_ONCE);
+        return register(engine, name, entry, some.collect()).await;
+    }
+    let at_work = |row: &&Row| row.step.is_at_work();
+    let registered = |row: &&Row| row.step == Step::Registered;
+    let next = entry.rows.iter().find(at_work);
+    let next = next.or_else(|| entry.rows.iter().find(registered));
+    match next {
+        Some(row) if row.step == Step::Watching => look(engine, name, row).await,
+        Some(row) => change(engine, name, entry, row).await,
+        None => {
+            let now = engine.clock.now();
+            update(engine, name, |entry| {
+                if entry.state == State::Running {
+                    entry.enter(State::Done, now);
+                }
+            })
+            .await?;
+            let (changed, failed) = (entry.count(&[Step::Changed]), entry.count(&[Step::Failed]));
+            tracing::info!(
+                name,
+                changed,
+                failed,
+                "migration of encryption at rest ended"
+            );
+            Ok(Next::Again)
+        }
+    }
+}
+
+async fn register(
+    engine: &Engine,
+    name: &str,
+    entry: &MigrationEntry,
+    rows: Vec<&Row>,
+) -> Result<Next, EngineError> {
+    let (order, origin) = (&entry.order, &entry.origin);
+    let registered = rows.into_iter().map(|row| async {
+        let registered = project::register(engine, order, origin, &row.project).await;
+        (row.project.clone(), registered)
+    });
+    let outcomes = join_all(registered).await;
+    note(engine, name, outcomes, |row, (), now| {
+        row.reach(Step::Registered, now);
+    })
+    .await?;
+    Ok(Next::Again)
+}
+
+async fn change(
+    engine: &Engine,
+    name: &str,
+    entry: &MigrationEntry,
+    row: &Row,
+) -> Result<Next, EngineError> {
+    let consented = entry.order.accept_unvalidated && entry.order.accept_no_way_back;
+    if row.private && !consented && row.step == Step::Registered {
+        let proof = project::proof(engine, &entry.order, &row.project).await?;
+        if proof.is_none() {
+            update(engine, name, |entry| {
+                if let Some(row) = entry.row_mut(&row.project) {
+                    row.verdict = Some(Verdict::NeedsConsent);
+                    row.step = Step::Skipped;
+                }
+            })
+            .await?;
+            return Ok(Next::Again);
+        }
+    }
+    if row.step != Step::Changing {
+        // Before anything is sent, so that a crash leaves no change that nobody knows of.
+        let now = engine.clock.now();
+        let mut is_running = false;
+        update(engine, name, |entry| {
+            is_running = entry.state == State::Running;
+            if let Some(row) = entry.row_mut(&row.project).filter(|_| is_running) {
+                row.reach(Step::Changing, now);
+                row.looks = 0;
+            }
+        })
+        .await?;
+        if !is_running {
+            return Ok(Next::Again);
+        }
+    }
+    let changed = project::change(engine, &entry.order, &row.project).await;
+    let changed = vec![(row.project.clone(), changed)];
+    note(engine, name, changed, |row, seen, now| {
+        row.taken = true;
+        row.reach(Step::Watching, now);
+        row.looks = u32::from(is_valid(&seen));
+    })
+    .await?;
+    Ok(Next::Again)
+}
+
+fn is_valid(entry: &AzureEntry) -> bool {
+    let seen = entry.seen.as_ref();
+    seen.is_some_and(|seen| seen.mode == Mode::Role && seen.valid == Some(true))
+}
+
+async fn look(engine: &Engine, name: &str, row: &Row) -> Result<Next, EngineError> {
+    let seen = match project::look(engine, &row.project).await {
+        Ok(seen) => seen,
+        Err(error) => {
+            let outcome = vec![(row.project.clone(), Err::<(), _>(error))];
+            note(engine, name, outcome, |_, (), _| {}).await?;
+            return Ok(Next::Again);
+        }
+    };
+    let now = engine.clock.now();
+    let mut stopped = None;
+    update(engine, name, |entry| {
+        if let Some(index) = watched(entry, &row.project) {
+            stopped = note_look(entry, index, &seen, now);
+        }
+    })
+    .await?;
+    log_stop(name, stopped);
+    Ok(Next::Again)
+}
+
+/// Notes what a look showed; the answer is why the migration stops, if it does.
+fn note_look(
+    entry: &mut MigrationEntry,
+    index: usize,
+    seen: &AzureEntry,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let patience = patience(entry, seen);
+    let to_the_end = entry.is_watched_to_the_end(&entry.rows[index]);
+    let next_look = now.checked_add_signed(delta(entry.order.interval));
+    let row = &mut entry.rows[index];
+    entry.tries = 0;
+    entry.next_step_time = next_look;
+    match judge(seen, row, now, patience) {
+        Judgement::Wait => row.looks = 0,
+        Judgement::Valid => {
+            row.looks = row.looks.saturating_add(1);
+            let is_proved = !to_the_end || seen.state == ProjectState::Applied;
+            if row.looks >= LOOKS && is_proved {
+                row.reach(Step::Changed, now);
+                entry.next_step_time = None;
+            }
+        }
+        Judgement::Failed(error) => {
+            row.end(Step::Failed, &error, now);
+            entry.next_step_time = None;
+            let project = row.project.clone();
+            return failed(entry, &project, now);
+        }
+    }
+    None
+}
+
+/// The row that is watched; [`None`]: somebody has it changed back meanwhile.
+fn watched(entry: &MigrationEntry, project: &ProjectId) -> Option<usize> {
+    let is_it = |row: &Row| row.project == *project && row.step == Step::Watching;
+    entry.rows.iter().position(is_it)
+}
+
+/// How long Atlas may take to show that a change is valid.
+fn patience(entry: &MigrationEntry, seen: &AzureEntry) -> Duration {
+    entry.order.observe + seen.settle + 3 * entry.order.interval + MARGIN
+}
+
+/// What a look means.
+enum Judgement {
+    Wait,
+    Valid,
+    Failed(String),
+}
+
+fn judge(seen: &AzureEntry, row: &Row, now: DateTime<Utc>, patience: Duration) -> Judgement {
+    let under_way = matches!(
+        seen.state,
+        ProjectState::Applying | ProjectState::Waiting | ProjectState::RollingBack
+    );
+    let is_changed = matches!(seen.state, ProjectState::Observing | ProjectState::Applied);
+    if !under_way && !is_changed {
+        return Judgement::Failed(format!(
+            "the project is {} again: {}",
+            seen.state.name(),
+            seen.last_error.as_deref().unwrap_or("somebody changed it")
+        ));
+    }
+    if is_changed {
+        if let Some(drift) = seen.drift.first() {
+            return Judgement::Failed(format!("somebody else changed it: {drift}"));
+        }
+        if is_valid(seen) {
+            return Judgement::Valid;
+        }
+        // A private project that can go back does so by the look itself.
+        let stays = !row.private || seen.held.is_none() || seen.way_back_refused.is_some();
+        if seen.invalid_since.is_some() && stays {
+            return Judgement::Failed("Atlas cannot use the key by the role".to_owned());
+        }
+    }
+    let since = row.since.unwrap_or(now);
+    if now - since > delta(patience) {
+        return Judgement::Failed("Atlas did not show in time that the key is valid".to_owned());
+    }
+    Judgement::Wait
+}
+
+/// Notes what became of a step of some projects.
+async fn note<T>(
+    engine: &Engine,
+    name: &str,
+    outcomes: Vec<(ProjectId, Result<T, EngineError>)>,
+    done: impl Fn(&mut Row, T, DateTime<Utc>),
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    let mut interrupted = Ok(());
+    let mut stopped = None;
+    update(engine, name, |entry| {
+        let mut progress = Progress::default();
+        for (project, outcome) in outcomes {
+            match outcome {
+                Ok(outcome) => {
+                    if let Some(row) = forward(entry, &project) {
+                        done(row, outcome, now);
+                        progress.watching |= row.step == Step::Watching;
+                    }
+                }
+                Err(error) if trouble(&error) == Trouble::Interrupted => interrupted = Err(error),
+                Err(error) => {
+                    let why = note_failure(entry, &project, &error, &mut progress, now);
+                    stopped = stopped.take().or(why);
+                }
+            }
+        }
+        progress.note(entry, now);
+    })
+    .await?;
+    log_stop(name, stopped);
+    interrupted
+}
+
+/// The row of a project that nobody has changed back meanwhile.
+fn forward<'a>(entry: &'a mut MigrationEntry, project: &ProjectId) -> Option<&'a mut Row> {
+    let row = entry.row_mut(project)?;
+    let forward = matches!(
+        row.step,
+        Step::Planned | Step::Registered | Step::Changing | Step::Watching
+    );
+    forward.then_some(row)
+}
+
+/// When the next step comes.
+#[derive(Default)]
+struct Progress {
+    /// A look, an interval later.
+    watching: bool,
+    /// The same again, once Atlas takes requests.
+    limited: bool,
+    /// The same again, as the outcome is unknown.
+    unclear: bool,
+}
+
+impl Progress {
+    fn note(&self, entry: &mut MigrationEntry, now: DateTime<Utc>) {
+        if !entry.state.is_at_work() {
+            return;
+        }
+        entry.tries = if self.unclear { entry.tries + 1 } else { 0 };
+        let pause = if self.unclear || self.limited {
+            doubled(entry.tries.max(1), FIRST_PAUSE, LONGEST_PAUSE)
+        } else {
+            entry.order.interval
+        };
+        let waits = self.watching || self.unclear || self.limited;
+        let due = now.checked_add_signed(delta(pause));
+        entry.next_step_time = due.filter(|_| waits);
+    }
+}
+
+/// Notes that a step failed; the answer is why the migration stops, if it does.
+fn note_failure(
+    entry: &mut MigrationEntry,
+    project: &ProjectId,
+    error: &EngineError,
+    progress: &mut Progress,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let (is_running, may_try_again) = (entry.state == State::Running, entry.tries < MOST_TRIES);
+    let row = forward(entry, project)?;
+    let text = chain(error);
+    match trouble(error) {
+        Trouble::Limited => progress.limited = true,
+        Trouble::Mount if is_running => {
+            entry.stop(&text, now);
+            return Some(text);
+        }
+        Trouble::Mount => {}
+        Trouble::Unclear if may_try_again => progress.unclear = true,
+        Trouble::Unclear | Trouble::Project | Trouble::Interrupted => {
+            row.end(Step::Failed, &text, now);
+            return failed(entry, project, now);
+        }
+    }
+    None
+}
+
+/// Stops the migration, if this failure is one too many; why is the answer.
+fn failed(entry: &mut MigrationEntry, project: &ProjectId, now: DateTime<Utc>) -> Option<String> {
+    if entry.state != State::Running {
+        return None;
+    }
+    let failures = entry.count(&[Step::Failed]);
+    let is_canary = entry.canary.as_ref() == Some(project);
+    let most = usize::try_from(entry.order.max_failures).unwrap_or(usize::MAX);
+    if failures < most && !is_canary {
+        return None;
+    }
+    let error = entry.row_mut(project).and_then(|row| row.error.clone());
+    let who = if is_canary {
+        "the canary, project"
+    } else {
+        "project"
+    };
+    let error = error.unwrap_or_default();
+    let reason = format!("{failures} failed, the last {who} {project}: {error}");
+    entry.stop(&reason, now);
+    Some(reason)
+}
+
+fn log_stop(name: &str, reason: Option<String>) {
+    if let Some(reason) = reason {
+        tracing::warn!(
+            name,
+            reason,
+            "migration of encryption at rest stopped itself"
+        );
+    }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
