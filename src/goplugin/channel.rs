@@ -30,6 +30,7 @@ use tonic::transport::Uri;
 use tower::Service;
 
 use super::broker::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
+use super::joined::Joined;
 use super::tls;
 
 /// How long connecting to the host's listener may take, TLS included. A host that stands still for
@@ -134,7 +135,7 @@ impl Shared {
             .initial_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .enable_push(false)
-            .handshake(self.stream().await?)
+            .handshake(Joined(self.stream().await?))
             .await?;
         let driver = drivers.spawn(async {
             // Whoever waits for an answer is told why there is none.

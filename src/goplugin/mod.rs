@@ -11,6 +11,7 @@ mod channel;
 mod connection_tracker;
 pub(crate) mod environment;
 pub(crate) mod handshake;
+mod joined;
 mod line;
 mod listener;
 pub(crate) mod log;
