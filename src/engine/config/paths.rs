@@ -134,14 +134,18 @@ async fn read(engine: Arc<Engine>, _: Call) -> Result<Option<Response>, EngineEr
     let Some(entry) = load(&engine).await? else {
         return Ok(None);
     };
-    let mut warnings = rotation::warnings(&engine, &entry, engine.clock.now()).await?;
+    let now = engine.clock.now();
+    let (data, mut warnings) = tokio::try_join!(
+        shown(&engine, &entry),
+        rotation::warnings(&engine, &entry, now)
+    )?;
     if is_unverified(&engine, &entry).await {
         warnings.push(UNVERIFIED.to_owned());
     }
     warnings.extend(engine.process.hold.warning().map(ToOwned::to_owned));
     Ok(Some(Response {
         warnings,
-        ..Response::data(shown(&engine, &entry).await?)
+        ..Response::data(data)
     }))
 }
 

@@ -131,9 +131,8 @@ pub(in crate::engine::config) async fn show(
     rotation.state.show(entry.due(), data);
     let manual = json!(rotation.disable_automated_rotation);
     data.insert("disable_automated_rotation".to_owned(), manual);
-    let left = left::left(engine, entry).await?.len();
-    let secrets = left_secrets::count(engine).await?;
-    let waiting = left + secrets + rotation.others.retiring.len();
+    let (left, secrets) = tokio::try_join!(left::left(engine, entry), left_secrets::count(engine))?;
+    let waiting = left.len() + secrets + rotation.others.retiring.len();
     if waiting > 0 {
         data.insert("pending_deletions".to_owned(), json!(waiting));
     }
