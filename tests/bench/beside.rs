@@ -1,85 +1,139 @@
-//! This engine and the Go engine beside each other: the same kind of server, the same simulator, reached
-//! at Atlas's own name through the same proxy, with the same certificate.
+//! This engine and the Go engine beside each other: mounted in one server, with one simulator, which
+//! both reach at Atlas's own name through one proxy, and measured in turns.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::measure::{percentile, times_of};
 use crate::process::{self, anonymous_kib, cpu_seconds, resident_kib};
 use crate::simulator::Simulator;
-use crate::support::bao::{Extras, plugin_binary, register_file};
+use crate::support::bao::{Extras, plugin_binary, register_as};
 use crate::support::cloud::Cloud;
 use crate::support::{Bao, Client};
 
 /// Mounts beside the one that stays.
 const MOUNTS: usize = 51;
-const BY_ONE: usize = 200;
-const BY_MANY: usize = 720;
+/// Turns; each engine begins every other one.
+const TURNS: usize = 4;
+/// Of each turn.
+const BY_ONE: usize = 50;
+const BY_MANY: usize = 180;
 const READERS: usize = 16;
+/// With an Atlas that is away, in each turn.
+const FAR_BY_ONE: usize = 25;
+const FAR_BY_MANY: usize = 160;
+/// How far Atlas is then, in milliseconds for each answer.
+const FAR: u64 = 50;
 const STARTS: usize = 20;
 const TRACED: usize = 100;
 
+/// An engine: the name under which its file and the engine are registered, and what was measured.
+struct Engine {
+    name: &'static str,
+    binary: PathBuf,
+    figures: Vec<Figure>,
+}
+
 /// One figure: what it is, its unit, and its value.
 struct Figure {
-    what: &'static str,
+    what: String,
     unit: &'static str,
     value: f64,
 }
 
-/// Measures each engine by itself, one after the other, and prints both.
+/// Measures both and prints them; this engine alone where there is no other.
 pub(crate) async fn beside() {
-    let this = plugin_binary();
+    let engine = |name, binary| Engine {
+        name,
+        binary,
+        figures: Vec::new(),
+    };
     let go = std::env::var_os("GO_ENGINE").map(PathBuf::from);
-    let mut engines: Vec<&Path> = go.iter().map(PathBuf::as_path).collect();
-    engines.push(&this);
-    let mut starts = starts(&engines).into_iter();
-    let mut columns = Vec::new();
-    for engine in engines {
-        let mut column = starts.next().expect("its starts");
-        column.extend(measured(engine).await);
-        columns.push(column);
-    }
-    print(&columns);
+    let mut engines: Vec<Engine> = go
+        .map(|go| engine("go-mongodbatlas", go))
+        .into_iter()
+        .collect();
+    engines.push(engine("this-mongodbatlas", plugin_binary()));
+    starts(&mut engines);
+    let stage = Stage::set(&engines).await;
+    stage.mounts(&mut engines).await;
+    stage.requests_to_atlas(&mut engines).await;
+    stage.issues(&mut engines, "", [BY_ONE, BY_MANY]).await;
+    stage.system_calls(&mut engines).await;
+    stage.revocations(&mut engines).await;
+    stage.unmounts(&mut engines).await;
+    stage.atlas.delay(FAR).await;
+    let away = format!("Atlas {FAR} ms away, ");
+    stage
+        .issues(&mut engines, &away, [FAR_BY_ONE, FAR_BY_MANY])
+        .await;
+    print(&engines);
 }
 
-fn print(columns: &[Vec<Figure>]) {
-    let ours = columns.last().expect("this engine's");
+fn print(engines: &[Engine]) {
+    let (ours, others) = engines.split_last().expect("this engine");
     println!(
-        "{:<58} {:>10} {:>12} {:>8}",
+        "{:<64} {:>10} {:>12} {:>8}",
         "", "Go engine", "this engine", "ratio"
     );
-    for (row, figure) in ours.iter().enumerate() {
+    for (row, figure) in ours.figures.iter().enumerate() {
         let what = format!("{}, {}", figure.what, figure.unit);
-        let other = (columns.len() > 1).then(|| columns[0][row].value);
-        let go = other.map_or("-".to_owned(), |value| format!("{value:.2}"));
-        let ratio = other.map_or("-".to_owned(), |value| {
-            format!("{:.2}", figure.value / value)
-        });
-        println!("{what:<58} {go:>10} {:>12.2} {ratio:>8}", figure.value);
+        let go = others.first().map(|other| other.figures[row].value);
+        let shown = go.map_or("-".to_owned(), |value| format!("{value:.2}"));
+        let ratio = go.map_or("-".to_owned(), |go| format!("{:.2}", figure.value / go));
+        println!("{what:<64} {shown:>10} {:>12.2} {ratio:>8}", figure.value);
+    }
+}
+
+impl Engine {
+    fn note(&mut self, what: impl Into<String>, unit: &'static str, value: f64) {
+        let what = what.into();
+        self.figures.push(Figure { what, unit, value });
+    }
+
+    fn note_times(&mut self, what: &str, times: &mut [Duration]) {
+        for percent in [50, 99] {
+            let value = percentile(times, percent).as_secs_f64() * 1_000.0;
+            self.note(format!("{what}: p{percent}"), "ms", value);
+        }
+    }
+
+    fn note_memory(&mut self, when: &str, (resident, anonymous): (u64, u64)) {
+        for (what, kib) in [("resident", resident), ("anonymous", anonymous)] {
+            self.note(format!("{when}: {what}"), "MiB", kib as f64 / 1_024.0);
+        }
+    }
+
+    /// Its first mount, which stays.
+    fn first(&self) -> String {
+        format!("{}-first", self.name)
+    }
+
+    fn further(&self, number: usize) -> String {
+        format!("{}-{number}", self.name)
     }
 }
 
 /// Starts each in turn, so that all meet the same weather.
-fn starts(engines: &[&Path]) -> Vec<Vec<Figure>> {
+fn starts(engines: &mut [Engine]) {
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); engines.len()];
     for _ in 0..STARTS {
-        for (times, engine) in times.iter_mut().zip(engines) {
-            times.push(process::handshake(engine));
+        for (times, engine) in times.iter_mut().zip(&*engines) {
+            times.push(process::handshake(&engine.binary));
         }
     }
-    let figures = |times: &mut Vec<Duration>| {
-        vec![
-            milliseconds("start to the handshake line, median", percentile(times, 50)),
-            milliseconds("start to the handshake line, least", percentile(times, 0)),
-        ]
-    };
-    times.iter_mut().map(figures).collect()
+    for (engine, times) in engines.iter_mut().zip(&mut times) {
+        for (percent, what) in [(50, "median"), (0, "least")] {
+            let value = percentile(times, percent).as_secs_f64() * 1_000.0;
+            engine.note(format!("start to the handshake line, {what}"), "ms", value);
+        }
+    }
 }
 
-/// A server whose plugin is one of the engines, and the simulator.
+/// A server with the engines, and the simulator.
 struct Stage {
     bao: Bao,
     client: Client,
@@ -87,44 +141,8 @@ struct Stage {
     _cloud: Cloud,
 }
 
-async fn measured(engine: &Path) -> Vec<Figure> {
-    let stage = Stage::set(engine).await;
-    stage.mount("first").await;
-    let lease = stage.client.read("first/creds/r").await.lease_id();
-    crate::revoke(&stage.client, &lease).await;
-    tokio::time::sleep(crate::SETTLED).await;
-    let idle = stage.memory();
-    let mut figures = memory(
-        ["idle, one mount: resident", "idle, one mount: anonymous"],
-        idle,
-    );
-    for number in 0..MOUNTS {
-        let path = format!("further-{number}");
-        stage.mount(&path).await;
-        let lease = stage.client.read(&format!("{path}/creds/r")).await;
-        crate::revoke(&stage.client, &lease.lease_id()).await;
-    }
-    tokio::time::sleep(crate::SETTLED).await;
-    let each = stage.memory().1.saturating_sub(idle.1) as f64 / MOUNTS as f64;
-    figures.push(Figure {
-        what: "each further mount: anonymous",
-        unit: "KiB",
-        value: each,
-    });
-    figures.extend(stage.issues().await);
-    figures.extend(stage.revocations().await);
-    for number in 0..MOUNTS {
-        let path = format!("sys/mounts/further-{number}");
-        assert!(stage.client.delete(&path).await.ok());
-    }
-    tokio::time::sleep(crate::SETTLED).await;
-    let after = ["after all that: resident", "after all that: anonymous"];
-    figures.extend(memory(after, stage.memory()));
-    figures
-}
-
 impl Stage {
-    async fn set(engine: &Path) -> Self {
+    async fn set(engines: &[Engine]) -> Self {
         let atlas = Simulator::start();
         atlas.unlimited().await;
         let cloud = Cloud::before(atlas.api()).await;
@@ -133,13 +151,12 @@ impl Stage {
             ..Extras::default()
         };
         let bao = Bao::on_disk_with(extras).await;
-        std::fs::copy(engine, bao.plugin_folder.join("mongodbatlas")).expect("the engine");
-        assert!(
-            register_file(&bao.client(), &bao.plugin_folder, "mongodbatlas", &[])
-                .await
-                .ok()
-        );
         let client = bao.client();
+        for Engine { name, binary, .. } in engines {
+            std::fs::copy(binary, bao.plugin_folder.join(name)).expect("the engine");
+            let registered = register_as(name, &client, &bao.plugin_folder, name, &[]).await;
+            assert!(registered.ok(), "{registered:?}");
+        }
         Self {
             bao,
             client,
@@ -148,131 +165,216 @@ impl Stage {
         }
     }
 
-    async fn mount(&self, path: &str) {
-        crate::mount(&self.client, &self.atlas, path, self.atlas.key()).await;
+    /// Mounts an engine and has it do all of its work once.
+    async fn mount(&self, engine: &Engine, path: &str) {
+        let config = self.atlas.key();
+        crate::mount_of(engine.name, &self.client, &self.atlas, path, config).await;
+        let lease = self.client.read(&format!("{path}/creds/r")).await;
+        crate::revoke(&self.client, &lease.lease_id()).await;
+    }
+
+    async fn mounts(&self, engines: &mut [Engine]) {
+        for engine in &*engines {
+            self.mount(engine, &engine.first()).await;
+        }
+        tokio::time::sleep(crate::SETTLED).await;
+        let mut idle = Vec::new();
+        for engine in &mut *engines {
+            let memory = self.memory(engine);
+            engine.note_memory("idle, one mount", memory);
+            idle.push(memory.1);
+        }
+        for number in 0..MOUNTS {
+            for engine in &*engines {
+                self.mount(engine, &engine.further(number)).await;
+            }
+        }
+        tokio::time::sleep(crate::SETTLED).await;
+        for (engine, idle) in engines.iter_mut().zip(idle) {
+            let each = self.memory(engine).1.saturating_sub(idle) as f64 / MOUNTS as f64;
+            engine.note("each further mount: anonymous", "KiB", each);
+        }
+    }
+
+    async fn unmounts(&self, engines: &mut [Engine]) {
+        for engine in &*engines {
+            for number in 0..MOUNTS {
+                let path = format!("sys/mounts/{}", engine.further(number));
+                assert!(self.client.delete(&path).await.ok());
+            }
+        }
+        tokio::time::sleep(crate::SETTLED).await;
+        for engine in engines {
+            let memory = self.memory(engine);
+            engine.note_memory("after all that", memory);
+        }
+    }
+
+    fn pids(&self, engine: &Engine) -> Vec<i32> {
+        let mut pids = self.bao.plugin_pids();
+        pids.retain(|pid| process::command(*pid).ends_with(engine.name));
+        pids
     }
 
     /// Resident and anonymous memory of the engine's processes, in KiB.
-    fn memory(&self) -> (u64, u64) {
-        let pids = self.bao.plugin_pids();
+    fn memory(&self, engine: &Engine) -> (u64, u64) {
+        let pids = self.pids(engine);
         let sum = |of: fn(i32) -> u64| pids.iter().map(|pid| of(*pid)).sum();
         (sum(resident_kib), sum(anonymous_kib))
     }
 
-    fn cpu(&self) -> f64 {
-        self.bao
-            .plugin_pids()
-            .iter()
-            .map(|pid| cpu_seconds(*pid))
-            .sum()
+    fn cpu(&self, engine: &Engine) -> f64 {
+        self.pids(engine).into_iter().map(cpu_seconds).sum()
     }
 
-    async fn issues(&self) -> Vec<Figure> {
-        let mut figures = Vec::new();
-        let names = [
-            [
-                "one reader: p50",
-                "one reader: p99",
-                "one reader: CPU per 1,000",
-            ],
-            [
-                "16 readers: p50",
-                "16 readers: p99",
-                "16 readers: CPU per 1,000",
-            ],
-        ];
-        for (names, (count, readers)) in names.iter().zip([(BY_ONE, 1), (BY_MANY, READERS)]) {
-            let (before, started) = (self.cpu(), Instant::now());
-            let mut times = times_of(&self.client, "first/creds/r", count, readers).await;
-            let taken = started.elapsed().as_secs_f64();
-            figures.push(milliseconds(names[0], percentile(&mut times, 50)));
-            figures.push(milliseconds(names[1], percentile(&mut times, 99)));
-            let cpu = (self.cpu() - before) * 1_000.0 / times.len() as f64;
-            figures.push(seconds(names[2], cpu));
-            if readers > 1 {
-                figures.push(Figure {
-                    what: "16 readers: credentials",
-                    unit: "a second",
-                    value: times.len() as f64 / taken,
-                });
+    /// Reads by one, and by many at once.
+    async fn issues(&self, engines: &mut [Engine], place: &str, counts: [usize; 2]) {
+        for (readers, count) in [1, READERS].into_iter().zip(counts) {
+            let mut runs: Vec<Run> = engines.iter().map(|_| Run::default()).collect();
+            for turn in 0..TURNS {
+                for index in 0..engines.len() {
+                    let index = (index + turn) % engines.len();
+                    let engine = &engines[index];
+                    runs[index].add(self.run(engine, count, readers).await);
+                }
+            }
+            let who = match readers {
+                1 => format!("{place}one reader"),
+                many => format!("{place}{many} readers"),
+            };
+            for (engine, mut run) in engines.iter_mut().zip(runs) {
+                engine.note_times(&who, &mut run.times);
+                let count = run.times.len() as f64;
+                engine.note(
+                    format!("{who}: CPU per 1,000"),
+                    "s",
+                    run.cpu * 1_000.0 / count,
+                );
+                let rate = count / run.taken.as_secs_f64();
+                engine.note(format!("{who}: credentials"), "a second", rate);
             }
         }
-        figures.push(Figure {
-            what: "one reader: system calls of an issue",
-            unit: "(strace)",
-            value: self.system_calls().await,
-        });
-        figures
+    }
+
+    async fn run(&self, engine: &Engine, count: usize, readers: usize) -> Run {
+        let path = format!("{}/creds/r", engine.first());
+        let (before, started) = (self.cpu(engine), Instant::now());
+        let times = times_of(&self.client, &path, count, readers).await;
+        Run {
+            times,
+            taken: started.elapsed(),
+            cpu: self.cpu(engine) - before,
+        }
+    }
+
+    /// What an issue and its revocation ask of Atlas.
+    async fn requests_to_atlas(&self, engines: &mut [Engine]) {
+        let (org, project) = (self.atlas.org(), self.atlas.project(0));
+        let shapes = [
+            (
+                "organization",
+                json!({ "organization_id": org, "roles": "ORG_MEMBER" }),
+            ),
+            (
+                "project",
+                json!({ "project_id": project, "roles": "GROUP_OWNER" }),
+            ),
+        ];
+        for (shape, role) in shapes {
+            for list in [Value::Null, json!("192.0.2.1")] {
+                let mut role = role.clone();
+                let mut what = format!("requests to Atlas, key of the {shape}");
+                if !list.is_null() {
+                    role["ip_addresses"] = list;
+                    what.push_str(", access list");
+                }
+                for engine in &mut *engines {
+                    let (issue, revoke) = self.requests(engine, &role).await;
+                    engine.note(what.as_str(), "to issue", issue);
+                    engine.note(what.as_str(), "to revoke", revoke);
+                }
+            }
+        }
+    }
+
+    async fn requests(&self, engine: &Engine, role: &Value) -> (f64, f64) {
+        let path = engine.first();
+        let shape = format!("{path}/roles/shape");
+        assert!(self.client.delete(&shape).await.ok());
+        assert!(self.client.write(&shape, role.clone()).await.ok());
+        let before = self.atlas.request_count().await;
+        let lease = self.client.read(&format!("{path}/creds/shape")).await;
+        let issued = self.atlas.request_count().await;
+        crate::revoke(&self.client, &lease.lease_id()).await;
+        let revoked = self.atlas.request_count().await;
+        ((issued - before) as f64, (revoked - issued) as f64)
+    }
+
+    async fn system_calls(&self, engines: &mut [Engine]) {
+        for engine in engines {
+            let calls = self.traced(engine).await;
+            engine.note("one reader: system calls of an issue", "(strace)", calls);
+        }
     }
 
     /// System calls of one issue, as `strace` counts them; not a number where it is not there.
-    async fn system_calls(&self) -> f64 {
-        let pids = self.bao.plugin_pids();
+    async fn traced(&self, engine: &Engine) -> f64 {
         let counts = tempfile::NamedTempFile::new().expect("a file");
         let mut command = Command::new("strace");
         command.args(["-f", "-q", "-c", "-U", "calls,name", "-o"]);
         command.arg(counts.path());
-        for pid in pids {
+        for pid in self.pids(engine) {
             command.args(["-p", &pid.to_string()]);
         }
-        let Ok(mut tracer) = command.stderr(Stdio::null()).spawn() else {
+        let Ok(tracer) = command.stderr(Stdio::null()).spawn() else {
             return f64::NAN;
         };
         tokio::time::sleep(Duration::from_secs(1)).await;
-        times_of(&self.client, "first/creds/r", TRACED, 1).await;
-        let interrupt = nix::sys::signal::Signal::SIGINT;
-        let tracer_id = nix::unistd::Pid::from_raw(tracer.id().cast_signed());
-        nix::sys::signal::kill(tracer_id, interrupt).expect("the tracer runs");
-        tracer.wait().expect("the tracer ends");
-        let table = std::fs::read_to_string(counts.path()).expect("its counts");
-        let total = table.lines().rev().find(|line| line.ends_with("total"));
-        let calls = total.and_then(|line| line.split_whitespace().next());
-        let calls: f64 = calls
-            .and_then(|calls| calls.parse().ok())
-            .unwrap_or(f64::NAN);
-        calls / TRACED as f64
+        let path = format!("{}/creds/r", engine.first());
+        times_of(&self.client, &path, TRACED, 1).await;
+        process::interrupt(tracer);
+        total(counts.path()) / TRACED as f64
     }
 
     /// Revokes all that was issued, as fast as it goes.
-    async fn revocations(&self) -> Vec<Figure> {
-        let count = (BY_ONE + BY_MANY + TRACED) as f64;
-        let (before, started) = (self.cpu(), Instant::now());
-        let order = json!({ "sync": false });
-        self.client
-            .write("sys/leases/revoke-prefix/first", order)
-            .await;
-        self.atlas.wait_for(0).await;
-        vec![
-            seconds("all revoked: wall", started.elapsed().as_secs_f64()),
-            seconds(
-                "all revoked: CPU per 1,000",
-                (self.cpu() - before) * 1_000.0 / count,
-            ),
-        ]
+    async fn revocations(&self, engines: &mut [Engine]) {
+        for engine in engines {
+            let count = TURNS * (BY_ONE + BY_MANY) + TRACED;
+            let rest = self.atlas.keys().await - count;
+            let (before, started) = (self.cpu(engine), Instant::now());
+            let path = format!("sys/leases/revoke-prefix/{}", engine.first());
+            self.client.write(&path, json!({ "sync": false })).await;
+            self.atlas.wait_for(rest).await;
+            let taken = started.elapsed().as_secs_f64();
+            engine.note("all revoked: wall", "s", taken);
+            let cpu = (self.cpu(engine) - before) * 1_000.0 / count as f64;
+            engine.note("all revoked: CPU per 1,000", "s", cpu);
+        }
     }
 }
 
-fn memory(what: [&'static str; 2], (resident, anonymous): (u64, u64)) -> Vec<Figure> {
-    let figure = |what, kib: u64| Figure {
-        what,
-        unit: "MiB",
-        value: kib as f64 / 1_024.0,
-    };
-    vec![figure(what[0], resident), figure(what[1], anonymous)]
+/// What reads took.
+#[derive(Default)]
+struct Run {
+    times: Vec<Duration>,
+    taken: Duration,
+    cpu: f64,
 }
 
-fn milliseconds(what: &'static str, value: Duration) -> Figure {
-    Figure {
-        what,
-        unit: "ms",
-        value: value.as_secs_f64() * 1_000.0,
+impl Run {
+    fn add(&mut self, other: Self) {
+        self.times.extend(other.times);
+        self.taken += other.taken;
+        self.cpu += other.cpu;
     }
 }
 
-fn seconds(what: &'static str, value: f64) -> Figure {
-    Figure {
-        what,
-        unit: "s",
-        value,
-    }
+/// The sum that a table of `strace` ends with.
+fn total(table: &Path) -> f64 {
+    let table = std::fs::read_to_string(table).expect("its counts");
+    let total = table.lines().rev().find(|line| line.ends_with("total"));
+    let calls = total.and_then(|line| line.split_whitespace().next());
+    calls
+        .and_then(|calls| calls.parse().ok())
+        .unwrap_or(f64::NAN)
 }

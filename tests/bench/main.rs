@@ -19,7 +19,30 @@
 #[path = "../server/support/mod.rs"]
 mod support;
 
+/// The host of the tests of the protocol.
+macro_rules! host_of_the_protocol {
+    ($($path:literal $name:ident)*) => {
+        $(
+            #[allow(dead_code, clippy::allow_attributes, reason = "shared with the tests, which use all of it")]
+            #[path = $path]
+            mod $name;
+        )*
+    };
+}
+
+host_of_the_protocol! {
+    "../protocol/answer.rs" answer
+    "../protocol/atlas.rs" atlas
+    "../protocol/host.rs" host
+    "../protocol/identity.rs" identity
+    "../protocol/launch.rs" launch
+    "../protocol/mount.rs" mount
+    "../protocol/store.rs" store
+    "../protocol/view.rs" view
+}
+
 mod beside;
+mod host_calls;
 mod measure;
 mod process;
 mod rotation;
@@ -46,13 +69,15 @@ fn milliseconds(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1_000.0)
 }
 
-/// Enables the engine there, with this configuration and a role `r`.
+/// Enables this engine there, with this configuration and a role `r`.
 async fn mount(client: &Client, atlas: &Simulator, path: &str, config: Value) {
+    mount_of("mongodbatlas", client, atlas, path, config).await;
+}
+
+/// The same with the engine that is registered under a name.
+async fn mount_of(engine: &str, client: &Client, atlas: &Simulator, path: &str, config: Value) {
     let enabled = client
-        .write(
-            &format!("sys/mounts/{path}"),
-            json!({ "type": "mongodbatlas" }),
-        )
+        .write(&format!("sys/mounts/{path}"), json!({ "type": engine }))
         .await;
     assert!(enabled.ok(), "{enabled:?}");
     let written = client.write(&format!("{path}/config"), config).await;
@@ -73,6 +98,9 @@ async fn main() {
     }
     if runs("beside") {
         beside::beside().await;
+    }
+    if runs("host-calls") {
+        host_calls::host_calls().await;
     }
     if runs("waits") {
         waits::waits().await;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Resident memory, in KiB.
@@ -31,6 +31,20 @@ fn kib(pid: i32, name: &str) -> u64 {
         .expect("a number")
         .parse()
         .expect("a number")
+}
+
+/// The file that was started.
+pub(crate) fn command(pid: i32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let command = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(command).into_owned()
+}
+
+/// Interrupts `strace`, so that it writes what it saw, and waits for its end.
+pub(crate) fn interrupt(mut tracer: Child) {
+    let pid = nix::unistd::Pid::from_raw(tracer.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("the tracer runs");
+    tracer.wait().expect("the tracer ends");
 }
 
 /// CPU time used so far, in seconds. The kernel counts in hundredths on every usual platform.

@@ -144,12 +144,14 @@ impl Simulator {
 
     /// Waits until exactly `count` keys beside the seed's are there.
     pub(crate) async fn wait_for(&self, count: usize) {
-        loop {
-            let state = self.control("GET", "/state", Value::Null).await;
-            if state["keys"].as_array().unwrap().len() == count + 1 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(250)).await;
+        while self.keys().await != count {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// How many keys beside the seed's are there.
+    pub(crate) async fn keys(&self) -> usize {
+        let state = self.control("GET", "/state", Value::Null).await;
+        state["keys"].as_array().unwrap().len() - 1
     }
 }

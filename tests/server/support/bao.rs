@@ -312,10 +312,21 @@ pub(crate) async fn register_file(
     command: &str,
     arguments: &[&str],
 ) -> Answer {
+    register_as("mongodbatlas", client, folder, command, arguments).await
+}
+
+/// Registers this file of `folder` in the catalog under this name.
+pub(crate) async fn register_as(
+    name: &str,
+    client: &Client,
+    folder: &std::path::Path,
+    command: &str,
+    arguments: &[&str],
+) -> Answer {
     let file = std::fs::read(folder.join(command)).expect("the plugin");
     let body = json!({ "sha256": sha256(&file), "command": command, "args": arguments });
     client
-        .write("sys/plugins/catalog/secret/mongodbatlas", body)
+        .write(&format!("sys/plugins/catalog/secret/{name}"), body)
         .await
 }
 
