@@ -141,3 +141,39 @@ async fn a_standby_does_nothing_and_goes_on_once_it_is_active() {
     fleet.mount().system.set_replication(Replication(8_224));
     ends_on_roles(&fleet, "active again").await;
 }
+
+/// Storage fails from some write on while projects are changed back, and the process dies.
+#[tokio::test]
+async fn a_restart_at_any_step_of_the_way_back_changes_nothing_of_the_end() {
+    for writes in 0..MOST_WRITES {
+        let mut fleet = Fleet::new(2).await;
+        fleet.customer.grant().await;
+        for number in 0..2 {
+            fleet.hand_in(number).await;
+        }
+        fleet
+            .plan(json!({"observe": "1m", "keep_static": true}))
+            .await;
+        fleet.act("start").await;
+        assert_eq!(fleet.to_the_end().await["state"], "done");
+        let allowed = json!({"static_credentials_after_role": "accept"});
+        fleet.mount().atlas.settings(allowed).await;
+        fleet.mount().storage.fail_after(Some(writes));
+        let _ = fleet.write(json!({"action": "rollback"})).await;
+        minutes(&fleet, 3).await;
+        fleet.customer.mount.restart().await;
+        fleet.mount().storage.fail_after(None);
+        let state = fleet.read().await["state"].clone();
+        if state == "done" {
+            fleet.act("rollback").await;
+        }
+        fleet.mount().tick().await.expect("a tick");
+        let data = fleet.to_the_end().await;
+        assert_eq!(data["state"], "rolled_back", "write {writes}: {data:?}");
+        assert_eq!(fleet.modes().await, ["static"; 2], "write {writes}");
+        if state == "rolled_back" {
+            return;
+        }
+    }
+    panic!("more than {MOST_WRITES} writes");
+}

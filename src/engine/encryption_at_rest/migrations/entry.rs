@@ -13,8 +13,8 @@ use crate::engine::origin::BoundTo;
 
 /// The entry is written anew after each step, and a server's storage takes about a megabyte.
 pub(super) const MOST_PROJECTS: usize = 1_000;
-/// So many characters of an error are kept with a project.
-const LONGEST_ERROR: usize = 500;
+/// So many bytes of an error are kept with a project.
+const LONGEST_ERROR: usize = 430;
 
 /// A migration's entry. Its key is its name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub(super) struct MigrationEntry {
     /// In the order in which they are changed.
     #[serde(default)]
     pub(super) rows: Vec<Row>,
-    /// The vaults that hold the projects' keys, each once, by a key in it.
+    /// The vaults that hold the projects' keys, each once, without the key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) vaults: Vec<VaultKey>,
     /// When it was first started.
@@ -313,10 +313,10 @@ impl Row {
 
 /// Errors of Atlas may be long, and a thousand of them are stored together.
 pub(super) fn shortened(error: &str) -> String {
-    match error.char_indices().nth(LONGEST_ERROR) {
-        Some((end, _)) => format!("{}…", &error[..end]),
-        None => error.to_owned(),
+    if error.len() <= LONGEST_ERROR {
+        return error.to_owned();
     }
+    format!("{}…", &error[..error.floor_char_boundary(LONGEST_ERROR)])
 }
 
 impl MigrationEntry {
@@ -356,7 +356,11 @@ impl MigrationEntry {
             )
         };
         if self.vaults.iter().all(|known| place(known) != place(&key)) {
-            self.vaults.push(key);
+            // What grants do not name takes room a thousand times.
+            self.vaults.push(VaultKey {
+                key_identifier: String::new(),
+                ..key
+            });
         }
     }
 
@@ -375,11 +379,65 @@ impl MigrationEntry {
 mod tests {
     use super::*;
 
+    /// As much as there can be in one: a vault, a verdict and a long error for each project.
+    #[test]
+    fn a_full_migration_stays_below_a_megabyte() {
+        let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::nanoseconds(123_456_789);
+        let id = |number: usize| format!("{number:024x}").parse::<ProjectId>();
+        let uuid = "11111111-1111-4111-8111-111111111111";
+        let principal = Principal {
+            tenant: uuid.parse().expect("an id"),
+            object: uuid.parse().expect("an id"),
+            application: uuid.parse().expect("an id"),
+        };
+        let mut entry = MigrationEntry {
+            state: State::RollingBack,
+            since: now,
+            reason: None,
+            then: Then::RollBack,
+            order: Order {
+                all_static: true,
+                principal,
+                canary: None,
+                observe: Duration::from_hours(24),
+                interval: Duration::from_hours(1),
+                max_failures: u32::MAX,
+                accept_unvalidated: true,
+                accept_no_way_back: true,
+                keep_static: Some(true),
+            },
+            canary: None,
+            rows: Vec::new(),
+            vaults: Vec::new(),
+            started_at: None,
+            next_step_time: None,
+            tries: 0,
+            origin: BoundTo::default(),
+        };
+        for number in 0..MOST_PROJECTS {
+            entry.note_vault(VaultKey {
+                environment: "AZURE_US_GOVERNMENT".to_owned(),
+                subscription_id: uuid.to_owned(),
+                resource_group: "g".repeat(90),
+                vault: format!("{number:024}"),
+                key_identifier: "k".repeat(200),
+                require_private_networking: Some(true),
+            });
+            let mut row = Row::new(id(number).expect("an id"));
+            row.verdict = Some(Verdict::ProvedBy(id(number + 1).expect("an id")));
+            row.end(Step::RolledBack, &"\u{e4}".repeat(1_000), now);
+            entry.rows.push(row);
+        }
+        let size = serde_json::to_vec(&entry).expect("JSON").len();
+        assert!(size < 1_000_000, "{size}");
+    }
+
     #[test]
     fn an_error_is_cut_at_a_character() {
         assert_eq!(shortened("short"), "short");
-        let long = "\u{e4}".repeat(LONGEST_ERROR + 1);
-        assert_eq!(shortened(&long).chars().count(), LONGEST_ERROR + 1);
-        assert!(shortened(&long).ends_with('…'));
+        let long = format!("a{}", "\u{e4}".repeat(LONGEST_ERROR));
+        let shown = shortened(&long);
+        assert!(shown.len() <= LONGEST_ERROR + '…'.len_utf8(), "{shown}");
+        assert!(shown.ends_with("\u{e4}…"));
     }
 }

@@ -323,3 +323,80 @@ async fn a_project_that_was_changed_stays_in_its_migration() {
     fleet.to_the_end().await;
     assert_eq!(fleet.changes().await, [0, 1]);
 }
+
+/// Atlas takes it unseen, the data nodes cannot use it, and the look takes it back before a cluster stops.
+#[tokio::test]
+async fn a_private_project_without_its_grant_goes_back_and_stops_it() {
+    let fleet = Fleet::new(2).await;
+    for number in 0..2 {
+        fleet.make_private(number, true).await;
+        fleet.hand_in(number).await;
+    }
+    let allowed = json!({"static_credentials_after_role": "accept"});
+    fleet.mount().atlas.settings(allowed).await;
+    let consent = json!({"accept_unvalidated": true, "accept_no_way_back": true});
+    fleet.plan(consent).await;
+    fleet.act("start").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "paused", "{data:?}");
+    assert_eq!(column(&data, "step"), ["failed", "registered"]);
+    assert_eq!(fleet.modes().await, ["static"; 2]);
+    // There and back.
+    assert_eq!(fleet.changes().await, [0, 0]);
+}
+
+/// All kinds at once, cut short in the middle.
+#[tokio::test]
+async fn twenty_projects_of_all_kinds_end_on_their_role_or_as_they_were() {
+    let mut fleet = Fleet::new(20).await;
+    fleet.customer.grant().await;
+    let other = fleet.other_key().await;
+    for number in [3, 9, 14] {
+        fleet.set(number, other.clone()).await;
+    }
+    for number in [5, 6] {
+        fleet.set_block(number, json!({})).await;
+    }
+    for number in [0, 10, 11] {
+        fleet.make_private(number, true).await;
+    }
+    fleet
+        .plan(json!({"observe": "2m", "max_failures": 3}))
+        .await;
+    fleet.act("start").await;
+    for _ in 0..8 {
+        fleet.minute().await;
+    }
+    fleet.customer.mount.restart().await;
+    fleet.minute().await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "paused", "{data:?}");
+    // The third failure of the kind is repaired, with those before.
+    for role in ["Reader", "Key Vault Crypto User"] {
+        let grant = json!({
+            "vault": "w", "service_principal_id": fleet.customer.principal, "role": role,
+        });
+        let atlas = &fleet.mount().atlas;
+        atlas.control("POST", "/azure/grants", grant).await;
+    }
+    fleet.act("resume").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(
+        (&data["state"], &data["done"], &data["skipped"]),
+        (&json!("done"), &json!(18), &json!(2)),
+        "{data:?}"
+    );
+    let want: Vec<&str> = (0..20)
+        .map(|number| {
+            if [5, 6].contains(&number) {
+                "none"
+            } else {
+                "role"
+            }
+        })
+        .collect();
+    assert_eq!(fleet.modes().await, want);
+    // Private ones last.
+    let changes = fleet.changes().await;
+    assert_eq!(changes[changes.len() - 3..], [0, 10, 11]);
+}
