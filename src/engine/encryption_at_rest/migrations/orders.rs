@@ -42,17 +42,9 @@ pub(super) async fn write(
         Action::Plan => define(&engine, &call, &name, Then::Rest).await?,
         Action::Start | Action::Resume => {
             let stored = load(&engine, &name).await?;
-            let is_back = |entry: &MigrationEntry| {
-                entry.state == State::Paused && entry.then == Then::RollBack
-            };
-            if stored.as_ref().is_some_and(is_back) {
-                let resume = |entry: &mut MigrationEntry, now| {
-                    entry.enter(State::RollingBack, now);
-                    Ok(())
-                };
-                order(&engine, &name, resume).await?;
-            } else {
-                define(&engine, &call, &name, Then::Run).await?;
+            match onward(action, stored.as_ref())? {
+                Onward::Back => order(&engine, &name, resume_way_back).await?,
+                Onward::Forth => define(&engine, &call, &name, Then::Run).await?,
             }
         }
         Action::Pause => order(&engine, &name, pause).await?,
@@ -120,6 +112,8 @@ async fn order(
 fn pause(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), EncryptionError> {
     match entry.state {
         State::Paused => Ok(()),
+        // A plan that nothing follows: going on after a pause would change something.
+        State::Planning if entry.then == Then::Rest => Err(not_now("pause", entry.state)),
         state if state.is_at_work() => {
             entry.stop("paused by request", now);
             Ok(())
@@ -137,6 +131,42 @@ fn roll_back(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), Encry
             begun.then_some(()).ok_or(EncryptionError::NothingMigrated)
         }
     }
+}
+
+/// Where a migration goes on to.
+enum Onward {
+    /// The projects are changed.
+    Forth,
+    /// The way back goes on.
+    Back,
+}
+
+/// What `start` and `resume` mean for a migration as it is stored.
+fn onward(action: Action, stored: Option<&MigrationEntry>) -> Result<Onward, EncryptionError> {
+    let is_resume = action == Action::Resume;
+    let Some(entry) = stored else {
+        let missing = EncryptionError::NoSuchMigration;
+        return if is_resume {
+            Err(missing)
+        } else {
+            Ok(Onward::Forth)
+        };
+    };
+    // What is at work is told so by what follows.
+    match (entry.state, entry.then) {
+        (State::Paused, Then::RollBack) if is_resume => Ok(Onward::Back),
+        (State::Paused, Then::RollBack) => Err(not_now("start", entry.state)),
+        (state, _) if is_resume && state != State::Paused && !state.is_at_work() => {
+            Err(not_now("resume", state))
+        }
+        _ => Ok(Onward::Forth),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "an order like the others")]
+fn resume_way_back(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), EncryptionError> {
+    entry.enter(State::RollingBack, now);
+    Ok(())
 }
 
 fn not_now(action: &'static str, state: State) -> EncryptionError {

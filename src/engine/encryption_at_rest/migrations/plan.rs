@@ -49,8 +49,9 @@ enum Asked {
 /// Has a migration planned anew; what it may have changed stays as it is.
 pub(super) fn begin(entry: &mut MigrationEntry, then: Then, now: DateTime<Utc>) {
     for row in &mut entry.rows {
-        if row.step == Step::Failed && row.taken {
-            // It may work by now.
+        let is_in_doubt = row.step == Step::Failed && row.taken;
+        if is_in_doubt || row.step == Step::Leaving {
+            // It is on its role, and may work by now.
             row.reach(Step::Watching, now);
             row.looks = 0;
         } else if !row.may_be_changed() {

@@ -1,5 +1,7 @@
 //! The plan: what stands in the way of each project, and that nothing is changed by asking.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::fleet_tests::{Fleet, row};
@@ -127,6 +129,16 @@ async fn the_canary_is_one_that_can_be_changed() {
 }
 
 #[tokio::test]
+async fn the_document_names_what_a_read_shows() {
+    let fleet = Fleet::new(1).await;
+    let data = fleet.plan(json!({})).await;
+    let shown: BTreeSet<&str> = data.keys().map(String::as_str).collect();
+    let declared = super::shown::answer();
+    let declared: BTreeSet<&str> = declared.iter().map(|field| field.name).collect();
+    assert_eq!(shown, declared);
+}
+
+#[tokio::test]
 async fn every_fault_of_a_write_is_named() {
     let fleet = Fleet::new(1).await;
     let refused = fleet
@@ -162,7 +174,7 @@ async fn every_fault_of_a_write_is_named() {
     );
     let refused = fleet.refused(many).await;
     assert!(refused.contains("at most 1000 projects"), "{refused}");
-    for action in ["pause", "rollback"] {
+    for action in ["pause", "resume", "rollback"] {
         let refused = fleet.refused(json!({ "action": action })).await;
         assert!(refused.contains("no such migration"), "{refused}");
     }
@@ -179,6 +191,12 @@ async fn every_fault_of_a_write_is_named() {
     let refused = fleet.refused(json!({"action": "pause"})).await;
     assert!(
         refused.contains("while this migration is planned"),
+        "{refused}"
+    );
+    // Nobody starts something by way of a pause that there was not.
+    let refused = fleet.refused(json!({"action": "resume"})).await;
+    assert!(
+        refused.contains("resume means nothing while this migration is planned"),
         "{refused}"
     );
 }

@@ -400,3 +400,35 @@ async fn twenty_projects_of_all_kinds_end_on_their_role_or_as_they_were() {
     let changes = fleet.changes().await;
     assert_eq!(changes[changes.len() - 3..], [0, 10, 11]);
 }
+
+#[tokio::test]
+async fn a_way_back_that_is_paused_goes_on_back_and_not_forth() {
+    let fleet = Fleet::new(2).await;
+    for number in 0..2 {
+        fleet.hand_in(number).await;
+    }
+    fleet.customer.grant().await;
+    fleet
+        .plan(json!({"observe": "1m", "keep_static": true}))
+        .await;
+    fleet.act("start").await;
+    fleet.to_the_end().await;
+    let atlas = &fleet.mount().atlas;
+    let slow = json!({"kind": "answer", "status": 503});
+    let fault = json!({"operation": "updateEncryptionAtRest", "count": 0, "action": slow});
+    atlas.fault(fault).await;
+    let allowed = json!({"static_credentials_after_role": "accept"});
+    atlas.settings(allowed).await;
+    fleet.act("rollback").await;
+    fleet.settled().await;
+    assert_eq!(fleet.act("pause").await["state"], "paused");
+    atlas.no_more_faults().await;
+    let refused = fleet.refused(json!({"action": "start"})).await;
+    assert!(
+        refused.contains("while this migration is paused"),
+        "{refused}"
+    );
+    fleet.act("resume").await;
+    assert_eq!(fleet.to_the_end().await["state"], "rolled_back");
+    assert_eq!(fleet.modes().await, ["static"; 2]);
+}

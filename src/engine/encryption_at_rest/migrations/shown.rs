@@ -7,12 +7,21 @@ use serde_json::{Value, json};
 
 use super::super::grants;
 use super::entry::{MigrationEntry, Row, State, Step, Verdict};
+use super::input;
 use crate::base::Rfc3339;
 use crate::framework::Field;
 use crate::vault::Data;
 
 /// The fields of an answer, for the API document.
 pub(super) fn answer() -> Vec<Field> {
+    let of_requests = ["name", "project_ids", "dry_run", "action"];
+    let mut asked = input::fields();
+    asked.retain(|field| !of_requests.contains(&field.name));
+    asked.extend(progress());
+    asked
+}
+
+fn progress() -> Vec<Field> {
     vec![
         Field::text("state")
             .about("planning, planned, running, paused, rolling_back, rolled_back or done."),
