@@ -166,7 +166,7 @@ async fn to_send(
     accepted: Accepted,
 ) -> Result<VaultKey, EngineError> {
     let Some(vault) = &standing.vault else {
-        return Ok(enable.cloned().ok_or(EncryptionError::Off)?);
+        return Ok(enable.cloned().ok_or(EncryptionError::NotEnabled)?);
     };
     if let Some(role) = vault.role_id.clone() {
         return Err(EncryptionError::OtherRole { role }.into());

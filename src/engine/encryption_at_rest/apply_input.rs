@@ -8,7 +8,7 @@ use crate::atlas::{TenantId, VaultKey};
 use crate::framework::{Faults, Field, Fields};
 
 /// So long a change may be tried again.
-const LONGEST_RETRY: Duration = Duration::from_hours(1);
+pub(super) const LONGEST_RETRY: Duration = Duration::from_hours(1);
 /// The fields that name a key and its vault.
 const KEY_FIELDS: [&str; 5] = [
     "subscription_id",

@@ -215,6 +215,25 @@ pub(crate) struct HeldSecret {
     pub(crate) since: Option<DateTime<Utc>>,
 }
 
+impl HeldSecret {
+    /// This one as it is kept from now on. Handed in again, it is the one of before, and what is known
+    /// of that stays true.
+    pub(super) fn instead_of(self, before: Option<Self>) -> Self {
+        let is_same = |before: &Self| {
+            before.client_id == self.client_id
+                && before.client_secret.expose() == self.client_secret.expose()
+        };
+        match before.filter(is_same) {
+            Some(before) => Self {
+                proved: before.proved,
+                since: before.since,
+                ..self
+            },
+            None => self,
+        }
+    }
+}
+
 /// A new static secret of which nobody knows yet whether Atlas took it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PendingSecret {

@@ -7,6 +7,8 @@ mod answer;
 mod apply;
 mod apply_input;
 #[cfg(test)]
+mod apply_tests;
+#[cfg(test)]
 mod change_tests;
 mod changes;
 #[cfg(test)]

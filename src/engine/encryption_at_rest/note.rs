@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::apply_input::LONGEST_RETRY;
 use super::entry::{AzureEntry, Mode, Seen, later};
 use super::plan::mode_of;
 use crate::atlas::{AzureKeyVault, ProjectId, RoleId, VaultKey};
@@ -49,10 +50,12 @@ fn believe_clock(entry: &mut AzureEntry, now: DateTime<Utc>) {
     for time in past {
         *time = time.map(|time| time.min(now));
     }
-    let end = later(now, entry.observe);
-    entry.observe_until = entry
-        .observe_until
-        .map(|until| end.map_or(until, |end| until.min(end)));
+    let within = |until: Option<DateTime<Utc>>, longest| {
+        let end = later(now, longest);
+        until.map(|until| end.map_or(until, |end| until.min(end)))
+    };
+    entry.observe_until = within(entry.observe_until, entry.observe);
+    entry.retry_until = within(entry.retry_until, LONGEST_RETRY);
 }
 
 fn note_validity(

@@ -242,7 +242,11 @@ fn is_asked(call: &Call) -> bool {
 
 fn take(entry: &mut AzureEntry, input: Input) {
     entry.principal = input.principal.or(entry.principal.take());
-    entry.held = input.held.or(entry.held.take());
+    let before = entry.held.take();
+    entry.held = match input.held {
+        Some(held) => Some(held.instead_of(before)),
+        None => before,
+    };
     entry.keep_static = input.keep_static.unwrap_or(entry.keep_static);
     entry.observe = input.observe.unwrap_or(entry.observe);
     entry.settle = input.settle.unwrap_or(entry.settle);

@@ -31,32 +31,26 @@ const LOCK_BUDGET: Duration = Duration::from_secs(1);
 const LOOK_EVERY: TimeDelta = TimeDelta::seconds(15 * 60 - 20);
 /// The same while a change is watched: at every run.
 const LOOK_OFTEN: TimeDelta = TimeDelta::seconds(40);
+/// Nothing that failed rests longer.
+const LONGEST_REST: TimeDelta = TimeDelta::hours(1);
 
 impl AzureEntry {
     /// When something is to be done about it without being asked for.
     fn due(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let is_believed = |time: &DateTime<Utc>| *time <= now + LONGEST_REST;
         let seen = self.seen.as_ref().map(|seen| seen.at);
-        // The clock was set back: nothing waits for it to come there again.
         let seen = seen.filter(|seen| *seen <= now);
         let every = |pause| seen.map_or(DateTime::UNIX_EPOCH, |seen| seen + pause);
-        match self.state {
-            State::Registering
-            | State::Applying
-            | State::Waiting
-            | State::Rotating
-            | State::RollingBack => {
-                let longest = now + TimeDelta::hours(1);
-                let next = self.next_retry_time.filter(|next| *next <= longest);
-                next.unwrap_or(DateTime::UNIX_EPOCH)
-            }
-            _ => {
-                if self.observe_until.is_some() {
-                    return every(LOOK_OFTEN);
-                }
-                let failure = self.look_failure.as_ref();
-                failure.map_or(every(LOOK_EVERY), |failure| failure.next_retry_time)
-            }
+        if is_half_done(self.state) {
+            let next = self.next_retry_time.filter(is_believed);
+            return next.unwrap_or(DateTime::UNIX_EPOCH);
         }
+        if self.observe_until.is_some() {
+            return every(LOOK_OFTEN);
+        }
+        let failure = self.look_failure.as_ref();
+        let next = failure.map(|failure| failure.next_retry_time);
+        next.filter(is_believed).unwrap_or(every(LOOK_EVERY))
     }
 }
 

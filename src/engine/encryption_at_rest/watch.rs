@@ -2,6 +2,8 @@
 //! ordered goes on, and is done once the role has proved itself. What somebody else changed is told and
 //! never fought.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::entry::{AzureEntry, Mode, State, later};
@@ -16,6 +18,8 @@ use crate::vault::failure::chain;
 
 /// A change is done when the key was seen to be valid so often, looks that are a minute apart.
 const LOOKS_THAT_PROVE: u32 = 2;
+/// What is not finished is tried again no later: Atlas stops clusters after a quarter of an hour.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// How a project's way to its key stands in Atlas; [`None`]: encryption with Azure Key Vault is off.
 pub(super) async fn ask(
@@ -44,9 +48,7 @@ pub(super) async fn look(
         find_in_force(entry, project, vault, now);
     }
     note(entry, project, vault.as_ref(), now);
-    if let Some(vault) = &vault {
-        end_watch(entry, project, vault, now);
-    }
+    end_watch(entry, project, vault.as_ref(), now);
     if static_is_over(entry, now) && engine.may_delete_unasked().await?.is_ok() {
         entry.held = None;
         tracing::info!(%project, "static secret dropped: the role has proved itself");
@@ -115,30 +117,31 @@ pub(super) fn found_changed_over(
 fn end_watch(
     entry: &mut AzureEntry,
     project: &ProjectId,
-    vault: &AzureKeyVault,
+    vault: Option<&AzureKeyVault>,
     now: DateTime<Utc>,
 ) {
-    if entry.state == State::Static {
+    if let Some(vault) = vault.filter(|_| entry.state == State::Static) {
         prove_static(entry, vault);
     }
     if entry.observe_until.is_none_or(|until| now < until) {
         return;
     }
-    match entry.state {
-        State::Observing if !entry.is_by_role(vault) => {
-            entry.observe_until = None;
-            entry.state = State::Failed;
-            entry.last_error = Some(entry.drift.join("; "));
-        }
-        State::Observing if vault.valid == Some(true) && entry.valid_looks >= LOOKS_THAT_PROVE => {
-            entry.observe_until = None;
-            entry.applied_at = Some(now);
-            entry.state = State::Applied;
-            tracing::info!(%project, "the registered principal has proved itself");
-        }
-        // Stays watched until it proves itself, or somebody decides.
-        State::Observing => {}
-        _ => entry.observe_until = None,
+    if entry.state != State::Observing {
+        entry.observe_until = None;
+        return;
+    }
+    let Some(vault) = vault.filter(|vault| entry.is_by_role(vault)) else {
+        entry.observe_until = None;
+        entry.state = State::Failed;
+        entry.last_error = Some(entry.drift.join("; "));
+        return;
+    };
+    // Else it stays watched until it proves itself, or somebody decides.
+    if vault.valid == Some(true) && entry.valid_looks >= LOOKS_THAT_PROVE {
+        entry.observe_until = None;
+        entry.applied_at = Some(now);
+        entry.state = State::Applied;
+        tracing::info!(%project, "the registered principal has proved itself");
     }
 }
 
@@ -227,7 +230,7 @@ pub(super) async fn note_failure(
 ) -> Result<(), EngineError> {
     let error = chain(error);
     entry.failures = entry.failures.saturating_add(1);
-    let pause = backoff::pause(entry.failures, &*engine.entropy);
+    let pause = backoff::pause(entry.failures, &*engine.entropy).min(LONGEST_PAUSE);
     entry.next_retry_time = later(engine.clock.now(), pause);
     tracing::warn!(
         %project, state = entry.state.name(), error,

@@ -12,11 +12,14 @@ pub(crate) enum EncryptionError {
     )]
     NotRegistered,
     /// There is no key to change the way to.
+    #[error("encryption at rest with Azure Key Vault is off in this project")]
+    Off,
+    /// The same, where it could be switched on.
     #[error(
         "encryption at rest with Azure Key Vault is off in this project: give enable=true and \
          subscription_id, resource_group_name, key_vault_name, key_identifier"
     )]
-    Off,
+    NotEnabled,
     /// It is on already, with another key than it was to be switched on with.
     #[error(
         "encryption at rest is on already, with key {key}: enable changes no key; leave it out to \
