@@ -17,7 +17,7 @@ use crate::atlas::{
 };
 use crate::base::Sensitive;
 use crate::engine::connection::ConfiguredClient;
-use crate::engine::entries::{ConfigEntry, CredentialType};
+use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Hold, JournalEntry};
 use crate::engine::names::JournalId;
@@ -78,6 +78,7 @@ struct Entries {
     old: JournalId,
     id: JournalId,
     new: JournalEntry,
+    to: RootType,
     _holds: [Hold; 2],
 }
 
@@ -110,6 +111,7 @@ impl Entries {
             old,
             id,
             new,
+            to,
             _holds: holds,
         })
     }
@@ -214,7 +216,7 @@ async fn prepare(
     entries: &mut Entries,
     budget: RequestBudget,
 ) -> Result<Replacement, EngineError> {
-    let (made, replacement) = create(record, linked, reach, &entries.new, budget).await?;
+    let (made, replacement) = create(record, linked, reach, entries, budget).await?;
     entries.note(record, &made, &replacement).await?;
     replacement.shows(reach)?;
     grant_access(linked, reach, &made, budget).await?;
@@ -246,14 +248,15 @@ async fn create(
     record: &RootRecord,
     linked: &ConfiguredClient,
     reach: &Reach,
-    entry: &JournalEntry,
+    entries: &Entries,
     budget: RequestBudget,
 ) -> Result<(Principal, Replacement), EngineError> {
     let level = Level::Org(reach.org.clone());
-    match entry.credential_type {
-        CredentialType::ProgrammaticApiKey => {
+    let text = entries.new.description.clone();
+    match entries.to {
+        RootType::ProgrammaticApiKey => {
             let new = NewApiKey {
-                description: entry.description.clone(),
+                description: text,
                 roles: reach.roles.clone(),
             };
             let key = linked.atlas.create_api_key(&level, &new, budget).await;
@@ -261,9 +264,9 @@ async fn create(
             let made = Principal::ApiKey(reach.org.clone(), key.id.clone());
             Ok((made, Replacement::ApiKey(key)))
         }
-        CredentialType::ServiceAccount | CredentialType::AccessToken => {
+        RootType::ServiceAccount => {
             let new = NewServiceAccount {
-                name: entry.description.clone(),
+                name: text,
                 description: ABOUT.to_owned(),
                 roles: reach.roles.clone(),
                 secret_lifetime: lifetime(record, linked, &reach.org, budget).await,
