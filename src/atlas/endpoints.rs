@@ -13,6 +13,8 @@ pub(super) enum EndpointSet {
     ApiKeys,
     /// Service accounts, their secrets and access lists.
     ServiceAccounts,
+    /// AI model API keys.
+    ModelKeys,
     /// Settings of an organization.
     OrganizationSettings,
     /// The list of organizations.
@@ -37,6 +39,7 @@ impl EndpointSet {
         match self {
             Self::ApiKeys => "API keys",
             Self::ServiceAccounts => "service accounts",
+            Self::ModelKeys => "AI model API keys",
             Self::OrganizationSettings => "organization settings",
             Self::OrganizationList => "organizations",
             Self::Projects => "projects",
@@ -121,6 +124,7 @@ impl BucketKey {
                 Rate::per_minute(2000, 1000)
             }
             (EndpointSet::Projects, _) | (_, Scope::Project(_)) => Rate::per_minute(1200, 500),
+            // No limit is documented of AI model API keys: they begin with that of API keys.
             _ => Rate::per_minute(500, 250),
         }
     }
@@ -129,7 +133,7 @@ impl BucketKey {
     pub(super) fn serves_revocations(&self) -> bool {
         matches!(
             self.set,
-            EndpointSet::ApiKeys | EndpointSet::ServiceAccounts
+            EndpointSet::ApiKeys | EndpointSet::ServiceAccounts | EndpointSet::ModelKeys
         )
     }
 }

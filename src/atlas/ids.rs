@@ -97,6 +97,12 @@ identifier!(
     is_object_id
 );
 identifier!(
+    /// An AI model API key. Atlas gives no form; its example has 24 lower-case letters and digits.
+    ModelKeyId,
+    "the id of an AI model API key is 1 to 64 letters, digits, underscores or hyphens",
+    is_plain_id
+);
+identifier!(
     /// One secret of a service account; not the secret's value.
     SecretId,
     "a secret id is 24 lower-case hexadecimal digits",
@@ -120,6 +126,11 @@ fn is_object_id(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_plain_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
 fn is_client_id(text: &str) -> bool {
@@ -240,6 +251,14 @@ mod tests {
         assert!(format!("mdb_sa_id_{HEX}").parse::<ClientId>().is_ok());
         assert!(HEX.parse::<ClientId>().is_err());
         assert!("mdb_sa_id_xyz".parse::<ClientId>().is_err());
+    }
+
+    #[test]
+    fn ids_of_model_keys_are_fit_for_a_path() {
+        assert!("a86r5kwrfsk5r5ku5tgvhmpj".parse::<ModelKeyId>().is_ok());
+        for wrong in ["", "..", "a/b", "a?b", "a%2Fb", &"a".repeat(65)] {
+            assert!(wrong.parse::<ModelKeyId>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod fake;
 mod ids;
 mod lag;
 mod limiter;
+mod model_keys;
 mod nonces;
 mod oauth;
 mod organizations;
@@ -60,12 +61,15 @@ pub(crate) use cloud_provider_access::{AzurePrincipal, AzureRegistration};
 pub(crate) use connections::Transports;
 pub(crate) use encryption_at_rest::{AzureKeyVault, VaultCredential, VaultKey};
 pub(crate) use error::{AnswerFault, AtlasError};
-pub(crate) use ids::{ApiKeyId, ClientId, Hours, Level, OrgId, ProjectId, RoleId, SecretId};
+pub(crate) use ids::{
+    ApiKeyId, ClientId, Hours, Level, ModelKeyId, OrgId, ProjectId, RoleId, SecretId,
+};
 pub(crate) use lag::{
     ISSUED_SHOWN_WITHIN, LOOK_AGAIN_AFTER, NEW_SECRET_WORKS_WITHIN, ROTATION_SHOWN_WITHIN,
     SHOWN_WITHIN,
 };
 pub(crate) use limiter::{Priority, Queue};
+pub(crate) use model_keys::{CreatedModelKey, ModelScope, NewModelKey};
 pub(crate) use oauth::AccessToken;
 pub(crate) use organizations::OrganizationSettings;
 pub(crate) use origin::Origin;

@@ -20,7 +20,7 @@ use super::ids::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
 use super::service_accounts::ServiceAccount;
 
 /// How many looks prove that something is gone.
-const LOOKS: u32 = 2;
+pub(super) const LOOKS: u32 = 2;
 
 /// What Atlas has proved of a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,7 +63,10 @@ fn needed(operation: &str) -> &'static str {
         // Less would do to read these two; but they are read for a change, and nobody is to be told twice.
         | "listCloudProviderAccess"
         | "getEncryptionAtRest" => "Project Owner",
+        "createGroupModelKey" | "deleteGroupModelKey" => "Project Model Owner",
         "getGroup"
+        | "getGroupModelKey"
+        | "listGroupModelKeys"
         | "listGroupApiKeys"
         | "getGroupServiceAccount"
         | "listGroupServiceAccounts"
@@ -74,6 +77,7 @@ fn needed(operation: &str) -> &'static str {
         "listOrgServiceAccounts"
         | "getOrgServiceAccount"
         | "getServiceAccountGroups"
+        | "listOrgModelKeys"
         | "listOrgAccessList" => "Organization Read Only",
         _ => "Organization Owner",
     }
@@ -90,6 +94,8 @@ mod tests {
             ("createOrgAccessEntry", "Organization Owner"),
             ("createGroupSecret", "Project Owner"),
             ("getGroup", "Project Read Only"),
+            ("deleteGroupModelKey", "Project Model Owner"),
+            ("listOrgModelKeys", "Organization Read Only"),
             ("updateEncryptionAtRest", "Project Owner"),
             ("getEncryptionAtRest", "Project Owner"),
             ("listRestPrivateEndpoints", "Project Owner"),

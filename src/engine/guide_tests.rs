@@ -74,11 +74,18 @@ async fn answers() -> Vec<(&'static str, Data)> {
             "secret",
             json!({ "credential_type": "service_account", "client_id": shared.client_id }),
         ),
+        (
+            "model",
+            json!({ "credential_type": "ai_model_key", "project_id": mount.atlas.project(0) }),
+        ),
     ] {
-        let mut body = json!({ "organization_id": mount.atlas.org() });
+        let mut body = match role {
+            "model" => json!({}),
+            _ => json!({ "organization_id": mount.atlas.org() }),
+        };
         let wanted = fields.as_object().expect("fields");
         body.as_object_mut().expect("a body").extend(wanted.clone());
-        if role != "secret" {
+        if !matches!(role, "secret" | "model") {
             body["roles"] = json!("ORG_MEMBER");
         }
         mount

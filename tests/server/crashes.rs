@@ -11,6 +11,9 @@ const TICKS: Duration = Duration::from_mins(5);
 
 const GROUPS: &str = "/api/atlas/v2/groups/";
 
+/// The type that is made by one request.
+const MODEL_KEY: &str = "ai_model_key";
+
 struct Stage {
     bao: Bao,
     mount: Mount,
@@ -25,6 +28,11 @@ impl Stage {
         for kind in ["programmatic_api_key", "service_account"] {
             stage.roles_of(kind).await;
         }
+        let of_model_keys = json!({
+            "credential_type": MODEL_KEY, "project_id": stage.mount.atlas.project(0),
+            "ttl": 3_000, "max_ttl": 7_200,
+        });
+        stage.mount.role(MODEL_KEY, of_model_keys).await;
         stage
     }
 
@@ -142,13 +150,24 @@ async fn a_plugin_killed_at_any_step_leaves_what_has_a_lease_and_nothing_else() 
             }
         }
     }
+    stage.mount.issue(MODEL_KEY).await;
+    for after_effect in [false, true] {
+        let create = json!({ "operation": "createGroupModelKey" });
+        stage
+            .create_is_killed(MODEL_KEY, create, after_effect)
+            .await;
+        let delete = json!({ "method": "DELETE" });
+        stage
+            .revoke_is_killed(MODEL_KEY, delete, after_effect)
+            .await;
+    }
     let left = stage.mount.atlas.credentials().await.len();
     assert!(left > 20, "{left} credentials show no half-made ones");
 
     stage.turn(Duration::from_mins(11)).await;
-    stage.mount.atlas.holds(4, TICKS).await;
+    stage.mount.atlas.holds(5, TICKS).await;
     let give_up = Instant::now() + TICKS;
-    while stage.journal().await != 4 {
+    while stage.journal().await != 5 {
         let status = stage.mount.read("status").await;
         assert!(Instant::now() < give_up, "entries are left: {status:?}");
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -157,4 +176,5 @@ async fn a_plugin_killed_at_any_step_leaves_what_has_a_lease_and_nothing_else() 
         assert_eq!(stage.mount.leases(role).await, 1);
         assert_eq!(stage.mount.leases(&format!("p-{role}")).await, 1);
     }
+    assert_eq!(stage.mount.leases(MODEL_KEY).await, 1);
 }

@@ -24,6 +24,7 @@ mod journal;
 mod leases;
 mod lifecycle;
 mod mishaps;
+mod model_keys;
 mod origin;
 mod outages;
 mod pages;

@@ -187,7 +187,8 @@ impl Soak {
 
     fn note(&self, body: &Value) {
         let data = &body["data"];
-        let public = data["public_key"].as_str().or(data["client_id"].as_str());
+        let parts = ["public_key", "client_id", "ai_model_key_id"];
+        let public = parts.iter().find_map(|part| data[*part].as_str());
         let lease = body["lease_id"].as_str();
         let (Some(public), Some(lease)) = (public, lease) else {
             panic!("an answer without a lease");

@@ -6,7 +6,7 @@ use crate::support::bao::Extras;
 use crate::support::{Bao, Mount};
 
 /// Roles that issue keys and accounts of their own.
-pub(crate) const ROLES: [&str; 5] = ["key", "short", "project", "narrow", "account"];
+pub(crate) const ROLES: [&str; 6] = ["key", "short", "project", "narrow", "account", "model"];
 
 /// The role of access tokens.
 pub(crate) const TOKEN: &str = "token";
@@ -71,6 +71,7 @@ impl Stage {
                 "credential_type": "service_account", "organization_id": org,
                 "client_id": self.shared_account,
             }),
+            "model" => json!({ "credential_type": "ai_model_key", "project_id": project }),
             TOKEN => json!({
                 "credential_type": "access_token", "organization_id": org, "roles": "ORG_MEMBER",
             }),

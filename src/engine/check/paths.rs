@@ -226,7 +226,8 @@ fn report_identity(
             if !owner {
                 report.warning(
                     "the credential is not an Organization Owner: it can delete no API key and no \
-                     service account, so only roles with client_id can work",
+                     service account, so only roles with client_id, or of credential_type \
+                     ai_model_key, can work",
                 );
             }
         }

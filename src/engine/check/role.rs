@@ -9,9 +9,6 @@ use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;
 use crate::engine::roles::warnings;
 
-/// The Atlas role that manages what belongs to a project.
-const PROJECT_OWNER: &str = "GROUP_OWNER";
-
 /// Adds what stands against the role.
 pub(super) async fn check_role(
     context: &CheckContext<'_>,
@@ -26,7 +23,8 @@ pub(super) async fn check_role(
         }
     };
     check_organization(context, &grant, report);
-    check_rights(context, &grant, report);
+    let kind = kind_of(role);
+    check_rights(context, kind, &grant, report);
     let projects = grant.project.iter();
     let further = grant.assignments.iter().map(|(project, _)| project);
     let mut projects: Vec<&ProjectId> = projects.chain(further).collect();
@@ -35,7 +33,6 @@ pub(super) async fn check_role(
     for project in projects {
         check_project(context, project, report).await?;
     }
-    let kind = kind_of(role);
     let times = MountTimes::of(&*context.engine.system).await?;
     let life = LeaseTtl::of(role, times);
     check_lifetime(context, kind, life, report);
@@ -57,37 +54,55 @@ fn check_organization(context: &CheckContext<'_>, grant: &Grant, report: &mut Re
     }
 }
 
-/// Whatever is made is deleted at the organization, wherever it was made; only the secrets of an
-/// account are managed where that is.
-fn check_rights(context: &CheckContext<'_>, grant: &Grant, report: &mut Report) {
+/// What is made is deleted at the organization, wherever it was made; only the secrets of an existing account
+/// are managed where that is, and what belongs to a project there.
+fn check_rights(
+    context: &CheckContext<'_>,
+    kind: &dyn CredentialKind,
+    grant: &Grant,
+    report: &mut Report,
+) {
     if context.identity.is_owner() != Some(false) {
         return;
     }
-    match (&grant.account, &grant.level) {
-        (None, _) => report.problem(
+    match &grant.level {
+        _ if kind.ends_in_organization() => report.problem(
             "the credential is not an Organization Owner: it could not delete what it makes for \
              this role; give it the Atlas role Organization Owner (ORG_OWNER)",
         ),
-        (Some(_), Level::Org(_)) => report.problem(
+        Level::Org(_) => report.problem(
             "the credential is not an Organization Owner: it cannot add secrets to an account of \
              the organization; give it that Atlas role (ORG_OWNER), or let the role name the \
              account's project",
         ),
-        (Some(_), Level::Project(project)) => {
-            let roles = context.identity.project_roles.get(project);
-            let owns = roles.map(|roles| roles.iter().any(|role| role == PROJECT_OWNER));
-            match owns {
-                Some(true) => {}
-                // A service account that may not read itself does not tell its projects.
-                None if context.identity.client_id.is_some() => report.warning(format!(
-                    "Atlas does not show whether the credential is a Project Owner of {project}, \
-                     which it must be"
-                )),
-                Some(false) | None => report.problem(format!(
-                    "the credential is not a Project Owner of {project}: give it that Atlas role \
-                     (GROUP_OWNER)"
-                )),
-            }
+        Level::Project(project) => check_rights_in(context, kind, project, report),
+    }
+}
+
+/// Whether the credential has one of the Atlas roles that manage what the type makes in a project.
+fn check_rights_in(
+    context: &CheckContext<'_>,
+    kind: &dyn CredentialKind,
+    project: &ProjectId,
+    report: &mut Report,
+) {
+    let managers = kind.project_managers();
+    let names: Vec<&str> = managers.iter().map(|(name, _)| *name).collect();
+    let names = names.join(" or ");
+    let held = context.identity.project_roles.get(project);
+    let is_manager = |role: &String| managers.iter().any(|(_, manager)| role == manager);
+    match held.map(|roles| roles.iter().any(is_manager)) {
+        Some(true) => {}
+        // A service account that may not read itself does not tell its projects.
+        None if context.identity.client_id.is_some() => report.warning(format!(
+            "Atlas does not show whether the credential is a {names} of {project}, which it must be"
+        )),
+        Some(false) | None => {
+            let constants: Vec<&str> = managers.iter().map(|(_, constant)| *constant).collect();
+            let constants = constants.join(" or ");
+            report.problem(format!(
+                "the credential is not a {names} of {project}: give it that Atlas role ({constants})"
+            ));
         }
     }
 }

@@ -307,7 +307,8 @@ async fn learn(
     if entry.organization_owner == Some(false) {
         warnings.push(
             "the credential is not an Organization Owner: it could not delete the API keys and \
-             service accounts that it creates, so only roles with client_id can issue credentials"
+             service accounts that it creates, so only roles with client_id, or of credential_type \
+             ai_model_key, can issue credentials"
                 .to_owned(),
         );
     }

@@ -1,4 +1,5 @@
-//! One list of an organization's keys or accounts for all who look through it at the same time.
+//! One list of an organization's or a project's keys or accounts for all who look through it at the same
+//! time.
 //!
 //! What Atlas made without our hearing of it is found by its description in the list of all. That list
 //! is one for the organization, whatever is sought in it, and its requests come out of the budget of
@@ -6,13 +7,16 @@
 //! after that was given up; who seeks says since when a list counts.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use super::linked::ConfiguredClient;
-use crate::atlas::{ApiKeyId, AtlasError, ClientId, Level, OrgId, RequestBudget};
+use crate::atlas::{
+    ApiKeyId, AtlasError, ClientId, Level, ModelKeyId, OrgId, ProjectId, RequestBudget,
+};
 use crate::engine::error::EngineError;
 use crate::vault::failure::chain;
 
@@ -20,23 +24,38 @@ use crate::vault::failure::chain;
 /// create leaves the look to the next periodic run, which looks once for all.
 const MAX_OF_MINUTE: usize = 20;
 const MINUTE: Duration = Duration::from_mins(1);
-/// Organizations and kinds whose lists are known at once; a mount has one or two organizations.
+/// Places and kinds whose lists are known at once; a mount has one or two organizations, and a few projects
+/// in which AI model API keys are made.
 const MAX_KNOWN: usize = 64;
 
-/// What an organization has of one kind, as of one moment.
+/// What an organization or a project has of one kind, as of one moment.
 #[derive(Debug)]
 pub(crate) enum Listed {
     /// Ids of API keys and their descriptions.
     ApiKeys(Vec<(ApiKeyId, String)>),
     /// Ids of service accounts and their names.
     ServiceAccounts(Vec<(ClientId, String)>),
+    /// Ids of a project's AI model API keys and their names.
+    ModelKeys(ProjectId, Vec<(ModelKeyId, String)>),
+    /// Atlas does not know the project.
+    NoProject,
 }
 
-/// A kind of credential that is found by its description.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
-    ApiKeys,
-    ServiceAccounts,
+/// A list in which a kind of credential is found by its description.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum List {
+    ApiKeys(OrgId),
+    ServiceAccounts(OrgId),
+    ModelKeys(ProjectId),
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiKeys(org) | Self::ServiceAccounts(org) => write!(f, "organization {org}"),
+            Self::ModelKeys(project) => write!(f, "project {project}"),
+        }
+    }
 }
 
 /// Since when a list counts, and how urgent it is.
@@ -129,17 +148,17 @@ impl Flight {
 /// The lists of one client, which sees what its credential may see.
 #[derive(Default)]
 pub(crate) struct Listings {
-    flights: Mutex<HashMap<(Kind, OrgId), Arc<Flight>>>,
+    flights: Mutex<HashMap<List, Arc<Flight>>>,
 }
 
 impl Listings {
-    fn flight(&self, kind: Kind, org: &OrgId) -> Arc<Flight> {
+    fn flight(&self, list: &List) -> Arc<Flight> {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if flights.len() >= MAX_KNOWN {
             let now = Instant::now();
             flights.retain(|_, flight| Arc::strong_count(flight) > 1 || !flight.is_idle(now));
         }
-        Arc::clone(flights.entry((kind, org.clone())).or_default())
+        Arc::clone(flights.entry(list.clone()).or_default())
     }
 
     /// Drops the lists that nobody waits for: what was read is out of date.
@@ -154,15 +173,14 @@ impl Listings {
 }
 
 impl ConfiguredClient {
-    /// What an organization has of a kind: read now, or by somebody else since the search began.
+    /// What an organization or a project has of a kind: read now, or by somebody else since the search began.
     pub(crate) async fn listed(
         &self,
-        kind: Kind,
-        org: &OrgId,
+        list: &List,
         search: Search,
         budget: RequestBudget,
     ) -> Result<Arc<Listed>, EngineError> {
-        let flight = self.listings.flight(kind, org);
+        let flight = self.listings.flight(list);
         if let Some(outcome) = flight.since(search.since) {
             return shared(outcome);
         }
@@ -175,10 +193,9 @@ impl ConfiguredClient {
         if !flight.begin(search, begun) {
             return Err(EngineError::LeftToTick);
         }
-        let read = self.read_list(kind, org, budget).await;
-        let read = read.map_err(|error| {
-            EngineError::atlas(&format!("looking through organization {org}"), error)
-        });
+        let read = self.read_list(list, budget).await;
+        let read =
+            read.map_err(|error| EngineError::atlas(&format!("looking through {list}"), error));
         let (outcome, answer) = match read {
             Ok(listed) => {
                 let listed = Arc::new(listed);
@@ -190,23 +207,26 @@ impl ConfiguredClient {
         answer
     }
 
-    async fn read_list(
-        &self,
-        kind: Kind,
-        org: &OrgId,
-        budget: RequestBudget,
-    ) -> Result<Listed, AtlasError> {
-        match kind {
-            Kind::ApiKeys => {
+    async fn read_list(&self, list: &List, budget: RequestBudget) -> Result<Listed, AtlasError> {
+        match list {
+            List::ApiKeys(org) => {
                 let keys = self.atlas.list_org_api_keys(org, budget).await?;
                 let keys = keys.into_iter().map(|key| (key.id, key.description));
                 Ok(Listed::ApiKeys(keys.collect()))
             }
-            Kind::ServiceAccounts => {
+            List::ServiceAccounts(org) => {
                 let level = Level::Org(org.clone());
                 let accounts = self.atlas.list_service_accounts(&level, budget).await?;
                 let accounts = accounts.into_iter().map(|each| (each.client_id, each.name));
                 Ok(Listed::ServiceAccounts(accounts.collect()))
+            }
+            List::ModelKeys(project) => {
+                let level = Level::Project(project.clone());
+                let keys = match self.atlas.list_model_keys(&level, budget).await {
+                    Err(error) if error.says_project_is_gone() => return Ok(Listed::NoProject),
+                    keys => keys?.into_iter().map(|key| (key.id, key.name)),
+                };
+                Ok(Listed::ModelKeys(project.clone(), keys.collect()))
             }
         }
     }

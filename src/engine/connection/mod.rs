@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::identity::{Identity, identify};
 pub(crate) use self::linked::{Certainty, ConfiguredClient, MadeUnder, Managing};
-pub(crate) use self::listings::{Kind, Listed, Search};
+pub(crate) use self::listings::{List, Listed, Search};
 pub(crate) use self::ownership::Ownership;
 use super::error::EngineError;
 use super::origin::{BoundTo, Origins};

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::access_token::AccessToken;
 use super::account_secret::AccountSecret;
+use super::ai_model_key::AiModelKey;
 use super::api_key::ApiKey;
 use super::grant::Grant;
 use super::granted::Granted;
@@ -23,8 +24,13 @@ use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::Response;
 
 /// All types, in the order in which they are told to users.
-pub(super) const KINDS: [&dyn CredentialKind; 4] =
-    [&ApiKey, &ServiceAccount, &AccountSecret, &AccessToken];
+pub(super) const KINDS: [&dyn CredentialKind; 5] = [
+    &ApiKey,
+    &ServiceAccount,
+    &AccountSecret,
+    &AccessToken,
+    &AiModelKey,
+];
 
 /// The type of what a role issues.
 pub(crate) fn kind_of(role: &RoleEntry) -> &'static dyn CredentialKind {
@@ -33,6 +39,7 @@ pub(crate) fn kind_of(role: &RoleEntry) -> &'static dyn CredentialKind {
         CredentialType::ServiceAccount if role.client_id.is_empty() => &ServiceAccount,
         CredentialType::ServiceAccount => &AccountSecret,
         CredentialType::AccessToken => &AccessToken,
+        CredentialType::AiModelKey => &AiModelKey,
     }
 }
 
@@ -85,6 +92,12 @@ pub(crate) trait CredentialKind: Sync {
     /// made.
     fn ends_in_organization(&self) -> bool {
         true
+    }
+
+    /// The Atlas roles, by name and constant, any of which lets the configured credential manage it in a
+    /// project, if it does not end in its organization.
+    fn project_managers(&self) -> &'static [(&'static str, &'static str)] {
+        &[("Project Owner", "GROUP_OWNER")]
     }
 
     /// Makes one and hands it out. What is made in Atlas step by step is a [`PendingCredential`](super::pending::PendingCredential)

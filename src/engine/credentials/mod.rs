@@ -14,6 +14,7 @@
 
 mod access_token;
 mod account_secret;
+mod ai_model_key;
 mod api_key;
 #[cfg(test)]
 mod crowd_tests;

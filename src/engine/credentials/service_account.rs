@@ -63,7 +63,7 @@ impl CredentialKind for ServiceAccount {
                 .sensitive(),
             Field::time("client_secret_expires_at")
                 .about("When the service account's secret expires."),
-            Field::text("name").about("Name of a service account in Atlas."),
+            Field::text("name").about("Name of a service account or an AI model API key in Atlas."),
         ]
     }
 

@@ -25,14 +25,17 @@ pub(crate) enum CredentialType {
     ServiceAccount,
     /// An access token of an account that is kept for the role, revoked when its lease ends.
     AccessToken,
+    /// An AI model API key of a project, deleted when its lease ends.
+    AiModelKey,
 }
 
 impl CredentialType {
     /// Every type, in the order in which it is told to users.
-    pub(crate) const ALL: [Self; 3] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self::ProgrammaticApiKey,
         Self::ServiceAccount,
         Self::AccessToken,
+        Self::AiModelKey,
     ];
 
     /// The name users give; also the `secret_type` of the leases.
@@ -41,14 +44,16 @@ impl CredentialType {
             Self::ProgrammaticApiKey => "programmatic_api_key",
             Self::ServiceAccount => "service_account",
             Self::AccessToken => "access_token",
+            Self::AiModelKey => "ai_model_key",
         }
     }
 
     /// The names of all.
-    pub(crate) const NAMES: [&str; 3] = [
+    pub(crate) const NAMES: [&str; 4] = [
         Self::ALL[0].name(),
         Self::ALL[1].name(),
         Self::ALL[2].name(),
+        Self::ALL[3].name(),
     ];
 
     /// The type of that name.
@@ -64,6 +69,9 @@ impl CredentialType {
         *self == Self::default()
     }
 }
+
+/// What a role of AI model API keys leaves open: any cloud, any geography.
+pub(crate) const ANY_SCOPE: &str = "ANY";
 
 /// What is stored at `roles/<name>`. The keys that are always written are the Go engine's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +125,18 @@ pub(crate) struct RoleEntry {
     /// The most credentials alive at once; zero is no limit.
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
     pub(crate) max_live: u32,
+    /// Where an AI model API key may be used; empty for anywhere, and for all other types.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) cloud: String,
+    /// The same of the geography.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) geography: String,
 }
 
 #[expect(
@@ -173,6 +193,8 @@ mod tests {
             project_assignments: BTreeMap::from([(String::new(), Vec::new())]),
             client_id: "x".to_owned(),
             max_live: 1,
+            cloud: "ANY".to_owned(),
+            geography: "ANY".to_owned(),
             ..RoleEntry::default()
         })
         .unwrap();
@@ -180,7 +202,7 @@ mod tests {
         nulls
             .values_mut()
             .for_each(|value| *value = serde_json::Value::Null);
-        assert_eq!(nulls.len(), 13);
+        assert_eq!(nulls.len(), 15);
         let entry: RoleEntry = serde_json::from_value(all).unwrap();
         assert_eq!(entry, RoleEntry::default());
     }

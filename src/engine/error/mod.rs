@@ -65,8 +65,8 @@ pub(crate) enum EngineError {
     },
     /// Nothing in the journal has this name. It is not repeated: it may be anything.
     #[error(
-        "there is no such issued credential: give the journal id, the public key or the client id of \
-         one that is listed under issued/; a lease of the Go engine is ended with its lease"
+        "there is no such issued credential: give the journal id, the public key, the client id or \
+         the id of the AI model API key of one that is listed under issued/; a lease of the Go engine is ended with its lease"
     )]
     NoSuchCredential,
     /// The lease does not hold what its end needs.

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::engine::connection::ConfiguredClient;
 use crate::engine::error::EngineError;
 use crate::engine::names::JournalId;
-use crate::engine::resource::{Found, Look, list, look};
+use crate::engine::resource::{Found, Inventory, Look, list, look};
 
 /// One look at one organization.
 pub(super) struct Comparison<'a> {
@@ -29,10 +29,14 @@ impl Comparison<'_> {
     /// Compares what was begun before `before`; the journal is in memory already.
     pub(super) async fn report(&self, before: DateTime<Utc>) -> Result<Report, EngineError> {
         let begun = self.engine.journal.index().live_before(before);
-        let listed = list(self.linked, &self.org, self.budget).await?;
+        let Inventory {
+            found: listed,
+            warning,
+        } = list(self.linked, &self.org, self.budget).await?;
         let mut report = Report {
             organizations: vec![self.org.to_string()],
             looked_at: listed.len(),
+            warning,
             ..Report::default()
         };
         self.sort(&listed, before, &mut report).await?;
@@ -62,7 +66,7 @@ impl Comparison<'_> {
             };
             if !id.carries(mark) {
                 report.unmarked.push(found.clone());
-            } else if found.made.made_at().is_some_and(|at| at < before) {
+            } else if found.made_at.is_some_and(|at| at < before) {
                 report.orphans.push(found.clone());
             } else {
                 report.young += 1;

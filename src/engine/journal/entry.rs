@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::owner::Owner;
-use crate::atlas::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
+use crate::atlas::{ApiKeyId, ClientId, Level, ModelKeyId, OrgId, ProjectId, SecretId};
 use crate::base::Rfc3339;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
@@ -183,6 +183,9 @@ pub(crate) struct JournalEntry {
     /// Of a service account, once made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<ClientId>,
+    /// Of an AI model API key, once made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ai_model_key_id: Option<ModelKeyId>,
     /// Of a credential that is part of an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) part: Option<Part>,
@@ -234,6 +237,7 @@ impl JournalEntry {
             programmatic_api_key_id: None,
             public_key: None,
             client_id: None,
+            ai_model_key_id: None,
             part: None,
             config_organization_id: None,
             origin: BoundTo::default(),
@@ -254,7 +258,8 @@ impl JournalEntry {
             Some(Part::Token { .. } | Part::Secrets(_)) => true,
             None => false,
         };
-        part || self.programmatic_api_key_id.is_some() || self.client_id.is_some()
+        let whole = self.programmatic_api_key_id.is_some() || self.client_id.is_some();
+        part || whole || self.ai_model_key_id.is_some()
     }
 
     /// What Atlas made, if it is known by id.
@@ -270,6 +275,13 @@ impl JournalEntry {
             None => {}
         }
         let org = self.organization_id.clone()?;
+        if let Some(id) = &self.ai_model_key_id {
+            return Some(Resource::ModelKey(
+                org,
+                self.project_id.clone()?,
+                id.clone(),
+            ));
+        }
         match (&self.programmatic_api_key_id, &self.client_id) {
             (Some(id), _) => Some(Resource::ApiKey(org, id.clone())),
             (None, Some(id)) => Some(Resource::ServiceAccount(org, id.clone())),
@@ -289,7 +301,10 @@ impl JournalEntry {
         let of_part = || self.part.as_ref().map(Part::client_id);
         let client_id = || self.client_id.as_ref().or_else(of_part);
         let public_key = self.public_key.as_deref();
-        public_key.or_else(|| client_id().map(ClientId::as_str))
+        let model_key = || self.ai_model_key_id.as_ref().map(ModelKeyId::as_str);
+        public_key
+            .or_else(|| client_id().map(ClientId::as_str))
+            .or_else(model_key)
     }
 
     /// Notes that its secret cannot be told from a stranger's. It stays so when one of them is gone:
@@ -321,6 +336,11 @@ impl JournalEntry {
                 if let Some(Part::Secret(secret)) = &mut self.part {
                     secret.secret_id = Some(id.clone());
                 }
+            }
+            Resource::ModelKey(org, project, id) => {
+                self.organization_id = Some(org.clone());
+                self.project_id = Some(project.clone());
+                self.ai_model_key_id = Some(id.clone());
             }
             Resource::Token(_) => {}
         }

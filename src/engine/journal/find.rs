@@ -6,11 +6,11 @@ use super::owner::Owner;
 use crate::atlas::{
     AtlasError, ClientId, Deletion, Level, OrgId, ProjectId, RequestBudget, ServiceAccount,
 };
-use crate::engine::connection::{Certainty, ConfiguredClient, MadeUnder, Managing, Search};
+use crate::engine::connection::{Certainty, ConfiguredClient, Listed, MadeUnder, Managing, Search};
 use crate::engine::error::EngineError;
 use crate::engine::lost_secret::{self, Lost};
 use crate::engine::names::JournalId;
-use crate::engine::resource::{Resource, described, list_of, not_deleted, remove};
+use crate::engine::resource::{Resource, described, list_of, not_deleted, project_is_gone, remove};
 use crate::engine::unasked::Permit;
 
 /// What Atlas holds of a journal entry: by id if that is known, else by its unique description.
@@ -48,11 +48,17 @@ pub(crate) async fn find(
                 .await?
         }
     };
-    let kind = list_of(entry.credential_type);
-    let listed = linked.listed(kind, &org, search, budget).await?;
+    let project = entry.project_id.as_ref();
+    let Some(list) = list_of(entry.credential_type, &org, project) else {
+        return Ok(Vec::new());
+    };
+    let listed = linked.listed(&list, search, budget).await?;
+    if let (Listed::NoProject, Some(project)) = (&*listed, project) {
+        project_is_gone(linked, &org, project, budget).await?;
+    }
     let found = described(&listed, &org, &entry.description);
     if found.is_empty() && certainty == Certainty::Another {
-        return Err(out_of_sight(entry.project_id.as_ref(), org));
+        return Err(out_of_sight(project, org));
     }
     Ok(found)
 }

@@ -22,6 +22,7 @@ fn entry(state: State, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
         programmatic_api_key_id: None,
         public_key: Some(format!("public of {id}")),
         client_id: None,
+        ai_model_key_id: None,
         part: None,
         config_organization_id: None,
         origin: BoundTo::default(),

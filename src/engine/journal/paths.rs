@@ -45,14 +45,15 @@ fn issued() -> Path<Engine> {
     Path::new("issued/{id}")
         .help(
             "Show one issued credential, or end it.",
-            "By journal id, which is the end of the description in Atlas, by public key or by client \
-             id: who got it, from which role, when, and when it ends at the latest. Never a secret. A \
+            "By journal id, which is the end of the description in Atlas, by public key, by client id or \
+             by the id of an AI model API key: who got it, from which role, when, and when it ends at the latest. Never a secret. A \
              delete ends it: it is deleted in Atlas at once, its lease can no longer be renewed and is \
              revoked without Atlas, and the entry stays as ended until then. Access tokens end with \
              their leases only.",
         )
         .display(Display::operation(OPERATION_PREFIX, "", "issued"))
-        .field(Field::text("id").about("Journal id, public key or client id."))
+        .field(Field::text("id")
+                .about("Journal id, public key, client id or id of an AI model API key."))
         .operation(
             Operation::Read,
             PathOperation::new(read)
@@ -92,9 +93,10 @@ fn answer() -> Vec<Field> {
         Field::text("project_id").about("Project in which it was created, if in one."),
         Field::text("config_organization_id")
             .about("Organization of the configured credential that created it, if that was known."),
-        Field::text("programmatic_api_key_id").about("Atlas's id of an API key."),
-        Field::text("public_key").about("Public key of an API key."),
-        Field::text("client_id").about("Client id of the service account, unless it is an API key."),
+        Field::text("programmatic_api_key_id").about("Atlas's id of a programmatic API key."),
+        Field::text("public_key").about("Public key of a programmatic API key."),
+        Field::text("client_id").about("Client id of the service account, unless it is a key."),
+        Field::text("ai_model_key_id").about("Atlas's id of an AI model API key."),
         Field::text("secret_id").about(
             "Atlas's id of the secret: of one secret of an existing service account, or of the secret \
              with which an access token was minted.",

@@ -110,7 +110,7 @@ async fn tidy(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
         remove_strays(&engine, &linked, budget, &mut report).await;
         forget_missing(&engine, now, &mut report).await?;
     }
-    Ok(Some(Response::data(report.into_data())))
+    Ok(Some(report.into_answer()))
 }
 
 fn before(now: DateTime<Utc>, min_age: Duration) -> DateTime<Utc> {

@@ -6,7 +6,7 @@ use super::entry::JournalEntry;
 use crate::base::Rfc3339;
 use crate::engine::names::JournalId;
 use crate::engine::resource::Found;
-use crate::vault::Data;
+use crate::vault::{Data, Response};
 
 /// The most of a kind that are told one by one.
 const MAX_TOLD: usize = 100;
@@ -50,10 +50,20 @@ pub(super) struct Report {
     pub(super) forgotten: usize,
     /// Entries that could not be compared: another organization, or another kind of credential.
     pub(super) not_compared: usize,
+    /// Why something was not listed.
+    pub(super) warning: Option<String>,
 }
 
 impl Report {
-    pub(super) fn into_data(self) -> Data {
+    pub(super) fn into_answer(mut self) -> Response {
+        let warnings = self.warning.take().into_iter().collect();
+        Response {
+            warnings,
+            ..Response::data(self.into_data())
+        }
+    }
+
+    fn into_data(self) -> Data {
         let found =
             |list: &[Found]| -> Vec<Value> { list.iter().take(MAX_TOLD).map(shown).collect() };
         let failed = self.failed.iter().take(MAX_TOLD).map(|(found, error)| {

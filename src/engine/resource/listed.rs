@@ -1,50 +1,112 @@
 //! What Atlas lists of an organization, with the texts by which it is found.
 
+use chrono::{DateTime, Utc};
+
 use super::Resource;
-use crate::atlas::{Level, OrgId, RequestBudget};
-use crate::engine::connection::{ConfiguredClient, Kind, Listed};
+use crate::atlas::{AtlasError, Level, OrgId, ProjectId, RequestBudget};
+use crate::engine::connection::{ConfiguredClient, List, Listed};
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
+use crate::vault::failure::chain;
 
 /// A key or account in Atlas.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub(crate) made: Resource,
-    /// Public key of a key; an account's client id is in `made`.
+    /// When it was made, if Atlas or its id tells that.
+    pub(crate) made_at: Option<DateTime<Utc>>,
+    /// Public key of a key; an account's client id is in `made`, and the id of an AI model API key.
     pub(crate) public: String,
     /// Description of a key, name of an account.
     pub(crate) description: String,
 }
 
+impl Found {
+    fn of(made: Resource, public: String, description: String) -> Self {
+        Self {
+            made_at: made.made_at(),
+            made,
+            public,
+            description,
+        }
+    }
+}
+
 /// Everything in an organization that could have been issued.
+#[derive(Debug, Default)]
+pub(crate) struct Inventory {
+    pub(crate) found: Vec<Found>,
+    /// Why something is not among it.
+    pub(crate) warning: Option<String>,
+}
+
+/// Lists everything in an organization that could have been issued.
 pub(crate) async fn list(
     linked: &ConfiguredClient,
     org: &OrgId,
     budget: RequestBudget,
-) -> Result<Vec<Found>, EngineError> {
+) -> Result<Inventory, EngineError> {
     let listing = |error| EngineError::atlas("listing the organization's keys and accounts", error);
     let keys = linked.atlas.list_org_api_keys(org, budget).await;
-    let keys = keys.map_err(listing)?.into_iter().map(|key| Found {
-        made: Resource::ApiKey(org.clone(), key.id),
-        public: key.public_key,
-        description: key.description,
+    let keys = keys.map_err(listing)?.into_iter().map(|key| {
+        let made = Resource::ApiKey(org.clone(), key.id);
+        Found::of(made, key.public_key, key.description)
     });
     let level = Level::Org(org.clone());
     let accounts = linked.atlas.list_service_accounts(&level, budget).await;
-    let accounts = accounts.map_err(listing)?.into_iter();
-    let accounts = accounts.map(|account| Found {
-        public: account.client_id.to_string(),
-        made: Resource::ServiceAccount(org.clone(), account.client_id),
-        description: account.name,
+    let accounts = accounts.map_err(listing)?.into_iter().map(|account| {
+        let public = account.client_id.to_string();
+        let made = Resource::ServiceAccount(org.clone(), account.client_id);
+        Found::of(made, public, account.name)
     });
-    Ok(keys.chain(accounts).collect())
+    let mut all = Inventory {
+        found: keys.chain(accounts).collect(),
+        warning: None,
+    };
+    let model_keys = linked.atlas.list_model_keys(&level, budget).await;
+    match model_keys {
+        Ok(keys) => all.found.extend(keys.into_iter().filter_map(|key| {
+            let public = key.id.to_string();
+            let made_at = key.made_at();
+            let made = Resource::ModelKey(org.clone(), key.project_id?, key.id);
+            Some(Found {
+                made_at,
+                ..Found::of(made, public, key.name)
+            })
+        })),
+        // Not every Atlas has such keys; all else is compared there too.
+        Err(error) if is_refusal(&error) => {
+            let error = EngineError::atlas("listing the organization's AI model API keys", error);
+            all.warning = Some(format!(
+                "AI model API keys were not compared: {}",
+                chain(&error)
+            ));
+        }
+        Err(error) => return Err(listing(error)),
+    }
+    Ok(all)
 }
 
-/// The list in which a credential of this type is found by its text.
-pub(crate) fn list_of(credential_type: CredentialType) -> Kind {
+fn is_refusal(error: &AtlasError) -> bool {
+    matches!(
+        error,
+        AtlasError::Refused { .. } | AtlasError::UnexpectedAnswer { .. }
+    )
+}
+
+/// The list in which a credential of this type is found by its text: of its organization, but of its project
+/// where it is managed in that. [`None`]: there is no project, so that there is no credential.
+pub(crate) fn list_of(
+    credential_type: CredentialType,
+    org: &OrgId,
+    project: Option<&ProjectId>,
+) -> Option<List> {
     match credential_type {
-        CredentialType::ProgrammaticApiKey => Kind::ApiKeys,
-        CredentialType::ServiceAccount | CredentialType::AccessToken => Kind::ServiceAccounts,
+        CredentialType::ProgrammaticApiKey => Some(List::ApiKeys(org.clone())),
+        CredentialType::ServiceAccount | CredentialType::AccessToken => {
+            Some(List::ServiceAccounts(org.clone()))
+        }
+        CredentialType::AiModelKey => project.cloned().map(List::ModelKeys),
     }
 }
 
@@ -61,5 +123,11 @@ pub(crate) fn described(listed: &Listed, org: &OrgId, description: &str) -> Vec<
             .filter(|(_, text)| text == description)
             .map(|(id, _)| Resource::ServiceAccount(org.clone(), id.clone()))
             .collect(),
+        Listed::ModelKeys(project, keys) => keys
+            .iter()
+            .filter(|(_, text)| text == description)
+            .map(|(id, _)| Resource::ModelKey(org.clone(), project.clone(), id.clone()))
+            .collect(),
+        Listed::NoProject => Vec::new(),
     }
 }

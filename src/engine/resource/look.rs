@@ -18,7 +18,7 @@ impl Look {
     }
 }
 
-/// Asks Atlas for what was made, if that is of this organization.
+/// Asks Atlas for what was made, if that is of this organization, which is the configured one.
 pub(crate) async fn look(
     atlas: &Atlas,
     made: Option<Resource>,
@@ -40,9 +40,20 @@ pub(crate) async fn look(
             let look = atlas.secret_presence(&level, &account, &secret, budget);
             Look::of(look.await)
         }
-        // Nobody but its holder can ask for a token.
-        Some(Resource::Token(_) | Resource::ApiKey(..) | Resource::ServiceAccount(..)) | None => {
-            Look::NotCompared
+        Some(Resource::ModelKey(org, project, id)) if org == *of => {
+            match atlas.model_key_presence(&project, &id, budget).await {
+                // With its project it is gone.
+                Err(error) if error.says_project_is_gone() => Look::Proved(Presence::Gone),
+                look => Look::of(look),
+            }
         }
+        // Nobody but its holder can ask for a token.
+        Some(
+            Resource::Token(_)
+            | Resource::ApiKey(..)
+            | Resource::ServiceAccount(..)
+            | Resource::ModelKey(..),
+        )
+        | None => Look::NotCompared,
     }
 }

@@ -9,10 +9,11 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-pub(crate) use self::listed::{Found, described, list, list_of};
+pub(crate) use self::listed::{Found, Inventory, described, list, list_of};
 pub(crate) use self::look::{Look, look};
 use crate::atlas::{
-    ApiKeyId, AtlasError, ClientId, Deletion, Level, OrgId, RequestBudget, SecretId,
+    ApiKeyId, AtlasError, ClientId, Deletion, Level, ModelKeyId, OrgId, ProjectId, RequestBudget,
+    SecretId,
 };
 use crate::engine::connection::ConfiguredClient;
 use crate::engine::error::EngineError;
@@ -29,6 +30,9 @@ pub(crate) enum Resource {
     Secret(Level, ClientId, SecretId),
     /// An access token. It ends by itself; only who holds its text can end it earlier.
     Token(ClientId),
+    /// An AI model API key of a project. With the organization, which tells whether the project is gone or
+    /// only out of sight.
+    ModelKey(OrgId, ProjectId, ModelKeyId),
 }
 
 impl Resource {
@@ -38,6 +42,7 @@ impl Resource {
             Self::ApiKey(_, id) => id.as_str(),
             Self::ServiceAccount(_, id) | Self::Token(id) => id.as_str(),
             Self::Secret(_, _, id) => id.as_str(),
+            Self::ModelKey(_, _, id) => id.as_str(),
         }
     }
 
@@ -46,7 +51,7 @@ impl Resource {
         match self {
             Self::ApiKey(_, id) => id.made_at(),
             Self::ServiceAccount(_, id) => id.made_at(),
-            Self::Secret(..) | Self::Token(_) => None,
+            Self::Secret(..) | Self::Token(_) | Self::ModelKey(..) => None,
         }
     }
 }
@@ -57,6 +62,9 @@ impl fmt::Display for Resource {
             Self::ApiKey(_, id) => write!(f, "API key {id}"),
             Self::ServiceAccount(_, id) => write!(f, "service account {id}"),
             Self::Secret(_, account, id) => write!(f, "secret {id} of service account {account}"),
+            Self::ModelKey(_, project, id) => {
+                write!(f, "AI model API key {id} of project {project}")
+            }
             Self::Token(account) => write!(f, "access token of service account {account}"),
         }
     }
@@ -64,7 +72,7 @@ impl fmt::Display for Resource {
 
 /// Deletes what was made, by the permit to do so; what is gone already counts as deleted.
 ///
-/// Always at the organization: the project's delete only takes the credential out of the project.
+/// A key or account always at the organization: the project's delete only takes it out of the project.
 pub(crate) async fn remove(
     linked: &ConfiguredClient,
     made: &Resource,
@@ -89,9 +97,38 @@ pub(crate) async fn remove(
             .delete_secret(level, account, id, budget)
             .await
             .map_err(|error| not_deleted(account, id, error)),
+        Resource::ModelKey(org, project, id) => {
+            match linked.atlas.delete_model_key(project, id, budget).await {
+                Err(error) if error.says_project_is_gone() => {
+                    project_is_gone(linked, org, project, budget).await?;
+                    Ok(Deletion::AlreadyGone)
+                }
+                outcome => outcome.map_err(|error| {
+                    EngineError::atlas(&format!("deleting AI model API key {id}"), error)
+                }),
+            }
+        }
         // It died when its entry did, if not before.
         Resource::Token(_) => Ok(Deletion::AlreadyGone),
     }
+}
+
+/// Whether a project that Atlas does not know is gone with all that was in it. What another organization
+/// than that of the configured credential has may be out of its sight.
+pub(crate) async fn project_is_gone(
+    linked: &ConfiguredClient,
+    org: &OrgId,
+    project: &ProjectId,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let organization = linked.own_organization(budget).await?;
+    if organization == *org {
+        return Ok(());
+    }
+    Err(EngineError::ProjectOutOfSight {
+        project: project.to_string(),
+        organization,
+    })
 }
 
 /// Why a secret could not be deleted.

@@ -2,7 +2,7 @@
 //! `check/<role>`.
 
 use crate::engine::credentials::{Grant, atlas_role};
-use crate::engine::entries::RoleEntry;
+use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::framework::Fields;
 
 /// Everything about the role that works but is seldom meant.
@@ -31,7 +31,8 @@ pub(crate) fn warnings(role: &RoleEntry) -> Vec<String> {
 pub(crate) fn emptied_access_list(fields: &Fields, role: &RoleEntry) -> Option<String> {
     let written = ["ip_addresses", "cidr_blocks"].map(|name| fields.is_empty_text(name));
     let empty = role.ip_addresses.is_empty() && role.cidr_blocks.is_empty();
-    (written.contains(&true) && empty && role.client_id.is_empty()).then(|| {
+    let has_list = role.client_id.is_empty() && role.credential_type != CredentialType::AiModelKey;
+    (written.contains(&true) && empty && has_list).then(|| {
         "an empty access list was given: credentials of this role can be used from any address, \
          unless the organization requires a list"
             .to_owned()

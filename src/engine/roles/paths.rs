@@ -9,7 +9,7 @@ use super::advice;
 use crate::atlas::ClientId;
 use crate::engine::account_use::{self, User};
 use crate::engine::credentials::{Grant, retire_account};
-use crate::engine::entries::{CredentialType, RoleEntry};
+use crate::engine::entries::{ANY_SCOPE, CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::keyed_mutex::KeyedGuard;
 use crate::engine::names::RoleName;
@@ -62,13 +62,13 @@ fn fields() -> Vec<Field> {
                     roles.",
         ),
         Field::text("project_id").about(
-            "Project in which the credential is created; with organization_id, the project to \
-             which \
-             it is assigned with project_roles.",
+            "Project in which the credential is created, always so with credential_type \
+             ai_model_key; with organization_id, the project to which it is assigned with \
+             project_roles.",
         ),
         Field::comma_texts("roles").about(
             "Atlas roles: ORG_… with organization_id, GROUP_… with project_id alone. Required, \
-             except with client_id.",
+             except with client_id or credential_type ai_model_key.",
         ),
         Field::comma_texts("project_roles")
             .about("Atlas roles (GROUP_…) in project_id, when organization_id is given too."),
@@ -83,6 +83,14 @@ fn fields() -> Vec<Field> {
              secret of this account, at most two at a time, instead of a new account. \
              organization_id, or project_id alone, says where the account is managed; its roles, \
              projects and access list are not changed.",
+        ),
+        Field::text("cloud").about(
+            "For credential_type ai_model_key: the cloud provider in which the key may be used, as \
+             Atlas calls it. ANY if empty.",
+        ),
+        Field::text("geography").about(
+            "For credential_type ai_model_key: the geography in which the key may be used, as Atlas \
+             calls it. ANY if empty.",
         ),
         Field::text("database_name")
             .about("Not used; kept for compatibility.")
@@ -222,6 +230,8 @@ fn apply(role: &mut RoleEntry, fields: &Fields, patches: bool, faults: &mut Faul
     set(text("project_id"), &mut role.project_id);
     set(text("database_name"), &mut role.database_name);
     set(text("client_id"), &mut role.client_id);
+    set(text("cloud"), &mut role.cloud);
+    set(text("geography"), &mut role.geography);
     for (name, target) in [
         ("roles", &mut role.roles),
         ("project_roles", &mut role.project_roles),
@@ -307,10 +317,17 @@ fn shown(role: &RoleEntry) -> Data {
         "max_ttl": role.max_ttl.as_secs(),
         "max_live": role.max_live,
     });
-    match value {
+    let mut data = match value {
         Value::Object(data) => data,
         _ => Data::new(),
+    };
+    if role.credential_type == CredentialType::AiModelKey {
+        for (field, text) in [("cloud", &role.cloud), ("geography", &role.geography)] {
+            let scope = if text.is_empty() { ANY_SCOPE } else { text };
+            data.insert(field.to_owned(), json!(scope));
+        }
     }
+    data
 }
 
 #[cfg(test)]

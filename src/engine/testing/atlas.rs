@@ -249,6 +249,10 @@ impl Atlas {
                 }
             }
         }
+        for key in model_keys(&state) {
+            let path = format!("/model-keys/{}", key["id"].as_str().expect("an id"));
+            self.control("DELETE", &path, Value::Null).await;
+        }
     }
 
     pub(crate) async fn fault(&self, fault: Value) {
@@ -259,7 +263,12 @@ impl Atlas {
         self.control("DELETE", "/faults", Value::Null).await;
     }
 
-    /// Descriptions of the keys and names of the accounts beside the seed's.
+    /// The AI model keys of all projects.
+    pub(crate) async fn model_keys(&self) -> Vec<Value> {
+        model_keys(&self.state().await)
+    }
+
+    /// Descriptions or names of the keys and accounts beside the seed's.
     pub(crate) async fn credentials(&self) -> Vec<String> {
         let state = self.control("GET", "/state", Value::Null).await;
         let texts = |list: &str, text: &str| -> Vec<String> {
@@ -270,6 +279,8 @@ impl Atlas {
         };
         let mut all = texts("keys", "desc");
         all.extend(texts("accounts", "name"));
+        let keys = model_keys(&state).into_iter();
+        all.extend(keys.filter_map(|key| key["name"].as_str().map(ToOwned::to_owned)));
         all.retain(|text| text != "seed");
         all
     }
@@ -282,4 +293,10 @@ impl Atlas {
     pub(crate) async fn forget_requests(&self) {
         self.control("DELETE", "/requests", Value::Null).await;
     }
+}
+
+fn model_keys(state: &Value) -> Vec<Value> {
+    let projects = state["projects"].as_array().into_iter().flatten();
+    let keys = projects.filter_map(|project| project["model_keys"].as_array());
+    keys.flatten().cloned().collect()
 }

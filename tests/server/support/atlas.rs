@@ -149,10 +149,11 @@ impl Atlas {
         };
         let mut all = ids("keys", "id", "desc");
         all.extend(ids("accounts", "client_id", "name"));
+        all.extend(model_keys(&state));
         all
     }
 
-    /// Public keys and client ids of what the engine has in Atlas.
+    /// Public keys, client ids and ids of AI model API keys of what the engine has in Atlas.
     pub(crate) async fn public_parts(&self) -> BTreeSet<String> {
         let state = self.state().await;
         let parts = |list: &str, part: &str, name: &str| -> Vec<String> {
@@ -164,6 +165,7 @@ impl Atlas {
         };
         let mut all = parts("keys", "public_key", "desc");
         all.extend(parts("accounts", "client_id", "name"));
+        all.extend(model_keys(&state));
         all.into_iter().collect()
     }
 
@@ -216,6 +218,19 @@ impl Atlas {
             .as_u64()
             .expect("a count")
     }
+}
+
+/// Ids of the AI model API keys of all projects; the seed has none.
+fn model_keys(state: &Value) -> Vec<String> {
+    let projects = state["projects"].as_array().cloned().unwrap_or_default();
+    let keys = projects.iter().flat_map(|project| {
+        project["model_keys"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    });
+    keys.filter_map(|key| key["id"].as_str().map(ToOwned::to_owned))
+        .collect()
 }
 
 impl Atlas {

@@ -53,5 +53,6 @@ pub(in crate::engine::credentials) fn grant(
         project,
         assignments: Vec::new(),
         access_list: AccessList::default(),
+        model_scope: None,
     })
 }

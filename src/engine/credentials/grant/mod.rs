@@ -9,8 +9,10 @@ use std::str::FromStr;
 
 pub(super) use self::reach::reach;
 use super::kind::kind_of;
-use crate::atlas::{AccessEntry, AccessEntryError, AccessList, ClientId, Level, ProjectId};
-use crate::engine::entries::RoleEntry;
+use crate::atlas::{
+    AccessEntry, AccessEntryError, AccessList, ClientId, Level, ModelScope, ProjectId,
+};
+use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::framework::Faults;
 
 /// Where a credential is made, with which Atlas roles, where else it reaches, and from where it
@@ -21,7 +23,7 @@ pub(crate) struct Grant {
     pub(crate) level: Level,
     /// The existing service account that gets a secret for each lease; then nothing below is set.
     pub(crate) account: Option<ClientId>,
-    /// Atlas roles at that level; at least one.
+    /// Atlas roles at that level; at least one, where the credential has any.
     pub(crate) roles: Vec<String>,
     /// The role's own project, at which it is made or to which it is assigned.
     pub(crate) project: Option<ProjectId>,
@@ -29,11 +31,20 @@ pub(crate) struct Grant {
     pub(crate) assignments: Vec<(ProjectId, Vec<String>)>,
     /// From where it may be used; empty: from everywhere.
     pub(crate) access_list: AccessList,
+    /// Where an AI model API key may be used; all other types have none.
+    pub(crate) model_scope: Option<ModelScope>,
 }
 
 impl Grant {
     /// Checks a role as its type has it; every fault is told with the field it is in.
     pub(crate) fn of(role: &RoleEntry, faults: &mut Faults) -> Option<Self> {
+        if role.credential_type != CredentialType::AiModelKey {
+            for (field, given) in [("cloud", &role.cloud), ("geography", &role.geography)] {
+                if !given.is_empty() {
+                    faults.add(field, "only for credential_type ai_model_key");
+                }
+            }
+        }
         kind_of(role).grant(role, faults)
     }
 

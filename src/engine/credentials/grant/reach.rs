@@ -49,6 +49,7 @@ pub(in crate::engine::credentials) fn reach(
         project,
         assignments,
         access_list,
+        model_scope: None,
     })
 }
 

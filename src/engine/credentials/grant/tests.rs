@@ -256,6 +256,8 @@ fn times_numbers_and_spelling_leave_it_the_same() {
         credential_type: _,
         project_assignments: _,
         client_id: _,
+        cloud: _,
+        geography: _,
         // What does not.
         database_name: _,
         ttl: _,

@@ -1,0 +1,225 @@
+//! AI model API keys: create, find, delete.
+//!
+//! A key belongs to its project and ends with it. It has no Atlas roles, no access list and no end of its
+//! own. An organization lists the keys of all its projects and changes none.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::base::Sensitive;
+
+use super::api_keys::{Deletion, mismatch, null_as_default};
+use super::call::{Call, RequestBudget};
+use super::client::Atlas;
+use super::endpoints::{EndpointSet, Scope};
+use super::error::{AnswerFault, AtlasError};
+use super::ids::{Level, ModelKeyId, ProjectId};
+use super::presence::{LOOKS, Presence, after_look_in_project};
+
+const SET: EndpointSet = EndpointSet::ModelKeys;
+const CREATE: &str = "createGroupModelKey";
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct NewModelKey {
+    /// 1 to 250 characters; need not be unique for Atlas, but finds the key again if it is.
+    pub name: String,
+    /// Where it may be used.
+    pub scope: ModelScope,
+}
+
+/// Where a key may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ModelScope {
+    /// Cloud provider, or `ANY`.
+    pub cloud: String,
+    /// Geography, or `ANY`.
+    pub geography: String,
+}
+
+/// A key as it is shown once, when it is made.
+#[derive(Debug)]
+pub(crate) struct CreatedModelKey {
+    /// For all later calls.
+    pub id: ModelKeyId,
+    /// What signs in to the models; Atlas never shows it again.
+    pub secret: Sensitive,
+    /// Host name of the models; empty if Atlas does not tell.
+    pub endpoint: String,
+    scope: ModelScope,
+}
+
+impl CreatedModelKey {
+    /// Whether Atlas's answer shows no other scope than this: a key that may be used elsewhere is not what
+    /// was asked for.
+    pub(crate) fn shows(&self, wanted: &ModelScope) -> Result<(), AtlasError> {
+        let fits =
+            |shown: &str, wanted: &str| shown.is_empty() || shown.eq_ignore_ascii_case(wanted);
+        let scope = &self.scope;
+        if fits(&scope.cloud, &wanted.cloud) && fits(&scope.geography, &wanted.geography) {
+            Ok(())
+        } else {
+            Err(mismatch(CREATE))
+        }
+    }
+}
+
+/// A key as Atlas lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ModelKey {
+    /// For all later calls.
+    #[serde(rename = "apiKeyId")]
+    pub id: ModelKeyId,
+    /// For people; changeable and not unique.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub name: String,
+    /// Its project, which an organization's list tells.
+    #[serde(default, rename = "groupId")]
+    pub project_id: Option<ProjectId>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    created_at: String,
+}
+
+impl ModelKey {
+    /// When it was made, if Atlas tells it in a form that can be read. Recorded ones have a blank between
+    /// day and time.
+    pub(crate) fn made_at(&self) -> Option<DateTime<Utc>> {
+        let text = self.created_at.replacen(' ', "T", 1);
+        let at = DateTime::parse_from_rfc3339(&text).ok()?;
+        Some(at.with_timezone(&Utc))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CreateReply {
+    api_key_id: ModelKeyId,
+    #[serde(default)]
+    secret: Option<Sensitive>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    endpoint: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    cloud: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    geography: String,
+}
+
+impl Atlas {
+    /// Makes a key. One request; never sent twice unless the first certainly had no effect.
+    ///
+    /// After a failure whose [`AtlasError::outcome_unknown`] is true, look for the name.
+    /// Source: Atlas API `createGroupModelKey`.
+    pub(crate) async fn create_model_key(
+        &self,
+        project: &ProjectId,
+        key: &NewModelKey,
+        budget: RequestBudget,
+    ) -> Result<CreatedModelKey, AtlasError> {
+        let path = keys_path(&Level::Project(project.clone()));
+        let content = json!({
+            "name": key.name, "cloud": key.scope.cloud, "geography": key.scope.geography,
+        });
+        let scope = Scope::Project(project.clone());
+        let call = Call::create(CREATE, &path, SET, scope, &content);
+        let reply: CreateReply = self.fetch(&call, budget).await?;
+        let secret = reply.secret.filter(|secret| !secret.is_empty());
+        let secret = secret.ok_or(AtlasError::MalformedAnswer {
+            operation: CREATE,
+            source: AnswerFault::Missing { field: "secret" },
+        })?;
+        Ok(CreatedModelKey {
+            id: reply.api_key_id,
+            secret,
+            endpoint: reply.endpoint,
+            scope: ModelScope {
+                cloud: reply.cloud,
+                geography: reply.geography,
+            },
+        })
+    }
+
+    /// All keys of a project, or of all projects of an organization: one request for each 500.
+    /// Source: Atlas API `listGroupModelKeys`, `listOrgModelKeys`.
+    pub(crate) async fn list_model_keys(
+        &self,
+        level: &Level,
+        budget: RequestBudget,
+    ) -> Result<Vec<ModelKey>, AtlasError> {
+        let operation = match level {
+            Level::Org(_) => "listOrgModelKeys",
+            Level::Project(_) => "listGroupModelKeys",
+        };
+        let call = Call::get(operation, &keys_path(level), SET, level);
+        self.walk(call, budget, Some).await
+    }
+
+    /// Deletes a key, which disables it at once. Source: Atlas API `deleteGroupModelKey`.
+    ///
+    /// No code is documented for one that is not there: after a 404, or a delete of unknown outcome, it
+    /// counts as gone once its [`Presence`] is looked for. A project that is gone is an error: whether
+    /// that is proof, the caller knows.
+    pub(crate) async fn delete_model_key(
+        &self,
+        project: &ProjectId,
+        key: &ModelKeyId,
+        budget: RequestBudget,
+    ) -> Result<Deletion, AtlasError> {
+        let call = Call::delete(
+            "deleteGroupModelKey",
+            &key_path(project, key),
+            SET,
+            Scope::Project(project.clone()),
+        );
+        match self.send(&call, budget).await {
+            Ok(_) => Ok(Deletion::Deleted),
+            Err(error) if error.outcome_unknown() || error.says_not_found() => {
+                let look = self.model_key_presence(project, key, budget).await;
+                after_look_in_project(error, look)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a key is still there: gone is what Atlas answers 404 to, and two complete lists, seconds
+    /// apart, do not show. Source: Atlas API `getGroupModelKey`, `listGroupModelKeys`.
+    pub(crate) async fn model_key_presence(
+        &self,
+        project: &ProjectId,
+        key: &ModelKeyId,
+        budget: RequestBudget,
+    ) -> Result<Presence, AtlasError> {
+        let scope = Scope::Project(project.clone());
+        let call = Call::get("getGroupModelKey", &key_path(project, key), SET, scope);
+        match self.fetch::<ModelKey>(&call, budget).await {
+            Ok(seen) if seen.id == *key => return Ok(Presence::Present),
+            Ok(_) => return Err(mismatch(call.operation)),
+            Err(error) if error.says_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        let level = Level::Project(project.clone());
+        for look in 0..LOOKS {
+            if look > 0 {
+                self.pause_between_looks(budget).await?;
+            }
+            let listed = self.list_model_keys(&level, budget).await?;
+            if listed.iter().any(|each| each.id == *key) {
+                return Ok(Presence::Present);
+            }
+        }
+        Ok(Presence::Gone)
+    }
+}
+
+fn keys_path(level: &Level) -> String {
+    format!("{}/aiModelApiKeys", level.path())
+}
+
+fn key_path(project: &ProjectId, key: &ModelKeyId) -> String {
+    format!("/groups/{project}/aiModelApiKeys/{key}")
+}
+
+#[cfg(test)]
+#[path = "model_keys_tests.rs"]
+mod tests;
