@@ -283,7 +283,7 @@ impl AtlasError {
     }
 
     /// Atlas's error code, if it gave one.
-    #[cfg(test)]
+    #[must_use]
     pub(crate) fn code(&self) -> Option<&str> {
         match self {
             Self::Refused { code, .. }

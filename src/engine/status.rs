@@ -7,7 +7,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::error::EngineError;
-use super::{Engine, OPERATION_PREFIX, config, journal, keys, static_roles, stored, unasked};
+use super::{
+    Engine, OPERATION_PREFIX, config, encryption_at_rest, journal, keys, static_roles, stored,
+    unasked,
+};
 use crate::atlas::{CallOutcome, Queue};
 use crate::base::Rfc3339;
 use crate::engine::entries::ConfigEntry;
@@ -64,6 +67,12 @@ fn answer() -> Vec<Field> {
             "On the active node: how many static roles there are, which fail, whose secrets \
              expire before any rotation is expected, and when the next rotation takes place.",
         ),
+        Field::map("encryption_at_rest").about(
+            "On the active node: how many projects' key vaults are looked after, how Atlas signs in \
+             to them (static, role), of how many it says that the key cannot be used (invalid), that \
+             differ from what was set (drifted), whose static secret ends within 30 days (expiring), \
+             whose last change failed, and of each what is wrong (warnings).",
+        ),
         Field::map("journal").about(
             "On the active node: entries by state, what rollback and reaper did, their last errors.",
         ),
@@ -100,6 +109,8 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
         data.insert("journal".to_owned(), journal::state(&engine).await?);
         let roles = static_roles::summary(&engine).await?;
         data.insert("static_roles".to_owned(), roles);
+        let projects = encryption_at_rest::status(&engine).await?;
+        data.insert("encryption_at_rest".to_owned(), projects);
         let ambiguous = engine.ambiguous.listed();
         data.insert("ambiguous_secrets".to_owned(), ambiguous);
         data.insert("atlas".to_owned(), atlas(&engine).await);

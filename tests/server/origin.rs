@@ -181,7 +181,7 @@ async fn moving_without_the_secret_needs_sudo_and_carries_everything_over() {
     assert_eq!(
         moved.data()["carried"],
         json!({
-            "credentials": 3, "static_roles": 1, "managed_accounts": 1, "pending_deletions": 0,
+            "credentials": 3, "static_roles": 1, "key_vaults": 0, "managed_accounts": 1, "pending_deletions": 0,
         })
     );
     assert_eq!(mount.read("config").await.data()["base_url"], to.as_str());

@@ -15,7 +15,7 @@ use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
 use crate::engine::rotation_state::ExpiryStatus;
 use crate::engine::waiters::Crowd;
-use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
+use crate::engine::{Engine, OPERATION_PREFIX, encryption_at_rest, keys, stored};
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
 use crate::vault::{Operation, Response};
 
@@ -29,7 +29,8 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
         Path::new("check")
             .help(
                 "Check the configured credential.",
-                "Verifies the credential with Atlas, and what it may do. Only reads are sent. The \
+                "Verifies the credential with Atlas, and what it may do, and names what is wrong with \
+                 projects of encryption-at-rest, as it was last seen. Only reads are sent. The \
                  result is in ok, problems and warnings; an error means that Atlas did not answer.",
             )
             .display(Display::operation(
@@ -117,7 +118,22 @@ async fn check(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         report.fact("role", name.to_string());
         check_role(context, role, &mut report).await?;
     }
+    if name.is_none() {
+        key_vaults(&engine, &mut report).await?;
+    }
     Ok(Some(Response::data(report.into_data())))
+}
+
+/// What is wrong with the projects whose key vaults are looked after, as the periodic run last saw them.
+async fn key_vaults(engine: &Engine, report: &mut Report) -> Result<(), EngineError> {
+    let found = encryption_at_rest::findings(engine).await?;
+    for text in found.problems {
+        report.problem(text);
+    }
+    for text in found.warnings {
+        report.warning(text);
+    }
+    Ok(())
 }
 
 /// The credential and its organization; [`None`] if Atlas does not even take the credential.

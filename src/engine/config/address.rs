@@ -6,10 +6,11 @@ use tokio::time::Instant;
 
 use super::census::Census;
 use crate::atlas::{OrgId, Origin, RequestBudget};
-use crate::engine::Engine;
+use crate::base::Counted;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::origin::{BoundTo, Origins};
+use crate::engine::{Engine, keys};
 use crate::framework::{Faults, Fields};
 
 /// How long Atlas is asked for an organization that is only good to know.
@@ -126,6 +127,30 @@ async fn ask(engine: &Engine, budget: RequestBudget) -> Option<OrgId> {
         );
     });
     told.ok()
+}
+
+/// After a write: warns of projects whose key vaults were looked after for another organization. A
+/// project is no other organization's, so nobody looks after them from now on.
+pub(super) async fn left_projects(
+    engine: &Engine,
+    before: &ConfigEntry,
+    entry: &ConfigEntry,
+) -> Result<Option<String>, EngineError> {
+    let (Some(former), Some(present)) = (&before.organization_id, &entry.organization_id) else {
+        return Ok(None);
+    };
+    if former == present {
+        return Ok(None);
+    }
+    let projects = engine.storage.list(keys::AZURE_KEY_VAULTS).await?;
+    Ok((!projects.is_empty()).then(|| {
+        format!(
+            "{} belong to organization {former}, which this credential is not of: their key vaults \
+             are not watched from now on, and no change of them comes to its end; write a credential \
+             of that organization, or delete these entries and look after them on a mount of its own",
+            Counted(projects.len(), "encryption-at-rest project")
+        )
+    }))
 }
 
 /// After a write: warns of what belongs elsewhere, if the address is another.

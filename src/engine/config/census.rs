@@ -26,6 +26,7 @@ pub(super) struct Counts {
     credentials: usize,
     static_roles: usize,
     managed_accounts: usize,
+    key_vaults: usize,
     removals: usize,
 }
 
@@ -81,6 +82,9 @@ impl Census {
                 census.of(count(&place)).managed_accounts += 1;
             }
         }
+        for place in entries::<Place>(engine, keys::AZURE_KEY_VAULTS).await? {
+            census.of(count(&place)).key_vaults += 1;
+        }
         Ok(census)
     }
 
@@ -125,6 +129,7 @@ impl Counts {
             "credentials": self.credentials,
             "static_roles": self.static_roles,
             "managed_accounts": self.managed_accounts,
+            "key_vaults": self.key_vaults,
             "pending_deletions": self.removals,
         })
     }
@@ -139,6 +144,7 @@ impl fmt::Display for Counts {
                 self.managed_accounts,
                 "service account of access token roles",
             ),
+            Counted(self.key_vaults, "encryption-at-rest project"),
             Counted(self.removals, "replaced credential of the configuration"),
         ];
         let texts = counts.iter().filter(|counted| counted.0 > 0);

@@ -106,8 +106,8 @@ fn fields() -> Vec<Field> {
         ),
         Field::boolean("force")
             .about(
-                "On delete: also while there are active credentials, static roles, or replaced \
-                 credentials awaiting deletion.",
+                "On delete: also while there are active credentials, static roles, projects of \
+                 encryption-at-rest, or replaced credentials awaiting deletion.",
             )
             .default(false)
             .query(),
@@ -230,6 +230,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         engine.ambiguous.forget(keys::CONFIG);
     }
     warnings.extend(address::settled(&engine, &before, &entry).await?);
+    warnings.extend(address::left_projects(&engine, &before, &entry).await?);
     Ok((!warnings.is_empty()).then(|| Response {
         warnings,
         ..Response::default()

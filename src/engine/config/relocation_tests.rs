@@ -50,7 +50,7 @@ async fn secrets_and_leases_are_carried_over_without_the_secret() {
     assert_eq!(
         told["carried"],
         json!({
-            "credentials": 3, "static_roles": 1, "managed_accounts": 1, "pending_deletions": 0,
+            "credentials": 3, "static_roles": 1, "key_vaults": 0, "managed_accounts": 1, "pending_deletions": 0,
         })
     );
     let config = TestMount::data(mount.read("config").await);

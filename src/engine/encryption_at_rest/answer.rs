@@ -1,17 +1,20 @@
 //! What is shown of a project: from storage, and never a secret.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::AzureEntry;
-use super::grants;
-use super::note::warnings;
+use super::{expiry, grants, note, rotate};
 use crate::base::Rfc3339;
 use crate::vault::{Data, Response};
 
 /// The answer to a read, and to all that changes an entry.
-pub(super) fn answer(entry: &AzureEntry) -> Response {
+pub(super) fn answer(entry: &AzureEntry, now: DateTime<Utc>) -> Response {
+    let mut warnings = expiry::warnings(entry, now);
+    warnings.extend(note::warnings(entry));
+    warnings.extend(rotate::warnings(entry, now));
     Response {
-        warnings: warnings(entry),
+        warnings,
         ..Response::data(shown(entry))
     }
 }
@@ -31,6 +34,8 @@ fn shown(entry: &AzureEntry) -> Data {
         "atlas_azure_app_id": principal.map(|principal| &principal.application),
         "client_id": held.map(|held| &held.client_id),
         "client_secret_expires_at": expires_at,
+        "previous_secret_removable_at": rotate::earlier_removable_at(entry).map(Rfc3339),
+        "rotation_in_progress": entry.pending.is_some(),
         "keep_static": entry.keep_static,
         "observe": entry.observe.as_secs(),
         "settle": entry.settle.as_secs(),

@@ -32,10 +32,12 @@ pub(super) async fn change_over(
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let (atlas, budget) = (&linked.atlas, budget(&call));
     if !call.fields.boolean("dry_run").unwrap_or(false) {
-        apply::apply(&engine, atlas, &project, &mut entry, &request, budget).await?;
-        return Ok(Some(answer(&entry)));
+        let applied = apply::apply(&engine, atlas, &project, &mut entry, &request, budget).await;
+        applied.map_err(|error| error.in_project(&project))?;
+        return Ok(Some(answer(&entry, engine.clock.now())));
     }
-    let standing = Standing::ask(atlas, &project, budget).await?;
+    let standing = Standing::ask(atlas, &project, budget).await;
+    let standing = standing.map_err(|error| error.in_project(&project))?;
     let proved_by = match (&standing.vault, &entry.principal) {
         (Some(vault), Some(principal)) if vault.is_private() => {
             private::proved_elsewhere(&engine, &project, &vault.key, principal).await?
@@ -68,6 +70,7 @@ pub(super) async fn change_back(
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let (atlas, budget) = (&linked.atlas, budget(&call));
     let accepts = call.fields.boolean("accept_unvalidated").unwrap_or(false);
-    rollback::roll_back(&engine, atlas, &project, &mut entry, accepts, budget).await?;
-    Ok(Some(answer(&entry)))
+    let back = rollback::roll_back(&engine, atlas, &project, &mut entry, accepts, budget).await;
+    back.map_err(|error| error.in_project(&project))?;
+    Ok(Some(answer(&entry, engine.clock.now())))
 }

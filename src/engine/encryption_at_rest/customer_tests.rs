@@ -230,4 +230,40 @@ impl Customer {
         let standing = self.standing().await;
         assert_eq!(standing["search_node_changes"], 0);
     }
+
+    /// Another password of the application, beside those that it has.
+    pub(super) async fn another_secret(&self, seconds: u64) -> String {
+        let app = json!({"tenant_id": self.tenant, "app_id": OWN_APP, "seconds": seconds});
+        let made = self.mount.atlas.control("POST", "/azure/secrets", app);
+        text(&made.await, "client_secret")
+    }
+
+    pub(super) async fn rotate(&self, given: Value) -> crate::engine::testing::Outcome {
+        let path = format!("{}/rotate", self.path);
+        self.mount.write(&path, given).await
+    }
+
+    /// Whether this is the secret with which Atlas signs in.
+    pub(super) async fn holds(&self, secret: &str) -> bool {
+        let asked = json!({
+            "project_id": self.mount.atlas.project(0), "client_secret": secret,
+        });
+        let told = self.mount.atlas.control("POST", "/encryption/holds", asked);
+        told.await["holds"] == json!(true)
+    }
+
+    /// The entry as it is stored.
+    pub(super) fn entry(&self) -> Value {
+        let stored = self.mount.storage.value(&self.path);
+        serde_json::from_slice(&stored).expect("JSON")
+    }
+
+    /// The present static secret is taken into keeping.
+    pub(super) async fn kept(&self, expires_at: &str) {
+        let given = json!({
+            "client_id": OWN_APP, "client_secret": self.secret,
+            "client_secret_expires_at": expires_at,
+        });
+        self.mount.write(&self.path, given).await.expect("kept");
+    }
 }

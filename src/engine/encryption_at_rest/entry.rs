@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::expiry::Warned;
 use crate::atlas::{
     ApplicationId, AzureKeyVault, AzurePrincipal, RoleId, ServicePrincipalId, TenantId, VaultKey,
 };
@@ -157,6 +158,9 @@ pub(crate) struct AzureEntry {
     /// Why Atlas could not be asked, since it last could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) look_failure: Option<LookFailure>,
+    /// How near the end of the static secret is of which the log has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) warned: Option<Warned>,
     /// How long a change is watched.
     #[serde(default = "observe", with = "serde_go_nanos")]
     pub(crate) observe: Duration,
@@ -365,6 +369,7 @@ impl AzureEntry {
             last_error: None,
             way_back_refused: None,
             look_failure: None,
+            warned: None,
             observe: DEFAULT_OBSERVE,
             settle: DEFAULT_SETTLE,
             origin,

@@ -164,13 +164,7 @@ fn held(fields: &Fields, now: DateTime<Utc>, faults: &mut Faults) -> Option<Held
     let client_id = id("client_id", fields, faults);
     let secret = fields.filled("client_secret", faults);
     let secret = secret.map(|text| Sensitive::new(text.to_owned()));
-    let expires_at = time("client_secret_expires_at", fields, faults);
-    if expires_at.is_some_and(|end| end <= now) {
-        faults.add(
-            "client_secret_expires_at",
-            "is over: hand in a secret that lives",
-        );
-    }
+    let expires_at = secret_end(fields, now, faults);
     match (client_id, secret) {
         (Some(client_id), Some(client_secret)) => Some(HeldSecret {
             client_id,
@@ -196,6 +190,20 @@ fn held(fields: &Fields, now: DateTime<Utc>, faults: &mut Faults) -> Option<Held
         }
         _ => None,
     }
+}
+
+/// When a secret that is handed in expires, which is not over.
+pub(super) fn secret_end(
+    fields: &Fields,
+    now: DateTime<Utc>,
+    faults: &mut Faults,
+) -> Option<DateTime<Utc>> {
+    let name = "client_secret_expires_at";
+    let end = time(name, fields, faults);
+    if end.is_some_and(|end| end <= now) {
+        faults.add(name, "is over: hand in a secret that lives");
+    }
+    end
 }
 
 fn time(name: &'static str, fields: &Fields, faults: &mut Faults) -> Option<DateTime<Utc>> {

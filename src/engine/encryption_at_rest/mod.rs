@@ -8,14 +8,18 @@ mod apply;
 mod apply_input;
 #[cfg(test)]
 mod apply_tests;
+mod census;
 #[cfg(test)]
 mod change_tests;
 mod changes;
+mod check;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
 mod customer_tests;
+mod delete;
 mod entry;
+mod expiry;
 mod grants;
 mod input;
 mod migrations;
@@ -30,10 +34,16 @@ mod register;
 mod register_tests;
 mod rollback;
 mod rotate;
+mod rotate_path;
+#[cfg(test)]
+mod rotate_tests;
 mod tick;
+#[cfg(test)]
+mod told_tests;
 mod watch;
 #[cfg(test)]
 mod watch_tests;
 
+pub(crate) use census::{findings, status};
 pub(crate) use migrations::{Migrations, run_due as run_migrations};
 pub(crate) use tick::tick;

@@ -120,7 +120,7 @@ fn note_drift(entry: &mut AzureEntry, project: &ProjectId, vault: Option<&AzureK
 }
 
 /// In what Atlas differs from what it took last from here, with both values.
-fn drift(entry: &AzureEntry, vault: Option<&AzureKeyVault>) -> Vec<String> {
+pub(super) fn drift(entry: &AzureEntry, vault: Option<&AzureKeyVault>) -> Vec<String> {
     let Some(sent) = &entry.sent else {
         return Vec::new();
     };

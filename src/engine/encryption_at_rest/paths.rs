@@ -6,9 +6,9 @@ use super::answer::answer;
 use super::entry::AzureEntry;
 use super::input::{self, Input};
 use super::note::note;
-use super::{apply_input, changes, migrations, register, watch};
-use crate::atlas::{Deletion, Priority, ProjectId, RequestBudget};
-use crate::engine::error::{EncryptionError, EngineError};
+use super::{apply_input, changes, check, delete, migrations, register, rotate_path, watch};
+use crate::atlas::{Priority, ProjectId, RequestBudget};
+use crate::engine::error::EngineError;
 use crate::engine::keyed_mutex::KeyedGuard;
 use crate::engine::origin::BoundTo;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
@@ -63,7 +63,7 @@ fn of_projects() -> Vec<Path<Engine>> {
             .exists(exists)
             .on(Operation::Read, read)
             .on_write(write)
-            .on(Operation::Delete, delete)
+            .on(Operation::Delete, delete::delete)
             .summary(
                 Operation::Read,
                 "Read what is known of a project's key vault.",
@@ -113,6 +113,8 @@ fn of_projects() -> Vec<Path<Engine>> {
                 "Change back to the static secret in keeping.",
             )
             .forwarded(),
+        rotate_path::path(),
+        check::path(),
     ]
 }
 
@@ -193,7 +195,8 @@ async fn list_projects(engine: Arc<Engine>, call: Call) -> Result<Option<Respons
 /// From storage alone.
 async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let entry = load(&engine, &project(&call)?).await?;
-    Ok(entry.map(|entry| answer(&entry)))
+    let now = engine.clock.now();
+    Ok(entry.map(|entry| answer(&entry, now)))
 }
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
@@ -216,21 +219,24 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     take(&mut entry, input);
     let (atlas, budget) = (&linked.atlas, budget(&call));
     if registers {
-        let vault = watch::ask(atlas, &project, budget).await?;
+        let vault = watch::ask(atlas, &project, budget).await;
+        let vault = vault.map_err(|error| error.in_project(&project))?;
         note(&mut entry, &project, vault.as_ref(), now);
-        register::register(
+        let registered = register::register(
             &engine,
             atlas,
             &project,
             &mut entry,
             before.as_ref(),
             budget,
-        )
-        .await?;
+        );
+        registered
+            .await
+            .map_err(|error| error.in_project(&project))?;
     } else {
         store(&engine, &project, &entry).await?;
     }
-    Ok(Some(answer(&entry)))
+    Ok(Some(answer(&entry, engine.clock.now())))
 }
 
 /// Whether the write names the principal, so that its registration is looked at again.
@@ -250,58 +256,4 @@ fn take(entry: &mut AzureEntry, input: Input) {
     entry.keep_static = input.keep_static.unwrap_or(entry.keep_static);
     entry.observe = input.observe.unwrap_or(entry.observe);
     entry.settle = input.settle.unwrap_or(entry.settle);
-}
-
-async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
-    let project = project(&call)?;
-    let _lock = lock(&engine, &project, &call).await?;
-    let Some(entry) = load(&engine, &project).await? else {
-        return Ok(None);
-    };
-    let force = call.fields.boolean("force").unwrap_or(false);
-    if !entry.state.can_be_forgotten() {
-        let state = entry.state.name();
-        return Err(EncryptionError::UnderWay { state }.into());
-    }
-    if entry.held.is_some() && !force {
-        return Err(EncryptionError::SecretInKeeping.into());
-    }
-    if call.fields.boolean("deauthorize").unwrap_or(false) {
-        deauthorize(&engine, &project, &entry, &call).await?;
-    }
-    put_back(&engine, &project, None).await?;
-    Ok(None)
-}
-
-/// Removes the registration, if this engine made it.
-async fn deauthorize(
-    engine: &Engine,
-    project: &ProjectId,
-    entry: &AzureEntry,
-    call: &Call,
-) -> Result<(), EngineError> {
-    let Some(role) = entry.role_id.as_ref().filter(|_| entry.made_by_us) else {
-        return Err(EncryptionError::NotOurs.into());
-    };
-    let linked = engine.connection.linked_to(&entry.origin).await?;
-    let atlas = &linked.atlas;
-    let removed = atlas.deauthorize_azure_principal(project, role, budget(call));
-    match removed.await {
-        Ok(Deletion::Deleted | Deletion::AlreadyGone) => Ok(()),
-        Err(error) if error.says_principal_is_in_use() => {
-            let source = error;
-            let listed = atlas.azure_registrations(project, budget(call)).await;
-            let listed = listed.unwrap_or_default().into_iter();
-            let usages = listed
-                .filter(|known| known.id == *role)
-                .flat_map(|known| known.feature_usages);
-            let features: Vec<String> = usages.map(|usage| usage.feature_type).collect();
-            let features = features.join(", ");
-            Err(EncryptionError::StillUsed { features, source }.into())
-        }
-        Err(error) => {
-            let doing = format!("removing role {role} from project {project}");
-            Err(EngineError::atlas(&doing, error))
-        }
-    }
 }

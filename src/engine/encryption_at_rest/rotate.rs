@@ -1,18 +1,430 @@
-//! A new static secret in the place of the one that Atlas signs in with.
+//! A new static secret for a project that stays with one.
+//!
+//! Atlas never shows which secret it holds. So the new one is stored, as pending, before it is sent, and
+//! counts as the present one only when Atlas took it. Where an answer was lost the same is sent again,
+//! until Atlas answers for certain. An application holds several passwords in Azure: nobody is without
+//! one meanwhile, as long as the one before is left there.
 
-use super::entry::AzureEntry;
-use crate::atlas::{Atlas, ProjectId, RequestBudget};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::entry::{AzureEntry, HeldSecret, Mode, PendingSecret, State, later};
+use super::note::note;
+use super::paths::store;
+use super::rollback::roll_back;
+use super::watch::ask;
+use crate::atlas::{
+    ApplicationId, Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget,
+    TenantId, VaultCredential,
+};
+use crate::base::{Rfc3339, Sensitive};
 use crate::engine::Engine;
-use crate::engine::error::EngineError;
+use crate::engine::error::{EncryptionError, EngineError};
+use crate::vault::failure::chain;
 
-/// Goes on with a rotation whose outcome is not known. Not served yet: the entry stays as it is.
-#[expect(clippy::unused_async, reason = "it will ask Atlas")]
-pub(super) async fn resume(
-    _engine: &Engine,
-    _atlas: &Atlas,
-    _project: &ProjectId,
-    _entry: &mut AzureEntry,
-    _budget: RequestBudget,
+/// Atlas checks its keys so often. Until one check has gone by, nobody knows whether the secret before is
+/// still needed.
+const CHECKED_EVERY: Duration = Duration::from_mins(15);
+
+/// What is asked for.
+pub(super) struct RotateRequest {
+    pub(super) client_secret: Sensitive,
+    /// Atlas does not know it.
+    pub(super) expires_at: Option<DateTime<Utc>>,
+    /// Whether a project may be changed whose new secret is tried only afterwards.
+    pub(super) accept_unvalidated: bool,
+}
+
+/// How a project signs in that has a static secret, as Atlas showed it a moment ago. All but the secret
+/// is sent back as it is.
+struct StaticBlock {
+    vault: AzureKeyVault,
+    tenant_id: TenantId,
+    client_id: ApplicationId,
+}
+
+impl StaticBlock {
+    async fn ask(
+        atlas: &Atlas,
+        project: &ProjectId,
+        entry: &AzureEntry,
+        budget: RequestBudget,
+    ) -> Result<Self, EngineError> {
+        let vault = ask(atlas, project, budget).await?;
+        let vault = vault.ok_or(EncryptionError::Off)?;
+        if let Some(role) = vault.role_id {
+            return Err(EncryptionError::NoSecretToRotate { role }.into());
+        }
+        let held = entry.held.as_ref();
+        let client_id = vault.client_id.clone();
+        let client_id = client_id.or_else(|| held.map(|held| held.client_id.clone()));
+        let tenant_id = vault.tenant_id.clone();
+        let tenant_id = tenant_id.or_else(|| entry.static_tenant_id.clone());
+        Ok(Self {
+            tenant_id: tenant_id.ok_or(EncryptionError::ApplicationUnknown)?,
+            client_id: client_id.ok_or(EncryptionError::ApplicationUnknown)?,
+            vault,
+        })
+    }
+
+    fn with<'a>(&'a self, secret: &'a Sensitive) -> VaultCredential<'a> {
+        VaultCredential::Secret {
+            tenant_id: &self.tenant_id,
+            client_id: &self.client_id,
+            secret,
+        }
+    }
+}
+
+/// Lets Atlas sign in with a new secret of the same application. The entry is stored at every step.
+pub(super) async fn rotate(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    request: RotateRequest,
+    budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    Ok(())
+    if let Some(pending) = entry.pending.clone() {
+        entry.accepted.unvalidated |= request.accept_unvalidated;
+        let is_same = pending.client_secret.expose() == request.client_secret.expose();
+        let settled = go_on(engine, atlas, project, entry, budget).await;
+        if is_same || entry.pending.is_some() {
+            return settled;
+        }
+    } else if !may_begin(entry.state) {
+        let state = entry.state.name();
+        return Err(EncryptionError::UnderWay { state }.into());
+    }
+    let block = StaticBlock::ask(atlas, project, entry, budget).await?;
+    if entry.state == State::Observing {
+        let state = entry.state.name();
+        return Err(EncryptionError::UnderWay { state }.into());
+    }
+    if block.vault.is_private() && !request.accept_unvalidated {
+        return Err(EncryptionError::UnvalidatedSecret.into());
+    }
+    let before = entry.clone();
+    entry.accepted.unvalidated = request.accept_unvalidated;
+    entry.pending = Some(PendingSecret {
+        client_secret: request.client_secret,
+        expires_at: request.expires_at,
+        since: engine.clock.now(),
+    });
+    entry.begin(State::Rotating, &block.vault.key);
+    store(engine, project, entry).await?;
+    match offer(engine, atlas, project, entry, &block, budget).await? {
+        Ok(()) => Ok(()),
+        Err(error) if error.outcome_unknown() => Err(EngineError::atlas(&doing(project), error)),
+        Err(error) => {
+            *entry = before;
+            not_taken(engine, project, entry, error).await
+        }
+    }
+}
+
+/// Atlas did not take the new secret at the first attempt: all is as it was, and it is not kept.
+async fn not_taken(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    error: AtlasError,
+) -> Result<(), EngineError> {
+    let Some(refusal) = error.key_vault_refusal() else {
+        store(engine, project, entry).await?;
+        return Err(EngineError::atlas(&doing(project), error));
+    };
+    let refused = EncryptionError::SecretRefused {
+        code: error.code().unwrap_or_default().to_owned(),
+        advice: advice(refusal),
+        source: error,
+    };
+    give_up(engine, project, entry, refused.into()).await
+}
+
+/// Goes on, at a periodic run, with a rotation of which it is not known how it ended.
+pub(super) async fn resume(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    match go_on(engine, atlas, project, entry, budget).await {
+        // It is decided, and nobody waits for the answer.
+        Err(error) if entry.state == State::Failed => {
+            let error = chain(&error);
+            tracing::warn!(%project, error, "a new static secret is not in force");
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+async fn go_on(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    if entry.pending.is_none() {
+        entry.give_up(resting(entry));
+        return store(engine, project, entry).await;
+    }
+    let block = match StaticBlock::ask(atlas, project, entry, budget).await {
+        Ok(block) => block,
+        Err(error) if is_final(&error) => return give_up(engine, project, entry, error).await,
+        Err(error) => return Err(error),
+    };
+    if let Some(accepted_at) = accepted_at(entry) {
+        return prove(engine, atlas, project, entry, &block, accepted_at, budget).await;
+    }
+    if block.vault.is_private() && !entry.accepted.unvalidated {
+        return Err(EncryptionError::UnvalidatedSecret.into());
+    }
+    // The key may be another by now.
+    entry.begin(State::Rotating, &block.vault.key);
+    store(engine, project, entry).await?;
+    let Err(error) = offer(engine, atlas, project, entry, &block, budget).await? else {
+        return Ok(());
+    };
+    let Some(refusal) = error.key_vault_refusal() else {
+        return Err(EngineError::atlas(&doing(project), error));
+    };
+    let refused = EncryptionError::SecretRefusedAgain {
+        code: error.code().unwrap_or_default().to_owned(),
+        advice: advice(refusal),
+        source: error,
+    };
+    give_up(engine, project, entry, refused.into()).await
+}
+
+/// Sends the pending secret. The outer error is one of storage.
+async fn offer(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    block: &StaticBlock,
+    budget: RequestBudget,
+) -> Result<Result<(), AtlasError>, EngineError> {
+    let Some(pending) = entry.pending.clone() else {
+        return Ok(Ok(()));
+    };
+    let credential = block.with(&pending.client_secret);
+    let sent = atlas.set_vault_credential(project, &block.vault.key, credential, budget);
+    let taken = match sent.await {
+        Ok(taken) => taken,
+        Err(error) => return Ok(Err(error)),
+    };
+    let now = engine.clock.now();
+    // Known from the answer: a look that fails changes nothing about it.
+    entry.arrive(Mode::Static, now);
+    if !block.vault.is_private() {
+        take_up(entry, project, block, now);
+    }
+    store(engine, project, entry).await?;
+    let after = match atlas.azure_key_vault(project, budget).await {
+        Ok(after) => after,
+        Err(error) => {
+            tracing::debug!(%project, %error, "no look after a rotation");
+            Some(taken)
+        }
+    };
+    note(entry, project, after.as_ref(), now);
+    store(engine, project, entry).await?;
+    Ok(Ok(()))
+}
+
+/// When Atlas took the pending secret, which it has not proved yet; [`None`]: whether it did is unknown.
+fn accepted_at(entry: &AzureEntry) -> Option<DateTime<Utc>> {
+    entry.pending.as_ref()?;
+    entry.changed_at.filter(|_| entry.sending.is_none())
+}
+
+/// With private networking Atlas's data nodes try the new secret after the change. It has proved itself
+/// when the key was valid all the while that changes are watched; else the one before is sent again.
+async fn prove(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    block: &StaticBlock,
+    accepted_at: DateTime<Utc>,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    note(entry, project, Some(&block.vault), now);
+    if entry.invalid_since.is_some() {
+        return take_back(engine, atlas, project, entry, block, budget).await;
+    }
+    let is_watched = later(accepted_at, entry.observe).is_none_or(|end| now >= end);
+    if is_watched && block.vault.valid == Some(true) {
+        take_up(entry, project, block, accepted_at);
+    }
+    store(engine, project, entry).await
+}
+
+/// The new secret does not work: the one before is sent again, if it is in keeping.
+async fn take_back(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    block: &StaticBlock,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    if entry.held.is_none() {
+        // Atlas holds the new one for certain.
+        take_up(entry, project, block, engine.clock.now());
+        if let Some(held) = &mut entry.held {
+            held.proved = false;
+        }
+        tracing::warn!(
+            %project,
+            "the new static secret does not work, and none before it is in keeping; Atlas stops the \
+             project's clusters at its next check"
+        );
+        return give_up(
+            engine,
+            project,
+            entry,
+            EncryptionError::NewSecretInvalid.into(),
+        )
+        .await;
+    }
+    // The way back stores that it is under way before it sends anything, and goes on after a crash.
+    entry.pending = None;
+    entry.state = resting(entry);
+    roll_back(engine, atlas, project, entry, true, budget).await?;
+    tracing::warn!(%project, "the new static secret does not work; the one before was sent again");
+    entry.last_error = Some(EncryptionError::SecretTakenBack.to_string());
+    store(engine, project, entry).await
+}
+
+/// The new secret is the present one from now on.
+fn take_up(entry: &mut AzureEntry, project: &ProjectId, block: &StaticBlock, at: DateTime<Utc>) {
+    let Some(pending) = entry.pending.take() else {
+        return;
+    };
+    entry.held = Some(HeldSecret {
+        client_id: block.client_id.clone(),
+        client_secret: pending.client_secret,
+        expires_at: pending.expires_at,
+        proved: true,
+        since: Some(at),
+    });
+    entry.static_tenant_id = Some(block.tenant_id.clone());
+    entry.state = resting(entry);
+    tracing::info!(%project, "static secret of a key vault replaced");
+}
+
+/// Where a project rests that signs in with a static secret.
+fn resting(entry: &AzureEntry) -> State {
+    if entry.role_id.is_some() {
+        State::Registered
+    } else {
+        State::Static
+    }
+}
+
+/// Whether a rotation may begin. One that is watched after a change to its role is told so by what Atlas
+/// shows.
+fn may_begin(state: State) -> bool {
+    matches!(
+        state,
+        State::Registered
+            | State::Static
+            | State::Applied
+            | State::Failed
+            | State::Observing
+            | State::Rotating
+    )
+}
+
+/// Whether there is nothing to go on with.
+fn is_final(error: &EngineError) -> bool {
+    match error {
+        EngineError::Encryption(error) => matches!(
+            error,
+            EncryptionError::Off
+                | EncryptionError::NoSecretToRotate { .. }
+                | EncryptionError::ApplicationUnknown
+        ),
+        EngineError::Atlas { source, .. } => source.says_project_is_gone(),
+        _ => false,
+    }
+}
+
+async fn give_up(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    error: EngineError,
+) -> Result<(), EngineError> {
+    entry.pending = None;
+    entry.give_up(State::Failed);
+    entry.forget_failures();
+    entry.last_error = Some(chain(&error));
+    store(engine, project, entry).await?;
+    Err(error)
+}
+
+fn doing(project: &ProjectId) -> String {
+    format!("changing the static secret of encryption at rest of project {project}")
+}
+
+fn advice(refusal: KeyVaultRefusal) -> &'static str {
+    match refusal {
+        KeyVaultRefusal::NoAccess | KeyVaultRefusal::Other => {
+            "a fresh Azure secret may need minutes"
+        }
+        KeyVaultRefusal::KeyState | KeyVaultRefusal::PresentKeyLost => "look at the key in Azure",
+        KeyVaultRefusal::StaticCredentials => {
+            "Atlas takes no static credentials any more: register the principal, and apply"
+        }
+        KeyVaultRefusal::PrivateEndpoints => "look at the private endpoints",
+    }
+}
+
+/// From when the secret before the last rotation may be removed in Azure, if Atlas still says by then that
+/// the key is valid.
+pub(super) fn earlier_removable_at(entry: &AzureEntry) -> Option<DateTime<Utc>> {
+    let watched = entry.observe.max(CHECKED_EVERY);
+    let rotated_at = entry.held.as_ref()?.since;
+    // What was changed since had another secret, or none.
+    later(
+        rotated_at.filter(|_| rotated_at == entry.changed_at)?,
+        watched,
+    )
+}
+
+/// What whoever rotates, or reads soon after, has to know.
+pub(super) fn warnings(entry: &AzureEntry, now: DateTime<Utc>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if entry.pending.is_some() {
+        warnings.push(match accepted_at(entry) {
+            Some(_) => format!(
+                "Atlas took the new secret and tries it only now: leave the one before in Azure until \
+                 this entry is {} again",
+                resting(entry).name()
+            ),
+            None => "whether Atlas has the new secret is not known yet: leave both in Azure"
+                .to_owned(),
+        });
+    }
+    if let Some(at) = earlier_removable_at(entry) {
+        let seen = entry.seen.as_ref();
+        let is_proved = seen.is_some_and(|seen| seen.valid == Some(true) && seen.at >= at);
+        if now < at || !is_proved {
+            warnings.push(format!(
+                "leave the secret before this one in Azure until {}, and until valid_seen_at is later \
+                 than that and valid is true",
+                Rfc3339(at)
+            ));
+        }
+    }
+    warnings
 }

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::entry::{AzureEntry, LookFailure, State, later};
 use super::paths::{load, store};
 use super::watch::{look, note_failure};
-use super::{apply, register, rollback, rotate};
+use super::{apply, expiry, register, rollback, rotate};
 use crate::atlas::{Atlas, Priority, ProjectId, RequestBudget};
 use crate::engine::error::EngineError;
 use crate::engine::process::ServerHold;
@@ -67,8 +67,13 @@ pub(crate) async fn tick(engine: &Arc<Engine>) -> Result<(), EngineError> {
             continue;
         };
         match load(engine, &project).await {
-            Ok(Some(entry)) if entry.due(now) <= now => due.push((entry.due(now), project)),
-            Ok(_) => {}
+            Ok(Some(entry)) => {
+                expiry::tell(engine, &project, &entry).await?;
+                if entry.due(now) <= now {
+                    due.push((entry.due(now), project));
+                }
+            }
+            Ok(None) => {}
             Err(error @ EngineError::Unreadable { .. }) => {
                 tracing::error!(%project, error = %chain(&error), "skipping an unreadable entry of encryption at rest");
             }

@@ -1,6 +1,7 @@
 //! Why something about encryption at rest was not done, where that is not told by a failed call alone.
 
-use crate::atlas::{AtlasError, AzurePrincipal, EndpointStatus, ProjectId, RoleId};
+use super::EngineError;
+use crate::atlas::{AtlasError, AzurePrincipal, EndpointStatus, Lack, ProjectId, RoleId};
 
 /// Why a project's way into its key vault was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +119,69 @@ pub(crate) enum EncryptionError {
         #[source]
         source: AtlasError,
     },
+    /// The configured credential may not do it.
+    #[error("the configured credential needs the role Project Owner in project {project}")]
+    NeedsOwner {
+        /// The project.
+        project: ProjectId,
+        /// Atlas's words.
+        #[source]
+        source: AtlasError,
+    },
+    /// Atlas signs in without a secret.
+    #[error("this project signs in by role {role}; there is no secret to rotate")]
+    NoSecretToRotate {
+        /// The registration.
+        role: RoleId,
+    },
+    /// A new secret needs to be sent with the ids of its application.
+    #[error(
+        "Atlas does not show with which application it signs in, so no secret was sent: write \
+         client_id and client_secret of the present one first"
+    )]
+    ApplicationUnknown,
+    /// A new secret that Atlas tries only after it was taken.
+    #[error(
+        "this project uses private networking: Atlas tries the new secret only after the change, \
+         and stops the clusters if it does not work; leave the one before in Azure, then give \
+         accept_unvalidated=true"
+    )]
+    UnvalidatedSecret,
+    /// Atlas did not take a new secret.
+    #[error("Atlas refused the new secret ({code}); the one before stays in force; {advice}")]
+    SecretRefused {
+        /// Atlas's code.
+        code: String,
+        /// What to do.
+        advice: &'static str,
+        /// Atlas's words.
+        #[source]
+        source: AtlasError,
+    },
+    /// The same, where an earlier attempt may have been taken.
+    #[error(
+        "Atlas refused the new secret ({code}) when it was sent again, as the first answer was \
+         lost: Atlas may hold the new one or the one before, so leave both in Azure, and rotate \
+         again; {advice}"
+    )]
+    SecretRefusedAgain {
+        /// Atlas's code.
+        code: String,
+        /// What to do.
+        advice: &'static str,
+        /// Atlas's words.
+        #[source]
+        source: AtlasError,
+    },
+    /// A new secret turned out not to work, and the one before is in force again.
+    #[error("the new secret did not work; the one before was sent again and is in force")]
+    SecretTakenBack,
+    /// A new secret turned out not to work, and there is none to go back to.
+    #[error(
+        "the new secret does not work, and the one before is not in keeping: rotate again, before \
+         Atlas stops the project's clusters"
+    )]
+    NewSecretInvalid,
     /// Nothing was written of this name.
     #[error(
         "there is no such migration: write project_ids, tenant_id and service_principal_id to it \
@@ -165,13 +229,24 @@ pub(crate) enum EncryptionError {
          remove it; remove it in Atlas, or delete without deauthorize"
     )]
     NotOurs,
-    /// Atlas keeps a registration that is used.
+    /// A registration that is used.
     #[error("deauthorize: Atlas still uses this role for {features}")]
     StillUsed {
         /// The features that use it.
         features: String,
-        /// Atlas's words.
-        #[source]
-        source: AtlasError,
     },
+}
+
+impl EngineError {
+    /// The same, naming the one role that all of a project's encryption takes where the configured
+    /// credential lacks a role: what a single call needs may be less.
+    pub(crate) fn in_project(self, project: &ProjectId) -> Self {
+        match self {
+            Self::Atlas { source, .. } if matches!(source.lack(), Some(Lack::Role(_))) => {
+                let project = project.clone();
+                EncryptionError::NeedsOwner { project, source }.into()
+            }
+            other => other,
+        }
+    }
 }

@@ -233,6 +233,15 @@ pub(in crate::engine::config) async fn refuse_while_needed(
             named(&roles)
         ));
     }
+    let projects = engine.storage.list(keys::AZURE_KEY_VAULTS).await?;
+    if !projects.is_empty() {
+        return refused(format!(
+            "{} encryption-at-rest projects would be watched by nobody without a configuration, nor \
+             a change of them brought to its end: {}; delete these entries first, or give force=true",
+            projects.len(),
+            named(&projects)
+        ));
+    }
     let is_role = |owner: &Owner| matches!(owner, Owner::StaticRole { .. });
     let left = engine.journal.accounts_with_left_secrets(is_role).await?;
     let accounts: Vec<_> = left.iter().map(|left| left.client_id.to_string()).collect();

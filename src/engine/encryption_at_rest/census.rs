@@ -1,0 +1,159 @@
+//! All projects whose key vaults are looked after, as the mount's status and its check tell of them.
+
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
+
+use super::entry::{AzureEntry, Mode, State};
+use super::expiry;
+use crate::atlas::ProjectId;
+use crate::base::Rfc3339;
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, keys, stored};
+
+/// Names taken from storage in one listing.
+const PAGE: usize = 500;
+/// Entries read at once.
+const READS_AT_ONCE: usize = 16;
+/// So many are told of by name; how many there are is told in any case.
+const MOST_NAMED: usize = 20;
+
+/// What storage holds.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub(super) entries: Vec<(ProjectId, AzureEntry)>,
+    /// Storage keys of entries that cannot be read.
+    pub(super) unreadable: Vec<String>,
+}
+
+/// Reads all entries.
+pub(super) async fn entries(engine: &Engine) -> Result<Entries, EngineError> {
+    let mut all = Entries::default();
+    let (folder, mut after) = (keys::AZURE_KEY_VAULTS, String::new());
+    loop {
+        let names = engine.storage.list_page(folder, &after, PAGE).await?;
+        let Some(last) = names.last().cloned() else {
+            return Ok(all);
+        };
+        let read: Vec<(String, Result<Option<AzureEntry>, EngineError>)> = stream::iter(names)
+            .map(async |name| {
+                let key = format!("{folder}{name}");
+                match stored::load(&*engine.storage, &key).await {
+                    Err(error @ EngineError::Unreadable { .. }) => Ok((name, Err(error))),
+                    Ok(entry) => Ok((name, Ok(entry))),
+                    Err(error) => Err(error),
+                }
+            })
+            .buffered(READS_AT_ONCE)
+            .try_collect()
+            .await?;
+        for (name, entry) in read {
+            match (name.parse(), entry) {
+                (Ok(project), Ok(Some(entry))) => all.entries.push((project, entry)),
+                (_, Ok(None)) => {}
+                (Err(_), _) | (_, Err(_)) => all.unreadable.push(format!("{folder}{name}")),
+            }
+        }
+        after = last;
+    }
+}
+
+/// What is wrong in all projects together.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// What stops clusters, or is about to.
+    pub(crate) problems: Vec<String>,
+    /// What needs attention.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What the mount's check says of all projects. Asks storage alone.
+pub(crate) async fn findings(engine: &Engine) -> Result<Findings, EngineError> {
+    let all = entries(engine).await?;
+    Ok(all.findings(engine.clock.now()))
+}
+
+impl Entries {
+    fn findings(&self, now: DateTime<Utc>) -> Findings {
+        let mut found = Findings::default();
+        for (project, entry) in &self.entries {
+            let what = |text: String| format!("encryption at rest of project {project}: {text}");
+            found.problems.extend(invalid(entry).map(what));
+            let ends = expiry::warnings(entry, now).into_iter().map(what);
+            if expiry::is_over(entry, now) {
+                found.problems.extend(ends);
+            } else {
+                found.warnings.extend(ends);
+            }
+            found.warnings.extend(trouble(entry).into_iter().map(what));
+        }
+        let unreadable = self.unreadable.iter().map(|key| {
+            format!("the stored entry {key:?} cannot be read: restore it, or write it anew")
+        });
+        found.problems.extend(unreadable);
+        shorten(&mut found.problems);
+        shorten(&mut found.warnings);
+        found
+    }
+}
+
+/// That Atlas cannot use the key.
+fn invalid(entry: &AzureEntry) -> Option<String> {
+    let since = Rfc3339(entry.invalid_since?);
+    Some(format!(
+        "Atlas cannot use the key (seen since {since}), and stops the project's clusters at its next \
+         check: repair the grants, the key or the secret in Azure"
+    ))
+}
+
+/// What needs attention, beside the end of a secret.
+fn trouble(entry: &AzureEntry) -> Vec<String> {
+    let mut texts = entry.drift.clone();
+    texts.extend(last_failure(entry));
+    let failure = entry.look_failure.as_ref();
+    texts.extend(failure.map(|failure| {
+        let since = Rfc3339(failure.since);
+        format!("Atlas could not be asked since {since}: {}", failure.error)
+    }));
+    texts
+}
+
+/// Why the last change came to nothing.
+pub(super) fn last_failure(entry: &AzureEntry) -> Option<String> {
+    let state = entry.state.name();
+    match &entry.last_error {
+        Some(error) => Some(format!("{state}: {error}")),
+        None => (entry.state == State::Failed).then(|| "the last change failed".to_owned()),
+    }
+}
+
+fn shorten(texts: &mut Vec<String>) {
+    let more = texts.len().saturating_sub(MOST_NAMED);
+    if more > 0 {
+        texts.truncate(MOST_NAMED);
+        texts.push(format!(
+            "encryption at rest of other projects: {more} more; see encryption_at_rest in status"
+        ));
+    }
+}
+
+/// How all projects are doing, for the mount's status.
+pub(crate) async fn status(engine: &Engine) -> Result<Value, EngineError> {
+    let now = engine.clock.now();
+    let all = entries(engine).await?;
+    let count = |is: &dyn Fn(&AzureEntry) -> bool| {
+        all.entries.iter().filter(|(_, entry)| is(entry)).count()
+    };
+    let mode = |entry: &AzureEntry| entry.seen.as_ref().map(|seen| seen.mode);
+    let Findings { problems, warnings } = all.findings(now);
+    Ok(json!({
+        "projects": all.entries.len() + all.unreadable.len(),
+        "static": count(&|entry| mode(entry) == Some(Mode::Static)),
+        "role": count(&|entry| mode(entry) == Some(Mode::Role)),
+        "invalid": count(&|entry| invalid(entry).is_some()),
+        "drifted": count(&|entry| !entry.drift.is_empty()),
+        "expiring": count(&|entry| expiry::is_near(entry, now)),
+        "failed": count(&|entry| entry.state == State::Failed),
+        "warnings": problems.into_iter().chain(warnings).collect::<Vec<_>>(),
+    }))
+}

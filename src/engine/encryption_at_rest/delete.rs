@@ -1,0 +1,111 @@
+//! The end of an entry. The project's encryption stays as it is; what is forgotten is who looks after it,
+//! and the static secret in keeping.
+
+use std::sync::Arc;
+
+use super::entry::AzureEntry;
+use super::paths::{budget, load, lock, project, put_back};
+use crate::atlas::{
+    Atlas, AtlasError, AzureRegistration, Deletion, ProjectId, RequestBudget, RoleId,
+};
+use crate::engine::Engine;
+use crate::engine::error::{EncryptionError, EngineError};
+use crate::framework::Call;
+use crate::vault::Response;
+
+/// Forgets a project's entry, unless something is under way or a secret would be lost.
+pub(super) async fn delete(
+    engine: Arc<Engine>,
+    call: Call,
+) -> Result<Option<Response>, EngineError> {
+    let project = project(&call)?;
+    let _lock = lock(&engine, &project, &call).await?;
+    let Some(entry) = load(&engine, &project).await? else {
+        return Ok(None);
+    };
+    let force = call.fields.boolean("force").unwrap_or(false);
+    // Atlas may hold a secret of which this is the only copy, or none at all.
+    if !entry.state.can_be_forgotten() || entry.pending.is_some() {
+        let state = entry.state.name();
+        return Err(EncryptionError::UnderWay { state }.into());
+    }
+    if entry.held.is_some() && !force {
+        return Err(EncryptionError::SecretInKeeping.into());
+    }
+    if call.fields.boolean("deauthorize").unwrap_or(false) {
+        let removed = deauthorize(&engine, &project, &entry, budget(&call)).await;
+        removed.map_err(|error| error.in_project(&project))?;
+    }
+    put_back(&engine, &project, None).await?;
+    Ok(None)
+}
+
+/// Removes the registration, if this engine made it and nothing uses it.
+async fn deauthorize(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &AzureEntry,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let Some(role) = entry.role_id.as_ref().filter(|_| entry.made_by_us) else {
+        return Err(EncryptionError::NotOurs.into());
+    };
+    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let atlas = &linked.atlas;
+    let doing = |error| {
+        EngineError::atlas(
+            &format!("removing role {role} from project {project}"),
+            error,
+        )
+    };
+    // Atlas is not relied on to refuse: a removed registration that is used stops clusters.
+    let features = features_of(atlas, project, role, budget)
+        .await
+        .map_err(doing)?;
+    if !features.is_empty() {
+        return Err(EncryptionError::StillUsed {
+            features: features.join(", "),
+        }
+        .into());
+    }
+    match atlas
+        .deauthorize_azure_principal(project, role, budget)
+        .await
+    {
+        Ok(Deletion::Deleted | Deletion::AlreadyGone) => Ok(()),
+        Err(error) if error.says_principal_is_in_use() => {
+            let listed = features_of(atlas, project, role, budget).await;
+            let features = listed.unwrap_or_default().join(", ");
+            let features = if features.is_empty() {
+                "what it does not name".to_owned()
+            } else {
+                features
+            };
+            Err(EncryptionError::StillUsed { features }.into())
+        }
+        Err(error) => Err(doing(error)),
+    }
+}
+
+/// What uses the registration: as Atlas lists it, and as the project's encryption shows.
+async fn features_of(
+    atlas: &Atlas,
+    project: &ProjectId,
+    role: &RoleId,
+    budget: RequestBudget,
+) -> Result<Vec<String>, AtlasError> {
+    let listed = atlas.azure_registrations(project, budget).await?;
+    let own = listed
+        .into_iter()
+        .filter(|known: &AzureRegistration| known.id == *role);
+    let mut features: Vec<String> = own
+        .flat_map(|known| known.feature_usages)
+        .map(|usage| usage.feature_type)
+        .collect();
+    let vault = atlas.azure_key_vault(project, budget).await?;
+    let serves_the_key = vault.is_some_and(|vault| vault.role_id.as_ref() == Some(role));
+    if serves_the_key && features.is_empty() {
+        features.push("ENCRYPTION_AT_REST".to_owned());
+    }
+    Ok(features)
+}

@@ -1,0 +1,104 @@
+//! `encryption-at-rest/azure/<project_id>/rotate`: its fields and its handler.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::answer::answer;
+use super::entry::AzureEntry;
+use super::input;
+use super::paths::{budget, load, lock, project, put_back};
+use super::rotate::{self, RotateRequest};
+use crate::base::Sensitive;
+use crate::engine::error::EngineError;
+use crate::engine::origin::BoundTo;
+use crate::engine::{Engine, OPERATION_PREFIX};
+use crate::framework::{Call, Display, Faults, Field, Fields, Path};
+use crate::vault::{Operation, Response};
+
+/// The path of a rotation.
+pub(super) fn path() -> Path<Engine> {
+    Path::new("encryption-at-rest/azure/{project_id}/rotate")
+        .help(
+            "Let Atlas sign in to the key vault with a new static secret.",
+            "The secret is one of the application that Atlas signs in with now, made in Azure beside \
+             the present one, which stays there until the answer says. Nothing but the secret is \
+             changed. Atlas tries it at once, and where it refuses it the one before stays in force \
+             and the new one is not kept. A project that signs in by a role has no secret.",
+        )
+        .display(Display::operation(
+            OPERATION_PREFIX,
+            "rotate",
+            "azure-key-vault-secret",
+        ))
+        .field(input::project_id())
+        .field(
+            Field::text("client_secret")
+                .about("The new secret. It is never shown again.")
+                .required()
+                .sensitive(),
+        )
+        .field(Field::text("client_secret_expires_at").about(
+            "When the new secret expires, in RFC 3339. Atlas does not know it, so nobody warns \
+             before without it.",
+        ))
+        .field(
+            Field::boolean("accept_unvalidated")
+                .about(
+                    "With private networking: change it although Atlas tries the new secret only \
+                     afterwards, and stops the clusters if it does not work.",
+                )
+                .default(false),
+        )
+        .on(Operation::Update, change_secret)
+        .summary(Operation::Update, "Give Atlas a new static secret.")
+        .forwarded()
+}
+
+/// Reads what is asked for.
+fn request(fields: &Fields, now: DateTime<Utc>) -> Result<RotateRequest, EngineError> {
+    let mut faults = Faults::new();
+    let secret = fields.filled("client_secret", &mut faults);
+    if secret.is_none() && fields.text("client_secret").is_none() {
+        faults.add("client_secret", "is missing: give the new secret");
+    }
+    let expires_at = input::secret_end(fields, now, &mut faults);
+    match secret {
+        Some(secret) if faults.is_empty() => Ok(RotateRequest {
+            client_secret: Sensitive::new(secret.to_owned()),
+            expires_at,
+            accept_unvalidated: fields.boolean("accept_unvalidated").unwrap_or(false),
+        }),
+        _ => Err(EngineError::BadInput(faults.to_string())),
+    }
+}
+
+async fn change_secret(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
+    let project = project(&call)?;
+    let request = request(&call.fields, engine.clock.now())?;
+    let is_dated = request.expires_at.is_some();
+    let _lock = lock(&engine, &project, &call).await?;
+    let before = load(&engine, &project).await?;
+    let linked = match &before {
+        Some(entry) => engine.connection.linked_to(&entry.origin).await?,
+        None => engine.connection.linked().await?,
+    };
+    let is_new = before.is_none();
+    let fresh = || AzureEntry::new(BoundTo::client(&linked));
+    let mut entry = before.unwrap_or_else(fresh);
+    let (atlas, budget) = (&linked.atlas, budget(&call));
+    let rotated = rotate::rotate(&engine, atlas, &project, &mut entry, request, budget).await;
+    if rotated.is_err() && is_new && entry.pending.is_none() {
+        // Nothing came of it, and nothing was known before.
+        put_back(&engine, &project, None).await?;
+    }
+    rotated.map_err(|error| error.in_project(&project))?;
+    let mut answer = answer(&entry, engine.clock.now());
+    if !is_dated {
+        answer.warnings.push(
+            "client_secret_expires_at was not given: nobody warns before the secret expires"
+                .to_owned(),
+        );
+    }
+    Ok(Some(answer))
+}
