@@ -1,7 +1,16 @@
 //! Encryption at rest on a real server: how Atlas signs in to a customer's key vault. Behind the simulated
 //! Atlas is a simulated Azure; whether a key can be used is computed from what is granted there.
 
-mod customer;
+pub(crate) mod customer;
+mod drift;
+mod killed;
+mod migration;
+mod mishaps;
+mod private;
+mod secrecy;
+mod secrets;
 mod seen;
 mod steps;
+mod time;
 mod traffic;
+mod waiting;

@@ -9,19 +9,19 @@ use super::traffic;
 use crate::support::{Answer, Mount};
 
 /// The customer's own application, whose secrets Atlas signs in with before the change.
-pub(super) const OWN_APP: &str = "33333333-3333-4333-8333-333333333333";
+pub(crate) const OWN_APP: &str = "33333333-3333-4333-8333-333333333333";
 /// What Atlas needs in a vault.
 const ROLES: [&str; 2] = ["Reader", "Key Vault Crypto User"];
 
 /// A mount, and a customer's directory, vault and projects in its simulator.
-pub(super) struct Customer {
-    pub(super) mount: Mount,
-    pub(super) tenant: String,
+pub(crate) struct Customer {
+    pub(crate) mount: Mount,
+    pub(crate) tenant: String,
     /// The principal of Atlas's application. It is granted nothing.
     pub(super) principal: String,
     own: String,
     /// A secret of the customer's own application.
-    pub(super) secret: String,
+    pub(crate) secret: String,
     /// The key that each project had when it was set up, in Atlas's words.
     keys: Mutex<BTreeMap<String, Value>>,
 }
@@ -49,7 +49,7 @@ impl Customer {
     }
 
     /// The same before anybody made the principal of Atlas's application.
-    pub(super) async fn without_principal(mount: Mount) -> Self {
+    pub(crate) async fn without_principal(mount: Mount) -> Self {
         let make = async |path: &str, body: Value| mount.atlas.control("POST", path, body).await;
         let tenant = text(&make("/azure/tenants", json!({})).await, "tenant_id");
         let app = json!({ "tenant_id": tenant, "app_id": OWN_APP });
@@ -70,7 +70,7 @@ impl Customer {
     }
 
     /// A vault with a key that the own application may use.
-    pub(super) async fn vault(&self, name: &str) -> Value {
+    pub(crate) async fn vault(&self, name: &str) -> Value {
         let vault = json!({ "tenant_id": self.tenant, "vault": name, "resource_group": "g" });
         let key = self.control("/azure/vaults", vault).await;
         self.grant_to(name, &self.own).await;
@@ -96,20 +96,20 @@ impl Customer {
     }
 
     /// A new project without encryption.
-    pub(super) async fn project(&self, name: &str) -> String {
+    pub(crate) async fn project(&self, name: &str) -> String {
         let project = json!({ "org_id": self.mount.atlas.org(), "name": name });
         text(&self.control("/projects", project).await, "id")
     }
 
     /// A new project that signs in to this vault with the static secret.
-    pub(super) async fn encrypted(&self, name: &str, key: &Value) -> String {
+    pub(crate) async fn encrypted(&self, name: &str, key: &Value) -> String {
         let project = self.project(name).await;
         self.encrypt(&project, key, &self.secret).await;
         project
     }
 
     /// Somebody sets the project's encryption to this key and secret.
-    pub(super) async fn encrypt(&self, project: &str, key: &Value, secret: &str) {
+    pub(crate) async fn encrypt(&self, project: &str, key: &Value, secret: &str) {
         let block = self.static_block(key, secret);
         let given = json!({ "project_id": project, "azureKeyVault": block });
         self.control("/encryption", given).await;
@@ -127,6 +127,12 @@ impl Customer {
         block["clientID"] = json!(OWN_APP);
         block["secret"] = json!(secret);
         block
+    }
+
+    /// Another secret of the own application.
+    pub(super) async fn another_secret(&self, seconds: u64) -> Value {
+        let asked = json!({ "tenant_id": self.tenant, "app_id": OWN_APP, "seconds": seconds });
+        self.control("/azure/secrets", asked).await
     }
 
     /// Runs a command of `az`, as the customer.
@@ -170,6 +176,11 @@ impl Customer {
     pub(super) async fn order(&self, project: &str, order: &str, body: Value) -> Answer {
         let path = format!("{}/{order}", Self::path(project));
         self.mount.write(&path, body).await
+    }
+
+    pub(super) async fn check(&self, project: &str) -> Answer {
+        let path = format!("{}/check", Self::path(project));
+        self.mount.read(&path).await
     }
 
     /// Registered, which must succeed; with the present secret in keeping if it is so wanted.
@@ -231,7 +242,7 @@ impl Customer {
     }
 
     /// No cluster was ever stopped, and no request was sent that changes what is not this engine's.
-    pub(super) async fn nothing_else_was_touched(&self) {
+    pub(crate) async fn nothing_else_was_touched(&self) {
         let state = self.mount.atlas.state().await;
         assert_eq!(state["cluster_stops"], 0, "clusters were stopped");
         let log = self

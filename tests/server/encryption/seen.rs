@@ -74,13 +74,21 @@ async fn the_api_document_and_the_help_show_every_path_and_hide_the_secret() {
             &["get", "post", "delete"],
         ),
         ("encryption-at-rest/azure/{project_id}/apply", &["post"]),
+        ("encryption-at-rest/azure/{project_id}/rotate", &["post"]),
         ("encryption-at-rest/azure/{project_id}/rollback", &["post"]),
+        ("encryption-at-rest/azure/{project_id}/check", &["get"]),
+        ("encryption-at-rest/migrations", &["get"]),
+        (
+            "encryption-at-rest/migrations/{name}",
+            &["get", "post", "delete"],
+        ),
     ] {
         let item = find(path);
         for method in methods {
             assert!(item[*method]["operationId"].is_string(), "{path} {method}");
         }
         let asked = path.replace("{project_id}", mount.atlas.project(0));
+        let asked = asked.replace("{name}", "all");
         let help = mount.read(&format!("{asked}?help=1")).await;
         let help = help.body["help"].as_str().unwrap_or_default().to_owned();
         assert!(help.len() > 80, "{path}: {help}");

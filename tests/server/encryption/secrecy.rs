@@ -1,0 +1,126 @@
+//! A static secret is in no answer, no log and no stored entry but the project's own, which is sealed.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::customer::{Customer, text};
+use crate::support::bao::Extras;
+use crate::support::{Answer, Bao, Client, Mount};
+
+const CONFIG: &str = r#"
+raw_storage_endpoint = true
+audit "file" "log" { options = { file_path = "{folder}/audit.log" } }
+"#;
+
+async fn talkative_server() -> Bao {
+    let bao = Bao::on_disk_with(Extras {
+        config: CONFIG.to_owned(),
+        variables: vec![("MONGODBATLAS_LOG_LEVEL".to_owned(), "trace".to_owned())],
+        ..Extras::default()
+    })
+    .await;
+    let registered = bao.register(&[]).await;
+    assert!(registered.ok(), "{registered:?}");
+    bao
+}
+
+/// Every stored entry that holds this text, as the server itself reads it.
+async fn stored_with(client: &Client, secret: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        let listed = client.list(&format!("sys/raw/{folder}")).await;
+        let keys = listed.body["data"]["keys"].as_array().cloned();
+        for key in keys.unwrap_or_default() {
+            let path = format!("{folder}{}", key.as_str().expect("a key"));
+            if path.ends_with('/') {
+                folders.push(path);
+                continue;
+            }
+            let read = client.read(&format!("sys/raw/{path}")).await;
+            if read.body.to_string().contains(secret) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// Everything that the project's paths can be asked, with what works and what fails.
+async fn all_answers(customer: &Customer, project: &str, vault: &str, next: &str) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    answers.push(customer.write(project, customer.ids_and_secret()).await);
+    let wrong = json!({ "client_secret": "a wrong secret of a tidy length" });
+    answers.push(customer.order(project, "rotate", wrong).await);
+    let rotation =
+        json!({ "client_secret": next, "client_secret_expires_at": "2027-11-01T00:00:00Z" });
+    answers.push(customer.order(project, "rotate", rotation).await);
+    answers.push(
+        customer
+            .order(project, "apply", json!({ "dry_run": true }))
+            .await,
+    );
+    answers.push(customer.order(project, "apply", json!({})).await);
+    customer.grant(vault).await;
+    let lost =
+        json!({ "operation": "updateEncryptionAtRest", "action": { "kind": "malformed_json" } });
+    customer.mount.atlas.fault(lost).await;
+    answers.push(customer.order(project, "apply", json!({})).await);
+    answers.push(customer.order(project, "apply", json!({})).await);
+    answers.push(customer.order(project, "rollback", json!({})).await);
+    answers.push(customer.check(project).await);
+    for path in ["status", "check", "encryption-at-rest/azure?list=true"] {
+        answers.push(customer.mount.read(path).await);
+    }
+    answers.push(customer.read(project).await);
+    answers
+}
+
+#[tokio::test]
+async fn a_static_secret_is_seen_by_atlas_and_the_sealed_entry_alone() {
+    let bao = talkative_server().await;
+    let mount = Mount::on(&bao.client()).await;
+    mount.configure().await;
+    let customer = Customer::of(mount).await;
+    let key = customer.vault("kv").await;
+    let project = customer.encrypted("one", &key).await;
+    let next = text(&customer.another_secret(86_400).await, "client_secret");
+    let answers = all_answers(&customer, &project, "kv", &next).await;
+    bao.kill_plugins().await;
+    while !customer.read(&project).await.ok() {}
+
+    let log = bao
+        .log
+        .once("a call", |log| log.contains("updateEncryptionAtRest"))
+        .await;
+    let audit: PathBuf = bao.log.file().with_file_name("audit.log");
+    let audit = std::fs::read_to_string(audit).expect("the audit log");
+    assert!(audit.contains(&project) && audit.contains("hmac-sha256:"));
+    for secret in [
+        &customer.secret,
+        &next,
+        &"a wrong secret of a tidy length".to_owned(),
+    ] {
+        for answer in &answers {
+            assert!(!answer.body.to_string().contains(secret), "{answer:?}");
+        }
+        assert!(
+            !log.contains(secret.as_str()),
+            "a secret is in the server's log"
+        );
+        assert!(
+            !audit.contains(secret.as_str()),
+            "a secret is in the audit log"
+        );
+    }
+    let sealed = stored_with(&customer.mount.client, &next).await;
+    let entry = format!("/{}", Customer::path(&project));
+    assert_eq!(sealed.len(), 1, "{sealed:?}");
+    assert!(sealed[0].ends_with(&entry), "{sealed:?}");
+    for gone in [customer.secret.as_str(), "a wrong secret of a tidy length"] {
+        let stored = stored_with(&customer.mount.client, gone).await;
+        assert!(stored.is_empty(), "{stored:?}");
+    }
+    assert_eq!(customer.mount.atlas.state().await["cluster_stops"], 0);
+}
