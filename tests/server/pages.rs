@@ -1,6 +1,7 @@
 //! Every command of the README and of the operators' pages, run as it is printed, by the person who
 //! needs it, on a server of its own.
 
+mod azure;
 mod page;
 mod policies;
 mod printed;
@@ -21,6 +22,7 @@ const RUN: &[(&str, usize)] = &[
     ("README.md", 3),
     ("docs/audit.md", 0),
     ("docs/consumers.md", 1),
+    ("docs/encryption-at-rest.md", 0),
     ("docs/install.md", 1),
     ("docs/kubernetes.md", 2),
     ("docs/namespaces.md", 0),
@@ -145,6 +147,15 @@ impl<'a> LogLine<'a> {
 #[tokio::test]
 async fn the_page_on_readers_of_static_credentials() {
     play("docs/consumers.md").await;
+}
+
+/// The person in Azure is played as well: what the page prints is all that is granted there.
+#[tokio::test]
+async fn the_page_on_encryption_at_rest() {
+    let mut stage = Stage::configured().await;
+    let customer = azure::customer(&mut stage).await;
+    let _stage = play_on(stage, "docs/encryption-at-rest.md").await;
+    customer.nothing_else_was_touched().await;
 }
 
 #[tokio::test]

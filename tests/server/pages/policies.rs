@@ -1,10 +1,16 @@
-//! The four policies of `docs/policies.md`: what each person may do, and who is refused.
+//! The five policies of `docs/policies.md`: what each person may do, and who is refused.
 
 use super::stage::{POLICIES, Stage};
 
-const PEOPLE: [&str; 4] = ["administrator", "role-editor", "on-call", "application"];
+const PEOPLE: [&str; 5] = [
+    "administrator",
+    "role-editor",
+    "security-operator",
+    "on-call",
+    "application",
+];
 
-/// Commands of an operator's life, and who of the four may run them. Those who may not come first,
+/// Commands of an operator's life, and who of the five may run them. Those who may not come first,
 /// so that the command still has something to do.
 const COMMANDS: &[(&str, &[&str])] = &[
     // What hands out credentials.
@@ -59,11 +65,21 @@ const COMMANDS: &[(&str, &[&str])] = &[
     // What shows how it goes.
     (
         "bao read mongodbatlas/status",
-        &["administrator", "role-editor", "on-call"],
+        &[
+            "administrator",
+            "role-editor",
+            "security-operator",
+            "on-call",
+        ],
     ),
     (
         "bao read mongodbatlas/check",
-        &["administrator", "role-editor", "on-call"],
+        &[
+            "administrator",
+            "role-editor",
+            "security-operator",
+            "on-call",
+        ],
     ),
     (
         "bao read mongodbatlas/check/auditor",
@@ -91,6 +107,48 @@ const COMMANDS: &[(&str, &[&str])] = &[
         &["on-call"],
     ),
     ("bao read -format=json sys/metrics", &["on-call"]),
+    // How Atlas signs in to key vaults.
+    (
+        "bao write mongodbatlas/encryption-at-rest/azure/$ALPHA client_id=$APP client_secret=x",
+        &["security-operator"],
+    ),
+    (
+        "bao write mongodbatlas/encryption-at-rest/azure/$ALPHA/apply dry_run=true",
+        &["security-operator"],
+    ),
+    (
+        "bao read mongodbatlas/encryption-at-rest/azure/$ALPHA",
+        &["security-operator", "on-call"],
+    ),
+    (
+        "bao list mongodbatlas/encryption-at-rest/azure",
+        &["security-operator", "on-call"],
+    ),
+    (
+        "bao read mongodbatlas/encryption-at-rest/azure/$ALPHA/check",
+        &["security-operator", "on-call"],
+    ),
+    (
+        "bao write mongodbatlas/encryption-at-rest/migrations/all project_ids=$ALPHA \
+         tenant_id=$APP service_principal_id=$APP",
+        &["security-operator"],
+    ),
+    (
+        "bao read mongodbatlas/encryption-at-rest/migrations/all",
+        &["security-operator", "on-call"],
+    ),
+    (
+        "bao list mongodbatlas/encryption-at-rest/migrations",
+        &["security-operator", "on-call"],
+    ),
+    (
+        "bao delete mongodbatlas/encryption-at-rest/migrations/all",
+        &["security-operator"],
+    ),
+    (
+        "bao delete mongodbatlas/encryption-at-rest/azure/$ALPHA force=true",
+        &["security-operator"],
+    ),
     // What ends credentials.
     (
         "bao write mongodbatlas/tidy dry_run=false",
@@ -172,6 +230,7 @@ async fn each_person_may_do_the_own_work_and_nothing_else() {
         "bao write mongodbatlas/roles/deployer project_id=$ALPHA roles=GROUP_READ_ONLY ttl=30m",
         "bao write mongodbatlas/static-roles/operator client_id=$CLIENT_ID organization_id=$ORG",
         "PUBLIC_KEY=$(bao read -field=public_key mongodbatlas/creds/auditor)",
+        "APP=33333333-3333-4333-8333-333333333333",
     ] {
         let outcome = stage.run("root", prepared).await;
         assert!(outcome.ok, "{prepared}: {}", outcome.said);
@@ -268,5 +327,64 @@ async fn a_denied_atlas_role_passes_when_it_is_written_in_another_way() {
         let read = "bao read -field=roles mongodbatlas/roles/owner";
         let stored = stage.run("root", read).await.said;
         assert_eq!(stored.contains("ORG_OWNER"), passes, "{given}: {stored}");
+    }
+}
+
+/// At night somebody may have to stop a migration, and nobody has to start one.
+#[tokio::test]
+async fn on_call_may_pause_a_migration_and_do_nothing_else_with_it() {
+    let mut stage = Stage::configured().await;
+    let migration = "bao write mongodbatlas/encryption-at-rest/migrations/all";
+    let app = "33333333-3333-4333-8333-333333333333";
+    let plan = format!("{migration} project_ids=$ALPHA tenant_id={app} service_principal_id={app}");
+    let outcome = stage.run("root", &plan).await;
+    assert!(outcome.ok, "{}", outcome.said);
+    for (order, may) in [
+        ("action=pause", true),
+        ("action=start", false),
+        ("action=pause max_failures=9", false),
+        ("max_failures=9", false),
+    ] {
+        let outcome = stage.run("on-call", &format!("{migration} {order}")).await;
+        let refused = outcome.said.contains("permission denied");
+        assert_eq!(refused, !may, "{order}: {}", outcome.said);
+    }
+}
+
+/// The policy `without-consents` of the page, beside that of the security operator.
+#[tokio::test]
+async fn the_consents_for_private_projects_can_be_withheld() {
+    let mut stage = Stage::configured().await;
+    let token = "BAO_TOKEN=$(bao token create -field=token -policy=security-operator \
+                 -policy=without-consents)";
+    let path = "mongodbatlas/encryption-at-rest";
+    let app = "33333333-3333-4333-8333-333333333333";
+    let ids = format!("project_ids=$ALPHA tenant_id={app} service_principal_id={app}");
+    for (order, may) in [
+        (
+            format!("azure/$ALPHA client_id={app} client_secret=x"),
+            true,
+        ),
+        ("azure/$ALPHA/apply dry_run=true".to_owned(), true),
+        (
+            "azure/$ALPHA/apply dry_run=true accept_unvalidated=true".to_owned(),
+            false,
+        ),
+        (
+            "azure/$ALPHA/rotate client_secret=x accept_unvalidated=true".to_owned(),
+            false,
+        ),
+        (format!("migrations/all {ids}"), true),
+        (
+            format!("migrations/all {ids} accept_no_way_back=true"),
+            false,
+        ),
+    ] {
+        let outcome = stage
+            .run("root", &format!("{token} bao write {path}/{order}"))
+            .await;
+        assert_eq!(outcome.ok, may, "{order}: {}", outcome.said);
+        let refused = outcome.said.contains("permission denied");
+        assert_eq!(refused, !may, "{order}: {}", outcome.said);
     }
 }

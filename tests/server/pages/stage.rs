@@ -1,11 +1,12 @@
 //! Where the commands of a page are run: a server on disk, the simulator, and a shell.
 //!
 //! The commands are run as printed, with these exceptions: the server's folders lie elsewhere,
-//! `systemctl` is played, and Atlas is the simulator, to which the first write of a credential is
-//! led by its `base_url`.
+//! `systemctl` is played, Atlas is the simulator, to which the first write of a credential is led by
+//! its `base_url`, and a migration looks at its projects each second.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -28,17 +29,20 @@ pub(super) struct Outcome {
 /// A server with an audit device, and the simulator.
 pub(super) struct Stage {
     pub(super) bao: Bao,
-    pub(super) atlas: Atlas,
+    pub(super) atlas: Arc<Atlas>,
     folder: TempDir,
     policies: Vec<(String, String)>,
     tokens: BTreeMap<String, String>,
 }
 
-/// What the command line of the server does here: it leads the first credential to the simulator.
+/// What the command line of the server does here: it leads the first credential to the simulator, and
+/// hurries migrations.
 const BAO: &str = r#"#!/bin/bash
 case " $* " in
   *" write "*mongodbatlas/config\ *public_key=* | *" write "*mongodbatlas/config\ *client_secret=*)
     exec "$REAL_BAO" "$@" "base_url=$ATLAS_URL" ;;
+  *" write "*/migrations/*project_ids=*)
+    exec "$REAL_BAO" "$@" interval=1s observe=10s ;;
 esac
 exec "$REAL_BAO" "$@"
 "#;
@@ -64,7 +68,7 @@ impl Stage {
         std::fs::copy(plugin_binary(), built).expect("the plugin's binary");
         let mut stage = Self {
             bao,
-            atlas: Atlas::start().await,
+            atlas: Arc::new(Atlas::start().await),
             folder,
             policies: Page::read(POLICIES).policies,
             tokens: BTreeMap::new(),
@@ -155,6 +159,17 @@ impl Stage {
     /// The variables of the shell, from one command to the next.
     fn environment(&self) -> PathBuf {
         self.folder.path().join("environment")
+    }
+
+    /// Where a command of this name would be found.
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.folder.path().join("bin").join(name)
+    }
+
+    /// Sets a variable of the shell.
+    pub(super) async fn set(&mut self, name: &str, value: &str) {
+        let outcome = self.run("root", &format!("{name}='{value}'")).await;
+        assert!(outcome.ok, "{name}: {}", outcome.said);
     }
 
     /// A token of somebody with the policy of this name: of `docs/policies.md`, or one that the page
@@ -299,7 +314,7 @@ impl Stage {
     }
 }
 
-fn put_program(path: &Path, text: &str) {
+pub(super) fn put_program(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(path, text).expect("a program");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
