@@ -88,9 +88,12 @@ async fn planned(
             return Ok(Some(answer(engine, &entry).await?));
         }
         let until = deadline.min(Instant::now() + LOOK_AGAIN);
-        // Told or not, the entry is read again.
         let wait = timeout_at(until, stepped);
-        let _ = engine.while_wanted(&call.caller.gone, wait).await?;
+        let told = engine.while_wanted(&call.caller.gone, wait).await?;
+        if told.is_err() {
+            // Where storage failed, the work has ended.
+            wake(engine, name);
+        }
     }
 }
 
