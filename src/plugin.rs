@@ -19,6 +19,8 @@ const UNVERSIONED: &str = "--unversioned";
 const CRATES: &[&str] = &["mongodbatlas", "vault_plugin_secrets_mongodbatlas"];
 /// How long work under way may go on once the process is asked to end.
 const CLOSE_GRACE: Duration = Duration::from_millis(1_100);
+/// Threads for what blocks or computes for long. They end by themselves when they are not needed.
+const BLOCKING_THREADS: usize = 64;
 /// What is still running after the orderly end is not waited for longer than this.
 const LEFTOVERS_LIMIT: Duration = Duration::from_millis(50);
 
@@ -85,7 +87,7 @@ fn run(environment: &Environment, settings: ProcessSettings) -> Result<(), Box<d
     // One thread: nearly all that is done here is waiting, and each step of a request would otherwise
     // wake another thread. What computes for long has threads of its own (`spawn_blocking`).
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(8)
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
     if settings.hold != ServerHold::Off {

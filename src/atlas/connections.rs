@@ -4,6 +4,7 @@
 //! connections are there once for all mounts with the same address, certificates and times. Everything
 //! that belongs to a credential (nonces, tokens, limits) is the client's own and none of this knows it.
 
+use std::env::split_paths;
 use std::iter;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::version::{TLS12, TLS13};
 use rustls_platform_verifier::Verifier;
 
+use super::lookups::Lookups;
 use super::origin::Origin;
 use super::settings::{Pem, Settings, SettingsError};
 
@@ -115,7 +117,13 @@ struct PlatformTrust(Vec<(PathBuf, Option<(SystemTime, u64)>)>);
 impl PlatformTrust {
     fn now() -> Self {
         let found = openssl_probe::probe();
-        let places = found.cert_file.into_iter().chain(found.cert_dir);
+        // The variable SSL_CERT_DIR may name several, which is one that does not exist to the probe.
+        let folders = found.cert_dir.into_iter();
+        let folders = folders.flat_map(|folders| split_paths(&folders).collect::<Vec<_>>());
+        let places = found
+            .cert_file
+            .into_iter()
+            .chain(folders.flat_map(with_content));
         let stamped = places.map(|place| {
             let about = std::fs::metadata(&place).ok();
             let stamp = about.and_then(|about| Some((about.modified().ok()?, about.len())));
@@ -125,10 +133,20 @@ impl PlatformTrust {
     }
 }
 
+/// A folder and the files in it, sorted: what is put right in place leaves the folder as it was.
+fn with_content(folder: PathBuf) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(&folder).into_iter().flatten();
+    let mut places: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    places.sort();
+    places.push(folder);
+    places
+}
+
 /// The connections to one address.
 pub(super) struct Connections {
     terms: Terms,
     tls: ClientConfig,
+    lookups: Lookups,
     first: Arc<Lane>,
     /// Beside the first, while that is full.
     more: Mutex<Vec<Arc<Lane>>>,
@@ -141,7 +159,11 @@ struct Lane {
 }
 
 impl Lane {
-    fn open(terms: &Terms, tls: ClientConfig) -> Result<Arc<Self>, reqwest::Error> {
+    fn open(
+        terms: &Terms,
+        tls: ClientConfig,
+        lookups: Lookups,
+    ) -> Result<Arc<Self>, reqwest::Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(&terms.user_agent)
             .redirect(reqwest::redirect::Policy::none())
@@ -150,6 +172,9 @@ impl Lane {
             .pool_idle_timeout(IDLE_CONNECTION)
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
+            // What may be sent again, and how fast, is decided by whoever knows what it does in Atlas.
+            .retry(reqwest::retry::never())
+            .dns_resolver(lookups)
             .tls_backend_preconfigured(tls);
         if terms.platform.is_none() {
             // No proxy shall see a credential in clear.
@@ -169,12 +194,14 @@ impl Lane {
 impl Connections {
     fn new(terms: Terms) -> Result<Self, SettingsError> {
         let tls = terms.tls()?;
-        let first = Lane::open(&terms, tls.clone());
+        let lookups = Lookups::of_system();
+        let first = Lane::open(&terms, tls.clone(), lookups.clone());
         Ok(Self {
             first: first.map_err(|error| SettingsError::Tls(error.into()))?,
             more: Mutex::default(),
             terms,
             tls,
+            lookups,
         })
     }
 
@@ -207,7 +234,7 @@ impl Connections {
         if lane.aboard() < MAX_ABOARD || more.len() + 1 >= MAX_LANES {
             return lane;
         }
-        match Lane::open(&self.terms, self.tls.clone()) {
+        match Lane::open(&self.terms, self.tls.clone(), self.lookups.clone()) {
             Ok(new) => {
                 more.push(Arc::clone(&new));
                 new

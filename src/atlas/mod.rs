@@ -30,6 +30,7 @@ mod fake;
 mod ids;
 mod lag;
 mod limiter;
+mod lookups;
 mod model_keys;
 mod nonces;
 mod oauth;

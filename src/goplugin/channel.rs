@@ -188,8 +188,12 @@ async fn exchange(
 async fn send(content: Body, stream: &mut SendStream<Bytes>) -> Result<(), ChannelError> {
     let mut content = pin!(content);
     while let Some(frame) = poll_fn(|context| content.as_mut().poll_frame(context)).await {
+        let frame = frame.inspect_err(|_| {
+            // What is half sent is never answered.
+            stream.send_reset(h2::Reason::CANCEL);
+        })?;
         // Requests of gRPC have no trailers.
-        let Ok(mut data) = frame?.into_data() else {
+        let Ok(mut data) = frame.into_data() else {
             continue;
         };
         while !data.is_empty() {

@@ -10,11 +10,14 @@ use std::time::Duration;
 use http::Request;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tower::util::MapRequestLayer;
 
-/// A burst is over, or large enough to be worth a look, after this. Memory is looked through at most
-/// once in this time, and never while nobody asks for anything.
+/// A burst is over when nobody asked for anything this long. Memory is never looked through while nobody
+/// asks.
 const REST: Duration = Duration::from_secs(10);
+/// What never rests is looked through as often as this.
+const LONGEST_BURST: Duration = Duration::from_mins(1);
 
 /// Notices requests, and gives back what they left.
 pub(super) struct Bursts {
@@ -49,8 +52,10 @@ impl Bursts {
 async fn give_back_after(requests: Arc<Notify>) {
     loop {
         requests.notified().await;
-        tokio::time::sleep(REST).await;
-        // It holds up whoever allocates from the same part of the heap, for a moment; never the runtime.
+        let rest = async { while timeout(REST, requests.notified()).await.is_ok() {} };
+        let _ = timeout(LONGEST_BURST, rest).await;
+        // Whoever allocates waits while it goes through the heap, for some milliseconds at most, the
+        // runtime included: on another thread so that what allocates nothing goes on.
         let _ = tokio::task::spawn_blocking(give_back).await;
     }
 }

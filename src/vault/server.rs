@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,9 @@ const MAX_DURATION: Duration = Duration::from_secs(85);
 
 /// Up to this size a request is decoded at once, in a millisecond or two.
 const LARGE_BYTES: usize = 256 * 1_024;
+/// More values than any request of sense has. Whoever looks at each of them, or lets go of them, would
+/// hold up all others.
+const MOST_VALUES: usize = 100_000;
 
 /// Serves the mounts of this process.
 #[derive(Clone)]
@@ -134,11 +138,29 @@ async fn decoded(request: pb::Request, caller: Caller) -> Result<super::request:
     if request.data.len() <= LARGE_BYTES {
         return wire::request(request, caller);
     }
-    let decoding = spawn_blocking(move || wire::request(request, caller)).await;
+    let decode = move || {
+        let request = wire::request(request, caller)?;
+        let values: usize = request.data.values().map(values).sum();
+        if values > MOST_VALUES {
+            let text = format!("the request has {values} values; the most is {MOST_VALUES}");
+            return Err(Failure::BadRequest(text));
+        }
+        Ok(request)
+    };
+    let decoding = spawn_blocking(decode).await;
     decoding.unwrap_or_else(|_| {
         let text = "the plugin ended while it read the request";
         Err(Failure::Internal(text.to_owned()))
     })
+}
+
+/// How many there are in it. JSON was read to a bounded depth.
+fn values(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values).sum(),
+        Value::Object(fields) => fields.values().map(values).sum(),
+        _ => 0,
+    }
 }
 
 /// When nobody waits for the answer any more.

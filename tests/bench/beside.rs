@@ -20,11 +20,11 @@ const MOUNTS: usize = 51;
 const TURNS: usize = 4;
 /// Of each turn.
 const BY_ONE: usize = 50;
-const BY_MANY: usize = 180;
+const BY_MANY: usize = 11 * READERS;
 const READERS: usize = 16;
 /// With an Atlas that is away, in each turn.
 const FAR_BY_ONE: usize = 25;
-const FAR_BY_MANY: usize = 160;
+const FAR_BY_MANY: usize = 10 * READERS;
 /// How far Atlas is then, in milliseconds for each answer.
 const FAR: u64 = 50;
 const STARTS: usize = 20;
@@ -34,6 +34,8 @@ const TRACED: usize = 100;
 struct Engine {
     name: &'static str,
     binary: PathBuf,
+    /// Credentials of its first mount that live.
+    issued: usize,
     figures: Vec<Figure>,
 }
 
@@ -49,6 +51,7 @@ pub(crate) async fn beside() {
     let engine = |name, binary| Engine {
         name,
         binary,
+        issued: 0,
         figures: Vec::new(),
     };
     let go = std::env::var_os("GO_ENGINE").map(PathBuf::from);
@@ -243,6 +246,7 @@ impl Stage {
                 many => format!("{place}{many} readers"),
             };
             for (engine, mut run) in engines.iter_mut().zip(runs) {
+                engine.issued += run.times.len();
                 engine.note_times(&who, &mut run.times);
                 let count = run.times.len() as f64;
                 engine.note(
@@ -278,6 +282,13 @@ impl Stage {
             (
                 "project",
                 json!({ "project_id": project, "roles": "GROUP_OWNER" }),
+            ),
+            (
+                "organization and project",
+                json!({
+                    "organization_id": org, "project_id": project, "roles": "ORG_MEMBER",
+                    "project_roles": "GROUP_OWNER",
+                }),
             ),
         ];
         for (shape, role) in shapes {
@@ -318,7 +329,7 @@ impl Stage {
     }
 
     /// System calls of one issue, as `strace` counts them; not a number where it is not there.
-    async fn traced(&self, engine: &Engine) -> f64 {
+    async fn traced(&self, engine: &mut Engine) -> f64 {
         let counts = tempfile::NamedTempFile::new().expect("a file");
         let mut command = Command::new("strace");
         command.args(["-f", "-q", "-c", "-U", "calls,name", "-o"]);
@@ -331,7 +342,7 @@ impl Stage {
         };
         tokio::time::sleep(Duration::from_secs(1)).await;
         let path = format!("{}/creds/r", engine.first());
-        times_of(&self.client, &path, TRACED, 1).await;
+        engine.issued += times_of(&self.client, &path, TRACED, 1).await.len();
         process::interrupt(tracer);
         total(counts.path()) / TRACED as f64
     }
@@ -339,7 +350,7 @@ impl Stage {
     /// Revokes all that was issued, as fast as it goes.
     async fn revocations(&self, engines: &mut [Engine]) {
         for engine in engines {
-            let count = TURNS * (BY_ONE + BY_MANY) + TRACED;
+            let count = std::mem::take(&mut engine.issued);
             let rest = self.atlas.keys().await - count;
             let (before, started) = (self.cpu(engine), Instant::now());
             let path = format!("sys/leases/revoke-prefix/{}", engine.first());

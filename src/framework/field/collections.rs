@@ -8,6 +8,11 @@ use super::decode::{Reason, text};
 use super::kind::Kind;
 use crate::vault::Data;
 
+/// More elements than any list of sense has: a long text of commas alone is not taken apart.
+const MOST_ELEMENTS: usize = 10_000;
+/// The longest JSON text that is read where an object could have been given.
+const LONGEST_JSON: usize = 1 << 20;
+
 /// An object; an array of objects is merged, later ones win.
 pub(super) fn map(raw: Value) -> Result<Data, Reason> {
     const REASON: &str = "must be a JSON object";
@@ -36,7 +41,14 @@ pub(super) fn texts(raw: Value) -> Result<Vec<String>, Reason> {
     }
 }
 
+fn too_many() -> Reason {
+    format!("must not have more than {MOST_ELEMENTS} elements").into()
+}
+
 fn elements(items: Vec<Value>) -> Result<Vec<String>, Reason> {
+    if items.len() > MOST_ELEMENTS {
+        return Err(too_many());
+    }
     let each = items.into_iter().enumerate().map(|(index, item)| {
         let text = text(item).map_err(|reason| format!("element {}: {reason}", index + 1))?;
         Ok(text.trim().to_owned())
@@ -47,6 +59,9 @@ fn elements(items: Vec<Value>) -> Result<Vec<String>, Reason> {
 /// A list of text; one text is split at commas. Empty elements stay.
 pub(super) fn comma_texts(raw: Value) -> Result<Vec<String>, Reason> {
     match raw {
+        Value::String(text) if text.match_indices(',').nth(MOST_ELEMENTS - 1).is_some() => {
+            Err(too_many())
+        }
         Value::String(text) if !text.is_empty() => {
             Ok(text.split(',').map(|part| part.trim().to_owned()).collect())
         }
@@ -59,7 +74,7 @@ pub(super) fn comma_texts(raw: Value) -> Result<Vec<String>, Reason> {
 /// anything else as it came.
 pub(super) fn opened(kind: Kind, raw: Value) -> Value {
     match raw {
-        Value::String(text) if kind == Kind::MapOfLists => {
+        Value::String(text) if kind == Kind::MapOfLists && text.len() <= LONGEST_JSON => {
             serde_json::from_str(&text).map_or(Value::String(text), Value::Object)
         }
         other => other,
@@ -119,6 +134,25 @@ mod tests {
         refuses(
             Kind::Map,
             &[json!("a"), json!(""), json!(1), json!(true), json!([1])],
+        );
+    }
+
+    #[test]
+    fn lists_have_a_bounded_length() {
+        for kind in [Kind::Texts, Kind::CommaTexts] {
+            let list = |count| json!(vec!["a"; count]);
+            assert!(read(kind, list(MOST_ELEMENTS)).is_ok());
+            let told = read(kind, list(MOST_ELEMENTS + 1)).unwrap_err();
+            assert_eq!(told, too_many(), "{kind:?}");
+        }
+        let commas = |count| json!(",".repeat(count));
+        assert!(read(Kind::CommaTexts, commas(MOST_ELEMENTS - 1)).is_ok());
+        let told = read(Kind::CommaTexts, commas(MOST_ELEMENTS)).unwrap_err();
+        assert_eq!(told, too_many());
+        let long = format!("{{{}}}", " ".repeat(LONGEST_JSON));
+        refuses(
+            Kind::MapOfLists,
+            &[json!(long), json!({ "a": commas(MOST_ELEMENTS) })],
         );
     }
 
