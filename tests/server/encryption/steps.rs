@@ -152,7 +152,7 @@ async fn a_change_carries_over_what_another_writer_set_a_moment_before() {
     let project = customer.encrypted("five", &key).await;
     let beside = json!({
         "project_id": project, "enabledForSearchNodes": true,
-        "awsKms": { "enabled": true, "roleId": "6b0273dfb9c9ed02f9000000" },
+        "awsKms": { "enabled": true, "region": "US_EAST_1" },
         "googleCloudKms": { "enabled": true, "serviceAccountKey": "its secret" },
     });
     customer.control("/encryption", beside).await;
