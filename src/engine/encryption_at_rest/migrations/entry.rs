@@ -159,7 +159,7 @@ pub(super) struct Row {
     /// Whether a static secret is in keeping.
     #[serde(default)]
     pub(super) way_back: bool,
-    /// Whether Atlas took the change.
+    /// Whether Atlas took the change, or may have: a failed row of which that is so can be changed back.
     #[serde(default)]
     pub(super) taken: bool,
     /// How often in a row `valid` was seen since the change.
@@ -335,9 +335,10 @@ impl MigrationEntry {
         self.tries = 0;
     }
 
-    /// It stops, and says why.
+    /// It stops, and says why. One that is paused stays so, and what that interrupted is not forgotten.
     pub(super) fn stop(&mut self, reason: &str, now: DateTime<Utc>) {
         self.then = match self.state {
+            State::Paused => return,
             State::RollingBack => Then::RollBack,
             _ => Then::Run,
         };
@@ -379,9 +380,15 @@ impl MigrationEntry {
 mod tests {
     use super::*;
 
-    /// As much as there can be in one: a vault, a verdict and a long error for each project.
     #[test]
     fn a_full_migration_stays_below_a_megabyte() {
+        let entry = full(MOST_PROJECTS);
+        let size = serde_json::to_vec(&entry).expect("JSON").len();
+        assert!(size < 1_000_000, "{size}");
+    }
+
+    /// As much as there can be in one: a vault, a verdict and a long error for each project.
+    fn full(projects: usize) -> MigrationEntry {
         let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::nanoseconds(123_456_789);
         let id = |number: usize| format!("{number:024x}").parse::<ProjectId>();
         let uuid = "11111111-1111-4111-8111-111111111111";
@@ -414,7 +421,7 @@ mod tests {
             tries: 0,
             origin: BoundTo::default(),
         };
-        for number in 0..MOST_PROJECTS {
+        for number in 0..projects {
             entry.note_vault(VaultKey {
                 environment: "AZURE_US_GOVERNMENT".to_owned(),
                 subscription_id: uuid.to_owned(),
@@ -428,8 +435,17 @@ mod tests {
             row.end(Step::RolledBack, &"\u{e4}".repeat(1_000), now);
             entry.rows.push(row);
         }
-        let size = serde_json::to_vec(&entry).expect("JSON").len();
-        assert!(size < 1_000_000, "{size}");
+        entry
+    }
+
+    #[test]
+    fn a_pause_of_the_way_back_is_one_of_the_way_back_whatever_fails_then() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut entry = full(0);
+        entry.stop("paused by request", now);
+        entry.stop("the credential was refused", now);
+        assert_eq!((entry.state, entry.then), (State::Paused, Then::RollBack));
+        assert_eq!(entry.reason.as_deref(), Some("paused by request"));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod doubt_tests;
 mod entry;
 #[cfg(test)]
 mod fleet_tests;

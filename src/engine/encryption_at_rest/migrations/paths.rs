@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::entry::{MigrationEntry, State};
 use super::store::{Outcome, change, load};
 use super::{input, orders, shown};
 use crate::engine::error::{EncryptionError, EngineError};
@@ -87,7 +88,10 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
 async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
     change(&engine, &name, |entry| {
-        if let Some(entry) = entry.filter(|entry| entry.state.is_at_work()) {
+        // A plan changes nothing, and may last as long as Atlas does not answer.
+        let is_at_work =
+            |entry: &MigrationEntry| entry.state.is_at_work() && entry.state != State::Planning;
+        if let Some(entry) = entry.filter(is_at_work) {
             let state = entry.state.name();
             return Err(EncryptionError::MigrationAtWork { state }.into());
         }

@@ -208,7 +208,20 @@ async fn ask(
     order: &Order,
     project: &ProjectId,
 ) -> Result<Asked, EngineError> {
-    let stored = load(engine, project).await?;
+    let stored = match load(engine, project).await {
+        Ok(stored) => stored,
+        // Nothing is known of it, which does not keep the others from their plan.
+        Err(error @ EngineError::Unreadable { .. }) => {
+            return Ok(Asked::Found(Finding {
+                project: project.clone(),
+                verdict: Verdict::Unknown,
+                error: Some(shortened(&chain(&error))),
+                key: None,
+                way_back: false,
+            }));
+        }
+        Err(error) => return Err(error),
+    };
     let budget = RequestBudget::within(PATIENCE, Priority::Rotate);
     let way_back = stored.as_ref().is_some_and(|entry| entry.held.is_some());
     let finding = |verdict, error: Option<String>, key| Finding {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::super::apply::{self, ApplyRequest};
@@ -82,14 +83,22 @@ pub(super) async fn register(
     .await
 }
 
-/// Changes the project over, as `apply` does. One that was changed before is found so.
+/// Changes the project over, as `apply` does. One that was changed before is found so. What was begun at
+/// `begun` and changed back by a person since is left to him.
 pub(super) async fn change(
     engine: &Engine,
     order: &Order,
     project: &ProjectId,
+    begun: Option<DateTime<Utc>>,
 ) -> Result<AzureEntry, EngineError> {
     let opened = open(engine, project).await?;
     let mut entry = opened.entry.ok_or(EncryptionError::NotRegistered)?;
+    let since = begun.zip(entry.changed_at);
+    if entry.state == ProjectState::Static && since.is_some_and(|(begun, at)| begun <= at) {
+        return Err(EngineError::BadInput(
+            "somebody gave the project a static secret while it was being changed".to_owned(),
+        ));
+    }
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let request = ApplyRequest {
         enable: None,
@@ -101,6 +110,23 @@ pub(super) async fn change(
     let atlas = &linked.atlas;
     apply::apply(engine, atlas, project, &mut entry, &request, opened.budget).await?;
     Ok(entry)
+}
+
+/// Whether a change of the project may have been sent, and is sent again by the periodic function.
+pub(super) async fn is_in_doubt(engine: &Engine, project: &ProjectId) -> Result<bool, EngineError> {
+    match load(engine, project).await {
+        Ok(entry) => Ok(entry.is_some_and(|entry| is_under_way(&entry))),
+        Err(EngineError::Unreadable { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Of these nobody knows yet what they come to.
+pub(super) fn is_under_way(entry: &AzureEntry) -> bool {
+    matches!(
+        entry.state,
+        ProjectState::Applying | ProjectState::Waiting | ProjectState::RollingBack
+    )
 }
 
 /// Looks at a project that was changed, with the consequences that a look has for anybody.
@@ -131,15 +157,20 @@ pub(super) async fn roll_back(
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let atlas = &linked.atlas;
     let standing = Standing::ask(atlas, project, opened.budget).await?;
-    // Of these nobody knows yet what they come to.
-    let is_under_way = matches!(
-        entry.state,
-        ProjectState::Applying | ProjectState::Waiting | ProjectState::RollingBack
-    );
-    if standing.mode() != Mode::Role && !is_under_way {
+    let is_by_role = standing.mode() == Mode::Role;
+    if !is_by_role && !is_under_way(&entry) {
         return Ok(Left::Back);
     }
     if entry.held.is_none() {
+        if !is_by_role {
+            // There is nothing to be sent; that the change is not sent again is all there is to do.
+            entry.give_up(ProjectState::Failed);
+            entry.last_error = Some("the change was called off".to_owned());
+            entry.retry_until = None;
+            entry.forget_failures();
+            store(engine, project, &entry).await?;
+            return Ok(Left::Back);
+        }
         return Ok(Left::Kept("no static secret in keeping"));
     }
     let accept = order.accept_unvalidated;

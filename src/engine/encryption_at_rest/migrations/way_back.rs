@@ -85,7 +85,10 @@ async fn note(
             }
             (Ok(Left::Kept(why)), _) => row.end(Step::Kept, why, now),
             (Err(error), Some(Trouble::Mount)) => {
-                entry.stop(&chain(&error), now);
+                // A pause that came meanwhile says why it does not go on.
+                if entry.state == State::RollingBack {
+                    entry.stop(&chain(&error), now);
+                }
                 return;
             }
             (Err(_), Some(Trouble::Limited)) => {

@@ -76,7 +76,7 @@ async fn register(
     let (order, origin) = (&entry.order, &entry.origin);
     let registered = rows.into_iter().map(|row| async {
         let registered = project::register(engine, order, origin, &row.project).await;
-        (row.project.clone(), registered)
+        (row.project.clone(), registered.map_err(Failure::from))
     });
     let outcomes = join_all(registered).await;
     note(engine, name, outcomes, |row, (), now| {
@@ -94,7 +94,14 @@ async fn change(
 ) -> Result<Next, EngineError> {
     let consented = entry.order.accept_unvalidated && entry.order.accept_no_way_back;
     if row.private && !consented && row.step == Step::Registered {
-        let proof = project::proof(engine, &entry.order, &row.project).await?;
+        let proof = match project::proof(engine, &entry.order, &row.project).await {
+            Err(error @ EngineError::Unreadable { .. }) => {
+                let failed = vec![(row.project.clone(), Err::<(), _>(error.into()))];
+                note(engine, name, failed, |_, (), _| {}).await?;
+                return Ok(Next::Again);
+            }
+            proof => proof?,
+        };
         if proof.is_none() {
             update(engine, name, |entry| {
                 if let Some(row) = entry.row_mut(&row.project) {
@@ -122,7 +129,15 @@ async fn change(
             return Ok(Next::Again);
         }
     }
-    let changed = project::change(engine, &entry.order, &row.project).await;
+    let begun = row.since.filter(|_| row.step == Step::Changing);
+    let changed = project::change(engine, &entry.order, &row.project, begun).await;
+    let changed = match changed {
+        Ok(seen) => Ok(seen),
+        Err(error) => Err(Failure {
+            in_doubt: project::is_in_doubt(engine, &row.project).await?,
+            error,
+        }),
+    };
     let changed = vec![(row.project.clone(), changed)];
     note(engine, name, changed, |row, seen, now| {
         row.taken = true;
@@ -142,7 +157,7 @@ async fn look(engine: &Engine, name: &str, row: &Row) -> Result<Next, EngineErro
     let seen = match project::look(engine, &row.project).await {
         Ok(seen) => seen,
         Err(error) => {
-            let outcome = vec![(row.project.clone(), Err::<(), _>(error))];
+            let outcome = vec![(row.project.clone(), Err::<(), _>(error.into()))];
             note(engine, name, outcome, |_, (), _| {}).await?;
             return Ok(Next::Again);
         }
@@ -184,12 +199,19 @@ fn note_look(
         }
         Judgement::Failed(error) => {
             row.end(Step::Failed, &error, now);
+            // One that is as it was is planned anew by a resume.
+            row.taken &= may_be_by_role(seen);
             entry.next_step_time = None;
             let project = row.project.clone();
             return failed(entry, &project, now);
         }
     }
     None
+}
+
+fn may_be_by_role(entry: &AzureEntry) -> bool {
+    let seen = entry.seen.as_ref();
+    project::is_under_way(entry) || seen.is_none_or(|seen| seen.mode == Mode::Role)
 }
 
 /// The row that is watched; [`None`]: somebody has it changed back meanwhile.
@@ -211,10 +233,7 @@ enum Judgement {
 }
 
 fn judge(seen: &AzureEntry, row: &Row, now: DateTime<Utc>, patience: Duration) -> Judgement {
-    let under_way = matches!(
-        seen.state,
-        ProjectState::Applying | ProjectState::Waiting | ProjectState::RollingBack
-    );
+    let under_way = project::is_under_way(seen);
     let is_changed = matches!(seen.state, ProjectState::Observing | ProjectState::Applied);
     if !under_way && !is_changed {
         return Judgement::Failed(format!(
@@ -243,11 +262,27 @@ fn judge(seen: &AzureEntry, row: &Row, now: DateTime<Utc>, patience: Duration) -
     Judgement::Wait
 }
 
+/// Why a step failed.
+struct Failure {
+    error: EngineError,
+    /// Whether what was sent may take effect all the same.
+    in_doubt: bool,
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self {
+            error,
+            in_doubt: false,
+        }
+    }
+}
+
 /// Notes what became of a step of some projects.
 async fn note<T>(
     engine: &Engine,
     name: &str,
-    outcomes: Vec<(ProjectId, Result<T, EngineError>)>,
+    outcomes: Vec<(ProjectId, Result<T, Failure>)>,
     done: impl Fn(&mut Row, T, DateTime<Utc>),
 ) -> Result<(), EngineError> {
     let now = engine.clock.now();
@@ -263,9 +298,11 @@ async fn note<T>(
                         progress.watching |= row.step == Step::Watching;
                     }
                 }
-                Err(error) if trouble(&error) == Trouble::Interrupted => interrupted = Err(error),
-                Err(error) => {
-                    let why = note_failure(entry, &project, &error, &mut progress, now);
+                Err(failure) if trouble(&failure.error) == Trouble::Interrupted => {
+                    interrupted = Err(failure.error);
+                }
+                Err(failure) => {
+                    let why = note_failure(entry, &project, &failure, &mut progress, now);
                     stopped = stopped.take().or(why);
                 }
             }
@@ -319,14 +356,14 @@ impl Progress {
 fn note_failure(
     entry: &mut MigrationEntry,
     project: &ProjectId,
-    error: &EngineError,
+    failure: &Failure,
     progress: &mut Progress,
     now: DateTime<Utc>,
 ) -> Option<String> {
     let (is_running, may_try_again) = (entry.state == State::Running, entry.tries < MOST_TRIES);
     let row = forward(entry, project)?;
-    let text = chain(error);
-    match trouble(error) {
+    let text = chain(&failure.error);
+    match trouble(&failure.error) {
         Trouble::Limited => progress.limited = true,
         Trouble::Mount if is_running => {
             entry.stop(&text, now);
@@ -336,6 +373,7 @@ fn note_failure(
         Trouble::Unclear if may_try_again => progress.unclear = true,
         Trouble::Unclear | Trouble::Project | Trouble::Interrupted => {
             row.end(Step::Failed, &text, now);
+            row.taken |= failure.in_doubt;
             return failed(entry, project, now);
         }
     }

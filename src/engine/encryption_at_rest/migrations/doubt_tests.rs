@@ -1,0 +1,116 @@
+//! What a migration makes of projects of which it does not know how they stand.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::fleet_tests::{Fleet, column, row};
+
+/// Atlas answers changes with an error, after which nobody knows what became of them.
+async fn no_change_is_answered(fleet: &Fleet) {
+    let fault = json!({
+        "operation": "updateEncryptionAtRest", "count": 0,
+        "action": {"kind": "answer", "status": 500},
+    });
+    fleet.mount().atlas.fault(fault).await;
+}
+
+async fn the_way_back_is_open(fleet: &Fleet) {
+    let allowed = json!({"static_credentials_after_role": "accept"});
+    fleet.mount().atlas.settings(allowed).await;
+}
+
+#[tokio::test]
+async fn what_a_person_takes_back_meanwhile_is_not_changed_again() {
+    let fleet = Fleet::new(1).await;
+    fleet.hand_in(0).await;
+    fleet.customer.grant().await;
+    the_way_back_is_open(&fleet).await;
+    no_change_is_answered(&fleet).await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    fleet.act("start").await;
+    let data = fleet.settled().await;
+    assert_eq!(column(&data, "step"), ["changing"]);
+    fleet.mount().atlas.no_more_faults().await;
+    let path = format!("encryption-at-rest/azure/{}/rollback", fleet.projects[0]);
+    let back = fleet.mount().write(&path, json!({})).await;
+    back.expect("changed back");
+    let data = fleet.to_the_end().await;
+    assert_eq!(
+        (&data["state"], column(&data, "step")),
+        (&json!("paused"), vec!["failed".to_owned()])
+    );
+    let reason = data["reason"].to_string();
+    assert!(reason.contains("somebody gave"), "{reason}");
+    assert_eq!(fleet.modes().await, ["static"]);
+}
+
+/// The periodic function would send it once more.
+#[tokio::test]
+async fn a_change_that_nobody_answered_is_rolled_back_too() {
+    for is_held in [false, true] {
+        let fleet = Fleet::new(1).await;
+        if is_held {
+            fleet.hand_in(0).await;
+        }
+        fleet.customer.grant().await;
+        the_way_back_is_open(&fleet).await;
+        fleet.plan(json!({"observe": "1m"})).await;
+        no_change_is_answered(&fleet).await;
+        fleet.act("start").await;
+        let data = fleet.to_the_end().await;
+        assert_eq!(column(&data, "step"), ["failed"], "{data:?}");
+        fleet.mount().atlas.no_more_faults().await;
+        fleet.act("rollback").await;
+        let data = fleet.to_the_end().await;
+        assert_eq!(data["state"], "rolled_back", "{data:?}");
+        fleet.mount().tick_for(10).await;
+        assert_eq!(fleet.modes().await, ["static"], "{is_held}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_answered_goes_on_with_a_resume() {
+    let fleet = Fleet::new(1).await;
+    fleet.customer.grant().await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    no_change_is_answered(&fleet).await;
+    fleet.act("start").await;
+    fleet.to_the_end().await;
+    fleet.mount().atlas.no_more_faults().await;
+    fleet.act("resume").await;
+    fleet.mount().tick_for(6).await;
+    assert_eq!(fleet.to_the_end().await["state"], "done");
+    assert_eq!(fleet.modes().await, ["role"]);
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_keeps_no_other_from_its_plan() {
+    let fleet = Fleet::new(2).await;
+    let key = format!("encryption-at-rest/azure/{}", fleet.projects[0]);
+    fleet.mount().storage.plant(&key, b"{");
+    fleet.customer.grant().await;
+    let data = fleet.plan(json!({"observe": "1m"})).await;
+    assert_eq!(data["state"], "planned");
+    let unread = row(&data, &fleet.projects[0]);
+    assert_eq!(unread["verdicts"], json!(["unknown"]));
+    assert!(unread["error"].to_string().contains(&key), "{unread}");
+    fleet.act("start").await;
+    assert_eq!(fleet.to_the_end().await["state"], "done");
+    assert_eq!(fleet.modes().await, ["static", "role"]);
+}
+
+#[tokio::test]
+async fn a_plan_that_does_not_end_can_be_deleted() {
+    let fleet = Fleet::new(1).await;
+    let limit = json!({
+        "operation": "getEncryptionAtRest", "count": 0,
+        "action": {"kind": "answer", "status": 500},
+    });
+    fleet.mount().atlas.fault(limit).await;
+    let plan = fleet.write(fleet.all());
+    let _ = timeout(Duration::from_millis(700), plan).await;
+    assert_eq!(fleet.read().await["state"], "planning");
+    fleet.delete().await.expect("deleted");
+}
