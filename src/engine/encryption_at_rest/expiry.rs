@@ -117,11 +117,12 @@ fn log_passed(project: &ProjectId, entry: &mut AzureEntry, now: DateTime<Utc>) -
     true
 }
 
-/// A distance of which the log has not told.
+/// A distance of which the log has not told. One further away than what it told last means that the clock
+/// was set back: that one was told by mistake, and all that follow are told in their time.
 fn news(entry: &AzureEntry, now: DateTime<Utc>) -> Option<Warned> {
     let passed = passed(entry, now)?;
     let is_known =
-        |warned: &Warned| warned.expires_at == passed.expires_at && warned.step >= passed.step;
+        |warned: &Warned| warned.expires_at == passed.expires_at && warned.step == passed.step;
     (!entry.warned.as_ref().is_some_and(is_known)).then_some(passed)
 }
 

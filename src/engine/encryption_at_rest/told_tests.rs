@@ -91,6 +91,33 @@ async fn the_end_of_a_secret_is_told_in_time_and_each_distance_once() {
     assert!(problems.contains("expired at"), "{problems}");
 }
 
+/// As one that ran ahead over the end, and was set back, leaves it.
+#[tokio::test]
+async fn a_clock_that_was_ahead_silences_no_later_warning() {
+    let customer = ending_in(5).await;
+    let mut stored = customer.entry();
+    stored["warned"] = json!({
+        "expires_at": stored["static"]["expires_at"], "step": 5,
+    });
+    let text = stored.to_string();
+    customer
+        .mount
+        .storage
+        .plant(&customer.path, text.as_bytes());
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    for (days, want) in [
+        (0, "within 7 days"),
+        (3, "within 3 days"),
+        (2, "has expired"),
+    ] {
+        pass_days(&customer, days).await;
+        let told = lines.take("static secret of a key vault");
+        assert_eq!(told.len(), 1, "{want}: {told:?}");
+        assert!(told[0].contains(want), "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn another_secret_and_a_role_end_the_warnings() {
     let customer = ending_in(5).await;
