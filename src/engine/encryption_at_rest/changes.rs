@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::answer::answer;
 use super::apply::ApplyRequest;
+use super::entry::HeldSecret;
 use super::note::note;
 use super::paths::{budget, load, lock, project, store};
 use super::plan::Standing;
@@ -69,7 +70,11 @@ pub(super) async fn change_back(
     let mut entry = entry.ok_or(EncryptionError::NoSecretInKeeping)?;
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let (atlas, budget) = (&linked.atlas, budget(&call));
-    let accepts = call.fields.boolean("accept_unvalidated").unwrap_or(false);
+    let flag = |name| call.fields.boolean(name).unwrap_or(false);
+    // Once it signs in with a secret that does not work, nothing may lead forward again.
+    let is_good = |held: &HeldSecret| held.is_good(engine.clock.now());
+    let is_known = entry.held.as_ref().is_some_and(is_good);
+    let accepts = flag("accept_unvalidated") && (is_known || flag("accept_no_way_back"));
     let back = rollback::roll_back(&engine, atlas, &project, &mut entry, accepts, budget).await;
     back.map_err(|error| error.in_project(&project))?;
     Ok(Some(answer(&entry, engine.clock.now())))

@@ -243,6 +243,14 @@ impl Customer {
         self.mount.write(&path, given).await
     }
 
+    /// The same with all that a private project wants.
+    pub(super) async fn rotate_unseen(&self, secret: &str) -> crate::engine::testing::Outcome {
+        let given = json!({
+            "client_secret": secret, "accept_unvalidated": true, "accept_no_way_back": true,
+        });
+        self.rotate(given).await
+    }
+
     /// Whether this is the secret with which Atlas signs in.
     pub(super) async fn holds(&self, secret: &str) -> bool {
         let asked = json!({

@@ -220,14 +220,21 @@ pub(crate) struct HeldSecret {
 }
 
 impl HeldSecret {
+    /// Whether both are the same secret of the same application.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.client_id == other.client_id
+            && self.client_secret.expose() == other.client_secret.expose()
+    }
+
+    /// Whether Atlas could use the key with it, and it has not come to its end.
+    pub(super) fn is_good(&self, now: DateTime<Utc>) -> bool {
+        self.proved && self.expires_at.is_none_or(|end| now < end)
+    }
+
     /// This one as it is kept from now on. Handed in again, it is the one of before, and what is known
     /// of that stays true.
     pub(super) fn instead_of(self, before: Option<Self>) -> Self {
-        let is_same = |before: &Self| {
-            before.client_id == self.client_id
-                && before.client_secret.expose() == self.client_secret.expose()
-        };
-        match before.filter(is_same) {
+        match before.filter(|before| before.is_same(&self)) {
             Some(before) => Self {
                 proved: before.proved,
                 since: before.since,

@@ -34,6 +34,8 @@ mod register;
 mod register_tests;
 mod rollback;
 mod rotate;
+#[cfg(test)]
+mod rotate_faults_tests;
 mod rotate_path;
 #[cfg(test)]
 mod rotate_tests;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::answer::answer;
-use super::entry::AzureEntry;
+use super::entry::{AzureEntry, State};
 use super::input::{self, Input};
 use super::note::note;
 use super::{apply_input, changes, check, delete, migrations, register, rotate_path, watch};
 use crate::atlas::{Priority, ProjectId, RequestBudget};
-use crate::engine::error::EngineError;
+use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::keyed_mutex::KeyedGuard;
 use crate::engine::origin::BoundTo;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
@@ -57,7 +59,10 @@ fn of_projects() -> Vec<Path<Engine>> {
             )
             .field(
                 Field::boolean("force")
-                    .about("On delete: also delete a static secret that is in keeping.")
+                    .about(
+                        "On delete: also delete a static secret that is in keeping. On a write: \
+                         keep another in the place of one that may still be needed.",
+                    )
                     .query(),
             )
             .exists(exists)
@@ -88,34 +93,46 @@ fn of_projects() -> Vec<Path<Engine>> {
                 "Change over to the registered principal.",
             )
             .forwarded(),
-        Path::new("encryption-at-rest/azure/{project_id}/rollback")
-            .help(
-                "Let Atlas sign in with the static secret in keeping again.",
-                "Atlas may refuse that once a project uses a principal; then nothing is changed.",
-            )
-            .display(Display::operation(
-                OPERATION_PREFIX,
-                "roll-back",
-                "azure-key-vault",
-            ))
-            .field(input::project_id())
-            .field(
-                Field::boolean("accept_unvalidated")
-                    .about(
-                        "With private networking: go back although the key can be used as it is, \
-                         and Atlas tries the secret only after the change.",
-                    )
-                    .default(false),
-            )
-            .on(Operation::Update, changes::change_back)
-            .summary(
-                Operation::Update,
-                "Change back to the static secret in keeping.",
-            )
-            .forwarded(),
+        rollback_path(),
         rotate_path::path(),
         check::path(),
     ]
+}
+
+fn rollback_path() -> Path<Engine> {
+    Path::new("encryption-at-rest/azure/{project_id}/rollback")
+        .help(
+            "Let Atlas sign in with the static secret in keeping again.",
+            "Atlas may refuse that once a project uses a principal; then nothing is changed.",
+        )
+        .display(Display::operation(
+            OPERATION_PREFIX,
+            "roll-back",
+            "azure-key-vault",
+        ))
+        .field(input::project_id())
+        .field(
+            Field::boolean("accept_unvalidated")
+                .about(
+                    "With private networking: go back although the key can be used as it is, \
+                     and Atlas tries the secret only after the change.",
+                )
+                .default(false),
+        )
+        .field(
+            Field::boolean("accept_no_way_back")
+                .about(
+                    "With accept_unvalidated: although the secret in keeping is not known to \
+                     work.",
+                )
+                .default(false),
+        )
+        .on(Operation::Update, changes::change_back)
+        .summary(
+            Operation::Update,
+            "Change back to the static secret in keeping.",
+        )
+        .forwarded()
 }
 
 /// The project that a path names.
@@ -215,6 +232,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     };
     let fresh = || AzureEntry::new(BoundTo::client(&linked));
     let mut entry = before.clone().unwrap_or_else(fresh);
+    may_replace(&entry, &input, &call, now)?;
     let registers = input.principal.is_some() && (entry.role_id.is_none() || is_asked(&call));
     take(&mut entry, input);
     let (atlas, budget) = (&linked.atlas, budget(&call));
@@ -244,6 +262,31 @@ fn is_asked(call: &Call) -> bool {
     ["tenant_id", "service_principal_id"]
         .iter()
         .any(|name| call.fields.text(name).is_some())
+}
+
+/// Refuses another secret in the place of one that may still be needed. Atlas shows none, so this may be
+/// the only copy of it.
+fn may_replace(
+    entry: &AzureEntry,
+    input: &Input,
+    call: &Call,
+    now: DateTime<Utc>,
+) -> Result<(), EncryptionError> {
+    let Some((held, given)) = entry.held.as_ref().zip(input.held.as_ref()) else {
+        return Ok(());
+    };
+    if held.is_same(given) {
+        return Ok(());
+    }
+    let state = entry.state.name();
+    let is_forced = call.fields.boolean("force").unwrap_or(false);
+    match entry.state {
+        // It is what is sent next.
+        State::Rotating | State::RollingBack => Err(EncryptionError::UnderWay { state }),
+        State::Observing if !is_forced => Err(EncryptionError::SecretNeeded),
+        _ if held.is_good(now) && !is_forced => Err(EncryptionError::SecretNeeded),
+        _ => Ok(()),
+    }
 }
 
 fn take(entry: &mut AzureEntry, input: Input) {

@@ -247,7 +247,7 @@ async fn going_back_from_a_key_that_can_be_used_needs_a_consent() {
     );
     assert_eq!(customer.changes().await.len(), 1);
     let path = format!("{}/rollback", customer.path);
-    let back = json!({"accept_unvalidated": true});
+    let back = json!({"accept_unvalidated": true, "accept_no_way_back": true});
     let answer = TestMount::data(customer.mount.write(&path, back).await);
     assert_eq!(
         (&answer["state"], &answer["way_back"]),

@@ -25,6 +25,11 @@ pub(super) async fn register(
     // One that was registered before is only looked at again: how far its change is, stays.
     let is_new = entry.role_id.is_none() || entry.state == State::Registering;
     if is_new {
+        // What is under way would be forgotten, and with it how it is taken back.
+        if entry.pending.is_some() || !may_begin(entry.state) {
+            let state = entry.state.name();
+            return Err(EncryptionError::UnderWay { state }.into());
+        }
         entry.state = State::Registering;
         store(engine, project, entry).await?;
     }
@@ -61,6 +66,10 @@ pub(super) async fn register(
         store(engine, project, entry).await?;
     }
     Ok(())
+}
+
+fn may_begin(state: State) -> bool {
+    state.can_be_forgotten() || state == State::Registering
 }
 
 /// Goes on with a registration that did not come to its end.

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{AzureEntry, HeldSecret, Mode, PendingSecret, State, later};
+use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State, later};
 use super::note::note;
 use super::paths::store;
-use super::rollback::roll_back;
+use super::rollback;
 use super::watch::ask;
 use crate::atlas::{
     ApplicationId, Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget,
@@ -32,8 +32,8 @@ pub(super) struct RotateRequest {
     pub(super) client_secret: Sensitive,
     /// Atlas does not know it.
     pub(super) expires_at: Option<DateTime<Utc>>,
-    /// Whether a project may be changed whose new secret is tried only afterwards.
-    pub(super) accept_unvalidated: bool,
+    /// What is accepted for a project whose new secret is tried only afterwards.
+    pub(super) accepted: Accepted,
 }
 
 /// How a project signs in that has a static secret, as Atlas showed it a moment ago. All but the secret
@@ -87,11 +87,18 @@ pub(super) async fn rotate(
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     if let Some(pending) = entry.pending.clone() {
-        entry.accepted.unvalidated |= request.accept_unvalidated;
+        entry.accepted.unvalidated |= request.accepted.unvalidated;
+        entry.accepted.no_way_back |= request.accepted.no_way_back;
         let is_same = pending.client_secret.expose() == request.client_secret.expose();
         let settled = go_on(engine, atlas, project, entry, budget).await;
-        if is_same || entry.pending.is_some() {
+        if is_same {
             return settled;
+        }
+        // This one was neither sent nor stored, so that must not look like success.
+        if entry.pending.is_some() || !may_begin(entry.state) {
+            settled?;
+            let state = entry.state.name();
+            return Err(EncryptionError::UnderWay { state }.into());
         }
     } else if !may_begin(entry.state) {
         let state = entry.state.name();
@@ -102,15 +109,14 @@ pub(super) async fn rotate(
         let state = entry.state.name();
         return Err(EncryptionError::UnderWay { state }.into());
     }
-    if block.vault.is_private() && !request.accept_unvalidated {
-        return Err(EncryptionError::UnvalidatedSecret.into());
-    }
+    let now = engine.clock.now();
+    may_send(entry, &block.vault, request.accepted, now)?;
     let before = entry.clone();
-    entry.accepted.unvalidated = request.accept_unvalidated;
+    entry.accepted = request.accepted;
     entry.pending = Some(PendingSecret {
         client_secret: request.client_secret,
         expires_at: request.expires_at,
-        since: engine.clock.now(),
+        since: now,
     });
     entry.begin(State::Rotating, &block.vault.key);
     store(engine, project, entry).await?;
@@ -181,9 +187,7 @@ async fn go_on(
     if let Some(accepted_at) = accepted_at(entry) {
         return prove(engine, atlas, project, entry, &block, accepted_at, budget).await;
     }
-    if block.vault.is_private() && !entry.accepted.unvalidated {
-        return Err(EncryptionError::UnvalidatedSecret.into());
-    }
+    may_send(entry, &block.vault, entry.accepted, engine.clock.now())?;
     // The key may be another by now.
     entry.begin(State::Rotating, &block.vault.key);
     store(engine, project, entry).await?;
@@ -295,10 +299,14 @@ async fn take_back(
         )
         .await;
     }
-    // The way back stores that it is under way before it sends anything, and goes on after a crash.
+    // Stored before anything is sent: whatever comes between, the way back goes on until it is decided.
     entry.pending = None;
-    entry.state = resting(entry);
-    roll_back(engine, atlas, project, entry, true, budget).await?;
+    entry.begin(State::RollingBack, &block.vault.key);
+    store(engine, project, entry).await?;
+    rollback::resume(engine, atlas, project, entry, budget).await?;
+    if entry.state != State::Static {
+        return Ok(());
+    }
     tracing::warn!(%project, "the new static secret does not work; the one before was sent again");
     entry.last_error = Some(EncryptionError::SecretTakenBack.to_string());
     store(engine, project, entry).await
@@ -327,6 +335,27 @@ fn resting(entry: &AzureEntry) -> State {
         State::Registered
     } else {
         State::Static
+    }
+}
+
+/// Refuses what nobody accepted, where Atlas tries a new secret only after it took it. Where it cannot use
+/// the key with the present one, there is no way back to lose.
+fn may_send(
+    entry: &AzureEntry,
+    vault: &AzureKeyVault,
+    accepted: Accepted,
+    now: DateTime<Utc>,
+) -> Result<(), EncryptionError> {
+    let has_way_back = entry.held.as_ref().is_some_and(|held| held.is_good(now));
+    let may_lose = vault.valid != Some(false) && !has_way_back;
+    if !vault.is_private() {
+        Ok(())
+    } else if may_lose && !(accepted.unvalidated && accepted.no_way_back) {
+        Err(EncryptionError::NoKnownSecret)
+    } else if !accepted.unvalidated {
+        Err(EncryptionError::UnvalidatedSecret)
+    } else {
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::answer::answer;
-use super::entry::AzureEntry;
+use super::entry::{Accepted, AzureEntry};
 use super::input;
 use super::paths::{budget, load, lock, project, put_back};
 use super::rotate::{self, RotateRequest};
@@ -50,6 +50,14 @@ pub(super) fn path() -> Path<Engine> {
                 )
                 .default(false),
         )
+        .field(
+            Field::boolean("accept_no_way_back")
+                .about(
+                    "With private networking: also change it where no secret in keeping is known to \
+                     work, to which it could go back.",
+                )
+                .default(false),
+        )
         .on(Operation::Update, change_secret)
         .summary(Operation::Update, "Give Atlas a new static secret.")
         .forwarded()
@@ -67,7 +75,10 @@ fn request(fields: &Fields, now: DateTime<Utc>) -> Result<RotateRequest, EngineE
         Some(secret) if faults.is_empty() => Ok(RotateRequest {
             client_secret: Sensitive::new(secret.to_owned()),
             expires_at,
-            accept_unvalidated: fields.boolean("accept_unvalidated").unwrap_or(false),
+            accepted: Accepted {
+                unvalidated: fields.boolean("accept_unvalidated").unwrap_or(false),
+                no_way_back: fields.boolean("accept_no_way_back").unwrap_or(false),
+            },
         }),
         _ => Err(EngineError::BadInput(faults.to_string())),
     }
@@ -88,8 +99,10 @@ async fn change_secret(engine: Arc<Engine>, call: Call) -> Result<Option<Respons
     let mut entry = before.unwrap_or_else(fresh);
     let (atlas, budget) = (&linked.atlas, budget(&call));
     let rotated = rotate::rotate(&engine, atlas, &project, &mut entry, request, budget).await;
-    if rotated.is_err() && is_new && entry.pending.is_none() {
-        // Nothing came of it, and nothing was known before.
+    let is_empty = entry.pending.is_none() && entry.held.is_none();
+    if rotated.is_err() && is_new && is_empty {
+        // Nothing came of it, and nothing was known before. With a secret in it, what is stored may be
+        // the only copy of what Atlas holds.
         put_back(&engine, &project, None).await?;
     }
     rotated.map_err(|error| error.in_project(&project))?;

@@ -288,7 +288,12 @@ async fn a_private_project_needs_a_word_and_is_watched() {
     let refused = refused.expect_err("without a word").to_string();
     assert!(refused.contains("accept_unvalidated=true"), "{refused}");
     assert_eq!(customer.changes().await.len(), 0);
-    let given = json!({"client_secret": new, "accept_unvalidated": true});
+    let mut given = json!({"client_secret": new, "accept_unvalidated": true});
+    let refused = customer.rotate(given.clone()).await;
+    let refused = refused.expect_err("none is known to work").to_string();
+    assert!(refused.contains("accept_no_way_back=true"), "{refused}");
+    assert_eq!(customer.changes().await.len(), 0);
+    given["accept_no_way_back"] = json!(true);
     let answer = TestMount::data(customer.rotate(given).await);
     assert_eq!(answer["state"], "rotating");
     customer.mount.tick_for(10).await;
@@ -313,8 +318,7 @@ async fn a_private_project_whose_new_secret_does_not_work_gets_the_one_before() 
     let mut customer = Customer::new().await;
     customer.encrypted_privately().await;
     customer.kept("2200-01-31T12:00:00Z").await;
-    let given = json!({"client_secret": "wrong-one", "accept_unvalidated": true});
-    TestMount::data(customer.rotate(given).await);
+    TestMount::data(customer.rotate_unseen("wrong-one").await);
     customer.mount.restart().await;
     customer.mount.tick_for(30).await;
     let stored = customer.entry();

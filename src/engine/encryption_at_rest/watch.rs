@@ -148,8 +148,16 @@ fn end_watch(
 /// A secret in keeping that Atlas took, and with which it was seen to use the key.
 fn prove_static(entry: &mut AzureEntry, vault: &AzureKeyVault) {
     let is_sent = is_sent(entry, Mode::Static);
+    let changed_at = entry.changed_at;
     if let Some(held) = &mut entry.held {
-        let is_used = vault.role_id.is_none() && vault.client_id.as_ref() == Some(&held.client_id);
+        // One that was handed in after the change is not the one that Atlas took.
+        let is_later = held
+            .since
+            .zip(changed_at)
+            .is_some_and(|(since, at)| since > at);
+        let is_used = !is_later
+            && vault.role_id.is_none()
+            && vault.client_id.as_ref() == Some(&held.client_id);
         held.proved |= is_sent && is_used && vault.valid == Some(true);
     }
 }

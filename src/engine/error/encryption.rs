@@ -54,7 +54,8 @@ pub(crate) enum EncryptionError {
     #[error(
         "this project uses private networking, and Atlas can use its key: it would try the secret in \
          keeping only after the change, and stop the clusters if that does not work; make sure that \
-         it does, then give accept_unvalidated=true"
+         it does, then give accept_unvalidated=true, and accept_no_way_back=true unless way_back is \
+         available"
     )]
     PrivateWayBack,
     /// The data nodes cannot reach the vault.
@@ -104,6 +105,12 @@ pub(crate) enum EncryptionError {
         "a static secret is in keeping, and with it the way back: give force=true to delete it too"
     )]
     SecretInKeeping,
+    /// Another in its place would lose the only copy of it here.
+    #[error(
+        "the static secret in keeping may still be needed, and Atlas shows none: to give Atlas \
+         another, use rotate; to keep another instead, give force=true"
+    )]
+    SecretNeeded,
     /// There is nothing to go back to.
     #[error("no static secret in keeping: write client_id and client_secret first")]
     NoSecretInKeeping,
@@ -147,6 +154,14 @@ pub(crate) enum EncryptionError {
          accept_unvalidated=true"
     )]
     UnvalidatedSecret,
+    /// The same, without one that is known to work.
+    #[error(
+        "this project uses private networking, and no secret in keeping is known to work: if the new \
+         one does not, Atlas stops the clusters and there may be no way back; write client_id and \
+         client_secret of the present one first, then give accept_unvalidated=true and \
+         accept_no_way_back=true"
+    )]
+    NoKnownSecret,
     /// Atlas did not take a new secret.
     #[error("Atlas refused the new secret ({code}); the one before stays in force; {advice}")]
     SecretRefused {

@@ -374,6 +374,18 @@ async fn the_consents_for_private_projects_can_be_withheld() {
             "azure/$ALPHA/rotate client_secret=x accept_unvalidated=true".to_owned(),
             false,
         ),
+        (
+            "azure/$ALPHA/rotate client_secret=x accept_no_way_back=true".to_owned(),
+            false,
+        ),
+        (
+            "azure/$ALPHA/rollback accept_unvalidated=true".to_owned(),
+            false,
+        ),
+        (
+            "azure/$ALPHA/rollback accept_no_way_back=true".to_owned(),
+            false,
+        ),
         (format!("migrations/all {ids}"), true),
         (
             format!("migrations/all {ids} accept_no_way_back=true"),
