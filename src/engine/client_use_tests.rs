@@ -37,7 +37,19 @@ const NOT_BOUND: &[(&str, &str)] = &[
         "compares, and makes what is new",
     ),
     ("credentials/pending.rs", "makes what is new"),
+    (
+        "encryption_at_rest/check.rs",
+        "reads how a project stands of which nothing is stored",
+    ),
+    (
+        "encryption_at_rest/migrations/orders.rs",
+        "plans what is new",
+    ),
     ("encryption_at_rest/paths.rs", "registers what is new"),
+    (
+        "encryption_at_rest/rotate_path.rs",
+        "takes the secret of a project of which nothing is stored",
+    ),
     (
         "journal/tidy.rs",
         "lists what there is; entries of other origins are left out",

@@ -12,9 +12,12 @@ use crate::support::{Bao, Mount};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Daily at three, and no later than four.
-fn at_three() -> Value {
-    json!({ "rotation_schedule": "0 3 * * *", "rotation_window": "1h" })
+/// Daily, and no later than an hour after that. At any time of day the first is late enough for what the
+/// adoption replaced to be gone: an account holds two secrets.
+async fn once_a_day(mount: &Mount) -> Value {
+    let clock = mount.atlas.control("GET", "/clock", Value::Null).await;
+    let hour = (time(&clock["now"]) + TimeDelta::hours(6)).format("%H");
+    json!({ "rotation_schedule": format!("0 {hour} * * *"), "rotation_window": "1h" })
 }
 
 /// Daily, with secrets that outlive days without a rotation.
@@ -82,7 +85,7 @@ impl App {
             account.adopt(&mount, name, options).await;
             account
         };
-        adopt("window", at_three()).await;
+        adopt("window", once_a_day(&mount).await).await;
         adopt("changed", json!({ "rotation_period": "30d" })).await;
         adopt("by-hand", json!({ "rotation_period": 0 })).await;
         let gone = adopt("gone", daily()).await;
@@ -95,7 +98,8 @@ impl App {
 async fn roots(bao: &Bao) -> [Mount; 2] {
     let [scheduled, disabled] = [mount(bao).await, mount(bao).await];
     let never = json!({ "rotation_period": "1d", "disable_automated_rotation": true });
-    for (mount, options) in [(&scheduled, at_three()), (&disabled, never)] {
+    let once = once_a_day(&scheduled).await;
+    for (mount, options) in [(&scheduled, once), (&disabled, never)] {
         let written = mount.write("config", options).await;
         assert!(written.ok(), "{written:?}");
     }
