@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::apply_input::LONGEST_RETRY;
 use super::entry::{Accepted, AzureEntry, Before, Mode, State, later};
 use super::note::note;
 use super::paths::store;
@@ -24,6 +25,9 @@ use crate::vault::failure::chain;
 
 /// A grant comes within minutes: the tries for it are no further apart.
 const LONGEST_WAIT: Duration = Duration::from_mins(4);
+
+/// What could not be sent in its time is not sent much later: nobody expects it any more.
+const GRACE: Duration = Duration::from_mins(5);
 
 /// What is asked for.
 pub(super) struct ApplyRequest {
@@ -90,6 +94,7 @@ pub(super) async fn apply(
         }
     };
     entry.accepted = accepted;
+    entry.ordered_at = Some(now);
     entry.retry_until = Some(request.retry_for)
         .filter(|wait| !wait.is_zero())
         .and_then(|wait| later(now, wait));
@@ -123,7 +128,11 @@ pub(super) async fn resume(
     let enable = before.filter(|before| before.mode == Mode::None);
     let enable = enable.map(|before| before.key.clone());
     let accepted = entry.accepted;
-    let key = to_send(engine, project, entry, &standing, enable.as_ref(), accepted).await;
+    let key = if is_too_late(entry, now) {
+        Err(EncryptionError::OrderTooOld.into())
+    } else {
+        to_send(engine, project, entry, &standing, enable.as_ref(), accepted).await
+    };
     let outcome = match key {
         Ok(key) => {
             begin(engine, project, entry, &standing, &key).await?;
@@ -133,6 +142,8 @@ pub(super) async fn resume(
         Err(error @ EngineError::Encryption(_)) => {
             entry.give_up(State::Failed);
             entry.last_error = Some(chain(&error));
+            entry.retry_until = None;
+            entry.forget_failures();
             store(engine, project, entry).await?;
             Err(error)
         }
@@ -149,6 +160,14 @@ pub(super) async fn resume(
         }
         outcome => outcome,
     }
+}
+
+/// Whether the time is over in which the order may be sent again.
+fn is_too_late(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    let longest = entry.ordered_at.and_then(|at| later(at, LONGEST_RETRY));
+    let end = entry.retry_until.or(longest);
+    let end = end.and_then(|end| later(end, GRACE));
+    end.is_some_and(|end| end < now)
 }
 
 fn role_of(entry: &AzureEntry) -> Result<RoleId, EncryptionError> {
@@ -180,8 +199,8 @@ async fn to_send(
     Ok(vault.key.clone())
 }
 
-/// Notes what is about to be sent and how the project stood, unless that is noted already: what was
-/// asked is as young as can be when the change goes out.
+/// Notes what is about to be sent and how the project stood. It is stored also where that is noted
+/// already: who may write no more must send no more either.
 async fn begin(
     engine: &Engine,
     project: &ProjectId,
@@ -197,12 +216,6 @@ async fn begin(
         client_id: vault.and_then(|vault| vault.client_id.clone()),
         valid: vault.and_then(|vault| vault.valid),
     });
-    let is_noted = entry.state == State::Applying
-        && entry.before == before
-        && entry.sending.as_ref() == Some(key);
-    if is_noted {
-        return Ok(());
-    }
     let tenant_id = before.as_ref().and_then(|before| before.tenant_id.clone());
     entry.static_tenant_id = tenant_id.or(entry.static_tenant_id.take());
     entry.before = before;

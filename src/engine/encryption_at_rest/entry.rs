@@ -140,6 +140,9 @@ pub(crate) struct AzureEntry {
     /// Since when Atlas says that the key cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) invalid_since: Option<DateTime<Utc>>,
+    /// When the change to the role was ordered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ordered_at: Option<DateTime<Utc>>,
     /// Until when a change that lacks a grant is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retry_until: Option<DateTime<Utc>>,
@@ -370,6 +373,7 @@ impl AzureEntry {
             valid_looks: 0,
             valid_counted_at: None,
             invalid_since: None,
+            ordered_at: None,
             retry_until: None,
             next_retry_time: None,
             failures: 0,
@@ -396,6 +400,11 @@ impl AzureEntry {
 
     /// A change with this key is about to be sent. To be stored before it is.
     pub(super) fn begin(&mut self, state: State, key: &VaultKey) {
+        // The tries of what was under way before are none of the way back's.
+        let goes_on = matches!(self.state, State::RollingBack | State::Observing);
+        if state == State::RollingBack && !goes_on {
+            self.forget_failures();
+        }
         self.state = state;
         self.sending = Some(key.clone());
     }
@@ -427,6 +436,22 @@ impl AzureEntry {
     pub(super) fn forget_failures(&mut self) {
         self.failures = 0;
         self.next_retry_time = None;
+    }
+
+    /// How long a change counts as untried at least. With private networking the data nodes try it
+    /// some time after Atlas took it, however soon the watch is to end.
+    pub(super) fn watched_for(&self, is_private: bool) -> Duration {
+        if is_private {
+            self.observe.max(DEFAULT_OBSERVE)
+        } else {
+            self.observe
+        }
+    }
+
+    /// Whether the project's key is used over private endpoints alone, as far as it is known.
+    pub(super) fn is_private(&self) -> bool {
+        let key = self.key.as_ref();
+        key.is_some_and(|key| key.require_private_networking == Some(true))
     }
 
     /// Whether Atlas signs in by this entry's registration.

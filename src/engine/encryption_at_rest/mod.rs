@@ -8,6 +8,8 @@ mod apply;
 mod apply_input;
 #[cfg(test)]
 mod apply_tests;
+#[cfg(test)]
+mod caution_tests;
 mod census;
 #[cfg(test)]
 mod change_tests;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::apply_input::LONGEST_RETRY;
-use super::entry::{AzureEntry, Mode, Seen, later};
+use super::entry::{AzureEntry, DEFAULT_OBSERVE, Mode, Seen, later};
 use super::plan::mode_of;
 use crate::atlas::{AzureKeyVault, ProjectId, RoleId, VaultKey};
 
 /// Two looks this far apart count as two. A little less than the minute between periodic runs.
-const APART: Duration = Duration::from_secs(50);
+pub(super) const APART: Duration = Duration::from_secs(50);
 
 /// Notes what Atlas shows, and says in the log what turned.
 pub(super) fn note(
@@ -31,10 +31,20 @@ pub(super) fn note(
     entry.seen = Some(Seen {
         mode: mode_of(vault),
         valid: vault.and_then(|vault| vault.valid),
-        static_left: vault
-            .is_some_and(|vault| vault.role_id.is_some() && vault.client_id.is_some()),
+        static_left: vault.is_some_and(is_static_left),
         at: now,
     });
+}
+
+/// Whether static credentials are shown beside the role: Atlas has not proved it yet.
+fn is_static_left(vault: &AzureKeyVault) -> bool {
+    vault.role_id.is_some() && vault.client_id.is_some()
+}
+
+/// Whether `valid: true` may be of the credentials of before: with private networking Atlas keeps them
+/// beside the role until its data nodes have used that.
+pub(super) fn is_untried(vault: &AzureKeyVault) -> bool {
+    vault.is_private() && is_static_left(vault)
 }
 
 /// Takes for now what was noted in the future: the clock was set back, and nothing may wait for it to
@@ -46,6 +56,7 @@ fn believe_clock(entry: &mut AzureEntry, now: DateTime<Utc>) {
         &mut entry.valid_since,
         &mut entry.valid_counted_at,
         &mut entry.invalid_since,
+        &mut entry.ordered_at,
     ];
     for time in past {
         *time = time.map(|time| time.min(now));
@@ -54,7 +65,8 @@ fn believe_clock(entry: &mut AzureEntry, now: DateTime<Utc>) {
         let end = later(now, longest);
         until.map(|until| end.map_or(until, |end| until.min(end)))
     };
-    entry.observe_until = within(entry.observe_until, entry.observe);
+    // A shorter `observe` that is written meanwhile is for the next change.
+    entry.observe_until = within(entry.observe_until, entry.observe.max(DEFAULT_OBSERVE));
     entry.retry_until = within(entry.retry_until, LONGEST_RETRY);
 }
 
@@ -72,11 +84,10 @@ fn note_validity(
     match vault.valid {
         Some(true) => {
             entry.valid_since.get_or_insert(now);
-            let apart = TimeDelta::from_std(APART.min(entry.observe / 2)).unwrap_or_default();
-            if entry
-                .valid_counted_at
-                .is_none_or(|counted| now - counted >= apart)
-            {
+            let apart = APART.min(entry.watched_for(vault.is_private()) / 2);
+            let apart = TimeDelta::from_std(apart).unwrap_or_default();
+            let is_another = |counted| now - counted >= apart;
+            if !is_untried(vault) && entry.valid_counted_at.is_none_or(is_another) {
                 entry.valid_looks = entry.valid_looks.saturating_add(1);
                 entry.valid_counted_at = Some(now);
             }

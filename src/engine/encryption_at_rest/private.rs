@@ -1,11 +1,12 @@
 //! Projects that require private networking. Atlas takes a change there unseen, and its data nodes try
 //! it later: with a grant missing it stops the clusters. So such a change needs a proof or a consent.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::entry::{Accepted, AzureEntry, Mode, Principal, State};
+use super::entry::{Accepted, AzureEntry, Mode, Principal, State, later};
 use super::paths::load;
 use super::plan::Standing;
+use super::watch::LOOKS_THAT_PROVE;
 use crate::atlas::{EndpointStatus, ProjectId, VaultKey};
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::{Engine, keys};
@@ -72,9 +73,11 @@ pub(super) async fn proved_elsewhere(
 }
 
 fn proves(engine: &Engine, entry: &AzureEntry, key: &VaultKey, principal: &Principal) -> bool {
+    let now = engine.clock.now();
     let is_changed = matches!(entry.state, State::Observing | State::Applied);
+    let is_tried = !entry.is_private() || has_proved_itself(entry, now);
     let is_seen = entry.seen.as_ref().is_some_and(|seen| {
-        let age = engine.clock.now() - seen.at;
+        let age = now - seen.at;
         seen.mode == Mode::Role
             && seen.valid == Some(true)
             && !seen.static_left
@@ -82,10 +85,21 @@ fn proves(engine: &Engine, entry: &AzureEntry, key: &VaultKey, principal: &Princ
     });
     let is_same = entry.key.as_ref().is_some_and(|other| is_same(other, key));
     is_changed
+        && is_tried
         && is_seen
         && is_same
         && entry.drift.is_empty()
         && entry.principal.as_ref() == Some(principal)
+}
+
+/// Whether a change that Atlas took unseen was tried since. What `valid` says before the data nodes'
+/// verdict is not documented, so it proves nothing until the watch is over.
+fn has_proved_itself(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    let watched = entry.watched_for(true);
+    let end = entry.changed_at.and_then(|at| later(at, watched));
+    entry.state == State::Applied
+        && entry.valid_looks >= LOOKS_THAT_PROVE
+        && end.is_some_and(|end| end <= now)
 }
 
 /// Whether it is the same key, however its vault is reached. Azure compares names without regard to

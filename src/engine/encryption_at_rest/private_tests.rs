@@ -7,12 +7,12 @@ use crate::engine::log_lines::Lines;
 use crate::engine::testing::{Outcome, TestMount};
 
 impl Customer {
-    async fn with_both_consents(&self) -> Outcome {
+    pub(super) async fn with_both_consents(&self) -> Outcome {
         let consents = json!({"accept_unvalidated": true, "accept_no_way_back": true});
         self.apply_with(consents).await
     }
 
-    async fn back_is_allowed(&self) {
+    pub(super) async fn back_is_allowed(&self) {
         let allowed = json!({"static_credentials_after_role": "accept"});
         self.mount.atlas.settings(allowed).await;
     }
@@ -97,10 +97,12 @@ async fn a_change_that_turns_out_bad_goes_back_by_itself_and_stops_nothing() {
         customer.with_both_consents().await.expect("taken unseen");
         customer
             .mount
-            .tick_for(if shown_early { 1 } else { 4 })
+            .tick_for(if shown_early { 1 } else { 5 })
             .await;
-        let state = customer.read().await["state"].clone();
-        assert_eq!(state == "static", shown_early, "not before settle: {state}");
+        // Not before `settle`, nor at the first look.
+        let read = customer.read().await;
+        assert_eq!(read["state"], "observing");
+        assert!(read["invalid_since"].is_string());
         customer.mount.tick_for(1).await;
         let read = customer.read().await;
         assert_eq!(

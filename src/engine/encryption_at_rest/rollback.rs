@@ -1,10 +1,12 @@
 //! The way back to the static secret in keeping. Whether Atlas lets a project go it is not documented:
 //! it is tried, and a refusal is told.
 
-use super::entry::{AzureEntry, HeldSecret, Mode, State};
+use chrono::{DateTime, Utc};
+
+use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, State};
 use super::note::note;
 use super::paths::store;
-use super::watch::ask;
+use super::watch::{ask, is_sent};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, TenantId,
     VaultCredential,
@@ -12,6 +14,9 @@ use crate::atlas::{
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::vault::failure::chain;
+
+/// After so many tries in vain what Atlas shows counts, and not that an answer was understood.
+const TRIES: u32 = 6;
 
 /// Lets Atlas sign in with the secret in keeping again. It can be repeated.
 ///
@@ -34,16 +39,29 @@ pub(super) async fn roll_back(
     let held = held.ok_or(EncryptionError::NoSecretInKeeping)?;
     let vault = ask(atlas, project, budget).await?;
     let vault = vault.ok_or(EncryptionError::Off)?;
-    let is_needless = vault.is_private() && vault.valid == Some(true);
-    if is_needless && !accept_unvalidated && reached != State::RollingBack {
-        return Err(EncryptionError::PrivateWayBack.into());
+    let (now, before) = (engine.clock.now(), entry.accepted);
+    if has_arrived(entry, &held, &vault) {
+        return took(engine, project, entry, &held, Some(vault)).await;
+    }
+    let accepts = accept_unvalidated || (reached == State::RollingBack && before.unvalidated);
+    if let Some(error) = objection(entry, &held, &vault, accepts, now) {
+        if reached == State::RollingBack {
+            entry.give_up(state_before(entry, Some(&vault)));
+            entry.forget_failures();
+            note(entry, project, Some(&vault), now);
+            store(engine, project, entry).await?;
+        }
+        return Err(error.into());
     }
     let tenant_id = tenant_of(entry, &vault);
     let tenant_id = tenant_id.ok_or(EncryptionError::NoSecretInKeeping)?;
-    if reached != State::RollingBack || entry.sending.as_ref() != Some(&vault.key) {
-        entry.begin(State::RollingBack, &vault.key);
-        store(engine, project, entry).await?;
-    }
+    // Stored whatever is noted already: who may write no more must send no more either.
+    entry.begin(State::RollingBack, &vault.key);
+    entry.accepted = Accepted {
+        unvalidated: accepts,
+        no_way_back: false,
+    };
+    store(engine, project, entry).await?;
     let credential = VaultCredential::Secret {
         tenant_id: &tenant_id,
         client_id: &held.client_id,
@@ -56,11 +74,51 @@ pub(super) async fn roll_back(
             let shown = shown.unwrap_or(Some(answer));
             took(engine, project, entry, &held, shown).await
         }
-        Err(error) => refused(engine, atlas, project, entry, reached, error, budget).await,
+        Err(error) => {
+            if reached != State::RollingBack && !error.outcome_unknown() {
+                entry.accepted = before;
+            }
+            refused(engine, atlas, project, entry, reached, error, budget).await
+        }
     }
 }
 
-/// Goes on with a way back whose outcome is not known: the same again decides.
+/// Whether Atlas signs in with the secret that was sent, though no answer to it was understood.
+fn has_arrived(entry: &AzureEntry, held: &HeldSecret, vault: &AzureKeyVault) -> bool {
+    entry.state == State::RollingBack
+        && entry.failures >= TRIES
+        && is_sent(entry, Mode::Role)
+        && vault.role_id.is_none()
+        && vault.client_id.as_ref() == Some(&held.client_id)
+}
+
+/// Why the secret in keeping is not sent. With private networking Atlas takes any unseen, and stops the
+/// clusters later if it does not work.
+fn objection(
+    entry: &AzureEntry,
+    held: &HeldSecret,
+    vault: &AzureKeyVault,
+    accepts: bool,
+    now: DateTime<Utc>,
+) -> Option<EncryptionError> {
+    let is_begun = entry.state == State::RollingBack;
+    let works_by_role = entry.is_by_role(vault) && vault.valid == Some(true);
+    if is_begun && works_by_role && entry.failures >= TRIES {
+        return Some(EncryptionError::WayBackUnanswered);
+    }
+    if !vault.is_private() {
+        return None;
+    }
+    if held.expires_at.is_some_and(|end| end <= now) {
+        return Some(EncryptionError::SecretExpired);
+    }
+    // Once it is sent, a key that can be used with a secret is what was wanted.
+    let is_needless = works_by_role || (!is_begun && vault.valid == Some(true));
+    (is_needless && !accepts).then_some(EncryptionError::PrivateWayBack)
+}
+
+/// Goes on with a way back whose outcome is not known: the same again decides, unless it is not wanted
+/// any more.
 pub(super) async fn resume(
     engine: &Engine,
     atlas: &Atlas,
@@ -68,7 +126,7 @@ pub(super) async fn resume(
     entry: &mut AzureEntry,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let outcome = roll_back(engine, atlas, project, entry, true, budget).await;
+    let outcome = roll_back(engine, atlas, project, entry, false, budget).await;
     match outcome {
         Ok(()) => {
             tracing::info!(%project, "changed back to the static secret in keeping");

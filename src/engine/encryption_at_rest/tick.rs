@@ -31,6 +31,8 @@ const LOCK_BUDGET: Duration = Duration::from_secs(1);
 const LOOK_EVERY: TimeDelta = TimeDelta::seconds(15 * 60 - 20);
 /// The same while a change is watched: at every run.
 const LOOK_OFTEN: TimeDelta = TimeDelta::seconds(40);
+/// The same, where the last one failed.
+const LONGEST_WATCH_PAUSE: Duration = Duration::from_mins(2);
 /// Nothing that failed rests longer.
 const LONGEST_REST: TimeDelta = TimeDelta::hours(1);
 
@@ -45,12 +47,13 @@ impl AzureEntry {
             let next = self.next_retry_time.filter(is_believed);
             return next.unwrap_or(DateTime::UNIX_EPOCH);
         }
-        if self.observe_until.is_some() {
-            return every(LOOK_OFTEN);
-        }
+        let pause = match self.observe_until {
+            Some(_) => LOOK_OFTEN,
+            None => LOOK_EVERY,
+        };
         let failure = self.look_failure.as_ref();
         let next = failure.map(|failure| failure.next_retry_time);
-        next.filter(is_believed).unwrap_or(every(LOOK_EVERY))
+        next.filter(is_believed).unwrap_or(every(pause))
     }
 }
 
@@ -70,7 +73,9 @@ pub(crate) async fn tick(engine: &Arc<Engine>) -> Result<(), EngineError> {
             Ok(Some(entry)) => {
                 expiry::tell(engine, &project, &entry).await?;
                 if entry.due(now) <= now {
-                    due.push((entry.due(now), project));
+                    // Those that Atlas lets wait for an answer must not keep the others waiting.
+                    let order = (entry.look_failure.is_some(), entry.due(now));
+                    due.push((order, project));
                 }
             }
             Ok(None) => {}
@@ -80,15 +85,15 @@ pub(crate) async fn tick(engine: &Arc<Engine>) -> Result<(), EngineError> {
             Err(error) => return Err(error),
         }
     }
-    due.sort_by_key(|(at, _)| *at);
-    round(engine, due).await;
+    due.sort_by_key(|(order, _)| *order);
+    round(engine, due.into_iter().map(|(_, project)| project)).await;
     Ok(())
 }
 
-async fn round(engine: &Arc<Engine>, due: Vec<(DateTime<Utc>, ProjectId)>) {
+async fn round(engine: &Arc<Engine>, due: impl Iterator<Item = ProjectId>) {
     let end = Instant::now() + ROUND;
     let mut working = JoinSet::new();
-    for (_, project) in due {
+    for project in due {
         if working.len() >= AT_ONCE {
             log_outcome(working.join_next().await);
         }
@@ -196,7 +201,10 @@ async fn failed(
     }
     let since = before.map_or(now, |failure| failure.since);
     let failures = before.map_or(1, |failure| failure.failures.saturating_add(1));
-    let pause = backoff::pause(failures, &*engine.entropy);
+    let mut pause = backoff::pause(failures, &*engine.entropy);
+    if entry.observe_until.is_some() {
+        pause = pause.min(LONGEST_WATCH_PAUSE);
+    }
     entry.look_failure = Some(LookFailure {
         error,
         since,
@@ -204,4 +212,26 @@ async fn failed(
         next_retry_time: later(now, pause).unwrap_or(now),
     });
     store(engine, project, &entry).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::origin::BoundTo;
+
+    #[test]
+    fn a_look_that_failed_waits_while_a_change_is_watched_too() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let mut entry = AzureEntry::new(BoundTo::default());
+        entry.observe_until = Some(now + TimeDelta::minutes(20));
+        assert!(entry.due(now) <= now);
+        let next_retry_time = now + TimeDelta::minutes(2);
+        entry.look_failure = Some(LookFailure {
+            error: "no answer".to_owned(),
+            since: now,
+            failures: 1,
+            next_retry_time,
+        });
+        assert_eq!(entry.due(now), next_retry_time);
+    }
 }

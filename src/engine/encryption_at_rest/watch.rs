@@ -4,20 +4,20 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entry::{AzureEntry, Mode, State, later};
-use super::note::note;
+use super::note::{APART, is_untried, note};
 use super::paths::store;
 use super::rollback;
 use crate::atlas::{Atlas, AzureKeyVault, ProjectId, RequestBudget};
-use crate::engine::error::EngineError;
+use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::unasked::held;
 use crate::engine::{Engine, backoff};
 use crate::vault::failure::chain;
 
 /// A change is done when the key was seen to be valid so often, looks that are a minute apart.
-const LOOKS_THAT_PROVE: u32 = 2;
+pub(super) const LOOKS_THAT_PROVE: u32 = 2;
 /// What is not finished is tried again no later: Atlas stops clusters after a quarter of an hour.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
@@ -47,8 +47,10 @@ pub(super) async fn look(
     if let Some(vault) = &vault {
         find_in_force(entry, project, vault, now);
     }
+    let last = entry.seen.clone();
+    let was_by_role = last.as_ref().is_some_and(|seen| seen.mode == Mode::Role);
     note(entry, project, vault.as_ref(), now);
-    end_watch(entry, project, vault.as_ref(), now);
+    end_watch(entry, project, vault.as_ref(), was_by_role, now);
     if static_is_over(entry, now) && engine.may_delete_unasked().await?.is_ok() {
         entry.held = None;
         tracing::info!(%project, "static secret dropped: the role has proved itself");
@@ -56,7 +58,8 @@ pub(super) async fn look(
     store(engine, project, entry).await?;
     match vault {
         Some(vault) if must_go_back(entry, &vault, now) => {
-            go_back(engine, atlas, project, entry, budget).await
+            let is_first = last.is_none_or(|seen| !is_seen_twice(entry, seen.at));
+            go_back(engine, atlas, project, entry, is_first, budget).await
         }
         _ => Ok(()),
     }
@@ -73,8 +76,7 @@ fn find_in_force(
     if !entry.is_by_role(vault) {
         return;
     }
-    let is_late =
-        entry.state == State::Failed && entry.before.is_some() && !is_sent(entry, Mode::Role);
+    let is_late = entry.state == State::Failed && entry.before.is_some();
     match entry.state {
         State::Registered => found_changed_over(entry, vault, now),
         State::Applying | State::Waiting => {
@@ -82,14 +84,17 @@ fn find_in_force(
             changed_over(entry, project, now);
         }
         _ if is_late => {
-            entry.sending = Some(vault.key.clone());
+            // A key that is not the one that was sent stays drift.
+            let sent = entry.sent.as_ref().filter(|sent| sent.mode == Mode::Role);
+            let key = sent.map_or_else(|| vault.key.clone(), |sent| sent.key.clone());
+            entry.sending = Some(key);
             changed_over(entry, project, now);
         }
         _ => {}
     }
 }
 
-fn is_sent(entry: &AzureEntry, mode: Mode) -> bool {
+pub(super) fn is_sent(entry: &AzureEntry, mode: Mode) -> bool {
     entry.sent.as_ref().is_some_and(|sent| sent.mode == mode)
 }
 
@@ -118,6 +123,7 @@ fn end_watch(
     entry: &mut AzureEntry,
     project: &ProjectId,
     vault: Option<&AzureKeyVault>,
+    was_by_role: bool,
     now: DateTime<Utc>,
 ) {
     if let Some(vault) = vault.filter(|_| entry.state == State::Static) {
@@ -131,13 +137,18 @@ fn end_watch(
         return;
     }
     let Some(vault) = vault.filter(|vault| entry.is_by_role(vault)) else {
+        // One answer may be an old one: the next look decides.
+        if was_by_role {
+            return;
+        }
         entry.observe_until = None;
         entry.state = State::Failed;
         entry.last_error = Some(entry.drift.join("; "));
         return;
     };
     // Else it stays watched until it proves itself, or somebody decides.
-    if vault.valid == Some(true) && entry.valid_looks >= LOOKS_THAT_PROVE {
+    let is_tried = vault.valid == Some(true) && !is_untried(vault);
+    if is_tried && entry.valid_looks >= LOOKS_THAT_PROVE {
         entry.observe_until = None;
         entry.applied_at = Some(now);
         entry.state = State::Applied;
@@ -169,10 +180,12 @@ fn static_is_over(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
         return false;
     };
     let is_of_before = held.since.is_none_or(|since| since <= applied_at);
-    let is_over = later(applied_at, entry.observe).is_some_and(|end| end <= now);
+    let kept_for = entry.watched_for(entry.is_private());
+    let is_over = later(applied_at, kept_for).is_some_and(|end| end <= now);
     let is_proved = entry.state == State::Applied
         && entry.valid_since.is_some()
         && entry.valid_looks >= LOOKS_THAT_PROVE
+        && !(entry.is_private() && entry.seen.as_ref().is_some_and(|seen| seen.static_left))
         && entry.drift.is_empty();
     !entry.keep_static && is_of_before && is_over && is_proved
 }
@@ -184,18 +197,27 @@ fn must_go_back(entry: &AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) -
         .before
         .as_ref()
         .is_none_or(|before| before.mode != Mode::Static || before.valid == Some(false));
-    let lives = entry
-        .held
-        .as_ref()
-        .is_some_and(|held| held.expires_at.is_none_or(|end| now < end));
+    let client_id = entry.before.as_ref().and_then(|it| it.client_id.as_ref());
+    let lives = entry.held.as_ref().is_some_and(|held| {
+        held.expires_at.is_none_or(|end| now < end)
+            && client_id.is_none_or(|before| *before == held.client_id)
+    });
     entry.state == State::Observing
         && vault.is_private()
         && entry.is_by_role(vault)
-        && entry.invalid_since.is_some()
+        && vault.valid == Some(false)
+        && is_seen_twice(entry, now)
         && lives
         && !was_worse
         && entry.way_back_refused.is_none()
         && entry.next_retry_time.is_none_or(|next| next <= now)
+}
+
+/// Whether a look at this time is a second one at which the key cannot be used. One answer may be an old
+/// one, and the way back cannot be undone.
+fn is_seen_twice(entry: &AzureEntry, look: DateTime<Utc>) -> bool {
+    let apart = TimeDelta::from_std(APART).unwrap_or_default();
+    entry.invalid_since.is_some_and(|at| look - at >= apart)
 }
 
 /// Goes back by itself. That it did not work is noted with the entry, and tried again.
@@ -204,10 +226,11 @@ async fn go_back(
     atlas: &Atlas,
     project: &ProjectId,
     entry: &mut AzureEntry,
+    is_first: bool,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     if let Some(by) = held(engine).await? {
-        if entry.invalid_since == entry.seen.as_ref().map(|seen| seen.at) {
+        if is_first {
             tracing::warn!(
                 %project, reason = %by,
                 "on hold: the project is not changed back to its static secret"
@@ -215,7 +238,7 @@ async fn go_back(
         }
         return Ok(());
     }
-    let outcome = rollback::roll_back(engine, atlas, project, entry, true, budget).await;
+    let outcome = rollback::roll_back(engine, atlas, project, entry, false, budget).await;
     let Err(error) = outcome else {
         tracing::warn!(
             %project,
@@ -223,6 +246,13 @@ async fn go_back(
         );
         return Ok(());
     };
+    // Asked once more, Atlas can use the key by the role.
+    if matches!(
+        error,
+        EngineError::Encryption(EncryptionError::PrivateWayBack)
+    ) {
+        return Ok(());
+    }
     if error.is_mere_wait() || matches!(error, EngineError::Storage(_)) {
         return Err(error);
     }

@@ -9,12 +9,12 @@ use crate::engine::log_lines::Lines;
 use crate::engine::testing::TestMount;
 
 impl Customer {
-    fn stored(&self) -> String {
+    pub(super) fn stored(&self) -> String {
         let key = format!("encryption-at-rest/azure/{}", self.mount.atlas.project(0));
         String::from_utf8(self.mount.storage.value(&key)).expect("a text")
     }
 
-    async fn put_static_back(&self) {
+    pub(super) async fn put_static_back(&self) {
         let mut block = self.key.clone();
         for (name, value) in [
             ("enabled", json!(true)),

@@ -58,6 +58,21 @@ pub(crate) enum EncryptionError {
          available"
     )]
     PrivateWayBack,
+    /// The secret to go back to works no more.
+    #[error(
+        "the static secret in keeping has expired, and with private networking Atlas would take it \
+         unseen: write client_id and client_secret of one that works first"
+    )]
+    SecretExpired,
+    /// Nobody can tell why Atlas does not go back, and all works as it is.
+    #[error(
+        "Atlas gave no clear answer to the way back, and can use the key by the role: roll back \
+         again if that is still wanted"
+    )]
+    WayBackUnanswered,
+    /// Nobody may expect any more that the change comes.
+    #[error("not sent again, as it was ordered too long ago: apply again if it is still wanted")]
+    OrderTooOld,
     /// The data nodes cannot reach the vault.
     #[error("private endpoint in {region} is {status}; approve it in Azure first")]
     EndpointNotActive {
