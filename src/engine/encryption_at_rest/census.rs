@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::entry::{AzureEntry, Mode, State};
-use super::expiry;
+use super::{expiry, migrations};
 use crate::atlas::ProjectId;
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
@@ -70,12 +70,15 @@ pub(crate) struct Findings {
 /// What the mount's check says of all projects. Asks storage alone.
 pub(crate) async fn findings(engine: &Engine) -> Result<Findings, EngineError> {
     let all = entries(engine).await?;
-    Ok(all.findings(engine.clock.now()))
+    Ok(all.findings(migrations::warnings(engine).await?, engine.clock.now()))
 }
 
 impl Entries {
-    fn findings(&self, now: DateTime<Utc>) -> Findings {
-        let mut found = Findings::default();
+    fn findings(&self, migrations: Vec<String>, now: DateTime<Utc>) -> Findings {
+        let mut found = Findings {
+            problems: Vec::new(),
+            warnings: migrations,
+        };
         for (project, entry) in &self.entries {
             let what = |text: String| format!("encryption at rest of project {project}: {text}");
             found.problems.extend(invalid(entry).map(what));
@@ -145,7 +148,8 @@ pub(crate) async fn status(engine: &Engine) -> Result<Value, EngineError> {
         all.entries.iter().filter(|(_, entry)| is(entry)).count()
     };
     let mode = |entry: &AzureEntry| entry.seen.as_ref().map(|seen| seen.mode);
-    let Findings { problems, warnings } = all.findings(now);
+    let migrations = migrations::warnings(engine).await?;
+    let Findings { problems, warnings } = all.findings(migrations, now);
     Ok(json!({
         "projects": all.entries.len() + all.unreadable.len(),
         "static": count(&|entry| mode(entry) == Some(Mode::Static)),

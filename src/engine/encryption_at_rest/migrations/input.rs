@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::entry::DEFAULT_OBSERVE;
 use super::super::input::{LONGEST_OBSERVE, principal, principal_fields};
-use super::entry::{MOST_PROJECTS, MigrationEntry, Order};
+use super::entry::{MOST_PROJECTS, MigrationEntry, Order, State, Then};
 use crate::atlas::ProjectId;
 use crate::framework::{Faults, Field, Fields};
 
@@ -13,6 +13,11 @@ const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const LONGEST_INTERVAL: Duration = Duration::from_hours(1);
 const DEFAULT_FAILURES: u32 = 1;
+
+/// What may be given with an order about what is there already.
+const WITH_ORDERS: [&str; 2] = ["action", "dry_run"];
+/// The consents, which the way back takes besides.
+const CONSENTS: [&str; 2] = ["accept_unvalidated", "accept_no_way_back"];
 
 /// What a person has a migration do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +109,39 @@ pub(super) fn action(fields: &Fields, faults: &mut Faults) -> Action {
     action
 }
 
+/// Names what would be without effect.
+pub(super) fn for_pause(given: &Fields, faults: &mut Faults) {
+    nothing_but(given, &WITH_ORDERS, "goes without action=pause", faults);
+}
+
+/// The consents to a way back, which are no others than those given with it; what would be without
+/// effect is named.
+pub(super) fn for_way_back(given: &Fields, faults: &mut Faults) -> Consents {
+    let taken = [WITH_ORDERS, CONSENTS].concat();
+    nothing_but(given, &taken, "changes nothing about the way back", faults);
+    let [unvalidated, no_way_back] = CONSENTS.map(|name| given.boolean(name));
+    Consents {
+        unvalidated,
+        no_way_back,
+    }
+}
+
+/// Consents as they were given; [`None`]: nothing was said.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Consents {
+    pub(super) unvalidated: Option<bool>,
+    pub(super) no_way_back: Option<bool>,
+}
+
+fn nothing_but(given: &Fields, taken: &[&str], why: &str, faults: &mut Faults) {
+    let body = given.patch();
+    for field in fields() {
+        if body.contains_key(field.name) && !taken.contains(&field.name) {
+            faults.add(field.name, why);
+        }
+    }
+}
+
 /// The projects of a write; [`None`]: it names none.
 pub(super) fn projects(fields: &Fields, faults: &mut Faults) -> Option<Vec<ProjectId>> {
     let texts = fields.list("project_ids")?;
@@ -129,6 +167,7 @@ pub(super) fn projects(fields: &Fields, faults: &mut Faults) -> Option<Vec<Proje
 /// What is asked for, on top of what is stored. [`None`]: something is wrong.
 pub(super) fn order(
     fields: &Fields,
+    action: Action,
     stored: Option<&MigrationEntry>,
     faults: &mut Faults,
 ) -> Option<Order> {
@@ -149,9 +188,16 @@ pub(super) fn order(
             "is missing: give project_ids or all_static=true",
         );
     }
+    // A consent is one to the projects that it was given for, and to their way over.
+    let is_way_back = |entry: &&MigrationEntry| {
+        entry.then == Then::RollBack
+            || matches!(entry.state, State::RollingBack | State::RolledBack)
+    };
+    let consented = stored.filter(|entry| !is_way_back(entry));
+    let consented = consented.filter(|_| !takes_projects(fields, action, all_static));
     let flag = |name, stored: fn(&Order) -> bool| {
         let given = fields.boolean(name);
-        given.unwrap_or_else(|| before.is_some_and(stored))
+        given.unwrap_or_else(|| consented.is_some_and(|entry| stored(&entry.order)))
     };
     Some(Order {
         all_static,
@@ -166,6 +212,12 @@ pub(super) fn order(
             .or_else(|| before.and_then(|order| order.keep_static)),
         principal: given.or_else(|| before.map(|order| order.principal.clone()))?,
     })
+}
+
+/// Whether a write says which projects it is about. `start` and `resume` take those that were planned.
+pub(super) fn takes_projects(fields: &Fields, action: Action, all_static: bool) -> bool {
+    let is_named = fields.list("project_ids").is_some() || fields.boolean("all_static").is_some();
+    is_named || (all_static && action == Action::Plan)
 }
 
 fn canary(fields: &Fields, before: Option<&Order>, faults: &mut Faults) -> Option<ProjectId> {

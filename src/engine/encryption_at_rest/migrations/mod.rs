@@ -13,6 +13,8 @@ mod entry;
 #[cfg(test)]
 mod fleet_tests;
 mod input;
+#[cfg(test)]
+mod order_tests;
 mod orders;
 pub(super) mod paths;
 mod plan;
@@ -24,7 +26,9 @@ mod run_tests;
 mod shown;
 mod store;
 mod task;
+mod told;
 mod way_back;
 mod work;
 
 pub(crate) use task::{Migrations, run_due};
+pub(super) use told::warnings;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::{Instant, timeout_at};
 
 use super::entry::{MOST_PROJECTS, MigrationEntry, Order, Row, State, Then};
-use super::input::{self, Action};
+use super::input::{self, Action, Consents};
 use super::paths::name;
 use super::store::{Outcome, change, load};
 use super::task::wake;
@@ -39,19 +39,41 @@ pub(super) async fn write(
         return Err(EngineError::BadInput(faults.to_string()));
     }
     match action {
-        Action::Plan => define(&engine, &call, &name, Then::Rest).await?,
-        Action::Start | Action::Resume => {
+        Action::Pause => {
+            checked(|faults| input::for_pause(&call.fields, faults))?;
+            order(&engine, &name, pause).await?;
+        }
+        Action::RollBack => {
+            let consents = checked(|faults| input::for_way_back(&call.fields, faults))?;
+            let begin = |entry: &mut _, now| roll_back(entry, consents, now);
+            order(&engine, &name, begin).await?;
+        }
+        Action::Plan | Action::Start | Action::Resume => {
             let stored = load(&engine, &name).await?;
             match onward(action, stored.as_ref())? {
-                Onward::Back => order(&engine, &name, resume_way_back).await?,
-                Onward::Forth => define(&engine, &call, &name, Then::Run).await?,
+                Onward::Back => {
+                    let consents = checked(|faults| input::for_way_back(&call.fields, faults))?;
+                    let resume = |entry: &mut _, now| resume_way_back(entry, consents, now);
+                    order(&engine, &name, resume).await?;
+                }
+                Onward::Forth(then) => {
+                    define(&engine, &call, &name, action, stored.as_ref(), then).await?;
+                }
             }
         }
-        Action::Pause => order(&engine, &name, pause).await?,
-        Action::RollBack => order(&engine, &name, roll_back).await?,
     }
     wake(&engine, &name);
     planned(&engine, &call, &name).await
+}
+
+/// What is read of a request, unless something is wrong with it.
+fn checked<T>(read: impl FnOnce(&mut Faults) -> T) -> Result<T, EngineError> {
+    let mut faults = Faults::new();
+    let read = read(&mut faults);
+    if faults.is_empty() {
+        return Ok(read);
+    }
+    Err(EngineError::BadInput(faults.to_string()))
 }
 
 /// What a read or a write answers.
@@ -125,49 +147,80 @@ fn pause(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), Encryptio
     }
 }
 
-fn roll_back(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), EncryptionError> {
+/// What was accepted for the way over is not accepted for the way back.
+fn roll_back(
+    entry: &mut MigrationEntry,
+    consents: Consents,
+    now: DateTime<Utc>,
+) -> Result<(), EncryptionError> {
     match entry.state {
-        State::RollingBack => Ok(()),
-        State::Planning => Err(not_now("rollback", entry.state)),
+        State::RollingBack => accept(&mut entry.order, consents),
+        State::Planning => return Err(not_now("rollback", entry.state)),
         _ => {
-            let begun = way_back::begin(entry, now);
-            begun.then_some(()).ok_or(EncryptionError::NothingMigrated)
+            if !way_back::begin(entry, now) {
+                return Err(EncryptionError::NothingMigrated);
+            }
+            entry.order.accept_unvalidated = false;
+            entry.order.accept_no_way_back = false;
+            accept(&mut entry.order, consents);
         }
     }
+    Ok(())
+}
+
+fn accept(order: &mut Order, consents: Consents) {
+    let (unvalidated, no_way_back) = (consents.unvalidated, consents.no_way_back);
+    order.accept_unvalidated = unvalidated.unwrap_or(order.accept_unvalidated);
+    order.accept_no_way_back = no_way_back.unwrap_or(order.accept_no_way_back);
 }
 
 /// Where a migration goes on to.
 enum Onward {
-    /// The projects are changed.
-    Forth,
+    /// The projects are planned, and this follows.
+    Forth(Then),
     /// The way back goes on.
     Back,
 }
 
-/// What `start` and `resume` mean for a migration as it is stored.
+/// What a plan, `start` and `resume` mean for a migration as it is stored.
 fn onward(action: Action, stored: Option<&MigrationEntry>) -> Result<Onward, EncryptionError> {
+    let then = match action {
+        Action::Plan => Then::Rest,
+        _ => Then::Run,
+    };
     let is_resume = action == Action::Resume;
     let Some(entry) = stored else {
         let missing = EncryptionError::NoSuchMigration;
         return if is_resume {
             Err(missing)
         } else {
-            Ok(Onward::Forth)
+            Ok(Onward::Forth(then))
         };
     };
     // What is at work is told so by what follows.
     match (entry.state, entry.then) {
         (State::Paused, Then::RollBack) if is_resume => Ok(Onward::Back),
+        // Either would have the projects that are to go back stay where they are.
+        (State::Paused, Then::RollBack) if action == Action::Plan => {
+            Err(not_now("a plan", entry.state))
+        }
         (State::Paused, Then::RollBack) => Err(not_now("start", entry.state)),
         (state, _) if is_resume && state != State::Paused && !state.is_at_work() => {
             Err(not_now("resume", state))
         }
-        _ => Ok(Onward::Forth),
+        _ => Ok(Onward::Forth(then)),
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "an order like the others")]
-fn resume_way_back(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), EncryptionError> {
+fn resume_way_back(
+    entry: &mut MigrationEntry,
+    consents: Consents,
+    now: DateTime<Utc>,
+) -> Result<(), EncryptionError> {
+    if (entry.state, entry.then) != (State::Paused, Then::RollBack) {
+        return Err(not_now("resume", entry.state));
+    }
+    accept(&mut entry.order, consents);
     entry.enter(State::RollingBack, now);
     Ok(())
 }
@@ -177,16 +230,22 @@ fn not_now(action: &'static str, state: State) -> EncryptionError {
     EncryptionError::MigrationState { action, state }
 }
 
-/// Takes what is asked for, and has it planned.
-async fn define(engine: &Engine, call: &Call, name: &str, then: Then) -> Result<(), EngineError> {
-    let stored = load(engine, name).await?;
-    refuse_at_work(stored.as_ref())?;
-    let asked = asked(call, stored.as_ref())?;
-    let linked = match &stored {
+/// Takes what is asked for of a migration that is stored like this, and has it planned.
+async fn define(
+    engine: &Engine,
+    call: &Call,
+    name: &str,
+    action: Action,
+    stored: Option<&MigrationEntry>,
+    then: Then,
+) -> Result<(), EngineError> {
+    refuse_at_work(stored)?;
+    let asked = asked(call, action, stored)?;
+    let linked = match stored {
         Some(entry) => engine.connection.linked_to(&entry.origin).await?,
         None => engine.connection.linked().await?,
     };
-    let projects = if asked.order.all_static {
+    let projects = if asked.lists {
         let budget = RequestBudget {
             deadline: call.caller.deadline,
             priority: Priority::Rotate,
@@ -212,6 +271,11 @@ async fn define(engine: &Engine, call: &Call, name: &str, then: Then) -> Result<
     let now = engine.clock.now();
     change(engine, name, |entry| {
         refuse_at_work(entry.as_ref())?;
+        // Listing the projects takes its time, and what was ordered meanwhile is not undone.
+        if written(entry.as_ref()) != written(stored) {
+            let what = format!("migration {name:?}");
+            return Err(EngineError::Busy { what });
+        }
         let mut entry = entry.unwrap_or_else(|| fresh(asked.order.clone(), origin, now));
         entry.order = asked.order;
         if let Some(projects) = projects {
@@ -221,6 +285,11 @@ async fn define(engine: &Engine, call: &Call, name: &str, then: Then) -> Result<
         Ok(Outcome::Save(Box::new(entry), ()))
     })
     .await
+}
+
+/// What each write changes.
+fn written(entry: Option<&MigrationEntry>) -> Option<(State, Then, DateTime<Utc>)> {
+    entry.map(|entry| (entry.state, entry.then, entry.since))
 }
 
 fn refuse_at_work(entry: Option<&MigrationEntry>) -> Result<(), EngineError> {
@@ -235,15 +304,26 @@ fn refuse_at_work(entry: Option<&MigrationEntry>) -> Result<(), EngineError> {
 
 struct Asked {
     order: Order,
+    /// Whether all projects are to be listed.
+    lists: bool,
     projects: Option<Vec<ProjectId>>,
 }
 
-fn asked(call: &Call, stored: Option<&MigrationEntry>) -> Result<Asked, EngineError> {
+fn asked(
+    call: &Call,
+    action: Action,
+    stored: Option<&MigrationEntry>,
+) -> Result<Asked, EngineError> {
     let mut faults = Faults::new();
     let projects = input::projects(&call.fields, &mut faults);
-    let order = input::order(&call.fields, stored, &mut faults);
+    let order = input::order(&call.fields, action, stored, &mut faults);
     match order {
-        Some(order) if faults.is_empty() => Ok(Asked { order, projects }),
+        Some(order) if faults.is_empty() => Ok(Asked {
+            lists: order.all_static
+                && input::takes_projects(&call.fields, action, order.all_static),
+            order,
+            projects,
+        }),
         _ => Err(EngineError::BadInput(faults.to_string())),
     }
 }

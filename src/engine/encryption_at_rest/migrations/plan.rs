@@ -186,19 +186,25 @@ fn choose_canary(entry: &mut MigrationEntry) -> Option<String> {
         return None;
     }
     let Some(wanted) = &entry.order.canary else {
-        let mut rows = entry.rows.iter();
-        let first = rows.find(|row| row.is_candidate());
+        let mut rows = entry.rows.iter().filter(|row| row.is_candidate());
+        let first = rows.clone().find(|row| may_go_first(row));
+        let first = first.or_else(|| rows.next());
         entry.canary = first.map(|row| row.project.clone());
         return None;
     };
     let row = entry.rows.iter().find(|row| row.project == *wanted);
-    if row.is_some_and(Row::is_candidate) {
+    if row.is_some_and(may_go_first) {
         entry.canary = Some(wanted.clone());
         return None;
     }
     let verdict = row.and_then(|row| row.verdict.as_ref());
     let verdict = verdict.map_or_else(|| "not among the projects".to_owned(), ToString::to_string);
     Some(format!("canary: project {wanted} is {verdict}"))
+}
+
+/// Not one that needs to be proved by others.
+fn may_go_first(row: &Row) -> bool {
+    row.is_candidate() && row.verdict != Some(Verdict::NeedsConsent)
 }
 
 /// How a project stands.

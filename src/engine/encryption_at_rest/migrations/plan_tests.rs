@@ -83,7 +83,9 @@ async fn consent_makes_a_private_project_ready() {
     let one = fleet.plan(json!({"accept_unvalidated": true})).await;
     let verdicts = |data| row(data, &fleet.projects[0])["verdicts"][0].clone();
     assert_eq!(verdicts(&one), "needs accept_unvalidated");
-    let both = fleet.plan(json!({"accept_no_way_back": true})).await;
+    let both = fleet
+        .plan(json!({"accept_unvalidated": true, "accept_no_way_back": true}))
+        .await;
     assert_eq!(verdicts(&both), "ready");
 }
 

@@ -428,6 +428,9 @@ async fn a_way_back_that_is_paused_goes_on_back_and_not_forth() {
         refused.contains("while this migration is paused"),
         "{refused}"
     );
+    // A plan would have them stay on their role.
+    let refused = fleet.refused(json!({"observe": "2m"})).await;
+    assert!(refused.contains("a plan means nothing"), "{refused}");
     fleet.act("resume").await;
     assert_eq!(fleet.to_the_end().await["state"], "rolled_back");
     assert_eq!(fleet.modes().await, ["static"; 2]);

@@ -1,14 +1,17 @@
 //! The way back: what the migration changed is changed back, the last one first. Atlas may refuse it;
-//! that is told with the project, and does not keep the others.
+//! that is told with the project, and does not keep the others. A private project, where Atlas takes any
+//! secret unseen, is seen valid before the next one is changed back.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::super::entry::{AzureEntry, Mode};
 use super::entry::{MigrationEntry, Row, State, Step};
 use super::project::{self, Left, Trouble, trouble};
 use super::store::update;
 use super::task::Next;
+use super::work;
 use crate::atlas::ProjectId;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
@@ -23,6 +26,8 @@ pub(super) fn begin(entry: &mut MigrationEntry, now: DateTime<Utc>) -> bool {
     for row in &mut entry.rows {
         if row.may_be_changed() {
             row.reach(Step::Leaving, now);
+            // Until it is known to be back.
+            row.taken = true;
             any = true;
         }
     }
@@ -57,9 +62,103 @@ pub(super) async fn step(
         );
         return Ok(Next::Again);
     };
-    let outcome = project::roll_back(engine, &entry.order, &row.project).await;
-    note(engine, name, &row.project, outcome).await?;
+    if row.taken {
+        let outcome = project::roll_back(engine, &entry.order, &row.project).await;
+        note(engine, name, &row.project, outcome).await?;
+    } else {
+        let outcome = project::look(engine, &row.project).await;
+        note_look(engine, name, &row.project, outcome).await?;
+    }
     Ok(Next::Again)
+}
+
+/// Notes how a private project stands that was changed back. Atlas took its secret unseen: if that does
+/// not work, no other project gets one.
+async fn note_look(
+    engine: &Engine,
+    name: &str,
+    project: &ProjectId,
+    outcome: Result<AzureEntry, EngineError>,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    if outcome.as_ref().err().map(trouble) == Some(Trouble::Interrupted) {
+        return outcome.map(drop);
+    }
+    let mut stopped = None;
+    update(engine, name, |entry| {
+        stopped = looked(entry, project, outcome, now);
+    })
+    .await?;
+    work::log_stop(name, stopped);
+    Ok(())
+}
+
+/// The answer is why the way back stops, if it does.
+fn looked(
+    entry: &mut MigrationEntry,
+    project: &ProjectId,
+    outcome: Result<AzureEntry, EngineError>,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let interval = entry.order.interval;
+    let may_try_again = entry.tries < MOST_TRIES;
+    let rows = &mut entry.rows;
+    let row = rows.iter_mut().find(|row| row.project == *project)?;
+    if row.step != Step::Leaving || row.taken {
+        return None;
+    }
+    let bad = match outcome {
+        Ok(seen) => {
+            entry.tries = 0;
+            let valid = seen.seen.as_ref().filter(|seen| seen.mode == Mode::Static);
+            let valid = valid.and_then(|seen| seen.valid);
+            let patience = seen.settle + 3 * interval + work::MARGIN;
+            let is_late = row.since.is_some_and(|since| now - since > delta(patience));
+            row.looks = match valid {
+                Some(true) => row.looks.saturating_add(1),
+                _ => 0,
+            };
+            if row.looks >= work::LOOKS {
+                row.reach(Step::RolledBack, now);
+                entry.next_step_time = None;
+                return None;
+            }
+            if seen.invalid_since.is_some() {
+                "Atlas cannot use the key with the static secret".to_owned()
+            } else if is_late {
+                "Atlas did not show in time that the key is valid with the static secret".to_owned()
+            } else {
+                entry.next_step_time = now.checked_add_signed(delta(interval));
+                return None;
+            }
+        }
+        Err(error) => match trouble(&error) {
+            // It is looked at again after the pause.
+            Trouble::Mount if entry.state == State::RollingBack => {
+                let reason = chain(&error);
+                entry.stop(&reason, now);
+                return Some(reason);
+            }
+            Trouble::Mount => return None,
+            Trouble::Limited => {
+                entry.next_step_time = later(now);
+                return None;
+            }
+            Trouble::Unclear if may_try_again => {
+                entry.tries += 1;
+                entry.next_step_time = later(now);
+                return None;
+            }
+            _ => chain(&error),
+        },
+    };
+    row.end(Step::RolledBack, &bad, now);
+    if entry.state != State::RollingBack {
+        return None;
+    }
+    let reason = format!("project {project}: {bad}");
+    entry.stop(&reason, now);
+    Some(reason)
 }
 
 async fn note(
@@ -79,6 +178,10 @@ async fn note(
             return;
         };
         match (outcome, trouble) {
+            (Ok(Left::Back), _) if row.private => {
+                row.reach(Step::Leaving, now);
+                (row.taken, row.looks) = (false, 0);
+            }
             (Ok(Left::Back), _) => {
                 row.reach(Step::RolledBack, now);
                 row.taken = false;
@@ -106,6 +209,10 @@ async fn note(
         entry.next_step_time = None;
     });
     edited.await
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 fn later(now: DateTime<Utc>) -> Option<DateTime<Utc>> {

@@ -24,9 +24,9 @@ const MOST_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// `valid` has to be seen so often, an interval apart, before the next project is changed.
-const LOOKS: u32 = 2;
+pub(super) const LOOKS: u32 = 2;
 /// What Atlas may take to tell that a change is valid, beyond all that is waited for anyway.
-const MARGIN: Duration = Duration::from_mins(5);
+pub(super) const MARGIN: Duration = Duration::from_mins(5);
 
 /// Does one step.
 pub(super) async fn step(
@@ -403,7 +403,7 @@ fn failed(entry: &mut MigrationEntry, project: &ProjectId, now: DateTime<Utc>) -
     Some(reason)
 }
 
-fn log_stop(name: &str, reason: Option<String>) {
+pub(super) fn log_stop(name: &str, reason: Option<String>) {
     if let Some(reason) = reason {
         tracing::warn!(
             name,

@@ -1,0 +1,205 @@
+//! What an order takes with it: the projects and the consents that it was given for, and no others.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::super::customer_tests::OWN_APP;
+use super::fleet_tests::{Fleet, column, row};
+use crate::engine::testing::TestMount;
+
+const CONSENTS: [&str; 2] = ["accept_unvalidated", "accept_no_way_back"];
+
+#[tokio::test]
+async fn a_start_takes_the_projects_that_were_planned_and_no_others() {
+    let fleet = Fleet::new(2).await;
+    fleet.customer.grant().await;
+    fleet.set_block(1, json!({})).await;
+    let mut all = fleet.customer.ids();
+    for name in ["all_static", CONSENTS[0], CONSENTS[1]] {
+        all[name] = json!(true);
+    }
+    all["observe"] = json!("1m");
+    fleet.write(all).await.expect("planned");
+    // Encrypted after the plan.
+    fleet.make_private(1, true).await;
+    fleet.act("start").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(
+        (&data["state"], &data["total"]),
+        (&json!("done"), &json!(1))
+    );
+    assert_eq!(fleet.changes().await, [0]);
+    // Without naming it, nobody consents to it.
+    let data = TestMount::data(fleet.write(json!({"observe": "1m"})).await);
+    let found = row(&data, &fleet.projects[1])["verdicts"][0].clone();
+    assert!(found.to_string().contains("proved by"), "{found}");
+    assert_eq!(
+        CONSENTS.map(|name| data[name].clone()),
+        [json!(false), json!(false)]
+    );
+}
+
+#[tokio::test]
+async fn a_consent_is_one_to_the_projects_that_it_was_given_with() {
+    let fleet = Fleet::new(2).await;
+    fleet.make_private(0, true).await;
+    fleet.make_private(1, true).await;
+    let consent = json!({
+        "project_ids": [fleet.projects[0]], CONSENTS[0]: true, CONSENTS[1]: true,
+    });
+    let data = fleet.plan(consent).await;
+    assert_eq!(row(&data, &fleet.projects[0])["verdicts"][0], "ready");
+    // What says nothing of projects leaves it.
+    let data = TestMount::data(fleet.write(json!({"observe": "2m"})).await);
+    assert_eq!(data[CONSENTS[0]], json!(true));
+    let data = fleet.plan(json!({})).await;
+    assert_eq!(
+        column(&data, "verdicts"),
+        [r#"["needs accept_unvalidated","way back: none"]"#; 2]
+    );
+}
+
+/// Two private projects on their role by consent, each with a secret in keeping.
+async fn private_on_role(secret: Option<&str>) -> Fleet {
+    let fleet = Fleet::new(2).await;
+    fleet.customer.grant().await;
+    for number in 0..2 {
+        fleet.make_private(number, true).await;
+        fleet.hand_in(number).await;
+    }
+    let consent = json!({
+        "observe": "1m", "keep_static": true, CONSENTS[0]: true, CONSENTS[1]: true,
+    });
+    fleet.plan(consent).await;
+    fleet.act("start").await;
+    assert_eq!(fleet.to_the_end().await["state"], "done");
+    for project in fleet.projects.iter().filter(|_| secret.is_some()) {
+        let given = json!({"client_id": OWN_APP, "client_secret": secret});
+        let path = format!("encryption-at-rest/azure/{project}");
+        let written = fleet.mount().write(&path, given).await;
+        written.expect("taken into keeping");
+    }
+    let allowed = json!({"static_credentials_after_role": "accept"});
+    fleet.mount().atlas.settings(allowed).await;
+    fleet.mount().atlas.forget_requests().await;
+    fleet
+}
+
+fn way_back_with_consent() -> serde_json::Value {
+    json!({"action": "rollback", CONSENTS[0]: true, CONSENTS[1]: true})
+}
+
+#[tokio::test]
+async fn what_was_accepted_for_the_way_over_is_not_for_the_way_back() {
+    let fleet = private_on_role(None).await;
+    fleet.act("rollback").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(column(&data, "step"), ["kept"; 2]);
+    for error in column(&data, "error") {
+        assert!(error.contains("accept_unvalidated"), "{error}");
+    }
+    assert_eq!(fleet.changes().await, [] as [usize; 0]);
+    fleet.write(way_back_with_consent()).await.expect("ordered");
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "rolled_back", "{data:?}");
+    assert_eq!(column(&data, "step"), ["rolled_back"; 2]);
+    assert_eq!(fleet.changes().await, [1, 0]);
+    assert_eq!(fleet.modes().await, ["static"; 2]);
+}
+
+/// Atlas takes any secret of a private project.
+#[tokio::test]
+async fn a_private_project_that_went_back_and_does_not_work_stops_the_way_back() {
+    let fleet = private_on_role(Some("expired long ago")).await;
+    fleet.write(way_back_with_consent()).await.expect("ordered");
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "paused", "{data:?}");
+    let reason = data["reason"].to_string();
+    assert!(reason.contains("cannot use the key"), "{reason}");
+    assert!(reason.contains(&fleet.projects[1]), "{reason}");
+    assert_eq!(fleet.changes().await, [1]);
+    assert_eq!(column(&data, "step"), ["leaving", "rolled_back"]);
+}
+
+#[tokio::test]
+async fn what_is_ordered_while_projects_are_listed_is_not_undone() {
+    let fleet = Fleet::new(1).await;
+    fleet.hand_in(0).await;
+    fleet.customer.grant().await;
+    let allowed = json!({"static_credentials_after_role": "accept"});
+    fleet.mount().atlas.settings(allowed).await;
+    fleet
+        .plan(json!({"observe": "1m", "keep_static": true}))
+        .await;
+    fleet.act("start").await;
+    fleet.to_the_end().await;
+    let slow = json!({
+        "operation": "listGroups", "action": {"kind": "delay", "seconds": 2},
+    });
+    fleet.mount().atlas.fault(slow).await;
+    let start = fleet.write(json!({"all_static": true, "action": "start"}));
+    let rollback = async {
+        sleep(Duration::from_millis(300)).await;
+        fleet.act("rollback").await;
+        fleet.settled().await
+    };
+    let (started, back) = tokio::join!(start, rollback);
+    assert_eq!(back["state"], "rolled_back");
+    let refused = started.expect_err("changed meanwhile").to_string();
+    assert!(refused.contains("retry"), "{refused}");
+    assert_eq!(fleet.read().await["state"], "rolled_back");
+}
+
+#[tokio::test]
+async fn a_field_that_an_order_does_not_take_is_refused_by_name() {
+    let fleet = Fleet::new(1).await;
+    fleet.customer.grant().await;
+    fleet.plan(json!({"observe": "5m"})).await;
+    fleet.act("start").await;
+    fleet.settled().await;
+    let refused = fleet
+        .refused(json!({"action": "pause", "max_failures": 2}))
+        .await;
+    assert!(refused.contains("max_failures: goes without"), "{refused}");
+    let refused = fleet
+        .refused(json!({"action": "rollback", "observe": "1m"}))
+        .await;
+    assert!(refused.contains("observe: changes nothing"), "{refused}");
+    assert_eq!(fleet.read().await["state"], "running");
+}
+
+#[tokio::test]
+async fn a_project_that_others_have_to_prove_is_no_canary() {
+    let fleet = Fleet::new(2).await;
+    fleet.make_private(0, true).await;
+    fleet.customer.grant().await;
+    let refused = json!({"canary": fleet.projects[0]});
+    let data = fleet.plan(refused).await;
+    let told = format!(
+        "canary: project {} is needs accept_unvalidated",
+        fleet.projects[0]
+    );
+    assert_eq!(data["reason"], json!(told));
+    fleet.act("start").await;
+    assert_eq!(fleet.to_the_end().await["state"], "planned");
+    assert_eq!(fleet.changes().await, [] as [usize; 0]);
+}
+
+#[tokio::test]
+async fn status_and_check_tell_of_a_migration_that_stopped_itself() {
+    let fleet = Fleet::new(1).await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    fleet.act("start").await;
+    assert_eq!(fleet.to_the_end().await["state"], "paused");
+    let status = TestMount::data(fleet.mount().read("status").await);
+    let check = TestMount::data(fleet.mount().read("check").await);
+    let told = "migration all of encryption at rest: paused: 1 failed";
+    for found in [
+        &status["encryption_at_rest"]["warnings"],
+        &check["warnings"],
+    ] {
+        assert!(found.to_string().contains(told), "{found}");
+    }
+}
