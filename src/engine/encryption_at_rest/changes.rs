@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::answer::answer;
 use super::apply::ApplyRequest;
-use super::entry::HeldSecret;
+use super::entry::Accepted;
 use super::note::note;
 use super::paths::{budget, load, lock, project, store};
 use super::plan::Standing;
@@ -71,10 +71,11 @@ pub(super) async fn change_back(
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let (atlas, budget) = (&linked.atlas, budget(&call));
     let flag = |name| call.fields.boolean(name).unwrap_or(false);
-    // Once it signs in with a secret that does not work, nothing may lead forward again.
-    let is_good = |held: &HeldSecret| held.is_good(engine.clock.now());
-    let is_known = entry.held.as_ref().is_some_and(is_good);
-    let accepts = flag("accept_unvalidated") && (is_known || flag("accept_no_way_back"));
+    let accepted = Accepted {
+        unvalidated: flag("accept_unvalidated"),
+        no_way_back: flag("accept_no_way_back"),
+    };
+    let accepts = entry.may_go_back_unseen(accepted, engine.clock.now());
     let back = rollback::roll_back(&engine, atlas, &project, &mut entry, accepts, budget).await;
     back.map_err(|error| error.in_project(&project))?;
     Ok(Some(answer(&entry, engine.clock.now())))

@@ -398,6 +398,13 @@ impl AzureEntry {
         }
     }
 
+    /// Whether a project with private networking may go back to the secret in keeping although its key
+    /// can be used. Once it signs in with a secret that does not work, nothing may lead forward again.
+    pub(super) fn may_go_back_unseen(&self, accepted: Accepted, now: DateTime<Utc>) -> bool {
+        let is_good = self.held.as_ref().is_some_and(|held| held.is_good(now));
+        accepted.unvalidated && (is_good || accepted.no_way_back)
+    }
+
     /// A change with this key is about to be sent. To be stored before it is.
     pub(super) fn begin(&mut self, state: State, key: &VaultKey) {
         // The tries of what was under way before are none of the way back's.

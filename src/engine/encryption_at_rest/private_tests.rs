@@ -247,8 +247,13 @@ async fn going_back_from_a_key_that_can_be_used_needs_a_consent() {
         refused.to_string().contains("accept_unvalidated=true"),
         "{refused}"
     );
-    assert_eq!(customer.changes().await.len(), 1);
     let path = format!("{}/rollback", customer.path);
+    // Nobody knows whether the secret in keeping works.
+    let half = json!({"accept_unvalidated": true});
+    let refused = customer.mount.write(&path, half).await;
+    let refused = refused.expect_err("it is unproved").to_string();
+    assert!(refused.contains("accept_no_way_back=true"), "{refused}");
+    assert_eq!(customer.changes().await.len(), 1);
     let back = json!({"accept_unvalidated": true, "accept_no_way_back": true});
     let answer = TestMount::data(customer.mount.write(&path, back).await);
     assert_eq!(
@@ -257,6 +262,12 @@ async fn going_back_from_a_key_that_can_be_used_needs_a_consent() {
     );
     customer.mount.tick_for(2).await;
     assert_eq!(customer.read().await["way_back"], "available");
+    // Now it is known.
+    customer.with_both_consents().await.expect("taken unseen");
+    customer.mount.tick_for(2).await;
+    let half = json!({"accept_unvalidated": true});
+    let answer = TestMount::data(customer.mount.write(&path, half).await);
+    assert_eq!(answer["state"], "static");
     customer.assert_stays_private().await;
 }
 

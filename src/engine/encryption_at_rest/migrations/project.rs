@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::super::apply::{self, ApplyRequest};
-use super::super::entry::{AzureEntry, Mode, State as ProjectState};
+use super::super::entry::{Accepted, AzureEntry, Mode, State as ProjectState};
 use super::super::note::note;
 use super::super::paths::{load, store};
 use super::super::plan::Standing;
@@ -173,7 +173,11 @@ pub(super) async fn roll_back(
         }
         return Ok(Left::Kept("no static secret in keeping"));
     }
-    let accept = order.accept_unvalidated;
+    let accepted = Accepted {
+        unvalidated: order.accept_unvalidated,
+        no_way_back: order.accept_no_way_back,
+    };
+    let accept = entry.may_go_back_unseen(accepted, engine.clock.now());
     rollback::roll_back(engine, atlas, project, &mut entry, accept, opened.budget).await?;
     Ok(match entry.seen.map(|seen| seen.mode) {
         Some(Mode::Role) => Left::Kept("Atlas still signs in by the role"),
