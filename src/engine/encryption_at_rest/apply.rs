@@ -129,7 +129,9 @@ pub(super) async fn resume(
     let enable = enable.map(|before| before.key.clone());
     let accepted = entry.accepted;
     let key = if is_too_late(entry, now) {
-        Err(EncryptionError::OrderTooOld.into())
+        let last = entry.last_error.as_ref();
+        let last = last.map_or_else(String::new, |error| format!(" (the last try: {error})"));
+        Err(EncryptionError::OrderTooOld { last }.into())
     } else {
         to_send(engine, project, entry, &standing, enable.as_ref(), accepted).await
     };

@@ -71,8 +71,13 @@ pub(crate) enum EncryptionError {
     )]
     WayBackUnanswered,
     /// Nobody may expect any more that the change comes.
-    #[error("not sent again, as it was ordered too long ago: apply again if it is still wanted")]
-    OrderTooOld,
+    #[error(
+        "not sent again, as it was ordered too long ago{last}: apply again if it is still wanted"
+    )]
+    OrderTooOld {
+        /// What came of the last try, in brackets; empty if that is not known.
+        last: String,
+    },
     /// The data nodes cannot reach the vault.
     #[error("private endpoint in {region} is {status}; approve it in Azure first")]
     EndpointNotActive {
