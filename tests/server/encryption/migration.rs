@@ -243,6 +243,8 @@ async fn a_migration_ends_whole_through_missing_grants_and_lost_leaders() {
         path: fleet.customer.mount.path.clone(),
         atlas: fleet.customer.mount.atlas.clone(),
     };
+    // It learns of the mount a moment after it was made.
+    standby.serves().await;
     prepare(&fleet, &standby).await;
     the_plan_is_right(&fleet).await;
 
