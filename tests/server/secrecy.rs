@@ -16,9 +16,10 @@ const NOBODY: u32 = 65_534;
 
 const AUDIT: &str = r#"audit "file" "log" { options = { file_path = "{folder}/audit.log" } }"#;
 
-async fn talkative_server() -> Bao {
+/// A server that keeps an audit log, whose plugin logs all that it can; with more of configuration.
+pub(crate) async fn talkative_server(config: &str) -> Bao {
     let bao = Bao::on_disk_with(Extras {
-        config: AUDIT.to_owned(),
+        config: format!("{config}\n{AUDIT}"),
         variables: vec![("MONGODBATLAS_LOG_LEVEL".to_owned(), "trace".to_owned())],
         ..Extras::default()
     })
@@ -28,7 +29,7 @@ async fn talkative_server() -> Bao {
     bao
 }
 
-fn audit_log(bao: &Bao) -> String {
+pub(crate) fn audit_log(bao: &Bao) -> String {
     let file: PathBuf = bao.log.file().with_file_name("audit.log");
     std::fs::read_to_string(file).expect("the audit log")
 }
@@ -81,7 +82,7 @@ async fn failures(mount: &Mount, kind: &str) {
 
 #[tokio::test]
 async fn no_log_holds_a_secret_however_much_is_logged() {
-    let bao = talkative_server().await;
+    let bao = talkative_server("").await;
     let mount = Mount::on(&bao.client()).await;
     let mut secrets = Secrets::default();
     let mut wrong = mount.atlas.key_config();

@@ -1,29 +1,10 @@
 //! A static secret is in no answer, no log and no stored entry but the project's own, which is sealed.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 
 use super::customer::{Customer, text};
-use crate::support::bao::Extras;
-use crate::support::{Answer, Bao, Client, Mount};
-
-const CONFIG: &str = r#"
-raw_storage_endpoint = true
-audit "file" "log" { options = { file_path = "{folder}/audit.log" } }
-"#;
-
-async fn talkative_server() -> Bao {
-    let bao = Bao::on_disk_with(Extras {
-        config: CONFIG.to_owned(),
-        variables: vec![("MONGODBATLAS_LOG_LEVEL".to_owned(), "trace".to_owned())],
-        ..Extras::default()
-    })
-    .await;
-    let registered = bao.register(&[]).await;
-    assert!(registered.ok(), "{registered:?}");
-    bao
-}
+use crate::secrecy::{audit_log, talkative_server};
+use crate::support::{Answer, Client, Mount};
 
 /// Every stored entry that holds this text, as the server itself reads it.
 async fn stored_with(client: &Client, secret: &str) -> Vec<String> {
@@ -79,7 +60,7 @@ async fn all_answers(customer: &Customer, project: &str, vault: &str, next: &str
 
 #[tokio::test]
 async fn a_static_secret_is_seen_by_atlas_and_the_sealed_entry_alone() {
-    let bao = talkative_server().await;
+    let bao = talkative_server("raw_storage_endpoint = true").await;
     let mount = Mount::on(&bao.client()).await;
     mount.configure().await;
     let customer = Customer::of(mount).await;
@@ -94,8 +75,7 @@ async fn a_static_secret_is_seen_by_atlas_and_the_sealed_entry_alone() {
         .log
         .once("a call", |log| log.contains("updateEncryptionAtRest"))
         .await;
-    let audit: PathBuf = bao.log.file().with_file_name("audit.log");
-    let audit = std::fs::read_to_string(audit).expect("the audit log");
+    let audit = audit_log(&bao);
     assert!(audit.contains(&project) && audit.contains("hmac-sha256:"));
     for secret in [
         &customer.secret,
