@@ -14,7 +14,7 @@ use super::note::note;
 use super::paths::store;
 use super::plan::Standing;
 use super::private;
-use super::watch::{changed_over, found_changed_over};
+use super::watch::{ask_after, changed_over, found_changed_over};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, RoleId,
     VaultCredential, VaultKey,
@@ -142,10 +142,8 @@ pub(super) async fn resume(
             send(engine, atlas, project, entry, &role, &key, reached, budget).await
         }
         Err(error @ EngineError::Encryption(_)) => {
-            entry.give_up(State::Failed);
-            entry.last_error = Some(chain(&error));
+            entry.fail(chain(&error));
             entry.retry_until = None;
-            entry.forget_failures();
             store(engine, project, entry).await?;
             Err(error)
         }
@@ -241,9 +239,7 @@ async fn send(
     let sent = atlas.set_vault_credential(project, key, credential, budget);
     let error = match sent.await {
         Ok(answer) => {
-            // What Atlas answered to the change counts where it cannot be asked again.
-            let shown = atlas.azure_key_vault(project, budget).await;
-            let shown = shown.unwrap_or(Some(answer));
+            let shown = ask_after(atlas, project, answer, budget).await;
             return took(engine, project, entry, key, shown).await;
         }
         Err(error) => error,
@@ -372,14 +368,14 @@ async fn refused(
     });
     let waits =
         refusal == KeyVaultRefusal::NoAccess && entry.retry_until.is_some_and(|until| now < until);
-    entry.give_up(if waits { State::Waiting } else { State::Failed });
-    entry.last_error = Some(chain(&error));
     if !waits {
+        entry.fail(chain(&error));
         entry.retry_until = None;
-        entry.forget_failures();
         store(engine, project, entry).await?;
         return Err(error);
     }
+    entry.give_up(State::Waiting);
+    entry.last_error = Some(chain(&error));
     entry.failures = entry.failures.saturating_add(1);
     let pause = backoff::pause(entry.failures, &*engine.entropy).min(LONGEST_WAIT);
     let next = later(now, pause);

@@ -10,6 +10,7 @@ use crate::atlas::ProjectId;
 use crate::base::Rfc3339;
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, keys, stored};
+use crate::vault::failure::chain;
 
 /// Names taken from storage in one listing.
 const PAGE: usize = 500;
@@ -22,8 +23,8 @@ const MOST_NAMED: usize = 20;
 #[derive(Default)]
 pub(super) struct Entries {
     pub(super) entries: Vec<(ProjectId, AzureEntry)>,
-    /// Storage keys of entries that cannot be read.
-    pub(super) unreadable: Vec<String>,
+    /// Names of entries that cannot be read, each with the reason.
+    pub(super) unreadable: Vec<(String, String)>,
 }
 
 /// Reads all entries.
@@ -51,7 +52,8 @@ pub(super) async fn entries(engine: &Engine) -> Result<Entries, EngineError> {
             match (name.parse(), entry) {
                 (Ok(project), Ok(Some(entry))) => all.entries.push((project, entry)),
                 (_, Ok(None)) => {}
-                (Err(_), _) | (_, Err(_)) => all.unreadable.push(format!("{folder}{name}")),
+                (_, Err(error)) => all.unreadable.push((name, chain(&error))),
+                (Err(error), _) => all.unreadable.push((name, error.to_string())),
             }
         }
         after = last;
@@ -90,7 +92,8 @@ impl Entries {
             }
             found.warnings.extend(trouble(entry).into_iter().map(what));
         }
-        let unreadable = self.unreadable.iter().map(|key| {
+        let unreadable = self.unreadable.iter().map(|(name, _)| {
+            let key = format!("{}{name}", keys::AZURE_KEY_VAULTS);
             format!("the stored entry {key:?} cannot be read: restore it, or write it anew")
         });
         found.problems.extend(unreadable);

@@ -439,6 +439,13 @@ impl AzureEntry {
         self.sending = None;
     }
 
+    /// The change that was begun failed for this reason, and is not tried again.
+    pub(super) fn fail(&mut self, reason: String) {
+        self.give_up(State::Failed);
+        self.last_error = Some(reason);
+        self.forget_failures();
+    }
+
     /// What was tried in vain is done, or nobody wants it any more.
     pub(super) fn forget_failures(&mut self) {
         self.failures = 0;

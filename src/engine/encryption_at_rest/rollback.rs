@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, State};
 use super::note::note;
 use super::paths::store;
-use super::watch::{ask, is_sent};
+use super::watch::{ask, ask_after, is_sent};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, TenantId,
     VaultCredential,
@@ -70,8 +70,7 @@ pub(super) async fn roll_back(
     let sent = atlas.set_vault_credential(project, &vault.key, credential, budget);
     match sent.await {
         Ok(answer) => {
-            let shown = atlas.azure_key_vault(project, budget).await;
-            let shown = shown.unwrap_or(Some(answer));
+            let shown = ask_after(atlas, project, answer, budget).await;
             took(engine, project, entry, &held, shown).await
         }
         Err(error) => {

@@ -13,7 +13,7 @@ use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State,
 use super::note::note;
 use super::paths::store;
 use super::rollback;
-use super::watch::ask;
+use super::watch::{ask, ask_after};
 use crate::atlas::{
     ApplicationId, Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget,
     TenantId, VaultCredential,
@@ -230,13 +230,7 @@ async fn offer(
         take_up(entry, project, block, now);
     }
     store(engine, project, entry).await?;
-    let after = match atlas.azure_key_vault(project, budget).await {
-        Ok(after) => after,
-        Err(error) => {
-            tracing::debug!(%project, %error, "no look after a rotation");
-            Some(taken)
-        }
-    };
+    let after = ask_after(atlas, project, taken, budget).await;
     note(entry, project, after.as_ref(), now);
     store(engine, project, entry).await?;
     Ok(Ok(()))
@@ -394,9 +388,7 @@ async fn give_up(
     error: EngineError,
 ) -> Result<(), EngineError> {
     entry.pending = None;
-    entry.give_up(State::Failed);
-    entry.forget_failures();
-    entry.last_error = Some(chain(&error));
+    entry.fail(chain(&error));
     store(engine, project, entry).await?;
     Err(error)
 }

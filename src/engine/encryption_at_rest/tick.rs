@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::entry::{AzureEntry, LookFailure, State, later};
 use super::paths::{load, store};
 use super::watch::{look, note_failure};
-use super::{apply, expiry, register, rollback, rotate};
+use super::{apply, census, expiry, register, rollback, rotate};
 use crate::atlas::{Atlas, Priority, ProjectId, RequestBudget};
 use crate::engine::error::EngineError;
 use crate::engine::process::ServerHold;
@@ -65,24 +65,18 @@ pub(crate) async fn tick(engine: &Arc<Engine>) -> Result<(), EngineError> {
     }
     let now = engine.clock.now();
     let mut due = Vec::new();
-    for name in engine.storage.list(keys::AZURE_KEY_VAULTS).await? {
-        let Ok(project) = name.parse::<ProjectId>() else {
-            continue;
-        };
-        match load(engine, &project).await {
-            Ok(Some(entry)) => {
-                expiry::tell(engine, &project, &entry).await?;
-                if entry.due(now) <= now {
-                    // Those that Atlas lets wait for an answer must not keep the others waiting.
-                    let order = (entry.look_failure.is_some(), entry.due(now));
-                    due.push((order, project));
-                }
-            }
-            Ok(None) => {}
-            Err(error @ EngineError::Unreadable { .. }) => {
-                tracing::error!(%project, error = %chain(&error), "skipping an unreadable entry of encryption at rest");
-            }
-            Err(error) => return Err(error),
+    let all = census::entries(engine).await?;
+    for (project, entry) in all.entries {
+        expiry::tell(engine, &project, &entry).await?;
+        if entry.due(now) <= now {
+            // Those that Atlas lets wait for an answer must not keep the others waiting.
+            let order = (entry.look_failure.is_some(), entry.due(now));
+            due.push((order, project));
+        }
+    }
+    for (name, error) in all.unreadable {
+        if let Ok(project) = name.parse::<ProjectId>() {
+            tracing::error!(%project, error, "skipping an unreadable entry of encryption at rest");
         }
     }
     due.sort_by_key(|(order, _)| *order);

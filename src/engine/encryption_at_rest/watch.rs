@@ -34,6 +34,21 @@ pub(super) async fn ask(
     })
 }
 
+/// How a project stands after Atlas took a change. What it answered to the change counts where it cannot
+/// be asked again.
+pub(super) async fn ask_after(
+    atlas: &Atlas,
+    project: &ProjectId,
+    answer: AzureKeyVault,
+    budget: RequestBudget,
+) -> Option<AzureKeyVault> {
+    let shown = atlas.azure_key_vault(project, budget).await;
+    shown.unwrap_or_else(|error| {
+        tracing::debug!(%project, %error, "no look after a change of encryption at rest");
+        Some(answer)
+    })
+}
+
 /// Looks at a project in any state, and does what follows from that. The entry is stored.
 pub(super) async fn look(
     engine: &Engine,
