@@ -22,6 +22,7 @@ pub(crate) enum Need {
     ProjectReadOnly,
     ProjectAccessManager,
     ProjectModelOwner,
+    ProjectDatabaseAccessAdmin,
     /// Writing an API key's access list; the description names no role.
     AccessListWriter,
 }
@@ -51,6 +52,14 @@ pub(crate) fn meets(
             owner || group(&["GROUP_OWNER"]) || constant.is_some_and(|name| group(&[name]))
         }
         Need::ProjectModelOwner => owner || group(&["GROUP_OWNER", "GROUP_MODEL_OWNER"]),
+        Need::ProjectDatabaseAccessAdmin => {
+            let names = [
+                "GROUP_OWNER",
+                "GROUP_DATABASE_ACCESS_ADMIN",
+                "GROUP_STREAM_PROCESSING_OWNER",
+            ];
+            owner || group(&names)
+        }
         Need::AccessListWriter => match settings.api_key_access_list_writer {
             AccessListWriter::OrganizationOwner => owner,
             AccessListWriter::OrganizationMember => !holder.org_roles.is_empty(),

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::clock::text;
 use crate::control_az;
 use crate::control_azure as azure;
+use crate::control_database as database;
 use crate::control_encryption as encryption;
 use crate::control_model_keys as model_keys;
 use crate::control_objects as objects;
@@ -86,6 +87,18 @@ pub(crate) fn router(sim: Arc<Sim>) -> Router {
         .route("/access-lists", post(objects::set_access_list))
         .route("/model-keys", post(model_keys::create))
         .route("/model-keys/{id}", delete(model_keys::remove))
+        .route("/clusters", post(database::create_cluster))
+        .route("/clusters/change", post(database::change_cluster))
+        .route(
+            "/clusters/{project}/{name}",
+            delete(database::delete_cluster),
+        )
+        .route("/database-users", post(database::create_user))
+        .route(
+            "/database-users/{project}/{username}",
+            delete(database::delete_user),
+        )
+        .route("/sign-in", post(database::sign_in))
         .route("/azure", get(azure::read))
         .route("/azure/tenants", post(azure::create_tenant))
         .route("/azure/principals", post(azure::create_principal))

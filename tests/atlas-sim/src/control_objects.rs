@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::clock::text;
 use crate::control::{Input, Outcome, Refused};
 use crate::control_azure;
+use crate::control_database;
 use crate::control_encryption;
 use crate::control_model_keys;
 use crate::ids;
@@ -33,6 +34,8 @@ pub(crate) fn describe(world: &World, settings: &Settings, now: DateTime<Utc>) -
             "id": project.id, "org_id": project.org_id, "name": project.name,
             "azure_principals": project.azure_principals.keys().collect::<Vec<_>>(),
             "model_keys": control_model_keys::describe(project),
+            "database_users": control_database::describe_users(project),
+            "clusters": control_database::describe_clusters(project, settings),
             "key_vault_enabled": project.encryption.is_on(),
             "encryption": control_encryption::describe(project, &world.azure, settings, now),
         })

@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::access::{self, Need};
 use crate::auth;
 use crate::core::{Call, Core, Principal};
-use crate::encryption;
 use crate::endpoint_sets::{ENDPOINT_SETS, Scope};
 use crate::errors::ApiError;
 use crate::finish::{Style, finish, finish_error};
@@ -22,7 +21,7 @@ use crate::settings::{MalformedId, Settings, Verdict};
 use crate::versions::{self, Version};
 
 /// Names of query parameters that some operation has.
-const QUERY_NAMES: [&str; 13] = [
+const QUERY_NAMES: [&str; 14] = [
     "envelope",
     "pretty",
     "pageNum",
@@ -36,6 +35,7 @@ const QUERY_NAMES: [&str; 13] = [
     "userId",
     "ipAddress",
     "endpointPath",
+    "includeDeletedWithRetainedBackups",
 ];
 
 /// An answer and who asked.
@@ -48,7 +48,7 @@ pub(crate) struct Outcome {
 
 /// Answers one request.
 pub(crate) fn answer(core: &mut Core, incoming: &Incoming, now: DateTime<Utc>) -> Outcome {
-    encryption::catch_up(&mut core.world, &core.settings, now);
+    core.world.catch_up(&core.settings, now);
     let style = Style::of(&core.settings);
     let address = caller_address(incoming, &core.settings);
     if auth::token_operation(incoming.path()).is_some() {

@@ -12,7 +12,7 @@ pub(crate) enum Scope {
 }
 
 /// Operations that share buckets. Source: Atlas documentation "Atlas Administration API Rate
-/// Limits"; it names no set for AI model keys, so they have no bucket here.
+/// Limits"; it names no set for AI model keys and clusters, so they have no bucket here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Set {
     ApiKeys,
@@ -23,6 +23,7 @@ pub(crate) enum Set {
     Projects,
     ProjectsListCreate,
     CloudProviderAccess,
+    DatabaseUsers,
     EncryptionAtRest,
     Root,
     RateLimits,
@@ -62,7 +63,7 @@ const fn endpoints(
 }
 
 /// The default buckets.
-pub(crate) const ENDPOINT_SETS: [Endpoints; 13] = [
+pub(crate) const ENDPOINT_SETS: [Endpoints; 14] = [
     endpoints(
         "apiKeys_group",
         "API Keys",
@@ -142,6 +143,15 @@ pub(crate) const ENDPOINT_SETS: [Endpoints; 13] = [
         Scope::Project,
         2_000,
         1_000,
+    ),
+    // The capacity is recorded; how it is refilled is not known.
+    endpoints(
+        "databaseUsers_group",
+        "Database Users",
+        Set::DatabaseUsers,
+        Scope::Project,
+        10_000,
+        5_000,
     ),
     endpoints(
         "encryptionAtRest_group",

@@ -18,7 +18,7 @@ const MAX_REQUESTS: usize = 100_000;
 /// Bytes of a request body kept.
 const MAX_BODY: usize = 2_048;
 /// Fields of requests that hold the caller's own secrets.
-const SECRETS: [&str; 3] = ["secret", "secretAccessKey", "serviceAccountKey"];
+const SECRETS: [&str; 4] = ["password", "secret", "secretAccessKey", "serviceAccountKey"];
 
 /// One request and its outcome.
 #[derive(Debug, Clone, Default, Serialize)]

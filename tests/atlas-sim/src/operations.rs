@@ -10,8 +10,9 @@ use crate::endpoint_sets::{Scope, Set};
 use crate::errors::ApiError;
 use crate::http::Answer;
 use crate::resources::{
-    account_lists, accounts, api_keys, cloud_access, encryption, groups, key_lists, model_keys,
-    org_settings, orgs, private_endpoints, project_keys, rate_limits, root, secrets,
+    account_lists, accounts, api_keys, cloud_access, clusters, database_users, encryption, groups,
+    key_lists, model_keys, org_settings, orgs, private_endpoints, project_keys, rate_limits, root,
+    secrets,
 };
 use crate::unversioned;
 use crate::versions::Version;
@@ -209,6 +210,14 @@ operations! {
     "deleteGroupModelKey" DELETE "/groups/{groupId}/aiModelApiKeys/{apiKeyId}" V2025 ProjectModelOwner Unlimited model_keys::delete;
     "listOrgModelKeys" GET "/orgs/{orgId}/aiModelApiKeys" V2025 OrgReadOnly Unlimited model_keys::list_of_org;
     "getOrgModelKey" GET "/orgs/{orgId}/aiModelApiKeys/{apiKeyId}" V2025 OrgReadOnly Unlimited model_keys::read_of_org;
+
+    "listDatabaseUsers" GET "/groups/{groupId}/databaseUsers" V2023 ProjectReadOnly DatabaseUsers database_users::list;
+    "createDatabaseUser" POST "/groups/{groupId}/databaseUsers" V2023 ProjectDatabaseAccessAdmin DatabaseUsers database_users::create;
+    "getDatabaseUser" GET "/groups/{groupId}/databaseUsers/{databaseName}/{username}" V2023 ProjectReadOnly DatabaseUsers database_users::read;
+    "updateDatabaseUser" PATCH "/groups/{groupId}/databaseUsers/{databaseName}/{username}" V2023 ProjectDatabaseAccessAdmin DatabaseUsers database_users::update;
+    "deleteDatabaseUser" DELETE "/groups/{groupId}/databaseUsers/{databaseName}/{username}" V2023 ProjectDatabaseAccessAdmin DatabaseUsers database_users::delete;
+    "listClusters" GET "/groups/{groupId}/clusters" V2024 ProjectReadOnly Unlimited clusters::list;
+    "getClusterStatus" GET "/groups/{groupId}/clusters/{clusterName}/status" V2023 ProjectReadOnly Unlimited clusters::status;
 
     "listCloudProviderAccess" GET "/groups/{groupId}/cloudProviderAccess" V2023 ProjectReadOnly CloudProviderAccess cloud_access::list;
     "createCloudProviderAccess" POST "/groups/{groupId}/cloudProviderAccess" V2023 ProjectOwner CloudProviderAccess cloud_access::create;

@@ -145,5 +145,7 @@ pub(crate) fn project(id: &str, org_id: &str, name: &str, now: DateTime<Utc>) ->
         encryption: Encryption::default(),
         private_endpoints: BTreeMap::new(),
         model_keys: BTreeMap::new(),
+        database_users: Vec::new(),
+        clusters: BTreeMap::new(),
     }
 }

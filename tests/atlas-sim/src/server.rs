@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::control;
 use crate::core::Core;
-use crate::encryption;
 use crate::gateway;
 use crate::log::Exchanges;
 use crate::seed::{self, Seed};
@@ -57,7 +56,7 @@ impl Sim {
     pub(crate) fn caught_up(&self, now: DateTime<Utc>) -> MutexGuard<'_, Core> {
         let mut guard = self.lock();
         let core = &mut *guard;
-        encryption::catch_up(&mut core.world, &core.settings, now);
+        core.world.catch_up(&core.settings, now);
         guard
     }
 

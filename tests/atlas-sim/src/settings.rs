@@ -391,6 +391,28 @@ settings! {
     /// An unknown key, in a project or an organization.
     unknown_model_key: Refusal = Refusal::new(404, "RESOURCE_NOT_FOUND");
 
+    // Database users and clusters
+    /// Users of one project.
+    max_database_users_per_project: usize = 100;
+    /// An unknown user; `USER_NOT_FOUND` is met as well.
+    unknown_database_user: Refusal = Refusal::new(404, "USERNAME_NOT_FOUND");
+    /// User names of other characters than ASCII letters, digits, `-` and `_`.
+    special_database_usernames: Verdict = Verdict::Accept;
+    /// A user without any role.
+    no_database_roles: Verdict = Verdict::Refuse;
+    /// Roles to know besides the built-in ones; they belong to `admin`.
+    custom_database_roles: Vec<String> = Vec::new();
+    /// A scope that names no cluster of the project.
+    unknown_scope: Verdict = Verdict::Accept;
+    /// What the lack of `deleteAfterDate` means in a change; a recorded answer shows it kept.
+    omitted_delete_after_date: Omitted = Omitted::Kept;
+    /// How long after its `deleteAfterDate` a user is deleted.
+    database_user_delete_delay_seconds: u64 = 0;
+    /// How long a cluster takes to apply a change of a user; it says `PENDING` meanwhile.
+    cluster_apply_seconds: u64 = 0;
+    /// Whether a paused cluster says so too, as it applies nothing.
+    paused_cluster_pending: bool = true;
+
     // Azure
     /// A principal registered in one project cannot be registered in another.
     azure_principal_unique_everywhere: bool = false;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::after;
+use crate::database::{Cluster, DatabaseUser};
 use crate::encryption::Encryption;
 use crate::private_endpoints::PrivateEndpoint;
 use crate::settings::Settings;
@@ -55,6 +56,11 @@ pub(crate) struct Project {
     #[serde(default)]
     pub(crate) private_endpoints: BTreeMap<String, PrivateEndpoint>,
     pub(crate) model_keys: BTreeMap<String, ModelKey>,
+    /// In the order in which they were made.
+    #[serde(default)]
+    pub(crate) database_users: Vec<DatabaseUser>,
+    #[serde(default)]
+    pub(crate) clusters: BTreeMap<String, Cluster>,
 }
 
 /// A registered Azure service principal.
@@ -124,7 +130,7 @@ impl ModelKey {
 }
 
 /// Whether reads show what was made and perhaps deleted then.
-fn readable(
+pub(crate) fn readable(
     created_at: DateTime<Utc>,
     deleted_at: Option<DateTime<Utc>>,
     now: DateTime<Utc>,

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::azure::Azure;
 use crate::clock::after;
+use crate::database;
+use crate::encryption;
 use crate::settings::Settings;
 use crate::state::{Account, ApiKey, Holder, Org, Project, Token};
 
@@ -29,6 +31,12 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Has all happen that was due by now.
+    pub(crate) fn catch_up(&mut self, settings: &Settings, now: DateTime<Utc>) {
+        encryption::catch_up(self, settings, now);
+        database::catch_up(self, settings, now);
+    }
+
     /// An existing key.
     pub(crate) fn key(&self, id: &str) -> Option<&ApiKey> {
         self.keys.get(id).filter(|key| key.holder.exists())

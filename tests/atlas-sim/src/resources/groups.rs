@@ -18,7 +18,7 @@ use crate::state::Project;
 fn show(project: &Project) -> Value {
     json!({
         "id": project.id, "orgId": project.org_id, "name": project.name,
-        "clusterCount": 0, "created": text(project.created_at), "tags": project.tags,
+        "clusterCount": project.clusters.len(), "created": text(project.created_at), "tags": project.tags,
         "withDefaultAlertsSettings": project.default_alerts,
         "links": [self_link(&format!("{BASE}/groups/{}", project.id))],
     })
@@ -168,9 +168,15 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     read(call)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of every handler")]
 pub(crate) fn delete(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let id = call.param("groupId").to_owned();
+    let project = call.world.projects.get(&id);
+    if project.is_some_and(|project| !project.clusters.is_empty()) {
+        let detail =
+            "Cannot close group while it has active clusters; please terminate all clusters.";
+        let code = "CANNOT_CLOSE_GROUP_ACTIVE_ATLAS_CLUSTERS";
+        return Err(ApiError::new(409, code, detail));
+    }
     call.world.delete_project(&id);
     Ok(Answer::no_content())
 }

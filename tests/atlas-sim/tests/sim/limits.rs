@@ -89,7 +89,7 @@ async fn sizes_can_be_set_and_limits_lifted() {
 async fn the_limits_in_force_can_be_read() {
     let atlas = Atlas::start("limits_read").await;
     let all = atlas.get("/rateLimits").await.ok();
-    assert_eq!(all["totalCount"], 13);
+    assert_eq!(all["totalCount"], 14);
     let by_org = atlas
         .get(&format!("/rateLimits?orgId={}", atlas.seed().org_id))
         .await
@@ -125,6 +125,6 @@ async fn the_limits_in_force_can_be_read() {
         ))
         .await
         .ok();
-    assert_eq!(by_project["totalCount"], 5);
+    assert_eq!(by_project["totalCount"], 6);
     assert_eq!(atlas.get("/rateLimits?groupId=x").await.status, 400);
 }
