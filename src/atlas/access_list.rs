@@ -44,8 +44,7 @@ impl AccessEntry {
     /// Reads a single IPv4 or IPv6 address.
     pub(crate) fn address(text: &str) -> Result<Self, AccessEntryError> {
         let address: IpAddr = text.trim().parse().map_err(|_| AccessEntryError::Address)?;
-        // An IPv4 address written as IPv6 would never match: callers over IPv4 are seen as such.
-        Ok(Self(IpNet::from(address.to_canonical())))
+        Ok(address.into())
     }
 
     /// Reads a network in CIDR notation.
@@ -78,6 +77,13 @@ impl AccessEntry {
         } else {
             json!({ "cidrBlock": format!("{address}/{}", self.0.prefix_len()) })
         }
+    }
+}
+
+impl From<IpAddr> for AccessEntry {
+    /// An IPv4 address written as IPv6 would never match: callers over IPv4 are seen as such.
+    fn from(address: IpAddr) -> Self {
+        Self(IpNet::from(address.to_canonical()))
     }
 }
 
@@ -133,6 +139,12 @@ impl AccessList {
             || IpNet::aggregate(&networks)
                 .iter()
                 .any(|network| network.prefix_len() == 0 || *network == MAPPED_IPV4)
+    }
+
+    /// The list with one more entry, if it does not have that.
+    #[must_use]
+    pub(crate) fn with(&self, entry: AccessEntry) -> Self {
+        self.0.iter().copied().chain([entry]).collect()
     }
 
     fn without(&self, present: &Self) -> Self {

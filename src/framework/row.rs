@@ -68,6 +68,7 @@ impl<E: Send + Sync + 'static> Row<E> {
             mount_point: request.mount_point,
             display_name: request.display_name,
             entity_id: request.entity_id,
+            remote_address: request.remote_address,
         })
     }
 

@@ -78,6 +78,7 @@ pub(super) fn request(operation: Operation, path: &str, body: Value) -> Request 
         mount_point: "toy/".to_owned(),
         display_name: "token".to_owned(),
         entity_id: String::new(),
+        remote_address: String::new(),
         caller: Caller::waiting(Duration::from_mins(1)),
     }
 }

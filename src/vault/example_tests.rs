@@ -78,6 +78,7 @@ async fn a_factory_makes_a_backend_for_each_mount() {
         mount_point: "hello/".to_owned(),
         display_name: "token".to_owned(),
         entity_id: String::new(),
+        remote_address: String::new(),
         caller: Caller::waiting(Duration::from_mins(1)),
     };
     let answer = backend.handle(ask(Operation::Read, "hello")).await;

@@ -99,6 +99,8 @@ pub(crate) struct Request {
     pub display_name: String,
     /// The caller's identity entity; empty for tokens without one.
     pub entity_id: String,
+    /// The other end of the caller's connection, as the host saw it; empty if it did not.
+    pub remote_address: String,
     /// Who waits for the answer, and until when.
     pub caller: Caller,
 }

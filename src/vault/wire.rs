@@ -38,6 +38,8 @@ pub(super) fn request(request: pb::Request, caller: Caller) -> Result<Request, F
         mount_point: request.mount_point,
         display_name: request.display_name,
         entity_id: request.entity_id,
+        // The port is apart, and nobody asks for it.
+        remote_address: request.connection.unwrap_or_default().remote_addr,
         caller,
     })
 }

@@ -1,8 +1,10 @@
 //! What a credential is begun and handed out by: its mount, its role, as it was when the credential was
 //! begun, and its caller.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::caller_address;
 use super::grant::Grant;
 use super::lease_ttl::MountTimes;
 use crate::atlas::{Priority, RequestBudget};
@@ -34,6 +36,16 @@ impl Granted<'_> {
     pub(super) fn grant(&self) -> Result<Grant, EngineError> {
         let unusable = |faults| format!("role {} cannot be used: {faults}", self.name);
         Grant::of_stored(self.role).map_err(|faults| EngineError::BadInput(unusable(faults)))
+    }
+
+    /// The caller's address, if the role binds to it.
+    pub(super) fn bound_address(&self, grant: &Grant) -> Result<Option<IpAddr>, EngineError> {
+        if !grant.bind_to_caller {
+            return Ok(None);
+        }
+        let address = caller_address::read(&self.call.remote_address);
+        let unknown = || EngineError::CallerAddressUnknown(self.name.to_string());
+        address.map(Some).ok_or_else(unknown)
     }
 
     /// For as long as the caller waits.

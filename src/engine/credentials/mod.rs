@@ -5,6 +5,7 @@
 //! | `paths` | `creds/<role>`, and the table of leases |
 //! | `kind` | what a type says of itself, and which type a role issues |
 //! | `grant` | what a role grants, in checked types |
+//! | `caller_address` | `bind_to_caller`: the caller's address on the access list |
 //! | `issue`, `granted`, `pending`, `issued` | the way to a new one: role, journal, Atlas, journal, answer |
 //! | `life`, `renew` | how long a lease may run |
 //! | `lease`, `revoke`, `organization_end`, `project_end` | its end |
@@ -16,6 +17,7 @@ mod access_token;
 mod account_secret;
 mod ai_model_key;
 mod api_key;
+mod caller_address;
 #[cfg(test)]
 mod crowd_tests;
 #[cfg(test)]
@@ -45,6 +47,7 @@ mod service_account;
 pub(crate) use access_token::{
     SeenSecrets, managed_account, managed_accounts, reconcile, retire_account,
 };
+pub(crate) use caller_address::has_own_access_list;
 pub(crate) use grant::{Grant, atlas_role};
 pub(crate) use kind::{CredentialKind, kind_of};
 pub(crate) use lease_ttl::{LeaseTtl, MountTimes, cut_warning};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+use super::caller_address;
 use super::grant::Grant;
 use super::granted::Granted;
 use super::issued::{Issued, description, not_completed};
@@ -58,7 +59,11 @@ impl PendingCredential {
         owner: Owner,
     ) -> Result<Self, EngineError> {
         let Granted { engine, call, .. } = granted;
-        let grant = granted.grant()?;
+        let mut grant = granted.grant()?;
+        let bound_address = granted.bound_address(&grant)?;
+        if let Some(address) = bound_address {
+            grant.access_list = grant.access_list.with(address.into());
+        }
         let linked = engine.connection.linked().await?;
         let budget = granted.budget();
         if kind.ends_in_organization() {
@@ -76,6 +81,7 @@ impl PendingCredential {
             owner,
             description: description(kind, granted.name, &id),
             part: kind.part(&grant),
+            bound_address,
             origin: BoundTo::client(&linked),
             display_name: call.display_name.clone(),
             entity_id: call.entity_id.clone(),
@@ -118,6 +124,10 @@ impl PendingCredential {
                 let times = (self.life.ttl, self.life.max_ttl);
                 let mut response = issued.hand_out(kind, &self.id, &self.entry, times);
                 response.warnings.extend(self.life.warning());
+                let bound = self.entry.bound_address;
+                response
+                    .warnings
+                    .extend(bound.and_then(caller_address::warning));
                 Ok(response)
             }
             Err(error) => Err(self.undo(error).await),

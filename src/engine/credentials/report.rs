@@ -88,10 +88,11 @@ impl Report {
 
 /// That the organization requires an access list of what is made for the role, which has none.
 pub(super) fn check_access_list(context: &CheckContext<'_>, grant: &Grant, report: &mut Report) {
-    if context.requires_access_lists() && grant.access_list.is_empty() {
+    let has_list = grant.bind_to_caller || !grant.access_list.is_empty();
+    if context.requires_access_lists() && !has_list {
         report.problem(
-            "the organization requires access lists and the role has none: give it ip_addresses \
-             or cidr_blocks",
+            "the organization requires access lists and the role has none: give it ip_addresses, \
+             cidr_blocks or bind_to_caller",
         );
     }
 }

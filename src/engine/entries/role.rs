@@ -125,6 +125,12 @@ pub(crate) struct RoleEntry {
     /// The most credentials alive at once; zero is no limit.
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
     pub(crate) max_live: u32,
+    /// Whether the address from which a credential is asked for joins its access list.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub(crate) bind_to_caller: bool,
     /// Where an AI model API key may be used; empty for anywhere, and for all other types.
     #[serde(
         deserialize_with = "null_as_default",
@@ -193,6 +199,7 @@ mod tests {
             project_assignments: BTreeMap::from([(String::new(), Vec::new())]),
             client_id: "x".to_owned(),
             max_live: 1,
+            bind_to_caller: true,
             cloud: "ANY".to_owned(),
             geography: "ANY".to_owned(),
             ..RoleEntry::default()
@@ -202,7 +209,7 @@ mod tests {
         nulls
             .values_mut()
             .for_each(|value| *value = serde_json::Value::Null);
-        assert_eq!(nulls.len(), 15);
+        assert_eq!(nulls.len(), 16);
         let entry: RoleEntry = serde_json::from_value(all).unwrap();
         assert_eq!(entry, RoleEntry::default());
     }

@@ -11,6 +11,7 @@ impl From<EngineError> for Failure {
             EngineError::BadInput(_)
             | EngineError::NotConfigured
             | EngineError::NoSuchRole(_)
+            | EngineError::CallerAddressUnknown(_)
             | EngineError::NoSuchStaticRole(_)
             | EngineError::NoSecretYet { .. }
             | EngineError::Rotation(_)

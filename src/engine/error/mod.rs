@@ -27,6 +27,12 @@ pub(crate) enum EngineError {
     /// There is no such role.
     #[error("there is no role {0:?}: write it under roles/ first")]
     NoSuchRole(String),
+    /// A role binds to an address that nobody knows.
+    #[error(
+        "role {0:?} has bind_to_caller, and the server does not know the address of this request: ask it over \
+         TCP"
+    )]
+    CallerAddressUnknown(String),
     /// A role no longer says what was made for it.
     #[error("role {0:?} was changed while its credential was being created: read again")]
     RoleChanged(String),

@@ -1,6 +1,7 @@
 //! One journal entry: everything that is needed to find and remove a credential.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -186,6 +187,9 @@ pub(crate) struct JournalEntry {
     /// Of an AI model API key, once made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ai_model_key_id: Option<ModelKeyId>,
+    /// The caller's address on its access list, if its role put that there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bound_address: Option<IpAddr>,
     /// Of a credential that is part of an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) part: Option<Part>,
@@ -238,6 +242,7 @@ impl JournalEntry {
             public_key: None,
             client_id: None,
             ai_model_key_id: None,
+            bound_address: None,
             part: None,
             config_organization_id: None,
             origin: BoundTo::default(),

@@ -23,6 +23,7 @@ fn entry(state: State, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
         public_key: Some(format!("public of {id}")),
         client_id: None,
         ai_model_key_id: None,
+        bound_address: None,
         part: None,
         config_organization_id: None,
         origin: BoundTo::default(),

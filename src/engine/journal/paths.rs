@@ -97,6 +97,9 @@ fn answer() -> Vec<Field> {
         Field::text("public_key").about("Public key of a programmatic API key."),
         Field::text("client_id").about("Client id of the service account, unless it is a key."),
         Field::text("ai_model_key_id").about("Atlas's id of an AI model API key."),
+        Field::text("bound_address").about(
+            "The caller's address on its access list, if bind_to_caller of the role put it there.",
+        ),
         Field::text("secret_id").about(
             "Atlas's id of the secret: of one secret of an existing service account, or of the secret \
              with which an access token was minted.",

@@ -32,7 +32,7 @@ pub(crate) fn emptied_access_list(fields: &Fields, role: &RoleEntry) -> Option<S
     let written = ["ip_addresses", "cidr_blocks"].map(|name| fields.is_empty_text(name));
     let empty = role.ip_addresses.is_empty() && role.cidr_blocks.is_empty();
     let has_list = role.client_id.is_empty() && role.credential_type != CredentialType::AiModelKey;
-    (written.contains(&true) && empty && has_list).then(|| {
+    (written.contains(&true) && empty && has_list && !role.bind_to_caller).then(|| {
         "an empty access list was given: credentials of this role can be used from any address, \
          unless the organization requires a list"
             .to_owned()

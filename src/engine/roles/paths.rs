@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::advice;
 use crate::atlas::ClientId;
 use crate::engine::account_use::{self, User};
-use crate::engine::credentials::{Grant, retire_account};
+use crate::engine::credentials::{Grant, has_own_access_list, retire_account};
 use crate::engine::entries::{ANY_SCOPE, CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::keyed_mutex::KeyedGuard;
@@ -78,6 +78,10 @@ fn fields() -> Vec<Field> {
             .about("Addresses from which the credential may be used, IPv4 or IPv6."),
         Field::comma_texts("cidr_blocks")
             .about("Networks from which the credential may be used, in CIDR notation."),
+        Field::boolean("bind_to_caller").refuse_empty_text().about(
+            "Whether the address from which a credential is asked for, as the server saw it, joins its \
+             access list. For API keys, and for service accounts made for each lease.",
+        ),
         Field::text("client_id").about(
             "Existing service account, for credential_type service_account: each lease is a \
              secret of this account, at most two at a time, instead of a new account. \
@@ -247,7 +251,7 @@ fn apply(role: &mut RoleEntry, fields: &Fields, patches: bool, faults: &mut Faul
     } else if let Some(assignments) = fields.map_of_lists("project_assignments") {
         role.project_assignments = assignments;
     }
-    apply_numbers(role, fields, patches, faults);
+    apply_scalars(role, fields, patches, faults);
     let unset = fields.is_null("credential_type");
     let kind = fields.text("credential_type").filter(|_| !unset);
     match kind.map(CredentialType::named) {
@@ -271,13 +275,18 @@ fn merge_assignments(role: &mut RoleEntry, fields: &Fields) {
     role.project_assignments = merged.unwrap_or_default();
 }
 
-fn apply_numbers(role: &mut RoleEntry, fields: &Fields, patches: bool, faults: &mut Faults) {
+fn apply_scalars(role: &mut RoleEntry, fields: &Fields, patches: bool, faults: &mut Faults) {
     for (name, target) in [("ttl", &mut role.ttl), ("max_ttl", &mut role.max_ttl)] {
         if let Some(duration) = fields.duration(name) {
             *target = duration;
         } else if patches && fields.is_null(name) {
             *target = Duration::ZERO;
         }
+    }
+    if patches || !fields.is_null("bind_to_caller") {
+        role.bind_to_caller = fields
+            .boolean("bind_to_caller")
+            .unwrap_or(role.bind_to_caller);
     }
     let is_absent = !patches && fields.is_null("max_live");
     match fields
@@ -321,6 +330,9 @@ fn shown(role: &RoleEntry) -> Data {
         Value::Object(data) => data,
         _ => Data::new(),
     };
+    if has_own_access_list(role) {
+        data.insert("bind_to_caller".to_owned(), json!(role.bind_to_caller));
+    }
     if role.credential_type == CredentialType::AiModelKey {
         for (field, text) in [("cloud", &role.cloud), ("geography", &role.geography)] {
             let scope = if text.is_empty() { ANY_SCOPE } else { text };

@@ -175,6 +175,13 @@ impl TestMount {
         self.backend.handle(request).await
     }
 
+    /// A read by a caller whose connection the host saw come from there.
+    pub(crate) async fn read_from(&self, path: &str, address: &str) -> Outcome {
+        let mut request = request(Operation::Read, path, json!({}));
+        address.clone_into(&mut request.remote_address);
+        self.backend.handle(request).await
+    }
+
     /// A read by a caller who goes away when `gone` is cancelled.
     pub(crate) async fn read_until(&self, path: &str, gone: CancellationToken) -> Outcome {
         let mut request = request(Operation::Read, path, json!({}));
@@ -331,6 +338,7 @@ fn request(operation: Operation, path: &str, data: Value) -> Request {
         mount_point: "mongodbatlas/".to_owned(),
         display_name: "token".to_owned(),
         entity_id: String::new(),
+        remote_address: String::new(),
         caller: Caller::waiting(Duration::from_secs(30)),
     }
 }

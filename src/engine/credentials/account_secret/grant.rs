@@ -53,6 +53,7 @@ pub(in crate::engine::credentials) fn grant(
         project,
         assignments: Vec::new(),
         access_list: AccessList::default(),
+        bind_to_caller: false,
         model_scope: None,
     })
 }

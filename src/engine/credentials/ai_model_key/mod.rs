@@ -158,6 +158,7 @@ fn grant(role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
         project: Some(project),
         assignments: Vec::new(),
         access_list: AccessList::default(),
+        bind_to_caller: false,
         model_scope: Some(scope),
     })
 }

@@ -8,6 +8,7 @@ mod tests;
 use std::str::FromStr;
 
 pub(super) use self::reach::reach;
+use super::caller_address;
 use super::kind::kind_of;
 use crate::atlas::{
     AccessEntry, AccessEntryError, AccessList, ClientId, Level, ModelScope, ProjectId,
@@ -29,8 +30,10 @@ pub(crate) struct Grant {
     pub(crate) project: Option<ProjectId>,
     /// Projects it is then assigned to, each with at least one Atlas role.
     pub(crate) assignments: Vec<(ProjectId, Vec<String>)>,
-    /// From where it may be used; empty: from everywhere.
+    /// From where it may be used; empty: from everywhere, unless it is bound to its caller.
     pub(crate) access_list: AccessList,
+    /// Whether the caller's address joins the access list of each.
+    pub(crate) bind_to_caller: bool,
     /// Where an AI model API key may be used; all other types have none.
     pub(crate) model_scope: Option<ModelScope>,
 }
@@ -45,6 +48,7 @@ impl Grant {
                 }
             }
         }
+        caller_address::check(role, faults);
         kind_of(role).grant(role, faults)
     }
 

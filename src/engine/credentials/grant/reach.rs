@@ -49,6 +49,7 @@ pub(in crate::engine::credentials) fn reach(
         project,
         assignments,
         access_list,
+        bind_to_caller: role.bind_to_caller,
         model_scope: None,
     })
 }
@@ -130,8 +131,13 @@ fn access_list(role: &RoleEntry, faults: &mut Faults) -> AccessList {
         }
     }
     let list: AccessList = list.into_iter().collect();
-    if list.entries().len() > MAX_ACCESS_LIST {
-        let reason = format!("Atlas takes at most {MAX_ACCESS_LIST} addresses and networks");
+    let mut reason = format!("Atlas takes at most {MAX_ACCESS_LIST} addresses and networks");
+    let mut most = MAX_ACCESS_LIST;
+    if role.bind_to_caller {
+        most -= 1;
+        reason.push_str(", and with bind_to_caller the caller's address is one of them");
+    }
+    if list.entries().len() > most {
         faults.add("ip_addresses", reason);
     }
     list

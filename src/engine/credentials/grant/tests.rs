@@ -177,7 +177,7 @@ fn is_still_the_same(role: &RoleEntry, change: fn(&mut RoleEntry)) -> bool {
 
 #[test]
 fn what_decides_who_may_do_what_makes_it_another() {
-    let changes: [Change; 13] = [
+    let changes: [Change; 14] = [
         ("type", |role| {
             role.credential_type = CredentialType::ServiceAccount;
         }),
@@ -215,6 +215,9 @@ fn what_decides_who_may_do_what_makes_it_another() {
         }),
         ("a network", |role| {
             role.cidr_blocks = texts(&["10.0.0.0/9"]);
+        }),
+        ("the caller", |role| {
+            role.bind_to_caller = true;
         }),
         ("no access list", |role| {
             role.ip_addresses.clear();
@@ -256,6 +259,7 @@ fn times_numbers_and_spelling_leave_it_the_same() {
         credential_type: _,
         project_assignments: _,
         client_id: _,
+        bind_to_caller: _,
         cloud: _,
         geography: _,
         // What does not.
