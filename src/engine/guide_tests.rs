@@ -56,6 +56,16 @@ fn explains(section: &str, field: &str) -> bool {
         || section.contains(&format!("\"{field}\":"))
 }
 
+/// What is shown of a credential that is bound to its caller.
+async fn bound(mount: &TestMount) -> Data {
+    mount.write_reader(json!({ "bind_to_caller": true })).await;
+    let issued = mount.read_from("creds/reader", "198.51.100.7").await;
+    let lease = issued.expect("issued").and_then(|answer| answer.secret);
+    let id = lease.expect("a lease").internal_data["journal_id"].clone();
+    let path = format!("issued/{}", id.as_str().expect("an id"));
+    TestMount::data(mount.read(&path).await)
+}
+
 /// The answers that people get, by path.
 async fn answers() -> Vec<(&'static str, Data)> {
     let mut seen = Vec::new();
@@ -117,12 +127,7 @@ async fn answers() -> Vec<(&'static str, Data)> {
         "issued/x",
         TestMount::data(mount.read(&format!("issued/{id}")).await),
     ));
-    mount.write_reader(json!({ "bind_to_caller": true })).await;
-    let bound = mount.read_from("creds/reader", "198.51.100.7").await;
-    let bound = bound.expect("issued").and_then(|answer| answer.secret);
-    let id = bound.expect("a lease").internal_data["journal_id"].clone();
-    let path = format!("issued/{}", id.as_str().expect("an id"));
-    seen.push(("issued/x", TestMount::data(mount.read(&path).await)));
+    seen.push(("issued/x", bound(&mount).await));
     let listed = TestMount::data(mount.list("issued/").await);
     for info in listed["key_info"].as_object().expect("entries").values() {
         seen.push(("issued/x", info.as_object().expect("details").clone()));

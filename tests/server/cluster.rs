@@ -158,7 +158,22 @@ async fn a_standby_answers_reads_hands_on_creates_and_leaves_atlas_alone() {
         assert!(leader.atlas.credentials().await.is_empty());
     }
     ends_one(&leader, &standby).await;
+    binds_to_its_caller(&leader, &standby).await;
     only_the_leader_cleans_up(&cluster, &leader).await;
+}
+
+/// Who asks a standby is bound to the own address, and not to that of the standby.
+async fn binds_to_its_caller(leader: &Mount, standby: &Client) {
+    let bound = json!({
+        "organization_id": leader.atlas.org(), "roles": "ORG_MEMBER", "bind_to_caller": true,
+    });
+    leader.role("bound", bound).await;
+    let issued = standby.from([127, 0, 0, 3]);
+    let issued = issued.read(&format!("{}/creds/bound", leader.path)).await;
+    let public = issued.data()["public_key"].as_str().expect("a key");
+    let known = leader.atlas.known(public).await;
+    assert_eq!(known["access_list"], json!(["127.0.0.3"]));
+    assert!(leader.revoke(&issued.lease_id()).await.ok());
 }
 
 /// Whichever node is asked to end a credential, the leader does.

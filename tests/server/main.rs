@@ -12,6 +12,7 @@ mod support;
 
 mod agent;
 mod bad_input;
+mod caller_address;
 mod clocks;
 mod cluster;
 mod crashes;

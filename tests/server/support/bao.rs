@@ -97,6 +97,19 @@ impl Client {
         }
     }
 
+    /// The same, over connections made in another way.
+    pub(crate) fn over(&self, http: reqwest::ClientBuilder) -> Self {
+        Self {
+            http: http.no_proxy().build().expect("an HTTP client"),
+            ..self.clone()
+        }
+    }
+
+    /// The same, from another address of this machine.
+    pub(crate) fn from(&self, address: [u8; 4]) -> Self {
+        self.over(reqwest::Client::builder().local_address(std::net::IpAddr::from(address)))
+    }
+
     pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
         let answer = self.try_call(method, path, body).await;
         answer.unwrap_or_else(|error| panic!("{path}: {error}"))
