@@ -60,7 +60,7 @@ impl Stage {
             "project" => json!({ "project_id": project, "roles": "GROUP_READ_ONLY" }),
             "narrow" => json!({
                 "organization_id": org, "roles": "ORG_MEMBER", "ip_addresses": "192.0.2.1",
-                "project_assignments": { project: ["GROUP_READ_ONLY"] },
+                "bind_to_caller": true, "project_assignments": { project: ["GROUP_READ_ONLY"] },
             }),
             "account" => json!({
                 "credential_type": "service_account", "organization_id": org,
