@@ -5,6 +5,7 @@ pub(crate) mod customer;
 mod drift;
 mod killed;
 mod migration;
+mod migration_cut_short;
 mod mishaps;
 mod private;
 mod secrecy;

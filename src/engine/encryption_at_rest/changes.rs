@@ -75,7 +75,7 @@ pub(super) async fn change_back(
         unvalidated: flag("accept_unvalidated"),
         no_way_back: flag("accept_no_way_back"),
     };
-    let accepts = entry.may_go_back_unseen(accepted, engine.clock.now());
+    let accepts = accepted.is_both();
     let back = rollback::roll_back(&engine, atlas, &project, &mut entry, accepts, budget).await;
     back.map_err(|error| error.in_project(&project))?;
     Ok(Some(answer(&entry, engine.clock.now())))

@@ -302,6 +302,12 @@ impl Accepted {
     fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether a change may be sent that Atlas takes unseen: once a project signs in with what does not
+    /// work, nothing may lead on or back.
+    pub(super) fn is_both(self) -> bool {
+        self.unvalidated && self.no_way_back
+    }
 }
 
 /// Looks that failed in a row.
@@ -396,13 +402,6 @@ impl AzureEntry {
             Some(held) if held.proved => "available",
             Some(_) => "unproved",
         }
-    }
-
-    /// Whether a project with private networking may go back to the secret in keeping although its key
-    /// can be used. Once it signs in with a secret that does not work, nothing may lead forward again.
-    pub(super) fn may_go_back_unseen(&self, accepted: Accepted, now: DateTime<Utc>) -> bool {
-        let is_good = self.held.as_ref().is_some_and(|held| held.is_good(now));
-        accepted.unvalidated && (is_good || accepted.no_way_back)
     }
 
     /// A change with this key is about to be sent. To be stored before it is.

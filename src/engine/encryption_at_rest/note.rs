@@ -114,7 +114,7 @@ fn note_validity(
 
 /// Whether a `valid: false` may only mean that the change was not tried yet: with private networking
 /// the data nodes do that later, and elsewhere Atlas may be a little behind itself.
-fn is_settling(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+pub(super) fn is_settling(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     let end = entry.changed_at.and_then(|at| later(at, entry.settle));
     entry.valid_since.is_none() && end.is_some_and(|end| now < end)
 }

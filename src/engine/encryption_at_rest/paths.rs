@@ -122,8 +122,8 @@ fn rollback_path() -> Path<Engine> {
         .field(
             Field::boolean("accept_no_way_back")
                 .about(
-                    "With accept_unvalidated: although the secret in keeping is not known to \
-                     work.",
+                    "With accept_unvalidated: although nothing may lead forward again from a secret \
+                     that does not work.",
                 )
                 .default(false),
         )

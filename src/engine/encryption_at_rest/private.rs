@@ -33,7 +33,7 @@ pub(super) async fn may_change(
         }
         .into());
     }
-    if accepted.unvalidated && accepted.no_way_back {
+    if accepted.is_both() {
         return Ok(());
     }
     let principal = entry.principal.as_ref();

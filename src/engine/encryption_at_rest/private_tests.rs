@@ -255,20 +255,44 @@ async fn going_back_from_a_key_that_can_be_used_needs_a_consent() {
     assert!(refused.contains("accept_no_way_back=true"), "{refused}");
     assert_eq!(customer.changes().await.len(), 1);
     let back = json!({"accept_unvalidated": true, "accept_no_way_back": true});
-    let answer = TestMount::data(customer.mount.write(&path, back).await);
+    let answer = TestMount::data(customer.mount.write(&path, back.clone()).await);
     assert_eq!(
         (&answer["state"], &answer["way_back"]),
         (&json!("static"), &json!("unproved"))
     );
     customer.mount.tick_for(2).await;
     assert_eq!(customer.read().await["way_back"], "available");
-    // Now it is known.
+    // That it worked once is no promise.
     customer.with_both_consents().await.expect("taken unseen");
     customer.mount.tick_for(2).await;
     let half = json!({"accept_unvalidated": true});
-    let answer = TestMount::data(customer.mount.write(&path, half).await);
-    assert_eq!(answer["state"], "static");
+    let refused = customer.mount.write(&path, half).await;
+    let refused = refused.expect_err("it works as it is").to_string();
+    assert!(refused.contains("accept_no_way_back=true"), "{refused}");
+    customer.mount.write(&path, back).await.expect("accepted");
+    assert_eq!(customer.read().await["state"], "static");
     customer.assert_stays_private().await;
+}
+
+/// Before the data nodes' verdict, and where Atlas says nothing, nobody knows that the key is lost.
+#[tokio::test]
+async fn going_back_before_the_verdict_needs_a_consent_too() {
+    let customer = Customer::new().await;
+    customer.encrypted_privately().await;
+    let wrong = json!({"client_secret": "expired long ago"});
+    customer.registered_with(wrong).await;
+    customer.back_is_allowed().await;
+    customer.grant().await;
+    customer.with_both_consents().await.expect("taken unseen");
+    assert_ne!(customer.read().await["valid"], json!(true));
+    let refused = customer.roll_back().await.expect_err("not tried yet");
+    assert!(
+        refused.to_string().contains("accept_no_way_back=true"),
+        "{refused}"
+    );
+    assert_eq!(customer.changes().await.len(), 1);
+    customer.mount.tick_for(2).await;
+    assert_eq!(customer.read().await["valid"], json!(true));
 }
 
 #[tokio::test]

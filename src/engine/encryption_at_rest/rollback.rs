@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, State};
-use super::note::note;
+use super::note::{is_settling, note};
 use super::paths::store;
 use super::watch::{ask, ask_after, is_sent};
 use crate::atlas::{
@@ -20,14 +20,14 @@ const TRIES: u32 = 6;
 
 /// Lets Atlas sign in with the secret in keeping again. It can be repeated.
 ///
-/// With private networking Atlas takes any secret unseen. Where it can use the key as it is, that needs
-/// `accept_unvalidated`.
+/// With private networking Atlas takes any secret unseen. Where it may be able to use the key as it is,
+/// that has to be accepted.
 pub(super) async fn roll_back(
     engine: &Engine,
     atlas: &Atlas,
     project: &ProjectId,
     entry: &mut AzureEntry,
-    accept_unvalidated: bool,
+    is_accepted: bool,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let reached = entry.state;
@@ -43,7 +43,7 @@ pub(super) async fn roll_back(
     if has_arrived(entry, &held, &vault) {
         return took(engine, project, entry, &held, Some(vault)).await;
     }
-    let accepts = accept_unvalidated || (reached == State::RollingBack && before.unvalidated);
+    let accepts = is_accepted || (reached == State::RollingBack && before.unvalidated);
     if let Some(error) = objection(entry, &held, &vault, accepts, now) {
         if reached == State::RollingBack {
             entry.give_up(state_before(entry, Some(&vault)));
@@ -111,9 +111,15 @@ fn objection(
     if held.expires_at.is_some_and(|end| end <= now) {
         return Some(EncryptionError::SecretExpired);
     }
-    // Once it is sent, a key that can be used with a secret is what was wanted.
-    let is_needless = works_by_role || (!is_begun && vault.valid == Some(true));
-    (is_needless && !accepts).then_some(EncryptionError::PrivateWayBack)
+    // Once it is sent, a key that can be used with a secret is what was wanted. Before, Atlas must be
+    // sure that it cannot use the key as it is: then there is nothing to lose.
+    let may_work = if is_begun {
+        works_by_role
+    } else {
+        let is_lost = entry.invalid_since.is_some() || !is_settling(entry, now);
+        vault.valid != Some(false) || !is_lost
+    };
+    (may_work && !accepts).then_some(EncryptionError::PrivateWayBack)
 }
 
 /// Goes on with a way back whose outcome is not known: the same again decides, unless it is not wanted

@@ -344,7 +344,7 @@ fn may_send(
     let may_lose = vault.valid != Some(false) && !has_way_back;
     if !vault.is_private() {
         Ok(())
-    } else if may_lose && !(accepted.unvalidated && accepted.no_way_back) {
+    } else if may_lose && !accepted.is_both() {
         Err(EncryptionError::NoKnownSecret)
     } else if !accepted.unvalidated {
         Err(EncryptionError::UnvalidatedSecret)

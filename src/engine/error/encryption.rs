@@ -52,10 +52,9 @@ pub(crate) enum EncryptionError {
     PrivateNetworking,
     /// The same of the way back while nothing asks for it.
     #[error(
-        "this project uses private networking, and Atlas can use its key: it would try the secret in \
-         keeping only after the change, and stop the clusters if that does not work; make sure that \
-         it does, then give accept_unvalidated=true, and accept_no_way_back=true unless way_back is \
-         available"
+        "this project uses private networking, and Atlas may be able to use its key as it is: it would \
+         try the secret in keeping only after the change, and stop the clusters if that does not work; \
+         make sure that it does, then give accept_unvalidated=true and accept_no_way_back=true"
     )]
     PrivateWayBack,
     /// The secret to go back to works no more.

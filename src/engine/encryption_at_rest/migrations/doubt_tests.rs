@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::super::entry::{AzureEntry, Mode, Seen};
 use super::fleet_tests::{Fleet, column, row};
+use super::work::is_valid;
+use crate::atlas::VaultKey;
+use crate::engine::origin::BoundTo;
 
 /// Atlas answers changes with an error, after which nobody knows what became of them.
 async fn no_change_is_answered(fleet: &Fleet) {
@@ -112,5 +117,86 @@ async fn a_plan_that_does_not_end_can_be_deleted() {
     let plan = fleet.write(fleet.all());
     let _ = timeout(Duration::from_millis(700), plan).await;
     assert_eq!(fleet.read().await["state"], "planning");
+    // Nothing follows it, before and after a pause.
+    assert_eq!(fleet.act("pause").await["state"], "paused");
+    fleet.mount().atlas.no_more_faults().await;
+    fleet.mount().tick().await.expect("a tick");
+    assert_eq!(fleet.settled().await["state"], "paused");
+    assert_eq!(fleet.act("resume").await["state"], "planned");
+    assert_eq!(fleet.changes().await, [] as [usize; 0]);
     fleet.delete().await.expect("deleted");
+}
+
+/// A start plans first.
+#[tokio::test]
+async fn a_start_that_is_paused_while_it_plans_goes_on_with_a_resume() {
+    let fleet = Fleet::new(1).await;
+    fleet.customer.grant().await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    let limit = json!({
+        "operation": "getEncryptionAtRest", "count": 0,
+        "action": {"kind": "answer", "status": 500},
+    });
+    fleet.mount().atlas.fault(limit).await;
+    let start = fleet.write(json!({"action": "start"}));
+    let _ = timeout(Duration::from_millis(700), start).await;
+    assert_eq!(fleet.act("pause").await["state"], "paused");
+    fleet.mount().atlas.no_more_faults().await;
+    fleet.act("resume").await;
+    assert_eq!(fleet.to_the_end().await["state"], "done");
+    assert_eq!(fleet.modes().await, ["role"]);
+}
+
+/// Somebody else has given the project the role, and its data nodes have not tried it.
+#[test]
+fn a_private_key_is_not_seen_to_be_used_while_static_credentials_are_left() {
+    for (private, left, is_used) in [
+        (true, true, false),
+        (true, false, true),
+        (false, true, true),
+        (false, false, true),
+    ] {
+        let mut entry = AzureEntry::new(BoundTo::default());
+        entry.key = Some(VaultKey {
+            environment: "AZURE".to_owned(),
+            subscription_id: String::new(),
+            resource_group: String::new(),
+            vault: String::new(),
+            key_identifier: String::new(),
+            require_private_networking: Some(private),
+        });
+        entry.seen = Some(Seen {
+            mode: Mode::Role,
+            valid: Some(true),
+            static_left: left,
+            at: DateTime::UNIX_EPOCH,
+        });
+        assert_eq!(is_valid(&entry), is_used, "{private} {left}");
+    }
+}
+
+/// It would be sent to a private project that works.
+#[tokio::test]
+async fn a_private_change_that_nobody_answered_is_called_off_and_no_secret_is_sent() {
+    let fleet = Fleet::new(1).await;
+    fleet.make_private(0, true).await;
+    fleet.hand_in(0).await;
+    fleet.customer.grant().await;
+    the_way_back_is_open(&fleet).await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    no_change_is_answered(&fleet).await;
+    let consent = json!({
+        "action": "start", "accept_unvalidated": true, "accept_no_way_back": true,
+    });
+    fleet.write(consent).await.expect("started");
+    let data = fleet.to_the_end().await;
+    assert_eq!(column(&data, "step"), ["failed"], "{data:?}");
+    fleet.mount().atlas.no_more_faults().await;
+    let sent = fleet.changes().await.len();
+    fleet.act("rollback").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "rolled_back", "{data:?}");
+    fleet.mount().tick_for(10).await;
+    assert_eq!(fleet.changes().await.len(), sent);
+    assert_eq!(fleet.modes().await, ["static"]);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::super::entry::Principal;
+use super::super::entry::{Accepted, Principal};
 use crate::atlas::{ProjectId, VaultKey};
 use crate::base::time::serde_go_nanos;
 use crate::engine::origin::BoundTo;
@@ -73,15 +73,30 @@ pub(super) struct Order {
     pub(super) interval: Duration,
     /// So many failures end it.
     pub(super) max_failures: u32,
-    /// As for a single project.
+    /// As for a single project, by the last order. What it holds for is noted with each project.
     #[serde(default)]
     pub(super) accept_unvalidated: bool,
-    /// As for a single project.
+    /// The same.
     #[serde(default)]
     pub(super) accept_no_way_back: bool,
     /// As for a single project; [`None`]: what stands in its entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) keep_static: Option<bool>,
+}
+
+impl Order {
+    pub(super) fn accepted(&self) -> Accepted {
+        Accepted {
+            unvalidated: self.accept_unvalidated,
+            no_way_back: self.accept_no_way_back,
+        }
+    }
+
+    /// What the order accepts takes the place of what an earlier one did.
+    pub(super) fn accept(&mut self, accepted: Accepted) {
+        self.accept_unvalidated = accepted.unvalidated;
+        self.accept_no_way_back = accepted.no_way_back;
+    }
 }
 
 /// How far a migration is.
@@ -139,6 +154,10 @@ pub(super) enum Then {
 
 /// A project.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, stored by its name"
+)]
 pub(super) struct Row {
     /// Which.
     pub(super) project: ProjectId,
@@ -156,6 +175,10 @@ pub(super) struct Row {
     /// Whether it requires private networking, so that Atlas validates only after the change.
     #[serde(default)]
     pub(super) private: bool,
+    /// Whether the order that began its change accepted that Atlas tries it unseen. One that no plan had
+    /// shown to be private then is not meant.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) consented: bool,
     /// Whether a static secret is in keeping.
     #[serde(default)]
     pub(super) way_back: bool,
@@ -165,6 +188,14 @@ pub(super) struct Row {
     /// How often in a row `valid` was seen since the change.
     #[serde(default)]
     pub(super) looks: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What stands in the way of a project, if anything.
@@ -271,6 +302,7 @@ impl Row {
             since: None,
             error: None,
             private: false,
+            consented: false,
             way_back: false,
             taken: false,
             looks: 0,
@@ -295,6 +327,11 @@ impl Row {
             Step::Changing | Step::Watching | Step::Changed | Step::Leaving | Step::Kept
         );
         by_step || (self.step == Step::Failed && self.taken)
+    }
+
+    /// Whether somebody who saw the plan can have meant it with a consent.
+    pub(super) fn may_be_consented(&self) -> bool {
+        self.private && self.is_candidate()
     }
 
     /// It is at this step now.
@@ -339,6 +376,7 @@ impl MigrationEntry {
     pub(super) fn stop(&mut self, reason: &str, now: DateTime<Utc>) {
         self.then = match self.state {
             State::Paused => return,
+            State::Planning => self.then,
             State::RollingBack => Then::RollBack,
             _ => Then::Run,
         };
@@ -432,6 +470,7 @@ mod tests {
             });
             let mut row = Row::new(id(number).expect("an id"));
             row.verdict = Some(Verdict::ProvedBy(id(number + 1).expect("an id")));
+            row.consented = true;
             row.end(Step::RolledBack, &"\u{e4}".repeat(1_000), now);
             entry.rows.push(row);
         }

@@ -69,6 +69,10 @@ impl Fleet {
     pub(super) async fn make_private(&self, number: usize, approved: bool) {
         let private = json!({"requirePrivateNetworking": true});
         self.set(number, private).await;
+        self.endpoint(number, approved).await;
+    }
+
+    pub(super) async fn endpoint(&self, number: usize, approved: bool) {
         let endpoint = json!({
             "project_id": self.projects[number], "region": "US_EAST_2", "create": true,
             "approved": approved,

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::entry::DEFAULT_OBSERVE;
+use super::super::entry::{Accepted, DEFAULT_OBSERVE};
 use super::super::input::{LONGEST_OBSERVE, principal, principal_fields};
-use super::entry::{MOST_PROJECTS, MigrationEntry, Order, State, Then};
+use super::entry::{MOST_PROJECTS, MigrationEntry, Order};
 use crate::atlas::ProjectId;
 use crate::framework::{Faults, Field, Fields};
 
@@ -65,8 +65,9 @@ pub(super) fn fields() -> Vec<Field> {
             .default(DEFAULT_FAILURES),
         Field::boolean("accept_unvalidated")
             .about(
-                "Change private projects that no other project proves; with accept_no_way_back. \
-                 Atlas validates them only after the change.",
+                "With start or resume: change the private projects that the plan showed, also where \
+                 no other project proves them; with accept_no_way_back. Atlas validates them only \
+                 after the change. Of this order alone.",
             )
             .default(false),
         Field::boolean("accept_no_way_back")
@@ -116,21 +117,34 @@ pub(super) fn for_pause(given: &Fields, faults: &mut Faults) {
 
 /// The consents to a way back, which are no others than those given with it; what would be without
 /// effect is named.
-pub(super) fn for_way_back(given: &Fields, faults: &mut Faults) -> Consents {
+pub(super) fn for_way_back(given: &Fields, faults: &mut Faults) -> Accepted {
     let taken = [WITH_ORDERS, CONSENTS].concat();
     nothing_but(given, &taken, "changes nothing about the way back", faults);
-    let [unvalidated, no_way_back] = CONSENTS.map(|name| given.boolean(name));
-    Consents {
+    accepted(given)
+}
+
+/// A consent is one of the write that gives it.
+fn accepted(given: &Fields) -> Accepted {
+    let [unvalidated, no_way_back] = CONSENTS.map(|name| given.boolean(name) == Some(true));
+    Accepted {
         unvalidated,
         no_way_back,
     }
 }
 
-/// Consents as they were given; [`None`]: nothing was said.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Consents {
-    pub(super) unvalidated: Option<bool>,
-    pub(super) no_way_back: Option<bool>,
+/// The consents to the way over. They are for what a plan has shown, so that they go with an order that
+/// follows one.
+fn for_way_over(given: &Fields, is_shown: bool, faults: &mut Faults) -> Accepted {
+    for name in CONSENTS {
+        if given.boolean(name) == Some(true) && !is_shown {
+            faults.add(
+                name,
+                "is for the private projects that a plan has shown: plan first, then give it with \
+                 action=start or action=resume",
+            );
+        }
+    }
+    accepted(given)
 }
 
 fn nothing_but(given: &Fields, taken: &[&str], why: &str, faults: &mut Faults) {
@@ -167,7 +181,7 @@ pub(super) fn projects(fields: &Fields, faults: &mut Faults) -> Option<Vec<Proje
 /// What is asked for, on top of what is stored. [`None`]: something is wrong.
 pub(super) fn order(
     fields: &Fields,
-    action: Action,
+    is_plan: bool,
     stored: Option<&MigrationEntry>,
     faults: &mut Faults,
 ) -> Option<Order> {
@@ -188,25 +202,15 @@ pub(super) fn order(
             "is missing: give project_ids or all_static=true",
         );
     }
-    // A consent is one to the projects that it was given for, and to their way over.
-    let is_way_back = |entry: &&MigrationEntry| {
-        entry.then == Then::RollBack
-            || matches!(entry.state, State::RollingBack | State::RolledBack)
-    };
-    let consented = stored.filter(|entry| !is_way_back(entry));
-    let consented = consented.filter(|_| !takes_projects(fields, action, all_static));
-    let flag = |name, stored: fn(&Order) -> bool| {
-        let given = fields.boolean(name);
-        given.unwrap_or_else(|| consented.is_some_and(|entry| stored(&entry.order)))
-    };
+    let accepted = for_way_over(fields, !is_plan && before.is_some(), faults);
     Some(Order {
         all_static,
         canary: canary(fields, before, faults),
         observe: observe(fields, before, faults),
         interval: interval(fields, before, faults),
         max_failures: max_failures(fields, before, faults),
-        accept_unvalidated: flag("accept_unvalidated", |order| order.accept_unvalidated),
-        accept_no_way_back: flag("accept_no_way_back", |order| order.accept_no_way_back),
+        accept_unvalidated: accepted.unvalidated,
+        accept_no_way_back: accepted.no_way_back,
         keep_static: fields
             .boolean("keep_static")
             .or_else(|| before.and_then(|order| order.keep_static)),

@@ -14,6 +14,8 @@ mod entry;
 mod fleet_tests;
 mod input;
 #[cfg(test)]
+mod moved_tests;
+#[cfg(test)]
 mod order_tests;
 mod orders;
 pub(super) mod paths;

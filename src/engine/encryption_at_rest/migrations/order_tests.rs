@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::super::customer_tests::OWN_APP;
 use super::fleet_tests::{Fleet, column, row};
+use crate::engine::process::ServerHold;
 use crate::engine::testing::TestMount;
 
 const CONSENTS: [&str; 2] = ["accept_unvalidated", "accept_no_way_back"];
@@ -17,48 +18,108 @@ async fn a_start_takes_the_projects_that_were_planned_and_no_others() {
     fleet.customer.grant().await;
     fleet.set_block(1, json!({})).await;
     let mut all = fleet.customer.ids();
-    for name in ["all_static", CONSENTS[0], CONSENTS[1]] {
-        all[name] = json!(true);
-    }
-    all["observe"] = json!("1m");
+    (all["all_static"], all["observe"]) = (json!(true), json!("1m"));
     fleet.write(all).await.expect("planned");
     // Encrypted after the plan.
     fleet.make_private(1, true).await;
-    fleet.act("start").await;
+    fleet.write(start_with_consent()).await.expect("started");
     let data = fleet.to_the_end().await;
     assert_eq!(
         (&data["state"], &data["total"]),
         (&json!("done"), &json!(1))
     );
     assert_eq!(fleet.changes().await, [0]);
-    // Without naming it, nobody consents to it.
     let data = TestMount::data(fleet.write(json!({"observe": "1m"})).await);
     let found = row(&data, &fleet.projects[1])["verdicts"][0].clone();
     assert!(found.to_string().contains("proved by"), "{found}");
-    assert_eq!(
-        CONSENTS.map(|name| data[name].clone()),
-        [json!(false), json!(false)]
-    );
+}
+
+fn start_with_consent() -> Value {
+    json!({"action": "start", CONSENTS[0]: true, CONSENTS[1]: true})
+}
+
+/// The order of each of two private projects that are alike, as it was left to them.
+async fn two_private() -> Fleet {
+    let fleet = Fleet::new(2).await;
+    fleet.customer.grant().await;
+    for number in 0..2 {
+        fleet.make_private(number, true).await;
+    }
+    fleet
 }
 
 #[tokio::test]
-async fn a_consent_is_one_to_the_projects_that_it_was_given_with() {
+async fn a_consent_goes_with_the_order_that_follows_a_plan() {
+    let fleet = two_private().await;
+    let mut first = fleet.all();
+    for name in CONSENTS {
+        first[name] = json!(true);
+    }
+    let mut at_once = first.clone();
+    at_once["action"] = json!("start");
+    for unseen in [first, at_once] {
+        let refused = fleet.refused(unseen).await;
+        for name in CONSENTS {
+            let told = format!("{name}: is for the private projects that a plan");
+            assert!(refused.contains(&told), "{refused}");
+        }
+    }
+    let data = fleet.plan(json!({"observe": "1m"})).await;
+    let needs = r#"["needs accept_unvalidated","way back: none"]"#;
+    assert_eq!(column(&data, "verdicts"), [needs; 2]);
+    assert_eq!(column(&data, "private"), ["true"; 2]);
+    // One word is none.
+    for half in CONSENTS {
+        let half = json!({"action": "start", half: true});
+        fleet.write(half).await.expect("started");
+        let data = fleet.to_the_end().await;
+        assert_eq!(
+            (&data["state"], &data["skipped"]),
+            (&json!("done"), &json!(2))
+        );
+    }
+    fleet.write(start_with_consent()).await.expect("started");
+    assert_eq!(fleet.to_the_end().await["state"], "done");
+    assert_eq!(fleet.modes().await, ["role"; 2]);
+}
+
+/// Each private one needs a consent, as what proves it is of another vault.
+#[tokio::test]
+async fn a_consent_is_none_to_what_an_earlier_order_began() {
+    let fleet = two_private().await;
+    let mut block = fleet.other_key().await;
+    block["requirePrivateNetworking"] = json!(true);
+    fleet.set(1, block).await;
+    fleet.plan(json!({"observe": "5m"})).await;
+    fleet.write(start_with_consent()).await.expect("started");
+    let data = fleet.settled().await;
+    assert_eq!(column(&data, "step"), ["watching", "registered"]);
+    fleet.act("pause").await;
+    fleet.act("resume").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "done", "{data:?}");
+    assert_eq!(column(&data, "step"), ["changed", "skipped"]);
+    assert_eq!(fleet.changes().await, [0]);
+    assert_eq!(data[CONSENTS[0]], json!(false));
+}
+
+#[tokio::test]
+async fn a_consent_is_none_to_what_was_not_shown_to_be_private() {
     let fleet = Fleet::new(2).await;
     fleet.make_private(0, true).await;
+    fleet.plan(json!({"observe": "1m"})).await;
     fleet.make_private(1, true).await;
-    let consent = json!({
-        "project_ids": [fleet.projects[0]], CONSENTS[0]: true, CONSENTS[1]: true,
-    });
-    let data = fleet.plan(consent).await;
-    assert_eq!(row(&data, &fleet.projects[0])["verdicts"][0], "ready");
-    // What says nothing of projects leaves it.
-    let data = TestMount::data(fleet.write(json!({"observe": "2m"})).await);
-    assert_eq!(data[CONSENTS[0]], json!(true));
-    let data = fleet.plan(json!({})).await;
-    assert_eq!(
-        column(&data, "verdicts"),
-        [r#"["needs accept_unvalidated","way back: none"]"#; 2]
-    );
+    fleet.customer.grant().await;
+    let mut block = fleet.other_key().await;
+    block["requirePrivateNetworking"] = json!(true);
+    fleet.set(1, block).await;
+    fleet.write(start_with_consent()).await.expect("started");
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "done", "{data:?}");
+    let left = row(&data, &fleet.projects[1]);
+    assert_eq!(left["step"], "skipped");
+    assert_eq!(left["verdicts"][0], "needs accept_unvalidated");
+    assert_eq!(fleet.changes().await, [0]);
 }
 
 /// Two private projects on their role by consent, each with a secret in keeping.
@@ -69,11 +130,10 @@ async fn private_on_role(secret: Option<&str>) -> Fleet {
         fleet.make_private(number, true).await;
         fleet.hand_in(number).await;
     }
-    let consent = json!({
-        "observe": "1m", "keep_static": true, CONSENTS[0]: true, CONSENTS[1]: true,
-    });
-    fleet.plan(consent).await;
-    fleet.act("start").await;
+    fleet
+        .plan(json!({"observe": "1m", "keep_static": true}))
+        .await;
+    fleet.write(start_with_consent()).await.expect("started");
     assert_eq!(fleet.to_the_end().await["state"], "done");
     for project in fleet.projects.iter().filter(|_| secret.is_some()) {
         let given = json!({"client_id": OWN_APP, "client_secret": secret});
@@ -87,7 +147,7 @@ async fn private_on_role(secret: Option<&str>) -> Fleet {
     fleet
 }
 
-fn way_back_with_consent() -> serde_json::Value {
+fn way_back_with_consent() -> Value {
     json!({"action": "rollback", CONSENTS[0]: true, CONSENTS[1]: true})
 }
 
@@ -107,6 +167,52 @@ async fn what_was_accepted_for_the_way_over_is_not_for_the_way_back() {
     assert_eq!(column(&data, "step"), ["rolled_back"; 2]);
     assert_eq!(fleet.changes().await, [1, 0]);
     assert_eq!(fleet.modes().await, ["static"; 2]);
+}
+
+#[tokio::test]
+async fn what_was_accepted_for_a_way_back_is_not_for_one_that_is_resumed() {
+    let mut fleet = private_on_role(None).await;
+    fleet.customer.mount.restart_held(ServerHold::Unasked).await;
+    fleet.write(way_back_with_consent()).await.expect("ordered");
+    fleet.act("pause").await;
+    fleet.customer.mount.restart().await;
+    // What would be without effect is refused there, too.
+    let refused = fleet
+        .refused(json!({"action": "resume", "max_failures": 2}))
+        .await;
+    assert!(
+        refused.contains("max_failures: changes nothing"),
+        "{refused}"
+    );
+    fleet.act("resume").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(column(&data, "step"), ["kept"; 2], "{data:?}");
+    assert_eq!(fleet.modes().await, ["role"; 2]);
+}
+
+/// Nobody who ordered the way back knew that Atlas would take the secret unseen.
+#[tokio::test]
+async fn a_project_that_became_private_since_its_plan_does_not_go_back_by_a_consent() {
+    let fleet = Fleet::new(1).await;
+    fleet.customer.grant().await;
+    fleet.hand_in(0).await;
+    fleet
+        .plan(json!({"observe": "1m", "keep_static": true}))
+        .await;
+    fleet.act("start").await;
+    assert_eq!(fleet.to_the_end().await["state"], "done");
+    let path = format!("encryption-at-rest/azure/{}", fleet.projects[0]);
+    let role = TestMount::data(fleet.mount().read(&path).await)["role_id"].clone();
+    let mut block = fleet.customer.key.clone();
+    block["enabled"] = json!(true);
+    block["roleId"] = role;
+    block["requirePrivateNetworking"] = json!(true);
+    fleet.set_block(0, block).await;
+    fleet.endpoint(0, true).await;
+    fleet.write(way_back_with_consent()).await.expect("ordered");
+    let data = fleet.to_the_end().await;
+    assert_eq!(column(&data, "step"), ["kept"], "{data:?}");
+    assert_eq!(fleet.changes().await, [0]);
 }
 
 /// Atlas takes any secret of a private project.

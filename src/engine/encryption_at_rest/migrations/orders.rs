@@ -8,8 +8,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, timeout_at};
 
+use super::super::entry::Accepted;
 use super::entry::{MOST_PROJECTS, MigrationEntry, Order, Row, State, Then};
-use super::input::{self, Action, Consents};
+use super::input::{self, Action};
 use super::paths::name;
 use super::store::{Outcome, change, load};
 use super::task::wake;
@@ -44,16 +45,16 @@ pub(super) async fn write(
             order(&engine, &name, pause).await?;
         }
         Action::RollBack => {
-            let consents = checked(|faults| input::for_way_back(&call.fields, faults))?;
-            let begin = |entry: &mut _, now| roll_back(entry, consents, now);
+            let accepted = checked(|faults| input::for_way_back(&call.fields, faults))?;
+            let begin = |entry: &mut _, now| roll_back(entry, accepted, now);
             order(&engine, &name, begin).await?;
         }
         Action::Plan | Action::Start | Action::Resume => {
             let stored = load(&engine, &name).await?;
             match onward(action, stored.as_ref())? {
                 Onward::Back => {
-                    let consents = checked(|faults| input::for_way_back(&call.fields, faults))?;
-                    let resume = |entry: &mut _, now| resume_way_back(entry, consents, now);
+                    let accepted = checked(|faults| input::for_way_back(&call.fields, faults))?;
+                    let resume = |entry: &mut _, now| resume_way_back(entry, accepted, now);
                     order(&engine, &name, resume).await?;
                 }
                 Onward::Forth(then) => {
@@ -137,8 +138,6 @@ async fn order(
 fn pause(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), EncryptionError> {
     match entry.state {
         State::Paused => Ok(()),
-        // A plan that nothing follows: going on after a pause would change something.
-        State::Planning if entry.then == Then::Rest => Err(not_now("pause", entry.state)),
         state if state.is_at_work() => {
             entry.stop("paused by request", now);
             Ok(())
@@ -147,31 +146,23 @@ fn pause(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), Encryptio
     }
 }
 
-/// What was accepted for the way over is not accepted for the way back.
+/// What was accepted for the way over, or for an earlier way back, is not accepted for this one.
 fn roll_back(
     entry: &mut MigrationEntry,
-    consents: Consents,
+    accepted: Accepted,
     now: DateTime<Utc>,
 ) -> Result<(), EncryptionError> {
     match entry.state {
-        State::RollingBack => accept(&mut entry.order, consents),
+        State::RollingBack => {}
         State::Planning => return Err(not_now("rollback", entry.state)),
         _ => {
             if !way_back::begin(entry, now) {
                 return Err(EncryptionError::NothingMigrated);
             }
-            entry.order.accept_unvalidated = false;
-            entry.order.accept_no_way_back = false;
-            accept(&mut entry.order, consents);
         }
     }
+    entry.order.accept(accepted);
     Ok(())
-}
-
-fn accept(order: &mut Order, consents: Consents) {
-    let (unvalidated, no_way_back) = (consents.unvalidated, consents.no_way_back);
-    order.accept_unvalidated = unvalidated.unwrap_or(order.accept_unvalidated);
-    order.accept_no_way_back = no_way_back.unwrap_or(order.accept_no_way_back);
 }
 
 /// Where a migration goes on to.
@@ -184,11 +175,13 @@ enum Onward {
 
 /// What a plan, `start` and `resume` mean for a migration as it is stored.
 fn onward(action: Action, stored: Option<&MigrationEntry>) -> Result<Onward, EncryptionError> {
-    let then = match action {
-        Action::Plan => Then::Rest,
+    let is_resume = action == Action::Resume;
+    let then = match stored {
+        _ if action == Action::Plan => Then::Rest,
+        // What a pause interrupted.
+        Some(entry) if is_resume => entry.then,
         _ => Then::Run,
     };
-    let is_resume = action == Action::Resume;
     let Some(entry) = stored else {
         let missing = EncryptionError::NoSuchMigration;
         return if is_resume {
@@ -214,13 +207,13 @@ fn onward(action: Action, stored: Option<&MigrationEntry>) -> Result<Onward, Enc
 
 fn resume_way_back(
     entry: &mut MigrationEntry,
-    consents: Consents,
+    accepted: Accepted,
     now: DateTime<Utc>,
 ) -> Result<(), EncryptionError> {
     if (entry.state, entry.then) != (State::Paused, Then::RollBack) {
         return Err(not_now("resume", entry.state));
     }
-    accept(&mut entry.order, consents);
+    entry.order.accept(accepted);
     entry.enter(State::RollingBack, now);
     Ok(())
 }
@@ -240,7 +233,7 @@ async fn define(
     then: Then,
 ) -> Result<(), EngineError> {
     refuse_at_work(stored)?;
-    let asked = asked(call, action, stored)?;
+    let asked = asked(call, action, stored, then)?;
     let linked = match stored {
         Some(entry) => engine.connection.linked_to(&entry.origin).await?,
         None => engine.connection.linked().await?,
@@ -278,13 +271,27 @@ async fn define(
         }
         let mut entry = entry.unwrap_or_else(|| fresh(asked.order.clone(), origin, now));
         entry.order = asked.order;
+        let consented = consented(&entry);
         if let Some(projects) = projects {
             take(&mut entry, projects)?;
         }
         plan::begin(&mut entry, then, now);
+        for row in &mut entry.rows {
+            row.consented |= consented.contains(&row.project);
+        }
         Ok(Outcome::Save(Box::new(entry), ()))
     })
     .await
+}
+
+/// The projects for which this order's consents are: those that were shown to be private, and are still to
+/// be changed.
+fn consented(entry: &MigrationEntry) -> BTreeSet<ProjectId> {
+    let meant = |row: &&Row| row.may_be_consented() && !row.may_be_changed();
+    let meant = entry.rows.iter().filter(meant);
+    let is_accepted = entry.order.accepted().is_both();
+    let meant = meant.filter(|_| is_accepted);
+    meant.map(|row| row.project.clone()).collect()
 }
 
 /// What each write changes.
@@ -313,10 +320,11 @@ fn asked(
     call: &Call,
     action: Action,
     stored: Option<&MigrationEntry>,
+    then: Then,
 ) -> Result<Asked, EngineError> {
     let mut faults = Faults::new();
     let projects = input::projects(&call.fields, &mut faults);
-    let order = input::order(&call.fields, action, stored, &mut faults);
+    let order = input::order(&call.fields, then == Then::Rest, stored, &mut faults);
     match order {
         Some(order) if faults.is_empty() => Ok(Asked {
             lists: order.all_static

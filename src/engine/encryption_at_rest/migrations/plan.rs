@@ -70,7 +70,7 @@ pub(super) async fn step(
     entry: &MigrationEntry,
 ) -> Result<Next, EngineError> {
     let unknown = entry.rows.iter().filter(|row| row.verdict.is_none());
-    let some: Vec<&ProjectId> = unknown.map(|row| &row.project).take(AT_ONCE).collect();
+    let some: Vec<&Row> = unknown.take(AT_ONCE).collect();
     if some.is_empty() {
         update(engine, name, |entry| end(entry, engine.clock.now())).await?;
         return Ok(Next::Again);
@@ -90,7 +90,7 @@ pub(super) async fn step(
     let may_try_again = entry.tries < MOST_TRIES;
     let asked = some
         .into_iter()
-        .map(|project| ask(engine, &linked.atlas, &entry.order, project));
+        .map(|row| ask(engine, &linked.atlas, &entry.order, row));
     let (mut findings, mut waits, mut tries) = (Vec::new(), false, 0);
     for found in join_all(asked).await {
         match found? {
@@ -212,8 +212,9 @@ async fn ask(
     engine: &Engine,
     atlas: &Atlas,
     order: &Order,
-    project: &ProjectId,
+    row: &Row,
 ) -> Result<Asked, EngineError> {
+    let project = &row.project;
     let stored = match load(engine, project).await {
         Ok(stored) => stored,
         // Nothing is known of it, which does not keep the others from their plan.
@@ -259,7 +260,7 @@ async fn ask(
             };
         }
     };
-    let verdict = judge(engine, order, project, &standing, stored.as_ref()).await?;
+    let verdict = judge(engine, order, row, &standing, stored.as_ref()).await?;
     let key = standing.vault.map(|vault| vault.key);
     Ok(Asked::Found(finding(verdict, None, key)))
 }
@@ -304,7 +305,7 @@ fn lacks_right(error: &EngineError) -> bool {
 async fn judge(
     engine: &Engine,
     order: &Order,
-    project: &ProjectId,
+    row: &Row,
     standing: &Standing,
     stored: Option<&AzureEntry>,
 ) -> Result<Verdict, EngineError> {
@@ -329,10 +330,11 @@ async fn judge(
     if !vault.is_private() {
         return Ok(Verdict::Ready);
     }
-    let proof = private::proved_elsewhere(engine, project, &vault.key, &order.principal).await?;
+    let proof =
+        private::proved_elsewhere(engine, &row.project, &vault.key, &order.principal).await?;
     Ok(match proof {
         Some(other) => Verdict::ProvedBy(other),
-        None if order.accept_unvalidated && order.accept_no_way_back => Verdict::Ready,
+        None if row.consented => Verdict::Ready,
         None => Verdict::NeedsConsent,
     })
 }

@@ -77,19 +77,6 @@ async fn each_project_has_its_verdict_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn consent_makes_a_private_project_ready() {
-    let fleet = Fleet::new(1).await;
-    fleet.make_private(0, true).await;
-    let one = fleet.plan(json!({"accept_unvalidated": true})).await;
-    let verdicts = |data| row(data, &fleet.projects[0])["verdicts"][0].clone();
-    assert_eq!(verdicts(&one), "needs accept_unvalidated");
-    let both = fleet
-        .plan(json!({"accept_unvalidated": true, "accept_no_way_back": true}))
-        .await;
-    assert_eq!(verdicts(&both), "ready");
-}
-
-#[tokio::test]
 async fn all_static_projects_are_found() {
     let fleet = Fleet::new(3).await;
     fleet.set_block(2, json!({})).await;

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::super::apply::{self, ApplyRequest};
-use super::super::entry::{Accepted, AzureEntry, Mode, State as ProjectState};
+use super::super::entry::{AzureEntry, Mode, State as ProjectState};
 use super::super::note::note;
 use super::super::paths::{load, store};
 use super::super::plan::Standing;
 use super::super::{private, register, rollback, watch};
-use super::entry::Order;
-use crate::atlas::{AtlasError, Priority, ProjectId, RequestBudget};
+use super::entry::{Order, Row};
+use crate::atlas::{AtlasError, AzureKeyVault, Priority, ProjectId, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::keyed_mutex::KeyedGuard;
@@ -87,10 +87,10 @@ pub(super) async fn register(
 /// `begun` and changed back by a person since is left to him.
 pub(super) async fn change(
     engine: &Engine,
-    order: &Order,
-    project: &ProjectId,
+    row: &Row,
     begun: Option<DateTime<Utc>>,
 ) -> Result<AzureEntry, EngineError> {
+    let project = &row.project;
     let opened = open(engine, project).await?;
     let mut entry = opened.entry.ok_or(EncryptionError::NotRegistered)?;
     let since = begun.zip(entry.changed_at);
@@ -103,8 +103,8 @@ pub(super) async fn change(
     let request = ApplyRequest {
         enable: None,
         retry_for: Duration::ZERO,
-        accept_unvalidated: order.accept_unvalidated,
-        accept_no_way_back: order.accept_no_way_back,
+        accept_unvalidated: row.consented,
+        accept_no_way_back: row.consented,
         adopt: false,
     };
     let atlas = &linked.atlas;
@@ -141,7 +141,10 @@ pub(super) async fn look(engine: &Engine, project: &ProjectId) -> Result<AzureEn
 /// What became of a project that is to be changed back.
 pub(super) enum Left {
     /// It is as it was.
-    Back,
+    Back {
+        /// Whether Atlas took the secret unseen.
+        private: bool,
+    },
     /// It is still on its role, and why.
     Kept(&'static str),
 }
@@ -150,38 +153,44 @@ pub(super) enum Left {
 pub(super) async fn roll_back(
     engine: &Engine,
     order: &Order,
-    project: &ProjectId,
+    row: &Row,
 ) -> Result<Left, EngineError> {
+    let project = &row.project;
     let opened = open(engine, project).await?;
     let mut entry = opened.entry.ok_or(EncryptionError::NoSecretInKeeping)?;
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let atlas = &linked.atlas;
     let standing = Standing::ask(atlas, project, opened.budget).await?;
     let is_by_role = standing.mode() == Mode::Role;
+    let is_private = standing
+        .vault
+        .as_ref()
+        .is_some_and(AzureKeyVault::is_private);
     if !is_by_role && !is_under_way(&entry) {
-        return Ok(Left::Back);
+        return Ok(Left::Back { private: false });
+    }
+    let is_sent = entry.state == ProjectState::RollingBack;
+    if !is_by_role && !is_sent && (entry.held.is_none() || is_private) {
+        // There is nothing to be sent, or nothing that Atlas would try first; that the change is not sent
+        // again is all there is to do.
+        entry.give_up(ProjectState::Failed);
+        entry.last_error = Some("the change was called off".to_owned());
+        entry.retry_until = None;
+        entry.forget_failures();
+        store(engine, project, &entry).await?;
+        return Ok(Left::Back { private: false });
     }
     if entry.held.is_none() {
-        if !is_by_role {
-            // There is nothing to be sent; that the change is not sent again is all there is to do.
-            entry.give_up(ProjectState::Failed);
-            entry.last_error = Some("the change was called off".to_owned());
-            entry.retry_until = None;
-            entry.forget_failures();
-            store(engine, project, &entry).await?;
-            return Ok(Left::Back);
-        }
         return Ok(Left::Kept("no static secret in keeping"));
     }
-    let accepted = Accepted {
-        unvalidated: order.accept_unvalidated,
-        no_way_back: order.accept_no_way_back,
-    };
-    let accept = entry.may_go_back_unseen(accepted, engine.clock.now());
-    rollback::roll_back(engine, atlas, project, &mut entry, accept, opened.budget).await?;
+    // One that became private since the plan is not one that was accepted.
+    let accepts = row.private && order.accepted().is_both();
+    rollback::roll_back(engine, atlas, project, &mut entry, accepts, opened.budget).await?;
     Ok(match entry.seen.map(|seen| seen.mode) {
         Some(Mode::Role) => Left::Kept("Atlas still signs in by the role"),
-        _ => Left::Back,
+        _ => Left::Back {
+            private: is_private,
+        },
     })
 }
 

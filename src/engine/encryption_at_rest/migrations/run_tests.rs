@@ -334,9 +334,11 @@ async fn a_private_project_without_its_grant_goes_back_and_stops_it() {
     }
     let allowed = json!({"static_credentials_after_role": "accept"});
     fleet.mount().atlas.settings(allowed).await;
-    let consent = json!({"accept_unvalidated": true, "accept_no_way_back": true});
-    fleet.plan(consent).await;
-    fleet.act("start").await;
+    fleet.plan(json!({})).await;
+    let consent = json!({
+        "action": "start", "accept_unvalidated": true, "accept_no_way_back": true,
+    });
+    fleet.write(consent).await.expect("started");
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "paused", "{data:?}");
     assert_eq!(column(&data, "step"), ["failed", "registered"]);

@@ -40,7 +40,8 @@ fn progress() -> Vec<Field> {
         Field::texts("grants")
             .about("Commands that let the principal use the projects' keys, once for each vault."),
         Field::texts("rows").about(
-            "Each project in the order of the changes: project_id, verdicts, step, since, error.",
+            "Each project in the order of the changes: project_id, verdicts, private, step, since, \
+             error.",
         ),
     ]
 }
@@ -118,6 +119,9 @@ fn row(row: &Row) -> Value {
         "verdicts": verdicts(row),
         "step": row.step.name(),
     });
+    if row.private {
+        shown["private"] = json!(true);
+    }
     if let Some(since) = row.since {
         shown["since"] = json!(Rfc3339(since));
     }

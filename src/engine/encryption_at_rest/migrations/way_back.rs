@@ -63,7 +63,7 @@ pub(super) async fn step(
         return Ok(Next::Again);
     };
     if row.taken {
-        let outcome = project::roll_back(engine, &entry.order, &row.project).await;
+        let outcome = project::roll_back(engine, &entry.order, row).await;
         note(engine, name, &row.project, outcome).await?;
     } else {
         let outcome = project::look(engine, &row.project).await;
@@ -178,11 +178,11 @@ async fn note(
             return;
         };
         match (outcome, trouble) {
-            (Ok(Left::Back), _) if row.private => {
+            (Ok(Left::Back { private: true }), _) => {
                 row.reach(Step::Leaving, now);
                 (row.taken, row.looks) = (false, 0);
             }
-            (Ok(Left::Back), _) => {
+            (Ok(Left::Back { .. }), _) => {
                 row.reach(Step::RolledBack, now);
                 row.taken = false;
             }

@@ -92,8 +92,7 @@ async fn change(
     entry: &MigrationEntry,
     row: &Row,
 ) -> Result<Next, EngineError> {
-    let consented = entry.order.accept_unvalidated && entry.order.accept_no_way_back;
-    if row.private && !consented && row.step == Step::Registered {
+    if row.private && !row.consented && row.step == Step::Registered {
         let proof = match project::proof(engine, &entry.order, &row.project).await {
             Err(error @ EngineError::Unreadable { .. }) => {
                 let failed = vec![(row.project.clone(), Err::<(), _>(error.into()))];
@@ -130,7 +129,7 @@ async fn change(
         }
     }
     let begun = row.since.filter(|_| row.step == Step::Changing);
-    let changed = project::change(engine, &entry.order, &row.project, begun).await;
+    let changed = project::change(engine, row, begun).await;
     let changed = match changed {
         Ok(seen) => Ok(seen),
         Err(error) => Err(Failure {
@@ -148,9 +147,13 @@ async fn change(
     Ok(Next::Again)
 }
 
-fn is_valid(entry: &AzureEntry) -> bool {
-    let seen = entry.seen.as_ref();
-    seen.is_some_and(|seen| seen.mode == Mode::Role && seen.valid == Some(true))
+/// Whether the key is seen to be used by the role. With private networking `valid` may be of the static
+/// credentials, as long as they are shown beside it.
+pub(super) fn is_valid(entry: &AzureEntry) -> bool {
+    let is_tried = |left: bool| !(left && entry.is_private());
+    entry.seen.as_ref().is_some_and(|seen| {
+        seen.mode == Mode::Role && seen.valid == Some(true) && is_tried(seen.static_left)
+    })
 }
 
 async fn look(engine: &Engine, name: &str, row: &Row) -> Result<Next, EngineError> {
