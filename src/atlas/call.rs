@@ -121,8 +121,20 @@ impl Call {
         scope: impl Into<Scope>,
         content: &Value,
     ) -> Self {
+        let content = Zeroizing::new(content.to_string().into_bytes());
+        Self::create_of(operation, path, set, scope, content)
+    }
+
+    /// The same of content that is JSON already, and may hold a secret.
+    pub(super) fn create_of(
+        operation: &'static str,
+        path: &str,
+        set: EndpointSet,
+        scope: impl Into<Scope>,
+        content: Zeroizing<Vec<u8>>,
+    ) -> Self {
         Self {
-            content: Some(Zeroizing::new(content.to_string().into_bytes())),
+            content: Some(content),
             repeat: Repeat::Unsafe,
             ..Self::new(
                 operation,

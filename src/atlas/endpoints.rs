@@ -15,6 +15,10 @@ pub(super) enum EndpointSet {
     ServiceAccounts,
     /// AI model API keys.
     ModelKeys,
+    /// Database users.
+    DatabaseUsers,
+    /// Clusters, of which only the state is read.
+    Clusters,
     /// Settings of an organization.
     OrganizationSettings,
     /// The list of organizations.
@@ -40,6 +44,8 @@ impl EndpointSet {
             Self::ApiKeys => "API keys",
             Self::ServiceAccounts => "service accounts",
             Self::ModelKeys => "AI model API keys",
+            Self::DatabaseUsers => "database users",
+            Self::Clusters => "clusters",
             Self::OrganizationSettings => "organization settings",
             Self::OrganizationList => "organizations",
             Self::Projects => "projects",
@@ -123,6 +129,8 @@ impl BucketKey {
             (EndpointSet::CloudProviderAccess | EndpointSet::EncryptionAtRest, _) => {
                 Rate::per_minute(2000, 1000)
             }
+            // Recorded with answers; how fast it fills is not documented.
+            (EndpointSet::DatabaseUsers, _) => Rate::per_minute(10_000, 5_000),
             (EndpointSet::Projects, _) | (_, Scope::Project(_)) => Rate::per_minute(1200, 500),
             // No limit is documented of AI model API keys: they begin with that of API keys.
             _ => Rate::per_minute(500, 250),
@@ -133,7 +141,10 @@ impl BucketKey {
     pub(super) fn serves_revocations(&self) -> bool {
         matches!(
             self.set,
-            EndpointSet::ApiKeys | EndpointSet::ServiceAccounts | EndpointSet::ModelKeys
+            EndpointSet::ApiKeys
+                | EndpointSet::ServiceAccounts
+                | EndpointSet::ModelKeys
+                | EndpointSet::DatabaseUsers
         )
     }
 }

@@ -312,6 +312,21 @@ impl AtlasError {
         matches!(self, Self::Refused { status: 409, code, .. } if code == "DATA_CONCURRENCY_ERROR")
     }
 
+    /// Whether Atlas refused a create because of its name. Nothing was made.
+    ///
+    /// Source: Atlas API, `createDatabaseUser`, which declares 409 and no code.
+    #[must_use]
+    pub(crate) fn says_name_taken(&self) -> bool {
+        matches!(self, Self::Refused { status: 409, .. }) && !self.says_changed_meanwhile()
+    }
+
+    /// Whether the project has as many database users as it may have; it is no missing right, though the
+    /// status is that of one. Source: Atlas documentation, "Atlas Administration API Error Codes".
+    #[must_use]
+    pub(crate) fn says_too_many_users(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == "GROUP_USERS_LIMIT_EXCEEDED")
+    }
+
     /// Whether Atlas says that the project does not exist.
     #[must_use]
     pub(crate) fn says_project_is_gone(&self) -> bool {

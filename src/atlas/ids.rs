@@ -103,6 +103,18 @@ identifier!(
     is_plain_id
 );
 identifier!(
+    /// A database user who signs in with a password; unique among those of its project.
+    DatabaseUsername,
+    "the name of a database user has 1 to 1024 bytes and no control characters, and is not made of dots",
+    is_username
+);
+identifier!(
+    /// A cluster, by its name in its project.
+    ClusterName,
+    "the name of a cluster has letters, digits and hyphens, and does not begin with a hyphen",
+    is_cluster_name
+);
+identifier!(
     /// One secret of a service account; not the secret's value.
     SecretId,
     "a secret id is 24 lower-case hexadecimal digits",
@@ -131,6 +143,19 @@ fn is_object_id(text: &str) -> bool {
 fn is_plain_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     (1..=64).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// Source: Atlas API, `CloudDatabaseUser`. A path of dots alone does not arrive as it was sent.
+fn is_username(text: &str) -> bool {
+    (1..=1024).contains(&text.len())
+        && !text.chars().any(char::is_control)
+        && text.chars().any(|c| c != '.')
+}
+
+/// Source: Atlas API, `getClusterStatus`, `UserScope`.
+fn is_cluster_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-')
 }
 
 fn is_client_id(text: &str) -> bool {

@@ -17,7 +17,9 @@ mod bucket;
 mod call;
 mod client;
 mod cloud_provider_access;
+mod clusters;
 mod connections;
+mod database_users;
 mod digest;
 mod encryption_at_rest;
 mod endpoints;
@@ -59,11 +61,17 @@ pub(crate) use azure_refusals::KeyVaultRefusal;
 pub(crate) use call::RequestBudget;
 pub(crate) use client::Atlas;
 pub(crate) use cloud_provider_access::{AzurePrincipal, AzureRegistration};
+pub(crate) use clusters::ChangeStatus;
 pub(crate) use connections::Transports;
+pub(crate) use database_users::{
+    DatabaseRole, DatabaseScope, Kept, MOST_DATABASE_USERS, NewDatabaseUser, OwnDatabaseUser,
+    SIGN_IN_DATABASE,
+};
 pub(crate) use encryption_at_rest::{AzureKeyVault, VaultCredential, VaultKey};
 pub(crate) use error::{AnswerFault, AtlasError};
 pub(crate) use ids::{
-    ApiKeyId, ClientId, Hours, Level, ModelKeyId, OrgId, ProjectId, RoleId, SecretId,
+    ApiKeyId, ClientId, ClusterName, DatabaseUsername, Hours, IdError, Level, ModelKeyId, OrgId,
+    ProjectId, RoleId, SecretId,
 };
 pub(crate) use lag::{
     ISSUED_SHOWN_WITHIN, LOOK_AGAIN_AFTER, NEW_SECRET_WORKS_WITHIN, ROTATION_SHOWN_WITHIN,

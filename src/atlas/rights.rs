@@ -64,10 +64,17 @@ fn needed(operation: &str) -> &'static str {
         | "listCloudProviderAccess"
         | "getEncryptionAtRest" => "Project Owner",
         "createGroupModelKey" | "deleteGroupModelKey" => "Project Model Owner",
+        "createDatabaseUser" | "updateDatabaseUser" | "deleteDatabaseUser" => {
+            "Project Database Access Admin"
+        }
         "getGroup"
         | "getGroupModelKey"
         | "listGroupModelKeys"
         | "listGroupApiKeys"
+        | "getDatabaseUser"
+        | "listDatabaseUsers"
+        | "listClusters"
+        | "getClusterStatus"
         | "getGroupServiceAccount"
         | "listGroupServiceAccounts"
         | "listAccessList" => "Project Read Only",
@@ -96,6 +103,8 @@ mod tests {
             ("getGroup", "Project Read Only"),
             ("deleteGroupModelKey", "Project Model Owner"),
             ("listOrgModelKeys", "Organization Read Only"),
+            ("createDatabaseUser", "Project Database Access Admin"),
+            ("getClusterStatus", "Project Read Only"),
             ("updateEncryptionAtRest", "Project Owner"),
             ("getEncryptionAtRest", "Project Owner"),
             ("listRestPrivateEndpoints", "Project Owner"),

@@ -66,6 +66,32 @@ async fn bound(mount: &TestMount) -> Data {
     TestMount::data(mount.read(&path).await)
 }
 
+/// A role of each type but API keys.
+fn roles(mount: &TestMount, shared: &str) -> [(&'static str, Value); 5] {
+    let (org, project) = (mount.atlas.org(), mount.atlas.project(0));
+    let made = |kind: &str| json!({ "credential_type": kind, "organization_id": org, "roles": "ORG_MEMBER" });
+    [
+        ("account", made("service_account")),
+        ("token", made("access_token")),
+        (
+            "secret",
+            json!({
+                "credential_type": "service_account", "client_id": shared, "organization_id": org,
+            }),
+        ),
+        (
+            "model",
+            json!({ "credential_type": "ai_model_key", "project_id": project }),
+        ),
+        (
+            "user",
+            json!({
+                "credential_type": "database_user", "project_id": project, "database_roles": "read@app",
+            }),
+        ),
+    ]
+}
+
 /// The answers that people get, by path.
 async fn answers() -> Vec<(&'static str, Data)> {
     let mut seen = Vec::new();
@@ -77,27 +103,7 @@ async fn answers() -> Vec<(&'static str, Data)> {
     let (data, lease) = mount.issue("reader").await;
     seen.push(("creds/x", data));
     let shared = mount.atlas.account(json!(["ORG_MEMBER"])).await;
-    for (role, fields) in [
-        ("account", json!({ "credential_type": "service_account" })),
-        ("token", json!({ "credential_type": "access_token" })),
-        (
-            "secret",
-            json!({ "credential_type": "service_account", "client_id": shared.client_id }),
-        ),
-        (
-            "model",
-            json!({ "credential_type": "ai_model_key", "project_id": mount.atlas.project(0) }),
-        ),
-    ] {
-        let mut body = match role {
-            "model" => json!({}),
-            _ => json!({ "organization_id": mount.atlas.org() }),
-        };
-        let wanted = fields.as_object().expect("fields");
-        body.as_object_mut().expect("a body").extend(wanted.clone());
-        if !matches!(role, "secret" | "model") {
-            body["roles"] = json!("ORG_MEMBER");
-        }
+    for (role, body) in roles(&mount, &shared.client_id) {
         mount
             .write(&format!("roles/{role}"), body)
             .await

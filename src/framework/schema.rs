@@ -71,7 +71,7 @@ fn schema_of(kind: Kind) -> Map<String, Value> {
         Kind::Seconds => ("integer", "seconds", ""),
         Kind::Time => ("string", "date-time", ""),
         Kind::Map | Kind::MapOfLists => ("object", "map", ""),
-        Kind::Texts | Kind::CommaTexts => ("array", "", "string"),
+        Kind::Texts | Kind::CommaTexts | Kind::TextsOrObjects => ("array", "", "string"),
     };
     let items = (!items.is_empty()).then(|| json!({"type": items}));
     object([

@@ -14,6 +14,7 @@ use super::pb::pb::storage_client::StorageClient;
 use super::pb::pb::system_view_client::SystemViewClient;
 use super::storage::{Storage, StorageEntry, StorageError, page_of};
 use super::system_view::{Replication, SystemView, SystemViewError};
+use crate::base::Sensitive;
 use crate::base::time::from_go_nanos;
 use crate::goplugin::Channel;
 
@@ -273,6 +274,18 @@ impl SystemView for HostSystemView {
             .plugin_environment
             .map(|env| env.vault_version)
             .unwrap_or_default())
+    }
+
+    async fn password_of(&self, policy: &str) -> Result<Sensitive, SystemViewError> {
+        let mut client = self.client.clone();
+        let request = pb::GeneratePasswordFromPolicyRequest {
+            policy_name: policy.to_owned(),
+        };
+        let answer = question(
+            "a password by a policy",
+            client.generate_password_from_policy(request),
+        );
+        Ok(Sensitive::new(answer.await?.password))
     }
 }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::READ_ONLY_TEXT;
 use super::storage::{Storage, StorageEntry, StorageError, page_of};
 use super::system_view::{Replication, SystemView, SystemViewError};
+use crate::base::Sensitive;
 
 /// Storage in memory.
 #[derive(Debug, Default)]
@@ -252,5 +253,20 @@ impl SystemView for FixedSystemView {
 
     async fn server_version(&self) -> Result<String, SystemViewError> {
         Ok("2.7.2".to_owned())
+    }
+
+    /// There is one policy, `long`, and one whose passwords are too short, `short`.
+    async fn password_of(&self, policy: &str) -> Result<Sensitive, SystemViewError> {
+        let password = match policy {
+            "long" => "by-the-policy-p@ss/word",
+            "short" => "abc",
+            _ => {
+                return Err(SystemViewError {
+                    question: "a password by a policy",
+                    reason: "failed to generate password".to_owned(),
+                });
+            }
+        };
+        Ok(Sensitive::new(password.to_owned()))
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::base::Sensitive;
+
 /// Why the host did not tell.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("no answer from the server to {question}: {reason}")]
@@ -52,6 +54,8 @@ pub(crate) trait SystemView: Send + Sync {
     async fn local_mount(&self) -> Result<bool, SystemViewError>;
     /// The server's version without `v`; empty if the host does not tell.
     async fn server_version(&self) -> Result<String, SystemViewError>;
+    /// A new password as the policy of this name has it, at `sys/policies/password/`.
+    async fn password_of(&self, policy: &str) -> Result<Sensitive, SystemViewError>;
 }
 
 /// Whether this node may write this mount's storage and act for it outside.

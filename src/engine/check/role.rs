@@ -1,5 +1,7 @@
 //! Whether a role would work with the configured credential.
 
+use std::time::Duration;
+
 use crate::atlas::{Hours, Level, OrgId, ProjectId};
 use crate::base::Short;
 use crate::engine::credentials::{
@@ -34,7 +36,7 @@ pub(super) async fn check_role(
         check_project(context, project, report).await?;
     }
     let times = MountTimes::of(&*context.engine.system).await?;
-    let life = LeaseTtl::of(role, times);
+    let life = kind.bounded(LeaseTtl::of(role, times), Duration::ZERO);
     check_lifetime(context, kind, life, report);
     check_lease(kind, role, times, life, report);
     for warning in warnings(role) {

@@ -15,7 +15,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::linked::ConfiguredClient;
 use crate::atlas::{
-    ApiKeyId, AtlasError, ClientId, Level, ModelKeyId, OrgId, ProjectId, RequestBudget,
+    ApiKeyId, AtlasError, ClientId, Level, ModelKeyId, OrgId, OwnDatabaseUser, ProjectId,
+    RequestBudget,
 };
 use crate::engine::error::EngineError;
 use crate::vault::failure::chain;
@@ -25,7 +26,7 @@ use crate::vault::failure::chain;
 const MAX_OF_MINUTE: usize = 20;
 const MINUTE: Duration = Duration::from_mins(1);
 /// Places and kinds whose lists are known at once; a mount has one or two organizations, and a few projects
-/// in which AI model API keys are made.
+/// in which AI model API keys and database users are made.
 const MAX_KNOWN: usize = 64;
 
 /// What an organization or a project has of one kind, as of one moment.
@@ -37,6 +38,8 @@ pub(crate) enum Listed {
     ServiceAccounts(Vec<(ClientId, String)>),
     /// Ids of a project's AI model API keys and their names.
     ModelKeys(ProjectId, Vec<(ModelKeyId, String)>),
+    /// A project's database users with passwords.
+    DatabaseUsers(ProjectId, Vec<OwnDatabaseUser>),
     /// Atlas does not know the project.
     NoProject,
 }
@@ -47,13 +50,16 @@ pub(crate) enum List {
     ApiKeys(OrgId),
     ServiceAccounts(OrgId),
     ModelKeys(ProjectId),
+    DatabaseUsers(ProjectId),
 }
 
 impl fmt::Display for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApiKeys(org) | Self::ServiceAccounts(org) => write!(f, "organization {org}"),
-            Self::ModelKeys(project) => write!(f, "project {project}"),
+            Self::ModelKeys(project) | Self::DatabaseUsers(project) => {
+                write!(f, "project {project}")
+            }
         }
     }
 }
@@ -227,6 +233,18 @@ impl ConfiguredClient {
                     keys => keys?.into_iter().map(|key| (key.id, key.name)),
                 };
                 Ok(Listed::ModelKeys(project.clone(), keys.collect()))
+            }
+            List::DatabaseUsers(project) => {
+                let users = match self.atlas.list_database_users(project, budget).await {
+                    Err(error) if error.says_project_is_gone() => return Ok(Listed::NoProject),
+                    users => users?,
+                };
+                let users = users.into_iter().filter_map(|user| {
+                    let tag = user.tag().to_owned();
+                    user.username()
+                        .map(|username| OwnDatabaseUser { username, tag })
+                });
+                Ok(Listed::DatabaseUsers(project.clone(), users.collect()))
             }
         }
     }

@@ -88,6 +88,9 @@ fn obstacle(role: &RoleEntry) -> Option<&'static str> {
         CredentialType::AiModelKey => {
             Some("not with credential_type ai_model_key: such a key has no access list")
         }
+        CredentialType::DatabaseUser => Some(
+            "not with credential_type database_user: the project's access list is all that its clusters have",
+        ),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! How to add one: `docs/development.md`.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -9,6 +11,7 @@ use super::access_token::AccessToken;
 use super::account_secret::AccountSecret;
 use super::ai_model_key::AiModelKey;
 use super::api_key::ApiKey;
+use super::database_user::DatabaseUser;
 use super::grant::Grant;
 use super::granted::Granted;
 use super::lease_ttl::LeaseTtl;
@@ -24,12 +27,13 @@ use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::Response;
 
 /// All types, in the order in which they are told to users.
-pub(super) const KINDS: [&dyn CredentialKind; 5] = [
+pub(super) const KINDS: [&dyn CredentialKind; 6] = [
     &ApiKey,
     &ServiceAccount,
     &AccountSecret,
     &AccessToken,
     &AiModelKey,
+    &DatabaseUser,
 ];
 
 /// The type of what a role issues.
@@ -40,6 +44,7 @@ pub(crate) fn kind_of(role: &RoleEntry) -> &'static dyn CredentialKind {
         CredentialType::ServiceAccount => &AccountSecret,
         CredentialType::AccessToken => &AccessToken,
         CredentialType::AiModelKey => &AiModelKey,
+        CredentialType::DatabaseUser => &DatabaseUser,
     }
 }
 
@@ -65,6 +70,11 @@ pub(crate) trait CredentialKind: Sync {
     /// For how long a secret is asked of Atlas that ends by itself: organizations may set a limit.
     fn secret_lifetime(&self, _life: LeaseTtl) -> Option<Hours> {
         None
+    }
+
+    /// Lease times as they can be given at the issue, or at a renewal so long after it.
+    fn bounded(&self, life: LeaseTtl, _elapsed: Duration) -> LeaseTtl {
+        life
     }
 
     /// Whether it may be alive long after its lease was forced away.
@@ -118,6 +128,17 @@ pub(crate) trait CredentialKind: Sync {
         engine: &Engine,
         call: &LeaseCall,
     ) -> Result<Option<DateTime<Utc>>, EngineError>;
+
+    /// Has Atlas let it live for a lease that runs so long from now, where Atlas would end it before: proved, or
+    /// the lease is not extended.
+    async fn prolong(
+        &self,
+        _engine: &Engine,
+        _call: &LeaseCall,
+        _length: Duration,
+    ) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// Deletes it in Atlas. It may be asked twice for the same lease: already gone is success, once that
     /// is proved.

@@ -69,6 +69,19 @@ impl LeaseTtl {
         self.ttl
     }
 
+    /// The same of a credential that ends by itself so long after each renewal, if it is renewed `elapsed` after
+    /// its issue. Its length is always said: nothing the host knows bounds that.
+    pub(super) fn until_next_renewal(self, longest: Duration, elapsed: Duration) -> Self {
+        let asked = self.cut.map_or(self.ttl, |(asked, _)| asked);
+        let is_cut = self.ttl > longest;
+        Self {
+            ttl: self.length().min(longest),
+            max_ttl: self.max_ttl.min(elapsed.saturating_add(longest)),
+            cut: is_cut.then_some((asked, longest)).or(self.cut),
+            ..self
+        }
+    }
+
     /// What to tell of a lease that is shorter than its role says. The host does not: it is asked
     /// for no more than it allows, so that what the journal holds is what it gives.
     pub(crate) fn warning(self) -> Option<String> {
@@ -101,6 +114,7 @@ pub(crate) fn cut_warning(asked: Duration, most: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Sensitive;
     use crate::vault::memory::FixedSystemView;
     use crate::vault::{Replication, SystemViewError};
 
@@ -143,6 +157,26 @@ mod tests {
             None,
             "not by the mount"
         );
+    }
+
+    #[tokio::test]
+    async fn a_renewal_may_reach_so_far_from_now() {
+        let longest = Duration::from_mins(5);
+        for (ttl, elapsed, ends) in [
+            (60, 0, (60, 300)),
+            (600, 0, (300, 300)),
+            (600, 500, (300, 800)),
+            (600, 900, (300, 1_000)),
+            (0, 0, (100, 300)),
+        ] {
+            let life = life(ttl, 0).await;
+            let life = life.until_next_renewal(longest, Duration::from_secs(elapsed));
+            assert_eq!(seconds(life), ends, "{ttl} {elapsed}");
+        }
+        let cut = life(2_000, 0).await;
+        let cut = cut.until_next_renewal(longest, Duration::ZERO).warning();
+        let told = "TTL of \"33m20s\" exceeded the effective max_ttl of \"5m\"";
+        assert!(cut.is_some_and(|text| text.starts_with(told)));
     }
 
     #[tokio::test]
@@ -191,6 +225,10 @@ mod tests {
 
         async fn server_version(&self) -> Result<String, SystemViewError> {
             self.mount.server_version().await
+        }
+
+        async fn password_of(&self, policy: &str) -> Result<Sensitive, SystemViewError> {
+            self.mount.password_of(policy).await
         }
     }
 

@@ -20,6 +20,7 @@ mod api_key;
 mod caller_address;
 #[cfg(test)]
 mod crowd_tests;
+mod database_user;
 #[cfg(test)]
 mod gone_tests;
 mod grant;
@@ -48,6 +49,7 @@ pub(crate) use access_token::{
     SeenSecrets, managed_account, managed_accounts, reconcile, retire_account,
 };
 pub(crate) use caller_address::has_own_access_list;
+pub(crate) use database_user::{DEFAULT_WAIT, short_database_roles, short_scopes};
 pub(crate) use grant::{Grant, atlas_role};
 pub(crate) use kind::{CredentialKind, kind_of};
 pub(crate) use lease_ttl::{LeaseTtl, MountTimes, cut_warning};

@@ -19,8 +19,8 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
         Path::new("creds/{name}")
             .help(
                 "Issue a credential of a role.",
-                "Reads a programmatic API key, a service account, an access token or an AI model API \
-                 key, as the role says, with the role's access list and projects, where the type has \
+                "Reads a programmatic API key, a service account, an access token, an AI model API \
+                 key or a database user, as the role says, with the role's access list and projects, where the type has \
                  such. It is deleted or revoked in Atlas \
                  when its lease ends. The lease of an access token cannot be renewed: read a new \
                  one.",

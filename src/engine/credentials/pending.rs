@@ -44,6 +44,8 @@ pub(super) struct PendingCredential {
     pub(super) budget: RequestBudget,
     /// Whether the create was sent: from then on Atlas may hold something.
     pub(super) sent: bool,
+    /// What the reader of the credential should know.
+    pub(super) warnings: Vec<String>,
     /// Held where others must not work on the same account, until this is issued or undone.
     pub(super) guard: Option<KeyedGuard>,
     /// Keeps the periodic run's hands off the entry until this pending is gone.
@@ -71,6 +73,7 @@ impl PendingCredential {
             engine.while_wanted(&call.caller.gone, allowed).await??;
         }
         let life = LeaseTtl::of(granted.role, granted.times);
+        let life = kind.bounded(life, Duration::ZERO);
         let id = engine.journal.draw(&*engine.entropy).await?;
         let now = engine.clock.now();
         let max_live = match owner {
@@ -101,6 +104,7 @@ impl PendingCredential {
             entry,
             budget,
             sent: false,
+            warnings: Vec::new(),
             guard: None,
             _hold: hold,
         })
@@ -128,6 +132,7 @@ impl PendingCredential {
                 response
                     .warnings
                     .extend(bound.and_then(caller_address::warning));
+                response.warnings.extend(self.warnings);
                 Ok(response)
             }
             Err(error) => Err(self.undo(error).await),

@@ -1,7 +1,8 @@
-//! Renewal of a lease: nothing changes in Atlas, but never past what was made there.
+//! Renewal of a lease: never past what was made in Atlas, where something changes for a database user alone.
 //!
-//! Atlas is asked for the end of one secret of an account alone. All else goes on where everything is held:
-//! a copy whose leases ended for want of it would have more to revoke than it may.
+//! Atlas is asked for the end of one secret of an account, and has to move that of a database user. All else
+//! goes on where everything is held: a copy whose leases ended for want of it would have more to revoke than
+//! it may.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub(super) async fn renew(
         return Err(end.refusal(&entry.role));
     }
     let end = kind.ends_at(&engine, &call).await?;
-    extend(&engine, call, end).await
+    extend(kind, &engine, call, end).await
 }
 
 fn issued_at(engine: &Engine, call: &LeaseCall) -> DateTime<Utc> {
@@ -58,6 +59,7 @@ async fn refuse_elsewhere(engine: &Engine, call: &LeaseCall) -> Result<(), Engin
 }
 
 async fn extend(
+    kind: &dyn CredentialKind,
     engine: &Engine,
     call: LeaseCall,
     end: Option<DateTime<Utc>>,
@@ -71,10 +73,19 @@ async fn extend(
     let issued_at = issued_at(engine, &call);
     let life = life.within(limit(engine, issued_at, end));
     let life = life.ok_or(EngineError::SecretExpired)?;
+    let now = engine.clock.now();
+    let elapsed = (now - issued_at).to_std().unwrap_or_default();
+    let life = kind.bounded(life, elapsed);
     let max_expire_time = issued_at + life.max_ttl;
+    let length = length(&call, life);
+    let lease_ends = lease_end(now, length, max_expire_time);
+    kind.prolong(
+        engine,
+        &call,
+        (lease_ends - now).to_std().unwrap_or_default(),
+    )
+    .await?;
     if let Some(id) = journal_id(&call) {
-        let length = length(&call, life);
-        let lease_ends = lease_end(engine.clock.now(), length, max_expire_time);
         // Before the lease may outlive it, the journal's last possible moment is moved.
         engine.journal.extend(&id, max_expire_time, length).await?;
         engine.journal.renewed(&id, lease_ends);

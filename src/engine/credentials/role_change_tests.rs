@@ -16,12 +16,13 @@ const SLOW: f64 = 0.8;
 const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// A role of each type, and the request by which Atlas makes its credential.
-const TYPES: [(&str, &str); 5] = [
+const TYPES: [(&str, &str); 6] = [
     ("programmatic_api_key", "createOrgApiKey"),
     ("service_account", "createOrgServiceAccount"),
     ("secret", "createOrgSecret"),
     ("access_token", "oauthToken"),
     ("ai_model_key", "createGroupModelKey"),
+    ("database_user", "createDatabaseUser"),
 ];
 
 /// A mount with the role `r` of this type, in which Atlas is slow with `operation`. With it the account
@@ -44,6 +45,12 @@ async fn slow_mount(kind: &str, operation: &str) -> (TestMount, Option<String>) 
     if kind == "ai_model_key" {
         let project = mount.atlas.project(0);
         role = json!({ "credential_type": kind, "project_id": project, "ttl": "1h" });
+    }
+    if kind == "database_user" {
+        role = json!({
+            "credential_type": kind, "project_id": mount.atlas.project(0),
+            "database_roles": "read@app", "ttl": "1h",
+        });
     }
     mount.write("roles/r", role).await.expect("a role");
     let slow = json!({
@@ -128,6 +135,7 @@ async fn a_credential_of_a_role_that_is_changed_meanwhile_is_not_handed_out() {
         let change = match kind {
             "secret" => json!({ "client_id": other }),
             "ai_model_key" => json!({ "geography": "EU" }),
+            "database_user" => json!({ "database_roles": "readWrite@app" }),
             _ => json!({ "ip_addresses": "198.51.100.7" }),
         };
         let reading = mount.read("creds/r");

@@ -33,7 +33,7 @@ async fn a_dry_run_counts_and_changes_nothing() {
     assert_eq!(data["remaining_by_state"], states);
     let types = json!({
         "programmatic_api_key": 1, "service_account": 1, "service_account_secret": 1,
-        "access_token": 1, "ai_model_key": 0,
+        "access_token": 1, "ai_model_key": 0, "database_user": 0,
     });
     assert_eq!(data["remaining_by_type"], types);
     mount.tick_for(2).await;

@@ -1,11 +1,11 @@
 //! The stored role: the Go engine's shape and what came later, all of it optional.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::atlas::ClientId;
+use crate::atlas::{ClientId, ProjectId};
 use crate::base::time::serde_go_nanos;
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
@@ -27,15 +27,18 @@ pub(crate) enum CredentialType {
     AccessToken,
     /// An AI model API key of a project, deleted when its lease ends.
     AiModelKey,
+    /// A database user of a project with a password, deleted when its lease ends.
+    DatabaseUser,
 }
 
 impl CredentialType {
     /// Every type, in the order in which it is told to users.
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::ProgrammaticApiKey,
         Self::ServiceAccount,
         Self::AccessToken,
         Self::AiModelKey,
+        Self::DatabaseUser,
     ];
 
     /// The name users give; also the `secret_type` of the leases.
@@ -45,15 +48,17 @@ impl CredentialType {
             Self::ServiceAccount => "service_account",
             Self::AccessToken => "access_token",
             Self::AiModelKey => "ai_model_key",
+            Self::DatabaseUser => "database_user",
         }
     }
 
     /// The names of all.
-    pub(crate) const NAMES: [&str; 4] = [
+    pub(crate) const NAMES: [&str; 5] = [
         Self::ALL[0].name(),
         Self::ALL[1].name(),
         Self::ALL[2].name(),
         Self::ALL[3].name(),
+        Self::ALL[4].name(),
     ];
 
     /// The type of that name.
@@ -143,6 +148,33 @@ pub(crate) struct RoleEntry {
         skip_serializing_if = "String::is_empty"
     )]
     pub(crate) geography: String,
+    /// What a database user may do, each as `role@database` or `role@database.collection`.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(crate) database_roles: Vec<String>,
+    /// Where a database user may sign in, each a cluster's name or `name:TYPE`; empty for everywhere.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(crate) scopes: Vec<String>,
+    /// How many seconds a new database user is held back until it can sign in, at the most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wait: Option<u64>,
+    /// The form of a database user's name, in Vault's template language; empty for the engine's own.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) username_template: String,
+    /// The server's policy by which a database user's password is made; empty for the engine's own.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) password_policy: String,
 }
 
 #[expect(
@@ -167,6 +199,20 @@ pub(crate) async fn names_with_account(
         }
     }
     Ok(found)
+}
+
+/// The projects in which roles have database users made.
+pub(crate) async fn projects_of_database_users(
+    storage: &dyn Storage,
+) -> Result<BTreeSet<ProjectId>, EngineError> {
+    let mut projects = BTreeSet::new();
+    for name in storage.list(keys::ROLES).await? {
+        let key = keys::role(&RoleName::new(&name));
+        let role: Option<RoleEntry> = stored::load(storage, &key).await?;
+        let role = role.filter(|role| role.credential_type == CredentialType::DatabaseUser);
+        projects.extend(role.and_then(|role| role.project_id.parse().ok()));
+    }
+    Ok(projects)
 }
 
 #[cfg(test)]
@@ -202,6 +248,11 @@ mod tests {
             bind_to_caller: true,
             cloud: "ANY".to_owned(),
             geography: "ANY".to_owned(),
+            database_roles: vec![String::new()],
+            scopes: vec![String::new()],
+            wait: Some(1),
+            username_template: "x".to_owned(),
+            password_policy: "x".to_owned(),
             ..RoleEntry::default()
         })
         .unwrap();
@@ -209,7 +260,7 @@ mod tests {
         nulls
             .values_mut()
             .for_each(|value| *value = serde_json::Value::Null);
-        assert_eq!(nulls.len(), 16);
+        assert_eq!(nulls.len(), 21);
         let entry: RoleEntry = serde_json::from_value(all).unwrap();
         assert_eq!(entry, RoleEntry::default());
     }

@@ -27,6 +27,9 @@ impl From<EngineError> for Failure {
             | EngineError::Ambiguous { .. }
             | EngineError::SecretExpired
             | EngineError::SecretGone(_)
+            | EngineError::DatabaseUserGone(_)
+            | EngineError::UsernameTaken(_)
+            | EngineError::TooManyDatabaseUsers { .. }
             | EngineError::Atlas {
                 source: AtlasError::Refused { .. },
                 ..

@@ -10,7 +10,10 @@ use chrono::{DateTime, Utc};
 pub(crate) use self::encryption::EncryptionError;
 pub(crate) use self::rotation::RotationError;
 use self::text::{listed, no_free_slot, refusal_advice};
-use crate::atlas::{AtlasError, ClientId, OrgId, Origin, SecretId, SettingsError};
+use crate::atlas::{
+    AtlasError, ClientId, DatabaseUsername, MOST_DATABASE_USERS, OrgId, Origin, ProjectId,
+    SecretId, SettingsError,
+};
 use crate::base::Rfc3339;
 use crate::vault::failure::READ_ONLY_TEXT;
 use crate::vault::{StorageError, SystemViewError};
@@ -71,8 +74,9 @@ pub(crate) enum EngineError {
     },
     /// Nothing in the journal has this name. It is not repeated: it may be anything.
     #[error(
-        "there is no such issued credential: give the journal id, the public key, the client id or \
-         the id of the AI model API key of one that is listed under issued/; a lease of the Go engine is ended with its lease"
+        "there is no such issued credential: give the journal id, the public key, the client id, the \
+         id of the AI model API key or the name of the database user of one that is listed under issued/; \
+         a lease of the Go engine is ended with its lease"
     )]
     NoSuchCredential,
     /// The lease does not hold what its end needs.
@@ -260,7 +264,7 @@ pub(crate) enum EngineError {
     #[error(
         "MONGODBATLAS_HOLD=all is set in the environment of the server process, so nothing is sent to \
          Atlas: no credential is issued, none is revoked (its lease may become irrevocable), and no \
-         lease of one secret of a service account is renewed; start the server without it to go on"
+         lease of one secret of a service account or of a database user is renewed; start the server without it to go on"
     )]
     EverythingHeld,
     /// An attempt's secret cannot be told from one that somebody else made, so none is deleted.
@@ -292,6 +296,31 @@ pub(crate) enum EngineError {
              credential"
     )]
     SecretGone(ClientId),
+    /// The database user of a lease is gone in Atlas.
+    #[error(
+        "Atlas does not know database user {0:?} of this lease any more, so the lease cannot be \
+         extended: read a new credential"
+    )]
+    DatabaseUserGone(DatabaseUsername),
+    /// Somebody else has the name that a database user was to get, and there is no other.
+    #[error(
+        "the project has a database user {0:?} already, and the role's username_template gives no \
+         other name: put {{{{random 20}}}} into it, or delete that user in Atlas"
+    )]
+    UsernameTaken(DatabaseUsername),
+    /// A project has as many database users as Atlas allows.
+    #[error(
+        "project {project} has {alive} database users and Atlas allows no more \
+         (GROUP_USERS_LIMIT_EXCEEDED; {MOST_DATABASE_USERS}, unless its support allows more): revoke \
+         leases or delete users that are not needed, and give the role a max_live; this is no missing \
+         right"
+    )]
+    TooManyDatabaseUsers {
+        /// The project.
+        project: ProjectId,
+        /// How many there were before it was asked for, others' included.
+        alive: usize,
+    },
     /// Nothing signs in as the account of a token any more.
     #[error(
         "no secret of service account {0} works any more, so its access token cannot be revoked; \

@@ -13,6 +13,7 @@ use super::tidy_report::{Report, journal_id};
 use crate::atlas::{ClientId, OrgId, Presence, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::connection::ConfiguredClient;
+use crate::engine::entries::projects_of_database_users;
 use crate::engine::error::EngineError;
 use crate::engine::names::JournalId;
 use crate::engine::resource::{Found, Inventory, Look, list, look};
@@ -29,14 +30,15 @@ impl Comparison<'_> {
     /// Compares what was begun before `before`; the journal is in memory already.
     pub(super) async fn report(&self, before: DateTime<Utc>) -> Result<Report, EngineError> {
         let begun = self.engine.journal.index().live_before(before);
+        let projects = projects_of_database_users(&*self.engine.storage).await?;
         let Inventory {
             found: listed,
-            warning,
-        } = list(self.linked, &self.org, self.budget).await?;
+            warnings,
+        } = list(self.linked, &self.org, projects, self.budget).await?;
         let mut report = Report {
             organizations: vec![self.org.to_string()],
             looked_at: listed.len(),
-            warning,
+            warnings,
             ..Report::default()
         };
         self.sort(&listed, before, &mut report).await?;

@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::owner::Owner;
-use crate::atlas::{ApiKeyId, ClientId, Level, ModelKeyId, OrgId, ProjectId, SecretId};
+use crate::atlas::{
+    ApiKeyId, ClientId, DatabaseUsername, Level, ModelKeyId, OrgId, OwnDatabaseUser, ProjectId,
+    SecretId,
+};
 use crate::base::Rfc3339;
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
@@ -164,7 +167,7 @@ pub(crate) struct JournalEntry {
     pub(crate) role: String,
     /// What it is.
     pub(crate) credential_type: CredentialType,
-    /// Unique in Atlas: an API key's description, a service account's name.
+    /// Unique in Atlas: the description of an API key or a database user, a service account's name.
     pub(crate) description: String,
     /// The organization, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,6 +193,9 @@ pub(crate) struct JournalEntry {
     /// The caller's address on its access list, if its role put that there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bound_address: Option<IpAddr>,
+    /// Of a database user, once made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) database_username: Option<DatabaseUsername>,
     /// Of a credential that is part of an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) part: Option<Part>,
@@ -243,6 +249,7 @@ impl JournalEntry {
             client_id: None,
             ai_model_key_id: None,
             bound_address: None,
+            database_username: None,
             part: None,
             config_organization_id: None,
             origin: BoundTo::default(),
@@ -264,7 +271,8 @@ impl JournalEntry {
             None => false,
         };
         let whole = self.programmatic_api_key_id.is_some() || self.client_id.is_some();
-        part || whole || self.ai_model_key_id.is_some()
+        let in_project = self.ai_model_key_id.is_some() || self.database_username.is_some();
+        part || whole || in_project
     }
 
     /// What Atlas made, if it is known by id.
@@ -286,6 +294,13 @@ impl JournalEntry {
                 self.project_id.clone()?,
                 id.clone(),
             ));
+        }
+        if let Some(username) = &self.database_username {
+            let user = OwnDatabaseUser {
+                username: username.clone(),
+                tag: self.description.clone(),
+            };
+            return Some(Resource::DatabaseUser(org, self.project_id.clone()?, user));
         }
         match (&self.programmatic_api_key_id, &self.client_id) {
             (Some(id), _) => Some(Resource::ApiKey(org, id.clone())),
@@ -310,6 +325,11 @@ impl JournalEntry {
         public_key
             .or_else(|| client_id().map(ClientId::as_str))
             .or_else(model_key)
+            .or_else(|| {
+                self.database_username
+                    .as_ref()
+                    .map(DatabaseUsername::as_str)
+            })
     }
 
     /// Notes that its secret cannot be told from a stranger's. It stays so when one of them is gone:
@@ -346,6 +366,11 @@ impl JournalEntry {
                 self.organization_id = Some(org.clone());
                 self.project_id = Some(project.clone());
                 self.ai_model_key_id = Some(id.clone());
+            }
+            Resource::DatabaseUser(org, project, user) => {
+                self.organization_id = Some(org.clone());
+                self.project_id = Some(project.clone());
+                self.database_username = Some(user.username.clone());
             }
             Resource::Token(_) => {}
         }

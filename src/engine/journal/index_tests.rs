@@ -24,6 +24,7 @@ fn entry(state: State, role: &str, issued_at: DateTime<Utc>) -> (JournalId, Jour
         client_id: None,
         ai_model_key_id: None,
         bound_address: None,
+        database_username: None,
         part: None,
         config_organization_id: None,
         origin: BoundTo::default(),

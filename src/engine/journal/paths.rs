@@ -45,15 +45,15 @@ fn issued() -> Path<Engine> {
     Path::new("issued/{id}")
         .help(
             "Show one issued credential, or end it.",
-            "By journal id, which is the end of the description in Atlas, by public key, by client id or \
-             by the id of an AI model API key: who got it, from which role, when, and when it ends at the latest. Never a secret. A \
+            "By journal id, which is the end of the description in Atlas, by public key, by client id, by \
+             the id of an AI model API key or by the name of a database user: who got it, from which role, when, and when it ends at the latest. Never a secret. A \
              delete ends it: it is deleted in Atlas at once, its lease can no longer be renewed and is \
              revoked without Atlas, and the entry stays as ended until then. Access tokens end with \
              their leases only.",
         )
         .display(Display::operation(OPERATION_PREFIX, "", "issued"))
         .field(Field::text("id")
-                .about("Journal id, public key, client id or id of an AI model API key."))
+                .about("Journal id, public key, client id, id of an AI model API key or name of a database user."))
         .operation(
             Operation::Read,
             PathOperation::new(read)
@@ -100,6 +100,7 @@ fn answer() -> Vec<Field> {
         Field::text("bound_address").about(
             "The caller's address on its access list, if bind_to_caller of the role put it there.",
         ),
+        Field::text("database_username").about("Name of a database user."),
         Field::text("secret_id").about(
             "Atlas's id of the secret: of one secret of an existing service account, or of the secret \
              with which an access token was minted.",

@@ -51,12 +51,12 @@ pub(super) struct Report {
     /// Entries that could not be compared: another organization, or another kind of credential.
     pub(super) not_compared: usize,
     /// Why something was not listed.
-    pub(super) warning: Option<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Report {
     pub(super) fn into_answer(mut self) -> Response {
-        let warnings = self.warning.take().into_iter().collect();
+        let warnings = std::mem::take(&mut self.warnings);
         Response {
             warnings,
             ..Response::data(self.into_data())

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::Resource;
-use crate::atlas::{AtlasError, Level, OrgId, ProjectId, RequestBudget};
+use std::collections::BTreeSet;
+
+use crate::atlas::{AtlasError, Level, OrgId, OwnDatabaseUser, ProjectId, RequestBudget};
 use crate::engine::connection::{ConfiguredClient, List, Listed};
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
@@ -15,9 +17,10 @@ pub(crate) struct Found {
     pub(crate) made: Resource,
     /// When it was made, if Atlas or its id tells that.
     pub(crate) made_at: Option<DateTime<Utc>>,
-    /// Public key of a key; an account's client id is in `made`, and the id of an AI model API key.
+    /// Public key of a key; an account's client id, the id of an AI model API key and a database user's name
+    /// are in `made` too.
     pub(crate) public: String,
-    /// Description of a key, name of an account.
+    /// Description of a key or a database user, name of an account.
     pub(crate) description: String,
 }
 
@@ -37,13 +40,15 @@ impl Found {
 pub(crate) struct Inventory {
     pub(crate) found: Vec<Found>,
     /// Why something is not among it.
-    pub(crate) warning: Option<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
-/// Lists everything in an organization that could have been issued.
+/// Lists everything in an organization that could have been issued; database users in these projects alone,
+/// as an organization does not list them.
 pub(crate) async fn list(
     linked: &ConfiguredClient,
     org: &OrgId,
+    projects: BTreeSet<ProjectId>,
     budget: RequestBudget,
 ) -> Result<Inventory, EngineError> {
     let listing = |error| EngineError::atlas("listing the organization's keys and accounts", error);
@@ -61,7 +66,7 @@ pub(crate) async fn list(
     });
     let mut all = Inventory {
         found: keys.chain(accounts).collect(),
-        warning: None,
+        warnings: Vec::new(),
     };
     let model_keys = linked.atlas.list_model_keys(&level, budget).await;
     match model_keys {
@@ -77,12 +82,42 @@ pub(crate) async fn list(
         // Not every Atlas has such keys; all else is compared there too.
         Err(error) if is_refusal(&error) => {
             let error = EngineError::atlas("listing the organization's AI model API keys", error);
-            all.warning = Some(format!(
+            all.warnings.push(format!(
                 "AI model API keys were not compared: {}",
                 chain(&error)
             ));
         }
         Err(error) => return Err(listing(error)),
+    }
+    for project in projects {
+        let users = linked.atlas.list_database_users(&project, budget).await;
+        match users {
+            Ok(users) => all.found.extend(users.into_iter().filter_map(|user| {
+                let (tag, made_at) = (user.tag().to_owned(), user.made_at());
+                let username = user.username()?;
+                let public = username.to_string();
+                let own = OwnDatabaseUser {
+                    username,
+                    tag: tag.clone(),
+                };
+                let made = Resource::DatabaseUser(org.clone(), project.clone(), own);
+                Some(Found {
+                    made_at,
+                    ..Found::of(made, public, tag)
+                })
+            })),
+            // With a project that is gone, all its users are.
+            Err(error) if error.says_project_is_gone() => {}
+            Err(error) if is_refusal(&error) => {
+                let doing = format!("listing the database users of project {project}");
+                let error = EngineError::atlas(&doing, error);
+                all.warnings.push(format!(
+                    "database users of project {project} were not compared: {}",
+                    chain(&error)
+                ));
+            }
+            Err(error) => return Err(listing(error)),
+        }
     }
     Ok(all)
 }
@@ -107,6 +142,7 @@ pub(crate) fn list_of(
             Some(List::ServiceAccounts(org.clone()))
         }
         CredentialType::AiModelKey => project.cloned().map(List::ModelKeys),
+        CredentialType::DatabaseUser => project.cloned().map(List::DatabaseUsers),
     }
 }
 
@@ -127,6 +163,11 @@ pub(crate) fn described(listed: &Listed, org: &OrgId, description: &str) -> Vec<
             .iter()
             .filter(|(_, text)| text == description)
             .map(|(id, _)| Resource::ModelKey(org.clone(), project.clone(), id.clone()))
+            .collect(),
+        Listed::DatabaseUsers(project, users) => users
+            .iter()
+            .filter(|user| user.tag == description)
+            .map(|user| Resource::DatabaseUser(org.clone(), project.clone(), user.clone()))
             .collect(),
         Listed::NoProject => Vec::new(),
     }

@@ -47,12 +47,19 @@ pub(crate) async fn look(
                 look => Look::of(look),
             }
         }
+        Some(Resource::DatabaseUser(org, project, user)) if org == *of => {
+            match atlas.database_user_presence(&project, &user, budget).await {
+                Err(error) if error.says_project_is_gone() => Look::Proved(Presence::Gone),
+                look => Look::of(look),
+            }
+        }
         // Nobody but its holder can ask for a token.
         Some(
             Resource::Token(_)
             | Resource::ApiKey(..)
             | Resource::ServiceAccount(..)
-            | Resource::ModelKey(..),
+            | Resource::ModelKey(..)
+            | Resource::DatabaseUser(..),
         )
         | None => Look::NotCompared,
     }

@@ -12,8 +12,8 @@ use chrono::{DateTime, Utc};
 pub(crate) use self::listed::{Found, Inventory, described, list, list_of};
 pub(crate) use self::look::{Look, look};
 use crate::atlas::{
-    ApiKeyId, AtlasError, ClientId, Deletion, Level, ModelKeyId, OrgId, ProjectId, RequestBudget,
-    SecretId,
+    ApiKeyId, AtlasError, ClientId, Deletion, Level, ModelKeyId, OrgId, OwnDatabaseUser, ProjectId,
+    RequestBudget, SecretId,
 };
 use crate::engine::connection::ConfiguredClient;
 use crate::engine::error::EngineError;
@@ -33,16 +33,19 @@ pub(crate) enum Resource {
     /// An AI model API key of a project. With the organization, which tells whether the project is gone or
     /// only out of sight.
     ModelKey(OrgId, ProjectId, ModelKeyId),
+    /// A database user of a project. With the organization for the same reason.
+    DatabaseUser(OrgId, ProjectId, OwnDatabaseUser),
 }
 
 impl Resource {
-    /// Its id in Atlas; of a token the id of its account, as it has none.
+    /// Its id in Atlas; of a token the id of its account, as it has none, and of a database user its name.
     pub(crate) fn id(&self) -> &str {
         match self {
             Self::ApiKey(_, id) => id.as_str(),
             Self::ServiceAccount(_, id) | Self::Token(id) => id.as_str(),
             Self::Secret(_, _, id) => id.as_str(),
             Self::ModelKey(_, _, id) => id.as_str(),
+            Self::DatabaseUser(_, _, user) => user.username.as_str(),
         }
     }
 
@@ -51,7 +54,7 @@ impl Resource {
         match self {
             Self::ApiKey(_, id) => id.made_at(),
             Self::ServiceAccount(_, id) => id.made_at(),
-            Self::Secret(..) | Self::Token(_) | Self::ModelKey(..) => None,
+            Self::Secret(..) | Self::Token(_) | Self::ModelKey(..) | Self::DatabaseUser(..) => None,
         }
     }
 }
@@ -64,6 +67,9 @@ impl fmt::Display for Resource {
             Self::Secret(_, account, id) => write!(f, "secret {id} of service account {account}"),
             Self::ModelKey(_, project, id) => {
                 write!(f, "AI model API key {id} of project {project}")
+            }
+            Self::DatabaseUser(_, project, user) => {
+                write!(f, "database user {} of project {project}", user.username)
             }
             Self::Token(account) => write!(f, "access token of service account {account}"),
         }
@@ -105,6 +111,21 @@ pub(crate) async fn remove(
                 }
                 outcome => outcome.map_err(|error| {
                     EngineError::atlas(&format!("deleting AI model API key {id}"), error)
+                }),
+            }
+        }
+        Resource::DatabaseUser(org, project, user) => {
+            match linked
+                .atlas
+                .delete_database_user(project, user, budget)
+                .await
+            {
+                Err(error) if error.says_project_is_gone() => {
+                    project_is_gone(linked, org, project, budget).await?;
+                    Ok(Deletion::AlreadyGone)
+                }
+                outcome => outcome.map_err(|error| {
+                    EngineError::atlas(&format!("deleting database user {}", user.username), error)
                 }),
             }
         }

@@ -1,6 +1,7 @@
 //! What a role's writer should know although the role is stored: for the answer to the write and for
 //! `check/<role>`.
 
+use crate::atlas::MOST_DATABASE_USERS;
 use crate::engine::credentials::{Grant, atlas_role};
 use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::framework::Fields;
@@ -17,6 +18,13 @@ pub(crate) fn warnings(role: &RoleEntry) -> Vec<String> {
     let assigned = role.project_assignments.values().flatten();
     let names = role.roles.iter().chain(&role.project_roles).chain(assigned);
     warnings.extend(atlas_role::warnings(names));
+    let is_of_database_users = role.credential_type == CredentialType::DatabaseUser;
+    if is_of_database_users && !(1..=MOST_DATABASE_USERS).contains(&(role.max_live as usize)) {
+        warnings.push(format!(
+            "Atlas allows a project {MOST_DATABASE_USERS} database users, people's included, unless its \
+             support allows more: give the role a max_live below that"
+        ));
+    }
     if Grant::of_stored(role).is_ok_and(|grant| grant.access_list.admits_everybody()) {
         warnings.push(
             "the access list allows every address: credentials of this role can be used from \
@@ -31,7 +39,11 @@ pub(crate) fn warnings(role: &RoleEntry) -> Vec<String> {
 pub(crate) fn emptied_access_list(fields: &Fields, role: &RoleEntry) -> Option<String> {
     let written = ["ip_addresses", "cidr_blocks"].map(|name| fields.is_empty_text(name));
     let empty = role.ip_addresses.is_empty() && role.cidr_blocks.is_empty();
-    let has_list = role.client_id.is_empty() && role.credential_type != CredentialType::AiModelKey;
+    let has_list = role.client_id.is_empty()
+        && !matches!(
+            role.credential_type,
+            CredentialType::AiModelKey | CredentialType::DatabaseUser
+        );
     (written.contains(&true) && empty && has_list && !role.bind_to_caller).then(|| {
         "an empty access list was given: credentials of this role can be used from any address, \
          unless the organization requires a list"

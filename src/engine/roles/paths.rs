@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::advice;
 use crate::atlas::ClientId;
 use crate::engine::account_use::{self, User};
-use crate::engine::credentials::{Grant, has_own_access_list, retire_account};
+use crate::engine::credentials::{
+    DEFAULT_WAIT, Grant, has_own_access_list, retire_account, short_database_roles, short_scopes,
+};
 use crate::engine::entries::{ANY_SCOPE, CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::keyed_mutex::KeyedGuard;
@@ -63,12 +65,12 @@ fn fields() -> Vec<Field> {
         ),
         Field::text("project_id").about(
             "Project in which the credential is created, always so with credential_type \
-             ai_model_key; with organization_id, the project to which it is assigned with \
+             ai_model_key and database_user; with organization_id, the project to which it is assigned with \
              project_roles.",
         ),
         Field::comma_texts("roles").about(
             "Atlas roles: ORG_… with organization_id, GROUP_… with project_id alone. Required, \
-             except with client_id or credential_type ai_model_key.",
+             except with client_id or credential_type ai_model_key or database_user.",
         ),
         Field::comma_texts("project_roles")
             .about("Atlas roles (GROUP_…) in project_id, when organization_id is given too."),
@@ -95,6 +97,28 @@ fn fields() -> Vec<Field> {
         Field::text("geography").about(
             "For credential_type ai_model_key: the geography in which the key may be used, as Atlas \
              calls it. ANY if empty.",
+        ),
+        Field::texts_or_objects("database_roles").about(
+            "For credential_type database_user, and required there: what a user may do, each as \
+             role@database or role@database.collection, or as Atlas's object of roleName, databaseName \
+             and collectionName.",
+        ),
+        Field::texts_or_objects("scopes").about(
+            "For credential_type database_user: where a user may sign in, each the name of a cluster, or \
+             name:DATA_LAKE or name:STREAM, or Atlas's object of name and type. Everywhere in the \
+             project if empty.",
+        ),
+        Field::seconds("wait").refuse_empty_text().about(
+            "For credential_type database_user: how long creds holds a new user back until the clusters \
+             know it, at the most; then it answers with a warning. 30s if not given, 0 for not at all.",
+        ),
+        Field::text("username_template").about(
+            "For credential_type database_user: the form of a user's name, as Vault's database engine has \
+             it. If empty, vault-<role>-<20 characters>.",
+        ),
+        Field::text("password_policy").about(
+            "For credential_type database_user: the server's password policy (sys/policies/password) by \
+             which passwords are made. If empty, 32 letters and digits.",
         ),
         Field::text("database_name")
             .about("Not used; kept for compatibility.")
@@ -236,6 +260,16 @@ fn apply(role: &mut RoleEntry, fields: &Fields, patches: bool, faults: &mut Faul
     set(text("client_id"), &mut role.client_id);
     set(text("cloud"), &mut role.cloud);
     set(text("geography"), &mut role.geography);
+    set(text("password_policy"), &mut role.password_policy);
+    // Blanks at its ends are part of it.
+    let template = fields.text("username_template").map(ToOwned::to_owned);
+    set(template, &mut role.username_template);
+    if let Some(roles) = texts("database_roles") {
+        role.database_roles = short_database_roles(roles);
+    }
+    if let Some(scopes) = texts("scopes") {
+        role.scopes = short_scopes(scopes);
+    }
     for (name, target) in [
         ("roles", &mut role.roles),
         ("project_roles", &mut role.project_roles),
@@ -288,6 +322,11 @@ fn apply_scalars(role: &mut RoleEntry, fields: &Fields, patches: bool, faults: &
             .boolean("bind_to_caller")
             .unwrap_or(role.bind_to_caller);
     }
+    if let Some(wait) = fields.duration("wait") {
+        role.wait = Some(wait.as_secs());
+    } else if patches && fields.is_null("wait") {
+        role.wait = None;
+    }
     let is_absent = !patches && fields.is_null("max_live");
     match fields
         .int("max_live")
@@ -338,6 +377,21 @@ fn shown(role: &RoleEntry) -> Data {
             let scope = if text.is_empty() { ANY_SCOPE } else { text };
             data.insert(field.to_owned(), json!(scope));
         }
+    }
+    if role.credential_type == CredentialType::DatabaseUser {
+        data.extend([
+            ("database_roles".to_owned(), json!(role.database_roles)),
+            ("scopes".to_owned(), json!(role.scopes)),
+            (
+                "wait".to_owned(),
+                json!(role.wait.unwrap_or(DEFAULT_WAIT.as_secs())),
+            ),
+            (
+                "username_template".to_owned(),
+                json!(role.username_template),
+            ),
+            ("password_policy".to_owned(), json!(role.password_policy)),
+        ]);
     }
     data
 }

@@ -253,6 +253,10 @@ impl Atlas {
             let path = format!("/model-keys/{}", key["id"].as_str().expect("an id"));
             self.control("DELETE", &path, Value::Null).await;
         }
+        for (project, user) in database_users(&state) {
+            let name = user["username"].as_str().expect("a name");
+            self.forget_database_user(&project, name).await;
+        }
     }
 
     pub(crate) async fn fault(&self, fault: Value) {
@@ -268,6 +272,28 @@ impl Atlas {
         model_keys(&self.state().await)
     }
 
+    /// The database users of all projects.
+    pub(crate) async fn database_users(&self) -> Vec<Value> {
+        let users = database_users(&self.state().await).into_iter();
+        users.map(|(_, user)| user).collect()
+    }
+
+    /// Somebody deletes a database user by hand; its name needs no encoding.
+    pub(crate) async fn forget_database_user(&self, project: &str, username: &str) {
+        let path = format!("/database-users/{project}/{username}");
+        self.control("DELETE", &path, Value::Null).await;
+    }
+
+    /// Whether a cluster of the first project lets this user in now.
+    pub(crate) async fn lets_in(&self, cluster: &str, data: &crate::vault::Data) -> bool {
+        let asked = json!({
+            "project_id": self.project(0), "cluster": cluster,
+            "username": data["username"], "password": data["password"],
+        });
+        let said = self.control("POST", "/sign-in", asked).await;
+        said["signs_in"] == true
+    }
+
     /// Descriptions or names of the keys and accounts beside the seed's.
     pub(crate) async fn credentials(&self) -> Vec<String> {
         let state = self.control("GET", "/state", Value::Null).await;
@@ -281,6 +307,8 @@ impl Atlas {
         all.extend(texts("accounts", "name"));
         let keys = model_keys(&state).into_iter();
         all.extend(keys.filter_map(|key| key["name"].as_str().map(ToOwned::to_owned)));
+        let users = database_users(&state).into_iter();
+        all.extend(users.filter_map(|(_, user)| user["username"].as_str().map(ToOwned::to_owned)));
         all.retain(|text| text != "seed");
         all
     }
@@ -293,6 +321,17 @@ impl Atlas {
     pub(crate) async fn forget_requests(&self) {
         self.control("DELETE", "/requests", Value::Null).await;
     }
+}
+
+/// With their projects.
+fn database_users(state: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for project in state["projects"].as_array().into_iter().flatten() {
+        let id = project["id"].as_str().unwrap_or_default();
+        let users = project["database_users"].as_array().into_iter().flatten();
+        found.extend(users.map(|user| (id.to_owned(), user.clone())));
+    }
+    found
 }
 
 fn model_keys(state: &Value) -> Vec<Value> {

@@ -70,6 +70,32 @@ pub(super) fn comma_texts(raw: Value) -> Result<Vec<String>, Reason> {
     }
 }
 
+/// A list of text and objects, or its JSON text, or one object; an object becomes its JSON text. Anything else
+/// is read as a list of text.
+pub(super) fn texts_or_objects(raw: Value) -> Result<Vec<String>, Reason> {
+    const REASON: &str = "must be a list of text or JSON objects";
+    let raw = match raw {
+        Value::String(text) if text.trim_start().starts_with(['[', '{']) => {
+            if text.len() > LONGEST_JSON {
+                return Err(REASON.into());
+            }
+            serde_json::from_str(&text).map_err(|_| REASON)?
+        }
+        other => other,
+    };
+    match raw {
+        Value::Object(_) => Ok(vec![raw.to_string()]),
+        Value::Array(items) => {
+            let opened = items.into_iter().map(|item| match item {
+                Value::Object(_) => Value::String(item.to_string()),
+                other => other,
+            });
+            elements(opened.collect())
+        }
+        other => comma_texts(other),
+    }
+}
+
 /// The object whose JSON text is given, as a command line gives it, where the kind takes such a text;
 /// anything else as it came.
 pub(super) fn opened(kind: Kind, raw: Value) -> Value {
@@ -120,6 +146,24 @@ mod tests {
             let read = read(kind, raw.clone());
             assert!(read.is_err(), "{kind:?} {raw} became {read:?}");
         }
+    }
+
+    #[test]
+    fn lists_of_objects_are_kept_as_their_texts() {
+        let object = json!({"roleName": "read", "databaseName": "a,b"});
+        let text = object.to_string();
+        let rows = [
+            (json!([object, " read@app "]), json!([text, "read@app"])),
+            (json!(json!([object]).to_string()), json!([text])),
+            (object, json!([text])),
+            (json!(text), json!([text])),
+            (json!("read@a, read@b"), json!(["read@a", "read@b"])),
+            (json!(""), json!([])),
+            (json!(null), json!([])),
+        ];
+        takes(Kind::TextsOrObjects, &rows);
+        let wrong = [json!("[1"), json!("{x}"), json!([[1]]), json!(true)];
+        refuses(Kind::TextsOrObjects, &wrong);
     }
 
     #[test]

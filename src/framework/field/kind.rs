@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 /// The kind of value a field takes. What each kind accepts is told at [`super::decode`].
-/// Source: the field types of Vault's SDK framework, apart from [`Kind::MapOfLists`].
+/// Source: the field types of Vault's SDK framework, apart from [`Kind::MapOfLists`] and
+/// [`Kind::TextsOrObjects`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// Text; numbers and booleans are taken as text.
@@ -26,12 +27,15 @@ pub(crate) enum Kind {
     CommaTexts,
     /// A JSON object, or its text, of lists of text; our own addition.
     MapOfLists,
+    /// A list of text, in which JSON objects may stand, or the JSON text of such a list; else one text is
+    /// split at commas. An object is kept as its JSON text. Our own addition.
+    TextsOrObjects,
 }
 
 impl Kind {
     /// Every kind.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Text,
         Self::LowercaseText,
         Self::Int,
@@ -42,6 +46,7 @@ impl Kind {
         Self::Texts,
         Self::CommaTexts,
         Self::MapOfLists,
+        Self::TextsOrObjects,
     ];
 
     /// The kind as help texts call it. Source: `FieldType.String` of Vault's SDK.
@@ -55,7 +60,7 @@ impl Kind {
             Self::Seconds => "duration (sec)",
             Self::Time => "time",
             Self::Map | Self::MapOfLists => "map",
-            Self::Texts | Self::CommaTexts => "slice",
+            Self::Texts | Self::CommaTexts | Self::TextsOrObjects => "slice",
         }
     }
 }
@@ -134,6 +139,8 @@ constructors! {
     comma_texts => CommaTexts;
     /// A field of [`Kind::MapOfLists`].
     map_of_lists => MapOfLists;
+    /// A field of [`Kind::TextsOrObjects`].
+    texts_or_objects => TextsOrObjects;
 }
 
 impl Field {

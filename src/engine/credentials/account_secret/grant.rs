@@ -55,5 +55,6 @@ pub(in crate::engine::credentials) fn grant(
         access_list: AccessList::default(),
         bind_to_caller: false,
         model_scope: None,
+        database: None,
     })
 }

@@ -160,6 +160,7 @@ fn grant(role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
         access_list: AccessList::default(),
         bind_to_caller: false,
         model_scope: Some(scope),
+        database: None,
     })
 }
 

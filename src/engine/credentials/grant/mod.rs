@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 pub(super) use self::reach::reach;
 use super::caller_address;
+use super::database_user::DatabaseGrant;
 use super::kind::kind_of;
 use crate::atlas::{
     AccessEntry, AccessEntryError, AccessList, ClientId, Level, ModelScope, ProjectId,
@@ -36,18 +37,14 @@ pub(crate) struct Grant {
     pub(crate) bind_to_caller: bool,
     /// Where an AI model API key may be used; all other types have none.
     pub(crate) model_scope: Option<ModelScope>,
+    /// What a database user may do and reach; all other types have none.
+    pub(crate) database: Option<DatabaseGrant>,
 }
 
 impl Grant {
     /// Checks a role as its type has it; every fault is told with the field it is in.
     pub(crate) fn of(role: &RoleEntry, faults: &mut Faults) -> Option<Self> {
-        if role.credential_type != CredentialType::AiModelKey {
-            for (field, given) in [("cloud", &role.cloud), ("geography", &role.geography)] {
-                if !given.is_empty() {
-                    faults.add(field, "only for credential_type ai_model_key");
-                }
-            }
-        }
+        refuse_fields_of_others(role, faults);
         caller_address::check(role, faults);
         kind_of(role).grant(role, faults)
     }
@@ -75,6 +72,43 @@ impl Grant {
         }
         let mut faults = Faults::new();
         Self::of(&role, &mut faults).ok_or(faults)
+    }
+}
+
+/// Fields that one type alone has, and that are given to another.
+fn refuse_fields_of_others(role: &RoleEntry, faults: &mut Faults) {
+    let of_database_users = CredentialType::DatabaseUser;
+    for (field, given, of_type) in [
+        ("cloud", !role.cloud.is_empty(), CredentialType::AiModelKey),
+        (
+            "geography",
+            !role.geography.is_empty(),
+            CredentialType::AiModelKey,
+        ),
+        (
+            "database_roles",
+            !role.database_roles.is_empty(),
+            of_database_users,
+        ),
+        ("scopes", !role.scopes.is_empty(), of_database_users),
+        ("wait", role.wait.is_some(), of_database_users),
+        (
+            "username_template",
+            !role.username_template.is_empty(),
+            of_database_users,
+        ),
+        (
+            "password_policy",
+            !role.password_policy.is_empty(),
+            of_database_users,
+        ),
+    ] {
+        if given && role.credential_type != of_type {
+            faults.add(
+                field,
+                format!("only for credential_type {}", of_type.name()),
+            );
+        }
     }
 }
 

@@ -51,6 +51,7 @@ pub(in crate::engine::credentials) fn reach(
         access_list,
         bind_to_caller: role.bind_to_caller,
         model_scope: None,
+        database: None,
     })
 }
 

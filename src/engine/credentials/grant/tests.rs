@@ -262,7 +262,12 @@ fn times_numbers_and_spelling_leave_it_the_same() {
         bind_to_caller: _,
         cloud: _,
         geography: _,
+        database_roles: _,
+        scopes: _,
         // What does not.
+        wait: _,
+        username_template: _,
+        password_policy: _,
         database_name: _,
         ttl: _,
         max_ttl: _,
@@ -291,5 +296,36 @@ fn times_numbers_and_spelling_leave_it_the_same() {
     ];
     for (what, change) in changes {
         assert!(is_still_the_same(&full_role(), change), "{what}");
+    }
+}
+
+#[test]
+fn what_a_database_user_may_do_and_reach_decides_and_not_its_name() {
+    let role = RoleEntry {
+        credential_type: CredentialType::DatabaseUser,
+        project_id: "5cf5a45a9ccf6400e60981b6".to_owned(),
+        database_roles: texts(&["read@app"]),
+        ..RoleEntry::default()
+    };
+    let decides: [Change; 2] = [
+        ("database_roles", |role| {
+            role.database_roles = texts(&["readWrite@app"]);
+        }),
+        ("scopes", |role| role.scopes = texts(&["Cluster0"])),
+    ];
+    let does_not: [Change; 3] = [
+        ("wait", |role| role.wait = Some(5)),
+        ("username_template", |role| {
+            "x-{{random 5}}".clone_into(&mut role.username_template);
+        }),
+        ("password_policy", |role| {
+            "long".clone_into(&mut role.password_policy);
+        }),
+    ];
+    for (what, change) in decides {
+        assert!(!is_still_the_same(&role, change), "{what}");
+    }
+    for (what, change) in does_not {
+        assert!(is_still_the_same(&role, change), "{what}");
     }
 }

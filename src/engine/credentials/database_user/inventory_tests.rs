@@ -1,0 +1,177 @@
+//! Database users in `check/<role>`, `issued/`, `issued-end` and `tidy`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::tests::{HOUR, NOTHING, mount_with, text, write_role};
+use crate::engine::testing::TestMount;
+use crate::vault::{Data, Operation};
+
+async fn tidied(mount: &TestMount) -> Data {
+    TestMount::data(mount.write("tidy", json!({ "dry_run": false })).await)
+}
+
+#[tokio::test]
+async fn a_check_says_what_stands_against_the_role() {
+    let mount = mount_with(json!({ "scopes": "north,west" })).await;
+    mount.atlas.forget_requests().await;
+    let found = TestMount::data(mount.read("check/reader").await);
+    assert_eq!(found["ok"], true, "{found:?}");
+    assert!(
+        found["warnings"][0]
+            .as_str()
+            .is_some_and(|text| text.contains("north"))
+    );
+    let asked = mount.atlas.operations().await;
+    assert_eq!(asked["createDatabaseUser"], Value::Null);
+    for number in 0..95 {
+        let user =
+            json!({ "project_id": mount.atlas.project(0), "username": format!("u{number}") });
+        mount.atlas.control("POST", "/database-users", user).await;
+    }
+    let found = TestMount::data(mount.read("check/reader").await);
+    assert_eq!(found["database_users"], 95);
+    assert!(
+        found["warnings"]
+            .to_string()
+            .contains("has 95 database users")
+    );
+    let refused = json!({
+        "operation": "listDatabaseUsers",
+        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+    });
+    mount.atlas.fault(refused).await;
+    let found = TestMount::data(mount.read("check/reader").await);
+    let problem = found["problems"][0].as_str().expect("a problem");
+    assert!(problem.contains("database users"), "{problem}");
+    write_role(&mount, json!({ "project_id": "f".repeat(24) })).await;
+    let found = TestMount::data(mount.read("check/reader").await);
+    assert_eq!(
+        found["problems"].as_array().map(Vec::len),
+        Some(1),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_journal_shows_a_user_by_its_name_and_ends_it() {
+    let mount = mount_with(json!({ "username_template": "app-{{random 6}}" })).await;
+    let (data, mut lease) = mount.issue("reader").await;
+    let path = format!("issued/{}", text(&data, "username"));
+    let shown = TestMount::data(mount.read(&path).await);
+    assert_eq!(
+        (
+            &shown["database_username"],
+            &shown["state"],
+            &shown["credential_type"]
+        ),
+        (&data["username"], &json!("active"), &json!("database_user"))
+    );
+    assert!(text(&shown, "description").starts_with("vault-reader-"));
+    let listed = TestMount::data(mount.list("issued/").await);
+    let info = &listed["key_info"][text(&shown, "id")];
+    assert_eq!(info["public"], data["username"]);
+    mount
+        .ask(Operation::Delete, &path, json!({}))
+        .await
+        .expect("ended");
+    assert!(!mount.atlas.lets_in("east", &data).await);
+    lease.issue_time = Some(mount.now());
+    mount.renew(&lease).await.expect_err("it was ended");
+    mount.atlas.forget_requests().await;
+    mount.revoke(&lease).await.expect("revoked");
+    assert_eq!(mount.atlas.request_count().await, 0);
+    assert_eq!(mount.journal_keys(), NOTHING);
+}
+
+#[tokio::test]
+async fn a_drained_mount_ends_its_users() {
+    let mount = mount_with(json!({})).await;
+    mount.issue("reader").await;
+    let mut order = json!({ "organization_id": mount.atlas.org() });
+    let counted = TestMount::data(mount.write("issued-end", order.clone()).await);
+    assert_eq!(
+        counted["remaining_by_type"]["database_user"], 1,
+        "{counted:?}"
+    );
+    order["dry_run"] = json!(false);
+    mount.write("issued-end", order).await.expect("ordered");
+    mount.tick_for(1).await;
+    assert_eq!(mount.atlas.credentials().await, NOTHING);
+}
+
+/// An organization does not list them: the projects are those of the roles.
+#[tokio::test]
+async fn tidy_deletes_orphans_of_the_roles_projects_and_nothing_else() {
+    let days = json!({ "ttl": "5d", "max_ttl": "30d" });
+    let mut mount = mount_with(days.clone()).await;
+    let beside = TestMount::beside(&mount).await;
+    let mut theirs = json!({ "organization_id": "", "roles": "", "ip_addresses": "" });
+    theirs["ttl"] = json!("5d");
+    theirs["max_ttl"] = json!("30d");
+    write_role(&beside, theirs).await;
+    mount.issue("reader").await;
+    beside.issue("reader").await;
+    let by_hand = json!({ "project_id": mount.atlas.project(0), "username": "by hand" });
+    mount
+        .atlas
+        .control("POST", "/database-users", by_hand)
+        .await;
+    for key in mount.journal_keys() {
+        mount.storage.unplant(&key);
+    }
+    mount.restart().await;
+    mount.advance(Duration::from_mins(10)).await;
+    let found = tidied(&mount).await;
+    let counts = ["orphan_count", "recent_count", "untagged_count"];
+    assert_eq!(
+        counts.map(|name| found[name].as_u64()),
+        [0, 1, 1].map(Some),
+        "{found:?}"
+    );
+    mount.advance(HOUR * 2).await;
+    let found = tidied(&mount).await;
+    let counts = [
+        "orphan_count",
+        "removed_count",
+        "untagged_count",
+        "missing_count",
+    ];
+    assert_eq!(
+        counts.map(|name| found[name].as_u64()),
+        [1, 1, 1, 0].map(Some),
+        "{found:?}"
+    );
+    assert_eq!(mount.atlas.credentials().await.len(), 2);
+    let found = tidied(&beside).await;
+    assert_eq!(
+        (&found["orphan_count"], &found["missing_count"]),
+        (&json!(0), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn tidy_tells_users_that_are_gone_and_compares_all_else_where_it_may_not_list_them() {
+    let mount = mount_with(json!({})).await;
+    mount.issue("reader").await;
+    mount.atlas.forget_credentials().await;
+    mount.advance(HOUR * 2).await;
+    let found = tidied(&mount).await;
+    assert_eq!(
+        (&found["missing_count"], &found["pruned_count"]),
+        (&json!(1), &json!(0))
+    );
+    let refused = json!({
+        "operation": "listDatabaseUsers", "count": 0,
+        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+    });
+    mount.atlas.fault(refused).await;
+    let answer = mount.write("tidy", json!({})).await.expect("tidied");
+    let [warning] = answer.expect("an answer").warnings.try_into().expect("one");
+    assert!(warning.contains("database users of project"), "{warning}");
+    mount.atlas.no_more_faults().await;
+    mount.advance(HOUR * 8).await;
+    assert_eq!(tidied(&mount).await["pruned_count"], 1);
+    assert_eq!(mount.journal_keys(), NOTHING);
+}
