@@ -54,10 +54,13 @@ async fn what_a_person_takes_back_meanwhile_is_not_changed_again() {
 /// The periodic function would send it once more.
 #[tokio::test]
 async fn a_change_that_nobody_answered_is_rolled_back_too() {
-    for is_held in [false, true] {
+    for held in [None, Some("good"), Some("wrong")] {
         let fleet = Fleet::new(1).await;
-        if is_held {
+        if held.is_some() {
             fleet.hand_in(0).await;
+        }
+        if held == Some("wrong") {
+            fleet.hand_in_another(0).await;
         }
         fleet.customer.grant().await;
         the_way_back_is_open(&fleet).await;
@@ -71,7 +74,7 @@ async fn a_change_that_nobody_answered_is_rolled_back_too() {
         let data = fleet.to_the_end().await;
         assert_eq!(data["state"], "rolled_back", "{data:?}");
         fleet.mount().tick_for(10).await;
-        assert_eq!(fleet.modes().await, ["static"], "{is_held}");
+        assert_eq!(fleet.modes().await, ["static"], "{held:?}");
     }
 }
 
@@ -193,7 +196,10 @@ async fn a_private_change_that_nobody_answered_is_called_off_and_no_secret_is_se
     assert_eq!(column(&data, "step"), ["failed"], "{data:?}");
     fleet.mount().atlas.no_more_faults().await;
     let sent = fleet.changes().await.len();
-    fleet.act("rollback").await;
+    let back = json!({
+        "action": "rollback", "accept_unvalidated": true, "accept_no_way_back": true,
+    });
+    fleet.write(back).await.expect("ordered");
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "rolled_back", "{data:?}");
     fleet.mount().tick_for(10).await;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::super::entry::{Accepted, Principal};
-use crate::atlas::{ProjectId, VaultKey};
+use crate::atlas::{ProjectId, TenantId, VaultKey};
 use crate::base::time::serde_go_nanos;
 use crate::engine::origin::BoundTo;
 
@@ -211,8 +211,14 @@ pub(super) enum Verdict {
     NotEnabled,
     /// The region of the endpoint.
     EndpointNotActive(String),
+    /// Private, without an endpoint: Atlas reaches no vault.
+    NoEndpoint,
     InvalidNow,
     NoPermission,
+    /// Its own credentials are of this directory, and the principal is of another.
+    OtherDirectory(TenantId),
+    /// A secret of it is being replaced, or it is being changed back.
+    UnderWay,
     /// The project has an entry with another principal.
     OtherPrincipal,
     /// Atlas told nothing; the row's error says why.
@@ -228,6 +234,9 @@ impl fmt::Display for Verdict {
             Self::AlreadyOnRole => f.write_str("already on a role"),
             Self::NotEnabled => f.write_str("not enabled"),
             Self::EndpointNotActive(region) => write!(f, "endpoint not ACTIVE: {region}"),
+            Self::NoEndpoint => f.write_str("no private endpoint"),
+            Self::OtherDirectory(tenant) => write!(f, "in another directory: {tenant}"),
+            Self::UnderWay => f.write_str("under way: rotate or rollback"),
             Self::InvalidNow => f.write_str("invalid now"),
             Self::NoPermission => f.write_str("no permission"),
             Self::OtherPrincipal => f.write_str("registered with another principal"),

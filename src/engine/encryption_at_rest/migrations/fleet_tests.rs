@@ -108,6 +108,14 @@ impl Fleet {
         written.expect("taken into keeping");
     }
 
+    /// Hands in a secret that does not work.
+    pub(super) async fn hand_in_another(&self, number: usize) {
+        let given = json!({"client_id": OWN_APP, "client_secret": "expired long ago"});
+        let path = format!("encryption-at-rest/azure/{}", self.projects[number]);
+        let written = self.mount().write(&path, given).await;
+        written.expect("taken into keeping");
+    }
+
     /// What a write needs.
     pub(super) fn all(&self) -> Value {
         let mut body = self.customer.ids();

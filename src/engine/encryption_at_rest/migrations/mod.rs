@@ -18,6 +18,8 @@ mod moved_tests;
 #[cfg(test)]
 mod order_tests;
 mod orders;
+#[cfg(test)]
+mod others_tests;
 pub(super) mod paths;
 mod plan;
 #[cfg(test)]

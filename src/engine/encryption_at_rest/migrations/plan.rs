@@ -6,9 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
+use super::super::entry::{AzureEntry, State as ProjectState};
 use super::super::paths::load;
 use super::super::plan::Standing;
-use super::super::{entry::AzureEntry, private};
+use super::super::private;
 use super::entry::{MigrationEntry, Order, Row, State, Step, Then, Verdict, shortened};
 use super::project::{Trouble, trouble};
 use super::store::update;
@@ -318,6 +319,22 @@ async fn judge(
     let principal = stored.and_then(|entry| entry.principal.as_ref());
     if principal.is_some_and(|known| *known != order.principal) {
         return Ok(Verdict::OtherPrincipal);
+    }
+    let is_under_way = |entry: &AzureEntry| {
+        matches!(
+            entry.state,
+            ProjectState::Rotating | ProjectState::RollingBack
+        )
+    };
+    if stored.is_some_and(is_under_way) {
+        return Ok(Verdict::UnderWay);
+    }
+    let other = vault.tenant_id.clone();
+    if let Some(other) = other.filter(|tenant| *tenant != order.principal.tenant) {
+        return Ok(Verdict::OtherDirectory(other));
+    }
+    if vault.is_private() && standing.endpoints.is_empty() {
+        return Ok(Verdict::NoEndpoint);
     }
     // Before the key: without its endpoints Atlas cannot try it.
     let mut endpoints = standing.endpoints.iter();

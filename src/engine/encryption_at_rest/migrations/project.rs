@@ -13,7 +13,9 @@ use super::super::paths::{load, store};
 use super::super::plan::Standing;
 use super::super::{private, register, rollback, watch};
 use super::entry::{Order, Row};
-use crate::atlas::{AtlasError, AzureKeyVault, Priority, ProjectId, RequestBudget};
+use crate::atlas::{
+    AtlasError, AzureKeyVault, KeyVaultRefusal, Priority, ProjectId, RequestBudget,
+};
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::keyed_mutex::KeyedGuard;
@@ -83,13 +85,22 @@ pub(super) async fn register(
     .await
 }
 
-/// Changes the project over, as `apply` does. One that was changed before is found so. What was begun at
-/// `begun` and changed back by a person since is left to him.
+/// What became of a project that is to be changed over.
+pub(super) enum Changed {
+    /// Atlas took it.
+    Over(Box<AzureEntry>),
+    /// It was on its role before this migration sent anything.
+    Before,
+}
+
+/// Changes the project over, as `apply` does. What was begun at `begun` and changed back by a person since
+/// is left to him.
 pub(super) async fn change(
     engine: &Engine,
     row: &Row,
     begun: Option<DateTime<Utc>>,
-) -> Result<AzureEntry, EngineError> {
+) -> Result<Changed, EngineError> {
+    let begins = begun.unwrap_or_else(|| engine.clock.now());
     let project = &row.project;
     let opened = open(engine, project).await?;
     let mut entry = opened.entry.ok_or(EncryptionError::NotRegistered)?;
@@ -109,7 +120,12 @@ pub(super) async fn change(
     };
     let atlas = &linked.atlas;
     apply::apply(engine, atlas, project, &mut entry, &request, opened.budget).await?;
-    Ok(entry)
+    // What was found in force was ordered before, by somebody else, or not here at all.
+    Ok(if entry.ordered_at.is_some_and(|at| begins <= at) {
+        Changed::Over(Box::new(entry))
+    } else {
+        Changed::Before
+    })
 }
 
 /// Whether a change of the project may have been sent, and is sent again by the periodic function.
@@ -119,6 +135,14 @@ pub(super) async fn is_in_doubt(engine: &Engine, project: &ProjectId) -> Result<
         Err(EngineError::Unreadable { .. }) => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+/// Whether Atlas refused a change as it could not use the key, which a grant may mend that is on its way.
+pub(super) fn is_for_want_of_a_grant(error: &EngineError) -> bool {
+    let EngineError::Encryption(EncryptionError::Refused { source, .. }) = error else {
+        return false;
+    };
+    source.key_vault_refusal() == Some(KeyVaultRefusal::NoAccess)
 }
 
 /// Of these nobody knows yet what they come to.
@@ -161,18 +185,19 @@ pub(super) async fn roll_back(
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let atlas = &linked.atlas;
     let standing = Standing::ask(atlas, project, opened.budget).await?;
-    let is_by_role = standing.mode() == Mode::Role;
-    let is_private = standing
-        .vault
-        .as_ref()
-        .is_some_and(AzureKeyVault::is_private);
+    let vault = standing.vault.as_ref();
+    let is_by_role = vault.is_some_and(|vault| vault.role_id.is_some());
+    let is_private = vault.is_some_and(AzureKeyVault::is_private);
+    if is_by_role && !vault.is_some_and(|vault| entry.is_by_role(vault)) {
+        return Ok(Left::Kept(
+            "Atlas signs in by a role that is not this migration's: it is left as it is",
+        ));
+    }
     if !is_by_role && !is_under_way(&entry) {
         return Ok(Left::Back { private: false });
     }
-    let is_sent = entry.state == ProjectState::RollingBack;
-    if !is_by_role && !is_sent && (entry.held.is_none() || is_private) {
-        // There is nothing to be sent, or nothing that Atlas would try first; that the change is not sent
-        // again is all there is to do.
+    if !is_by_role && entry.state != ProjectState::RollingBack {
+        // It signs in as before: that the change is not sent again is all there is to do.
         entry.give_up(ProjectState::Failed);
         entry.last_error = Some("the change was called off".to_owned());
         entry.retry_until = None;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::super::grants;
-use super::entry::{MigrationEntry, Row, State, Step, Verdict};
+use super::entry::{MigrationEntry, Row, State, Step, Then, Verdict};
 use super::input;
 use crate::base::Rfc3339;
 use crate::framework::Field;
@@ -31,7 +31,7 @@ fn progress() -> Vec<Field> {
         Field::int("ready").about("Of them, how many are to be changed or were."),
         Field::int("done").about("How many are through; of a rollback, back."),
         Field::int("left").about("How many are still to come."),
-        Field::int("failed").about("How many failed; of a rollback, could not be changed back."),
+        Field::int("failed").about("How many failed, or could not be changed back."),
         Field::int("skipped").about("How many are kept out by their verdict."),
         Field::map("at_work").about("The project at work: project_id, step, since, looks."),
         Field::time("started_at").about("When it was first started."),
@@ -93,11 +93,11 @@ struct Progress {
 
 impl Progress {
     fn of(entry: &MigrationEntry) -> Self {
-        let is_back = entry.count(&[Step::Leaving, Step::RolledBack, Step::Kept]) > 0
-            && matches!(
-                entry.state,
-                State::RollingBack | State::RolledBack | State::Paused
-            );
+        let is_back = match entry.state {
+            State::RollingBack | State::RolledBack => true,
+            State::Paused => entry.then == Then::RollBack,
+            _ => false,
+        };
         if is_back {
             return Self {
                 done: entry.count(&[Step::RolledBack]),
@@ -108,7 +108,7 @@ impl Progress {
         Self {
             done: entry.count(&[Step::Changed]),
             left: entry.rows.iter().filter(|row| row.is_open()).count(),
-            failed: entry.count(&[Step::Failed]),
+            failed: entry.count(&[Step::Failed, Step::Kept]),
         }
     }
 }

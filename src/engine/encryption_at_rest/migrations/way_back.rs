@@ -1,12 +1,12 @@
 //! The way back: what the migration changed is changed back, the last one first. Atlas may refuse it;
 //! that is told with the project, and does not keep the others. A private project, where Atlas takes any
-//! secret unseen, is seen valid before the next one is changed back.
+//! secret unseen, is watched to the end before the next one is changed back.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::entry::{AzureEntry, Mode};
+use super::super::entry::{AzureEntry, Mode, later as later_by};
 use super::entry::{MigrationEntry, Row, State, Step};
 use super::project::{self, Left, Trouble, trouble};
 use super::store::update;
@@ -112,13 +112,17 @@ fn looked(
             entry.tries = 0;
             let valid = seen.seen.as_ref().filter(|seen| seen.mode == Mode::Static);
             let valid = valid.and_then(|seen| seen.valid);
-            let patience = seen.settle + 3 * interval + work::MARGIN;
+            let watched = seen.watched_for(true);
+            let patience = watched + work::settle(&seen) + 3 * interval + work::MARGIN;
             let is_late = row.since.is_some_and(|since| now - since > delta(patience));
+            // What `valid` says before the data nodes' verdict is of the credentials of before.
+            let end = seen.changed_at.and_then(|at| later_by(at, watched));
+            let is_tried = end.is_some_and(|end| end <= now);
             row.looks = match valid {
                 Some(true) => row.looks.saturating_add(1),
                 _ => 0,
             };
-            if row.looks >= work::LOOKS {
+            if row.looks >= work::LOOKS && is_tried {
                 row.reach(Step::RolledBack, now);
                 entry.next_step_time = None;
                 return None;

@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use super::super::entry::{AzureEntry, Mode, State as ProjectState};
-use super::entry::{MigrationEntry, Row, State, Step, Verdict};
-use super::project::{self, Trouble, trouble};
+use super::entry::{MigrationEntry, Row, State, Step, Verdict, shortened};
+use super::project::{self, Changed, Trouble, trouble};
 use super::store::update;
 use super::task::Next;
 use crate::atlas::ProjectId;
@@ -27,6 +27,11 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 pub(super) const LOOKS: u32 = 2;
 /// What Atlas may take to tell that a change is valid, beyond all that is waited for anyway.
 pub(super) const MARGIN: Duration = Duration::from_mins(5);
+
+/// A project's own `settle` is waited for no longer.
+const LONGEST_SETTLE: Duration = Duration::from_hours(1);
+/// So often Atlas may refuse a project for want of a grant: a new one is not known everywhere at once.
+const REFUSALS: u32 = 2;
 
 /// Does one step.
 pub(super) async fn step(
@@ -102,14 +107,7 @@ async fn change(
             proof => proof?,
         };
         if proof.is_none() {
-            update(engine, name, |entry| {
-                if let Some(row) = entry.row_mut(&row.project) {
-                    row.verdict = Some(Verdict::NeedsConsent);
-                    row.step = Step::Skipped;
-                }
-            })
-            .await?;
-            return Ok(Next::Again);
+            return leave_out(engine, name, &row.project, Verdict::NeedsConsent).await;
         }
     }
     if row.step != Step::Changing {
@@ -131,7 +129,10 @@ async fn change(
     let begun = row.since.filter(|_| row.step == Step::Changing);
     let changed = project::change(engine, row, begun).await;
     let changed = match changed {
-        Ok(seen) => Ok(seen),
+        Ok(Changed::Over(seen)) => Ok(seen),
+        Ok(Changed::Before) => {
+            return leave_out(engine, name, &row.project, Verdict::AlreadyOnRole).await;
+        }
         Err(error) => Err(Failure {
             in_doubt: project::is_in_doubt(engine, &row.project).await?,
             error,
@@ -144,6 +145,38 @@ async fn change(
         row.looks = u32::from(is_valid(&seen));
     })
     .await?;
+    Ok(Next::Again)
+}
+
+/// Leaves a project out that was to be changed. Without its canary nothing goes on.
+async fn leave_out(
+    engine: &Engine,
+    name: &str,
+    project: &ProjectId,
+    verdict: Verdict,
+) -> Result<Next, EngineError> {
+    let now = engine.clock.now();
+    let mut stopped = None;
+    update(engine, name, |entry| {
+        let is_canary = entry.canary.as_ref() == Some(project);
+        let is_running = entry.state == State::Running;
+        let Some(row) = forward(entry, project) else {
+            return;
+        };
+        // Where all wait to be proved by others, the first of them is no canary that anybody counts on.
+        let is_counted_on = is_canary && row.verdict != Some(Verdict::NeedsConsent);
+        let reason = format!("the canary, project {project}, is {verdict}");
+        row.reach(Step::Skipped, now);
+        row.verdict = Some(verdict);
+        entry.next_step_time = None;
+        entry.tries = 0;
+        if is_counted_on && is_running {
+            entry.stop(&reason, now);
+            stopped = Some(reason);
+        }
+    })
+    .await?;
+    log_stop(name, stopped);
     Ok(Next::Again)
 }
 
@@ -198,18 +231,34 @@ fn note_look(
             if row.looks >= LOOKS && is_proved {
                 row.reach(Step::Changed, now);
                 entry.next_step_time = None;
+            } else if to_the_end && is_late(row, now, patience) {
+                let error = "the role has not proved itself in time";
+                return watch_failed(entry, index, seen, error, now);
             }
         }
-        Judgement::Failed(error) => {
-            row.end(Step::Failed, &error, now);
-            // One that is as it was is planned anew by a resume.
-            row.taken &= may_be_by_role(seen);
-            entry.next_step_time = None;
-            let project = row.project.clone();
-            return failed(entry, &project, now);
-        }
+        Judgement::Failed(error) => return watch_failed(entry, index, seen, &error, now),
     }
     None
+}
+
+fn watch_failed(
+    entry: &mut MigrationEntry,
+    index: usize,
+    seen: &AzureEntry,
+    error: &str,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let row = &mut entry.rows[index];
+    row.end(Step::Failed, error, now);
+    // One that is as it was is planned anew by a resume.
+    row.taken &= may_be_by_role(seen);
+    entry.next_step_time = None;
+    let project = row.project.clone();
+    failed(entry, &project, now)
+}
+
+fn is_late(row: &Row, now: DateTime<Utc>, patience: Duration) -> bool {
+    row.since.is_some_and(|since| now - since > delta(patience))
 }
 
 fn may_be_by_role(entry: &AzureEntry) -> bool {
@@ -225,7 +274,14 @@ fn watched(entry: &MigrationEntry, project: &ProjectId) -> Option<usize> {
 
 /// How long Atlas may take to show that a change is valid.
 fn patience(entry: &MigrationEntry, seen: &AzureEntry) -> Duration {
-    entry.order.observe + seen.settle + 3 * entry.order.interval + MARGIN
+    // The watch of a private project is longer than a short `observe`.
+    let watched = entry.order.observe.max(seen.watched_for(seen.is_private()));
+    watched + settle(seen) + 3 * entry.order.interval + MARGIN
+}
+
+/// How long a first `valid: false` may only mean "not tried yet", as far as a migration waits for that.
+pub(super) fn settle(seen: &AzureEntry) -> Duration {
+    seen.settle.min(LONGEST_SETTLE)
 }
 
 /// What a look means.
@@ -258,8 +314,7 @@ fn judge(seen: &AzureEntry, row: &Row, now: DateTime<Utc>, patience: Duration) -
             return Judgement::Failed("Atlas cannot use the key by the role".to_owned());
         }
     }
-    let since = row.since.unwrap_or(now);
-    if now - since > delta(patience) {
+    if is_late(row, now, patience) {
         return Judgement::Failed("Atlas did not show in time that the key is valid".to_owned());
     }
     Judgement::Wait
@@ -334,8 +389,17 @@ struct Progress {
     watching: bool,
     /// The same again, once Atlas takes requests.
     limited: bool,
-    /// The same again, as the outcome is unknown.
-    unclear: bool,
+    /// The same again, as it may end otherwise.
+    again: Option<Again>,
+}
+
+/// Why something is tried again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// The outcome is unknown.
+    Unclear,
+    /// A grant may not be known yet, and is an interval later.
+    Refused,
 }
 
 impl Progress {
@@ -343,13 +407,14 @@ impl Progress {
         if !entry.state.is_at_work() {
             return;
         }
-        entry.tries = if self.unclear { entry.tries + 1 } else { 0 };
-        let pause = if self.unclear || self.limited {
+        let is_again = self.again.is_some();
+        entry.tries = if is_again { entry.tries + 1 } else { 0 };
+        let pause = if self.again == Some(Again::Unclear) || self.limited {
             doubled(entry.tries.max(1), FIRST_PAUSE, LONGEST_PAUSE)
         } else {
             entry.order.interval
         };
-        let waits = self.watching || self.unclear || self.limited;
+        let waits = self.watching || self.limited || is_again;
         let due = now.checked_add_signed(delta(pause));
         entry.next_step_time = due.filter(|_| waits);
     }
@@ -363,7 +428,9 @@ fn note_failure(
     progress: &mut Progress,
     now: DateTime<Utc>,
 ) -> Option<String> {
-    let (is_running, may_try_again) = (entry.state == State::Running, entry.tries < MOST_TRIES);
+    let (is_running, tries) = (entry.state == State::Running, entry.tries);
+    let may_try_again = tries < MOST_TRIES;
+    let is_refusal = project::is_for_want_of_a_grant(&failure.error);
     let row = forward(entry, project)?;
     let text = chain(&failure.error);
     match trouble(&failure.error) {
@@ -373,7 +440,11 @@ fn note_failure(
             return Some(text);
         }
         Trouble::Mount => {}
-        Trouble::Unclear if may_try_again => progress.unclear = true,
+        Trouble::Unclear if may_try_again => progress.again = Some(Again::Unclear),
+        Trouble::Project if row.step == Step::Changing && is_refusal && tries < REFUSALS => {
+            row.error = Some(shortened(&text));
+            progress.again = Some(Again::Refused);
+        }
         Trouble::Unclear | Trouble::Project | Trouble::Interrupted => {
             row.end(Step::Failed, &text, now);
             row.taken |= failure.in_doubt;
