@@ -11,8 +11,9 @@ const TICKS: Duration = Duration::from_mins(5);
 
 const GROUPS: &str = "/api/atlas/v2/groups/";
 
-/// The type that is made by one request.
+/// The types that are made in a project by one request.
 const MODEL_KEY: &str = "ai_model_key";
+const DATABASE_USER: &str = "database_user";
 
 struct Stage {
     bao: Bao,
@@ -33,6 +34,12 @@ impl Stage {
             "ttl": 3_000, "max_ttl": 7_200,
         });
         stage.mount.role(MODEL_KEY, of_model_keys).await;
+        stage.mount.atlas.add_cluster("east").await;
+        let of_users = json!({
+            "credential_type": DATABASE_USER, "project_id": stage.mount.atlas.project(0),
+            "database_roles": "read@app", "ttl": 3_000, "max_ttl": 7_200,
+        });
+        stage.mount.role(DATABASE_USER, of_users).await;
         stage
     }
 
@@ -150,24 +157,28 @@ async fn a_plugin_killed_at_any_step_leaves_what_has_a_lease_and_nothing_else() 
             }
         }
     }
-    stage.mount.issue(MODEL_KEY).await;
-    for after_effect in [false, true] {
-        let create = json!({ "operation": "createGroupModelKey" });
-        stage
-            .create_is_killed(MODEL_KEY, create, after_effect)
-            .await;
-        let delete = json!({ "method": "DELETE" });
-        stage
-            .revoke_is_killed(MODEL_KEY, delete, after_effect)
-            .await;
+    let of_user = ["createDatabaseUser", "listClusters", "getClusterStatus"];
+    for (role, steps) in [
+        (MODEL_KEY, &["createGroupModelKey"][..]),
+        (DATABASE_USER, &of_user),
+    ] {
+        stage.mount.issue(role).await;
+        for after_effect in [false, true] {
+            for step in steps {
+                let step = json!({ "operation": step });
+                stage.create_is_killed(role, step, after_effect).await;
+            }
+            let delete = json!({ "method": "DELETE" });
+            stage.revoke_is_killed(role, delete, after_effect).await;
+        }
     }
     let left = stage.mount.atlas.credentials().await.len();
     assert!(left > 20, "{left} credentials show no half-made ones");
 
     stage.turn(Duration::from_mins(11)).await;
-    stage.mount.atlas.holds(5, TICKS).await;
+    stage.mount.atlas.holds(6, TICKS).await;
     let give_up = Instant::now() + TICKS;
-    while stage.journal().await != 5 {
+    while stage.journal().await != 6 {
         let status = stage.mount.read("status").await;
         assert!(Instant::now() < give_up, "entries are left: {status:?}");
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -176,5 +187,7 @@ async fn a_plugin_killed_at_any_step_leaves_what_has_a_lease_and_nothing_else() 
         assert_eq!(stage.mount.leases(role).await, 1);
         assert_eq!(stage.mount.leases(&format!("p-{role}")).await, 1);
     }
-    assert_eq!(stage.mount.leases(MODEL_KEY).await, 1);
+    for role in [MODEL_KEY, DATABASE_USER] {
+        assert_eq!(stage.mount.leases(role).await, 1);
+    }
 }

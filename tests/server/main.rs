@@ -17,6 +17,7 @@ mod clocks;
 mod cluster;
 mod crashes;
 mod crowd;
+mod database_users;
 mod drain;
 mod encryption;
 mod ended;

@@ -187,7 +187,7 @@ impl Soak {
 
     fn note(&self, body: &Value) {
         let data = &body["data"];
-        let parts = ["public_key", "client_id", "ai_model_key_id"];
+        let parts = ["public_key", "client_id", "ai_model_key_id", "username"];
         let public = parts.iter().find_map(|part| data[*part].as_str());
         let lease = body["lease_id"].as_str();
         let (Some(public), Some(lease)) = (public, lease) else {

@@ -6,7 +6,9 @@ use crate::support::bao::Extras;
 use crate::support::{Bao, Mount};
 
 /// Roles that issue keys and accounts of their own.
-pub(crate) const ROLES: [&str; 6] = ["key", "short", "project", "narrow", "account", "model"];
+pub(crate) const ROLES: [&str; 7] = [
+    "key", "short", "project", "narrow", "account", "model", "user",
+];
 
 /// The role of access tokens.
 pub(crate) const TOKEN: &str = "token";
@@ -72,6 +74,10 @@ impl Stage {
                 "client_id": self.shared_account,
             }),
             "model" => json!({ "credential_type": "ai_model_key", "project_id": project }),
+            "user" => json!({
+                "credential_type": "database_user", "project_id": project,
+                "database_roles": "readWrite@app", "wait": 2,
+            }),
             TOKEN => json!({
                 "credential_type": "access_token", "organization_id": org, "roles": "ORG_MEMBER",
             }),
@@ -92,7 +98,7 @@ async fn mount(bao: &Bao) -> Mount {
     let room = json!({
         "rate_limits": false, "max_api_keys_per_org": 100_000,
         "max_service_accounts_per_org": 100_000, "max_tokens_per_account": 100_000,
-        "token_requests_per_minute": 0,
+        "token_requests_per_minute": 0, "max_database_users_per_project": 100_000,
     });
     mount.atlas.settings(room).await;
     mount.configure().await;

@@ -137,7 +137,7 @@ impl Atlas {
         self.control("GET", "/state", Value::Null).await
     }
 
-    /// Ids of the keys and accounts beside the seed's: what the engine has in Atlas.
+    /// Ids of the keys and accounts, and names of the database users, beside the seed's: what the engine has in Atlas.
     pub(crate) async fn credentials(&self) -> Vec<String> {
         let state = self.state().await;
         let ids = |list: &str, id: &str, name: &str| -> Vec<String> {
@@ -149,11 +149,11 @@ impl Atlas {
         };
         let mut all = ids("keys", "id", "desc");
         all.extend(ids("accounts", "client_id", "name"));
-        all.extend(model_keys(&state));
+        all.extend(in_projects(&state));
         all
     }
 
-    /// Public keys, client ids and ids of AI model API keys of what the engine has in Atlas.
+    /// Public keys, client ids, ids of AI model API keys and names of database users of what the engine has in Atlas.
     pub(crate) async fn public_parts(&self) -> BTreeSet<String> {
         let state = self.state().await;
         let parts = |list: &str, part: &str, name: &str| -> Vec<String> {
@@ -165,7 +165,7 @@ impl Atlas {
         };
         let mut all = parts("keys", "public_key", "desc");
         all.extend(parts("accounts", "client_id", "name"));
-        all.extend(model_keys(&state));
+        all.extend(in_projects(&state));
         all.into_iter().collect()
     }
 
@@ -178,6 +178,21 @@ impl Atlas {
         let mut found = all
             .filter(|each| each["public_key"] == public_part || each["client_id"] == public_part);
         found.next().unwrap_or(Value::Null)
+    }
+
+    /// Adds a cluster to the first project.
+    pub(crate) async fn add_cluster(&self, name: &str) {
+        let cluster = json!({ "project_id": self.project(0), "name": name });
+        self.control("POST", "/clusters", cluster).await;
+    }
+
+    /// Whether a cluster of the first project lets somebody in with this name and password now.
+    pub(crate) async fn lets_in(&self, cluster: &str, user: &Value) -> bool {
+        let asked = json!({
+            "project_id": self.project(0), "cluster": cluster,
+            "username": user["username"], "password": user["password"],
+        });
+        self.control("POST", "/sign-in", asked).await["signs_in"] == true
     }
 
     /// Waits until nothing of the engine's is left, for at most `limit`.
@@ -220,16 +235,19 @@ impl Atlas {
     }
 }
 
-/// Ids of the AI model API keys of all projects; the seed has none.
-fn model_keys(state: &Value) -> Vec<String> {
+/// Ids of the AI model API keys and names of the database users of all projects; the seed has none.
+fn in_projects(state: &Value) -> Vec<String> {
     let projects = state["projects"].as_array().cloned().unwrap_or_default();
-    let keys = projects.iter().flat_map(|project| {
-        project["model_keys"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default()
-    });
-    keys.filter_map(|key| key["id"].as_str().map(ToOwned::to_owned))
+    let of_project = |project: &Value| {
+        let texts = [("model_keys", "id"), ("database_users", "username")].map(|(list, text)| {
+            let list = project[list].as_array().cloned().unwrap_or_default();
+            let texts = list.into_iter().map(move |each| each[text].clone());
+            texts.collect::<Vec<_>>()
+        });
+        texts.concat()
+    };
+    let all = projects.iter().flat_map(of_project);
+    all.filter_map(|text| text.as_str().map(ToOwned::to_owned))
         .collect()
 }
 
