@@ -88,7 +88,7 @@ use crate::vault::{Backend, Factory, Failure, Mount, SpecialPaths, Storage, Syst
 
 /// What the help of the mount itself says.
 const ABOUT: &str = "The MongoDB Atlas secrets engine issues programmatic API keys, service \
-    accounts and access tokens of MongoDB Atlas. Each lives as long as its lease, with the access \
+    accounts, access tokens, AI model API keys and database users of MongoDB Atlas. Each lives as long as its lease, with the access \
     list and the Atlas roles of its role, and is deleted in Atlas when the lease ends. Write a \
     credential to config, a role to roles/<name>, and read creds/<name>.";
 

@@ -243,7 +243,7 @@ fn report_identity(
                 report.warning(
                     "the credential is not an Organization Owner: it can delete no API key and no \
                      service account, so only roles with client_id, or of credential_type \
-                     ai_model_key, can work",
+                     ai_model_key or database_user, can work",
                 );
             }
         }

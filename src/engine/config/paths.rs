@@ -309,7 +309,7 @@ async fn learn(
         warnings.push(
             "the credential is not an Organization Owner: it could not delete the API keys and \
              service accounts that it creates, so only roles with client_id, or of credential_type \
-             ai_model_key, can issue credentials"
+             ai_model_key or database_user, can issue credentials"
                 .to_owned(),
         );
     }

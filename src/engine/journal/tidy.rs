@@ -29,14 +29,14 @@ const MIN_AGE: Duration = Duration::from_hours(1);
 pub(super) fn path() -> Path<Engine> {
     Path::new("tidy")
         .help(
-            "Compare the keys and accounts in Atlas with the journal, and delete orphans.",
+            "Compare the keys, accounts and database users in Atlas with the journal, and delete orphans.",
             "An orphan carries this mount's ownership tag (the last characters of its description) and \
              is unknown to the journal, as after a restore from an old snapshot. What other mounts, \
              the Go engine or people created is never deleted: if its description has the same form, \
              it is reported as untagged. Entries whose credential is gone in Atlas are reported as \
              missing; without dry_run they are removed once their last possible lease is over. An \
              account or key with a copy of a whole description counts as an orphan: do not copy \
-             descriptions.",
+             descriptions. Database users are listed in the projects that roles name.",
         )
         .display(Display::operation(OPERATION_PREFIX, "tidy", ""))
         .field(
