@@ -13,7 +13,7 @@ use super::entry::{Accepted, AzureEntry, Before, Mode, State, later};
 use super::note::note;
 use super::paths::store;
 use super::plan::Standing;
-use super::private;
+use super::private::{self, Proofs};
 use super::watch::{ask_after, changed_over, found_changed_over};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, RoleId,
@@ -41,9 +41,23 @@ pub(super) struct ApplyRequest {
     pub(super) accept_no_way_back: bool,
     /// Take over the role that Atlas uses, whoever registered it.
     pub(super) adopt: bool,
+    /// What other projects prove, if whoever asks has read that already.
+    pub(super) proofs: Option<Proofs>,
 }
 
 impl ApplyRequest {
+    /// What was asked for before, for one more try.
+    fn again(enable: Option<VaultKey>, accepted: Accepted) -> Self {
+        Self {
+            enable,
+            retry_for: Duration::ZERO,
+            accept_unvalidated: accepted.unvalidated,
+            accept_no_way_back: accepted.no_way_back,
+            adopt: false,
+            proofs: None,
+        }
+    }
+
     pub(super) fn accepted(&self) -> Accepted {
         Accepted {
             unvalidated: self.accept_unvalidated,
@@ -84,16 +98,14 @@ pub(super) async fn apply(
         }
     }
     note(entry, project, standing.vault.as_ref(), now);
-    let accepted = request.accepted();
-    let enable = request.enable.as_ref();
-    let key = match to_send(engine, project, entry, &standing, enable, accepted).await {
+    let key = match to_send(engine, project, entry, &standing, request).await {
         Ok(key) => key,
         Err(error) => {
             store(engine, project, entry).await?;
             return Err(error);
         }
     };
-    entry.accepted = accepted;
+    entry.accepted = request.accepted();
     entry.ordered_at = Some(now);
     entry.retry_until = Some(request.retry_for)
         .filter(|wait| !wait.is_zero())
@@ -126,14 +138,13 @@ pub(super) async fn resume(
     note(entry, project, standing.vault.as_ref(), now);
     let before = entry.before.as_ref();
     let enable = before.filter(|before| before.mode == Mode::None);
-    let enable = enable.map(|before| before.key.clone());
-    let accepted = entry.accepted;
+    let request = ApplyRequest::again(enable.map(|before| before.key.clone()), entry.accepted);
     let key = if is_too_late(entry, now) {
         let last = entry.last_error.as_ref();
         let last = last.map_or_else(String::new, |error| format!(" (the last try: {error})"));
         Err(EncryptionError::OrderTooOld { last }.into())
     } else {
-        to_send(engine, project, entry, &standing, enable.as_ref(), accepted).await
+        to_send(engine, project, entry, &standing, &request).await
     };
     let outcome = match key {
         Ok(key) => {
@@ -181,9 +192,9 @@ async fn to_send(
     project: &ProjectId,
     entry: &AzureEntry,
     standing: &Standing,
-    enable: Option<&VaultKey>,
-    accepted: Accepted,
+    request: &ApplyRequest,
 ) -> Result<VaultKey, EngineError> {
+    let enable = request.enable.as_ref();
     let Some(vault) = &standing.vault else {
         return Ok(enable.cloned().ok_or(EncryptionError::NotEnabled)?);
     };
@@ -195,7 +206,8 @@ async fn to_send(
         let key = vault.key.key_identifier.clone();
         return Err(EncryptionError::OnWithOtherKey { key }.into());
     }
-    private::may_change(engine, project, entry, standing, accepted).await?;
+    let (accepted, proofs) = (request.accepted(), request.proofs.as_ref());
+    private::may_change(engine, project, entry, standing, accepted, proofs).await?;
     Ok(vault.key.clone())
 }
 

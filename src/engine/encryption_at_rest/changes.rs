@@ -10,7 +10,8 @@ use super::entry::Accepted;
 use super::note::note;
 use super::paths::{budget, load, lock, project, store};
 use super::plan::Standing;
-use super::{apply, private, rollback};
+use super::private::Proofs;
+use super::{apply, rollback};
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::framework::{Call, Faults};
@@ -41,7 +42,8 @@ pub(super) async fn change_over(
     let standing = standing.map_err(|error| error.in_project(&project))?;
     let proved_by = match (&standing.vault, &entry.principal) {
         (Some(vault), Some(principal)) if vault.is_private() => {
-            private::proved_elsewhere(&engine, &project, &vault.key, principal).await?
+            let proofs = Proofs::read(&engine).await?;
+            proofs.of(&project, &vault.key, principal).cloned()
         }
         _ => None,
     };

@@ -3,24 +3,71 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::census;
 use super::entry::{Accepted, AzureEntry, Mode, Principal, State, later};
-use super::paths::load;
 use super::plan::Standing;
 use super::watch::LOOKS_THAT_PROVE;
 use crate::atlas::{EndpointStatus, ProjectId, VaultKey};
+use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
-use crate::engine::{Engine, keys};
 
 /// A look older than this proves nothing any more.
 const PROOF_LASTS: TimeDelta = TimeDelta::hours(1);
 
-/// Whether the change may be sent: always, unless the project requires private networking.
+/// What the projects of this mount prove of keys and principals: one reading of all entries, for one step
+/// of whoever asks.
+pub(super) struct Proofs(Vec<Proof>);
+
+/// A project in which Atlas was seen to use this key as this principal.
+struct Proof {
+    project: ProjectId,
+    key: VaultKey,
+    principal: Principal,
+}
+
+impl Proofs {
+    /// Reads them. What cannot be read proves nothing; the periodic run tells of it.
+    pub(super) async fn read(engine: &Engine) -> Result<Self, EngineError> {
+        let now = engine.clock.now();
+        let mut proofs = Vec::new();
+        for (project, entry) in census::entries(engine).await?.entries {
+            if !proves(&entry, now) || engine.connection.admit(&entry.origin).await.is_err() {
+                continue;
+            }
+            if let (Some(key), Some(principal)) = (entry.key, entry.principal) {
+                proofs.push(Proof {
+                    project,
+                    key,
+                    principal,
+                });
+            }
+        }
+        Ok(Self(proofs))
+    }
+
+    /// Another project that proves this one's key and principal.
+    pub(super) fn of(
+        &self,
+        project: &ProjectId,
+        key: &VaultKey,
+        principal: &Principal,
+    ) -> Option<&ProjectId> {
+        let proves = |proof: &&Proof| {
+            proof.project != *project && proof.principal == *principal && is_same(&proof.key, key)
+        };
+        self.0.iter().find(proves).map(|proof| &proof.project)
+    }
+}
+
+/// Whether the change may be sent: always, unless the project requires private networking. What others
+/// prove is read now, unless it is given.
 pub(super) async fn may_change(
     engine: &Engine,
     project: &ProjectId,
     entry: &AzureEntry,
     standing: &Standing,
     accepted: Accepted,
+    proofs: Option<&Proofs>,
 ) -> Result<(), EngineError> {
     let Some(vault) = standing.vault.as_ref().filter(|vault| vault.is_private()) else {
         return Ok(());
@@ -38,42 +85,21 @@ pub(super) async fn may_change(
     }
     let principal = entry.principal.as_ref();
     let principal = principal.ok_or(EncryptionError::NotRegistered)?;
-    match proved_elsewhere(engine, project, &vault.key, principal).await? {
+    let read;
+    let proofs = if let Some(given) = proofs {
+        given
+    } else {
+        read = Proofs::read(engine).await?;
+        &read
+    };
+    match proofs.of(project, &vault.key, principal) {
         Some(_) => Ok(()),
         None => Err(EncryptionError::PrivateNetworking.into()),
     }
 }
 
-/// Another project of this mount in which Atlas was seen to use this key as this principal.
-pub(super) async fn proved_elsewhere(
-    engine: &Engine,
-    project: &ProjectId,
-    key: &VaultKey,
-    principal: &Principal,
-) -> Result<Option<ProjectId>, EngineError> {
-    for name in engine.storage.list(keys::AZURE_KEY_VAULTS).await? {
-        let Ok(other) = name.parse::<ProjectId>() else {
-            continue;
-        };
-        if other == *project {
-            continue;
-        }
-        let entry = load(engine, &other).await;
-        // What cannot be read proves nothing; the periodic run tells of it.
-        let Ok(Some(entry)) = entry else {
-            continue;
-        };
-        if proves(engine, &entry, key, principal)
-            && engine.connection.admit(&entry.origin).await.is_ok()
-        {
-            return Ok(Some(other));
-        }
-    }
-    Ok(None)
-}
-
-fn proves(engine: &Engine, entry: &AzureEntry, key: &VaultKey, principal: &Principal) -> bool {
-    let now = engine.clock.now();
+/// Whether Atlas was seen to use the entry's key by its role.
+fn proves(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     let is_changed = matches!(entry.state, State::Observing | State::Applied);
     let is_tried = !entry.is_private() || has_proved_itself(entry, now);
     let is_seen = entry.seen.as_ref().is_some_and(|seen| {
@@ -83,13 +109,7 @@ fn proves(engine: &Engine, entry: &AzureEntry, key: &VaultKey, principal: &Princ
             && !seen.static_left
             && age.abs() < PROOF_LASTS
     });
-    let is_same = entry.key.as_ref().is_some_and(|other| is_same(other, key));
-    is_changed
-        && is_tried
-        && is_seen
-        && is_same
-        && entry.drift.is_empty()
-        && entry.principal.as_ref() == Some(principal)
+    is_changed && is_tried && is_seen && entry.drift.is_empty()
 }
 
 /// Whether a change that Atlas took unseen was tried since. What `valid` says before the data nodes'

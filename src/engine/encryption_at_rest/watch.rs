@@ -259,7 +259,8 @@ async fn go_back(
             %project,
             "changed back to the static secret: Atlas could not use the key by the role"
         );
-        return Ok(());
+        entry.last_error = Some(EncryptionError::RoleTakenBack.to_string());
+        return store(engine, project, entry).await;
     };
     // Asked once more, Atlas can use the key by the role.
     if matches!(

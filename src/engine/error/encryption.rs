@@ -207,6 +207,12 @@ pub(crate) enum EncryptionError {
         #[source]
         source: AtlasError,
     },
+    /// The role turned out not to work, and the secret in keeping is in force again.
+    #[error(
+        "Atlas could not use the key by the role, and the project was changed back to the static \
+         secret in keeping: look at the grants, then apply again"
+    )]
+    RoleTakenBack,
     /// A new secret turned out not to work, and the one before is in force again.
     #[error("the new secret did not work; the one before was sent again and is in force")]
     SecretTakenBack,

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
+use tokio::sync::OnceCell;
 
 use super::super::entry::{AzureEntry, State as ProjectState};
 use super::super::paths::load;
 use super::super::plan::Standing;
-use super::super::private;
+use super::super::private::Proofs;
 use super::entry::{MigrationEntry, Order, Row, State, Step, Then, Verdict, shortened};
 use super::project::{Trouble, trouble};
 use super::store::update;
@@ -89,9 +90,12 @@ pub(super) async fn step(
         }
     };
     let may_try_again = entry.tries < MOST_TRIES;
-    let asked = some
-        .into_iter()
-        .map(|row| ask(engine, &linked.atlas, &entry.order, row));
+    let known = Known {
+        engine,
+        order: &entry.order,
+        proofs: OnceCell::new(),
+    };
+    let asked = some.into_iter().map(|row| ask(&known, &linked.atlas, row));
     let (mut findings, mut waits, mut tries) = (Vec::new(), false, 0);
     for found in join_all(asked).await {
         match found? {
@@ -208,15 +212,18 @@ fn may_go_first(row: &Row) -> bool {
     row.is_candidate() && row.verdict != Some(Verdict::NeedsConsent)
 }
 
+/// What the questions of one step have in common.
+struct Known<'a> {
+    engine: &'a Engine,
+    order: &'a Order,
+    /// Read once, where a private project needs them.
+    proofs: OnceCell<Proofs>,
+}
+
 /// How a project stands.
-async fn ask(
-    engine: &Engine,
-    atlas: &Atlas,
-    order: &Order,
-    row: &Row,
-) -> Result<Asked, EngineError> {
+async fn ask(known: &Known<'_>, atlas: &Atlas, row: &Row) -> Result<Asked, EngineError> {
     let project = &row.project;
-    let stored = match load(engine, project).await {
+    let stored = match load(known.engine, project).await {
         Ok(stored) => stored,
         // Nothing is known of it, which does not keep the others from their plan.
         Err(error @ EngineError::Unreadable { .. }) => {
@@ -261,7 +268,7 @@ async fn ask(
             };
         }
     };
-    let verdict = judge(engine, order, row, &standing, stored.as_ref()).await?;
+    let verdict = judge(known, row, &standing, stored.as_ref()).await?;
     let key = standing.vault.map(|vault| vault.key);
     Ok(Asked::Found(finding(verdict, None, key)))
 }
@@ -304,12 +311,12 @@ fn lacks_right(error: &EngineError) -> bool {
 }
 
 async fn judge(
-    engine: &Engine,
-    order: &Order,
+    known: &Known<'_>,
     row: &Row,
     standing: &Standing,
     stored: Option<&AzureEntry>,
 ) -> Result<Verdict, EngineError> {
+    let order = known.order;
     let Some(vault) = &standing.vault else {
         return Ok(Verdict::NotEnabled);
     };
@@ -347,10 +354,10 @@ async fn judge(
     if !vault.is_private() {
         return Ok(Verdict::Ready);
     }
-    let proof =
-        private::proved_elsewhere(engine, &row.project, &vault.key, &order.principal).await?;
+    let proofs = known.proofs.get_or_try_init(|| Proofs::read(known.engine));
+    let proof = proofs.await?.of(&row.project, &vault.key, &order.principal);
     Ok(match proof {
-        Some(other) => Verdict::ProvedBy(other),
+        Some(other) => Verdict::ProvedBy(other.clone()),
         None if row.consented => Verdict::Ready,
         None => Verdict::NeedsConsent,
     })

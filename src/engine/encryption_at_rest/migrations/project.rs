@@ -11,7 +11,8 @@ use super::super::entry::{AzureEntry, Mode, State as ProjectState};
 use super::super::note::note;
 use super::super::paths::{load, store};
 use super::super::plan::Standing;
-use super::super::{private, register, rollback, watch};
+use super::super::private::Proofs;
+use super::super::{register, rollback, watch};
 use super::entry::{Order, Row};
 use crate::atlas::{
     AtlasError, AzureKeyVault, KeyVaultRefusal, Priority, ProjectId, RequestBudget,
@@ -99,6 +100,7 @@ pub(super) async fn change(
     engine: &Engine,
     row: &Row,
     begun: Option<DateTime<Utc>>,
+    proofs: Option<Proofs>,
 ) -> Result<Changed, EngineError> {
     let begins = begun.unwrap_or_else(|| engine.clock.now());
     let project = &row.project;
@@ -117,6 +119,7 @@ pub(super) async fn change(
         accept_unvalidated: row.consented,
         accept_no_way_back: row.consented,
         adopt: false,
+        proofs,
     };
     let atlas = &linked.atlas;
     apply::apply(engine, atlas, project, &mut entry, &request, opened.budget).await?;
@@ -219,16 +222,16 @@ pub(super) async fn roll_back(
     })
 }
 
-/// Another project that proves a private one, by what is known of its key.
-pub(super) async fn proof(
+/// Whether another project proves a private one, by what is known of its key.
+pub(super) async fn is_proved(
     engine: &Engine,
     order: &Order,
     project: &ProjectId,
-) -> Result<Option<ProjectId>, EngineError> {
-    let Some(key) = load(engine, project).await?.and_then(|entry| entry.key) else {
-        return Ok(None);
-    };
-    private::proved_elsewhere(engine, project, &key, &order.principal).await
+    proofs: &Proofs,
+) -> Result<bool, EngineError> {
+    let key = load(engine, project).await?.and_then(|entry| entry.key);
+    let proof = key.and_then(|key| proofs.of(project, &key, &order.principal));
+    Ok(proof.is_some())
 }
 
 /// Whose fault a failure is.

@@ -367,6 +367,11 @@ async fn a_private_project_without_its_grant_goes_back_and_stops_it() {
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "paused", "{data:?}");
     assert_eq!(column(&data, "step"), ["failed", "registered"]);
+    let reason = data["reason"].to_string();
+    assert!(reason.contains("look at the grants"), "{reason}");
+    let status = TestMount::data(fleet.mount().read("status").await);
+    let told = status["encryption_at_rest"]["warnings"].to_string();
+    assert!(told.contains("static: Atlas could not use"), "{told}");
     assert_eq!(fleet.modes().await, ["static"; 2]);
     // There and back.
     assert_eq!(fleet.changes().await, [0, 0]);

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use super::super::entry::{AzureEntry, Mode, State as ProjectState};
+use super::super::private::Proofs;
 use super::entry::{MigrationEntry, Row, State, Step, Verdict, shortened};
 use super::project::{self, Changed, Trouble, trouble};
 use super::store::update;
@@ -97,17 +98,23 @@ async fn change(
     entry: &MigrationEntry,
     row: &Row,
 ) -> Result<Next, EngineError> {
-    if row.private && !row.consented && row.step == Step::Registered {
-        let proof = match project::proof(engine, &entry.order, &row.project).await {
+    let proofs = if row.private && !row.consented {
+        Some(Proofs::read(engine).await?)
+    } else {
+        None
+    };
+    if let Some(proofs) = proofs.as_ref().filter(|_| row.step == Step::Registered) {
+        match project::is_proved(engine, &entry.order, &row.project, proofs).await {
+            Ok(true) => {}
+            Ok(false) => {
+                return leave_out(engine, name, &row.project, Verdict::NeedsConsent).await;
+            }
             Err(error @ EngineError::Unreadable { .. }) => {
                 let failed = vec![(row.project.clone(), Err::<(), _>(error.into()))];
                 note(engine, name, failed, |_, (), _| {}).await?;
                 return Ok(Next::Again);
             }
-            proof => proof?,
-        };
-        if proof.is_none() {
-            return leave_out(engine, name, &row.project, Verdict::NeedsConsent).await;
+            Err(error) => return Err(error),
         }
     }
     if row.step != Step::Changing {
@@ -127,7 +134,7 @@ async fn change(
         }
     }
     let begun = row.since.filter(|_| row.step == Step::Changing);
-    let changed = project::change(engine, row, begun).await;
+    let changed = project::change(engine, row, begun, proofs).await;
     let changed = match changed {
         Ok(Changed::Over(seen)) => Ok(seen),
         Ok(Changed::Before) => {
