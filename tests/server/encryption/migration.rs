@@ -116,8 +116,10 @@ impl Fleet {
 
     /// Waits until the migration is as it should be; while there is no leader nobody answers.
     async fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-        let limit =
-            Duration::from_mins(4) + Duration::from_secs(6) * u32::try_from(wanted()).unwrap();
+        // Two looks that prove a private project are almost a minute apart, whatever `interval` says.
+        let private = Duration::from_mins(1) * u32::try_from(self.private.len()).unwrap();
+        let public = Duration::from_secs(6) * u32::try_from(wanted()).unwrap();
+        let limit = Duration::from_mins(4) + public + private;
         let give_up = Instant::now() + limit;
         let path = format!("{}/{MIGRATION}", self.customer.mount.path);
         let mut last = String::new();
