@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -25,10 +27,12 @@ const READERS: usize = 16;
 /// With an Atlas that is away, in each turn.
 const FAR_BY_ONE: usize = 25;
 const FAR_BY_MANY: usize = 10 * READERS;
-/// How far Atlas is then, in milliseconds for each answer.
-const FAR: u64 = 50;
+/// How far Atlas is then, there and back.
+const FAR: Duration = Duration::from_millis(50);
 const STARTS: usize = 20;
 const TRACED: usize = 100;
+/// Kinds of system calls that are named.
+const KINDS: usize = 8;
 
 /// An engine: the name under which its file and the engine are registered, and what was measured.
 struct Engine {
@@ -37,6 +41,8 @@ struct Engine {
     /// Credentials of its first mount that live.
     issued: usize,
     figures: Vec<Figure>,
+    /// Kinds of system calls of one issue, and how often.
+    calls: Vec<(String, f64)>,
 }
 
 /// One figure: what it is, its unit, and its value.
@@ -53,6 +59,7 @@ pub(crate) async fn beside() {
         binary,
         issued: 0,
         figures: Vec::new(),
+        calls: Vec::new(),
     };
     let go = std::env::var_os("GO_ENGINE").map(PathBuf::from);
     let mut engines: Vec<Engine> = go
@@ -68,8 +75,9 @@ pub(crate) async fn beside() {
     stage.system_calls(&mut engines).await;
     stage.revocations(&mut engines).await;
     stage.unmounts(&mut engines).await;
-    stage.atlas.delay(FAR).await;
-    let away = format!("Atlas {FAR} ms away, ");
+    let way = u64::try_from(FAR.as_micros() / 2).expect("less than a year");
+    stage.way.store(way, Ordering::Relaxed);
+    let away = format!("Atlas {} ms away, ", FAR.as_millis());
     stage
         .issues(&mut engines, &away, [FAR_BY_ONE, FAR_BY_MANY])
         .await;
@@ -88,6 +96,12 @@ fn print(engines: &[Engine]) {
         let shown = go.map_or("-".to_owned(), |value| format!("{value:.2}"));
         let ratio = go.map_or("-".to_owned(), |go| format!("{:.2}", figure.value / go));
         println!("{what:<64} {shown:>10} {:>12.2} {ratio:>8}", figure.value);
+    }
+    for engine in engines {
+        let calls = engine.calls.iter().take(KINDS);
+        let calls = calls.map(|(name, count)| format!("{name} {count:.1}"));
+        let calls = calls.collect::<Vec<_>>().join(", ");
+        println!("system calls of an issue, {}: {calls}", engine.name);
     }
 }
 
@@ -141,6 +155,8 @@ struct Stage {
     bao: Bao,
     client: Client,
     atlas: Simulator,
+    /// How long Atlas's bytes are on the way, in microseconds.
+    way: Arc<AtomicU64>,
     _cloud: Cloud,
 }
 
@@ -148,7 +164,8 @@ impl Stage {
     async fn set(engines: &[Engine]) -> Self {
         let atlas = Simulator::start();
         atlas.unlimited().await;
-        let cloud = Cloud::before(atlas.api()).await;
+        let way = Arc::<AtomicU64>::default();
+        let cloud = Cloud::before(atlas.api(), Arc::clone(&way)).await;
         let extras = Extras {
             variables: cloud.variables(),
             ..Extras::default()
@@ -164,6 +181,7 @@ impl Stage {
             bao,
             client,
             atlas,
+            way,
             _cloud: cloud,
         }
     }
@@ -324,12 +342,16 @@ impl Stage {
     async fn system_calls(&self, engines: &mut [Engine]) {
         for engine in engines {
             let calls = self.traced(engine).await;
-            engine.note("one reader: system calls of an issue", "(strace)", calls);
+            // Not a number where there is no tracer.
+            let sum = calls.iter().map(|(_, count)| count).sum::<f64>();
+            let sum = if calls.is_empty() { f64::NAN } else { sum };
+            engine.note("one reader: system calls of an issue", "(strace)", sum);
+            engine.calls = calls;
         }
     }
 
-    /// System calls of one issue, as `strace` counts them; not a number where it is not there.
-    async fn traced(&self, engine: &mut Engine) -> f64 {
+    /// System calls of one issue by kind, as `strace` counts them; none where it is not there.
+    async fn traced(&self, engine: &mut Engine) -> Vec<(String, f64)> {
         let counts = tempfile::NamedTempFile::new().expect("a file");
         let mut command = Command::new("strace");
         command.args(["-f", "-q", "-c", "-U", "calls,name", "-o"]);
@@ -338,13 +360,13 @@ impl Stage {
             command.args(["-p", &pid.to_string()]);
         }
         let Ok(tracer) = command.stderr(Stdio::null()).spawn() else {
-            return f64::NAN;
+            return Vec::new();
         };
         tokio::time::sleep(Duration::from_secs(1)).await;
         let path = format!("{}/creds/r", engine.first());
         engine.issued += times_of(&self.client, &path, TRACED, 1).await.len();
         process::interrupt(tracer);
-        total(counts.path()) / TRACED as f64
+        calls(counts.path())
     }
 
     /// Revokes all that was issued, as fast as it goes.
@@ -380,12 +402,15 @@ impl Run {
     }
 }
 
-/// The sum that a table of `strace` ends with.
-fn total(table: &Path) -> f64 {
+/// The rows of a table of `strace`, the most frequent first, for each issue.
+fn calls(table: &Path) -> Vec<(String, f64)> {
     let table = std::fs::read_to_string(table).expect("its counts");
-    let total = table.lines().rev().find(|line| line.ends_with("total"));
-    let calls = total.and_then(|line| line.split_whitespace().next());
-    calls
-        .and_then(|calls| calls.parse().ok())
-        .unwrap_or(f64::NAN)
+    let rows = table.lines().filter_map(|line| {
+        let (count, name) = line.trim().split_once(char::is_whitespace)?;
+        let count = count.parse::<f64>().ok()?;
+        Some((name.trim().to_owned(), count / TRACED as f64))
+    });
+    let mut rows: Vec<_> = rows.filter(|(name, _)| name != "total").collect();
+    rows.sort_by(|one, other| other.1.total_cmp(&one.1));
+    rows
 }

@@ -62,7 +62,13 @@ pub(crate) async fn host_calls() {
         }
         told(&log, &format!("to revoke {what}"), ask("revoke")).await;
     }
+    let role = mount.read("roles/key");
+    told(&log, "to read a role", role).await;
+    let role = mount.write("roles/key", org_role(atlas.org()));
+    told(&log, "to write a role", role).await;
     told(&log, "to read config", mount.read("config")).await;
+    let config = mount.write("config", json!({ "request_timeout": 20 }));
+    told(&log, "to change config", config).await;
     told(&log, "for a tick with nothing to do", mount.tick()).await;
     end(plugin).await;
 }

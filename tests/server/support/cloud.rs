@@ -6,21 +6,30 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+    DuplexStream, copy_bidirectional, duplex, split,
+};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::Atlas;
 
 const HOST: &str = "cloud.mongodb.com";
+/// What is on the way at most, in each direction: bytes of a read, and reads.
+const CHUNK: usize = 16 * 1024;
+const CHUNKS: usize = 1024;
 
 /// The proxy, and what stands behind it; dropping it ends both.
 pub(crate) struct Cloud {
@@ -34,11 +43,13 @@ pub(crate) struct Cloud {
 impl Cloud {
     /// Atlas's own address, served by this simulator.
     pub(crate) async fn of(atlas: &Atlas) -> Self {
-        Self::before(atlas.api()).await
+        Self::before(atlas.api(), Arc::default()).await
     }
 
-    /// The same before a simulator that serves its API there.
-    pub(crate) async fn before(api: &str) -> Self {
+    /// The same before a simulator that serves its API there, as far away as is said: every byte between
+    /// the proxy and Atlas, also of a connection that is open, takes so many microseconds. The proxy
+    /// itself is near.
+    pub(crate) async fn before(api: &str, way: Arc<AtomicU64>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let authority = folder.path().join("authority.pem");
         let (pem, tls) = certificates();
@@ -51,6 +62,7 @@ impl Cloud {
             tls: TlsAcceptor::from(Arc::new(tls)),
             place,
             tunnels: Arc::clone(&tunnels),
+            way,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(door.serve(listener));
@@ -111,6 +123,8 @@ struct Door {
     /// Where the simulator is.
     place: String,
     tunnels: Arc<AtomicUsize>,
+    /// How long a byte is on the way, in microseconds.
+    way: Arc<AtomicU64>,
 }
 
 impl Door {
@@ -134,11 +148,58 @@ impl Door {
         }
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
         self.tunnels.fetch_add(1, Ordering::Relaxed);
-        let mut inside = self.tls.accept(stream).await?;
+        let (near, there) = duplex(CHUNK);
+        tokio::try_join!(self.travel(stream, near), self.serve_there(there)).map(drop)
+    }
+
+    /// Atlas's own end: its certificate, and the simulator behind it.
+    async fn serve_there(&self, there: DuplexStream) -> io::Result<()> {
+        let mut inside = self.tls.accept(there).await?;
         let mut atlas = TcpStream::connect(&self.place).await?;
         atlas.set_nodelay(true)?;
         copy_bidirectional(&mut inside, &mut atlas).await.map(drop)
     }
+
+    /// The way between the proxy and Atlas.
+    async fn travel<S>(&self, near: S, there: DuplexStream) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (from_near, to_near) = split(near);
+        let (from_there, to_there) = split(there);
+        let out = later(from_near, to_there, &self.way);
+        let back = later(from_there, to_near, &self.way);
+        tokio::try_join!(out, back).map(drop)
+    }
+}
+
+/// Passes on what comes, each read as late as the way is long. What follows is under way meanwhile.
+async fn later(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    way: &AtomicU64,
+) -> io::Result<()> {
+    let (sender, mut receiver) = mpsc::channel(CHUNKS);
+    let reads = async move {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let count = from.read(&mut chunk).await?;
+            let late = Duration::from_micros(way.load(Ordering::Relaxed));
+            let sent = (Instant::now() + late, chunk[..count].to_vec());
+            if count == 0 || sender.send(sent).await.is_err() {
+                return Ok(());
+            }
+        }
+    };
+    let writes = async move {
+        while let Some((arrival, bytes)) = receiver.recv().await {
+            tokio::time::sleep_until(arrival).await;
+            to.write_all(&bytes).await?;
+            to.flush().await?;
+        }
+        to.shutdown().await
+    };
+    tokio::try_join!(reads, writes).map(drop)
 }
 
 /// The first line of a request, whose headers are read as well.
