@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::entry::AzureEntry;
-use super::{expiry, grants, note, rotate};
+use super::{expiry, grants, note, rotate_told};
 use crate::base::Rfc3339;
 use crate::vault::{Data, Response};
 
@@ -12,7 +12,7 @@ use crate::vault::{Data, Response};
 pub(super) fn answer(entry: &AzureEntry, now: DateTime<Utc>) -> Response {
     let mut warnings = expiry::warnings(entry, now);
     warnings.extend(note::warnings(entry));
-    warnings.extend(rotate::warnings(entry, now));
+    warnings.extend(rotate_told::warnings(entry, now));
     Response {
         warnings,
         ..Response::data(shown(entry))
@@ -34,7 +34,7 @@ fn shown(entry: &AzureEntry) -> Data {
         "atlas_azure_app_id": principal.map(|principal| &principal.application),
         "client_id": held.map(|held| &held.client_id),
         "client_secret_expires_at": expires_at,
-        "previous_secret_removable_at": rotate::earlier_removable_at(entry).map(Rfc3339),
+        "previous_secret_removable_at": rotate_told::earlier_removable_at(entry).map(Rfc3339),
         "rotation_in_progress": entry.pending.is_some(),
         "keep_static": entry.keep_static,
         "observe": entry.observe.as_secs(),

@@ -14,6 +14,7 @@ use super::note::note;
 use super::paths::store;
 use super::plan::Standing;
 use super::private::{self, Proofs};
+use super::rollback;
 use super::watch::{ask_after, changed_over, found_changed_over};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, RoleId,
@@ -77,16 +78,23 @@ pub(super) async fn apply(
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let reached = entry.state;
-    if matches!(
-        reached,
-        State::Registering | State::Rotating | State::RollingBack
-    ) {
+    let is_under_way = || {
         let state = reached.name();
-        return Err(EncryptionError::UnderWay { state }.into());
+        EngineError::from(EncryptionError::UnderWay { state })
+    };
+    if matches!(reached, State::Registering | State::Rotating) {
+        return Err(is_under_way());
     }
     let role = role_of(entry)?;
     let standing = Standing::ask(atlas, project, budget).await?;
     let now = engine.clock.now();
+    let by_role = standing.vault.as_ref();
+    let by_role = by_role.filter(|vault| entry.is_by_role(vault));
+    if reached == State::RollingBack {
+        // A way back that Atlas did not take is not wanted any more.
+        let vault = by_role.ok_or_else(is_under_way)?;
+        rollback::call_off(entry, vault, now);
+    }
     if let Some(vault) = &standing.vault {
         if entry.is_by_role(vault) {
             return in_force(engine, project, entry, vault, now).await;
@@ -105,7 +113,7 @@ pub(super) async fn apply(
             return Err(error);
         }
     };
-    entry.accepted = request.accepted();
+    entry.accepted = Accepted::both_if(request.accepted().is_both());
     entry.ordered_at = Some(now);
     entry.retry_until = Some(request.retry_for)
         .filter(|wait| !wait.is_zero())

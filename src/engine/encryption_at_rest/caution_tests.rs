@@ -10,29 +10,29 @@ use crate::engine::testing::TestMount;
 
 impl Customer {
     /// With private networking, and its static secret in keeping.
-    async fn private_with(&self, fields: Value, settings: Value) {
+    pub(super) async fn private_with(&self, fields: Value, settings: Value) {
         self.encrypted_privately().await;
         self.registered_with(fields).await;
         self.back_is_allowed().await;
         self.mount.atlas.settings(settings).await;
     }
 
-    async fn state(&self) -> Value {
+    pub(super) async fn state(&self) -> Value {
         self.read().await["state"].clone()
     }
 
-    async fn hold(&self, on: bool) {
+    pub(super) async fn hold(&self, on: bool) {
         let config = json!({"hold": on});
         self.mount.write("config", config).await.expect("taken");
     }
 
-    async fn every_change_meets(&self, action: Value) {
+    pub(super) async fn every_change_meets(&self, action: Value) {
         let fault = json!({"operation": "updateEncryptionAtRest", "count": 0, "action": action});
         self.mount.atlas.fault(fault).await;
     }
 
     /// The next looks are answered with this instead of the truth.
-    async fn looks_show(&self, block: Value, count: u32) {
+    pub(super) async fn looks_show(&self, block: Value, count: u32) {
         let body = json!({"azureKeyVault": block});
         let fault = json!({
             "operation": "getEncryptionAtRest", "count": count,
@@ -174,7 +174,7 @@ async fn a_way_back_that_began_by_itself_ends_once_the_role_works() {
 #[tokio::test]
 async fn an_expired_secret_is_not_sent_unseen() {
     let customer = Customer::new().await;
-    let end = customer.mount.now() + chrono::TimeDelta::hours(1);
+    let end = customer.mount.now() + chrono::TimeDelta::minutes(30);
     let expires = json!({"client_secret_expires_at": Rfc3339(end), "keep_static": true});
     customer.private_with(expires, json!({})).await;
     customer.grant().await;
@@ -188,7 +188,7 @@ async fn an_expired_secret_is_not_sent_unseen() {
     };
     back().await.expect_err("unknown");
     customer.hold(true).await;
-    customer.mount.advance(Duration::from_hours(2)).await;
+    customer.mount.advance(Duration::from_mins(40)).await;
     customer.mount.tick_for(2).await;
     assert_eq!(customer.state().await, "rolling_back");
     customer.mount.atlas.no_more_faults().await;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::entry::AzureEntry;
+use super::entry::{AzureEntry, State};
 use super::paths::{budget, load, lock, project, put_back};
 use crate::atlas::{
     Atlas, AtlasError, AzureRegistration, Deletion, ProjectId, RequestBudget, RoleId,
@@ -25,7 +25,10 @@ pub(super) async fn delete(
     };
     let force = call.fields.boolean("force").unwrap_or(false);
     // Atlas may hold a secret of which this is the only copy, or none at all.
-    if !entry.state.can_be_forgotten() || entry.pending.is_some() {
+    let is_watched = entry.state == State::Observing;
+    // Nothing is in flight while a change is watched; it may never prove itself.
+    let may_end = entry.state.can_be_forgotten() || (is_watched && force);
+    if !may_end || (entry.pending.is_some() && !force) {
         let state = entry.state.name();
         return Err(EncryptionError::UnderWay { state }.into());
     }

@@ -6,16 +6,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::expiry::Warned;
+pub(crate) use super::secret::{Accepted, HeldSecret, PendingSecret};
 use crate::atlas::{
     ApplicationId, AzureKeyVault, AzurePrincipal, RoleId, ServicePrincipalId, TenantId, VaultKey,
 };
-use crate::base::Sensitive;
 use crate::base::time::serde_go_nanos;
 use crate::engine::origin::BoundTo;
-use crate::engine::stored::plain_text;
 
 /// Default of `observe`: one of Atlas's checks, which come every quarter of an hour, and a margin.
 pub(super) const DEFAULT_OBSERVE: Duration = Duration::from_mins(20);
+/// So long a `valid: false` may mean nothing at most.
+pub(super) const LONGEST_SETTLE: Duration = Duration::from_hours(1);
 /// Default of `settle`.
 pub(super) const DEFAULT_SETTLE: Duration = Duration::from_mins(5);
 
@@ -143,6 +144,12 @@ pub(crate) struct AzureEntry {
     /// When the change to the role was ordered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ordered_at: Option<DateTime<Utc>>,
+    /// When sending a static secret was ordered last: a rotation or a way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) static_ordered_at: Option<DateTime<Utc>>,
+    /// Whether the way back that is under way began by itself.
+    #[serde(default)]
+    pub(crate) began_by_itself: bool,
     /// Until when a change that lacks a grant is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retry_until: Option<DateTime<Utc>>,
@@ -205,61 +212,6 @@ impl Principal {
     }
 }
 
-/// A static secret as it was handed in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct HeldSecret {
-    pub(crate) client_id: ApplicationId,
-    #[serde(serialize_with = "plain_text")]
-    pub(crate) client_secret: Sensitive,
-    /// Atlas does not know it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) expires_at: Option<DateTime<Utc>>,
-    /// Whether Atlas ever took it from here and could use the key with it.
-    #[serde(default)]
-    pub(crate) proved: bool,
-    /// Since when it is in keeping.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) since: Option<DateTime<Utc>>,
-}
-
-impl HeldSecret {
-    /// Whether both are the same secret of the same application.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.client_id == other.client_id
-            && self.client_secret.expose() == other.client_secret.expose()
-    }
-
-    /// Whether Atlas could use the key with it, and it has not come to its end.
-    pub(super) fn is_good(&self, now: DateTime<Utc>) -> bool {
-        self.proved && self.expires_at.is_none_or(|end| now < end)
-    }
-
-    /// This one as it is kept from now on. Handed in again, it is the one of before, and what is known
-    /// of that stays true.
-    pub(super) fn instead_of(self, before: Option<Self>) -> Self {
-        match before.filter(|before| before.is_same(&self)) {
-            Some(before) => Self {
-                proved: before.proved,
-                since: before.since,
-                ..self
-            },
-            None => self,
-        }
-    }
-}
-
-/// A new static secret of which nobody knows yet whether Atlas took it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct PendingSecret {
-    #[serde(serialize_with = "plain_text")]
-    pub(crate) client_secret: Sensitive,
-    /// Atlas does not know it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) expires_at: Option<DateTime<Utc>>,
-    /// When it was handed in.
-    pub(crate) since: DateTime<Utc>,
-}
-
 /// How a project stood before its change. No secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Before {
@@ -282,32 +234,6 @@ pub(crate) struct Before {
 pub(crate) struct Sent {
     pub(crate) mode: Mode,
     pub(crate) key: VaultKey,
-}
-
-/// What somebody accepted for a project with private networking.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Accepted {
-    /// That Atlas tries the change only after it took it.
-    pub(crate) unvalidated: bool,
-    /// That Atlas may not let the project go back.
-    pub(crate) no_way_back: bool,
-}
-
-impl Accepted {
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde calls it with a reference"
-    )]
-    fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Whether a change may be sent that Atlas takes unseen: once a project signs in with what does not
-    /// work, nothing may lead on or back.
-    pub(super) fn is_both(self) -> bool {
-        self.unvalidated && self.no_way_back
-    }
 }
 
 /// Looks that failed in a row.
@@ -380,6 +306,8 @@ impl AzureEntry {
             valid_counted_at: None,
             invalid_since: None,
             ordered_at: None,
+            static_ordered_at: None,
+            began_by_itself: false,
             retry_until: None,
             next_retry_time: None,
             failures: 0,
@@ -455,7 +383,9 @@ impl AzureEntry {
     /// some time after Atlas took it, however soon the watch is to end.
     pub(super) fn watched_for(&self, is_private: bool) -> Duration {
         if is_private {
-            self.observe.max(DEFAULT_OBSERVE)
+            self.observe
+                .max(DEFAULT_OBSERVE)
+                .max(self.settle.min(LONGEST_SETTLE))
         } else {
             self.observe
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{AzureEntry, DEFAULT_OBSERVE, DEFAULT_SETTLE, HeldSecret, Principal};
+use super::entry::{
+    AzureEntry, DEFAULT_OBSERVE, DEFAULT_SETTLE, HeldSecret, LONGEST_SETTLE, Principal,
+};
 use crate::base::Sensitive;
 use crate::framework::{Faults, Field, Fields};
 
@@ -51,7 +53,8 @@ pub(super) fn fields() -> Vec<Field> {
         Field::seconds("settle")
             .about(
                 "How long after a change Atlas may say that the key is not valid before that counts: \
-                 with private networking it tries the key later.",
+                 with private networking it tries the key later, and five minutes count at least. An hour \
+                 at most.",
             )
             .default(DEFAULT_SETTLE.as_secs()),
     ]
@@ -91,6 +94,10 @@ impl Input {
         if observe.is_some_and(|observe| observe > LONGEST_OBSERVE) {
             faults.add("observe", "must be at most 24 hours");
         }
+        let settle = fields.duration("settle");
+        if settle.is_some_and(|settle| settle > LONGEST_SETTLE) {
+            faults.add("settle", "must be at most an hour");
+        }
         let input = Self {
             principal: principal(
                 fields,
@@ -100,7 +107,7 @@ impl Input {
             held: held(fields, now, faults),
             keep_static: fields.boolean("keep_static"),
             observe,
-            settle: fields.duration("settle"),
+            settle,
         };
         if stored.is_none() && input.principal.is_none() && input.held.is_none() {
             faults.add(
@@ -169,8 +176,10 @@ fn held(fields: &Fields, now: DateTime<Utc>, faults: &mut Faults) -> Option<Held
         (Some(client_id), Some(client_secret)) => Some(HeldSecret {
             client_id,
             client_secret,
+            tenant_id: None,
             expires_at,
             proved: false,
+            in_force: false,
             since: Some(now),
         }),
         (Some(_), None) => {

@@ -41,9 +41,16 @@ mod rotate_faults_tests;
 mod rotate_path;
 #[cfg(test)]
 mod rotate_tests;
+mod rotate_told;
+mod secret;
+#[cfg(test)]
+mod secret_tests;
 mod tick;
 #[cfg(test)]
 mod told_tests;
+mod unseen;
+#[cfg(test)]
+mod unseen_tests;
 mod watch;
 #[cfg(test)]
 mod watch_tests;

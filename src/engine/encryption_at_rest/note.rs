@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::apply_input::LONGEST_RETRY;
-use super::entry::{AzureEntry, DEFAULT_OBSERVE, Mode, Seen, later};
+use super::entry::{AzureEntry, DEFAULT_SETTLE, LONGEST_SETTLE, Mode, Seen, later};
+use super::input::LONGEST_OBSERVE;
 use super::plan::mode_of;
 use crate::atlas::{AzureKeyVault, ProjectId, RoleId, VaultKey};
 
@@ -23,6 +24,7 @@ pub(super) fn note(
     entry.look_failure = None;
     believe_clock(entry, now);
     note_validity(entry, project, vault, now);
+    note_secret(entry, vault);
     // While a change is under way nobody knows with what to compare.
     if entry.sending.is_none() {
         note_drift(entry, project, vault);
@@ -37,7 +39,7 @@ pub(super) fn note(
 }
 
 /// Whether static credentials are shown beside the role: Atlas has not proved it yet.
-fn is_static_left(vault: &AzureKeyVault) -> bool {
+pub(super) fn is_static_left(vault: &AzureKeyVault) -> bool {
     vault.role_id.is_some() && vault.client_id.is_some()
 }
 
@@ -50,6 +52,8 @@ pub(super) fn is_untried(vault: &AzureKeyVault) -> bool {
 /// Takes for now what was noted in the future: the clock was set back, and nothing may wait for it to
 /// come there again.
 fn believe_clock(entry: &mut AzureEntry, now: DateTime<Utc>) {
+    let length = entry.changed_at.zip(entry.observe_until);
+    let is_turned_back = entry.changed_at.is_some_and(|at| at > now);
     let past = [
         &mut entry.changed_at,
         &mut entry.applied_at,
@@ -57,17 +61,44 @@ fn believe_clock(entry: &mut AzureEntry, now: DateTime<Utc>) {
         &mut entry.valid_counted_at,
         &mut entry.invalid_since,
         &mut entry.ordered_at,
+        &mut entry.static_ordered_at,
     ];
-    for time in past {
+    let kept = entry.held.as_mut().map(|held| &mut held.since);
+    let taken = entry.pending.as_mut().map(|pending| &mut pending.taken_at);
+    for time in past.into_iter().chain(kept).chain(taken) {
         *time = time.map(|time| time.min(now));
+    }
+    if let Some((from, until)) = length.filter(|_| is_turned_back) {
+        entry.observe_until = now.checked_add_signed(until - from);
     }
     let within = |until: Option<DateTime<Utc>>, longest| {
         let end = later(now, longest);
         until.map(|until| end.map_or(until, |end| until.min(end)))
     };
-    // A shorter `observe` that is written meanwhile is for the next change.
-    entry.observe_until = within(entry.observe_until, entry.observe.max(DEFAULT_OBSERVE));
+    entry.observe_until = within(entry.observe_until, LONGEST_OBSERVE);
     entry.retry_until = within(entry.retry_until, LONGEST_RETRY);
+}
+
+/// What Atlas shows of the secret in keeping: its directory, and that it is not in force any more or does
+/// not work, which ends what was proved of it.
+fn note_secret(entry: &mut AzureEntry, vault: Option<&AzureKeyVault>) {
+    let is_invalid = entry.invalid_since.is_some();
+    // While another may be in force, what Atlas shows may be of that one.
+    let is_clear = entry.sending.is_none() && entry.pending.is_none();
+    let Some(held) = entry.held.as_mut().filter(|_| is_clear) else {
+        return;
+    };
+    let Some(vault) = vault.filter(|vault| vault.role_id.is_none()) else {
+        held.in_force = false;
+        return;
+    };
+    if !held.is_of(vault) {
+        held.in_force = false;
+        held.proved = false;
+    } else if vault.client_id.is_some() {
+        held.tenant_id = held.tenant_id.take().or_else(|| vault.tenant_id.clone());
+        held.proved &= !is_invalid;
+    }
 }
 
 fn note_validity(
@@ -115,7 +146,13 @@ fn note_validity(
 /// Whether a `valid: false` may only mean that the change was not tried yet: with private networking
 /// the data nodes do that later, and elsewhere Atlas may be a little behind itself.
 pub(super) fn is_settling(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
-    let end = entry.changed_at.and_then(|at| later(at, entry.settle));
+    let least = if entry.is_private() {
+        DEFAULT_SETTLE
+    } else {
+        Duration::ZERO
+    };
+    let settle = entry.settle.min(LONGEST_SETTLE).max(least);
+    let end = entry.changed_at.and_then(|at| later(at, settle));
     entry.valid_since.is_none() && end.is_some_and(|end| now < end)
 }
 
@@ -168,12 +205,14 @@ fn other_than_static(entry: &AzureEntry, vault: &AzureKeyVault) -> Option<String
         return Some(by_role(role));
     }
     let (held, shown) = (entry.held.as_ref()?, vault.client_id.as_ref()?);
-    (held.client_id != *shown).then(|| {
-        format!(
-            "Atlas signs in as application {shown}, and not {}",
-            held.client_id
-        )
-    })
+    if held.client_id != *shown {
+        let own = &held.client_id;
+        return Some(format!(
+            "Atlas signs in as application {shown}, and not {own}"
+        ));
+    }
+    let (own, shown) = (held.tenant_id.as_ref()?, vault.tenant_id.as_ref()?);
+    (own != shown).then(|| format!("Atlas signs in to directory {shown}, and not to {own}"))
 }
 
 /// The parts of the key that differ.

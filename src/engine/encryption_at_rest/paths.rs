@@ -284,7 +284,9 @@ fn may_replace(
         // It is what is sent next.
         State::Rotating | State::RollingBack => Err(EncryptionError::UnderWay { state }),
         State::Observing if !is_forced => Err(EncryptionError::SecretNeeded),
-        _ if held.is_good(now) && !is_forced => Err(EncryptionError::SecretNeeded),
+        _ if (held.is_good(now) || held.in_force) && !is_forced => {
+            Err(EncryptionError::SecretNeeded)
+        }
         _ => Ok(()),
     }
 }

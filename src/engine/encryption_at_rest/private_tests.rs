@@ -260,7 +260,10 @@ async fn going_back_from_a_key_that_can_be_used_needs_a_consent() {
         (&answer["state"], &answer["way_back"]),
         (&json!("static"), &json!("unproved"))
     );
+    // One look, or two of the first minutes, prove nothing of what was taken unseen.
     customer.mount.tick_for(2).await;
+    assert_eq!(customer.read().await["way_back"], "unproved");
+    customer.mount.tick_for(38).await;
     assert_eq!(customer.read().await["way_back"], "available");
     // That it worked once is no promise.
     customer.with_both_consents().await.expect("taken unseen");

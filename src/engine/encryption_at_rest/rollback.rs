@@ -1,12 +1,13 @@
 //! The way back to the static secret in keeping. Whether Atlas lets a project go it is not documented:
 //! it is tried, and a refusal is told.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, State};
-use super::note::{is_settling, note};
+use super::note::{APART, note};
 use super::paths::store;
-use super::watch::{ask, ask_after, is_sent};
+use super::unseen::{self, Ordered, Verdict};
+use super::watch::{LOOKS_THAT_PROVE, ask, ask_after, is_sent};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, TenantId,
     VaultCredential,
@@ -15,13 +16,10 @@ use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::vault::failure::chain;
 
-/// After so many tries in vain what Atlas shows counts, and not that an answer was understood.
-const TRIES: u32 = 6;
-
-/// Lets Atlas sign in with the secret in keeping again. It can be repeated.
+/// Lets Atlas sign in with the secret in keeping again, as somebody asks for it now. It can be repeated.
 ///
 /// With private networking Atlas takes any secret unseen. Where it may be able to use the key as it is,
-/// that has to be accepted.
+/// that has to be accepted. A change to the role that is not there yet is called off: nothing is sent.
 pub(super) async fn roll_back(
     engine: &Engine,
     atlas: &Atlas,
@@ -35,32 +33,112 @@ pub(super) async fn roll_back(
         let state = reached.name();
         return Err(EncryptionError::UnderWay { state }.into());
     }
-    let held = entry.held.clone();
-    let held = held.ok_or(EncryptionError::NoSecretInKeeping)?;
+    let is_waiting = matches!(reached, State::Applying | State::Waiting);
+    if !is_waiting && entry.held.is_none() {
+        return Err(EncryptionError::NoSecretInKeeping.into());
+    }
     let vault = ask(atlas, project, budget).await?;
-    let vault = vault.ok_or(EncryptionError::Off)?;
-    let (now, before) = (engine.clock.now(), entry.accepted);
+    let is_by_role = vault.as_ref().is_some_and(|vault| entry.is_by_role(vault));
+    if is_waiting && !is_by_role {
+        entry.fail(EncryptionError::CalledOff.to_string());
+        entry.retry_until = None;
+        note(entry, project, vault.as_ref(), engine.clock.now());
+        return store(engine, project, entry).await;
+    }
+    // Without its own words, one that is begun goes on by those that it was begun with.
+    let is_private = vault.as_ref().is_some_and(AzureKeyVault::is_private);
+    let goes_on = reached == State::RollingBack && is_private && !is_accepted;
+    let ordered = if goes_on {
+        Ordered::Before
+    } else {
+        Ordered::Now
+    };
+    let accepted = Accepted::both_if(is_accepted);
+    change(
+        engine, atlas, project, entry, vault, ordered, accepted, budget,
+    )
+    .await
+}
+
+/// The same where a change that Atlas took unseen turned out bad. Both words for that change count for
+/// its way back too, as long as the key is lost.
+pub(super) async fn by_itself(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let vault = ask(atlas, project, budget).await?;
+    let accepted = Accepted {
+        unvalidated: false,
+        no_way_back: entry.accepted.no_way_back,
+    };
+    let ordered = Ordered::ByItself;
+    change(
+        engine, atlas, project, entry, vault, ordered, accepted, budget,
+    )
+    .await
+}
+
+/// Sends the secret in keeping, if that is to be done as things stand. The entry is stored.
+#[expect(clippy::too_many_arguments, reason = "the whole of one change")]
+async fn change(
+    engine: &Engine,
+    atlas: &Atlas,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    vault: Option<AzureKeyVault>,
+    ordered: Ordered,
+    accepted: Accepted,
+    budget: RequestBudget,
+) -> Result<(), EngineError> {
+    let (now, reached, before) = (engine.clock.now(), entry.state, entry.accepted);
+    let goes_on = reached == State::RollingBack;
+    let Some(held) = entry.held.clone() else {
+        return stop(
+            engine,
+            project,
+            entry,
+            None,
+            EncryptionError::NoSecretInKeeping,
+        )
+        .await;
+    };
+    let Some(vault) = vault else {
+        return off(engine, project, entry, now).await;
+    };
+    if goes_on {
+        note(entry, project, Some(&vault), now);
+    }
     if has_arrived(entry, &held, &vault) {
-        return took(engine, project, entry, &held, Some(vault)).await;
+        return took(engine, project, entry, &held, Some(vault), Answer::None).await;
     }
-    let accepts = is_accepted || (reached == State::RollingBack && before.unvalidated);
-    if let Some(error) = objection(entry, &held, &vault, accepts, now) {
-        if reached == State::RollingBack {
-            entry.give_up(state_before(entry, Some(&vault)));
-            entry.forget_failures();
-            note(entry, project, Some(&vault), now);
+    let accepted = if ordered == Ordered::Before {
+        before
+    } else {
+        accepted
+    };
+    let tenant_id = match unseen::way_back(entry, &held, &vault, ordered, accepted, now) {
+        Verdict::Send => tenant_of(entry, &held, &vault),
+        Verdict::Arrived => return arrived(engine, project, entry, &held, vault).await,
+        Verdict::Wait(error) => {
             store(engine, project, entry).await?;
+            return Err(error.into());
         }
-        return Err(error.into());
-    }
-    let tenant_id = tenant_of(entry, &vault);
-    let tenant_id = tenant_id.ok_or(EncryptionError::NoSecretInKeeping)?;
+        Verdict::Never(error) => return stop(engine, project, entry, Some(&vault), error).await,
+    };
+    let Some(tenant_id) = tenant_id else {
+        let error = EncryptionError::NoSecretInKeeping;
+        return stop(engine, project, entry, Some(&vault), error).await;
+    };
     // Stored whatever is noted already: who may write no more must send no more either.
     entry.begin(State::RollingBack, &vault.key);
-    entry.accepted = Accepted {
-        unvalidated: accepts,
-        no_way_back: false,
-    };
+    entry.accepted = accepted;
+    if ordered != Ordered::Before {
+        entry.static_ordered_at = Some(now);
+        entry.began_by_itself = ordered == Ordered::ByItself;
+    }
     store(engine, project, entry).await?;
     let credential = VaultCredential::Secret {
         tenant_id: &tenant_id,
@@ -70,11 +148,13 @@ pub(super) async fn roll_back(
     let sent = atlas.set_vault_credential(project, &vault.key, credential, budget);
     match sent.await {
         Ok(answer) => {
+            let tenant_id = Some(tenant_id.clone());
+            let held = HeldSecret { tenant_id, ..held };
             let shown = ask_after(atlas, project, answer, budget).await;
-            took(engine, project, entry, &held, shown).await
+            took(engine, project, entry, &held, shown, Answer::Taken).await
         }
         Err(error) => {
-            if reached != State::RollingBack && !error.outcome_unknown() {
+            if !goes_on && !error.outcome_unknown() {
                 entry.accepted = before;
             }
             refused(engine, atlas, project, entry, reached, error, budget).await
@@ -82,44 +162,77 @@ pub(super) async fn roll_back(
     }
 }
 
+/// The way back is not sent. One that was begun ends here.
+async fn stop(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    vault: Option<&AzureKeyVault>,
+    error: EncryptionError,
+) -> Result<(), EngineError> {
+    if entry.state == State::RollingBack {
+        let now = engine.clock.now();
+        let state = state_before(entry, vault, now);
+        entry.give_up(state);
+        entry.forget_failures();
+        if vault.is_some() {
+            note(entry, project, vault, now);
+        }
+        store(engine, project, entry).await?;
+    }
+    Err(error.into())
+}
+
+/// Encryption is shown as off. One answer may be an old one: a way back that was begun ends at the second.
+async fn off(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    let apart = TimeDelta::from_std(APART).unwrap_or_default();
+    let last = entry.seen.as_ref().filter(|seen| seen.mode == Mode::None);
+    let is_first = last.is_none();
+    let is_second = last.is_some_and(|seen| now - seen.at >= apart);
+    if entry.state == State::RollingBack {
+        if is_second {
+            entry.give_up(State::Failed);
+            entry.forget_failures();
+        }
+        if is_first || is_second {
+            note(entry, project, None, now);
+        }
+        store(engine, project, entry).await?;
+    }
+    Err(EncryptionError::Off.into())
+}
+
 /// Whether Atlas signs in with the secret that was sent, though no answer to it was understood.
 fn has_arrived(entry: &AzureEntry, held: &HeldSecret, vault: &AzureKeyVault) -> bool {
     entry.state == State::RollingBack
-        && entry.failures >= TRIES
+        && entry.failures >= unseen::TRIES
         && is_sent(entry, Mode::Role)
         && vault.role_id.is_none()
         && vault.client_id.as_ref() == Some(&held.client_id)
 }
 
-/// Why the secret in keeping is not sent. With private networking Atlas takes any unseen, and stops the
-/// clusters later if it does not work.
-fn objection(
-    entry: &AzureEntry,
+/// A secret of the same application is in force, and no answer told that it is the one in keeping.
+async fn arrived(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
     held: &HeldSecret,
-    vault: &AzureKeyVault,
-    accepts: bool,
-    now: DateTime<Utc>,
-) -> Option<EncryptionError> {
-    let is_begun = entry.state == State::RollingBack;
-    let works_by_role = entry.is_by_role(vault) && vault.valid == Some(true);
-    if is_begun && works_by_role && entry.failures >= TRIES {
-        return Some(EncryptionError::WayBackUnanswered);
+    vault: AzureKeyVault,
+) -> Result<(), EngineError> {
+    if entry.pending.is_none() {
+        let held = HeldSecret {
+            proved: false,
+            ..held.clone()
+        };
+        return took(engine, project, entry, &held, Some(vault), Answer::None).await;
     }
-    if !vault.is_private() {
-        return None;
-    }
-    if held.expires_at.is_some_and(|end| end <= now) {
-        return Some(EncryptionError::SecretExpired);
-    }
-    // Once it is sent, a key that can be used with a secret is what was wanted. Before, Atlas must be
-    // sure that it cannot use the key as it is: then there is nothing to lose.
-    let may_work = if is_begun {
-        works_by_role
-    } else {
-        let is_lost = entry.invalid_since.is_some() || !is_settling(entry, now);
-        vault.valid != Some(false) || !is_lost
-    };
-    (may_work && !accepts).then_some(EncryptionError::PrivateWayBack)
+    let error = EncryptionError::EitherSecret;
+    stop(engine, project, entry, Some(&vault), error).await
 }
 
 /// Goes on with a way back whose outcome is not known: the same again decides, unless it is not wanted
@@ -131,20 +244,27 @@ pub(super) async fn resume(
     entry: &mut AzureEntry,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let outcome = roll_back(engine, atlas, project, entry, false, budget).await;
-    match outcome {
+    let vault = ask(atlas, project, budget).await?;
+    let (ordered, accepted) = (Ordered::Before, entry.accepted);
+    let (began_by_itself, was_role) = (entry.began_by_itself, is_sent(entry, Mode::Role));
+    let outcome = change(
+        engine, atlas, project, entry, vault, ordered, accepted, budget,
+    );
+    match outcome.await {
         Ok(()) => {
             tracing::info!(%project, "changed back to the static secret in keeping");
+            if began_by_itself {
+                let reason = if was_role {
+                    EncryptionError::RoleTakenBack
+                } else {
+                    EncryptionError::SecretTakenBack
+                };
+                entry.last_error = Some(reason.to_string());
+                store(engine, project, entry).await?;
+            }
             Ok(())
         }
-        Err(error) if entry.state == State::RollingBack => match error {
-            // It will not get better.
-            EngineError::Encryption(_) => {
-                entry.give_up(State::Failed);
-                give_up(engine, project, entry, &error).await
-            }
-            error => Err(error),
-        },
+        Err(error) if entry.state == State::RollingBack => Err(error),
         Err(error) => give_up(engine, project, entry, &error).await,
     }
 }
@@ -165,13 +285,28 @@ async fn give_up(
     store(engine, project, entry).await
 }
 
-/// The directory of the application, as Atlas showed it while it signed in so.
-fn tenant_of(entry: &AzureEntry, vault: &AzureKeyVault) -> Option<TenantId> {
-    let shown = vault.tenant_id.clone();
-    let stored = entry.static_tenant_id.clone();
-    let before = || entry.before.as_ref()?.tenant_id.clone();
+/// The directory of the application: as Atlas showed it with this one, or else the principal's.
+fn tenant_of(entry: &AzureEntry, held: &HeldSecret, vault: &AzureKeyVault) -> Option<TenantId> {
+    let own = held.tenant_id.clone();
+    let before = entry.before.as_ref();
+    let client = before.and_then(|before| before.client_id.as_ref());
+    let is_of_before = client.is_none_or(|client| *client == held.client_id);
+    let stored = entry.static_tenant_id.clone().filter(|_| is_of_before);
+    let before = before.filter(|_| is_of_before);
+    let before = before.and_then(|before| before.tenant_id.clone());
+    let is_shown = vault.client_id.as_ref() == Some(&held.client_id);
+    let shown = vault.tenant_id.clone().filter(|_| is_shown);
     let principal = || Some(entry.principal.as_ref()?.tenant.clone());
-    stored.or_else(before).or(shown).or_else(principal)
+    own.or(stored).or(before).or(shown).or_else(principal)
+}
+
+/// How it is known that a secret is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// Atlas answered that it took it.
+    Taken,
+    /// Atlas shows its application, and that may be another secret.
+    None,
 }
 
 async fn took(
@@ -180,15 +315,19 @@ async fn took(
     entry: &mut AzureEntry,
     held: &HeldSecret,
     shown: Option<AzureKeyVault>,
+    answer: Answer,
 ) -> Result<(), EngineError> {
     let now = engine.clock.now();
     entry.arrive(Mode::Static, now);
     entry.state = State::Static;
     entry.way_back_refused = None;
+    entry.pending = None;
+    let is_taken = answer == Answer::Taken;
     // With private networking that Atlas took it proves nothing yet.
-    let is_tried = shown.as_ref().is_some_and(|vault| !vault.is_private());
+    let is_tried = is_taken && shown.as_ref().is_some_and(|vault| !vault.is_private());
     entry.held = Some(HeldSecret {
         proved: held.proved || is_tried,
+        in_force: is_taken,
         ..held.clone()
     });
     note(entry, project, shown.as_ref(), now);
@@ -219,7 +358,7 @@ async fn refused(
     };
     let shown = atlas.azure_key_vault(project, budget).await.ok().flatten();
     let state = match reached {
-        State::RollingBack => state_before(entry, shown.as_ref()),
+        State::RollingBack => state_before(entry, shown.as_ref(), engine.clock.now()),
         reached => reached,
     };
     entry.give_up(state);
@@ -238,13 +377,33 @@ async fn refused(
     .into())
 }
 
-/// Where a way back began of which nothing came, after a restart.
-fn state_before(entry: &AzureEntry, shown: Option<&AzureKeyVault>) -> State {
-    match shown {
-        Some(vault) if entry.is_by_role(vault) && entry.observe_until.is_some() => State::Observing,
-        Some(vault) if entry.is_by_role(vault) => State::Applied,
-        _ => State::Failed,
+/// Where a way back began of which nothing came, after a restart. A role that has not proved itself is
+/// watched.
+fn state_before(
+    entry: &mut AzureEntry,
+    shown: Option<&AzureKeyVault>,
+    now: DateTime<Utc>,
+) -> State {
+    let Some(vault) = shown.filter(|vault| entry.is_by_role(vault)) else {
+        return State::Failed;
+    };
+    let is_proved = vault.valid == Some(true) && entry.valid_looks >= LOOKS_THAT_PROVE;
+    if !is_proved {
+        entry.observe_until.get_or_insert(now);
     }
+    if entry.observe_until.is_some() {
+        State::Observing
+    } else {
+        State::Applied
+    }
+}
+
+/// Ends a way back that was begun and is not wanted any more. The project is on its role.
+pub(super) fn call_off(entry: &mut AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) {
+    let state = state_before(entry, Some(vault), now);
+    entry.give_up(state);
+    entry.last_error = None;
+    entry.forget_failures();
 }
 
 fn principal_of(entry: &AzureEntry) -> String {

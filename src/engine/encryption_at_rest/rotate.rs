@@ -5,27 +5,22 @@
 //! until Atlas answers for certain. An application holds several passwords in Azure: nobody is without
 //! one meanwhile, as long as the one before is left there.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 
-use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State, later};
+use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State};
 use super::note::note;
 use super::paths::store;
 use super::rollback;
-use super::watch::{ask, ask_after};
+use super::unseen::{self, Verdict};
+use super::watch::{ask, ask_after, believes_clock, has_proved_itself, is_seen_twice};
 use crate::atlas::{
     ApplicationId, Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget,
     TenantId, VaultCredential,
 };
-use crate::base::{Rfc3339, Sensitive};
+use crate::base::Sensitive;
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::vault::failure::chain;
-
-/// Atlas checks its keys so often. Until one check has gone by, nobody knows whether the secret before is
-/// still needed.
-const CHECKED_EVERY: Duration = Duration::from_mins(15);
 
 /// What is asked for.
 pub(super) struct RotateRequest {
@@ -86,23 +81,31 @@ pub(super) async fn rotate(
     request: RotateRequest,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    if let Some(pending) = entry.pending.clone() {
-        entry.accepted.unvalidated |= request.accepted.unvalidated;
-        entry.accepted.no_way_back |= request.accepted.no_way_back;
-        let is_same = pending.client_secret.expose() == request.client_secret.expose();
-        let settled = go_on(engine, atlas, project, entry, budget).await;
-        if is_same {
-            return settled;
-        }
-        // This one was neither sent nor stored, so that must not look like success.
-        if entry.pending.is_some() || !may_begin(entry.state) {
-            settled?;
-            let state = entry.state.name();
-            return Err(EncryptionError::UnderWay { state }.into());
-        }
-    } else if !may_begin(entry.state) {
+    if !may_begin(entry.state) {
         let state = entry.state.name();
         return Err(EncryptionError::UnderWay { state }.into());
+    }
+    if let Some(pending) = entry.pending.clone() {
+        let is_same = pending.client_secret.expose() == request.client_secret.expose();
+        if is_same {
+            // Ordered anew, and the words are for this one.
+            entry.accepted.unvalidated |= request.accepted.unvalidated;
+            entry.accepted.no_way_back |= request.accepted.no_way_back;
+            entry.static_ordered_at = Some(engine.clock.now());
+            return go_on(engine, atlas, project, entry, budget).await;
+        }
+        if entry.state == State::Rotating {
+            let settled = go_on(engine, atlas, project, entry, budget).await;
+            // One that is not sent any more, or not without words of its own, makes way for this one.
+            let is_taken = accepted_at(entry).is_some();
+            let makes_way = !is_taken && matches!(settled, Err(EngineError::Encryption(_)));
+            // This one was neither sent nor stored, so that must not look like success.
+            if !makes_way && (entry.pending.is_some() || !may_begin(entry.state)) {
+                settled?;
+                let state = entry.state.name();
+                return Err(EncryptionError::UnderWay { state }.into());
+            }
+        }
     }
     let block = StaticBlock::ask(atlas, project, entry, budget).await?;
     if entry.state == State::Observing {
@@ -110,14 +113,21 @@ pub(super) async fn rotate(
         return Err(EncryptionError::UnderWay { state }.into());
     }
     let now = engine.clock.now();
-    may_send(entry, &block.vault, request.accepted, now)?;
-    let before = entry.clone();
-    entry.accepted = request.accepted;
-    entry.pending = Some(PendingSecret {
+    note(entry, project, Some(&block.vault), now);
+    let pending = PendingSecret {
         client_secret: request.client_secret,
         expires_at: request.expires_at,
         since: now,
-    });
+        client_id: Some(block.client_id.clone()),
+        tenant_id: Some(block.tenant_id.clone()),
+        taken_at: None,
+    };
+    let before = entry.clone();
+    entry.static_ordered_at = Some(now);
+    may_begin_with(entry, &block)?;
+    may_send(entry, &pending, &block.vault, request.accepted, now)?;
+    entry.accepted = request.accepted;
+    entry.pending = Some(pending);
     entry.begin(State::Rotating, &block.vault.key);
     store(engine, project, entry).await?;
     match offer(engine, atlas, project, entry, &block, budget).await? {
@@ -149,6 +159,15 @@ async fn not_taken(
     give_up(engine, project, entry, refused.into()).await
 }
 
+/// Refuses a secret of one application as another's.
+fn may_begin_with(entry: &AzureEntry, block: &StaticBlock) -> Result<(), EncryptionError> {
+    let held = entry.held.as_ref();
+    let other = held.filter(|held| !held.is_of(&block.vault));
+    other.map_or(Ok(()), |held| {
+        Err(unseen::of_others(&held.client_id.to_string(), &block.vault))
+    })
+}
+
 /// Goes on, at a periodic run, with a rotation of which it is not known how it ended.
 pub(super) async fn resume(
     engine: &Engine,
@@ -175,19 +194,30 @@ async fn go_on(
     entry: &mut AzureEntry,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    if entry.pending.is_none() {
+    let Some(pending) = entry.pending.clone() else {
         entry.give_up(resting(entry));
         return store(engine, project, entry).await;
-    }
+    };
     let block = match StaticBlock::ask(atlas, project, entry, budget).await {
         Ok(block) => block,
-        Err(error) if is_final(&error) => return give_up(engine, project, entry, error).await,
+        Err(error) if is_final(&error) => return doubt(engine, project, entry, error).await,
         Err(error) => return Err(error),
     };
-    if let Some(accepted_at) = accepted_at(entry) {
-        return prove(engine, atlas, project, entry, &block, accepted_at, budget).await;
+    if let Some(taken_at) = accepted_at(entry) {
+        if !pending.is_of(&block.vault) {
+            let own = block.client_id.to_string();
+            let error = unseen::of_others(&own, &block.vault).into();
+            return doubt(engine, project, entry, error).await;
+        }
+        entry.state = State::Rotating;
+        return prove(engine, atlas, project, entry, &block, taken_at, budget).await;
     }
-    may_send(entry, &block.vault, entry.accepted, engine.clock.now())?;
+    let now = engine.clock.now();
+    match unseen::rotation(entry, &pending, &block.vault, entry.accepted, now) {
+        Verdict::Never(error) => return doubt(engine, project, entry, error.into()).await,
+        Verdict::Wait(error) => return Err(error.into()),
+        Verdict::Send | Verdict::Arrived => {}
+    }
     // The key may be another by now.
     entry.begin(State::Rotating, &block.vault.key);
     store(engine, project, entry).await?;
@@ -202,7 +232,29 @@ async fn go_on(
         advice: advice(refusal),
         source: error,
     };
-    give_up(engine, project, entry, refused.into()).await
+    match refusal {
+        // Azure may not know it yet. It is sent until the order is too old.
+        KeyVaultRefusal::NoAccess | KeyVaultRefusal::Other => Err(refused.into()),
+        _ => give_up(engine, project, entry, refused.into()).await,
+    }
+}
+
+/// What one look shows may be an old answer: the rotation ends once a second one shows the same.
+async fn doubt(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    error: EngineError,
+) -> Result<(), EngineError> {
+    let is_too_old = matches!(
+        error,
+        EngineError::Encryption(EncryptionError::SecretOrderTooOld { .. })
+    );
+    let is_second = entry.failures > 0 && entry.last_error == Some(chain(&error));
+    if is_too_old || is_second {
+        return give_up(engine, project, entry, error).await;
+    }
+    Err(error)
 }
 
 /// Sends the pending secret. The outer error is one of storage.
@@ -226,6 +278,9 @@ async fn offer(
     let now = engine.clock.now();
     // Known from the answer: a look that fails changes nothing about it.
     entry.arrive(Mode::Static, now);
+    if let Some(pending) = &mut entry.pending {
+        pending.taken_at = Some(now);
+    }
     if !block.vault.is_private() {
         take_up(entry, project, block, now);
     }
@@ -237,9 +292,8 @@ async fn offer(
 }
 
 /// When Atlas took the pending secret, which it has not proved yet; [`None`]: whether it did is unknown.
-fn accepted_at(entry: &AzureEntry) -> Option<DateTime<Utc>> {
-    entry.pending.as_ref()?;
-    entry.changed_at.filter(|_| entry.sending.is_none())
+pub(super) fn accepted_at(entry: &AzureEntry) -> Option<DateTime<Utc>> {
+    entry.pending.as_ref()?.taken_at
 }
 
 /// With private networking Atlas's data nodes try the new secret after the change. It has proved itself
@@ -255,11 +309,12 @@ async fn prove(
 ) -> Result<(), EngineError> {
     let now = engine.clock.now();
     note(entry, project, Some(&block.vault), now);
-    if entry.invalid_since.is_some() {
-        return take_back(engine, atlas, project, entry, block, budget).await;
-    }
-    let is_watched = later(accepted_at, entry.observe).is_none_or(|end| now >= end);
-    if is_watched && block.vault.valid == Some(true) {
+    let is_bad = block.vault.valid == Some(false) && is_seen_twice(entry, now);
+    let is_good = has_proved_itself(entry, &block.vault, now);
+    if (is_bad || is_good) && believes_clock(engine).await {
+        if is_bad {
+            return take_back(engine, atlas, project, entry, block, budget).await;
+        }
         take_up(entry, project, block, accepted_at);
     }
     store(engine, project, entry).await
@@ -293,17 +348,22 @@ async fn take_back(
         )
         .await;
     }
-    // Stored before anything is sent: whatever comes between, the way back goes on until it is decided.
-    entry.pending = None;
-    entry.begin(State::RollingBack, &block.vault.key);
     store(engine, project, entry).await?;
-    rollback::resume(engine, atlas, project, entry, budget).await?;
-    if entry.state != State::Static {
-        return Ok(());
+    // The new one stays in keeping until Atlas has taken the one before.
+    let outcome = rollback::by_itself(engine, atlas, project, entry, budget).await;
+    match outcome {
+        Ok(()) => {
+            tracing::warn!(%project, "the new static secret does not work; the one before was sent again");
+            entry.last_error = Some(EncryptionError::SecretTakenBack.to_string());
+            store(engine, project, entry).await
+        }
+        // Asked once more, Atlas can use the key.
+        Err(EngineError::Encryption(EncryptionError::PrivateWayBack | EncryptionError::Off)) => {
+            Ok(())
+        }
+        Err(error @ EngineError::Encryption(_)) => give_up(engine, project, entry, error).await,
+        Err(error) => Err(error),
     }
-    tracing::warn!(%project, "the new static secret does not work; the one before was sent again");
-    entry.last_error = Some(EncryptionError::SecretTakenBack.to_string());
-    store(engine, project, entry).await
 }
 
 /// The new secret is the present one from now on.
@@ -314,8 +374,10 @@ fn take_up(entry: &mut AzureEntry, project: &ProjectId, block: &StaticBlock, at:
     entry.held = Some(HeldSecret {
         client_id: block.client_id.clone(),
         client_secret: pending.client_secret,
+        tenant_id: Some(block.tenant_id.clone()),
         expires_at: pending.expires_at,
         proved: true,
+        in_force: true,
         since: Some(at),
     });
     entry.static_tenant_id = Some(block.tenant_id.clone());
@@ -324,7 +386,7 @@ fn take_up(entry: &mut AzureEntry, project: &ProjectId, block: &StaticBlock, at:
 }
 
 /// Where a project rests that signs in with a static secret.
-fn resting(entry: &AzureEntry) -> State {
+pub(super) fn resting(entry: &AzureEntry) -> State {
     if entry.role_id.is_some() {
         State::Registered
     } else {
@@ -332,24 +394,17 @@ fn resting(entry: &AzureEntry) -> State {
     }
 }
 
-/// Refuses what nobody accepted, where Atlas tries a new secret only after it took it. Where it cannot use
-/// the key with the present one, there is no way back to lose.
+/// Refuses what nobody accepted, where Atlas tries a new secret only after it took it.
 fn may_send(
     entry: &AzureEntry,
+    pending: &PendingSecret,
     vault: &AzureKeyVault,
     accepted: Accepted,
     now: DateTime<Utc>,
 ) -> Result<(), EncryptionError> {
-    let has_way_back = entry.held.as_ref().is_some_and(|held| held.is_good(now));
-    let may_lose = vault.valid != Some(false) && !has_way_back;
-    if !vault.is_private() {
-        Ok(())
-    } else if may_lose && !accepted.is_both() {
-        Err(EncryptionError::NoKnownSecret)
-    } else if !accepted.unvalidated {
-        Err(EncryptionError::UnvalidatedSecret)
-    } else {
-        Ok(())
+    match unseen::rotation(entry, pending, vault, accepted, now) {
+        Verdict::Send | Verdict::Arrived => Ok(()),
+        Verdict::Wait(error) | Verdict::Never(error) => Err(error),
     }
 }
 
@@ -387,7 +442,7 @@ async fn give_up(
     entry: &mut AzureEntry,
     error: EngineError,
 ) -> Result<(), EngineError> {
-    entry.pending = None;
+    // What may be in force is the only copy, and stays until another takes its place.
     entry.fail(chain(&error));
     store(engine, project, entry).await?;
     Err(error)
@@ -408,44 +463,4 @@ fn advice(refusal: KeyVaultRefusal) -> &'static str {
         }
         KeyVaultRefusal::PrivateEndpoints => "look at the private endpoints",
     }
-}
-
-/// From when the secret before the last rotation may be removed in Azure, if Atlas still says by then that
-/// the key is valid.
-pub(super) fn earlier_removable_at(entry: &AzureEntry) -> Option<DateTime<Utc>> {
-    let watched = entry.observe.max(CHECKED_EVERY);
-    let rotated_at = entry.held.as_ref()?.since;
-    // What was changed since had another secret, or none.
-    later(
-        rotated_at.filter(|_| rotated_at == entry.changed_at)?,
-        watched,
-    )
-}
-
-/// What whoever rotates, or reads soon after, has to know.
-pub(super) fn warnings(entry: &AzureEntry, now: DateTime<Utc>) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if entry.pending.is_some() {
-        warnings.push(match accepted_at(entry) {
-            Some(_) => format!(
-                "Atlas took the new secret and tries it only now: leave the one before in Azure until \
-                 this entry is {} again",
-                resting(entry).name()
-            ),
-            None => "whether Atlas has the new secret is not known yet: leave both in Azure"
-                .to_owned(),
-        });
-    }
-    if let Some(at) = earlier_removable_at(entry) {
-        let seen = entry.seen.as_ref();
-        let is_proved = seen.is_some_and(|seen| seen.valid == Some(true) && seen.at >= at);
-        if now < at || !is_proved {
-            warnings.push(format!(
-                "leave the secret before this one in Azure until {}, and until valid_seen_at is later \
-                 than that and valid is true",
-                Rfc3339(at)
-            ));
-        }
-    }
-    warnings
 }

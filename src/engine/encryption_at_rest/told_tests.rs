@@ -393,7 +393,6 @@ async fn an_entry_is_deleted_where_nothing_is_under_way() {
         "registering",
         "applying",
         "waiting",
-        "observing",
         "rotating",
         "rolling_back",
     ] {
@@ -404,6 +403,13 @@ async fn an_entry_is_deleted_where_nothing_is_under_way() {
             assert!(refused.contains(state), "{refused}");
         }
     }
+    // A change that is watched may never prove itself.
+    set("observing");
+    let refused = delete(&customer, json!({})).await.expect_err("watched");
+    assert!(refused.contains("observing"), "{refused}");
+    delete(&customer, json!({"force": true}))
+        .await
+        .expect("given up");
     for state in ["registered", "applied", "static", "failed"] {
         customer.register().await;
         set(state);

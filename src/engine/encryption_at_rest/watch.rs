@@ -18,6 +18,8 @@ use crate::vault::failure::chain;
 
 /// A change is done when the key was seen to be valid so often, looks that are a minute apart.
 pub(super) const LOOKS_THAT_PROVE: u32 = 2;
+/// So long after its order a change that failed may still turn out to have been taken.
+const MAY_COME_LATE: Duration = Duration::from_mins(70);
 /// What is not finished is tried again no later: Atlas stops clusters after a quarter of an hour.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
@@ -65,7 +67,12 @@ pub(super) async fn look(
     let last = entry.seen.clone();
     let was_by_role = last.as_ref().is_some_and(|seen| seen.mode == Mode::Role);
     note(entry, project, vault.as_ref(), now);
-    end_watch(entry, project, vault.as_ref(), was_by_role, now);
+    // What a clock that was set forward would prove is nothing that data nodes have tried.
+    let is_sure = !entry.is_private() || believes_clock(engine).await;
+    if let Some(vault) = vault.as_ref().filter(|_| is_sure) {
+        prove_static(entry, vault, now);
+    }
+    end_watch(entry, project, vault.as_ref(), was_by_role, is_sure, now);
     if static_is_over(entry, now) && engine.may_delete_unasked().await?.is_ok() {
         entry.held = None;
         tracing::info!(%project, "static secret dropped: the role has proved itself");
@@ -80,6 +87,11 @@ pub(super) async fn look(
     }
 }
 
+/// Whether what the wall clock tells may be acted on where Atlas took a change unseen.
+pub(super) async fn believes_clock(engine: &Engine) -> bool {
+    matches!(engine.may_believe_clock().await, Ok(Ok(_)))
+}
+
 /// Atlas signs in by the role already: the change whose outcome was not known had taken effect, or
 /// somebody else made it.
 fn find_in_force(
@@ -91,9 +103,18 @@ fn find_in_force(
     if !entry.is_by_role(vault) {
         return;
     }
-    let is_late = entry.state == State::Failed && entry.before.is_some();
+    // Much later it is somebody else's change, and no watch of ours leads back from it.
+    let end = entry.ordered_at.and_then(|at| later(at, MAY_COME_LATE));
+    let is_failed = entry.state == State::Failed;
+    let is_late = is_failed && entry.before.is_some() && end.is_some_and(|end| now < end);
     match entry.state {
         State::Registered => found_changed_over(entry, vault, now),
+        State::Failed if !is_late => {
+            // A key that is not the one that was sent stays drift.
+            let sent = entry.sent.take().filter(|sent| sent.mode == Mode::Role);
+            found_changed_over(entry, vault, now);
+            entry.sent = sent.or(entry.sent.take());
+        }
         State::Applying | State::Waiting => {
             entry.sending.get_or_insert_with(|| vault.key.clone());
             changed_over(entry, project, now);
@@ -139,11 +160,9 @@ fn end_watch(
     project: &ProjectId,
     vault: Option<&AzureKeyVault>,
     was_by_role: bool,
+    is_sure: bool,
     now: DateTime<Utc>,
 ) {
-    if let Some(vault) = vault.filter(|_| entry.state == State::Static) {
-        prove_static(entry, vault);
-    }
     if entry.observe_until.is_none_or(|until| now < until) {
         return;
     }
@@ -163,29 +182,37 @@ fn end_watch(
     };
     // Else it stays watched until it proves itself, or somebody decides.
     let is_tried = vault.valid == Some(true) && !is_untried(vault);
-    if is_tried && entry.valid_looks >= LOOKS_THAT_PROVE {
+    if is_tried && is_sure && entry.valid_looks >= LOOKS_THAT_PROVE {
         entry.observe_until = None;
         entry.applied_at = Some(now);
         entry.state = State::Applied;
+        entry.pending = None;
         tracing::info!(%project, "the registered principal has proved itself");
     }
 }
 
-/// A secret in keeping that Atlas took, and with which it was seen to use the key.
-fn prove_static(entry: &mut AzureEntry, vault: &AzureKeyVault) {
-    let is_sent = is_sent(entry, Mode::Static);
-    let changed_at = entry.changed_at;
+/// A secret in keeping that Atlas took from here, and with which it was seen to use the key.
+fn prove_static(entry: &mut AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) {
+    let is_clear = entry.sending.is_none() && entry.pending.is_none();
+    let is_proved = is_clear && has_proved_itself(entry, vault, now);
     if let Some(held) = &mut entry.held {
-        // One that was handed in after the change is not the one that Atlas took.
-        let is_later = held
-            .since
-            .zip(changed_at)
-            .is_some_and(|(since, at)| since > at);
-        let is_used = !is_later
-            && vault.role_id.is_none()
-            && vault.client_id.as_ref() == Some(&held.client_id);
-        held.proved |= is_sent && is_used && vault.valid == Some(true);
+        let is_used = held.in_force && vault.role_id.is_none() && held.is_of(vault);
+        held.proved |= is_used && is_proved;
     }
+}
+
+/// Whether the credentials that are in force were seen to work for as long as a change is watched, and not
+/// at one look alone.
+pub(super) fn has_proved_itself(
+    entry: &AzureEntry,
+    vault: &AzureKeyVault,
+    now: DateTime<Utc>,
+) -> bool {
+    let watched = entry.watched_for(vault.is_private());
+    let end = entry.valid_since.and_then(|since| later(since, watched));
+    vault.valid == Some(true)
+        && entry.valid_looks >= LOOKS_THAT_PROVE
+        && end.is_some_and(|end| end <= now)
 }
 
 /// Whether the static secret has done its service. One that was handed in after the change is for the
@@ -230,7 +257,7 @@ fn must_go_back(entry: &AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) -
 
 /// Whether a look at this time is a second one at which the key cannot be used. One answer may be an old
 /// one, and the way back cannot be undone.
-fn is_seen_twice(entry: &AzureEntry, look: DateTime<Utc>) -> bool {
+pub(super) fn is_seen_twice(entry: &AzureEntry, look: DateTime<Utc>) -> bool {
     let apart = TimeDelta::from_std(APART).unwrap_or_default();
     entry.invalid_since.is_some_and(|at| look - at >= apart)
 }
@@ -253,7 +280,17 @@ async fn go_back(
         }
         return Ok(());
     }
-    let outcome = rollback::roll_back(engine, atlas, project, entry, false, budget).await;
+    // Its data nodes may not have had the time to try it.
+    if !believes_clock(engine).await {
+        if is_first {
+            tracing::warn!(
+                %project,
+                "the clock is in doubt: the project is not changed back to its static secret"
+            );
+        }
+        return Ok(());
+    }
+    let outcome = rollback::by_itself(engine, atlas, project, entry, budget).await;
     let Err(error) = outcome else {
         tracing::warn!(
             %project,
@@ -262,7 +299,8 @@ async fn go_back(
         entry.last_error = Some(EncryptionError::RoleTakenBack.to_string());
         return store(engine, project, entry).await;
     };
-    // Asked once more, Atlas can use the key by the role.
+    // Asked once more, Atlas can use the key by the role; or it has not tried it yet, and the secret
+    // in keeping is not known to be any better.
     if matches!(
         error,
         EngineError::Encryption(EncryptionError::PrivateWayBack)
@@ -282,7 +320,15 @@ pub(super) async fn note_failure(
     entry: &mut AzureEntry,
     error: &EngineError,
 ) -> Result<(), EngineError> {
+    let is_gone =
+        matches!(error, EngineError::Atlas { source, .. } if source.says_project_is_gone());
     let error = chain(error);
+    if is_gone && entry.failures > 0 && entry.last_error.as_ref() == Some(&error) {
+        tracing::warn!(%project, error, "the project is gone; its encryption is not changed");
+        entry.retry_until = None;
+        entry.fail(error);
+        return store(engine, project, entry).await;
+    }
     entry.failures = entry.failures.saturating_add(1);
     let pause = backoff::pause(entry.failures, &*engine.entropy).min(LONGEST_PAUSE);
     entry.next_retry_time = later(engine.clock.now(), pause);

@@ -77,6 +77,44 @@ pub(crate) enum EncryptionError {
         /// What came of the last try, in brackets; empty if that is not known.
         last: String,
     },
+    /// The same of a static secret.
+    #[error(
+        "the static secret is not sent, as that was ordered too long ago{last}: order it again if it is \
+         still wanted"
+    )]
+    SecretOrderTooOld {
+        /// What came of the last try, in brackets; empty if that is not known.
+        last: String,
+    },
+    /// What somebody else set is not written over by the way back.
+    #[error(
+        "Atlas uses role {role}, which is not this entry's: what somebody else set is not written over; \
+         take it over with apply and adopt=true first"
+    )]
+    RoleOfOthers {
+        /// The registration.
+        role: RoleId,
+    },
+    /// A secret is not sent as one of another application.
+    #[error(
+        "Atlas signs in as application {shown}, and the secret here is of {own}: no secret was sent; write \
+         client_id and client_secret of the present one first, with force=true in the place of another"
+    )]
+    OtherApplication {
+        /// Which one Atlas shows.
+        shown: String,
+        /// Which one is known here.
+        own: String,
+    },
+    /// A new secret and the one before were both sent, and no answer tells which is in force.
+    #[error(
+        "Atlas can use the key, with the new secret or with the one before: leave both in Azure, and rotate \
+         again"
+    )]
+    EitherSecret,
+    /// Somebody does not want the change any more, and nothing was sent.
+    #[error("the change was called off")]
+    CalledOff,
     /// The data nodes cannot reach the vault.
     #[error("private endpoint in {region} is {status}; approve it in Azure first")]
     EndpointNotActive {

@@ -47,7 +47,7 @@ async fn what_a_person_takes_back_meanwhile_is_not_changed_again() {
         (&json!("paused"), vec!["failed".to_owned()])
     );
     let reason = data["reason"].to_string();
-    assert!(reason.contains("somebody gave"), "{reason}");
+    assert!(reason.contains("called the change off"), "{reason}");
     assert_eq!(fleet.modes().await, ["static"]);
 }
 

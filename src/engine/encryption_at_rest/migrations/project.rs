@@ -112,6 +112,13 @@ pub(super) async fn change(
             "somebody gave the project a static secret while it was being changed".to_owned(),
         ));
     }
+    let is_called_off = entry.last_error == Some(EncryptionError::CalledOff.to_string());
+    let ordered = begun.zip(entry.ordered_at);
+    if is_called_off && ordered.is_some_and(|(begun, at)| begun <= at) {
+        return Err(EngineError::BadInput(
+            "somebody called the change off while it was being made".to_owned(),
+        ));
+    }
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let request = ApplyRequest {
         enable: None,
@@ -202,7 +209,7 @@ pub(super) async fn roll_back(
     if !is_by_role && entry.state != ProjectState::RollingBack {
         // It signs in as before: that the change is not sent again is all there is to do.
         entry.give_up(ProjectState::Failed);
-        entry.last_error = Some("the change was called off".to_owned());
+        entry.last_error = Some(EncryptionError::CalledOff.to_string());
         entry.retry_until = None;
         entry.forget_failures();
         store(engine, project, &entry).await?;

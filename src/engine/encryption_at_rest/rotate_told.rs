@@ -1,0 +1,53 @@
+//! What is told of a rotation: from when the secret before may go.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::entry::{AzureEntry, later};
+use super::rotate::{accepted_at, resting};
+use crate::base::Rfc3339;
+
+/// Atlas checks its keys so often. Until one check has gone by, nobody knows whether the secret before is
+/// still needed.
+const CHECKED_EVERY: Duration = Duration::from_mins(15);
+
+/// From when the secret before the last rotation may be removed in Azure, if Atlas still says by then that
+/// the key is valid.
+pub(super) fn earlier_removable_at(entry: &AzureEntry) -> Option<DateTime<Utc>> {
+    let watched = entry.observe.max(CHECKED_EVERY);
+    let rotated_at = entry.held.as_ref()?.since;
+    // What was changed since had another secret, or none.
+    later(
+        rotated_at.filter(|_| rotated_at == entry.changed_at)?,
+        watched,
+    )
+}
+
+/// What whoever rotates, or reads soon after, has to know.
+pub(super) fn warnings(entry: &AzureEntry, now: DateTime<Utc>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if entry.pending.is_some() {
+        warnings.push(match accepted_at(entry) {
+            Some(_) => format!(
+                "Atlas took the new secret and tries it only now: leave the one before in Azure until \
+                 this entry is {} again",
+                resting(entry).name()
+            ),
+            None => "whether Atlas has the new secret is not known yet: leave both in Azure"
+                .to_owned(),
+        });
+    }
+    if let Some(at) = earlier_removable_at(entry) {
+        let seen = entry.seen.as_ref();
+        let is_proved = seen.is_some_and(|seen| seen.valid == Some(true) && seen.at >= at);
+        if now < at || !is_proved {
+            warnings.push(format!(
+                "leave the secret before this one in Azure until {}, and until valid_seen_at is later \
+                 than that and valid is true",
+                Rfc3339(at)
+            ));
+        }
+    }
+    warnings
+}
