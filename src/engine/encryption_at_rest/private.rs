@@ -11,8 +11,8 @@ use crate::atlas::{EndpointStatus, ProjectId, VaultKey};
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 
-/// A look older than this proves nothing any more.
-const PROOF_LASTS: TimeDelta = TimeDelta::hours(1);
+/// A look older than this proves nothing any more: there is one each quarter of an hour.
+const PROOF_LASTS: TimeDelta = TimeDelta::minutes(17);
 
 /// What the projects of this mount prove of keys and principals: one reading of all entries, for one step
 /// of whoever asks.
@@ -109,7 +109,9 @@ fn proves(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
             && !seen.static_left
             && age.abs() < PROOF_LASTS
     });
-    is_changed && is_tried && is_seen && entry.drift.is_empty()
+    // Where Atlas could not be asked since, nobody knows whether the grants are still there.
+    let is_known = entry.look_failure.is_none();
+    is_changed && is_tried && is_seen && is_known && entry.drift.is_empty()
 }
 
 /// Whether a change that Atlas took unseen was tried since. What `valid` says before the data nodes'
@@ -131,4 +133,33 @@ fn is_same(one: &VaultKey, other: &VaultKey) -> bool {
         && same(&one.resource_group, &other.resource_group)
         && same(&one.vault, &other.vault)
         && same(&one.key_identifier, &other.key_identifier)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::{LookFailure, Seen};
+    use super::*;
+    use crate::engine::origin::BoundTo;
+
+    #[test]
+    fn neither_an_old_look_nor_one_that_failed_since_proves_anything() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let mut entry = AzureEntry::new(BoundTo::default());
+        entry.state = State::Applied;
+        entry.seen = Some(Seen {
+            mode: Mode::Role,
+            valid: Some(true),
+            static_left: false,
+            at: now,
+        });
+        assert!(proves(&entry, now + TimeDelta::minutes(16)));
+        assert!(!proves(&entry, now + TimeDelta::minutes(18)));
+        entry.look_failure = Some(LookFailure {
+            error: "no answer".to_owned(),
+            since: now,
+            failures: 1,
+            next_retry_time: now,
+        });
+        assert!(!proves(&entry, now + TimeDelta::minutes(1)));
+    }
 }
