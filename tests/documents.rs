@@ -257,7 +257,10 @@ fn pages() -> Vec<PathBuf> {
     ];
     let mut pages: Vec<_> = of_top.iter().map(|name| top.join(name)).collect();
     for entry in fs::read_dir(top.join("docs")).expect("the pages") {
-        pages.push(entry.expect("a page").path());
+        let path = entry.expect("a page").path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push(path);
+        }
     }
     pages
 }

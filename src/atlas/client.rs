@@ -300,23 +300,32 @@ impl Atlas {
             attempts: 0,
             source: TransportFault::GivenUp,
         };
+        let mut waiting_since = None;
         let mut ticket = inner.limiter.request(call.bucket.clone(), budget.priority);
         loop {
             if self.gone.is_cancelled() {
                 return Err(given_up());
             }
             let (wait, full) = match ticket.admit(inner.clock.monotonic()) {
-                Admission::Go => return Ok(ticket),
+                Admission::Go => {
+                    if let Some(since) = waiting_since {
+                        let waited = inner.clock.monotonic().saturating_sub(since);
+                        self.reachability.note_wait(waited);
+                    }
+                    return Ok(ticket);
+                }
                 Admission::Wait(wait) => (wait, false),
                 Admission::Full(wait) => (wait, true),
             };
             if full || wait >= budget.left() {
+                self.reachability.note_no_room();
                 return Err(AtlasError::RateLimited {
                     operation: call.operation,
                     retry_after: wait,
                     answered: false,
                 });
             }
+            waiting_since.get_or_insert_with(|| inner.clock.monotonic());
             // Asked again before long: an answer may have shown that there are more tokens.
             let pause = sleep(wait.min(MAX_POLL_INTERVAL));
             self.while_wanted(pause).await.ok_or_else(given_up)?;

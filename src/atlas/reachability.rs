@@ -2,10 +2,62 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::error::{AtlasError, TransportFault};
+
+/// How often calls came to what, since the process began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OutcomeCounts {
+    success: u64,
+    refused: u64,
+    rate_limited: u64,
+    no_answer: u64,
+}
+
+impl OutcomeCounts {
+    /// Each with its name.
+    pub(crate) fn named(&self) -> [(&'static str, u64); 4] {
+        [
+            ("success", self.success),
+            ("refused", self.refused),
+            ("rate_limited", self.rate_limited),
+            ("no_answer", self.no_answer),
+        ]
+    }
+
+    fn count(&mut self, error: Option<&AtlasError>) {
+        let count = match error {
+            None => &mut self.success,
+            Some(AtlasError::Refused { .. } | AtlasError::Unauthenticated { .. }) => {
+                &mut self.refused
+            }
+            Some(AtlasError::RateLimited { .. }) => &mut self.rate_limited,
+            Some(_) => &mut self.no_answer,
+        };
+        *count += 1;
+    }
+
+    fn add(&mut self, other: Self) {
+        self.success += other.success;
+        self.refused += other.refused;
+        self.rate_limited += other.rate_limited;
+        self.no_answer += other.no_answer;
+    }
+}
+
+/// What waited for Atlas's rate limits, since the process began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LimiterWaits {
+    /// Requests that waited.
+    pub waits: u64,
+    /// How long they waited together.
+    pub waited: Duration,
+    /// Requests that were given up, as nobody would have waited so long.
+    pub refused: u64,
+}
 
 /// What last became of the calls of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +66,8 @@ pub(crate) struct CallOutcome {
     pub last_success: Option<DateTime<Utc>>,
     /// When one last failed, and why. Never a secret.
     pub last_error: Option<(DateTime<Utc>, String)>,
+    /// How often they came to what.
+    pub counts: OutcomeCounts,
 }
 
 /// Whether Atlas answers.
@@ -25,6 +79,8 @@ pub(crate) struct Reached {
     pub unreachable_since: Option<DateTime<Utc>>,
     /// By the API's names of the operations, of which there are few.
     pub calls: BTreeMap<&'static str, CallOutcome>,
+    /// What waited to be sent.
+    pub limiter: LimiterWaits,
 }
 
 impl Reached {
@@ -59,7 +115,23 @@ impl Reachability {
             let known = state.calls.entry(operation).or_default();
             known.last_success = outcome.last_success.or(known.last_success);
             known.last_error = outcome.last_error.or_else(|| known.last_error.take());
+            known.counts.add(outcome.counts);
         }
+        state.limiter.waits += other.limiter.waits;
+        state.limiter.waited += other.limiter.waited;
+        state.limiter.refused += other.limiter.refused;
+    }
+
+    /// Notes that a request waited for Atlas's rate limits.
+    pub(super) fn note_wait(&self, waited: Duration) {
+        let mut state = self.locked();
+        state.limiter.waits += 1;
+        state.limiter.waited += waited;
+    }
+
+    /// Notes that a request was not sent, as it would have waited for too long.
+    pub(super) fn note_no_room(&self) {
+        self.locked().limiter.refused += 1;
     }
 
     /// Notes what became of a call.
@@ -83,6 +155,7 @@ impl Reachability {
             Says::Nothing => return,
         }
         let outcome = state.calls.entry(operation).or_default();
+        outcome.counts.count(error);
         match error {
             None => outcome.last_success = Some(now),
             Some(error) => outcome.last_error = Some((now, chain(error))),

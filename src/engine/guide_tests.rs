@@ -15,7 +15,7 @@ const GUIDE: &str = include_str!("../../docs/user-guide.md");
 
 /// The section of the guide that a path is explained in.
 fn section_of(path: &str) -> &'static str {
-    const SECTIONS: [(&str, &str); 10] = [
+    const SECTIONS: [(&str, &str); 11] = [
         ("config", "config"),
         ("roles", "roles"),
         ("creds", "creds"),
@@ -24,6 +24,7 @@ fn section_of(path: &str) -> &'static str {
         ("issued", "issued"),
         ("tidy", "tidy"),
         ("status", "status"),
+        ("metrics", "metrics"),
         ("encryption-at-rest", "encryption-at-rest"),
         ("", "static-roles, static-creds, rotate-role"),
     ];

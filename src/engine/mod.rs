@@ -34,6 +34,8 @@ mod lease_advice_tests;
 #[cfg(test)]
 mod log_lines;
 mod lost_secret;
+mod measures;
+mod metrics;
 mod names;
 mod origin;
 #[cfg(test)]
@@ -72,6 +74,7 @@ use self::error::EngineError;
 use self::journal::{Journal, JournalEntry};
 use self::keyed_mutex::{KeyedGuard, KeyedMutex};
 use self::lost_secret::AmbiguousSecrets;
+use self::measures::Measures;
 use self::names::{JournalId, RoleName};
 pub(crate) use self::process::{ProcessSettings, ServerHold};
 use self::rate_waits::RateWaits;
@@ -115,6 +118,7 @@ pub(crate) struct Engine {
     longest_secrets: LongestSecrets,
     rate_waits: RateWaits,
     waiters: Waiters,
+    measures: Measures,
     /// How the drain at work goes.
     drain: DrainProgress,
     /// Secrets of which nobody here can tell whose they are.
@@ -182,6 +186,7 @@ impl Engine {
             longest_secrets: LongestSecrets::default(),
             rate_waits: RateWaits::default(),
             waiters: Waiters::default(),
+            measures: Measures::default(),
             drain: DrainProgress::default(),
             ambiguous,
             seen_secrets: credentials::SeenSecrets::default(),
@@ -287,6 +292,7 @@ impl Engine {
             .paths(journal::paths::paths())
             .paths(drain::paths())
             .paths(status::paths())
+            .paths(metrics::paths())
             .paths(static_roles::paths::paths())
             .paths(encryption_at_rest::paths::paths());
         let kinds = credentials::paths::secret_types();

@@ -30,6 +30,7 @@ const ROOMS: &[&str] = &[
     "lost_secret",
     "rotation_state",
     "entries",
+    "measures",
     "draining",
     "connection",
     "unasked",
@@ -46,6 +47,7 @@ const ROOMS: &[&str] = &[
     "drain",
     "conversion",
     "status",
+    "metrics",
     "background",
 ];
 

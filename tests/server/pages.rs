@@ -66,8 +66,10 @@ fn every_page_with_commands_is_run_or_says_why_not() {
     let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let files = std::fs::read_dir(docs).expect("the pages");
     let names = files.map(|file| file.expect("a page").file_name().into_string());
+    let names = names.map(|name| name.expect("text"));
     let mut pages: Vec<_> = names
-        .map(|name| format!("docs/{}", name.expect("text")))
+        .filter(|name| name.ends_with(".md"))
+        .map(|name| format!("docs/{name}"))
         .collect();
     pages.push("README.md".to_owned());
     for page in pages {

@@ -19,4 +19,4 @@ mod trust_tests;
 pub(crate) use answer::is_unverified;
 pub(crate) use draining::{begin as begin_draining, of_organization};
 pub(crate) use relocation::MOVE_PATH;
-pub(crate) use rotation::{Root, run_due, state as rotation_state};
+pub(crate) use rotation::{Root, expiry as rotation_expiry, run_due, state as rotation_state};

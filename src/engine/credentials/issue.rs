@@ -8,6 +8,7 @@ use super::lease_ttl::MountTimes;
 use crate::engine::Engine;
 use crate::engine::entries::RoleEntry;
 use crate::engine::error::EngineError;
+use crate::engine::measures::Work;
 use crate::engine::names::RoleName;
 use crate::engine::role_uses::RoleUse;
 use crate::engine::waiters::{Awaited, Crowd, Waiter};
@@ -65,7 +66,13 @@ async fn issue_from(
         times: times?,
         drain_changes,
     };
-    kind_of(&role).issue(granted).await
+    let kind = kind_of(&role);
+    let begun = engine.clock.monotonic();
+    let issued = kind.issue(granted).await;
+    let took = engine.clock.monotonic().saturating_sub(begun);
+    let (work, of) = (Work::Issue, kind.credential_type());
+    engine.measures.note(work, of, issued.is_ok(), took);
+    issued
 }
 
 /// Counts the request among those that wait for Atlas, until it is answered.

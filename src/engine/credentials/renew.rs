@@ -14,6 +14,7 @@ use super::lease::{ended, journal_id, missing};
 use super::lease_ttl::{LeaseTtl, MountTimes};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::measures::Work;
 use crate::engine::names::RoleName;
 use crate::engine::origin::BoundTo;
 use crate::framework::LeaseCall;
@@ -26,13 +27,26 @@ pub(super) async fn renew(
     engine: Arc<Engine>,
     call: LeaseCall,
 ) -> Result<Option<Response>, EngineError> {
-    if let Some((_, entry)) = ended(&engine, &call).await
+    let begun = engine.clock.monotonic();
+    let renewed = renewed(kind, &engine, call).await;
+    let took = engine.clock.monotonic().saturating_sub(begun);
+    let (work, of) = (Work::Renew, kind.credential_type());
+    engine.measures.note(work, of, renewed.is_ok(), took);
+    renewed
+}
+
+async fn renewed(
+    kind: &dyn CredentialKind,
+    engine: &Engine,
+    call: LeaseCall,
+) -> Result<Option<Response>, EngineError> {
+    if let Some((_, entry)) = ended(engine, &call).await
         && let Some(end) = &entry.ended
     {
         return Err(end.refusal(&entry.role));
     }
-    let end = kind.ends_at(&engine, &call).await?;
-    extend(kind, &engine, call, end).await
+    let end = kind.ends_at(engine, &call).await?;
+    extend(kind, engine, call, end).await
 }
 
 fn issued_at(engine: &Engine, call: &LeaseCall) -> DateTime<Utc> {

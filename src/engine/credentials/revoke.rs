@@ -19,6 +19,7 @@ use super::lease::{ended, journal_id};
 use crate::atlas::Deletion;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::measures::Work;
 use crate::framework::LeaseCall;
 use crate::vault::failure::chain;
 
@@ -29,11 +30,15 @@ pub(super) async fn revoke(
     engine: Arc<Engine>,
     call: LeaseCall,
 ) -> Result<(), EngineError> {
+    let begun = engine.clock.monotonic();
     let outcome = match ended(&engine, &call).await {
         // It is gone from Atlas: nobody is asked there, whether or not the mount leads there now.
         Some((id, _)) => engine.journal.remove(&id).await,
         None => end(kind, &engine, &call).await,
     };
+    let took = engine.clock.monotonic().saturating_sub(begun);
+    let (work, of) = (Work::Revoke, kind.credential_type());
+    engine.measures.note(work, of, outcome.is_ok(), took);
     note(&engine, &call, &outcome);
     outcome
 }

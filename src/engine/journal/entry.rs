@@ -21,7 +21,7 @@ use crate::engine::rotation_state::LeftSecrets;
 use crate::framework::Call;
 
 /// How far a credential has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
     /// Atlas may or may not have made it; nobody was given it.

@@ -425,6 +425,16 @@ impl Index {
         overdue
     }
 
+    /// How many entries of each type are in which state.
+    pub(super) fn counts_by_type(&self) -> BTreeMap<(&'static str, State), usize> {
+        let mut counts = BTreeMap::new();
+        for brief in self.entries.values() {
+            let key = (brief.credential_type.name(), brief.state);
+            *counts.entry(key).or_default() += 1;
+        }
+        counts
+    }
+
     pub(super) fn counts(&self, now: DateTime<Utc>) -> Counts {
         let mut counts = Counts {
             unreadable: self.unreadable,

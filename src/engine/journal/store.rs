@@ -5,7 +5,7 @@
 //! node makes a new instance, and only the active node writes entries, so memory stays true; where a
 //! write failed, its effect is unknown, and storage is read anew.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -297,6 +297,13 @@ impl Journal {
     /// Figures about all entries.
     pub(crate) async fn counts(&self, now: DateTime<Utc>) -> Result<Counts, EngineError> {
         Ok(self.filled().await?.counts(now))
+    }
+
+    /// How many entries of each type are in which state.
+    pub(crate) async fn counts_by_type(
+        &self,
+    ) -> Result<BTreeMap<(&'static str, State), usize>, EngineError> {
+        Ok(self.filled().await?.counts_by_type())
     }
 
     /// How far an account has come that was made here, and for which role; [`None`]: it was not.

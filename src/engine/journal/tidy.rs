@@ -110,6 +110,8 @@ async fn tidy(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
         remove_strays(&engine, &linked, budget, &mut report).await;
         forget_missing(&engine, now, &mut report).await?;
     }
+    let left = report.orphans.len() - report.removed;
+    engine.measures.note_orphans(left);
     Ok(Some(report.into_answer()))
 }
 

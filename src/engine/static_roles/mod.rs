@@ -51,5 +51,5 @@ mod write;
 pub(crate) use delete::note_left;
 pub(crate) use entry::StaticRoleEntry;
 pub(crate) use index::StaticRoles;
-pub(crate) use summary::summary;
+pub(crate) use summary::{expiries, summary};
 pub(crate) use tick::run_due;

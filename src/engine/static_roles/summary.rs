@@ -8,7 +8,7 @@ use crate::base::Rfc3339;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Owner;
-use crate::engine::rotation_state::RotationMode;
+use crate::engine::rotation_state::{ExpiryStatus, RotationMode};
 use crate::engine::unasked::held;
 use crate::vault::Data;
 
@@ -95,6 +95,15 @@ pub(super) async fn warnings(
 async fn is_held(engine: &Engine, entry: &StaticRoleEntry, now: DateTime<Utc>) -> bool {
     let expiry = entry.expiry().with_held(true);
     expiry.threshold(now).is_some() && held(engine).await.is_ok_and(|by| by.is_some())
+}
+
+/// What is to be expected of the secret of each.
+pub(crate) async fn expiries(engine: &Engine) -> Result<Vec<ExpiryStatus>, EngineError> {
+    let now = engine.clock.now();
+    let briefs = engine.static_roles.briefs(&*engine.storage, now).await?;
+    let held = held(engine).await?.is_some();
+    let expiries = briefs.values().map(|brief| brief.expiry.with_held(held));
+    Ok(expiries.collect())
 }
 
 /// How the mount's static roles are doing, for its status.

@@ -168,6 +168,11 @@ impl TestMount {
         self.ask(Operation::Read, path, json!({})).await
     }
 
+    /// A read with data, as the parameters of a query.
+    pub(crate) async fn read_with(&self, path: &str, data: Value) -> Outcome {
+        self.ask(Operation::Read, path, data).await
+    }
+
     /// A read by a caller who waits no longer than this.
     pub(crate) async fn read_within(&self, path: &str, budget: Duration) -> Outcome {
         let mut request = request(Operation::Read, path, json!({}));

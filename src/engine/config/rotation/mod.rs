@@ -32,5 +32,5 @@ mod timing_tests;
 pub(in crate::engine::config) use leftovers::{leave_all, refuse_while_needed, settle_former};
 pub(crate) use record::Root;
 pub(in crate::engine::config) use rotate::{learn, path, warning_of_limit};
-pub(crate) use tick::{run_due, state};
+pub(crate) use tick::{expiry, run_due, state};
 pub(in crate::engine::config) use tick::{show, warnings};

@@ -16,7 +16,7 @@ use crate::base::Rfc3339;
 use crate::engine::entries::ConfigEntry;
 use crate::engine::error::EngineError;
 use crate::engine::journal::Owner;
-use crate::engine::rotation_state::warn_if_crossed;
+use crate::engine::rotation_state::{ExpiryStatus, warn_if_crossed};
 use crate::engine::unasked::Mandate;
 use crate::engine::{Engine, keys};
 use crate::vault::Data;
@@ -110,6 +110,13 @@ async fn pass_over_missed(record: &mut RootRecord, now: DateTime<Utc>) -> Result
     };
     tracing::warn!(due = %Rfc3339(missed), "root credential rotation missed its window");
     record.store().await
+}
+
+/// What is to be expected of the configuration's secret.
+pub(crate) fn expiry(engine: &Engine, entry: &ConfigEntry) -> ExpiryStatus {
+    entry
+        .expiry()
+        .with_held(engine.held_with(entry.hold).is_some())
 }
 
 /// How rotation stands, for the mount's status.
