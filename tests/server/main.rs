@@ -25,6 +25,7 @@ mod go_engine;
 mod journal;
 mod leases;
 mod lifecycle;
+mod metrics;
 mod mishaps;
 mod model_keys;
 mod origin;
