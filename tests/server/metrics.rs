@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -158,7 +159,7 @@ async fn prometheus_scrapes_a_mount() {
             }
             assert!(value.is_null(), "{told}");
         }
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
     panic!("Prometheus never saw the credential");
 }
@@ -170,6 +171,13 @@ async fn a_standby_forwards_the_scrape() {
     let mount = Mount::on(&cluster.client(leader)).await;
     let token = scraper(&mount).await;
     let standby = cluster.client(1 - leader);
+    // What the leader mounted arrives a moment later.
+    let path = format!("{}/status", mount.path);
+    let give_up = Instant::now() + Duration::from_secs(30);
+    while !standby.read(&path).await.ok() {
+        assert!(Instant::now() < give_up, "the standby knows the mount");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let (status, _, text) = scrape(&standby.address, &mount, &token).await;
     assert_eq!(status, 200, "{text}");
     assert!(text.contains("mongodbatlas_scrape_complete 1\n"), "{text}");
