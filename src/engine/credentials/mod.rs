@@ -37,6 +37,8 @@ pub(crate) mod paths;
 mod pending;
 mod project_end;
 #[cfg(test)]
+mod project_type_tests;
+#[cfg(test)]
 mod proof_tests;
 mod renew;
 mod report;

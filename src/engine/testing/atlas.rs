@@ -263,6 +263,21 @@ impl Atlas {
         self.control("POST", "/faults", fault).await;
     }
 
+    /// Has Atlas refuse an operation for want of a right, until there are no more faults.
+    pub(crate) async fn refuse(&self, operation: &str) {
+        let refusal = json!({
+            "operation": operation, "count": 0,
+            "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
+        });
+        self.fault(refusal).await;
+    }
+
+    /// Has the next answer to an operation lost on its way.
+    pub(crate) async fn lose_answer(&self, operation: &str) {
+        let lost = json!({ "operation": operation, "action": {"kind": "lose_answer"} });
+        self.fault(lost).await;
+    }
+
     pub(crate) async fn no_more_faults(&self) {
         self.control("DELETE", "/faults", Value::Null).await;
     }

@@ -115,6 +115,13 @@ impl TestMount {
         keys
     }
 
+    /// Neither Atlas nor the journal has anything of what was issued.
+    pub(crate) async fn assert_nothing_left(&self, what: &str) {
+        let nothing: [String; 0] = [];
+        assert_eq!(self.atlas.credentials().await, nothing, "{what}");
+        assert_eq!(self.journal_keys(), nothing, "{what}");
+    }
+
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }

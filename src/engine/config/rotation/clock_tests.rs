@@ -8,20 +8,12 @@ use crate::engine::testing::TestMount;
 
 const AHEAD: TimeDelta = TimeDelta::hours(4);
 
-async fn refuse(mount: &TestMount, operation: &str) {
-    let refusal = json!({
-        "operation": operation, "count": 0,
-        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
-    });
-    mount.atlas.fault(refusal).await;
-}
-
 /// The deletion failed, and by a clock that is ahead it is time to try again.
 #[tokio::test]
 async fn a_replaced_key_is_kept_while_the_clock_is_doubted() {
     let mount = TestMount::configured().await;
     let old = mount.atlas.key_id().to_owned();
-    refuse(&mount, "deleteOrgApiKey").await;
+    mount.atlas.refuse("deleteOrgApiKey").await;
     mount.rotate_root(json!({})).await.expect("rotated");
     mount.atlas.no_more_faults().await;
     mount.tick().await.expect("a tick");
@@ -50,7 +42,7 @@ async fn a_replaced_key_is_kept_while_the_clock_is_doubted() {
 #[tokio::test]
 async fn a_replaced_secret_is_kept_while_the_clock_is_doubted() {
     let mount = with_account().await;
-    refuse(&mount, "deleteOrgSecret").await;
+    mount.atlas.refuse("deleteOrgSecret").await;
     mount.rotate_root(json!({})).await.expect("rotated");
     mount.atlas.no_more_faults().await;
     mount.tick().await.expect("a tick");

@@ -5,26 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::tests::{NOTHING, mount_with, write_role};
+use crate::engine::credentials::project_type_tests::outages_at_the_end_of;
 use crate::engine::testing::TestMount;
 use crate::vault::Failure;
-
-async fn refuse(mount: &TestMount, operation: &str) {
-    let refusal = json!({
-        "operation": operation, "count": 0,
-        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
-    });
-    mount.atlas.fault(refusal).await;
-}
-
-async fn lose(mount: &TestMount, operation: &str) {
-    let lost = json!({ "operation": operation, "action": {"kind": "lose_answer"} });
-    mount.atlas.fault(lost).await;
-}
-
-async fn assert_nothing_left(mount: &TestMount, what: &str) {
-    assert_eq!(mount.atlas.credentials().await, NOTHING, "{what}");
-    assert_eq!(mount.journal_keys(), NOTHING, "{what}");
-}
 
 #[tokio::test]
 async fn a_key_whose_answer_is_of_no_use_is_found_by_its_name_and_removed() {
@@ -41,7 +24,7 @@ async fn a_key_whose_answer_is_of_no_use_is_found_by_its_name_and_removed() {
             "{action}: never sent twice"
         );
         assert_eq!(asked["listOrgModelKeys"], Value::Null);
-        assert_nothing_left(&mount, action).await;
+        mount.assert_nothing_left(action).await;
     }
 }
 
@@ -55,7 +38,7 @@ async fn a_lost_answer_touches_no_other_key() {
         mount.atlas.control("POST", "/model-keys", key).await;
     }
     let before = mount.atlas.credentials().await;
-    lose(&mount, "createGroupModelKey").await;
+    mount.atlas.lose_answer("createGroupModelKey").await;
     mount.read("creds/reader").await.expect_err("no answer");
     assert_eq!(mount.atlas.credentials().await, before);
     assert_eq!(mount.journal_keys().len(), 1);
@@ -69,7 +52,7 @@ async fn a_lost_answer_is_settled_after_a_restart() {
         let action = if arrives { "lose_answer" } else { "close" };
         let fault = json!({ "operation": "createGroupModelKey", "action": {"kind": action} });
         mount.atlas.fault(fault).await;
-        refuse(&mount, "listGroupModelKeys").await;
+        mount.atlas.refuse("listGroupModelKeys").await;
         let failed = mount.read("creds/reader").await.expect_err("no answer");
         let told = failed.to_string();
         assert!(told.contains("tried again every minute"), "{told}");
@@ -78,7 +61,7 @@ async fn a_lost_answer_is_settled_after_a_restart() {
         mount.restart().await;
         mount.advance(Duration::from_mins(11)).await;
         mount.tick_for(2).await;
-        assert_nothing_left(&mount, action).await;
+        mount.assert_nothing_left(action).await;
     }
 }
 
@@ -90,12 +73,12 @@ async fn lists_that_lag_are_waited_out() {
     mount.atlas.set(lag).await;
     let (_, lease) = mount.issue("reader").await;
     mount.revoke(&lease).await.expect("deleted by its id");
-    assert_nothing_left(&mount, "revoked").await;
-    lose(&mount, "createGroupModelKey").await;
+    mount.assert_nothing_left("revoked").await;
+    mount.atlas.lose_answer("createGroupModelKey").await;
     mount.read("creds/reader").await.expect_err("no answer");
     assert_eq!(mount.atlas.credentials().await.len(), 1, "not listed yet");
     mount.tick_for(3).await;
-    assert_nothing_left(&mount, "found by a tick").await;
+    mount.assert_nothing_left("found by a tick").await;
 }
 
 #[tokio::test]
@@ -110,7 +93,7 @@ async fn storage_that_fails_at_any_write_leaves_no_key_behind() {
             assert_eq!(mount.atlas.credentials().await, NOTHING, "{writes}");
             mount.advance(Duration::from_secs(601)).await;
             mount.tick_for(2).await;
-            assert_nothing_left(&mount, "after ticks").await;
+            mount.assert_nothing_left("after ticks").await;
         } else {
             outcome.expect("the tag, and two of the entry");
         }
@@ -121,7 +104,7 @@ async fn storage_that_fails_at_any_write_leaves_no_key_behind() {
 async fn a_crash_at_any_write_leaves_nothing() {
     for writes in 0..3 {
         let mut mount = mount_with(json!({})).await;
-        refuse(&mount, "deleteGroupModelKey").await;
+        mount.atlas.refuse("deleteGroupModelKey").await;
         mount.storage.fail_after(Some(writes));
         mount.read("creds/reader").await.expect_err("no storage");
         mount.storage.fail_after(None);
@@ -129,7 +112,7 @@ async fn a_crash_at_any_write_leaves_nothing() {
         mount.restart().await;
         mount.advance(Duration::from_mins(11)).await;
         mount.tick_for(2).await;
-        assert_nothing_left(&mount, &format!("{writes}")).await;
+        mount.assert_nothing_left(&format!("{writes}")).await;
     }
 }
 
@@ -201,23 +184,7 @@ async fn two_keys_of_a_role_never_have_one_name() {
 async fn an_outage_at_the_end_of_a_lease_is_an_error_and_the_next_try_deletes() {
     let mount = mount_with(json!({})).await;
     let (_, lease) = mount.issue("reader").await;
-    for action in [
-        json!({"kind": "close"}),
-        json!({"kind": "answer", "status": 503, "code": "UNEXPECTED_ERROR"}),
-        json!({"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"}),
-        json!({"kind": "answer", "status": 202, "text": "<html>"}),
-        json!({"kind": "answer", "status": 404, "code": "RESOURCE_NOT_FOUND"}),
-    ] {
-        let fault = json!({ "operation": "deleteGroupModelKey", "count": 0, "action": action });
-        mount.atlas.fault(fault).await;
-        mount.revoke(&lease).await.expect_err("it is alive");
-        assert_eq!(mount.atlas.credentials().await.len(), 1, "{action}");
-        assert_eq!(mount.journal_keys().len(), 1);
-        mount.atlas.no_more_faults().await;
-    }
-    lose(&mount, "deleteGroupModelKey").await;
-    mount.revoke(&lease).await.expect("deleted all the same");
-    assert_nothing_left(&mount, "revoked").await;
+    outages_at_the_end_of(&mount, &lease, "deleteGroupModelKey").await;
 }
 
 /// Gone by hand, alone or with its project.
@@ -239,7 +206,7 @@ async fn a_key_that_is_gone_counts_as_revoked() {
     let project = format!("/projects/{}", mount.atlas.project(0));
     mount.atlas.control("DELETE", &project, Value::Null).await;
     mount.revoke(&other).await.expect("gone with its project");
-    assert_nothing_left(&mount, "revoked").await;
+    mount.assert_nothing_left("revoked").await;
 }
 
 /// What an organization does not know may be another's.
@@ -247,8 +214,8 @@ async fn a_key_that_is_gone_counts_as_revoked() {
 async fn a_project_out_of_sight_is_no_project_that_is_gone() {
     let mount = mount_with(json!({})).await;
     let (_, lease) = mount.issue("reader").await;
-    lose(&mount, "createGroupModelKey").await;
-    refuse(&mount, "listGroupModelKeys").await;
+    mount.atlas.lose_answer("createGroupModelKey").await;
+    mount.atlas.refuse("listGroupModelKeys").await;
     mount.read("creds/reader").await.expect_err("no answer");
     mount.atlas.no_more_faults().await;
     let hidden = json!({ "foreign_project": {"status": 404, "code": "GROUP_NOT_FOUND"} });
@@ -279,22 +246,22 @@ async fn a_project_out_of_sight_is_no_project_that_is_gone() {
     mount.revoke(&lease).await.expect("revoked");
     mount.advance(Duration::from_hours(1)).await;
     mount.tick_for(2).await;
-    assert_nothing_left(&mount, "back in its organization").await;
+    mount.assert_nothing_left("back in its organization").await;
 }
 
 /// Of a project that is gone nothing is left of what may have been made in it.
 #[tokio::test]
 async fn a_lost_answer_ends_with_the_project() {
     let mount = mount_with(json!({})).await;
-    lose(&mount, "createGroupModelKey").await;
-    refuse(&mount, "listGroupModelKeys").await;
+    mount.atlas.lose_answer("createGroupModelKey").await;
+    mount.atlas.refuse("listGroupModelKeys").await;
     mount.read("creds/reader").await.expect_err("no answer");
     mount.atlas.no_more_faults().await;
     let project = format!("/projects/{}", mount.atlas.project(0));
     mount.atlas.control("DELETE", &project, Value::Null).await;
     mount.advance(Duration::from_mins(11)).await;
     mount.tick_for(2).await;
-    assert_nothing_left(&mount, "gone").await;
+    mount.assert_nothing_left("gone").await;
 }
 
 /// The lease is lost or was force-revoked: nobody revokes it. Atlas sets a key no end.
@@ -320,7 +287,7 @@ async fn a_key_that_outlives_its_lease_is_deleted_an_hour_later_and_not_before()
         .await
         .expect("on");
     mount.tick_for(1).await;
-    assert_nothing_left(&mount, "reaped").await;
+    mount.assert_nothing_left("reaped").await;
     assert_eq!(mount.figure("reaper", "deleted").await, 1);
 }
 
@@ -337,7 +304,7 @@ async fn a_clock_that_leaps_deletes_no_key() {
     }
     assert_eq!(mount.atlas.credentials().await.len(), 1);
     mount.revoke(&lease).await.expect("ordered");
-    assert_nothing_left(&mount, "revoked").await;
+    mount.assert_nothing_left("revoked").await;
 }
 
 #[tokio::test]
@@ -348,11 +315,11 @@ async fn two_mounts_in_one_project_leave_each_others_keys_alone() {
     write_role(&beside, emptied).await;
     let (_, lease) = mount.issue("reader").await;
     let (_, other) = beside.issue("reader").await;
-    lose(&mount, "createGroupModelKey").await;
+    mount.atlas.lose_answer("createGroupModelKey").await;
     mount.read("creds/reader").await.expect_err("no answer");
     assert_eq!(mount.atlas.credentials().await.len(), 2);
     mount.revoke(&lease).await.expect("revoked");
     assert_eq!(mount.atlas.credentials().await.len(), 1);
     beside.revoke(&other).await.expect("revoked");
-    assert_nothing_left(&beside, "both").await;
+    beside.assert_nothing_left("both").await;
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::engine::credentials::project_type_tests::a_drain_of;
 use crate::engine::testing::TestMount;
 use crate::vault::{Data, Failure, Operation};
 
@@ -273,17 +274,7 @@ async fn the_journal_shows_a_key_by_its_id_and_ends_it() {
 #[tokio::test]
 async fn a_drained_mount_ends_its_keys() {
     let mount = mount_with(json!({})).await;
-    mount.issue("reader").await;
-    let mut order = json!({ "organization_id": mount.atlas.org() });
-    let counted = TestMount::data(mount.write("issued-end", order.clone()).await);
-    assert_eq!(
-        counted["remaining_by_type"]["ai_model_key"], 1,
-        "{counted:?}"
-    );
-    order["dry_run"] = json!(false);
-    mount.write("issued-end", order).await.expect("ordered");
-    mount.tick_for(1).await;
-    assert_eq!(mount.atlas.credentials().await, NOTHING);
+    a_drain_of(&mount, "ai_model_key").await;
 }
 
 /// One list of the organization shows the keys of all projects.

@@ -5,23 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::tests::{NOTHING, ends, ends_in, mount_with, write_role};
+use crate::engine::credentials::project_type_tests::outages_at_the_end_of;
 use crate::engine::testing::{Outcome, TestMount};
 use crate::vault::{Failure, Response, Secret};
 
 const HOUR: Duration = Duration::from_hours(1);
-
-pub(super) async fn refuse(mount: &TestMount, operation: &str) {
-    let refusal = json!({
-        "operation": operation, "count": 0,
-        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
-    });
-    mount.atlas.fault(refusal).await;
-}
-
-async fn lose(mount: &TestMount, operation: &str) {
-    let lost = json!({ "operation": operation, "action": {"kind": "lose_answer"} });
-    mount.atlas.fault(lost).await;
-}
 
 pub(super) async fn change_cluster(mount: &TestMount, name: &str, change: Value) {
     let mut body = json!({ "project_id": mount.atlas.project(0), "name": name });
@@ -47,11 +35,6 @@ async fn issued(mount: &TestMount) -> Secret {
     lease
 }
 
-async fn assert_nothing_left(mount: &TestMount, what: &str) {
-    assert_eq!(mount.atlas.credentials().await, NOTHING, "{what}");
-    assert_eq!(mount.journal_keys(), NOTHING, "{what}");
-}
-
 #[tokio::test]
 async fn a_user_whose_answer_is_of_no_use_is_found_and_removed_whatever_its_name() {
     for (action, template) in [
@@ -69,7 +52,7 @@ async fn a_user_whose_answer_is_of_no_use_is_found_and_removed_whatever_its_name
         assert!(told.contains("was removed from Atlas again"), "{told}");
         let asked = mount.atlas.operations().await;
         assert_eq!(asked["createDatabaseUser"], 1, "{action}: never sent twice");
-        assert_nothing_left(&mount, action).await;
+        mount.assert_nothing_left(action).await;
     }
 }
 
@@ -114,7 +97,7 @@ async fn storage_that_fails_at_any_write_leaves_no_user_behind() {
             assert_eq!(mount.atlas.credentials().await, NOTHING, "{writes}");
             mount.advance(Duration::from_secs(601)).await;
             mount.tick_for(2).await;
-            assert_nothing_left(&mount, "after ticks").await;
+            mount.assert_nothing_left("after ticks").await;
         } else {
             outcome.expect("the tag, and three of the entry");
         }
@@ -125,7 +108,7 @@ async fn storage_that_fails_at_any_write_leaves_no_user_behind() {
 async fn a_crash_at_any_write_leaves_nothing() {
     for writes in 0..4 {
         let mut mount = mount_with(json!({ "ttl": "5h" })).await;
-        refuse(&mount, "deleteDatabaseUser").await;
+        mount.atlas.refuse("deleteDatabaseUser").await;
         mount.storage.fail_after(Some(writes));
         mount.read("creds/reader").await.expect_err("no storage");
         mount.storage.fail_after(None);
@@ -133,7 +116,7 @@ async fn a_crash_at_any_write_leaves_nothing() {
         mount.restart().await;
         mount.advance(Duration::from_mins(11)).await;
         mount.tick_for(2).await;
-        assert_nothing_left(&mount, &format!("{writes}")).await;
+        mount.assert_nothing_left(&format!("{writes}")).await;
     }
 }
 
@@ -261,7 +244,7 @@ async fn a_renewal_whose_end_was_not_moved_fails() {
         mount.atlas.no_more_faults().await;
     }
     // Lost on its way back it was moved all the same, and the next try sees that.
-    lose(&mount, "updateDatabaseUser").await;
+    mount.atlas.lose_answer("updateDatabaseUser").await;
     mount.renew(&lease).await.expect("renewed");
     assert!(ends_in(&mount, HOUR * 2).await);
     // Gone by hand.
@@ -283,30 +266,14 @@ async fn storage_that_fails_at_a_renewal_leaves_what_the_lease_revokes() {
     mount.renew(&lease).await.expect_err("no storage");
     mount.storage.fail_after(None);
     mount.revoke(&lease).await.expect("revoked");
-    assert_nothing_left(&mount, "revoked").await;
+    mount.assert_nothing_left("revoked").await;
 }
 
 #[tokio::test]
 async fn an_outage_at_the_end_of_a_lease_is_an_error_and_the_next_try_deletes() {
     let mount = mount_with(json!({})).await;
     let lease = issued(&mount).await;
-    for action in [
-        json!({"kind": "close"}),
-        json!({"kind": "answer", "status": 503, "code": "UNEXPECTED_ERROR"}),
-        json!({"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"}),
-        json!({"kind": "answer", "status": 202, "text": "<html>"}),
-        json!({"kind": "answer", "status": 404, "code": "RESOURCE_NOT_FOUND"}),
-    ] {
-        let fault = json!({ "operation": "deleteDatabaseUser", "count": 0, "action": action });
-        mount.atlas.fault(fault).await;
-        mount.revoke(&lease).await.expect_err("it is alive");
-        assert_eq!(mount.atlas.credentials().await.len(), 1, "{action}");
-        assert_eq!(mount.journal_keys().len(), 1);
-        mount.atlas.no_more_faults().await;
-    }
-    lose(&mount, "deleteDatabaseUser").await;
-    mount.revoke(&lease).await.expect("deleted all the same");
-    assert_nothing_left(&mount, "revoked").await;
+    outages_at_the_end_of(&mount, &lease, "deleteDatabaseUser").await;
 }
 
 /// Gone by hand, alone or with its project.
@@ -346,7 +313,7 @@ async fn a_user_with_other_rights_than_asked_is_not_handed_out() {
     let failed = mount.read("creds/reader").await.expect_err("too much");
     let told = failed.to_string();
     assert!(told.contains("was removed from Atlas again"), "{told}");
-    assert_nothing_left(&mount, "removed").await;
+    mount.assert_nothing_left("removed").await;
 }
 
 /// The lease is lost or was force-revoked, and Atlas was told of a later end: the reaper is there too.
@@ -360,7 +327,7 @@ async fn a_user_that_outlives_its_lease_is_deleted_by_whoever_is_first() {
     mount.tick_for(1).await;
     assert_eq!(mount.atlas.credentials().await.len(), 1);
     mount.tick_for(3).await;
-    assert_nothing_left(&mount, "reaped").await;
+    mount.assert_nothing_left("reaped").await;
     assert_eq!(mount.figure("reaper", "deleted").await, 1);
 }
 
@@ -388,7 +355,7 @@ async fn a_clock_that_leaps_neither_deletes_a_user_nor_lets_it_live_too_long() {
         }
         mount.revoke(&lease).await.expect("ordered");
         mount.revoke(&second).await.expect("ordered");
-        assert_nothing_left(&mount, "revoked").await;
+        mount.assert_nothing_left("revoked").await;
     }
 }
 
@@ -420,11 +387,11 @@ async fn two_mounts_in_one_project_leave_each_others_users_alone() {
     let (theirs, other) = beside.issue("reader").await;
     assert!(!mount.atlas.lets_in("east", &theirs).await);
     assert!(mount.atlas.lets_in("east", &data).await);
-    lose(&mount, "createDatabaseUser").await;
+    mount.atlas.lose_answer("createDatabaseUser").await;
     mount.read("creds/reader").await.expect_err("no answer");
     assert_eq!(mount.atlas.credentials().await.len(), 2);
     mount.revoke(&lease).await.expect("revoked");
     assert!(mount.atlas.lets_in("west", &theirs).await);
     beside.revoke(&other).await.expect("revoked");
-    assert_nothing_left(&beside, "both").await;
+    beside.assert_nothing_left("both").await;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::tests::{HOUR, NOTHING, mount_with, text, write_role};
+use crate::engine::credentials::project_type_tests::a_drain_of;
 use crate::engine::testing::TestMount;
 use crate::vault::{Data, Operation};
 
@@ -88,17 +89,7 @@ async fn the_journal_shows_a_user_by_its_name_and_ends_it() {
 #[tokio::test]
 async fn a_drained_mount_ends_its_users() {
     let mount = mount_with(json!({})).await;
-    mount.issue("reader").await;
-    let mut order = json!({ "organization_id": mount.atlas.org() });
-    let counted = TestMount::data(mount.write("issued-end", order.clone()).await);
-    assert_eq!(
-        counted["remaining_by_type"]["database_user"], 1,
-        "{counted:?}"
-    );
-    order["dry_run"] = json!(false);
-    mount.write("issued-end", order).await.expect("ordered");
-    mount.tick_for(1).await;
-    assert_eq!(mount.atlas.credentials().await, NOTHING);
+    a_drain_of(&mount, "database_user").await;
 }
 
 /// An organization does not list them: the projects are those of the roles.
@@ -162,11 +153,7 @@ async fn tidy_tells_users_that_are_gone_and_compares_all_else_where_it_may_not_l
         (&found["missing_count"], &found["pruned_count"]),
         (&json!(1), &json!(0))
     );
-    let refused = json!({
-        "operation": "listDatabaseUsers", "count": 0,
-        "action": {"kind": "answer", "status": 403, "code": "ACCESS_FORBIDDEN"},
-    });
-    mount.atlas.fault(refused).await;
+    mount.atlas.refuse("listDatabaseUsers").await;
     let answer = mount.write("tidy", json!({})).await.expect("tidied");
     let [warning] = answer.expect("an answer").warnings.try_into().expect("one");
     assert!(warning.contains("database users of project"), "{warning}");

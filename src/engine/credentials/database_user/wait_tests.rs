@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::fault_tests::{answered, change_cluster, refuse};
+use super::fault_tests::{answered, change_cluster};
 use super::tests::{NOTHING, mount_with, write_role};
 
 /// The answer comes once the clusters know the user.
@@ -99,7 +99,7 @@ async fn a_project_without_clusters_or_with_paused_ones_waits_for_nothing() {
 async fn a_state_that_is_not_told_is_warned_of() {
     for (operation, scopes) in [("listClusters", ""), ("getClusterStatus", "east")] {
         let mount = mount_with(json!({ "scopes": scopes })).await;
-        refuse(&mount, operation).await;
+        mount.atlas.refuse(operation).await;
         let answer = answered(mount.read("creds/reader").await);
         let [warning] = answer.warnings.try_into().expect("one warning");
         assert!(warning.contains("is not known"), "{warning}");

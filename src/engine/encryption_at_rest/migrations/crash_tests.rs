@@ -158,8 +158,7 @@ async fn a_restart_at_any_step_of_the_way_back_changes_nothing_of_the_end() {
             .await;
         fleet.act("start").await;
         assert_eq!(fleet.to_the_end().await["state"], "done");
-        let allowed = json!({"static_credentials_after_role": "accept"});
-        fleet.mount().atlas.settings(allowed).await;
+        fleet.open_the_way_back().await;
         fleet.mount().storage.fail_after(Some(writes));
         let _ = fleet.write(json!({"action": "rollback"})).await;
         minutes(&fleet, 3).await;

@@ -21,17 +21,12 @@ async fn no_change_is_answered(fleet: &Fleet) {
     fleet.mount().atlas.fault(fault).await;
 }
 
-async fn the_way_back_is_open(fleet: &Fleet) {
-    let allowed = json!({"static_credentials_after_role": "accept"});
-    fleet.mount().atlas.settings(allowed).await;
-}
-
 #[tokio::test]
 async fn what_a_person_takes_back_meanwhile_is_not_changed_again() {
     let fleet = Fleet::new(1).await;
     fleet.hand_in(0).await;
     fleet.customer.grant().await;
-    the_way_back_is_open(&fleet).await;
+    fleet.open_the_way_back().await;
     no_change_is_answered(&fleet).await;
     fleet.plan(json!({"observe": "1m"})).await;
     fleet.act("start").await;
@@ -63,7 +58,7 @@ async fn a_change_that_nobody_answered_is_rolled_back_too() {
             fleet.hand_in_another(0).await;
         }
         fleet.customer.grant().await;
-        the_way_back_is_open(&fleet).await;
+        fleet.open_the_way_back().await;
         fleet.plan(json!({"observe": "1m"})).await;
         no_change_is_answered(&fleet).await;
         fleet.act("start").await;
@@ -185,7 +180,7 @@ async fn a_private_change_that_nobody_answered_is_called_off_and_no_secret_is_se
     fleet.make_private(0, true).await;
     fleet.hand_in(0).await;
     fleet.customer.grant().await;
-    the_way_back_is_open(&fleet).await;
+    fleet.open_the_way_back().await;
     fleet.plan(json!({"observe": "1m"})).await;
     no_change_is_answered(&fleet).await;
     let consent = json!({

@@ -18,6 +18,9 @@ pub(super) struct Fleet {
     pub(super) projects: Vec<String>,
 }
 
+/// What has to be accepted for private projects that nothing proves.
+pub(super) const CONSENTS: [&str; 2] = ["accept_unvalidated", "accept_no_way_back"];
+
 impl Fleet {
     /// So many projects, and no grant yet.
     pub(super) async fn new(count: usize) -> Self {
@@ -36,6 +39,43 @@ impl Fleet {
             fleet.set(number, json!({})).await;
         }
         fleet
+    }
+
+    /// One project on its role, changed over by a migration, with its secret in keeping.
+    pub(super) async fn on_role() -> Self {
+        let fleet = Self::new(1).await;
+        fleet.customer.grant().await;
+        fleet.hand_in(0).await;
+        fleet
+            .plan(json!({"observe": "1m", "keep_static": true}))
+            .await;
+        fleet.act("start").await;
+        assert_eq!(fleet.to_the_end().await["state"], "done");
+        fleet
+    }
+
+    /// Two private ones, changed over by consent; Atlas would let them go back.
+    pub(super) async fn private_on_role() -> Self {
+        let fleet = Self::new(2).await;
+        fleet.customer.grant().await;
+        for number in 0..2 {
+            fleet.make_private(number, true).await;
+            fleet.hand_in(number).await;
+        }
+        fleet
+            .plan(json!({"observe": "1m", "keep_static": true}))
+            .await;
+        fleet.act_with_consent("start").await.expect("started");
+        assert_eq!(fleet.to_the_end().await["state"], "done");
+        fleet.open_the_way_back().await;
+        fleet.mount().atlas.forget_requests().await;
+        fleet
+    }
+
+    /// Atlas takes static credentials again where there is a role.
+    pub(super) async fn open_the_way_back(&self) {
+        let allowed = json!({"static_credentials_after_role": "accept"});
+        self.mount().atlas.settings(allowed).await;
     }
 
     pub(super) fn mount(&self) -> &TestMount {
@@ -137,6 +177,13 @@ impl Fleet {
 
     pub(super) async fn act(&self, action: &str) -> Data {
         TestMount::data(self.write(json!({"action": action})).await)
+    }
+
+    /// The same with both consents.
+    pub(super) async fn act_with_consent(&self, action: &str) -> Outcome {
+        let [one, other] = CONSENTS;
+        self.write(json!({"action": action, one: true, other: true}))
+            .await
     }
 
     pub(super) async fn refused(&self, body: Value) -> String {

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::sleep;
 
-use super::super::customer_tests::OWN_APP;
-use super::fleet_tests::{Fleet, column, row};
+use super::fleet_tests::{CONSENTS, Fleet, column, row};
 use crate::engine::process::ServerHold;
 use crate::engine::testing::TestMount;
-
-const CONSENTS: [&str; 2] = ["accept_unvalidated", "accept_no_way_back"];
 
 #[tokio::test]
 async fn a_start_takes_the_projects_that_were_planned_and_no_others() {
@@ -22,7 +19,7 @@ async fn a_start_takes_the_projects_that_were_planned_and_no_others() {
     fleet.write(all).await.expect("planned");
     // Encrypted after the plan.
     fleet.make_private(1, true).await;
-    fleet.write(start_with_consent()).await.expect("started");
+    fleet.act_with_consent("start").await.expect("started");
     let data = fleet.to_the_end().await;
     assert_eq!(
         (&data["state"], &data["total"]),
@@ -32,10 +29,6 @@ async fn a_start_takes_the_projects_that_were_planned_and_no_others() {
     let data = TestMount::data(fleet.write(json!({"observe": "1m"})).await);
     let found = row(&data, &fleet.projects[1])["verdicts"][0].clone();
     assert!(found.to_string().contains("proved by"), "{found}");
-}
-
-fn start_with_consent() -> Value {
-    json!({"action": "start", CONSENTS[0]: true, CONSENTS[1]: true})
 }
 
 /// The order of each of two private projects that are alike, as it was left to them.
@@ -78,7 +71,7 @@ async fn a_consent_goes_with_the_order_that_follows_a_plan() {
             (&json!("done"), &json!(2))
         );
     }
-    fleet.write(start_with_consent()).await.expect("started");
+    fleet.act_with_consent("start").await.expect("started");
     assert_eq!(fleet.to_the_end().await["state"], "done");
     assert_eq!(fleet.modes().await, ["role"; 2]);
 }
@@ -91,7 +84,7 @@ async fn a_consent_is_none_to_what_an_earlier_order_began() {
     block["requirePrivateNetworking"] = json!(true);
     fleet.set(1, block).await;
     fleet.plan(json!({"observe": "5m"})).await;
-    fleet.write(start_with_consent()).await.expect("started");
+    fleet.act_with_consent("start").await.expect("started");
     let data = fleet.settled().await;
     assert_eq!(column(&data, "step"), ["watching", "registered"]);
     fleet.act("pause").await;
@@ -113,7 +106,7 @@ async fn a_consent_is_none_to_what_was_not_shown_to_be_private() {
     let mut block = fleet.other_key().await;
     block["requirePrivateNetworking"] = json!(true);
     fleet.set(1, block).await;
-    fleet.write(start_with_consent()).await.expect("started");
+    fleet.act_with_consent("start").await.expect("started");
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "done", "{data:?}");
     let left = row(&data, &fleet.projects[1]);
@@ -122,38 +115,9 @@ async fn a_consent_is_none_to_what_was_not_shown_to_be_private() {
     assert_eq!(fleet.changes().await, [0]);
 }
 
-/// Two private projects on their role by consent, each with a secret in keeping.
-async fn private_on_role(secret: Option<&str>) -> Fleet {
-    let fleet = Fleet::new(2).await;
-    fleet.customer.grant().await;
-    for number in 0..2 {
-        fleet.make_private(number, true).await;
-        fleet.hand_in(number).await;
-    }
-    fleet
-        .plan(json!({"observe": "1m", "keep_static": true}))
-        .await;
-    fleet.write(start_with_consent()).await.expect("started");
-    assert_eq!(fleet.to_the_end().await["state"], "done");
-    for project in fleet.projects.iter().filter(|_| secret.is_some()) {
-        let given = json!({"client_id": OWN_APP, "client_secret": secret});
-        let path = format!("encryption-at-rest/azure/{project}");
-        let written = fleet.mount().write(&path, given).await;
-        written.expect("taken into keeping");
-    }
-    let allowed = json!({"static_credentials_after_role": "accept"});
-    fleet.mount().atlas.settings(allowed).await;
-    fleet.mount().atlas.forget_requests().await;
-    fleet
-}
-
-fn way_back_with_consent() -> Value {
-    json!({"action": "rollback", CONSENTS[0]: true, CONSENTS[1]: true})
-}
-
 #[tokio::test]
 async fn what_was_accepted_for_the_way_over_is_not_for_the_way_back() {
-    let fleet = private_on_role(None).await;
+    let fleet = Fleet::private_on_role().await;
     fleet.act("rollback").await;
     let data = fleet.to_the_end().await;
     assert_eq!(column(&data, "step"), ["kept"; 2]);
@@ -161,7 +125,7 @@ async fn what_was_accepted_for_the_way_over_is_not_for_the_way_back() {
         assert!(error.contains("accept_unvalidated"), "{error}");
     }
     assert_eq!(fleet.changes().await, [] as [usize; 0]);
-    fleet.write(way_back_with_consent()).await.expect("ordered");
+    fleet.act_with_consent("rollback").await.expect("ordered");
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "rolled_back", "{data:?}");
     assert_eq!(column(&data, "step"), ["rolled_back"; 2]);
@@ -171,9 +135,9 @@ async fn what_was_accepted_for_the_way_over_is_not_for_the_way_back() {
 
 #[tokio::test]
 async fn what_was_accepted_for_a_way_back_is_not_for_one_that_is_resumed() {
-    let mut fleet = private_on_role(None).await;
+    let mut fleet = Fleet::private_on_role().await;
     fleet.customer.mount.restart_held(ServerHold::Unasked).await;
-    fleet.write(way_back_with_consent()).await.expect("ordered");
+    fleet.act_with_consent("rollback").await.expect("ordered");
     fleet.act("pause").await;
     fleet.customer.mount.restart().await;
     // What would be without effect is refused there, too.
@@ -193,14 +157,7 @@ async fn what_was_accepted_for_a_way_back_is_not_for_one_that_is_resumed() {
 /// Nobody who ordered the way back knew that Atlas would take the secret unseen.
 #[tokio::test]
 async fn a_project_that_became_private_since_its_plan_does_not_go_back_by_a_consent() {
-    let fleet = Fleet::new(1).await;
-    fleet.customer.grant().await;
-    fleet.hand_in(0).await;
-    fleet
-        .plan(json!({"observe": "1m", "keep_static": true}))
-        .await;
-    fleet.act("start").await;
-    assert_eq!(fleet.to_the_end().await["state"], "done");
+    let fleet = Fleet::on_role().await;
     let path = format!("encryption-at-rest/azure/{}", fleet.projects[0]);
     let role = TestMount::data(fleet.mount().read(&path).await)["role_id"].clone();
     let mut block = fleet.customer.key.clone();
@@ -209,7 +166,7 @@ async fn a_project_that_became_private_since_its_plan_does_not_go_back_by_a_cons
     block["requirePrivateNetworking"] = json!(true);
     fleet.set_block(0, block).await;
     fleet.endpoint(0, true).await;
-    fleet.write(way_back_with_consent()).await.expect("ordered");
+    fleet.act_with_consent("rollback").await.expect("ordered");
     let data = fleet.to_the_end().await;
     assert_eq!(column(&data, "step"), ["kept"], "{data:?}");
     assert_eq!(fleet.changes().await, [0]);
@@ -218,8 +175,11 @@ async fn a_project_that_became_private_since_its_plan_does_not_go_back_by_a_cons
 /// Atlas takes any secret of a private project.
 #[tokio::test]
 async fn a_private_project_that_went_back_and_does_not_work_stops_the_way_back() {
-    let fleet = private_on_role(Some("expired long ago")).await;
-    fleet.write(way_back_with_consent()).await.expect("ordered");
+    let fleet = Fleet::private_on_role().await;
+    for number in 0..2 {
+        fleet.hand_in_another(number).await;
+    }
+    fleet.act_with_consent("rollback").await.expect("ordered");
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "paused", "{data:?}");
     let reason = data["reason"].to_string();
@@ -234,8 +194,7 @@ async fn what_is_ordered_while_projects_are_listed_is_not_undone() {
     let fleet = Fleet::new(1).await;
     fleet.hand_in(0).await;
     fleet.customer.grant().await;
-    let allowed = json!({"static_credentials_after_role": "accept"});
-    fleet.mount().atlas.settings(allowed).await;
+    fleet.open_the_way_back().await;
     fleet
         .plan(json!({"observe": "1m", "keep_static": true}))
         .await;

@@ -6,8 +6,6 @@ use super::fleet_tests::{Fleet, column, row};
 use crate::engine::process::ServerHold;
 use crate::engine::testing::TestMount;
 
-const BOTH: [&str; 2] = ["accept_unvalidated", "accept_no_way_back"];
-
 async fn apply_by_hand(fleet: &Fleet, number: usize) {
     let path = format!("encryption-at-rest/azure/{}", fleet.projects[number]);
     let ids = fleet.customer.ids();
@@ -15,11 +13,6 @@ async fn apply_by_hand(fleet: &Fleet, number: usize) {
     let apply = format!("{path}/apply");
     let applied = fleet.mount().write(&apply, json!({})).await;
     applied.expect("changed over");
-}
-
-async fn the_way_back_is_open(fleet: &Fleet) {
-    let allowed = json!({"static_credentials_after_role": "accept"});
-    fleet.mount().atlas.settings(allowed).await;
 }
 
 #[tokio::test]
@@ -41,7 +34,7 @@ async fn what_a_person_changed_over_meanwhile_is_not_changed_back() {
     let found = row(&data, &fleet.projects[1]);
     assert_eq!(found["step"], "skipped");
     assert_eq!(found["verdicts"][0], "already on a role");
-    the_way_back_is_open(&fleet).await;
+    fleet.open_the_way_back().await;
     fleet.act("rollback").await;
     assert_eq!(fleet.to_the_end().await["state"], "rolled_back");
     assert_eq!(fleet.modes().await, ["static", "role"]);
@@ -74,15 +67,8 @@ async fn without_its_canary_a_migration_does_not_go_on() {
 /// Somebody else's role is nothing that this migration changed.
 #[tokio::test]
 async fn a_project_on_a_role_of_somebody_else_is_not_changed_back() {
-    let fleet = Fleet::new(1).await;
-    fleet.customer.grant().await;
-    fleet.hand_in(0).await;
-    fleet
-        .plan(json!({"observe": "1m", "keep_static": true}))
-        .await;
-    fleet.act("start").await;
-    assert_eq!(fleet.to_the_end().await["state"], "done");
-    the_way_back_is_open(&fleet).await;
+    let fleet = Fleet::on_role().await;
+    fleet.open_the_way_back().await;
     let mut block = fleet.customer.key.clone();
     block["enabled"] = json!(true);
     block["roleId"] = json!("aaaaaaaaaaaaaaaaaaaaaaaa");
@@ -106,8 +92,7 @@ async fn a_role_that_never_proves_itself_stops_the_migration() {
     });
     fleet.mount().atlas.settings(never).await;
     fleet.plan(json!({"observe": "1m"})).await;
-    let start = json!({"action": "start", BOTH[0]: true, BOTH[1]: true});
-    fleet.write(start).await.expect("started");
+    fleet.act_with_consent("start").await.expect("started");
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "paused", "{data:?}");
     assert!(data["reason"].to_string().contains("in time"), "{data:?}");
@@ -117,29 +102,16 @@ async fn a_role_that_never_proves_itself_stops_the_migration() {
 /// Before the data nodes' verdict `valid` says nothing of a secret that Atlas took unseen.
 #[tokio::test]
 async fn a_private_project_is_watched_to_the_end_before_the_next_goes_back() {
-    let fleet = Fleet::new(2).await;
-    fleet.customer.grant().await;
-    for number in 0..2 {
-        fleet.make_private(number, true).await;
-        fleet.hand_in(number).await;
-    }
-    fleet
-        .plan(json!({"observe": "1m", "keep_static": true}))
-        .await;
-    let start = json!({"action": "start", BOTH[0]: true, BOTH[1]: true});
-    fleet.write(start).await.expect("started");
-    assert_eq!(fleet.to_the_end().await["state"], "done");
+    let fleet = Fleet::private_on_role().await;
     for number in 0..2 {
         fleet.hand_in_another(number).await;
     }
-    the_way_back_is_open(&fleet).await;
     let early = json!({
         "private_verdict_seconds": 600, "private_valid_before_verdict": true,
     });
     fleet.mount().atlas.settings(early).await;
     fleet.mount().atlas.forget_requests().await;
-    let back = json!({"action": "rollback", BOTH[0]: true, BOTH[1]: true});
-    fleet.write(back).await.expect("ordered");
+    fleet.act_with_consent("rollback").await.expect("ordered");
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "paused", "{data:?}");
     assert_eq!(fleet.changes().await, [1]);

@@ -357,8 +357,7 @@ async fn a_private_project_without_its_grant_goes_back_and_stops_it() {
         fleet.make_private(number, true).await;
         fleet.hand_in(number).await;
     }
-    let allowed = json!({"static_credentials_after_role": "accept"});
-    fleet.mount().atlas.settings(allowed).await;
+    fleet.open_the_way_back().await;
     fleet.plan(json!({})).await;
     let consent = json!({
         "action": "start", "accept_unvalidated": true, "accept_no_way_back": true,
