@@ -18,7 +18,7 @@ use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::AtlasError;
 use super::ids::{DatabaseUsername, Level, ProjectId};
-use super::presence::{LOOKS, Presence, after_look_in_project};
+use super::presence::{Presence, after_look_in_project};
 
 const SET: EndpointSet = EndpointSet::DatabaseUsers;
 const CREATE: &str = "createDatabaseUser";
@@ -372,10 +372,8 @@ impl Atlas {
             Err(error) if error.says_not_found() => {}
             Err(error) => return Err(error),
         }
-        for look in 0..LOOKS {
-            if look > 0 {
-                self.pause_between_looks(budget).await?;
-            }
+        let mut looks = self.looks(budget);
+        while looks.next().await? {
             let listed = self.list_database_users(project, budget).await?;
             if listed.iter().any(|each| each.is(user)) {
                 return Ok(Presence::Present);

@@ -15,7 +15,7 @@ use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
 use super::ids::{Level, ModelKeyId, ProjectId};
-use super::presence::{LOOKS, Presence, after_look_in_project};
+use super::presence::{Presence, after_look_in_project};
 
 const SET: EndpointSet = EndpointSet::ModelKeys;
 const CREATE: &str = "createGroupModelKey";
@@ -199,10 +199,8 @@ impl Atlas {
             Err(error) => return Err(error),
         }
         let level = Level::Project(project.clone());
-        for look in 0..LOOKS {
-            if look > 0 {
-                self.pause_between_looks(budget).await?;
-            }
+        let mut looks = self.looks(budget);
+        while looks.next().await? {
             let listed = self.list_model_keys(&level, budget).await?;
             if listed.iter().any(|each| each.id == *key) {
                 return Ok(Presence::Present);

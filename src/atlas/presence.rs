@@ -20,7 +20,7 @@ use super::ids::{ApiKeyId, ClientId, Level, OrgId, ProjectId, SecretId};
 use super::service_accounts::ServiceAccount;
 
 /// How many looks prove that something is gone.
-pub(super) const LOOKS: u32 = 2;
+const LOOKS: u32 = 2;
 
 /// What Atlas has proved of a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,27 @@ pub(crate) enum Presence {
     Present,
     /// It is not there any more.
     Gone,
+}
+
+/// Looks at Atlas, one of which alone proves nothing.
+pub(super) struct Looks<'a> {
+    atlas: &'a Atlas,
+    budget: RequestBudget,
+    begun: u32,
+}
+
+impl Looks<'_> {
+    /// Waits until the next is due; false: there were enough.
+    pub(super) async fn next(&mut self) -> Result<bool, AtlasError> {
+        if self.begun == LOOKS {
+            return Ok(false);
+        }
+        if self.begun > 0 {
+            self.atlas.pause_between_looks(self.budget).await?;
+        }
+        self.begun += 1;
+        Ok(true)
+    }
 }
 
 impl Atlas {
@@ -77,10 +98,8 @@ impl Atlas {
         secret: &SecretId,
         budget: RequestBudget,
     ) -> Result<Presence, AtlasError> {
-        for look in 0..LOOKS {
-            if look > 0 {
-                self.pause_between_looks(budget).await?;
-            }
+        let mut looks = self.looks(budget);
+        while looks.next().await? {
             let seen = match level {
                 Level::Org(org) => self.find_service_account(org, account, budget).await?,
                 Level::Project(_) => Some(self.service_account(level, account, budget).await?),
@@ -117,13 +136,8 @@ impl Atlas {
         mut sought: HashSet<ClientId>,
         budget: RequestBudget,
     ) -> Result<HashSet<ClientId>, AtlasError> {
-        for look in 0..LOOKS {
-            if sought.is_empty() {
-                break;
-            }
-            if look > 0 {
-                self.pause_between_looks(budget).await?;
-            }
+        let mut looks = self.looks(budget);
+        while !sought.is_empty() && looks.next().await? {
             let listed = self.list_service_accounts(level, budget).await?;
             for account in listed {
                 sought.remove(&account.client_id);
@@ -158,10 +172,8 @@ impl Atlas {
         key: &ApiKeyId,
         budget: RequestBudget,
     ) -> Result<Presence, AtlasError> {
-        for look in 0..LOOKS {
-            if look > 0 {
-                self.pause_between_looks(budget).await?;
-            }
+        let mut looks = self.looks(budget);
+        while looks.next().await? {
             if self.project_lists_api_key(project, key, budget).await? {
                 return Ok(Presence::Present);
             }
@@ -182,6 +194,15 @@ impl Atlas {
         } else {
             Presence::Gone
         })
+    }
+
+    /// Looks at complete lists, seconds apart: what none of them shows is gone.
+    pub(super) fn looks(&self, budget: RequestBudget) -> Looks<'_> {
+        Looks {
+            atlas: self,
+            budget,
+            begun: 0,
+        }
     }
 
     /// Waits between two looks at Atlas, one of which alone proves nothing.

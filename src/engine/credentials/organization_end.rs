@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep_until};
 use super::kind::{CredentialKind, Revoked};
 use super::lease::{budget, internal, journal_id, linked, missing};
 use super::project_end::end_in_project;
-use super::revoke::note_deletion;
+use super::revoke::gone;
 use crate::atlas::{Deletion, LOOK_AGAIN_AFTER, OrgId, ProjectId, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::connection::{Certainty, ConfiguredClient, MadeUnder, Managing};
@@ -43,9 +43,7 @@ pub(super) async fn end_in_organization(
             organization: org,
         });
     }
-    note_deletion(engine, call, deletion);
-    tracing::debug!(%made, %deletion, "leased credential is gone from Atlas");
-    Ok(Revoked::Gone)
+    Ok(gone(engine, call, &made, deletion))
 }
 
 /// Deletes what a lease holds. An API key that this process made a moment ago may not be known everywhere

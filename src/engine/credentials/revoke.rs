@@ -15,11 +15,13 @@
 use std::sync::Arc;
 
 use super::kind::{CredentialKind, Revoked};
-use super::lease::{ended, journal_id};
+use super::lease::{budget, ended, journal_id, linked};
 use crate::atlas::Deletion;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::measures::Work;
+use crate::engine::resource::{Resource, remove};
+use crate::engine::unasked::Permit;
 use crate::framework::LeaseCall;
 use crate::vault::failure::chain;
 
@@ -81,6 +83,29 @@ fn note(engine: &Engine, call: &LeaseCall, outcome: &Result<(), EngineError>) {
             );
         }
     }
+}
+
+/// Deletes what a lease says it holds, where that says where it is.
+pub(super) async fn delete(
+    engine: &Engine,
+    call: &LeaseCall,
+    made: &Resource,
+) -> Result<Revoked, EngineError> {
+    let linked = linked(engine, call).await?;
+    let deletion = remove(&linked, made, Permit::ORDERED, budget(call)).await?;
+    Ok(gone(engine, call, made, deletion))
+}
+
+/// What a lease held is gone from Atlas.
+pub(super) fn gone(
+    engine: &Engine,
+    call: &LeaseCall,
+    made: &Resource,
+    deletion: Deletion,
+) -> Revoked {
+    note_deletion(engine, call, deletion);
+    tracing::debug!(%made, %deletion, "leased credential is gone from Atlas");
+    Revoked::Gone
 }
 
 /// Notes what Atlas did: whoever ends the credential beside the revocation will not find it.

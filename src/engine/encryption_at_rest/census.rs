@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::entry::{AzureEntry, Mode, State};
@@ -143,24 +144,57 @@ fn shorten(texts: &mut Vec<String>) {
     }
 }
 
+/// How many projects are in which condition; one may be counted in several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    /// All, with those whose entries cannot be read.
+    pub(crate) projects: usize,
+    /// Atlas signs in with a static secret.
+    #[serde(rename = "static")]
+    pub(crate) by_secret: usize,
+    /// Atlas signs in by a role.
+    #[serde(rename = "role")]
+    pub(crate) by_role: usize,
+    /// Atlas cannot use the key.
+    pub(crate) invalid: usize,
+    /// Something is not as it was left from here.
+    pub(crate) drifted: usize,
+    /// A static secret ends soon.
+    pub(crate) expiring: usize,
+    /// The last change failed.
+    pub(crate) failed: usize,
+}
+
+/// Counts all projects. Asks storage alone.
+pub(crate) async fn counts(engine: &Engine) -> Result<Counts, EngineError> {
+    Ok(entries(engine).await?.counts(engine.clock.now()))
+}
+
+impl Entries {
+    fn counts(&self, now: DateTime<Utc>) -> Counts {
+        let count = |is: &dyn Fn(&AzureEntry) -> bool| {
+            self.entries.iter().filter(|(_, entry)| is(entry)).count()
+        };
+        let mode = |entry: &AzureEntry| entry.seen.as_ref().map(|seen| seen.mode);
+        Counts {
+            projects: self.entries.len() + self.unreadable.len(),
+            by_secret: count(&|entry| mode(entry) == Some(Mode::Static)),
+            by_role: count(&|entry| mode(entry) == Some(Mode::Role)),
+            invalid: count(&|entry| invalid(entry).is_some()),
+            drifted: count(&|entry| !entry.drift.is_empty()),
+            expiring: count(&|entry| expiry::is_near(entry, now)),
+            failed: count(&|entry| entry.state == State::Failed),
+        }
+    }
+}
+
 /// How all projects are doing, for the mount's status.
 pub(crate) async fn status(engine: &Engine) -> Result<Value, EngineError> {
     let now = engine.clock.now();
     let all = entries(engine).await?;
-    let count = |is: &dyn Fn(&AzureEntry) -> bool| {
-        all.entries.iter().filter(|(_, entry)| is(entry)).count()
-    };
-    let mode = |entry: &AzureEntry| entry.seen.as_ref().map(|seen| seen.mode);
     let migrations = migrations::warnings(engine).await?;
     let Findings { problems, warnings } = all.findings(migrations, now);
-    Ok(json!({
-        "projects": all.entries.len() + all.unreadable.len(),
-        "static": count(&|entry| mode(entry) == Some(Mode::Static)),
-        "role": count(&|entry| mode(entry) == Some(Mode::Role)),
-        "invalid": count(&|entry| invalid(entry).is_some()),
-        "drifted": count(&|entry| !entry.drift.is_empty()),
-        "expiring": count(&|entry| expiry::is_near(entry, now)),
-        "failed": count(&|entry| entry.state == State::Failed),
-        "warnings": problems.into_iter().chain(warnings).collect::<Vec<_>>(),
-    }))
+    let mut status = json!(all.counts(now));
+    status["warnings"] = problems.into_iter().chain(warnings).collect();
+    Ok(status)
 }

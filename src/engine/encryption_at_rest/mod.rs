@@ -55,6 +55,6 @@ mod watch;
 #[cfg(test)]
 mod watch_tests;
 
-pub(crate) use census::{findings, status};
+pub(crate) use census::{counts, findings, status};
 pub(crate) use migrations::{Migrations, run_due as run_migrations};
 pub(crate) use tick::tick;

@@ -48,12 +48,11 @@ pub(super) async fn roll_back(
     // Without its own words, one that is begun goes on by those that it was begun with.
     let is_private = vault.as_ref().is_some_and(AzureKeyVault::is_private);
     let goes_on = reached == State::RollingBack && is_private && !is_accepted;
-    let ordered = if goes_on {
-        Ordered::Before
+    let (ordered, accepted) = if goes_on {
+        (Ordered::Before, entry.accepted)
     } else {
-        Ordered::Now
+        (Ordered::Now, Accepted::both_if(is_accepted))
     };
-    let accepted = Accepted::both_if(is_accepted);
     change(
         engine, atlas, project, entry, vault, ordered, accepted, budget,
     )
@@ -114,11 +113,6 @@ async fn change(
     if has_arrived(entry, &held, &vault) {
         return took(engine, project, entry, &held, Some(vault), Answer::None).await;
     }
-    let accepted = if ordered == Ordered::Before {
-        before
-    } else {
-        accepted
-    };
     let tenant_id = match unseen::way_back(entry, &held, &vault, ordered, accepted, now) {
         Verdict::Send => tenant_of(entry, &held, &vault),
         Verdict::Arrived => return arrived(engine, project, entry, &held, vault).await,

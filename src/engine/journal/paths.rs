@@ -46,14 +46,15 @@ fn issued() -> Path<Engine> {
         .help(
             "Show one issued credential, or end it.",
             "By journal id, which is the end of the description in Atlas, by public key, by client id, by \
-             the id of an AI model API key or by the name of a database user: who got it, from which role, when, and when it ends at the latest. Never a secret. A \
-             delete ends it: it is deleted in Atlas at once, its lease can no longer be renewed and is \
-             revoked without Atlas, and the entry stays as ended until then. Access tokens end with \
-             their leases only.",
+             the id of an AI model API key or by the name of a database user: who got it, from which \
+             role, when, and when it ends at the latest. Never a secret. A delete ends it: it is \
+             deleted in Atlas at once, its lease can no longer be renewed and is revoked without \
+             Atlas, and the entry stays as ended until then. Access tokens end with their leases only.",
         )
         .display(Display::operation(OPERATION_PREFIX, "", "issued"))
-        .field(Field::text("id")
-                .about("Journal id, public key, client id, id of an AI model API key or name of a database user."))
+        .field(Field::text("id").about(
+            "Journal id, public key, client id, id of an AI model API key or name of a database user.",
+        ))
         .operation(
             Operation::Read,
             PathOperation::new(read)

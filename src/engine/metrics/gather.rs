@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use tokio::time::timeout;
 
 use super::family::Families;
@@ -193,16 +192,21 @@ fn seconds(at: DateTime<Utc>, now: DateTime<Utc>) -> f64 {
 
 /// The projects whose key vaults are looked after.
 async fn encryption(engine: &Engine, all: &mut Families) -> Result<(), EngineError> {
-    let status = encryption_at_rest::status(engine).await?;
-    for state in [
-        "projects", "static", "role", "invalid", "drifted", "expiring", "failed",
+    let counts = encryption_at_rest::counts(engine).await?;
+    for (state, count) in [
+        ("all", counts.projects),
+        ("static", counts.by_secret),
+        ("role", counts.by_role),
+        ("invalid", counts.invalid),
+        ("drifted", counts.drifted),
+        ("expiring", counts.expiring),
+        ("failed", counts.failed),
     ] {
-        let count = status.get(state).and_then(Value::as_u64);
         all.gauge(
             "encryption_at_rest_projects",
             "Projects whose key vaults are looked after: all, and those of which it is so.",
-            &[("state", if state == "projects" { "all" } else { state })],
-            usize::try_from(count.unwrap_or_default()).unwrap_or(usize::MAX),
+            &[("state", state)],
+            count,
         );
     }
     Ok(())

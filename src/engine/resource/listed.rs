@@ -1,10 +1,10 @@
 //! What Atlas lists of an organization, with the texts by which it is found.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::Resource;
-use std::collections::BTreeSet;
-
 use crate::atlas::{AtlasError, Level, OrgId, OwnDatabaseUser, ProjectId, RequestBudget};
 use crate::engine::connection::{ConfiguredClient, List, Listed};
 use crate::engine::entries::CredentialType;

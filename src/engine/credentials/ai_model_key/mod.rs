@@ -12,24 +12,21 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::grant::{Grant, id};
+use super::grant::{Grant, id, refuse_reach};
 use super::granted::Granted;
 use super::issued::Issued;
 use super::kind::{CredentialKind, Revoked};
-use super::lease::{budget, linked, required};
+use super::lease::required;
 use super::pending::PendingCredential;
 use super::report::{CheckContext, Report};
-use super::revoke::note_deletion;
-use crate::atlas::{
-    AccessList, AtlasError, CreatedModelKey, Level, ModelScope, NewModelKey, OrgId, ProjectId,
-};
+use super::revoke::delete;
+use crate::atlas::{AtlasError, CreatedModelKey, ModelScope, NewModelKey, OrgId, ProjectId};
 use crate::engine::Engine;
 use crate::engine::entries::{ANY_SCOPE, CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::journal::Owner;
 use crate::engine::names::RoleName;
-use crate::engine::resource::{Resource, remove};
-use crate::engine::unasked::Permit;
+use crate::engine::resource::Resource;
 use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::{Data, Response};
 
@@ -116,11 +113,7 @@ impl CredentialKind for AiModelKey {
             required(call, "project_id")?,
             required(call, "ai_model_key_id")?,
         );
-        let linked = linked(engine, call).await?;
-        let deletion = remove(&linked, &made, Permit::ORDERED, budget(call)).await?;
-        note_deletion(engine, call, deletion);
-        tracing::debug!(%made, %deletion, "leased credential is gone from Atlas");
-        Ok(Revoked::Gone)
+        delete(engine, call, &made).await
     }
 }
 
@@ -129,38 +122,20 @@ fn grant(role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
     if role.project_id.is_empty() {
         faults.add("project_id", "give the project in which the keys are made");
     }
-    for (field, given) in [
-        ("organization_id", !role.organization_id.is_empty()),
-        ("roles", !role.roles.is_empty()),
-        ("project_roles", !role.project_roles.is_empty()),
-        ("project_assignments", !role.project_assignments.is_empty()),
-        ("ip_addresses", !role.ip_addresses.is_empty()),
-        ("cidr_blocks", !role.cidr_blocks.is_empty()),
-        ("client_id", !role.client_id.is_empty()),
-    ] {
-        if given {
-            faults.add(
-                field,
-                "must be empty with credential_type ai_model_key: such a key belongs to project_id, and \
-                 has neither Atlas roles nor an access list",
-            );
-        }
-    }
+    refuse_reach(
+        role,
+        "must be empty with credential_type ai_model_key: such a key belongs to project_id, and \
+         has neither Atlas roles nor an access list",
+        faults,
+    );
     let scope = ModelScope {
         cloud: scope(&role.cloud, "cloud", faults),
         geography: scope(&role.geography, "geography", faults),
     };
     let project: ProjectId = id(&role.project_id, "project_id", faults)?;
     faults.is_empty().then(|| Grant {
-        level: Level::Project(project.clone()),
-        account: None,
-        roles: Vec::new(),
-        project: Some(project),
-        assignments: Vec::new(),
-        access_list: AccessList::default(),
-        bind_to_caller: false,
         model_scope: Some(scope),
-        database: None,
+        ..Grant::in_project(project)
     })
 }
 

@@ -5,11 +5,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::template::{Context, Template};
-use crate::atlas::{
-    AccessList, ClusterName, DatabaseRole, DatabaseScope, DatabaseUsername, Level, ProjectId,
-};
+use crate::atlas::{ClusterName, DatabaseRole, DatabaseScope, DatabaseUsername};
 use crate::base::SystemEntropy;
-use crate::engine::credentials::grant::{Grant, id};
+use crate::engine::credentials::grant::{Grant, id, refuse_reach};
 use crate::engine::entries::RoleEntry;
 use crate::framework::Faults;
 
@@ -56,23 +54,12 @@ pub(super) fn grant(role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
     if role.project_id.is_empty() {
         faults.add("project_id", "give the project in which the users are made");
     }
-    for (field, given) in [
-        ("organization_id", !role.organization_id.is_empty()),
-        ("roles", !role.roles.is_empty()),
-        ("project_roles", !role.project_roles.is_empty()),
-        ("project_assignments", !role.project_assignments.is_empty()),
-        ("ip_addresses", !role.ip_addresses.is_empty()),
-        ("cidr_blocks", !role.cidr_blocks.is_empty()),
-        ("client_id", !role.client_id.is_empty()),
-    ] {
-        if given {
-            faults.add(
-                field,
-                "must be empty with credential_type database_user: such a user belongs to project_id, and \
-                 has database_roles instead of Atlas roles, and no access list",
-            );
-        }
-    }
+    refuse_reach(
+        role,
+        "must be empty with credential_type database_user: such a user belongs to project_id, and \
+         has database_roles instead of Atlas roles, and no access list",
+        faults,
+    );
     if role.database_roles.is_empty() {
         faults.add(
             "database_roles",
@@ -93,15 +80,8 @@ pub(super) fn grant(role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
     };
     let project = id(&role.project_id, "project_id", faults)?;
     faults.is_empty().then(|| Grant {
-        level: Level::Project(ProjectId::clone(&project)),
-        account: None,
-        roles: Vec::new(),
-        project: Some(project),
-        assignments: Vec::new(),
-        access_list: AccessList::default(),
-        bind_to_caller: false,
-        model_scope: None,
         database: Some(database),
+        ..Grant::in_project(project)
     })
 }
 

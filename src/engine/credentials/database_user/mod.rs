@@ -34,7 +34,7 @@ use super::lease::{budget, linked, required};
 use super::lease_ttl::LeaseTtl;
 use super::pending::PendingCredential;
 use super::report::{CheckContext, Report};
-use super::revoke::note_deletion;
+use super::revoke::delete;
 use crate::atlas::{
     Atlas, DatabaseUsername, IdError, Kept, MOST_DATABASE_USERS, NewDatabaseUser, OrgId,
     OwnDatabaseUser, ProjectId, SIGN_IN_DATABASE,
@@ -45,8 +45,7 @@ use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::engine::error::EngineError;
 use crate::engine::journal::{Owner, State};
 use crate::engine::names::RoleName;
-use crate::engine::resource::{Resource, remove};
-use crate::engine::unasked::Permit;
+use crate::engine::resource::Resource;
 use crate::framework::{Faults, Field, LeaseCall};
 use crate::vault::{Data, Response};
 
@@ -177,11 +176,7 @@ impl CredentialKind for DatabaseUser {
             required(call, "project_id")?,
             own_user(call)?,
         );
-        let linked = linked(engine, call).await?;
-        let deletion = remove(&linked, &made, Permit::ORDERED, budget(call)).await?;
-        note_deletion(engine, call, deletion);
-        tracing::debug!(%made, %deletion, "leased credential is gone from Atlas");
-        Ok(Revoked::Gone)
+        delete(engine, call, &made).await
     }
 }
 
@@ -238,6 +233,7 @@ async fn create(pending: &mut PendingCredential, role: &RoleName) -> Result<Made
     };
     make(pending, role, &org, &project, &grant, &mut new, alive).await?;
     if !grant.wait.is_zero() {
+        // Should the process end while it waits, the next one knows what was made.
         pending.record(State::Pending).await?;
         let warnings = wait::until_known(pending, &project, &grant).await?;
         pending.warnings.extend(warnings);

@@ -30,9 +30,6 @@ pub(super) async fn until_known(
     grant: &DatabaseGrant,
 ) -> Result<Vec<String>, EngineError> {
     let mut warnings = Vec::new();
-    if grant.wait.is_zero() {
-        return Ok(warnings);
-    }
     let begun = Instant::now();
     let last = pending.budget.deadline.checked_sub(RESERVE);
     let until = begun.checked_add(grant.wait).into_iter().chain(last).min();

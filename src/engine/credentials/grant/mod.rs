@@ -49,6 +49,21 @@ impl Grant {
         kind_of(role).grant(role, faults)
     }
 
+    /// Of what is made in a project and has neither Atlas roles nor an access list.
+    pub(super) fn in_project(project: ProjectId) -> Self {
+        Self {
+            level: Level::Project(project.clone()),
+            account: None,
+            roles: Vec::new(),
+            project: Some(project),
+            assignments: Vec::new(),
+            access_list: AccessList::default(),
+            bind_to_caller: false,
+            model_scope: None,
+            database: None,
+        }
+    }
+
     /// Whether two stored roles let the same be made, for whom it may act and from where. How long it
     /// lives and how many there may be is left out, and so is the spelling of addresses.
     pub(crate) fn is_the_same(one: &RoleEntry, other: &RoleEntry) -> bool {
@@ -108,6 +123,23 @@ fn refuse_fields_of_others(role: &RoleEntry, faults: &mut Faults) {
                 field,
                 format!("only for credential_type {}", of_type.name()),
             );
+        }
+    }
+}
+
+/// Refuses what types with an organization, Atlas roles or an access list have, for one that has neither.
+pub(super) fn refuse_reach(role: &RoleEntry, reason: &'static str, faults: &mut Faults) {
+    for (field, given) in [
+        ("organization_id", !role.organization_id.is_empty()),
+        ("roles", !role.roles.is_empty()),
+        ("project_roles", !role.project_roles.is_empty()),
+        ("project_assignments", !role.project_assignments.is_empty()),
+        ("ip_addresses", !role.ip_addresses.is_empty()),
+        ("cidr_blocks", !role.cidr_blocks.is_empty()),
+        ("client_id", !role.client_id.is_empty()),
+    ] {
+        if given {
+            faults.add(field, reason);
         }
     }
 }

@@ -25,6 +25,7 @@ mod plan;
 #[cfg(test)]
 mod plan_tests;
 mod project;
+mod row;
 #[cfg(test)]
 mod run_tests;
 mod shown;

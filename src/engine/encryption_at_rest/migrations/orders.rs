@@ -9,9 +9,10 @@ use chrono::{DateTime, Utc};
 use tokio::time::{Instant, timeout_at};
 
 use super::super::entry::Accepted;
-use super::entry::{MOST_PROJECTS, MigrationEntry, Order, Row, State, Then};
+use super::entry::{MOST_PROJECTS, MigrationEntry, Order, State, Then};
 use super::input::{self, Action};
 use super::paths::name;
+use super::row::Row;
 use super::store::{Outcome, change, load};
 use super::task::wake;
 use super::{plan, shown, way_back};

@@ -11,8 +11,9 @@ use super::super::entry::{AzureEntry, State as ProjectState};
 use super::super::paths::load;
 use super::super::plan::Standing;
 use super::super::private::Proofs;
-use super::entry::{MigrationEntry, Order, Row, State, Step, Then, Verdict, shortened};
+use super::entry::{MigrationEntry, Order, State, Then};
 use super::project::{Trouble, trouble};
+use super::row::{Row, Step, Verdict, shortened};
 use super::store::update;
 use super::task::Next;
 use crate::atlas::{

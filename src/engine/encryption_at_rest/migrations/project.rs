@@ -13,7 +13,8 @@ use super::super::paths::{load, store};
 use super::super::plan::Standing;
 use super::super::private::Proofs;
 use super::super::{register, rollback, watch};
-use super::entry::{Order, Row};
+use super::entry::Order;
+use super::row::Row;
 use crate::atlas::{
     AtlasError, AzureKeyVault, KeyVaultRefusal, Priority, ProjectId, RequestBudget,
 };

@@ -6,8 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::super::grants;
-use super::entry::{MigrationEntry, Row, State, Step, Then, Verdict};
+use super::entry::{MigrationEntry, State, Then};
 use super::input;
+use super::row::{Row, Step, Verdict};
 use crate::base::Rfc3339;
 use crate::framework::Field;
 use crate::vault::Data;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::entry::{AzureEntry, Mode, later as later_by};
-use super::entry::{MigrationEntry, Row, State, Step};
+use super::entry::{MigrationEntry, State};
 use super::project::{self, Left, Trouble, trouble};
+use super::row::{Row, Step};
 use super::store::update;
 use super::task::Next;
 use super::work;

@@ -8,8 +8,9 @@ use futures_util::future::join_all;
 
 use super::super::entry::{AzureEntry, Mode, State as ProjectState};
 use super::super::private::Proofs;
-use super::entry::{MigrationEntry, Row, State, Step, Verdict, shortened};
+use super::entry::{MigrationEntry, State};
 use super::project::{self, Changed, Trouble, trouble};
+use super::row::{Row, Step, Verdict, shortened};
 use super::store::update;
 use super::task::Next;
 use crate::atlas::ProjectId;
