@@ -72,6 +72,7 @@ fn schema_of(kind: Kind) -> Map<String, Value> {
         Kind::Time => ("string", "date-time", ""),
         Kind::Map | Kind::MapOfLists => ("object", "map", ""),
         Kind::Texts | Kind::CommaTexts | Kind::TextsOrObjects => ("array", "", "string"),
+        Kind::Objects => ("array", "", "object"),
     };
     let items = (!items.is_empty()).then(|| json!({"type": items}));
     object([
@@ -124,6 +125,10 @@ mod tests {
             (
                 Kind::CommaTexts,
                 json!({"type": "array", "items": {"type": "string"}}),
+            ),
+            (
+                Kind::Objects,
+                json!({"type": "array", "items": {"type": "object"}}),
             ),
         ] {
             assert_eq!(Value::from(schema_of(kind)), want, "{kind:?}");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::entry::AzureEntry;
 use super::{expiry, grants, note, rotate_told};
 use crate::base::Rfc3339;
+use crate::framework::Field;
 use crate::vault::{Data, Response};
 
 /// The answer to a read, and to all that changes an entry.
@@ -58,4 +59,59 @@ fn shown(entry: &AzureEntry) -> Data {
         Value::Object(data) => data.into_iter().collect(),
         _ => Data::new(),
     }
+}
+
+/// The fields of the answer, for the API document.
+pub(super) fn fields() -> Vec<Field> {
+    let mut fields = identity();
+    fields.extend(course());
+    fields
+}
+
+/// What was given, and what it came to in Atlas.
+fn identity() -> Vec<Field> {
+    vec![
+        Field::text("state").about(
+            "registering, registered, applying, waiting, observing, applied, rotating, rolling_back, \
+             static or failed.",
+        ),
+        Field::text("role_id").about("The principal's registration in the project."),
+        Field::text("tenant_id").about("Directory of the principal."),
+        Field::text("service_principal_id").about("Its object id there."),
+        Field::text("atlas_azure_app_id").about("Atlas's application in Azure."),
+        Field::text("client_id").about("Application of the static secret in keeping."),
+        Field::time("client_secret_expires_at").about("When that secret expires, if that was given."),
+        Field::time("previous_secret_removable_at").about(
+            "From when the secret before the last rotation may go from Azure, as far as this project \
+             is concerned.",
+        ),
+        Field::boolean("rotation_in_progress").about("Whether a new secret has not proved itself yet."),
+        Field::boolean("keep_static")
+            .about("Whether the static secret is kept after the role has proved itself."),
+        Field::seconds("observe").about("How long a change is watched."),
+        Field::seconds("settle")
+            .about("How long after a change a valid that is false may mean nothing."),
+        Field::text("way_back")
+            .about("available, unproved, no secret in keeping, or refused by Atlas."),
+        Field::texts("grants").about("Commands that let the principal use the key."),
+    ]
+}
+
+/// How Atlas stood when it was last asked, and what is under way.
+fn course() -> Vec<Field> {
+    vec![
+        Field::text("mode").about("How Atlas signs in to the key vault: role, static or none."),
+        Field::boolean("valid").about("Whether Atlas can use the key."),
+        Field::time("valid_seen_at").about("When Atlas was last asked."),
+        Field::time("invalid_since").about("Since when Atlas says that it cannot."),
+        Field::text("key_identifier").about("The address of the key."),
+        Field::boolean("require_private_networking")
+            .about("Whether the key is reached through private endpoints alone."),
+        Field::texts("drift").about("In what Atlas differs from what it last took from here."),
+        Field::time("changed_at").about("When Atlas took the last change from here."),
+        Field::time("observe_until").about("Until when that change is watched."),
+        Field::time("retry_until").about("Until when a change that lacks a grant is tried again."),
+        Field::time("next_retry_time").about("When what is not finished is tried next."),
+        Field::text("last_error").about("Why the last change came to nothing."),
+    ]
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::entry::AzureEntry;
 use super::note::drift;
-use super::plan::mode_of;
+use super::plan::{self, mode_of};
 use super::{census, expiry, paths};
 use crate::atlas::{
     AzureKeyVault, AzureRegistration, EndpointStatus, Priority, PrivateEndpoint, ProjectId,
@@ -69,6 +69,7 @@ fn fields() -> Vec<Field> {
         Field::text("key_identifier").about("The address of the key."),
         Field::boolean("require_private_networking")
             .about("Whether the key is reached through private endpoints alone."),
+        plan::endpoints_field(),
         Field::texts("drift").about("In what Atlas differs from what it last took from here."),
         Field::boolean("project_owner").about(
             "Whether the configured credential may change the project's encryption; absent if Atlas \

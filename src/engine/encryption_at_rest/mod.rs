@@ -4,6 +4,8 @@
 //! what is set for other providers is the customer's.
 
 mod answer;
+#[cfg(test)]
+mod answer_tests;
 mod apply;
 mod apply_input;
 #[cfg(test)]

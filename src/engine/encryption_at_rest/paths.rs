@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::answer::answer;
+use super::answer::{self, answer};
 use super::entry::{AzureEntry, State};
 use super::input::{self, Input};
 use super::note::note;
-use super::{apply_input, changes, check, delete, migrations, register, rotate_path, watch};
+use super::{apply_input, changes, check, delete, migrations, plan, register, rotate_path, watch};
 use crate::atlas::{Priority, ProjectId, RequestBudget};
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::keyed_mutex::KeyedGuard;
 use crate::engine::origin::BoundTo;
 use crate::engine::{Engine, OPERATION_PREFIX, keys, stored};
-use crate::framework::{Call, Display, Faults, Field, Page, Path, list};
+use crate::framework::{Answer, Call, Display, Faults, Field, Page, Path, PathOperation, list};
 use crate::vault::{Operation, Response};
 
 /// The paths of encryption at rest.
@@ -25,6 +25,12 @@ pub(crate) fn paths() -> Vec<Path<Engine>> {
 }
 
 fn of_projects() -> Vec<Path<Engine>> {
+    let read = PathOperation::new(read)
+        .summary("Read what is known of a project's key vault.")
+        .answers(shows());
+    let write = PathOperation::new(write)
+        .summary("Register the principal, or hand in a static secret.")
+        .answers(shows());
     vec![
         Path::new("encryption-at-rest/azure/?")
             .help(
@@ -66,14 +72,10 @@ fn of_projects() -> Vec<Path<Engine>> {
                     .query(),
             )
             .exists(exists)
-            .on(Operation::Read, read)
-            .on_write(write)
+            .operation(Operation::Read, read)
+            .operation(Operation::Create, write.clone())
+            .operation(Operation::Update, write)
             .on(Operation::Delete, delete::delete)
-            .summary(
-                Operation::Read,
-                "Read what is known of a project's key vault.",
-            )
-            .summary_of_write("Register the principal, or hand in a static secret.")
             .summary(Operation::Delete, "Forget a project's key vault.")
             .writes_forwarded(),
         Path::new("encryption-at-rest/azure/{project_id}/apply")
@@ -87,16 +89,32 @@ fn of_projects() -> Vec<Path<Engine>> {
                 "azure-key-vault",
             ))
             .fields(apply_input::fields())
-            .on(Operation::Update, changes::change_over)
-            .summary(
+            .operation(
                 Operation::Update,
-                "Change over to the registered principal.",
+                PathOperation::new(changes::change_over)
+                    .summary("Change over to the registered principal.")
+                    .answers(shows_or_plans()),
             )
             .forwarded(),
         rollback_path(),
         rotate_path::path(),
         check::path(),
     ]
+}
+
+/// The answer of all that changes an entry, and of a read.
+pub(super) fn shows() -> Answer {
+    Answer::new(200, "How the project stands.", answer::fields())
+}
+
+/// The same where a dry run answers what would be changed.
+fn shows_or_plans() -> Answer {
+    let fields = answer::fields().into_iter().chain(plan::fields());
+    Answer::new(
+        200,
+        "How the project stands; with dry_run, what would be changed.",
+        fields,
+    )
 }
 
 fn rollback_path() -> Path<Engine> {
@@ -127,10 +145,11 @@ fn rollback_path() -> Path<Engine> {
                 )
                 .default(false),
         )
-        .on(Operation::Update, changes::change_back)
-        .summary(
+        .operation(
             Operation::Update,
-            "Change back to the static secret in keeping.",
+            PathOperation::new(changes::change_back)
+                .summary("Change back to the static secret in keeping.")
+                .answers(shows()),
         )
         .forwarded()
 }

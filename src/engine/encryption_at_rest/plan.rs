@@ -8,6 +8,7 @@ use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, EndpointStatus, PrivateEndpoint, ProjectId, RequestBudget,
 };
 use crate::engine::error::{EncryptionError, EngineError};
+use crate::framework::Field;
 
 /// How a project stands in Atlas.
 pub(super) struct Standing {
@@ -141,6 +142,24 @@ impl Standing {
             &["roleId"]
         }
     }
+}
+
+/// The fields of the answer to a dry run that no other answer has, for the API document.
+pub(super) fn fields() -> Vec<Field> {
+    vec![
+        endpoints_field(),
+        Field::texts("would_change").about("With dry_run: the fields of Atlas that would change."),
+        Field::texts("obstacles").about("With dry_run: why nothing would be sent."),
+        Field::text("proved_by").about(
+            "With dry_run: another project that works with the same vault, key and principal.",
+        ),
+    ]
+}
+
+/// The private endpoints, wherever they are answered.
+pub(super) fn endpoints_field() -> Field {
+    Field::objects("private_endpoints")
+        .about("Each private endpoint to the vault: region and status.")
 }
 
 /// How Atlas signs in, by what it shows.

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use super::answer::answer;
 use super::entry::{Accepted, AzureEntry};
 use super::input;
-use super::paths::{budget, load, lock, project, put_back};
+use super::paths::{budget, load, lock, project, put_back, shows};
 use super::rotate::{self, RotateRequest};
 use crate::base::Sensitive;
 use crate::engine::error::EngineError;
 use crate::engine::origin::BoundTo;
 use crate::engine::{Engine, OPERATION_PREFIX};
-use crate::framework::{Call, Display, Faults, Field, Fields, Path};
+use crate::framework::{Call, Display, Faults, Field, Fields, Path, PathOperation};
 use crate::vault::{Operation, Response};
 
 /// The path of a rotation.
@@ -58,8 +58,12 @@ pub(super) fn path() -> Path<Engine> {
                 )
                 .default(false),
         )
-        .on(Operation::Update, change_secret)
-        .summary(Operation::Update, "Give Atlas a new static secret.")
+        .operation(
+            Operation::Update,
+            PathOperation::new(change_secret)
+                .summary("Give Atlas a new static secret.")
+                .answers(shows()),
+        )
         .forwarded()
 }
 

@@ -96,6 +96,18 @@ pub(super) fn texts_or_objects(raw: Value) -> Result<Vec<String>, Reason> {
     }
 }
 
+/// A list of objects, each as its JSON text.
+pub(super) fn objects(raw: Value) -> Result<Vec<String>, Reason> {
+    match raw {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(items) if items.len() > MOST_ELEMENTS => Err(too_many()),
+        Value::Array(items) if items.iter().all(Value::is_object) => {
+            Ok(items.iter().map(Value::to_string).collect())
+        }
+        _ => Err("must be a list of JSON objects".into()),
+    }
+}
+
 /// The object whose JSON text is given, as a command line gives it, where the kind takes such a text;
 /// anything else as it came.
 pub(super) fn opened(kind: Kind, raw: Value) -> Value {
@@ -164,6 +176,27 @@ mod tests {
         takes(Kind::TextsOrObjects, &rows);
         let wrong = [json!("[1"), json!("{x}"), json!([[1]]), json!(true)];
         refuses(Kind::TextsOrObjects, &wrong);
+    }
+
+    #[test]
+    fn lists_of_objects_have_nothing_else_in_them() {
+        let object = json!({"region": "US_EAST", "status": "ACTIVE"});
+        let rows = [
+            (json!([object]), json!([object.to_string()])),
+            (json!([]), json!([])),
+            (json!(null), json!([])),
+        ];
+        takes(Kind::Objects, &rows);
+        refuses(
+            Kind::Objects,
+            &[
+                json!([1]),
+                json!(["{}"]),
+                json!({}),
+                json!("[{}]"),
+                json!(1),
+            ],
+        );
     }
 
     #[test]

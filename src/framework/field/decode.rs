@@ -34,6 +34,7 @@ pub(crate) fn decode(kind: Kind, raw: Value) -> Result<Option<FieldValue>, Reaso
         Kind::CommaTexts => FieldValue::Texts(collections::comma_texts(raw)?),
         Kind::MapOfLists => FieldValue::Lists(collections::map_of_lists(raw)?),
         Kind::TextsOrObjects => FieldValue::Texts(collections::texts_or_objects(raw)?),
+        Kind::Objects => FieldValue::Texts(collections::objects(raw)?),
     };
     Ok(Some(value))
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 /// The kind of value a field takes. What each kind accepts is told at [`super::decode`].
-/// Source: the field types of Vault's SDK framework, apart from [`Kind::MapOfLists`] and
-/// [`Kind::TextsOrObjects`].
+/// Source: the field types of Vault's SDK framework, apart from [`Kind::MapOfLists`],
+/// [`Kind::TextsOrObjects`] and [`Kind::Objects`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// Text; numbers and booleans are taken as text.
@@ -30,12 +30,14 @@ pub(crate) enum Kind {
     /// A list of text, in which JSON objects may stand, or the JSON text of such a list; else one text is
     /// split at commas. An object is kept as its JSON text. Our own addition.
     TextsOrObjects,
+    /// A list of JSON objects, as answers have them. An object is kept as its JSON text. Our own addition.
+    Objects,
 }
 
 impl Kind {
     /// Every kind.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Text,
         Self::LowercaseText,
         Self::Int,
@@ -47,6 +49,7 @@ impl Kind {
         Self::CommaTexts,
         Self::MapOfLists,
         Self::TextsOrObjects,
+        Self::Objects,
     ];
 
     /// The kind as help texts call it. Source: `FieldType.String` of Vault's SDK.
@@ -60,7 +63,7 @@ impl Kind {
             Self::Seconds => "duration (sec)",
             Self::Time => "time",
             Self::Map | Self::MapOfLists => "map",
-            Self::Texts | Self::CommaTexts | Self::TextsOrObjects => "slice",
+            Self::Texts | Self::CommaTexts | Self::TextsOrObjects | Self::Objects => "slice",
         }
     }
 }
@@ -141,6 +144,8 @@ constructors! {
     map_of_lists => MapOfLists;
     /// A field of [`Kind::TextsOrObjects`].
     texts_or_objects => TextsOrObjects;
+    /// A field of [`Kind::Objects`].
+    objects => Objects;
 }
 
 impl Field {

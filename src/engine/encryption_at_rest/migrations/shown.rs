@@ -40,7 +40,7 @@ fn progress() -> Vec<Field> {
         Field::time("expected_end").about("When it ends, if nothing fails."),
         Field::texts("grants")
             .about("Commands that let the principal use the projects' keys, once for each vault."),
-        Field::texts("rows").about(
+        Field::objects("rows").about(
             "Each project in the order of the changes: project_id, verdicts, private, step, since, \
              error.",
         ),
