@@ -25,10 +25,9 @@ fn shown(mark: &str) -> &'static str {
     block.split_once("```").expect("its end").0
 }
 
-/// The page's reader: an `AppRole` with the page's policy. Writes its two ids into the folder.
-async fn sign_up(client: &Client, folder: &Path) {
-    let policy = PAGE.split("```hcl\n").nth(1).expect("a policy");
-    let policy = json!({ "policy": policy.split_once("```").expect("its end").0 });
+/// The page's reader: an `AppRole` with a policy of the page. Writes its two ids into the folder.
+async fn sign_up(client: &Client, folder: &Path, policy: &str) {
+    let policy = json!({ "policy": policy });
     let enable = json!({ "type": "approle" });
     let role = json!({ "token_policies": "reader" });
     for (path, body) in [
@@ -107,7 +106,9 @@ async fn the_agent_renders_the_operators_secret_and_follows_a_rotation() {
 
     let temporary = tempfile::tempdir().expect("a folder");
     let folder = temporary.path();
-    sign_up(&mount.client, folder).await;
+    let policy = PAGE.split("```hcl\n").nth(1).expect("a policy");
+    let policy = policy.split_once("```").expect("its end").0;
+    sign_up(&mount.client, folder, policy).await;
     for name in ["connection.yaml.tpl", "atlas.env.tpl"] {
         put(folder, name, shown(&format!("{FOLDER}/{name}")));
     }
@@ -125,4 +126,69 @@ async fn the_agent_renders_the_operators_secret_and_follows_a_rotation() {
         .await;
     assert!(rotated.ok(), "{rotated:?}");
     rendered(&mount, folder, &log).await;
+}
+
+/// The name of the database user that the page's file has now.
+fn user_in(file: &Path) -> Option<String> {
+    let content = std::fs::read_to_string(file).ok()?;
+    let rest = content.strip_prefix("MONGODB_URI=mongodb+srv://")?;
+    Some(rest.split_once(':')?.0.to_owned())
+}
+
+#[tokio::test]
+async fn the_agent_gives_an_application_the_next_database_user_before_the_last_one_ends() {
+    let (bao, mount) = Mount::at(MOUNT).await;
+    let role = json!({
+        "credential_type": "database_user", "project_id": mount.atlas.project(0),
+        "database_roles": "readWrite@orders", "ttl": "6s", "max_ttl": "12s",
+    });
+    let written = mount.write("roles/orders", role).await;
+    assert!(written.ok(), "{written:?}");
+
+    let temporary = tempfile::tempdir().expect("a folder");
+    let (folder, place) = (temporary.path(), "/etc/orders");
+    sign_up(&mount.client, folder, shown(&format!("{place}/policy.hcl"))).await;
+    put(
+        folder,
+        "orders.env.tpl",
+        shown(&format!("{place}/orders.env.tpl")),
+    );
+    let restarted = folder.join("restarted");
+    let config = shown(&format!("{place}/agent.hcl"))
+        .replace("http://127.0.0.1:8200", &bao.address)
+        .replace(place, folder.to_str().expect("a path of text"))
+        .replace(
+            "\"systemctl\", \"restart\", \"orders\"",
+            &format!("\"touch\", {restarted:?}"),
+        );
+    put(folder, "agent.hcl", &config);
+    let log = folder.join("agent.log");
+    let _agent = agent(&folder.join("agent.hcl"), &log);
+
+    let file = folder.join("orders.env");
+    let give_up = Instant::now() + Duration::from_secs(60);
+    let wait = || async {
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        assert!(Instant::now() < give_up, "{}", said());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let first = loop {
+        if let Some(user) = user_in(&file).filter(|_| restarted.exists()) {
+            break user;
+        }
+        wait().await;
+    };
+    std::fs::remove_file(&restarted).expect("the file that the agent made");
+    let second = loop {
+        if let Some(user) = user_in(&file).filter(|user| *user != first && restarted.exists()) {
+            break user;
+        }
+        wait().await;
+    };
+    let names = |name: &str, all: &[String]| all.iter().any(|known| known.contains(name));
+    let alive = mount.atlas.credentials().await;
+    assert!(names(&first, &alive) && names(&second, &alive), "{alive:?}");
+    while names(&first, &mount.atlas.credentials().await) {
+        wait().await;
+    }
 }
