@@ -118,6 +118,7 @@ mod tests {
             status: StatusCode::from_u16(status).expect("a status"),
             headers: headers.collect(),
             body: Zeroizing::new(body.as_bytes().to_vec()),
+            signed_with: None,
         }
     }
 

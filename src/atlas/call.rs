@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::endpoints::{BucketKey, EndpointSet, Scope};
+use super::hidden::Hidden;
 use super::limiter::Priority;
 use super::retry::Repeat;
 use super::success::Success;
@@ -57,6 +58,8 @@ pub(super) struct Call {
     pub(super) target: String,
     /// Wiped when dropped: it may hold a token.
     pub(super) content: Option<Zeroizing<Vec<u8>>>,
+    /// What it carries that no error may tell.
+    pub(super) hidden: Hidden,
     pub(super) bucket: BucketKey,
     pub(super) repeat: Repeat,
     pub(super) manner: Manner,
@@ -82,6 +85,7 @@ impl Call {
             method,
             target: format!("{RESOURCES}{path}"),
             content: None,
+            hidden: Hidden::NOTHING,
             bucket: BucketKey { set, scope },
             repeat: Repeat::Safe,
             manner: Manner::Resource,
@@ -122,19 +126,21 @@ impl Call {
         content: &Value,
     ) -> Self {
         let content = Zeroizing::new(content.to_string().into_bytes());
-        Self::create_of(operation, path, set, scope, content)
+        Self::create_of(operation, path, set, scope, content, Hidden::NOTHING)
     }
 
-    /// The same of content that is JSON already, and may hold a secret.
+    /// The same of content that is JSON already, and may hold a secret: `hidden` names it.
     pub(super) fn create_of(
         operation: &'static str,
         path: &str,
         set: EndpointSet,
         scope: impl Into<Scope>,
         content: Zeroizing<Vec<u8>>,
+        hidden: Hidden,
     ) -> Self {
         Self {
             content: Some(content),
+            hidden,
             repeat: Repeat::Unsafe,
             ..Self::new(
                 operation,
@@ -164,17 +170,20 @@ impl Call {
         }
     }
 
-    /// Sets values, but not again unless the first request certainly had no effect. `content` is JSON.
+    /// Sets values, but not again unless the first request certainly had no effect. `content` is JSON, and
+    /// may hold what `hidden` names.
     pub(super) fn patch_once(
         operation: &'static str,
         path: &str,
         set: EndpointSet,
         scope: impl Into<Scope>,
         content: Zeroizing<Vec<u8>>,
+        hidden: Hidden,
     ) -> Self {
         let method = Method::PATCH;
         Self {
             content: Some(content),
+            hidden,
             repeat: Repeat::Unsafe,
             ..Self::new(operation, method, path, set, scope.into(), Success::OK)
         }
@@ -198,18 +207,19 @@ impl Call {
         }
     }
 
-    /// A form for the token endpoint; neither minting nor revoking harms when done twice.
+    /// A form for the token endpoint and what no error may tell of the request; neither minting nor revoking harms when done twice.
     pub(super) fn token(
         operation: &'static str,
         target: &str,
         bucket: BucketKey,
         authorization: HeaderValue,
-        form: Zeroizing<Vec<u8>>,
+        (form, hidden): (Zeroizing<Vec<u8>>, Hidden),
         success: Success,
     ) -> Self {
         Self {
             target: target.to_owned(),
             content: Some(form),
+            hidden,
             manner: Manner::Token(authorization),
             ..Self::new(
                 operation,

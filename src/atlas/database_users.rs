@@ -17,6 +17,7 @@ use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::AtlasError;
+use super::hidden::Hidden;
 use super::ids::{DatabaseUsername, Level, ProjectId};
 use super::presence::{Presence, after_look_in_project};
 
@@ -247,7 +248,8 @@ impl Atlas {
             delete_after_date: Rfc3339(new.ends_at),
         };
         let scope = Scope::Project(project.clone());
-        let call = Call::create_of(CREATE, &users(project), SET, scope, content.into_bytes());
+        let (content, hidden) = (content.into_bytes(), Hidden::of([&new.password]));
+        let call = Call::create_of(CREATE, &users(project), SET, scope, content, hidden);
         self.fetch(&call, budget).await
     }
 
@@ -314,7 +316,9 @@ impl Atlas {
         };
         let scope = Scope::Project(project.clone());
         let path = user_path(project, &user.username);
-        let call = Call::patch_once(UPDATE, &path, SET, scope, content.into_bytes()).repeatable();
+        let content = content.into_bytes();
+        let call =
+            Call::patch_once(UPDATE, &path, SET, scope, content, Hidden::NOTHING).repeatable();
         let kept: DatabaseUser = self.fetch(&call, budget).await?;
         let lives = kept.delete_after_date.is_some_and(|at| at >= until);
         if lives && kept.is(user) && kept.may(&seen.roles, &seen.scopes) {

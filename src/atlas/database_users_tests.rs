@@ -30,7 +30,7 @@ fn moment(text: &str) -> DateTime<Utc> {
 fn new_user(username: &str) -> NewDatabaseUser {
     NewDatabaseUser {
         user: own(username),
-        password: Sensitive::new("p-a-s-s".to_owned()),
+        password: Sensitive::new("p-a-s-s-w-o-r-d".to_owned()),
         roles: vec![role("read", "app", Some("orders")), role("read", "b", None)],
         scopes: vec![DatabaseScope {
             name: "Cluster0".to_owned(),
@@ -80,7 +80,7 @@ async fn a_user_is_made_with_its_rights_its_end_and_its_tag() {
     assert_eq!(
         request.body,
         format!(
-            r#"{{"groupId":"{HEX}","databaseName":"admin","username":"u","password":"p-a-s-s","roles":[{{"roleName":"read","databaseName":"app","collectionName":"orders"}},{{"roleName":"read","databaseName":"b"}}],"scopes":[{{"name":"Cluster0","type":"CLUSTER"}}],"description":"{TAG}","labels":[{{"key":"vault-description","value":"{TAG}"}},{{"key":"vault-issued-at","value":"2026-08-10T03:05:41Z"}}],"deleteAfterDate":"2026-08-10T05:05:41Z"}}"#
+            r#"{{"groupId":"{HEX}","databaseName":"admin","username":"u","password":"p-a-s-s-w-o-r-d","roles":[{{"roleName":"read","databaseName":"app","collectionName":"orders"}},{{"roleName":"read","databaseName":"b"}}],"scopes":[{{"name":"Cluster0","type":"CLUSTER"}}],"description":"{TAG}","labels":[{{"key":"vault-description","value":"{TAG}"}},{{"key":"vault-issued-at","value":"2026-08-10T03:05:41Z"}}],"deleteAfterDate":"2026-08-10T05:05:41Z"}}"#
         )
     );
 }
@@ -130,6 +130,24 @@ async fn a_create_of_unknown_outcome_is_not_repeated_and_does_not_tell_the_passw
         assert!(!format!("{error:?} {new:?}").contains("p-a-s-s"));
         assert_eq!(fake.count("POST", USERS), 1);
     }
+}
+
+#[tokio::test]
+async fn a_refused_create_does_not_tell_the_password() {
+    let (project, new) = (project_id(), new_user("v-1"));
+    let password = new.password.expose().to_owned();
+    let refusal = serde_json::json!({
+        "error": 400, "errorCode": format!("INVALID_{password}"),
+        "detail": format!("{password} is too short"),
+        "badRequestDetail": {"fields": [{"field": "password", "description": password}]},
+    });
+    let refusal = Reply::new(400, &refusal.to_string());
+    let (_fake, atlas) = Fake::signed_in(move |_| refusal.clone()).await;
+    let made = atlas.create_database_user(&project, &new, budget(5));
+    let error = made.await.expect_err("refused");
+    let told = format!("{error} {error:?}");
+    assert!(!told.contains(&password), "{told}");
+    assert!(told.contains("*** is too short"), "{told}");
 }
 
 #[tokio::test]

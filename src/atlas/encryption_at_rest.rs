@@ -19,6 +19,7 @@ use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
+use super::hidden::Hidden;
 use super::ids::{ProjectId, RoleId};
 
 const SET: EndpointSet = EndpointSet::EncryptionAtRest;
@@ -117,6 +118,15 @@ pub(crate) enum VaultCredential<'a> {
     },
 }
 
+impl VaultCredential<'_> {
+    fn hidden(&self) -> Hidden {
+        match self {
+            Self::Role(_) => Hidden::NOTHING,
+            Self::Secret { secret, .. } => Hidden::of([secret]),
+        }
+    }
+}
+
 /// The answer. Only Azure's part is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -212,8 +222,8 @@ impl Atlas {
     ) -> Result<AzureKeyVault, AtlasError> {
         let operation = "updateEncryptionAtRest";
         let scope = Scope::Project(project.clone());
-        let content = content(key, &credential);
-        let call = Call::patch_once(operation, &path(project), SET, scope, content);
+        let (content, hidden) = (content(key, &credential), credential.hidden());
+        let call = Call::patch_once(operation, &path(project), SET, scope, content, hidden);
         let reply: Reply = self.fetch(&call.patient(CHANGE_PATIENCE), budget).await?;
         let vault = reply.read(operation)?;
         vault

@@ -145,8 +145,9 @@ async fn a_secret_is_sent_and_shown_nowhere() {
     for reply in [
         Reply::error(400, "INVALID_AZURE_CREDENTIALS"),
         Reply::new(200, &answer(&of_role())),
-        Reply::new(200, "s3cr"),
-        Reply::error(500, "s3cr"),
+        Reply::new(200, "s3cr~t"),
+        Reply::error(500, &format!("REFUSED_{}", json_text(SECRET))),
+        Reply::new(400, &repeated()),
     ] {
         let (_fake, atlas) = Fake::signed_in(move |_| reply.clone()).await;
         let outcome = atlas
@@ -155,6 +156,26 @@ async fn a_secret_is_sent_and_shown_nowhere() {
         let error = outcome.expect_err("not changed for certain");
         assert!(!format!("{error:?}").contains(SECRET), "{error:?}");
     }
+}
+
+/// A text as it stands in JSON.
+fn json_text(text: &str) -> String {
+    let quoted = serde_json::json!(text).to_string();
+    quoted.trim_matches('"').to_owned()
+}
+
+/// A validator that tells of what it was sent, and a gateway that shows all of it.
+fn repeated() -> String {
+    let sent = serde_json::json!({"azureKeyVault": {"secret": SECRET}}).to_string();
+    let fault = serde_json::json!({
+        "field": "azureKeyVault.secret", "description": format!("'{SECRET}' is too long"),
+    });
+    let body = serde_json::json!({
+        "error": 400, "errorCode": "INVALID_AZURE_CREDENTIALS",
+        "detail": format!("secret {SECRET} of {sent}"),
+        "badRequestDetail": {"fields": [fault]},
+    });
+    body.to_string()
 }
 
 #[tokio::test]

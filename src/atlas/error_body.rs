@@ -8,6 +8,8 @@
 
 use serde_json::Value;
 
+use super::hidden::Hidden;
+
 /// The longest code kept, in characters. Atlas's longest known one has 90.
 const MAX_CODE: usize = 128;
 /// The longest detail kept, in characters.
@@ -52,8 +54,9 @@ pub(super) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Takes what can be read from the body of an answer with this status.
-    pub(super) fn parse(form: ErrorForm, status: u16, body: &[u8]) -> Self {
+    /// Takes what can be read from the body of an answer with this status, without what the request
+    /// carried that nobody may read.
+    pub(super) fn parse(form: ErrorForm, status: u16, body: &[u8], hidden: &Hidden) -> Self {
         let Ok(Value::Object(object)) = serde_json::from_slice::<Value>(body) else {
             return Self::default();
         };
@@ -74,19 +77,20 @@ impl ErrorBody {
             return Self::default();
         }
         let detail = first_filled([text("detail"), text("error_description"), text("reason")]);
-        let mut detail = clean(detail, MAX_DETAIL);
+        // Before it is cut: a part of a secret is not known for one.
+        let mut detail = clean(&hidden.out_of(detail), MAX_DETAIL);
         for fault in object
             .get("badRequestDetail")
-            .map(faulty_fields)
+            .map(|detail| faulty_fields(detail, hidden))
             .into_iter()
             .flatten()
         {
             detail = clean(&format!("{detail} {fault}"), MAX_DETAIL);
         }
         Self {
-            code: clean(code, MAX_CODE),
+            code: clean(&hidden.out_of_code(code), MAX_CODE),
             detail,
-            parameters: parameters(object.get("parameters")),
+            parameters: parameters(object.get("parameters"), hidden),
         }
     }
 }
@@ -98,11 +102,11 @@ fn first_filled<const N: usize>(texts: [&str; N]) -> &str {
         .unwrap_or_default()
 }
 
-fn faulty_fields(detail: &Value) -> Vec<String> {
+fn faulty_fields(detail: &Value, hidden: &Hidden) -> Vec<String> {
     let fields = detail.get("fields").and_then(Value::as_array);
     let text = |field: &Value, name| {
         let value = field.get(name).and_then(Value::as_str).unwrap_or_default();
-        clean(value, MAX_DETAIL)
+        clean(&hidden.out_of(value), MAX_DETAIL)
     };
     fields
         .into_iter()
@@ -112,15 +116,15 @@ fn faulty_fields(detail: &Value) -> Vec<String> {
         .collect()
 }
 
-fn parameters(value: Option<&Value>) -> Vec<String> {
+fn parameters(value: Option<&Value>, hidden: &Hidden) -> Vec<String> {
     let items = value.and_then(Value::as_array);
     items
         .into_iter()
         .flatten()
         .take(MAX_ITEMS)
         .map(|item| match item {
-            Value::String(text) => clean(text, MAX_DETAIL),
-            other => clean(&other.to_string(), MAX_DETAIL),
+            Value::String(text) => clean(&hidden.out_of(text), MAX_DETAIL),
+            other => clean(&hidden.out_of(&other.to_string()), MAX_DETAIL),
         })
         .collect()
 }
@@ -148,6 +152,7 @@ mod tests {
             429,
             br#"{"error":429,"errorCode":"RATE_LIMITED_TOKEN_BUCKET","reason":"Too Many Requests",
                 "detail":"Slow down.","parameters":["api/atlas/v2/orgs",7,500,250,60]}"#,
+            &Hidden::NOTHING,
         );
         assert_eq!(body.code, "RATE_LIMITED_TOKEN_BUCKET");
         assert_eq!(body.detail, "Slow down.");
@@ -161,10 +166,10 @@ mod tests {
     fn oauth_form_is_read() {
         let text =
             br#"{"error":"invalid_client","error_description":"Invalid credentials provided."}"#;
-        let body = ErrorBody::parse(ErrorForm::Token, 401, text);
+        let body = ErrorBody::parse(ErrorForm::Token, 401, text, &Hidden::NOTHING);
         assert_eq!(body.code, "invalid_client");
         assert_eq!(body.detail, "Invalid credentials provided.");
-        let body = ErrorBody::parse(ErrorForm::Resource, 401, text);
+        let body = ErrorBody::parse(ErrorForm::Resource, 401, text, &Hidden::NOTHING);
         assert_eq!(body, ErrorBody::default());
     }
 
@@ -184,7 +189,7 @@ mod tests {
             r#"[{"error":404,"errorCode":"API_KEY_NOT_FOUND"}]"#,
         ] {
             for form in [ErrorForm::Resource, ErrorForm::Token] {
-                let body = ErrorBody::parse(form, 404, text.as_bytes());
+                let body = ErrorBody::parse(form, 404, text.as_bytes(), &Hidden::NOTHING);
                 assert_eq!(body, ErrorBody::default(), "{text}");
             }
         }
@@ -197,6 +202,7 @@ mod tests {
             400,
             br#"{"error":400,"errorCode":"BAD_REQUEST","detail":"Bad.",
                 "badRequestDetail":{"fields":[{"field":"_roles","description":"Invalid role name"}]}}"#,
+            &Hidden::NOTHING,
         );
         assert_eq!(body.detail, "Bad. [_roles: Invalid role name]");
     }
@@ -211,7 +217,7 @@ mod tests {
             r#"{"error":401,"errorCode":null}"#,
         ] {
             assert_eq!(
-                ErrorBody::parse(ErrorForm::Token, 401, text.as_bytes()),
+                ErrorBody::parse(ErrorForm::Token, 401, text.as_bytes(), &Hidden::NOTHING),
                 ErrorBody::default(),
                 "{text}"
             );
@@ -222,7 +228,7 @@ mod tests {
     fn long_texts_are_cut_and_kept_on_one_line() {
         let long = "x\\n".repeat(2_000);
         let body = format!(r#"{{"error":400,"errorCode":"{long}","detail":"{long}"}}"#);
-        let body = ErrorBody::parse(ErrorForm::Resource, 400, body.as_bytes());
+        let body = ErrorBody::parse(ErrorForm::Resource, 400, body.as_bytes(), &Hidden::NOTHING);
         assert!(body.code.chars().count() <= MAX_CODE);
         assert!(body.detail.chars().count() <= MAX_DETAIL);
         assert!(!body.detail.contains('\n'));
@@ -231,7 +237,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let body = ErrorBody::parse(ErrorForm::Token, 400, &bytes);
+            let body = ErrorBody::parse(ErrorForm::Token, 400, &bytes, &Hidden::NOTHING);
             prop_assert!(body.code.chars().count() <= MAX_CODE);
         }
 
@@ -241,7 +247,7 @@ mod tests {
                 "error": 400, "errorCode": format!("x{code}"), "detail": detail, "parameters": [number, null, {"a": detail}],
                 "badRequestDetail": {"fields": [detail, {"field": number}]},
             });
-            let body = ErrorBody::parse(ErrorForm::Token, 400, json.to_string().as_bytes());
+            let body = ErrorBody::parse(ErrorForm::Token, 400, json.to_string().as_bytes(), &Hidden::NOTHING);
             prop_assert!(body.detail.chars().count() <= MAX_DETAIL);
             prop_assert_eq!(body.parameters.len(), 3);
         }

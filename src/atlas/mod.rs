@@ -29,6 +29,7 @@ mod error_body;
 mod example_tests;
 #[cfg(test)]
 mod fake;
+mod hidden;
 mod ids;
 mod lag;
 mod limiter;

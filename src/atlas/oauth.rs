@@ -19,6 +19,7 @@ use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::endpoints::{BucketKey, EndpointSet, Scope};
 use super::error::{AnswerFault, AtlasError};
+use super::hidden::Hidden;
 use super::ids::ClientId;
 use super::success::Success;
 
@@ -76,7 +77,7 @@ impl Atlas {
             TOKEN_TARGET,
             bucket,
             authorization,
-            form,
+            (form, Hidden::of([client_secret])),
             success,
         );
         let asked_at = self.clock().now();
@@ -111,7 +112,7 @@ impl Atlas {
             REVOKE_TARGET,
             bucket,
             authorization,
-            form,
+            (form, Hidden::of([client_secret, token])),
             success,
         );
         self.send(&call, budget).await.map(drop)
@@ -195,6 +196,52 @@ mod tests {
         let basic = format!("Basic {pair}");
         for request in [mint, revoke] {
             assert_eq!(request.header("authorization"), Some(basic.as_str()));
+        }
+    }
+
+    /// A gateway shows what it was sent.
+    #[tokio::test]
+    async fn no_credential_is_in_an_error() {
+        let fake = Fake::start(|received| {
+            if received.target == TOKEN_TARGET && received.signed("Basic") {
+                let other = STANDARD.encode(format!("{}:mdb_sa_sk_other", client_id()));
+                if received.header("authorization") != Some(&format!("Basic {other}")) {
+                    return Reply::token("token-of-its-own");
+                }
+            }
+            let sent = received.header("authorization").unwrap_or_default();
+            let detail = format!("mdb_sa_sk_other, another-token, {sent}");
+            let body = serde_json::json!({
+                "error": 400, "errorCode": "BAD_REQUEST", "detail": detail,
+            });
+            Reply::new(400, &body.to_string())
+        })
+        .await;
+        let atlas = fake.bearer_client();
+        let token = Sensitive::new("another-token".to_owned());
+        let account = (client_id(), secret());
+        let minted = atlas.mint_token(&account.0, &account.1, budget(5)).await;
+        let revoked = atlas.revoke_token(&account.0, &account.1, &token, budget(5));
+        let asked = atlas.projects(budget(5)).await;
+        let errors = [
+            minted.map(drop).expect_err("refused"),
+            revoked.await.expect_err("refused"),
+            asked.map(drop).expect_err("refused"),
+        ];
+        let pair = STANDARD.encode(format!("{}:mdb_sa_sk_other", client_id()));
+        let [mint, revoke, ask] = errors.map(|error| format!("{error} {error:?}"));
+        assert!(
+            !mint.contains("mdb_sa_sk_other") && !mint.contains(&pair),
+            "{mint}"
+        );
+        assert!(
+            !revoke.contains("mdb_sa_sk_other") && !revoke.contains(&pair),
+            "{revoke}"
+        );
+        assert!(!revoke.contains("another-token"), "{revoke}");
+        assert!(!ask.contains("token-of-its-own"), "{ask}");
+        for told in [mint, revoke, ask] {
+            assert!(told.contains("BAD_REQUEST"), "{told}");
         }
     }
 

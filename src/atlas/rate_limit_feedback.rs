@@ -11,6 +11,7 @@ use crate::base::Entropy;
 
 use super::endpoints::Rate;
 use super::error_body::{ErrorBody, ErrorForm};
+use super::hidden::Hidden;
 use super::retry::{MAX_WAIT, limited_delay, retry_after};
 use super::transport::Answer;
 
@@ -41,8 +42,10 @@ impl RateLimitFeedback {
             ..Self::default()
         };
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
-            let (wait, rate) =
-                parameters(&ErrorBody::parse(ErrorForm::Resource, 429, &answer.body).parameters);
+            let (wait, rate) = parameters(
+                &ErrorBody::parse(ErrorForm::Resource, 429, &answer.body, &Hidden::NOTHING)
+                    .parameters,
+            );
             let wait = retry_after(&answer.headers, now).or(wait);
             feedback.rate = rate;
             let wait = wait.unwrap_or_else(|| limited_delay(limited, entropy));
@@ -104,6 +107,7 @@ mod tests {
             status: StatusCode::from_u16(status).expect("a status"),
             headers: headers.collect(),
             body: Zeroizing::new(body.as_bytes().to_vec()),
+            signed_with: None,
         };
         RateLimitFeedback::of(&answer, 1, SystemClock.now(), &SystemEntropy)
     }

@@ -15,6 +15,7 @@ use crate::base::{Entropy, backoff};
 use super::call::{Call, Manner};
 use super::error::{AnswerFault, AtlasError, NOT_FROM_ATLAS, TransportFault};
 use super::error_body::{ErrorBody, ErrorForm};
+use super::hidden::Hidden;
 use super::rights::names_missing_right;
 use super::transport::Answer;
 
@@ -173,7 +174,9 @@ pub(super) fn limited_delay(attempts: u32, entropy: &dyn Entropy) -> Duration {
 /// Whether the answer is a 401 that is about the credential and not about its rights.
 pub(super) fn refuses_credential(answer: &Answer) -> bool {
     answer.status == StatusCode::UNAUTHORIZED
-        && !names_missing_right(&ErrorBody::parse(ErrorForm::Resource, 401, &answer.body).code)
+        && !names_missing_right(
+            &ErrorBody::parse(ErrorForm::Resource, 401, &answer.body, &Hidden::NOTHING).code,
+        )
 }
 
 /// Returns an answer that means success of its call. Any other is a failure, which tells what may
@@ -198,7 +201,8 @@ pub(super) fn judge(
         Manner::Resource => ErrorForm::Resource,
         Manner::Token(_) => ErrorForm::Token,
     };
-    let ErrorBody { code, detail, .. } = ErrorBody::parse(form, status, &answer.body);
+    let hidden = call.hidden.and(answer.signed_with.as_ref());
+    let ErrorBody { code, detail, .. } = ErrorBody::parse(form, status, &answer.body, &hidden);
     let (error, again) = match status {
         429 => {
             let retry_after = wait.unwrap_or_default();
@@ -322,6 +326,7 @@ mod tests {
             status: StatusCode::from_u16(status).expect("a status"),
             headers: HeaderMap::new(),
             body: Zeroizing::new(body.as_bytes().to_vec()),
+            signed_with: None,
         };
         let call = Call::get("op", "", EndpointSet::Root, Scope::User);
         judge(&call, 1, answer, None).err().expect("a failure")

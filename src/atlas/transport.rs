@@ -12,8 +12,11 @@ use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 use zeroize::Zeroizing;
 
+use crate::base::Sensitive;
+
 use super::connections::{Connections, Transports};
 use super::error::TransportFault;
+use super::hidden;
 use super::origin::Origin;
 use super::settings::{Settings, SettingsError};
 
@@ -45,6 +48,8 @@ pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     /// Wiped when dropped: it may hold a private key.
     pub(super) body: Zeroizing<Vec<u8>>,
+    /// The credential that its request carried, if any.
+    pub(super) signed_with: Option<Sensitive>,
 }
 
 /// The way to one address, over connections that other clients may share.
@@ -101,10 +106,15 @@ impl Transport {
         let end = start
             .checked_add(self.request_timeout.max(request.patience))
             .map_or(deadline, |end| end.min(deadline));
+        let signed_with = authorization.as_ref().and_then(hidden::credential);
         let outgoing = prepare(request, authorization);
-        timeout_at(end, self.send_and_read(outgoing))
+        let answer = timeout_at(end, self.send_and_read(outgoing))
             .await
-            .unwrap_or_else(|_| Err(TransportFault::Timeout { after: end - start }))
+            .unwrap_or_else(|_| Err(TransportFault::Timeout { after: end - start }))?;
+        Ok(Answer {
+            signed_with,
+            ..answer
+        })
     }
 
     async fn send_and_read(&self, outgoing: reqwest::Request) -> Result<Answer, TransportFault> {
@@ -125,6 +135,7 @@ impl Transport {
             status: incoming.status(),
             headers: std::mem::take(incoming.headers_mut()),
             body,
+            signed_with: None,
         })
     }
 }

@@ -48,6 +48,36 @@ async fn the_secret_before_is_sent_until_atlas_answers() {
     }
 }
 
+/// A gateway shows what it was sent, and a validator tells which value it does not like.
+#[tokio::test]
+async fn a_refusal_that_repeats_the_secret_tells_it_nobody() {
+    let customer = Customer::new().await;
+    customer.changed_over().await;
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let body = json!({
+        "error": 400, "errorCode": format!("INVALID_{}", customer.secret),
+        "detail": format!("secret: '{}' is too long", customer.secret),
+        "badRequestDetail": {"fields": [{"field": "secret", "description": customer.secret}]},
+    });
+    let action = json!({"kind": "answer", "status": 400, "body": body});
+    customer.fault("updateEncryptionAtRest", action).await;
+    let refused = customer.roll_back().await.expect_err("refused").to_string();
+    assert!(refused.contains("secret: '***' is too long"), "{refused}");
+    let read = json!(customer.read().await).to_string();
+    let mut stored = customer.entry();
+    stored["static"]["client_secret"] = Value::Null;
+    let log = lines.take("").join("\n");
+    for (what, told) in [
+        ("answer", refused),
+        ("read", read),
+        ("entry", stored.to_string()),
+        ("log", log),
+    ] {
+        assert!(!told.contains(&customer.secret), "{what}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn another_secret_while_the_first_is_watched_is_refused() {
     let customer = Customer::new().await;

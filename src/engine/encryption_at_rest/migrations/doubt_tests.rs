@@ -74,6 +74,29 @@ async fn a_change_that_nobody_answered_is_rolled_back_too() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_repeats_the_secret_is_kept_without_it() {
+    let fleet = Fleet::new(1).await;
+    fleet.hand_in(0).await;
+    fleet.customer.grant().await;
+    let keep = json!({"observe": "1m", "keep_static": true});
+    fleet.plan(keep).await;
+    fleet.act("start").await;
+    assert_eq!(fleet.to_the_end().await["state"], "done");
+    let secret = &fleet.customer.secret;
+    let body = json!({
+        "error": 400, "errorCode": "BAD_REQUEST", "detail": format!("'{secret}' is too long"),
+    });
+    let action = json!({"kind": "answer", "status": 400, "body": body});
+    fleet.customer.fault("updateEncryptionAtRest", action).await;
+    fleet.act("rollback").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(column(&data, "step"), ["kept"]);
+    let told = json!(data).to_string();
+    assert!(told.contains("'***' is too long"), "{told}");
+    assert!(!told.contains(secret.as_str()), "{told}");
+}
+
+#[tokio::test]
 async fn a_change_that_nobody_answered_goes_on_with_a_resume() {
     let fleet = Fleet::new(1).await;
     fleet.customer.grant().await;
