@@ -3,6 +3,8 @@
 //! This room changes the credential and nothing else. What the key is, how the vault is reached and
 //! what is set for other providers is the customer's.
 
+#[cfg(test)]
+mod again_tests;
 mod answer;
 #[cfg(test)]
 mod answer_tests;

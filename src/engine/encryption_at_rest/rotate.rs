@@ -24,7 +24,8 @@ use crate::vault::failure::chain;
 
 /// What is asked for.
 pub(super) struct RotateRequest {
-    pub(super) client_secret: Sensitive,
+    /// [`None`]: the one of an earlier rotation that ended without it being known whether Atlas took it.
+    pub(super) client_secret: Option<Sensitive>,
     /// Atlas does not know it.
     pub(super) expires_at: Option<DateTime<Utc>>,
     /// What is accepted for a project whose new secret is tried only afterwards.
@@ -85,13 +86,11 @@ pub(super) async fn rotate(
         let state = entry.state.name();
         return Err(EncryptionError::UnderWay { state }.into());
     }
-    if let Some(pending) = entry.pending.clone() {
-        let is_same = pending.client_secret.expose() == request.client_secret.expose();
-        if is_same {
-            // Ordered anew, and the words are for this one.
-            entry.accepted.unvalidated |= request.accepted.unvalidated;
-            entry.accepted.no_way_back |= request.accepted.no_way_back;
-            entry.static_ordered_at = Some(engine.clock.now());
+    if let Some(pending) = &entry.pending {
+        let given = request.client_secret.as_ref();
+        let is_same = |given: &Sensitive| pending.client_secret.expose() == given.expose();
+        if given.is_none_or(is_same) {
+            order_again(entry, &request, engine.clock.now());
             return go_on(engine, atlas, project, entry, budget).await;
         }
         if entry.state == State::Rotating {
@@ -107,6 +106,9 @@ pub(super) async fn rotate(
             }
         }
     }
+    let Some(client_secret) = request.client_secret else {
+        return Err(EncryptionError::NoSecretToTryAgain.into());
+    };
     let block = StaticBlock::ask(atlas, project, entry, budget).await?;
     if entry.state == State::Observing {
         let state = entry.state.name();
@@ -115,7 +117,7 @@ pub(super) async fn rotate(
     let now = engine.clock.now();
     note(entry, project, Some(&block.vault), now);
     let pending = PendingSecret {
-        client_secret: request.client_secret,
+        client_secret,
         expires_at: request.expires_at,
         since: now,
         client_id: Some(block.client_id.clone()),
@@ -137,6 +139,23 @@ pub(super) async fn rotate(
             *entry = before;
             not_taken(engine, project, entry, error).await
         }
+    }
+}
+
+/// The pending secret is to be sent once more, by a new order: words that were given with one that has
+/// ended were for how things stood then.
+fn order_again(entry: &mut AzureEntry, request: &RotateRequest, now: DateTime<Utc>) {
+    let earlier = match entry.state {
+        State::Rotating => entry.accepted,
+        _ => Accepted::default(),
+    };
+    entry.accepted = Accepted {
+        unvalidated: earlier.unvalidated || request.accepted.unvalidated,
+        no_way_back: earlier.no_way_back || request.accepted.no_way_back,
+    };
+    entry.static_ordered_at = Some(now);
+    if let Some(pending) = &mut entry.pending {
+        pending.expires_at = request.expires_at.or(pending.expires_at);
     }
 }
 

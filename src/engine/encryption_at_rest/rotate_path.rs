@@ -10,7 +10,7 @@ use super::input;
 use super::paths::{budget, load, lock, project, put_back, shows};
 use super::rotate::{self, RotateRequest};
 use crate::base::Sensitive;
-use crate::engine::error::EngineError;
+use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::origin::BoundTo;
 use crate::engine::{Engine, OPERATION_PREFIX};
 use crate::framework::{Call, Display, Faults, Field, Fields, Path, PathOperation};
@@ -24,7 +24,8 @@ pub(super) fn path() -> Path<Engine> {
             "The secret is one of the application that Atlas signs in with now, made in Azure beside \
              the present one, which stays there until the answer says. Nothing but the secret is \
              changed. Atlas tries it at once, and where it refuses it the one before stays in force \
-             and the new one is not kept. A project that signs in by a role has no secret.",
+             and the new one is not kept. Where an answer was lost it is kept, and without \
+             client_secret it is sent once more. A project that signs in by a role has no secret.",
         )
         .display(Display::operation(
             OPERATION_PREFIX,
@@ -34,8 +35,10 @@ pub(super) fn path() -> Path<Engine> {
         .field(input::project_id())
         .field(
             Field::text("client_secret")
-                .about("The new secret. It is never shown again.")
-                .required()
+                .about(
+                    "The new secret. It is never shown again. Without it that of an earlier rotation is \
+                     sent once more, of which nobody knows whether Atlas took it.",
+                )
                 .sensitive(),
         )
         .field(Field::text("client_secret_expires_at").about(
@@ -71,27 +74,30 @@ pub(super) fn path() -> Path<Engine> {
 fn request(fields: &Fields, now: DateTime<Utc>) -> Result<RotateRequest, EngineError> {
     let mut faults = Faults::new();
     let secret = fields.filled("client_secret", &mut faults);
-    if secret.is_none() && fields.text("client_secret").is_none() {
-        faults.add("client_secret", "is missing: give the new secret");
-    }
     let expires_at = input::secret_end(fields, now, &mut faults);
-    match secret {
-        Some(secret) if faults.is_empty() => Ok(RotateRequest {
-            client_secret: Sensitive::new(secret.to_owned()),
-            expires_at,
-            accepted: Accepted {
-                unvalidated: fields.boolean("accept_unvalidated").unwrap_or(false),
-                no_way_back: fields.boolean("accept_no_way_back").unwrap_or(false),
-            },
-        }),
-        _ => Err(EngineError::BadInput(faults.to_string())),
+    if !faults.is_empty() {
+        return Err(EngineError::BadInput(faults.to_string()));
     }
+    Ok(RotateRequest {
+        client_secret: secret.map(|secret| Sensitive::new(secret.to_owned())),
+        expires_at,
+        accepted: Accepted {
+            unvalidated: fields.boolean("accept_unvalidated").unwrap_or(false),
+            no_way_back: fields.boolean("accept_no_way_back").unwrap_or(false),
+        },
+    })
+}
+
+/// Whether the end of the new secret is known.
+fn is_dated(entry: &AzureEntry) -> bool {
+    let held = entry.held.as_ref().and_then(|held| held.expires_at);
+    let pending = entry.pending.as_ref();
+    pending.map_or(held, |pending| pending.expires_at).is_some()
 }
 
 async fn change_secret(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let project = project(&call)?;
     let request = request(&call.fields, engine.clock.now())?;
-    let is_dated = request.expires_at.is_some();
     let _lock = lock(&engine, &project, &call).await?;
     let before = load(&engine, &project).await?;
     let linked = match &before {
@@ -99,6 +105,9 @@ async fn change_secret(engine: Arc<Engine>, call: Call) -> Result<Option<Respons
         None => engine.connection.linked().await?,
     };
     let is_new = before.is_none();
+    if is_new && request.client_secret.is_none() {
+        return Err(EncryptionError::NoSecretToTryAgain.into());
+    }
     let fresh = || AzureEntry::new(BoundTo::client(&linked));
     let mut entry = before.unwrap_or_else(fresh);
     let (atlas, budget) = (&linked.atlas, budget(&call));
@@ -111,7 +120,7 @@ async fn change_secret(engine: Arc<Engine>, call: Call) -> Result<Option<Respons
     }
     rotated.map_err(|error| error.in_project(&project))?;
     let mut answer = answer(&entry, engine.clock.now());
-    if !is_dated {
+    if !is_dated(&entry) {
         answer.warnings.push(
             "client_secret_expires_at was not given: nobody warns before the secret expires"
                 .to_owned(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{AzureEntry, later};
+use super::entry::{AzureEntry, State, later};
 use super::rotate::{accepted_at, resting};
 use crate::base::Rfc3339;
 
@@ -34,7 +34,12 @@ pub(super) fn warnings(entry: &AzureEntry, now: DateTime<Utc>) -> Vec<String> {
                  this entry is {} again",
                 resting(entry).name()
             ),
-            None => "whether Atlas has the new secret is not known yet: leave both in Azure"
+            None if entry.state == State::Rotating => {
+                "whether Atlas has the new secret is not known yet: leave both in Azure".to_owned()
+            }
+            None => "whether Atlas has the secret of the last rotation is not known, and it is kept: \
+                     leave both in Azure, and rotate; without client_secret that tries the kept one \
+                     again"
                 .to_owned(),
         });
     }

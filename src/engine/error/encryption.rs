@@ -80,7 +80,7 @@ pub(crate) enum EncryptionError {
     /// The same of a static secret.
     #[error(
         "the static secret is not sent, as that was ordered too long ago{last}: order it again if it is \
-         still wanted"
+         still wanted; rotate does so without client_secret"
     )]
     SecretOrderTooOld {
         /// What came of the last try, in brackets; empty if that is not known.
@@ -204,6 +204,12 @@ pub(crate) enum EncryptionError {
          client_id and client_secret of the present one first"
     )]
     ApplicationUnknown,
+    /// There is none of an earlier rotation.
+    #[error(
+        "client_secret is missing: give the new secret; none of an earlier rotation is kept that could \
+         be tried again"
+    )]
+    NoSecretToTryAgain,
     /// A new secret that Atlas tries only after it was taken.
     #[error(
         "this project uses private networking: Atlas tries the new secret only after the change, \
@@ -234,7 +240,7 @@ pub(crate) enum EncryptionError {
     #[error(
         "Atlas refused the new secret ({code}) when it was sent again, as the first answer was \
          lost: Atlas may hold the new one or the one before, so leave both in Azure, and rotate \
-         again; {advice}"
+         again, without client_secret to try this one once more; {advice}"
     )]
     SecretRefusedAgain {
         /// Atlas's code.

@@ -48,7 +48,7 @@ pub(super) async fn issue(granted: Granted<'_>) -> Result<Response, EngineError>
     let (engine, name) = (granted.engine, granted.name);
     let mut healed = false;
     loop {
-        let reserved = reserve(granted).await?;
+        let reserved = Box::pin(reserve(granted)).await?;
         // The configuration may have changed while the account was made.
         let origin = &reserved.account.origin;
         let linked = engine.connection.linked_to(origin).await?;
