@@ -22,7 +22,7 @@ const RUN: &[(&str, usize)] = &[
     ("README.md", 3),
     ("docs/audit.md", 0),
     ("docs/consumers.md", 1),
-    ("docs/encryption-at-rest.md", 0),
+    ("docs/encryption-at-rest.md", 5),
     ("docs/install.md", 1),
     ("docs/kubernetes.md", 2),
     ("docs/namespaces.md", 0),

@@ -148,7 +148,8 @@ fn commands(lines: &[(String, String)]) -> Vec<Command> {
         let mut text = first.to_owned();
         let mut last = first;
         let is_loop = first.ends_with("; do");
-        while last.ends_with('\\') || (is_loop && last.trim() != "done") {
+        let is_done = |line: &str| line.split_whitespace().next() == Some("done");
+        while last.ends_with('\\') || (is_loop && !is_done(last)) {
             let (_, next) = lines.next().expect("the line goes on");
             text = format!("{text}\n{next}");
             last = next;

@@ -341,11 +341,17 @@ async fn on_call_may_pause_a_migration_and_do_nothing_else_with_it() {
     assert!(outcome.ok, "{}", outcome.said);
     for (order, may) in [
         ("action=pause", true),
+        // An empty write is a plan, and changes no project.
+        ("-force", true),
         ("action=start", false),
         ("action=pause max_failures=9", false),
         ("max_failures=9", false),
     ] {
-        let outcome = stage.run("on-call", &format!("{migration} {order}")).await;
+        let written = match order {
+            "-force" => migration.replace("write", "write -force"),
+            fields => format!("{migration} {fields}"),
+        };
+        let outcome = stage.run("on-call", &written).await;
         let refused = outcome.said.contains("permission denied");
         assert_eq!(refused, !may, "{order}: {}", outcome.said);
     }
