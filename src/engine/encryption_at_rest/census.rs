@@ -27,7 +27,7 @@ const MOST_NAMED: usize = 20;
 /// What storage holds.
 #[derive(Default)]
 pub(super) struct Entries {
-    pub(super) entries: Vec<(ProjectId, AzureEntry)>,
+    pub(super) read: Vec<(ProjectId, AzureEntry)>,
     /// Names of entries that cannot be read, each with the reason.
     pub(super) unreadable: Vec<(String, String)>,
     /// Names of entries that storage did not give.
@@ -61,7 +61,7 @@ pub(super) async fn entries_given(engine: &Engine) -> Result<Entries, EngineErro
         let mut read = pin!(read.buffered(READS_AT_ONCE));
         while let Some((name, entry)) = read.next().await {
             match (name.parse(), entry) {
-                (Ok(project), Ok(Some(entry))) => all.entries.push((project, entry)),
+                (Ok(project), Ok(Some(entry))) => all.read.push((project, entry)),
                 (_, Ok(None)) => {}
                 (_, Err(error @ EngineError::Unreadable { .. })) => {
                     all.unreadable.push((name, chain(&error)));
@@ -98,7 +98,7 @@ impl Entries {
             problems: Vec::new(),
             warnings: migrations,
         };
-        for (project, entry) in &self.entries {
+        for (project, entry) in &self.read {
             let what = |text: String| format!("encryption at rest of project {project}: {text}");
             found.problems.extend(invalid(entry).map(what));
             let ends = expiry::warnings(entry, now).into_iter().map(what);
@@ -189,11 +189,11 @@ pub(crate) async fn counts(engine: &Engine) -> Result<Counts, EngineError> {
 impl Entries {
     fn counts(&self, now: DateTime<Utc>) -> Counts {
         let count = |is: &dyn Fn(&AzureEntry) -> bool| {
-            self.entries.iter().filter(|(_, entry)| is(entry)).count()
+            self.read.iter().filter(|(_, entry)| is(entry)).count()
         };
         let mode = |entry: &AzureEntry| entry.seen.as_ref().map(|seen| seen.mode);
         Counts {
-            projects: self.entries.len() + self.unreadable.len(),
+            projects: self.read.len() + self.unreadable.len(),
             by_secret: count(&|entry| mode(entry) == Some(Mode::Static)),
             by_role: count(&|entry| mode(entry) == Some(Mode::Role)),
             invalid: count(&|entry| invalid(entry).is_some()),

@@ -66,7 +66,7 @@ pub(crate) async fn tick(engine: &Arc<Engine>) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let mut due = Vec::new();
     let all = census::entries_given(engine).await?;
-    for (project, entry) in all.entries {
+    for (project, entry) in all.read {
         if let Err(error) = expiry::tell(engine, &project, &entry).await {
             log_missed(project.as_str(), &error);
         }
