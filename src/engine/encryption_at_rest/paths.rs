@@ -81,7 +81,9 @@ fn of_projects() -> Vec<Path<Engine>> {
         Path::new("encryption-at-rest/azure/{project_id}/apply")
             .help(
                 "Let Atlas sign in to the key vault by the registered principal.",
-                "With dry_run nothing is changed, and the answer says what would be.",
+                "Without private networking Atlas tries the key before it takes the change, and where a \
+                 grant is missing nothing is changed. With dry_run nothing is changed in any case, and the \
+                 answer says what would be; the key is not tried by that.",
             )
             .display(Display::operation(
                 OPERATION_PREFIX,
@@ -121,7 +123,8 @@ fn rollback_path() -> Path<Engine> {
     Path::new("encryption-at-rest/azure/{project_id}/rollback")
         .help(
             "Let Atlas sign in with the static secret in keeping again.",
-            "Atlas may refuse that once a project uses a principal; then nothing is changed.",
+            "Atlas may refuse that once a project uses a principal; then nothing is changed. A change to \
+             the principal that is not there yet is called off, and nothing is sent.",
         )
         .display(Display::operation(
             OPERATION_PREFIX,

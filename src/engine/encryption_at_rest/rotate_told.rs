@@ -49,7 +49,7 @@ pub(super) fn warnings(entry: &AzureEntry, now: DateTime<Utc>) -> Vec<String> {
         if now < at || !is_proved {
             warnings.push(format!(
                 "leave the secret before this one in Azure until {}, and until valid_seen_at is later \
-                 than that and valid is true",
+                 than that and valid is true, and while any other project signs in with it",
                 Rfc3339(at)
             ));
         }
