@@ -331,8 +331,8 @@ impl Atlas {
     /// Deletes a user, unless its name is another's by now: then it is gone.
     /// Source: Atlas API `deleteDatabaseUser`.
     ///
-    /// No code is documented for one that is not there: after a 404, or a delete of unknown outcome, it
-    /// counts as gone once its [`Presence`] is looked for. A project that is gone is an error: whether
+    /// No code is documented for one that is not there: after a 404 or 400, or a delete of unknown outcome, it
+    /// counts as gone once its [`Presence`] is looked for; as deleted, if it was shown before. A project that is gone is an error: whether
     /// that is proof, the caller knows.
     pub(crate) async fn delete_database_user(
         &self,
@@ -348,20 +348,23 @@ impl Atlas {
                 let call = Call::delete("deleteDatabaseUser", &path, SET, scope);
                 self.send(&call, budget).await.map(drop)
             }
-            Err(error) if error.says_not_found() => Err(error),
+            Err(error) if error.may_say_unknown() => {
+                let look = self.database_user_presence(project, user, budget).await;
+                return after_look_in_project(error, look);
+            }
             Err(error) => return Err(error),
         };
         match deleted {
             Ok(()) => Ok(Deletion::Deleted),
-            Err(error) if error.outcome_unknown() || error.says_not_found() => {
+            Err(error) if error.outcome_unknown() || error.may_say_unknown() => {
                 let look = self.database_user_presence(project, user, budget).await;
-                after_look_in_project(error, look)
+                after_look_in_project(error, look).map(|_| Deletion::Deleted)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Whether a user is still there: gone is what Atlas answers 404 to, and two complete lists, seconds
+    /// Whether a user is still there: gone is what Atlas answers 404 or 400 to, and two complete lists, seconds
     /// apart, do not show; and what another of its name has taken the place of.
     /// Source: Atlas API `getDatabaseUser`, `listDatabaseUsers`.
     pub(crate) async fn database_user_presence(
@@ -373,7 +376,7 @@ impl Atlas {
         match self.database_user(project, &user.username, budget).await {
             Ok(seen) if seen.is(user) => return Ok(Presence::Present),
             Ok(_) => return Ok(Presence::Gone),
-            Err(error) if error.says_not_found() => {}
+            Err(error) if error.may_say_unknown() => {}
             Err(error) => return Err(error),
         }
         let mut looks = self.looks(budget);

@@ -342,6 +342,20 @@ impl AtlasError {
             if code.contains("ACCESS_LIST") || code.contains("WHITELIST"))
     }
 
+    /// Whether Atlas may mean that it does not know what was asked for, where no code is documented: a 404 or,
+    /// as is recorded of API keys, a 400, unless it says that of the project. It proves nothing, and leads
+    /// to a look at what is there.
+    #[must_use]
+    pub(crate) fn may_say_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 400 | 404,
+                ..
+            }
+        ) && !self.says_project_is_gone()
+    }
+
     /// Whether Atlas says that it does not know what was asked for: a 404 with a code of Atlas, unless
     /// the code names the organization or the project (group).
     ///

@@ -157,8 +157,8 @@ impl Atlas {
 
     /// Deletes a key, which disables it at once. Source: Atlas API `deleteGroupModelKey`.
     ///
-    /// No code is documented for one that is not there: after a 404, or a delete of unknown outcome, it
-    /// counts as gone once its [`Presence`] is looked for. A project that is gone is an error: whether
+    /// No code is documented for one that is not there: after a 404 or 400, or a delete of unknown outcome,
+    /// it counts as gone once its [`Presence`] is looked for. A project that is gone is an error: whether
     /// that is proof, the caller knows.
     pub(crate) async fn delete_model_key(
         &self,
@@ -174,7 +174,7 @@ impl Atlas {
         );
         match self.send(&call, budget).await {
             Ok(_) => Ok(Deletion::Deleted),
-            Err(error) if error.outcome_unknown() || error.says_not_found() => {
+            Err(error) if error.outcome_unknown() || error.may_say_unknown() => {
                 let look = self.model_key_presence(project, key, budget).await;
                 after_look_in_project(error, look)
             }
@@ -182,7 +182,7 @@ impl Atlas {
         }
     }
 
-    /// Whether a key is still there: gone is what Atlas answers 404 to, and two complete lists, seconds
+    /// Whether a key is still there: gone is what Atlas answers 404 or 400 to, and two complete lists, seconds
     /// apart, do not show. Source: Atlas API `getGroupModelKey`, `listGroupModelKeys`.
     pub(crate) async fn model_key_presence(
         &self,
@@ -195,7 +195,7 @@ impl Atlas {
         match self.fetch::<ModelKey>(&call, budget).await {
             Ok(seen) if seen.id == *key => return Ok(Presence::Present),
             Ok(_) => return Err(mismatch(call.operation)),
-            Err(error) if error.says_not_found() => {}
+            Err(error) if error.may_say_unknown() => {}
             Err(error) => return Err(error),
         }
         let level = Level::Project(project.clone());

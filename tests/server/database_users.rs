@@ -154,7 +154,11 @@ async fn rights_are_taken_as_lists_objects_and_their_texts() {
 
 #[tokio::test]
 async fn a_lost_answer_an_outage_and_a_deletion_by_hand_leave_no_user() {
-    let mount = mount().await;
+    let bao = Bao::dev_with_clock();
+    let mount = Mount::on(&bao.client()).await;
+    mount.configure().await;
+    mount.atlas.add_cluster("east").await;
+    role(&mount, "users", json!({})).await;
     let lost = json!({ "operation": "createDatabaseUser", "action": {"kind": "lose_answer"} });
     mount.atlas.fault(lost).await;
     let refused = mount.read("creds/users").await;
@@ -185,7 +189,7 @@ async fn a_lost_answer_an_outage_and_a_deletion_by_hand_leave_no_user() {
         text(&answer, "username")
     );
     mount.atlas.control("DELETE", &by_hand, Value::Null).await;
-    assert!(mount.revoke(&answer.lease_id()).await.ok());
+    mount.revoke_what_is_gone(&bao, &answer.lease_id()).await;
     let left = mount.list("issued").await;
     assert_eq!(left.status, 404, "{left:?}");
 }

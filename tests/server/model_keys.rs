@@ -90,7 +90,10 @@ async fn what_does_not_go_with_a_role_of_model_keys_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_lost_answer_an_outage_and_a_deletion_by_hand_leave_no_model_key() {
-    let mount = mount().await;
+    let bao = Bao::dev_with_clock();
+    let mount = Mount::on(&bao.client()).await;
+    mount.configure().await;
+    role(&mount, "models", 600).await;
     let lost = json!({ "operation": "createGroupModelKey", "action": {"kind": "lose_answer"} });
     mount.atlas.fault(lost).await;
     let refused = mount.read("creds/models").await;
@@ -111,7 +114,7 @@ async fn a_lost_answer_an_outage_and_a_deletion_by_hand_leave_no_model_key() {
     let answer = mount.issue("models").await;
     let by_hand = format!("/model-keys/{}", text(&answer, "ai_model_key_id"));
     mount.atlas.control("DELETE", &by_hand, Value::Null).await;
-    assert!(mount.revoke(&answer.lease_id()).await.ok());
+    mount.revoke_what_is_gone(&bao, &answer.lease_id()).await;
     let left = mount.list("issued").await;
     assert_eq!(left.status, 404, "{left:?}");
 }

@@ -174,14 +174,24 @@ impl ConfiguredClient {
         if let Some(org) = &self.organization_id {
             return Ok(org.clone());
         }
+        let seen = self.seen_organizations(budget).await?;
+        match seen.as_slice() {
+            [only] => Ok(only.clone()),
+            _ => Err(EngineError::OrganizationUnknown),
+        }
+    }
+
+    /// The organizations that the credential is of, as Atlas says at this moment, whatever the
+    /// configuration names.
+    pub(crate) async fn seen_organizations(
+        &self,
+        budget: RequestBudget,
+    ) -> Result<Vec<OrgId>, EngineError> {
         let seen = self.atlas.organizations(budget).await;
         let seen = seen.map_err(|error| {
             EngineError::atlas("asking Atlas for the credential's organization", error)
         })?;
-        match seen.as_slice() {
-            [only] => Ok(only.id.clone()),
-            _ => Err(EngineError::OrganizationUnknown),
-        }
+        Ok(seen.into_iter().map(|each| each.id).collect())
     }
 }
 

@@ -4,9 +4,9 @@
 use tokio::time::{Instant, sleep_until};
 
 use super::kind::{CredentialKind, Revoked};
-use super::lease::{budget, internal, journal_id, linked, missing};
+use super::lease::{budget, internal, linked, missing};
 use super::project_end::end_in_project;
-use super::revoke::gone;
+use super::revoke::{gone, is_new};
 use crate::atlas::{Deletion, LOOK_AGAIN_AFTER, OrgId, ProjectId, RequestBudget};
 use crate::engine::Engine;
 use crate::engine::connection::{Certainty, ConfiguredClient, MadeUnder, Managing};
@@ -56,13 +56,8 @@ async fn remove_for_good(
     budget: RequestBudget,
 ) -> Result<Deletion, EngineError> {
     let deletion = remove(linked, made, Permit::ORDERED, budget).await?;
-    let is_new = journal_id(call).is_some_and(|id| {
-        engine
-            .journal
-            .was_made_lately(&id, engine.clock.monotonic())
-    });
     let is_proved = deletion == Deletion::Deleted || !matches!(made, Resource::ApiKey(..));
-    if is_proved || !is_new {
+    if is_proved || !is_new(engine, call) {
         return Ok(deletion);
     }
     let look_again = Instant::now() + LOOK_AGAIN_AFTER;

@@ -86,6 +86,9 @@ fn note(engine: &Engine, call: &LeaseCall, outcome: &Result<(), EngineError>) {
 }
 
 /// Deletes what a lease says it holds, where that says where it is.
+///
+/// Atlas may not know everywhere of what this process made a moment ago: that it is not found is no proof
+/// then, and the server tries again for longer than that lasts.
 pub(super) async fn delete(
     engine: &Engine,
     call: &LeaseCall,
@@ -93,7 +96,16 @@ pub(super) async fn delete(
 ) -> Result<Revoked, EngineError> {
     let linked = linked(engine, call).await?;
     let deletion = remove(&linked, made, Permit::ORDERED, budget(call)).await?;
+    if deletion == Deletion::AlreadyGone && is_new(engine, call) {
+        return Err(EngineError::NotProvedGone);
+    }
     Ok(gone(engine, call, made, deletion))
+}
+
+/// Whether this process made what a lease holds so lately that Atlas may not show it yet.
+pub(super) fn is_new(engine: &Engine, call: &LeaseCall) -> bool {
+    let now = engine.clock.monotonic();
+    journal_id(call).is_some_and(|id| engine.journal.was_made_lately(&id, now))
 }
 
 /// What a lease held is gone from Atlas.

@@ -95,7 +95,7 @@ impl Comparison<'_> {
                 report.not_compared += 1;
                 continue;
             }
-            match look(&self.linked.atlas, entry.made(), &self.org, self.budget).await {
+            match look(self.linked, entry.made(), &self.org, self.budget).await {
                 Look::Proved(Presence::Gone) if entry.state == State::Active => {
                     report.missing.push((id.clone(), entry));
                 }

@@ -1,7 +1,8 @@
 //! Whether Atlas still has what it made.
 
-use super::Resource;
-use crate::atlas::{Atlas, AtlasError, ClientId, Level, OrgId, Presence, RequestBudget};
+use super::{Resource, project_is_gone};
+use crate::atlas::{AtlasError, ClientId, Level, OrgId, Presence, ProjectId, RequestBudget};
+use crate::engine::connection::ConfiguredClient;
 
 /// What Atlas says of one thing.
 pub(crate) enum Look {
@@ -20,11 +21,12 @@ impl Look {
 
 /// Asks Atlas for what was made, if that is of this organization, which is the configured one.
 pub(crate) async fn look(
-    atlas: &Atlas,
+    linked: &ConfiguredClient,
     made: Option<Resource>,
     of: &OrgId,
     budget: RequestBudget,
 ) -> Look {
+    let atlas = &linked.atlas;
     match made {
         Some(Resource::ApiKey(org, id)) if org == *of => {
             Look::of(atlas.api_key_presence(&org, &id, budget).await)
@@ -41,17 +43,12 @@ pub(crate) async fn look(
             Look::of(look.await)
         }
         Some(Resource::ModelKey(org, project, id)) if org == *of => {
-            match atlas.model_key_presence(&project, &id, budget).await {
-                // With its project it is gone.
-                Err(error) if error.says_project_is_gone() => Look::Proved(Presence::Gone),
-                look => Look::of(look),
-            }
+            let look = atlas.model_key_presence(&project, &id, budget).await;
+            in_project(linked, &org, &project, look, budget).await
         }
         Some(Resource::DatabaseUser(org, project, user)) if org == *of => {
-            match atlas.database_user_presence(&project, &user, budget).await {
-                Err(error) if error.says_project_is_gone() => Look::Proved(Presence::Gone),
-                look => Look::of(look),
-            }
+            let look = atlas.database_user_presence(&project, &user, budget).await;
+            in_project(linked, &org, &project, look, budget).await
         }
         // Nobody but its holder can ask for a token.
         Some(
@@ -62,5 +59,22 @@ pub(crate) async fn look(
             | Resource::DatabaseUser(..),
         )
         | None => Look::NotCompared,
+    }
+}
+
+/// What a look in a project comes to: with its project a thing is gone.
+async fn in_project(
+    linked: &ConfiguredClient,
+    org: &OrgId,
+    project: &ProjectId,
+    look: Result<Presence, AtlasError>,
+    budget: RequestBudget,
+) -> Look {
+    if !look.as_ref().is_err_and(AtlasError::says_project_is_gone) {
+        return Look::of(look);
+    }
+    match project_is_gone(linked, org, project, budget).await {
+        Ok(()) => Look::Proved(Presence::Gone),
+        Err(_) => Look::NotCompared,
     }
 }

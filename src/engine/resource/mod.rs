@@ -135,20 +135,22 @@ pub(crate) async fn remove(
 }
 
 /// Whether a project that Atlas does not know is gone with all that was in it. What another organization
-/// than that of the configured credential has may be out of its sight.
+/// than that of the credential has may be out of its sight; and of which one that is, Atlas says now: a
+/// configuration may have been written unseen, with a credential of another than it names.
 pub(crate) async fn project_is_gone(
     linked: &ConfiguredClient,
     org: &OrgId,
     project: &ProjectId,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let organization = linked.own_organization(budget).await?;
-    if organization == *org {
+    let seen = linked.seen_organizations(budget).await?;
+    if seen.contains(org) {
         return Ok(());
     }
+    let organization = seen.into_iter().next();
     Err(EngineError::ProjectOutOfSight {
         project: project.to_string(),
-        organization,
+        organization: organization.ok_or(EngineError::OrganizationUnknown)?,
     })
 }
 

@@ -356,6 +356,9 @@ settings! {
     // Consistency
     /// How long a new key, account or secret is missing from reads.
     read_lag_after_create_seconds: u64 = 0;
+    /// Whether a delete in a project, of an AI model key or a database user, does not know either what
+    /// reads do not show yet.
+    deletes_lag_after_create: bool = false;
     /// How long a deleted key or account is still read.
     read_lag_after_delete_seconds: u64 = 0;
     /// How long a new key or secret cannot sign in.

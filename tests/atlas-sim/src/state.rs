@@ -129,6 +129,16 @@ impl ModelKey {
     }
 }
 
+/// Whether a delete knows what was made then.
+pub(crate) fn deletable(
+    created_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    settings: &Settings,
+) -> bool {
+    !settings.deletes_lag_after_create
+        || now >= after(created_at, settings.read_lag_after_create_seconds)
+}
+
 /// Whether reads show what was made and perhaps deleted then.
 pub(crate) fn readable(
     created_at: DateTime<Utc>,

@@ -147,6 +147,23 @@ impl Mount {
             .await
     }
 
+    /// A revocation of what somebody deleted in Atlas a moment after it was made: Atlas may only not show it
+    /// yet, and so it is proved two minutes later, on a server with a clock that can be turned.
+    pub(crate) async fn revoke_what_is_gone(&self, bao: &Bao, lease_id: &str) {
+        let refused = self.revoke(lease_id).await;
+        let told = "not conclusive within two minutes";
+        assert!(refused.errors().contains(told), "{refused:?}");
+        self.pass(bao, Duration::from_mins(3)).await;
+        let revoked = self.revoke(lease_id).await;
+        assert!(revoked.ok(), "{revoked:?}");
+    }
+
+    /// Time passes for the plugin and for Atlas.
+    pub(crate) async fn pass(&self, bao: &Bao, by: Duration) {
+        bao.clock.as_ref().expect("a clock to turn").turn(by);
+        self.atlas.turn_clock(by).await;
+    }
+
     pub(crate) async fn renew(&self, lease_id: &str, increment: u64) -> Answer {
         let body = json!({ "lease_id": lease_id, "increment": increment });
         self.client.write("sys/leases/renew", body).await

@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::tests::{NOTHING, ends, ends_in, mount_with, write_role};
-use crate::engine::credentials::project_type_tests::outages_at_the_end_of;
+use crate::engine::credentials::project_type_tests::{
+    a_credential_of_another_organization, a_new_one_that_atlas_does_not_know_yet, gone_by_hand,
+    outages_at_the_end_of,
+};
 use crate::engine::testing::{Outcome, TestMount};
 use crate::vault::{Failure, Response, Secret};
 
@@ -287,7 +290,7 @@ async fn a_user_that_is_gone_counts_as_revoked() {
         .atlas
         .forget_database_user(mount.atlas.project(0), name)
         .await;
-    mount.revoke(&lease).await.expect("gone is as good");
+    gone_by_hand(&mount, &lease).await;
     let project = format!("/projects/{}", mount.atlas.project(0));
     mount.atlas.control("DELETE", &project, Value::Null).await;
     mount
@@ -296,6 +299,37 @@ async fn a_user_that_is_gone_counts_as_revoked() {
         .expect_err("gone with its project");
     mount.revoke(&other).await.expect("gone with its project");
     assert_eq!(mount.journal_keys(), NOTHING);
+}
+
+#[tokio::test]
+async fn a_project_out_of_sight_is_no_project_that_is_gone() {
+    let mount = mount_with(json!({ "username_template": "app-{{random 4}}" })).await;
+    let unknown = ["createDatabaseUser", "listDatabaseUsers"];
+    a_credential_of_another_organization(&mount, unknown).await;
+}
+
+#[tokio::test]
+async fn a_new_user_that_atlas_does_not_know_yet_is_not_taken_for_gone() {
+    let mount = mount_with(json!({})).await;
+    a_new_one_that_atlas_does_not_know_yet(&mount, Duration::from_secs(100)).await;
+}
+
+/// Only 404 is declared for a user that is not there; two lists are proof all the same.
+#[tokio::test]
+async fn whatever_atlas_calls_a_user_that_is_gone_two_lists_prove_it() {
+    for (status, code) in [
+        (400, "BAD_REQUEST"),
+        (404, "USER_NOT_FOUND"),
+        (404, "USER_NOT_IN_GROUP"),
+    ] {
+        let mount = mount_with(json!({})).await;
+        let unknown = json!({ "unknown_database_user": {"status": status, "code": code} });
+        mount.atlas.set(unknown).await;
+        let (_, lease) = mount.issue("reader").await;
+        mount.atlas.forget_credentials().await;
+        gone_by_hand(&mount, &lease).await;
+        mount.assert_nothing_left(code).await;
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::page::self_link;
 use crate::resources::clusters;
 use crate::resources::user_fields::{Given, check_kind, check_same};
 use crate::settings::{Omitted, Settings, Verdict};
-use crate::state::Project;
+use crate::state::{Project, deletable};
 
 /// What a link leaves as it is in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -172,7 +172,10 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
 pub(crate) fn delete(call: &mut Call<'_>) -> Result<Answer, ApiError> {
     let username = wanted(call)?;
     let (now, settings) = (call.now, call.settings);
-    if project(call)?.delete_database_user(&username, now, settings) {
+    let project = project(call)?;
+    let user = project.database_user(&username);
+    let is_known = user.is_some_and(|user| deletable(user.created_at, now, settings));
+    if is_known && project.delete_database_user(&username, now, settings) {
         Ok(Answer::no_content())
     } else {
         Err(unknown(&username, settings))

@@ -8,7 +8,7 @@ use crate::dispatch::unknown_project;
 use crate::errors::ApiError;
 use crate::http::Answer;
 use crate::settings::Settings;
-use crate::state::{ModelKey, Project};
+use crate::state::{ModelKey, Project, deletable};
 use crate::view::Shown;
 
 fn show(key: &ModelKey, group_id: &str, shown: Shown, settings: &Settings) -> Value {
@@ -164,16 +164,16 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, ApiError> {
 }
 
 pub(crate) fn delete(call: &mut Call<'_>) -> Result<Answer, ApiError> {
-    let (project, id) = (
+    let (group, id) = (
         call.param("groupId").to_owned(),
         call.param("apiKeyId").to_owned(),
     );
-    if call
-        .world
-        .delete_model_key(&project, &id, call.now, call.settings)
-    {
+    let (now, settings) = (call.now, call.settings);
+    let key = project(call)?.model_keys.get(&id);
+    let is_known = key.is_some_and(|key| deletable(key.created_at, now, settings));
+    if is_known && call.world.delete_model_key(&group, &id, now, settings) {
         Ok(Answer::no_content())
     } else {
-        Err(unknown(&id, call.settings))
+        Err(unknown(&id, settings))
     }
 }

@@ -197,6 +197,19 @@ async fn a_new_key_is_not_shown_at_once_nor_a_deleted_one_gone_at_once() {
 }
 
 #[tokio::test]
+async fn deletes_can_lag_behind_creates_as_reads_do() {
+    let atlas = Atlas::start("model_keys_deletes_lag").await;
+    let lag = json!({"read_lag_after_create_seconds": 30, "deletes_lag_after_create": true});
+    atlas.settings(lag).await;
+    let key = create(&atlas, "n").await;
+    let one = format!("{}/aiModelApiKeys/{}", atlas.project(), id(&key));
+    assert_eq!(atlas.delete(&one).await.status, 404);
+    atlas.advance(31).await;
+    assert_eq!(atlas.get(&one).await.status, 200);
+    assert_eq!(atlas.delete(&one).await.status, 204);
+}
+
+#[tokio::test]
 async fn a_lost_answer_leaves_the_key() {
     let atlas = Atlas::start("model_keys_lost").await;
     let fault = json!({"operation": "createGroupModelKey", "action": {"kind": "lose_answer"}});
