@@ -366,27 +366,53 @@ impl Atlas {
 
     /// Whether a user is still there: gone is what Atlas answers 404 or 400 to, and two complete lists, seconds
     /// apart, do not show; and what another of its name has taken the place of.
-    /// Source: Atlas API `getDatabaseUser`, `listDatabaseUsers`.
     pub(crate) async fn database_user_presence(
         &self,
         project: &ProjectId,
         user: &OwnDatabaseUser,
         budget: RequestBudget,
     ) -> Result<Presence, AtlasError> {
+        if let Some(seen) = self.see_database_user(project, user, budget).await? {
+            return Ok(seen);
+        }
+        let sought = vec![user.clone()];
+        let unlisted = self.unlisted_database_users(project, sought, budget);
+        Ok(if unlisted.await?.is_empty() {
+            Presence::Present
+        } else {
+            Presence::Gone
+        })
+    }
+
+    /// What Atlas shows of a user; [`None`]: it does not know it, which is half a proof that it is gone.
+    pub(crate) async fn see_database_user(
+        &self,
+        project: &ProjectId,
+        user: &OwnDatabaseUser,
+        budget: RequestBudget,
+    ) -> Result<Option<Presence>, AtlasError> {
         match self.database_user(project, &user.username, budget).await {
-            Ok(seen) if seen.is(user) => return Ok(Presence::Present),
-            Ok(_) => return Ok(Presence::Gone),
-            Err(error) if error.may_say_unknown() => {}
-            Err(error) => return Err(error),
+            Ok(seen) if seen.is(user) => Ok(Some(Presence::Present)),
+            Ok(_) => Ok(Some(Presence::Gone)),
+            Err(error) if error.may_say_unknown() => Ok(None),
+            Err(error) => Err(error),
         }
+    }
+
+    /// Those of `sought` that two complete lists do not show. Only for users that Atlas does not know.
+    /// Source: Atlas API `listDatabaseUsers`.
+    pub(crate) async fn unlisted_database_users(
+        &self,
+        project: &ProjectId,
+        mut sought: Vec<OwnDatabaseUser>,
+        budget: RequestBudget,
+    ) -> Result<Vec<OwnDatabaseUser>, AtlasError> {
         let mut looks = self.looks(budget);
-        while looks.next().await? {
+        while !sought.is_empty() && looks.next().await? {
             let listed = self.list_database_users(project, budget).await?;
-            if listed.iter().any(|each| each.is(user)) {
-                return Ok(Presence::Present);
-            }
+            sought.retain(|user| !listed.iter().any(|each| each.is(user)));
         }
-        Ok(Presence::Gone)
+        Ok(sought)
     }
 }
 

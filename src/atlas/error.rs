@@ -342,6 +342,18 @@ impl AtlasError {
             if code.contains("ACCESS_LIST") || code.contains("WHITELIST"))
     }
 
+    /// Whether the credential may not do what was asked for.
+    #[must_use]
+    pub(crate) fn says_forbidden(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 401 | 403,
+                ..
+            }
+        )
+    }
+
     /// Whether Atlas may mean that it does not know what was asked for, where no code is documented: a 404 or,
     /// as is recorded of API keys, a 400, unless it says that of the project. It proves nothing, and leads
     /// to a look at what is there.

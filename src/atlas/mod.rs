@@ -79,7 +79,7 @@ pub(crate) use lag::{
     SHOWN_WITHIN,
 };
 pub(crate) use limiter::{Priority, Queue};
-pub(crate) use model_keys::{CreatedModelKey, ModelScope, NewModelKey};
+pub(crate) use model_keys::{CreatedModelKey, ModelKey, ModelScope, NewModelKey};
 pub(crate) use oauth::AccessToken;
 pub(crate) use organizations::OrganizationSettings;
 pub(crate) use origin::Origin;

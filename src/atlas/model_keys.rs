@@ -3,6 +3,8 @@
 //! A key belongs to its project and ends with it. It has no Atlas roles, no access list and no end of its
 //! own. An organization lists the keys of all its projects and changes none.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
@@ -183,30 +185,57 @@ impl Atlas {
     }
 
     /// Whether a key is still there: gone is what Atlas answers 404 or 400 to, and two complete lists, seconds
-    /// apart, do not show. Source: Atlas API `getGroupModelKey`, `listGroupModelKeys`.
+    /// apart, do not show.
     pub(crate) async fn model_key_presence(
         &self,
         project: &ProjectId,
         key: &ModelKeyId,
         budget: RequestBudget,
     ) -> Result<Presence, AtlasError> {
+        if self.knows_model_key(project, key, budget).await? {
+            return Ok(Presence::Present);
+        }
+        let sought = HashSet::from([key.clone()]);
+        let unlisted = self.unlisted_model_keys(project, sought, budget).await?;
+        Ok(if unlisted.is_empty() {
+            Presence::Present
+        } else {
+            Presence::Gone
+        })
+    }
+
+    /// Whether Atlas knows a key; that it does not is half a proof. Source: Atlas API `getGroupModelKey`.
+    pub(crate) async fn knows_model_key(
+        &self,
+        project: &ProjectId,
+        key: &ModelKeyId,
+        budget: RequestBudget,
+    ) -> Result<bool, AtlasError> {
         let scope = Scope::Project(project.clone());
         let call = Call::get("getGroupModelKey", &key_path(project, key), SET, scope);
         match self.fetch::<ModelKey>(&call, budget).await {
-            Ok(seen) if seen.id == *key => return Ok(Presence::Present),
-            Ok(_) => return Err(mismatch(call.operation)),
-            Err(error) if error.may_say_unknown() => {}
-            Err(error) => return Err(error),
+            Ok(seen) if seen.id == *key => Ok(true),
+            Ok(_) => Err(mismatch(call.operation)),
+            Err(error) if error.may_say_unknown() => Ok(false),
+            Err(error) => Err(error),
         }
+    }
+
+    /// Those of `sought` that two complete lists do not show. Only for keys that Atlas does not know.
+    pub(crate) async fn unlisted_model_keys(
+        &self,
+        project: &ProjectId,
+        mut sought: HashSet<ModelKeyId>,
+        budget: RequestBudget,
+    ) -> Result<HashSet<ModelKeyId>, AtlasError> {
         let level = Level::Project(project.clone());
         let mut looks = self.looks(budget);
-        while looks.next().await? {
-            let listed = self.list_model_keys(&level, budget).await?;
-            if listed.iter().any(|each| each.id == *key) {
-                return Ok(Presence::Present);
+        while !sought.is_empty() && looks.next().await? {
+            for listed in self.list_model_keys(&level, budget).await? {
+                sought.remove(&listed.id);
             }
         }
-        Ok(Presence::Gone)
+        Ok(sought)
     }
 }
 

@@ -83,7 +83,7 @@ impl Ownership {
     /// access list does not admit this server. Atlas is asked before the next is made.
     pub(crate) fn learn_from(&self, error: &AtlasError) {
         let mut seen = self.seen();
-        if *seen == Seen::Owner && is_refusal(error) {
+        if *seen == Seen::Owner && error.says_forbidden() {
             *seen = Seen::Unknown;
         }
     }
@@ -97,16 +97,6 @@ impl Ownership {
             }
         }
     }
-}
-
-fn is_refusal(error: &AtlasError) -> bool {
-    matches!(
-        error,
-        AtlasError::Refused {
-            status: 401 | 403,
-            ..
-        }
-    )
 }
 
 /// Whether the credential may delete what it makes.

@@ -10,6 +10,6 @@ mod root_rotation;
 pub(crate) use config::{ConfigEntry, UNVERIFIED};
 pub(crate) use draining::Draining;
 pub(crate) use role::{
-    ANY_SCOPE, CredentialType, RoleEntry, names_with_account, projects_of_database_users,
+    ANY_SCOPE, CredentialType, RoleEntry, names_with_account, projects_of_roles,
 };
 pub(crate) use root_rotation::{RootRotation, RootType};

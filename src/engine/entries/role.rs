@@ -201,15 +201,16 @@ pub(crate) async fn names_with_account(
     Ok(found)
 }
 
-/// The projects in which roles have database users made.
-pub(crate) async fn projects_of_database_users(
+/// The projects in which roles have credentials of this type made.
+pub(crate) async fn projects_of_roles(
     storage: &dyn Storage,
+    credential_type: CredentialType,
 ) -> Result<BTreeSet<ProjectId>, EngineError> {
     let mut projects = BTreeSet::new();
     for name in storage.list(keys::ROLES).await? {
         let key = keys::role(&RoleName::new(&name));
         let role: Option<RoleEntry> = stored::load(storage, &key).await?;
-        let role = role.filter(|role| role.credential_type == CredentialType::DatabaseUser);
+        let role = role.filter(|role| role.credential_type == credential_type);
         projects.extend(role.and_then(|role| role.project_id.parse().ok()));
     }
     Ok(projects)

@@ -4,19 +4,22 @@
 //! create is sent, and Atlas is listed before memory is asked. So what is listed and unknown was
 //! either removed meanwhile, when deleting it again does no harm, or is an orphan.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::entry::{JournalEntry, State};
 use super::tidy_report::{Report, journal_id};
-use crate::atlas::{ClientId, OrgId, Presence, RequestBudget};
+use crate::atlas::{OrgId, Presence, ProjectId, RequestBudget};
 use crate::engine::Engine;
-use crate::engine::connection::ConfiguredClient;
-use crate::engine::entries::projects_of_database_users;
+use crate::engine::connection::{ConfiguredClient, List};
+use crate::engine::entries::{CredentialType, projects_of_roles};
 use crate::engine::error::EngineError;
 use crate::engine::names::JournalId;
-use crate::engine::resource::{Found, Inventory, Look, list, look};
+use crate::engine::resource::{Found, Inventory, Listing, Look, Resource, look, unlisted};
+
+/// Orphans of unknown age that are named in a warning.
+const NAMED: usize = 5;
 
 /// One look at one organization.
 pub(super) struct Comparison<'a> {
@@ -27,23 +30,62 @@ pub(super) struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Compares what was begun before `before`; the journal is in memory already.
-    pub(super) async fn report(&self, before: DateTime<Utc>) -> Result<Report, EngineError> {
+    /// Compares what was begun before `before`; the journal is in memory already. `any_age`: what is of
+    /// unknown age was begun before.
+    pub(super) async fn report(
+        &self,
+        before: DateTime<Utc>,
+        any_age: bool,
+    ) -> Result<Report, EngineError> {
         let begun = self.engine.journal.index().live_before(before);
-        let projects = projects_of_database_users(&*self.engine.storage).await?;
         let Inventory {
             found: listed,
             warnings,
-        } = list(self.linked, &self.org, projects, self.budget).await?;
+            ..
+        } = self.inventory().await?;
         let mut report = Report {
             organizations: vec![self.org.to_string()],
             looked_at: listed.len(),
             warnings,
             ..Report::default()
         };
-        self.sort(&listed, before, &mut report).await?;
+        self.sort(&listed, before, any_age, &mut report).await?;
         self.look_for(&begun, &listed, &mut report).await?;
         Ok(report)
+    }
+
+    /// What the organization lists, and in the projects of roles what it does not.
+    async fn inventory(&self) -> Result<Inventory, EngineError> {
+        let storage = &*self.engine.storage;
+        let listing = Listing {
+            linked: self.linked,
+            org: &self.org,
+            budget: self.budget,
+        };
+        let mut all = Inventory::of(listing).await?;
+        if let Some(why) = all.lacks_model_keys.take() {
+            let mut projects = projects_of_roles(storage, CredentialType::AiModelKey).await?;
+            projects.extend(self.projects_of_entries(CredentialType::AiModelKey).await?);
+            all.add_model_keys_of(listing, projects, &why).await?;
+        }
+        let projects = projects_of_roles(storage, CredentialType::DatabaseUser).await?;
+        all.add_database_users_of(listing, projects).await?;
+        Ok(all)
+    }
+
+    /// The projects in which credentials of this type were made.
+    async fn projects_of_entries(
+        &self,
+        credential_type: CredentialType,
+    ) -> Result<BTreeSet<ProjectId>, EngineError> {
+        let journal = &self.engine.journal;
+        let ids = journal.index().of_type(credential_type);
+        let mut projects = BTreeSet::new();
+        for id in ids {
+            let entry = journal.entry(&id).await?;
+            projects.extend(entry.and_then(|entry| entry.project_id));
+        }
+        Ok(projects)
     }
 
     /// Classifies what is listed. What the journal knows, by the end of its description, is no
@@ -52,8 +94,10 @@ impl Comparison<'_> {
         &self,
         listed: &[Found],
         before: DateTime<Utc>,
+        any_age: bool,
         report: &mut Report,
     ) -> Result<(), EngineError> {
+        let mut undated = Vec::new();
         let journal = &self.engine.journal;
         let mark = journal.ownership_tag(&*self.engine.entropy).await?;
         let mut known = journal.known(listed.iter().filter_map(journal_id)).await?;
@@ -68,12 +112,16 @@ impl Comparison<'_> {
             };
             if !id.carries(mark) {
                 report.unmarked.push(found.clone());
-            } else if found.made_at.is_some_and(|at| at < before) {
+            } else if found.made_at.map_or(any_age, |at| at < before) {
                 report.orphans.push(found.clone());
             } else {
                 report.young += 1;
+                if found.made_at.is_none() {
+                    undated.push(found.description.as_str());
+                }
             }
         }
+        report.warnings.extend(of_unknown_age(&undated));
         Ok(())
     }
 
@@ -86,7 +134,7 @@ impl Comparison<'_> {
         report: &mut Report,
     ) -> Result<(), EngineError> {
         let present: HashSet<JournalId> = listed.iter().filter_map(journal_id).collect();
-        let mut unknown = HashMap::new();
+        let mut unknown: HashMap<List, Vec<Missing>> = HashMap::new();
         for id in begun.iter().filter(|id| !present.contains(id)) {
             let Some(entry) = self.engine.journal.entry(id).await? else {
                 continue;
@@ -100,33 +148,45 @@ impl Comparison<'_> {
                     report.missing.push((id.clone(), entry));
                 }
                 Look::Proved(_) => {}
-                Look::AccountUnknown(account) => {
-                    unknown.insert(account, (id.clone(), entry));
+                Look::Unknown(list, made) => {
+                    let missing = (made, id.clone(), entry);
+                    unknown.entry(list).or_default().push(missing);
                 }
                 Look::NotCompared => report.not_compared += 1,
             }
         }
-        self.look_for_accounts(unknown, report).await;
+        for (list, missing) in unknown {
+            self.look_through(&list, missing, report).await;
+        }
         Ok(())
     }
 
-    /// Lists all accounts twice for those that Atlas does not know one by one.
-    async fn look_for_accounts(
-        &self,
-        mut unknown: HashMap<ClientId, (JournalId, JournalEntry)>,
-        report: &mut Report,
-    ) {
-        let sought = unknown.keys().cloned().collect();
-        let atlas = &self.linked.atlas;
-        let unlisted = atlas.unlisted_service_accounts(&self.org, sought, self.budget);
-        let Ok(unlisted) = unlisted.await else {
-            report.not_compared += unknown.len();
+    /// Reads a list twice for all those in it that Atlas does not know one by one.
+    async fn look_through(&self, list: &List, missing: Vec<Missing>, report: &mut Report) {
+        let sought = missing.iter().map(|(made, ..)| made.clone()).collect();
+        let Ok(gone) = unlisted(self.linked, list, sought, self.budget).await else {
+            report.not_compared += missing.len();
             return;
         };
-        unknown.retain(|account, _| unlisted.contains(account));
-        let missing = unknown.into_values();
-        report
-            .missing
-            .extend(missing.filter(|(_, entry)| entry.state == State::Active));
+        let gone = missing.into_iter().filter_map(|(made, id, entry)| {
+            (gone.contains(&made) && entry.state == State::Active).then_some((id, entry))
+        });
+        report.missing.extend(gone);
     }
+}
+
+/// What Atlas does not know, and whose it is.
+type Missing = (Resource, JournalId, JournalEntry);
+
+/// What is told of orphans of which nobody can say how old they are.
+fn of_unknown_age(undated: &[&str]) -> Option<String> {
+    let named = undated.iter().take(NAMED).copied();
+    let named = named.collect::<Vec<_>>().join(", ");
+    (!undated.is_empty()).then(|| {
+        format!(
+            "{} orphans are counted as recent, as Atlas does not tell when they were made ({named}): \
+             min_age=0 deletes them too",
+            undated.len()
+        )
+    })
 }

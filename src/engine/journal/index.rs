@@ -290,6 +290,13 @@ impl Index {
             .collect()
     }
 
+    /// Entries of credentials of this type.
+    pub(super) fn of_type(&self, credential_type: CredentialType) -> Vec<JournalId> {
+        let entries = self.entries.iter();
+        let of_it = entries.filter(|(_, brief)| brief.credential_type == credential_type);
+        of_it.map(|(id, _)| id.clone()).collect()
+    }
+
     /// Half-made entries whose turn it is; those that failed least first, so that what is stuck
     /// does not keep the others. `urgent`: the mount is about to end, and with it the journal.
     pub(super) fn half_made(

@@ -104,7 +104,9 @@ async fn tidy(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
         linked: &linked,
         budget,
     };
-    let mut report = comparison.report(before(now, min_age)).await?;
+    let mut report = comparison
+        .report(before(now, min_age), min_age.is_zero())
+        .await?;
     report.dry_run = dry_run;
     if !dry_run {
         remove_strays(&engine, &linked, budget, &mut report).await;

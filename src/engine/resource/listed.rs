@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::Resource;
-use crate::atlas::{AtlasError, Level, OrgId, OwnDatabaseUser, ProjectId, RequestBudget};
+use crate::atlas::{AtlasError, Level, ModelKey, OrgId, OwnDatabaseUser, ProjectId, RequestBudget};
 use crate::engine::connection::{ConfiguredClient, List, Listed};
 use crate::engine::entries::CredentialType;
 use crate::engine::error::EngineError;
@@ -41,58 +41,167 @@ pub(crate) struct Inventory {
     pub(crate) found: Vec<Found>,
     /// Why something is not among it.
     pub(crate) warnings: Vec<String>,
+    /// Why the organization's list of AI model API keys is not all that there are, if it is not.
+    pub(crate) lacks_model_keys: Option<String>,
 }
 
-/// Lists everything in an organization that could have been issued; database users in these projects alone,
-/// as an organization does not list them.
-pub(crate) async fn list(
-    linked: &ConfiguredClient,
-    org: &OrgId,
-    projects: BTreeSet<ProjectId>,
-    budget: RequestBudget,
-) -> Result<Inventory, EngineError> {
-    let listing = |error| EngineError::atlas("listing the organization's keys and accounts", error);
-    let keys = linked.atlas.list_org_api_keys(org, budget).await;
-    let keys = keys.map_err(listing)?.into_iter().map(|key| {
-        let made = Resource::ApiKey(org.clone(), key.id);
-        Found::of(made, key.public_key, key.description)
-    });
-    let level = Level::Org(org.clone());
-    let accounts = linked.atlas.list_service_accounts(&level, budget).await;
-    let accounts = accounts.map_err(listing)?.into_iter().map(|account| {
-        let public = account.client_id.to_string();
-        let made = Resource::ServiceAccount(org.clone(), account.client_id);
-        Found::of(made, public, account.name)
-    });
-    let mut all = Inventory {
-        found: keys.chain(accounts).collect(),
-        warnings: Vec::new(),
-    };
-    let model_keys = linked.atlas.list_model_keys(&level, budget).await;
-    match model_keys {
-        Ok(keys) => all.found.extend(keys.into_iter().filter_map(|key| {
-            let public = key.id.to_string();
-            let made_at = key.made_at();
-            let made = Resource::ModelKey(org.clone(), key.project_id?, key.id);
-            Some(Found {
-                made_at,
-                ..Found::of(made, public, key.name)
-            })
-        })),
-        // Not every Atlas has such keys; all else is compared there too.
-        Err(error) if is_refusal(&error) => {
-            let error = EngineError::atlas("listing the organization's AI model API keys", error);
-            all.warnings.push(format!(
-                "AI model API keys were not compared: {}",
-                chain(&error)
-            ));
-        }
-        Err(error) => return Err(listing(error)),
+/// Where something is listed, and for how long.
+#[derive(Clone, Copy)]
+pub(crate) struct Listing<'a> {
+    pub(crate) linked: &'a ConfiguredClient,
+    pub(crate) org: &'a OrgId,
+    pub(crate) budget: RequestBudget,
+}
+
+impl Inventory {
+    /// Lists what an organization lists of itself. A list that the credential may not read is told of, and the
+    /// others are read: one that manages keys of a project alone may not read them all.
+    pub(crate) async fn of(listing: Listing<'_>) -> Result<Self, EngineError> {
+        let mut all = Self::default();
+        all.add_api_keys(listing).await?;
+        all.add_accounts(listing).await?;
+        all.add_model_keys(listing).await?;
+        Ok(all)
     }
-    for project in projects {
-        let users = linked.atlas.list_database_users(&project, budget).await;
-        match users {
-            Ok(users) => all.found.extend(users.into_iter().filter_map(|user| {
+
+    async fn add_api_keys(&mut self, listing: Listing<'_>) -> Result<(), EngineError> {
+        let Listing {
+            linked,
+            org,
+            budget,
+        } = listing;
+        let keys = linked.atlas.list_org_api_keys(org, budget).await;
+        let Some(keys) = self.unless_forbidden(keys, "API keys")? else {
+            return Ok(());
+        };
+        self.found.extend(keys.into_iter().map(|key| {
+            let made = Resource::ApiKey(org.clone(), key.id);
+            Found::of(made, key.public_key, key.description)
+        }));
+        Ok(())
+    }
+
+    async fn add_accounts(&mut self, listing: Listing<'_>) -> Result<(), EngineError> {
+        let Listing {
+            linked,
+            org,
+            budget,
+        } = listing;
+        let level = Level::Org(org.clone());
+        let accounts = linked.atlas.list_service_accounts(&level, budget).await;
+        let Some(accounts) = self.unless_forbidden(accounts, "service accounts")? else {
+            return Ok(());
+        };
+        self.found.extend(accounts.into_iter().map(|account| {
+            let public = account.client_id.to_string();
+            let made = Resource::ServiceAccount(org.clone(), account.client_id);
+            Found::of(made, public, account.name)
+        }));
+        Ok(())
+    }
+
+    /// A list of the organization, unless the credential may not read it, which is told then.
+    fn unless_forbidden<T>(
+        &mut self,
+        listed: Result<T, AtlasError>,
+        what: &str,
+    ) -> Result<Option<T>, EngineError> {
+        match listed {
+            Ok(listed) => Ok(Some(listed)),
+            Err(error) if error.says_forbidden() => {
+                let doing = format!("listing the organization's {what}");
+                let error = EngineError::atlas(&doing, error);
+                let told = format!("{what} were not compared: {}", chain(&error));
+                self.warnings.push(told);
+                Ok(None)
+            }
+            Err(error) => Err(not_listed(error)),
+        }
+    }
+
+    /// Not every Atlas has such keys, and an answer need not tell their project.
+    async fn add_model_keys(&mut self, listing: Listing<'_>) -> Result<(), EngineError> {
+        let Listing {
+            linked,
+            org,
+            budget,
+        } = listing;
+        let level = Level::Org(org.clone());
+        let keys = match linked.atlas.list_model_keys(&level, budget).await {
+            Ok(keys) => keys,
+            Err(error) if is_refusal(&error) => {
+                let doing = "listing the organization's AI model API keys";
+                let error = EngineError::atlas(doing, error);
+                self.lacks_model_keys = Some(chain(&error));
+                return Ok(());
+            }
+            Err(error) => return Err(not_listed(error)),
+        };
+        let count = keys.len();
+        let known = keys.into_iter().filter_map(|key| {
+            let project = key.project_id.clone()?;
+            Some(found_model_key(org, project, key))
+        });
+        let before = self.found.len();
+        self.found.extend(known);
+        let untold = count - (self.found.len() - before);
+        if untold > 0 {
+            let told = format!("Atlas does not tell the project of {untold} of them");
+            self.lacks_model_keys = Some(told);
+        }
+        Ok(())
+    }
+
+    /// Adds the AI model API keys of projects, where the organization's list does not have them all. A credential
+    /// that manages those of a project may read these.
+    pub(crate) async fn add_model_keys_of(
+        &mut self,
+        listing: Listing<'_>,
+        projects: BTreeSet<ProjectId>,
+        why: &str,
+    ) -> Result<(), EngineError> {
+        let Listing {
+            linked,
+            org,
+            budget,
+        } = listing;
+        self.warnings.push(format!(
+            "AI model API keys were compared only in projects that roles and entries name ({}): {why}",
+            projects.len()
+        ));
+        for project in projects {
+            let level = Level::Project(project.clone());
+            let keys = linked.atlas.list_model_keys(&level, budget).await;
+            let Some(keys) = self.unless_refused(keys, "AI model API keys", &project)? else {
+                continue;
+            };
+            for key in keys {
+                let is_known = |found: &Found| matches!(&found.made, Resource::ModelKey(_, _, id) if *id == key.id);
+                if !self.found.iter().any(is_known) {
+                    self.found.push(found_model_key(org, project.clone(), key));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the database users of projects, as an organization does not list them.
+    pub(crate) async fn add_database_users_of(
+        &mut self,
+        listing: Listing<'_>,
+        projects: BTreeSet<ProjectId>,
+    ) -> Result<(), EngineError> {
+        let Listing {
+            linked,
+            org,
+            budget,
+        } = listing;
+        for project in projects {
+            let users = linked.atlas.list_database_users(&project, budget).await;
+            let Some(users) = self.unless_refused(users, "database users", &project)? else {
+                continue;
+            };
+            self.found.extend(users.into_iter().filter_map(|user| {
                 let (tag, made_at) = (user.tag().to_owned(), user.made_at());
                 let username = user.username()?;
                 let public = username.to_string();
@@ -105,21 +214,48 @@ pub(crate) async fn list(
                     made_at,
                     ..Found::of(made, public, tag)
                 })
-            })),
-            // With a project that is gone, all its users are.
-            Err(error) if error.says_project_is_gone() => {}
+            }));
+        }
+        Ok(())
+    }
+
+    /// A list of a project, unless it is refused, which is told then. With a project that is gone, all that
+    /// was in it is.
+    fn unless_refused<T>(
+        &mut self,
+        listed: Result<T, AtlasError>,
+        what: &str,
+        project: &ProjectId,
+    ) -> Result<Option<T>, EngineError> {
+        match listed {
+            Ok(listed) => Ok(Some(listed)),
+            Err(error) if error.says_project_is_gone() => Ok(None),
             Err(error) if is_refusal(&error) => {
-                let doing = format!("listing the database users of project {project}");
+                let doing = format!("listing the {what} of project {project}");
                 let error = EngineError::atlas(&doing, error);
-                all.warnings.push(format!(
-                    "database users of project {project} were not compared: {}",
+                let told = format!(
+                    "{what} of project {project} were not compared: {}",
                     chain(&error)
-                ));
+                );
+                self.warnings.push(told);
+                Ok(None)
             }
-            Err(error) => return Err(listing(error)),
+            Err(error) => Err(not_listed(error)),
         }
     }
-    Ok(all)
+}
+
+fn found_model_key(org: &OrgId, project: ProjectId, key: ModelKey) -> Found {
+    let (public, made_at) = (key.id.to_string(), key.made_at());
+    let made = Resource::ModelKey(org.clone(), project, key.id);
+    Found {
+        made_at,
+        ..Found::of(made, public, key.name)
+    }
+}
+
+fn not_listed(error: AtlasError) -> EngineError {
+    EngineError::atlas("listing what the organization has", error)
 }
 
 fn is_refusal(error: &AtlasError) -> bool {

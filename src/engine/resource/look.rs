@@ -1,14 +1,14 @@
 //! Whether Atlas still has what it made.
 
 use super::{Resource, project_is_gone};
-use crate::atlas::{AtlasError, ClientId, Level, OrgId, Presence, ProjectId, RequestBudget};
-use crate::engine::connection::ConfiguredClient;
+use crate::atlas::{AtlasError, Level, OrgId, Presence, ProjectId, RequestBudget};
+use crate::engine::connection::{ConfiguredClient, List};
 
 /// What Atlas says of one thing.
 pub(crate) enum Look {
     Proved(Presence),
-    /// Atlas does not know the account, which alone does not prove it gone.
-    AccountUnknown(ClientId),
+    /// Atlas does not know it, which alone does not prove it gone: it is if [`unlisted`] finds so.
+    Unknown(List, Resource),
     /// It cannot be told, or not from here.
     NotCompared,
 }
@@ -27,54 +27,110 @@ pub(crate) async fn look(
     budget: RequestBudget,
 ) -> Look {
     let atlas = &linked.atlas;
-    match made {
-        Some(Resource::ApiKey(org, id)) if org == *of => {
-            Look::of(atlas.api_key_presence(&org, &id, budget).await)
+    let Some(made) = made else {
+        return Look::NotCompared;
+    };
+    match &made {
+        Resource::ApiKey(org, id) if org == of => {
+            Look::of(atlas.api_key_presence(org, id, budget).await)
         }
-        Some(Resource::ServiceAccount(org, id)) if org == *of => {
-            match atlas.service_account(&Level::Org(org), &id, budget).await {
+        Resource::ServiceAccount(org, id) if org == of => {
+            let level = Level::Org(org.clone());
+            match atlas.service_account(&level, id, budget).await {
                 Ok(_) => Look::Proved(Presence::Present),
-                Err(error) if error.says_not_found() => Look::AccountUnknown(id),
+                Err(error) if error.says_not_found() => {
+                    Look::Unknown(List::ServiceAccounts(org.clone()), made)
+                }
                 Err(_) => Look::NotCompared,
             }
         }
-        Some(Resource::Secret(level, account, secret)) => {
-            let look = atlas.secret_presence(&level, &account, &secret, budget);
-            Look::of(look.await)
+        Resource::Secret(level, account, secret) => {
+            Look::of(atlas.secret_presence(level, account, secret, budget).await)
         }
-        Some(Resource::ModelKey(org, project, id)) if org == *of => {
-            let look = atlas.model_key_presence(&project, &id, budget).await;
-            in_project(linked, &org, &project, look, budget).await
+        Resource::ModelKey(org, project, id) if org == of => {
+            match atlas.knows_model_key(project, id, budget).await {
+                Ok(true) => Look::Proved(Presence::Present),
+                Ok(false) => Look::Unknown(List::ModelKeys(project.clone()), made),
+                Err(error) => in_project(linked, org, project, &error, budget).await,
+            }
         }
-        Some(Resource::DatabaseUser(org, project, user)) if org == *of => {
-            let look = atlas.database_user_presence(&project, &user, budget).await;
-            in_project(linked, &org, &project, look, budget).await
+        Resource::DatabaseUser(org, project, user) if org == of => {
+            match atlas.see_database_user(project, user, budget).await {
+                Ok(Some(seen)) => Look::Proved(seen),
+                Ok(None) => Look::Unknown(List::DatabaseUsers(project.clone()), made),
+                Err(error) => in_project(linked, org, project, &error, budget).await,
+            }
         }
         // Nobody but its holder can ask for a token.
-        Some(
-            Resource::Token(_)
-            | Resource::ApiKey(..)
-            | Resource::ServiceAccount(..)
-            | Resource::ModelKey(..)
-            | Resource::DatabaseUser(..),
-        )
-        | None => Look::NotCompared,
+        Resource::Token(_)
+        | Resource::ApiKey(..)
+        | Resource::ServiceAccount(..)
+        | Resource::ModelKey(..)
+        | Resource::DatabaseUser(..) => Look::NotCompared,
     }
 }
 
-/// What a look in a project comes to: with its project a thing is gone.
+/// What a look in a project comes to that Atlas refused: with its project a thing is gone.
 async fn in_project(
     linked: &ConfiguredClient,
     org: &OrgId,
     project: &ProjectId,
-    look: Result<Presence, AtlasError>,
+    refused: &AtlasError,
     budget: RequestBudget,
 ) -> Look {
-    if !look.as_ref().is_err_and(AtlasError::says_project_is_gone) {
-        return Look::of(look);
+    let is_gone = refused.says_project_is_gone()
+        && project_is_gone(linked, org, project, budget).await.is_ok();
+    if is_gone {
+        Look::Proved(Presence::Gone)
+    } else {
+        Look::NotCompared
     }
-    match project_is_gone(linked, org, project, budget).await {
-        Ok(()) => Look::Proved(Presence::Gone),
-        Err(_) => Look::NotCompared,
+}
+
+/// Those of what Atlas does not know one by one, all of one list, that are gone: the list was read twice for
+/// all of them, seconds apart, and does not show them.
+pub(crate) async fn unlisted(
+    linked: &ConfiguredClient,
+    list: &List,
+    mut unknown: Vec<Resource>,
+    budget: RequestBudget,
+) -> Result<Vec<Resource>, AtlasError> {
+    let atlas = &linked.atlas;
+    match list {
+        List::ServiceAccounts(org) => {
+            let sought = unknown.iter().filter_map(|each| match each {
+                Resource::ServiceAccount(_, id) => Some(id.clone()),
+                _ => None,
+            });
+            let gone = atlas.unlisted_service_accounts(org, sought.collect(), budget);
+            let gone = gone.await?;
+            unknown.retain(
+                |each| matches!(each, Resource::ServiceAccount(_, id) if gone.contains(id)),
+            );
+        }
+        List::ModelKeys(project) => {
+            let sought = unknown.iter().filter_map(|each| match each {
+                Resource::ModelKey(_, _, id) => Some(id.clone()),
+                _ => None,
+            });
+            let gone = atlas.unlisted_model_keys(project, sought.collect(), budget);
+            let gone = gone.await?;
+            unknown
+                .retain(|each| matches!(each, Resource::ModelKey(_, _, id) if gone.contains(id)));
+        }
+        List::DatabaseUsers(project) => {
+            let sought = unknown.iter().filter_map(|each| match each {
+                Resource::DatabaseUser(_, _, user) => Some(user.clone()),
+                _ => None,
+            });
+            let gone = atlas.unlisted_database_users(project, sought.collect(), budget);
+            let gone = gone.await?;
+            unknown.retain(
+                |each| matches!(each, Resource::DatabaseUser(_, _, user) if gone.contains(user)),
+            );
+        }
+        // Of a key Atlas says by itself that it is gone.
+        List::ApiKeys(_) => unknown.clear(),
     }
+    Ok(unknown)
 }

@@ -9,8 +9,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-pub(crate) use self::listed::{Found, Inventory, described, list, list_of};
-pub(crate) use self::look::{Look, look};
+pub(crate) use self::listed::{Found, Inventory, Listing, described, list_of};
+pub(crate) use self::look::{Look, look, unlisted};
 use crate::atlas::{
     ApiKeyId, AtlasError, ClientId, Deletion, Level, ModelKeyId, OrgId, OwnDatabaseUser, ProjectId,
     RequestBudget, SecretId,

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod inventory_tests;
+#[cfg(test)]
 mod tests;
 
 use async_trait::async_trait;

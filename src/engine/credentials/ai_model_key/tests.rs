@@ -1,7 +1,5 @@
 //! AI model API keys from role to revocation, where nothing fails.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::engine::credentials::project_type_tests::a_drain_of;
@@ -42,11 +40,7 @@ pub(super) async fn sign_in_as(mount: &TestMount, role: &str) {
     mount.write("config", config).await.expect("configured");
 }
 
-async fn tidied(mount: &TestMount) -> Data {
-    TestMount::data(mount.write("tidy", json!({ "dry_run": false })).await)
-}
-
-fn text<'a>(data: &'a Data, field: &str) -> &'a str {
+pub(super) fn text<'a>(data: &'a Data, field: &str) -> &'a str {
     data[field].as_str().expect("a text")
 }
 
@@ -275,102 +269,4 @@ async fn the_journal_shows_a_key_by_its_id_and_ends_it() {
 async fn a_drained_mount_ends_its_keys() {
     let mount = mount_with(json!({})).await;
     a_drain_of(&mount, "ai_model_key").await;
-}
-
-/// One list of the organization shows the keys of all projects.
-#[tokio::test]
-async fn tidy_deletes_orphans_of_every_project_and_nothing_else() {
-    let mut mount = mount_with(json!({})).await;
-    let beside = TestMount::beside(&mount).await;
-    let emptied = json!({ "organization_id": "", "roles": "", "ip_addresses": "" });
-    write_role(&beside, emptied).await;
-    mount.issue("reader").await;
-    write_role(&mount, json!({ "project_id": mount.atlas.project(1) })).await;
-    mount.issue("reader").await;
-    beside.issue("reader").await;
-    let by_hand = json!({ "project_id": mount.atlas.project(0), "name": "by hand" });
-    mount.atlas.control("POST", "/model-keys", by_hand).await;
-    for key in mount.journal_keys() {
-        mount.storage.unplant(&key);
-    }
-    mount.restart().await;
-    mount.advance(Duration::from_mins(10)).await;
-    let found = tidied(&mount).await;
-    let counts = [
-        "scanned_count",
-        "orphan_count",
-        "recent_count",
-        "untagged_count",
-    ];
-    assert_eq!(
-        counts.map(|name| found[name].as_u64()),
-        [6, 0, 2, 1].map(Some),
-        "{found:?}"
-    );
-    mount.advance(Duration::from_hours(2)).await;
-    let found = tidied(&mount).await;
-    let counts = [
-        "orphan_count",
-        "removed_count",
-        "untagged_count",
-        "missing_count",
-    ];
-    assert_eq!(
-        counts.map(|name| found[name].as_u64()),
-        [2, 2, 1, 0].map(Some),
-        "{found:?}"
-    );
-    assert_eq!(mount.atlas.credentials().await.len(), 2);
-    let found = tidied(&beside).await;
-    assert_eq!(
-        (&found["orphan_count"], &found["missing_count"]),
-        (&json!(0), &json!(0))
-    );
-}
-
-#[tokio::test]
-async fn tidy_tells_keys_that_are_gone_and_prunes_them_in_the_end() {
-    let mount = mount_with(json!({})).await;
-    mount.issue("reader").await;
-    mount.atlas.forget_credentials().await;
-    mount.advance(Duration::from_hours(2)).await;
-    let found = tidied(&mount).await;
-    assert_eq!(
-        (&found["missing_count"], &found["pruned_count"]),
-        (&json!(1), &json!(0))
-    );
-    mount.advance(Duration::from_hours(8)).await;
-    assert_eq!(tidied(&mount).await["pruned_count"], 1);
-    assert_eq!(mount.journal_keys(), NOTHING);
-}
-
-/// Such as an Atlas that has no such keys, or a credential that may not list them.
-#[tokio::test]
-async fn tidy_compares_all_else_where_model_keys_are_not_listed() {
-    let mount = mount_with(json!({})).await;
-    mount.issue("reader").await;
-    mount.advance(Duration::from_hours(2)).await;
-    let refused = json!({
-        "operation": "listOrgModelKeys", "count": 0,
-        "action": {"kind": "answer", "status": 403, "code": "FEATURE_UNSUPPORTED"},
-    });
-    mount.atlas.fault(refused).await;
-    let answer = mount.write("tidy", json!({})).await.expect("tidied");
-    let answer = answer.expect("an answer");
-    let [warning] = answer.warnings.try_into().expect("one warning");
-    assert!(
-        warning.contains("AI model API keys were not compared")
-            && warning.contains("FEATURE_UNSUPPORTED"),
-        "{warning}"
-    );
-    let found = answer.data.expect("data");
-    assert_eq!(
-        (&found["scanned_count"], &found["missing_count"]),
-        (&json!(2), &json!(0))
-    );
-    mount.atlas.no_more_faults().await;
-    let failed =
-        json!({ "operation": "listOrgModelKeys", "count": 0, "action": {"kind": "close"} });
-    mount.atlas.fault(failed).await;
-    mount.write("tidy", json!({})).await.expect_err("no answer");
 }

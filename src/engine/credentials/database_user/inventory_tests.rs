@@ -162,3 +162,22 @@ async fn tidy_tells_users_that_are_gone_and_compares_all_else_where_it_may_not_l
     assert_eq!(tidied(&mount).await["pruned_count"], 1);
     assert_eq!(mount.journal_keys(), NOTHING);
 }
+
+/// However many are gone, their list is read twice for all.
+#[tokio::test]
+async fn tidy_looks_for_all_users_of_a_project_in_two_lists() {
+    let mount = mount_with(json!({})).await;
+    for _ in 0..5 {
+        mount.issue("reader").await;
+    }
+    mount.atlas.forget_credentials().await;
+    mount.advance(HOUR * 2).await;
+    mount.atlas.forget_requests().await;
+    assert_eq!(tidied(&mount).await["missing_count"], 5);
+    let asked = mount.atlas.operations().await;
+    // One more is what Atlas has beside the journal.
+    assert_eq!(
+        (&asked["getDatabaseUser"], &asked["listDatabaseUsers"]),
+        (&json!(5), &json!(3))
+    );
+}
