@@ -166,7 +166,7 @@ async fn the_agent_gives_an_application_the_next_database_user_before_the_last_o
     let _agent = agent(&folder.join("agent.hcl"), &log);
 
     let file = folder.join("orders.env");
-    let give_up = Instant::now() + Duration::from_secs(60);
+    let give_up = Instant::now() + Duration::from_mins(1);
     let wait = || async {
         let said = || std::fs::read_to_string(&log).unwrap_or_default();
         assert!(Instant::now() < give_up, "{}", said());
