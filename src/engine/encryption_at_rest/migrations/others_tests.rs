@@ -119,6 +119,33 @@ async fn a_private_project_is_watched_to_the_end_before_the_next_goes_back() {
     assert!(reason.contains("cannot use the key"), "{reason}");
 }
 
+/// What a clock that was set forward says that data nodes have tried, they have not.
+#[tokio::test]
+async fn a_clock_that_was_set_forward_ends_no_watch_over_a_private_project() {
+    let fleet = Fleet::private_on_role().await;
+    for number in 0..2 {
+        fleet.hand_in_another(number).await;
+    }
+    let early = json!({
+        "private_verdict_seconds": 600, "private_valid_before_verdict": true,
+    });
+    fleet.mount().atlas.settings(early).await;
+    fleet.act_with_consent("rollback").await.expect("ordered");
+    let data = fleet.settled().await;
+    assert_eq!(column(&data, "step"), ["leaving"; 2]);
+    let forward = chrono::TimeDelta::minutes(45);
+    fleet.mount().clock.jump(forward);
+    for _ in 0..3 {
+        let data = fleet.minute().await;
+        assert_eq!(column(&data, "step"), ["leaving"; 2], "{data:?}");
+    }
+    assert_eq!(fleet.changes().await, [1]);
+    fleet.mount().clock.jump(-forward);
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "paused", "{data:?}");
+    assert_eq!(fleet.changes().await, [1]);
+}
+
 #[tokio::test]
 async fn a_plan_tells_what_cannot_work() {
     let fleet = Fleet::new(3).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::entry::{AzureEntry, Mode, later as later_by};
+use super::super::watch::believes_clock;
 use super::entry::{MigrationEntry, State};
 use super::project::{self, Left, Trouble, trouble};
 use super::row::{Row, Step};
@@ -68,7 +69,8 @@ pub(super) async fn step(
         note(engine, name, &row.project, outcome).await?;
     } else {
         let outcome = project::look(engine, &row.project).await;
-        note_look(engine, name, &row.project, outcome).await?;
+        let is_sure = believes_clock(engine).await;
+        note_look(engine, name, &row.project, outcome, is_sure).await?;
     }
     Ok(Next::Again)
 }
@@ -80,6 +82,7 @@ async fn note_look(
     name: &str,
     project: &ProjectId,
     outcome: Result<AzureEntry, EngineError>,
+    is_sure: bool,
 ) -> Result<(), EngineError> {
     let now = engine.clock.now();
     if outcome.as_ref().err().map(trouble) == Some(Trouble::Interrupted) {
@@ -87,18 +90,20 @@ async fn note_look(
     }
     let mut stopped = None;
     update(engine, name, |entry| {
-        stopped = looked(entry, project, outcome, now);
+        stopped = looked(entry, project, outcome, is_sure, now);
     })
     .await?;
     work::log_stop(name, stopped);
     Ok(())
 }
 
-/// The answer is why the way back stops, if it does.
+/// The answer is why the way back stops, if it does. Unless `is_sure`, the clock may be wrong, and data nodes
+/// have not tried what it says that they have.
 fn looked(
     entry: &mut MigrationEntry,
     project: &ProjectId,
     outcome: Result<AzureEntry, EngineError>,
+    is_sure: bool,
     now: DateTime<Utc>,
 ) -> Option<String> {
     let interval = entry.order.interval;
@@ -115,10 +120,10 @@ fn looked(
             let valid = valid.and_then(|seen| seen.valid);
             let watched = seen.watched_for(true);
             let patience = watched + work::settle(&seen) + 3 * interval + work::MARGIN;
-            let is_late = row.since.is_some_and(|since| now - since > delta(patience));
+            let is_late = row.since.is_some_and(|since| now - since > delta(patience)) && is_sure;
             // What `valid` says before the data nodes' verdict is of the credentials of before.
             let end = seen.changed_at.and_then(|at| later_by(at, watched));
-            let is_tried = end.is_some_and(|end| end <= now);
+            let is_tried = end.is_some_and(|end| end <= now) && is_sure;
             row.looks = match valid {
                 Some(true) => row.looks.saturating_add(1),
                 _ => 0,
