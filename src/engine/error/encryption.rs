@@ -50,19 +50,6 @@ pub(crate) enum EncryptionError {
          then give accept_unvalidated=true and accept_no_way_back=true"
     )]
     PrivateNetworking,
-    /// The same, where another project was the proof.
-    #[error(
-        "project {project} was the proof for this vault, key and principal, and is none any more: it {why}. \
-         This project uses private networking, so that Atlas validates only after the change: repair the \
-         other one first; or check the grants, then give accept_unvalidated=true and \
-         accept_no_way_back=true"
-    )]
-    ProofIsOver {
-        /// The other one.
-        project: ProjectId,
-        /// How it differs by now.
-        why: &'static str,
-    },
     /// The same of the way back while nothing asks for it.
     #[error(
         "this project uses private networking, and Atlas may be able to use its key as it is: it would \
@@ -128,12 +115,6 @@ pub(crate) enum EncryptionError {
     /// Somebody does not want the change any more, and nothing was sent.
     #[error("the change was called off")]
     CalledOff,
-    /// The data nodes can reach no vault at all.
-    #[error(
-        "this project uses private networking, and has no private endpoint to the key vault: make and \
-         approve one first"
-    )]
-    NoEndpoint,
     /// The data nodes cannot reach the vault.
     #[error("private endpoint in {region} is {status}; approve it in Azure first")]
     EndpointNotActive {
@@ -305,6 +286,12 @@ pub(crate) enum EncryptionError {
         /// The state.
         state: &'static str,
     },
+    /// What is accepted is for a plan that somebody else has made anew.
+    #[error(
+        "plan_id: the migration was planned anew since: read it, and give its plan_id with what is accepted \
+         for its projects"
+    )]
+    OtherPlan,
     /// Nothing is there to be changed back.
     #[error("action: this migration has changed no project, so there is nothing to roll back")]
     NothingMigrated,

@@ -341,8 +341,9 @@ async fn on_call_may_pause_a_migration_and_do_nothing_else_with_it() {
     assert!(outcome.ok, "{}", outcome.said);
     for (order, may) in [
         ("action=pause", true),
-        // An empty write is a plan, and changes no project.
+        // No policy refuses an empty write: the engine does.
         ("-force", true),
+        ("dry_run=true", false),
         ("action=start", false),
         ("action=pause max_failures=9", false),
         ("max_failures=9", false),
@@ -354,6 +355,8 @@ async fn on_call_may_pause_a_migration_and_do_nothing_else_with_it() {
         let outcome = stage.run("on-call", &written).await;
         let refused = outcome.said.contains("permission denied");
         assert_eq!(refused, !may, "{order}: {}", outcome.said);
+        let is_empty = outcome.said.contains("action: is missing");
+        assert_eq!(is_empty, order == "-force", "{order}: {}", outcome.said);
     }
 }
 

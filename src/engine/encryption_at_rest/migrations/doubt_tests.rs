@@ -206,18 +206,12 @@ async fn a_private_change_that_nobody_answered_is_called_off_and_no_secret_is_se
     fleet.open_the_way_back().await;
     fleet.plan(json!({"observe": "1m"})).await;
     no_change_is_answered(&fleet).await;
-    let consent = json!({
-        "action": "start", "accept_unvalidated": true, "accept_no_way_back": true,
-    });
-    fleet.write(consent).await.expect("started");
+    fleet.act_with_consent("start").await.expect("started");
     let data = fleet.to_the_end().await;
     assert_eq!(column(&data, "step"), ["failed"], "{data:?}");
     fleet.mount().atlas.no_more_faults().await;
     let sent = fleet.changes().await.len();
-    let back = json!({
-        "action": "rollback", "accept_unvalidated": true, "accept_no_way_back": true,
-    });
-    fleet.write(back).await.expect("ordered");
+    fleet.act_with_consent("rollback").await.expect("ordered");
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "rolled_back", "{data:?}");
     fleet.mount().tick_for(10).await;

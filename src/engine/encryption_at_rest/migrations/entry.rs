@@ -14,6 +14,12 @@ use crate::engine::origin::BoundTo;
 /// The entry is written anew after each step, and a server's storage takes about a megabyte.
 pub(super) const MOST_PROJECTS: usize = 1_000;
 
+/// What is accepted for unseen changes counts as long as its order goes on, and so long after it last did:
+/// not once a hold, a limit of Atlas's or a server that was away is over after days.
+const ACCEPTED_LASTS: Duration = Duration::from_mins(65);
+/// So often it is noted that an order goes on.
+const ACCEPTED_NOTED: Duration = Duration::from_mins(5);
+
 /// A migration's entry. Its key is its name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct MigrationEntry {
@@ -29,6 +35,9 @@ pub(super) struct MigrationEntry {
     pub(super) then: Then,
     /// What was asked.
     pub(super) order: Order,
+    /// Names the plan that the rows are of: what is accepted for them goes with it.
+    #[serde(default)]
+    pub(super) plan_id: String,
     /// Who goes first, and is watched to the end before anybody else is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) canary: Option<ProjectId>,
@@ -77,6 +86,9 @@ pub(super) struct Order {
     /// The same.
     #[serde(default)]
     pub(super) accept_no_way_back: bool,
+    /// When that was given, or the order was last seen to go on; [`None`]: nothing is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) accepted_at: Option<DateTime<Utc>>,
     /// As for a single project; [`None`]: what stands in its entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) keep_static: Option<bool>,
@@ -91,9 +103,29 @@ impl Order {
     }
 
     /// What the order accepts takes the place of what an earlier one did.
-    pub(super) fn accept(&mut self, accepted: Accepted) {
+    pub(super) fn accept(&mut self, accepted: Accepted, now: DateTime<Utc>) {
         self.accept_unvalidated = accepted.unvalidated;
         self.accept_no_way_back = accepted.no_way_back;
+        self.accepted_at = (!accepted.is_nothing()).then_some(now);
+    }
+
+    /// How long ago what it accepts was seen to be of an order that goes on.
+    fn accepted_since(&self, now: DateTime<Utc>) -> Option<Duration> {
+        // What a clock says that was set back is no shorter.
+        self.accepted_at
+            .map(|at| (now - at).abs().to_std().unwrap_or_default())
+    }
+
+    /// Whether what it accepts counts no more: it was for how things stood before they lay still so long.
+    pub(super) fn is_accepted_no_more(&self, now: DateTime<Utc>) -> bool {
+        let since = self.accepted_since(now);
+        since.is_some_and(|since| since > ACCEPTED_LASTS)
+    }
+
+    /// Whether it is time to note that the order goes on.
+    pub(super) fn is_accepted_long_since(&self, now: DateTime<Utc>) -> bool {
+        let since = self.accepted_since(now);
+        since.is_some_and(|since| since >= ACCEPTED_NOTED)
     }
 }
 
@@ -155,6 +187,14 @@ impl MigrationEntry {
     pub(super) fn count(&self, steps: &[Step]) -> usize {
         let rows = self.rows.iter();
         rows.filter(|row| steps.contains(&row.step)).count()
+    }
+
+    /// Nothing is accepted any more, for the way over or for the way back.
+    pub(super) fn accept_nothing(&mut self, now: DateTime<Utc>) {
+        self.order.accept(Accepted::default(), now);
+        for row in &mut self.rows {
+            row.consented = false;
+        }
     }
 
     /// It goes over to this state.
@@ -244,8 +284,10 @@ mod tests {
                 max_failures: u32::MAX,
                 accept_unvalidated: true,
                 accept_no_way_back: true,
+                accepted_at: Some(now),
                 keep_static: Some(true),
             },
+            plan_id: String::new(),
             canary: None,
             rows: Vec::new(),
             vaults: Vec::new(),

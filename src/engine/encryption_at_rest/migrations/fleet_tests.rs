@@ -179,11 +179,17 @@ impl Fleet {
         TestMount::data(self.write(json!({"action": action})).await)
     }
 
-    /// The same with both consents.
+    /// The same with both consents, for the plan as it is now.
     pub(super) async fn act_with_consent(&self, action: &str) -> Outcome {
+        let plan_id = self.read().await["plan_id"].clone();
+        self.act_with_consent_to(&plan_id, action).await
+    }
+
+    /// The same for the plan of this name.
+    pub(super) async fn act_with_consent_to(&self, plan_id: &Value, action: &str) -> Outcome {
         let [one, other] = CONSENTS;
-        self.write(json!({"action": action, one: true, other: true}))
-            .await
+        let order = json!({"action": action, one: true, other: true, "plan_id": plan_id});
+        self.write(order).await
     }
 
     pub(super) async fn refused(&self, body: Value) -> String {

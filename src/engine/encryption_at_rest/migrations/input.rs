@@ -7,6 +7,7 @@ use super::super::entry::{Accepted, DEFAULT_OBSERVE};
 use super::super::input::{LONGEST_OBSERVE, principal, principal_fields};
 use super::entry::{MOST_PROJECTS, MigrationEntry, Order};
 use crate::atlas::ProjectId;
+use crate::engine::error::EncryptionError;
 use crate::framework::{Faults, Field, Fields};
 
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
@@ -16,8 +17,11 @@ const DEFAULT_FAILURES: u32 = 1;
 
 /// What may be given with an order about what is there already.
 const WITH_ORDERS: [&str; 2] = ["action", "dry_run"];
-/// The consents, which the way back takes besides.
+/// The consents, which the way back takes besides, with the plan that they are for.
 const CONSENTS: [&str; 2] = ["accept_unvalidated", "accept_no_way_back"];
+const PLAN_ID: &str = "plan_id";
+/// So long is a plan's name.
+pub(super) const PLAN_ID_LENGTH: usize = 10;
 
 /// What a person has a migration do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,13 +70,17 @@ pub(super) fn fields() -> Vec<Field> {
         Field::boolean("accept_unvalidated")
             .about(
                 "With start or resume: change the private projects that the plan showed, also where \
-                 no other project proves them; with accept_no_way_back. Atlas validates them only \
-                 after the change. Of this order alone.",
+                 no other project proves them; with accept_no_way_back and plan_id. Atlas validates \
+                 them only after the change. Of this order alone.",
             )
             .default(false),
         Field::boolean("accept_no_way_back")
             .about("With accept_unvalidated: although Atlas may refuse the way back.")
             .default(false),
+        Field::text(PLAN_ID).about(
+            "The plan that the order is about, as a read shows it: an order for another one is \
+             refused. Needed with accept_unvalidated and accept_no_way_back.",
+        ),
         Field::boolean("keep_static").about(
             "Keep the projects' static secrets after the role has proved itself. What stands in \
              each project's entry, if not given.",
@@ -104,6 +112,13 @@ pub(super) fn action(fields: &Fields, faults: &mut Faults) -> Action {
             Action::Plan
         }
     };
+    // A policy that allows one action cannot refuse a write without any field.
+    if fields.patch().is_empty() {
+        faults.add(
+            "action",
+            "is missing: give an action, or dry_run=true to have the projects planned anew",
+        );
+    }
     if dry_run == Some(true) && action != Action::Plan {
         faults.add("dry_run", "goes without action, which changes something");
     }
@@ -115,26 +130,57 @@ pub(super) fn for_pause(given: &Fields, faults: &mut Faults) {
     nothing_but(given, &WITH_ORDERS, "goes without action=pause", faults);
 }
 
-/// The consents to a way back, which are no others than those given with it; what would be without
-/// effect is named.
-pub(super) fn for_way_back(given: &Fields, faults: &mut Faults) -> Accepted {
-    let taken = [WITH_ORDERS, CONSENTS].concat();
-    nothing_but(given, &taken, "changes nothing about the way back", faults);
-    accepted(given)
+/// What an order accepts, and for which plan.
+pub(super) struct Words {
+    accepted: Accepted,
+    plan_id: Option<String>,
 }
 
-/// A consent is one of the write that gives it.
-fn accepted(given: &Fields) -> Accepted {
-    let [unvalidated, no_way_back] = CONSENTS.map(|name| given.boolean(name) == Some(true));
-    Accepted {
-        unvalidated,
-        no_way_back,
+impl Words {
+    /// A consent is one of the write that gives it, and for the projects that its sender saw.
+    fn read(given: &Fields, faults: &mut Faults) -> Self {
+        let [unvalidated, no_way_back] = CONSENTS.map(|name| given.boolean(name) == Some(true));
+        let plan_id = given.text(PLAN_ID).map(str::trim).map(str::to_owned);
+        let plan_id = plan_id.filter(|id| !id.is_empty());
+        if (unvalidated || no_way_back) && plan_id.is_none() {
+            faults.add(
+                PLAN_ID,
+                "is missing: what is accepted is for the projects of one plan, which a read of the \
+                 migration shows with its plan_id",
+            );
+        }
+        Self {
+            accepted: Accepted {
+                unvalidated,
+                no_way_back,
+            },
+            plan_id,
+        }
     }
+
+    /// What is accepted for this migration, unless somebody has it planned anew by now.
+    pub(super) fn accepted_for(&self, entry: &MigrationEntry) -> Result<Accepted, EncryptionError> {
+        match &self.plan_id {
+            Some(id) if *id != entry.plan_id => Err(EncryptionError::OtherPlan),
+            _ => Ok(self.accepted),
+        }
+    }
+}
+
+/// The consents to a way back, which are no others than those given with it; what would be without
+/// effect is named.
+pub(super) fn for_way_back(given: &Fields, faults: &mut Faults) -> Words {
+    let taken = [&WITH_ORDERS[..], &CONSENTS, &[PLAN_ID]].concat();
+    nothing_but(given, &taken, "changes nothing about the way back", faults);
+    Words::read(given, faults)
 }
 
 /// The consents to the way over. They are for what a plan has shown, so that they go with an order that
 /// follows one.
-fn for_way_over(given: &Fields, is_shown: bool, faults: &mut Faults) -> Accepted {
+pub(super) fn for_way_over(given: &Fields, is_shown: bool, faults: &mut Faults) -> Words {
+    if given.text(PLAN_ID).is_some() && !is_shown {
+        faults.add(PLAN_ID, "goes with an order about a plan that is there");
+    }
     for name in CONSENTS {
         if given.boolean(name) == Some(true) && !is_shown {
             faults.add(
@@ -144,7 +190,7 @@ fn for_way_over(given: &Fields, is_shown: bool, faults: &mut Faults) -> Accepted
             );
         }
     }
-    accepted(given)
+    Words::read(given, faults)
 }
 
 fn nothing_but(given: &Fields, taken: &[&str], why: &str, faults: &mut Faults) {
@@ -178,10 +224,9 @@ pub(super) fn projects(fields: &Fields, faults: &mut Faults) -> Option<Vec<Proje
     Some(projects)
 }
 
-/// What is asked for, on top of what is stored. [`None`]: something is wrong.
+/// What is asked for, on top of what is stored, with nothing accepted. [`None`]: something is wrong.
 pub(super) fn order(
     fields: &Fields,
-    is_plan: bool,
     stored: Option<&MigrationEntry>,
     faults: &mut Faults,
 ) -> Option<Order> {
@@ -202,15 +247,15 @@ pub(super) fn order(
             "is missing: give project_ids or all_static=true",
         );
     }
-    let accepted = for_way_over(fields, !is_plan && before.is_some(), faults);
     Some(Order {
         all_static,
         canary: canary(fields, before, faults),
         observe: observe(fields, before, faults),
         interval: interval(fields, before, faults),
         max_failures: max_failures(fields, before, faults),
-        accept_unvalidated: accepted.unvalidated,
-        accept_no_way_back: accepted.no_way_back,
+        accept_unvalidated: false,
+        accept_no_way_back: false,
+        accepted_at: None,
         keep_static: fields
             .boolean("keep_static")
             .or_else(|| before.and_then(|order| order.keep_static)),

@@ -63,7 +63,8 @@ async fn a_consent_goes_with_the_order_that_follows_a_plan() {
     assert_eq!(column(&data, "private"), ["true"; 2]);
     // One word is none.
     for half in CONSENTS {
-        let half = json!({"action": "start", half: true});
+        let plan_id = fleet.read().await["plan_id"].clone();
+        let half = json!({"action": "start", half: true, "plan_id": plan_id});
         fleet.write(half).await.expect("started");
         let data = fleet.to_the_end().await;
         assert_eq!(
@@ -74,6 +75,123 @@ async fn a_consent_goes_with_the_order_that_follows_a_plan() {
     fleet.act_with_consent("start").await.expect("started");
     assert_eq!(fleet.to_the_end().await["state"], "done");
     assert_eq!(fleet.modes().await, ["role"; 2]);
+}
+
+/// Nobody knows how things stand after a hold of days, and who gave the order does not wait for it.
+#[tokio::test]
+async fn a_consent_is_over_once_its_order_lay_still_for_long() {
+    for (minutes, left, changes) in [(50, "watching", 1), (90, "skipped", 0)] {
+        let mut fleet = Fleet::new(1).await;
+        fleet.customer.grant().await;
+        fleet.make_private(0, true).await;
+        fleet.customer.mount.restart_held(ServerHold::Unasked).await;
+        fleet.plan(json!({"observe": "1m"})).await;
+        fleet.act_with_consent("start").await.expect("started");
+        fleet.read().await;
+        let held = Duration::from_mins(minutes);
+        fleet.mount().advance(held).await;
+        fleet.customer.mount.restart().await;
+        let data = fleet.minute().await;
+        assert_eq!(column(&data, "step"), [left], "{minutes}: {data:?}");
+        assert_eq!(fleet.changes().await.len(), changes, "{minutes}");
+    }
+}
+
+#[tokio::test]
+async fn a_consent_to_the_way_back_is_over_once_that_lay_still_for_long() {
+    let mut fleet = Fleet::private_on_role().await;
+    fleet.customer.mount.restart_held(ServerHold::Unasked).await;
+    fleet.act_with_consent("rollback").await.expect("ordered");
+    fleet.mount().advance(Duration::from_mins(90)).await;
+    fleet.customer.mount.restart().await;
+    fleet.minute().await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(column(&data, "step"), ["kept"; 2], "{data:?}");
+    assert_eq!(fleet.changes().await, [] as [usize; 0]);
+}
+
+/// Each waits for the watch over the one before.
+#[tokio::test]
+async fn a_consent_lasts_as_long_as_its_order_goes_on() {
+    let fleet = two_private().await;
+    let mut block = fleet.other_key().await;
+    block["requirePrivateNetworking"] = json!(true);
+    fleet.set(1, block).await;
+    let own =
+        json!({"vault": "w", "service_principal_id": fleet.customer.ids()["service_principal_id"]});
+    for role in ["Reader", "Key Vault Crypto User"] {
+        let mut grant = own.clone();
+        grant["role"] = json!(role);
+        let atlas = &fleet.mount().atlas;
+        atlas.control("POST", "/azure/grants", grant).await;
+    }
+    fleet.plan(json!({"observe": "100m"})).await;
+    fleet.act_with_consent("start").await.expect("started");
+    let mut data = fleet.settled().await;
+    for _ in 0..102 {
+        data = fleet.minute().await;
+    }
+    assert_eq!(column(&data, "step"), ["changed", "watching"], "{data:?}");
+    assert_eq!(fleet.changes().await, [0, 1]);
+}
+
+/// A second operator may have it planned anew with projects that the first one never saw.
+#[tokio::test]
+async fn a_consent_is_for_the_plan_that_its_sender_saw() {
+    let fleet = two_private().await;
+    let one = json!({"observe": "1m", "project_ids": [fleet.projects[0]]});
+    let seen = fleet.plan(one.clone()).await["plan_id"].clone();
+    let data = fleet.plan(json!({})).await;
+    assert_ne!(data["plan_id"], seen);
+    for deleted in [false, true] {
+        if deleted {
+            fleet.delete().await.expect("deleted");
+            fleet.plan(json!({"observe": "1m"})).await;
+        }
+        let refused = fleet.act_with_consent_to(&seen, "start").await;
+        let refused = refused.expect_err("another plan").to_string();
+        assert!(refused.contains("plan_id: the migration was"), "{refused}");
+    }
+    let [word, _] = CONSENTS;
+    let unnamed = json!({"action": "start", word: true});
+    let refused = fleet.refused(unnamed).await;
+    assert!(refused.contains("plan_id: is missing"), "{refused}");
+    // So does an order that accepts nothing, if it names a plan.
+    let other = json!({"action": "start", "plan_id": seen});
+    let refused = fleet.refused(other).await;
+    assert!(refused.contains("plan_id: the migration was"), "{refused}");
+    let refused = fleet.refused(json!({"plan_id": seen})).await;
+    assert!(refused.contains("plan_id: goes with an order"), "{refused}");
+    assert_eq!(fleet.read().await["state"], "planned");
+    assert_eq!(fleet.changes().await, [] as [usize; 0]);
+}
+
+/// A policy that allows `action=pause` alone lets it pass.
+#[tokio::test]
+async fn a_write_without_fields_is_no_plan() {
+    let fleet = Fleet::new(1).await;
+    let planned = fleet.plan(json!({"observe": "5m"})).await;
+    let refused = fleet.refused(json!({})).await;
+    assert!(refused.contains("action: is missing"), "{refused}");
+    assert_eq!(fleet.read().await["plan_id"], planned["plan_id"]);
+    let again = TestMount::data(fleet.write(json!({"dry_run": true})).await);
+    assert_ne!(again["plan_id"], planned["plan_id"]);
+}
+
+#[tokio::test]
+async fn a_consent_to_the_way_back_is_for_the_projects_that_its_sender_saw() {
+    let fleet = Fleet::private_on_role().await;
+    let seen = fleet.read().await["plan_id"].clone();
+    fleet.plan(json!({})).await;
+    let refused = fleet.act_with_consent_to(&seen, "rollback").await;
+    let refused = refused.expect_err("another plan").to_string();
+    assert!(refused.contains("plan_id: the migration was"), "{refused}");
+    fleet.act("rollback").await;
+    fleet.act("pause").await;
+    let refused = fleet.act_with_consent_to(&seen, "resume").await;
+    let refused = refused.expect_err("another plan").to_string();
+    assert!(refused.contains("plan_id: the migration was"), "{refused}");
+    assert_eq!(fleet.changes().await, [] as [usize; 0]);
 }
 
 /// Each private one needs a consent, as what proves it is of another vault.

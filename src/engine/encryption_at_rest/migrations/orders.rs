@@ -8,15 +8,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, timeout_at};
 
-use super::super::entry::Accepted;
 use super::entry::{MOST_PROJECTS, MigrationEntry, Order, State, Then};
-use super::input::{self, Action};
+use super::input::{self, Action, PLAN_ID_LENGTH, Words};
 use super::paths::name;
 use super::row::Row;
 use super::store::{Outcome, change, load};
 use super::task::wake;
 use super::{plan, shown, way_back};
 use crate::atlas::{Priority, ProjectId, RequestBudget};
+use crate::base::base62;
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::origin::BoundTo;
@@ -46,16 +46,16 @@ pub(super) async fn write(
             order(&engine, &name, pause).await?;
         }
         Action::RollBack => {
-            let accepted = checked(|faults| input::for_way_back(&call.fields, faults))?;
-            let begin = |entry: &mut _, now| roll_back(entry, accepted, now);
+            let words = checked(|faults| input::for_way_back(&call.fields, faults))?;
+            let begin = |entry: &mut _, now| roll_back(entry, &words, now);
             order(&engine, &name, begin).await?;
         }
         Action::Plan | Action::Start | Action::Resume => {
             let stored = load(&engine, &name).await?;
             match onward(action, stored.as_ref())? {
                 Onward::Back => {
-                    let accepted = checked(|faults| input::for_way_back(&call.fields, faults))?;
-                    let resume = |entry: &mut _, now| resume_way_back(entry, accepted, now);
+                    let words = checked(|faults| input::for_way_back(&call.fields, faults))?;
+                    let resume = |entry: &mut _, now| resume_way_back(entry, &words, now);
                     order(&engine, &name, resume).await?;
                 }
                 Onward::Forth(then) => {
@@ -150,9 +150,10 @@ fn pause(entry: &mut MigrationEntry, now: DateTime<Utc>) -> Result<(), Encryptio
 /// What was accepted for the way over, or for an earlier way back, is not accepted for this one.
 fn roll_back(
     entry: &mut MigrationEntry,
-    accepted: Accepted,
+    words: &Words,
     now: DateTime<Utc>,
 ) -> Result<(), EncryptionError> {
+    let accepted = words.accepted_for(entry)?;
     match entry.state {
         State::RollingBack => {}
         State::Planning => return Err(not_now("rollback", entry.state)),
@@ -162,7 +163,7 @@ fn roll_back(
             }
         }
     }
-    entry.order.accept(accepted);
+    entry.order.accept(accepted, now);
     Ok(())
 }
 
@@ -208,13 +209,13 @@ fn onward(action: Action, stored: Option<&MigrationEntry>) -> Result<Onward, Enc
 
 fn resume_way_back(
     entry: &mut MigrationEntry,
-    accepted: Accepted,
+    words: &Words,
     now: DateTime<Utc>,
 ) -> Result<(), EncryptionError> {
     if (entry.state, entry.then) != (State::Paused, Then::RollBack) {
         return Err(not_now("resume", entry.state));
     }
-    entry.order.accept(accepted);
+    entry.order.accept(words.accepted_for(entry)?, now);
     entry.enter(State::RollingBack, now);
     Ok(())
 }
@@ -262,6 +263,7 @@ async fn define(
         .into());
     }
     let origin = BoundTo::client(&linked);
+    let plan_id = base62(&*engine.entropy, PLAN_ID_LENGTH);
     let now = engine.clock.now();
     change(engine, name, |entry| {
         refuse_at_work(entry.as_ref())?;
@@ -272,11 +274,12 @@ async fn define(
         }
         let mut entry = entry.unwrap_or_else(|| fresh(asked.order.clone(), origin, now));
         entry.order = asked.order;
+        entry.order.accept(asked.words.accepted_for(&entry)?, now);
         let consented = consented(&entry);
         if let Some(projects) = projects {
             take(&mut entry, projects)?;
         }
-        plan::begin(&mut entry, then, now);
+        plan::begin(&mut entry, plan_id, then, now);
         for row in &mut entry.rows {
             row.consented |= consented.contains(&row.project);
         }
@@ -312,6 +315,7 @@ fn refuse_at_work(entry: Option<&MigrationEntry>) -> Result<(), EngineError> {
 
 struct Asked {
     order: Order,
+    words: Words,
     /// Whether all projects are to be listed.
     lists: bool,
     projects: Option<Vec<ProjectId>>,
@@ -325,12 +329,15 @@ fn asked(
 ) -> Result<Asked, EngineError> {
     let mut faults = Faults::new();
     let projects = input::projects(&call.fields, &mut faults);
-    let order = input::order(&call.fields, then == Then::Rest, stored, &mut faults);
+    let order = input::order(&call.fields, stored, &mut faults);
+    let is_shown = then != Then::Rest && stored.is_some();
+    let words = input::for_way_over(&call.fields, is_shown, &mut faults);
     match order {
         Some(order) if faults.is_empty() => Ok(Asked {
             lists: order.all_static
                 && input::takes_projects(&call.fields, action, order.all_static),
             order,
+            words,
             projects,
         }),
         _ => Err(EngineError::BadInput(faults.to_string())),
@@ -344,6 +351,7 @@ fn fresh(order: Order, origin: BoundTo, now: DateTime<Utc>) -> MigrationEntry {
         reason: None,
         then: Then::Rest,
         order,
+        plan_id: String::new(),
         canary: None,
         rows: Vec::new(),
         vaults: Vec::new(),

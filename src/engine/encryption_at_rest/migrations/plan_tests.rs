@@ -150,7 +150,7 @@ async fn every_fault_of_a_write_is_named() {
             "{field}: {refused}"
         );
     }
-    let nothing = fleet.refused(json!({})).await;
+    let nothing = fleet.refused(json!({"dry_run": true})).await;
     assert!(
         nothing.contains("project_ids or all_static=true"),
         "{nothing}"

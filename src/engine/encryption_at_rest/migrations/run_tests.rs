@@ -359,10 +359,7 @@ async fn a_private_project_without_its_grant_goes_back_and_stops_it() {
     }
     fleet.open_the_way_back().await;
     fleet.plan(json!({})).await;
-    let consent = json!({
-        "action": "start", "accept_unvalidated": true, "accept_no_way_back": true,
-    });
-    fleet.write(consent).await.expect("started");
+    fleet.act_with_consent("start").await.expect("started");
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "paused", "{data:?}");
     assert_eq!(column(&data, "step"), ["failed", "registered"]);

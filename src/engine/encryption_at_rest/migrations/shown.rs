@@ -59,6 +59,7 @@ pub(super) fn shown(entry: &MigrationEntry, now: DateTime<Utc>) -> Data {
         "tenant_id": order.principal.tenant,
         "service_principal_id": order.principal.object,
         "atlas_azure_app_id": order.principal.application,
+        "plan_id": plan_id(entry),
         "canary": entry.canary.as_ref().or(order.canary.as_ref()),
         "observe": order.observe.as_secs(),
         "interval": order.interval.as_secs(),
@@ -83,6 +84,12 @@ pub(super) fn shown(entry: &MigrationEntry, now: DateTime<Utc>) -> Data {
         Value::Object(data) => data.into_iter().collect(),
         _ => Data::new(),
     }
+}
+
+/// What is not all there yet cannot be accepted.
+fn plan_id(entry: &MigrationEntry) -> Option<&str> {
+    let is_there = entry.state != State::Planning && !entry.plan_id.is_empty();
+    is_there.then_some(entry.plan_id.as_str())
 }
 
 /// How many are how far.

@@ -188,6 +188,19 @@ async fn step(engine: &Engine, name: &str) -> Result<Next, EngineError> {
     if held(engine).await?.is_some() {
         return Ok(Next::Rest);
     }
+    let now = engine.clock.now();
+    if entry.order.is_accepted_no_more(now) {
+        store::update(engine, name, |entry| entry.accept_nothing(now)).await?;
+        return Ok(Next::Again);
+    }
+    if entry.order.is_accepted_long_since(now) {
+        store::update(engine, name, |entry| {
+            if let Some(at) = &mut entry.order.accepted_at {
+                *at = now;
+            }
+        })
+        .await?;
+    }
     match entry.state {
         State::Running => work::step(engine, name, &entry).await,
         _ => way_back::step(engine, name, &entry).await,

@@ -40,7 +40,9 @@ pub(crate) fn read(call: &mut Call<'_>) -> Result<Answer, ApiError> {
 fn show(encryption: &Encryption, check: Option<KeyCheck>, settings: &Settings) -> Value {
     let mut vault = encryption.vault.clone();
     vault.remove("secret");
-    if encryption.is_on() {
+    if vault.is_empty() {
+        vault.insert("enabled".to_owned(), json!(false));
+    } else {
         let valid = match check {
             Some(KeyCheck::Usable) => true,
             Some(KeyCheck::Refused(_)) => false,
@@ -48,8 +50,6 @@ fn show(encryption: &Encryption, check: Option<KeyCheck>, settings: &Settings) -
             None => settings.private_valid_before_verdict,
         };
         vault.insert("valid".to_owned(), json!(valid));
-    } else {
-        vault.insert("enabled".to_owned(), json!(false));
     }
     let other = |name: &str| {
         let mut block = encryption.others.get(name).cloned();
@@ -253,7 +253,7 @@ fn may_change(
         );
         return Err(ApiError::new(400, code, detail).with(regions));
     }
-    if project.encryption.is_on()
+    if !before.is_empty()
         && !regions.is_empty()
         && let Some(name) = FROZEN.iter().find(|name| differs(name))
     {
