@@ -102,6 +102,16 @@ impl AzureKeyVault {
     }
 }
 
+/// How a project's encryption with Azure Key Vault is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyVaultSetup {
+    /// [`None`] while it is off.
+    pub vault: Option<AzureKeyVault>,
+    /// Whether only private endpoints are used once it is on again, where Atlas shows that while it is
+    /// off. To be sent back like that of a key.
+    pub off_private_networking: Option<bool>,
+}
+
 /// How Atlas is to sign in to the vault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum VaultCredential<'a> {
@@ -143,18 +153,26 @@ struct Block {
 }
 
 impl Reply {
-    /// What the part says; [`None`] while Azure is off. Only Atlas's word counts for that: where it is
-    /// missing nothing is known.
-    fn read(self, operation: &'static str) -> Result<Option<AzureKeyVault>, AtlasError> {
+    /// What the part says. Only Atlas's word counts for that it is off: where it is missing nothing is
+    /// known.
+    fn read(self, operation: &'static str) -> Result<KeyVaultSetup, AtlasError> {
         let malformed = |source| AtlasError::MalformedAnswer { operation, source };
         let missing = |field| malformed(AnswerFault::Missing { field });
         let block = self.azure_key_vault.ok_or(missing("azureKeyVault"))?;
         let enabled = block.enabled.ok_or(missing("azureKeyVault.enabled"))?;
         if !enabled {
-            return Ok(None);
+            let flag = block.rest.get("requirePrivateNetworking");
+            return Ok(KeyVaultSetup {
+                vault: None,
+                off_private_networking: flag.and_then(serde_json::Value::as_bool),
+            });
         }
         let vault = serde_json::from_value(serde_json::Value::Object(block.rest));
-        vault.map(Some).map_err(|error| malformed(error.into()))
+        let vault = vault.map_err(|error| malformed(error.into()))?;
+        Ok(KeyVaultSetup {
+            vault: Some(vault),
+            off_private_networking: None,
+        })
     }
 }
 
@@ -199,6 +217,16 @@ impl Atlas {
         project: &ProjectId,
         budget: RequestBudget,
     ) -> Result<Option<AzureKeyVault>, AtlasError> {
+        let setup = self.azure_key_vault_setup(project, budget).await?;
+        Ok(setup.vault)
+    }
+
+    /// The same, with what is shown while it is off.
+    pub(crate) async fn azure_key_vault_setup(
+        &self,
+        project: &ProjectId,
+        budget: RequestBudget,
+    ) -> Result<KeyVaultSetup, AtlasError> {
         let operation = "getEncryptionAtRest";
         let scope = Scope::Project(project.clone());
         let call = Call::get(operation, &path(project), SET, scope);
@@ -207,7 +235,7 @@ impl Atlas {
     }
 
     /// Changes with what Atlas signs in to the vault, and nothing else: `key` is what
-    /// [`Self::azure_key_vault`] just showed. It also switches encryption on where it is off.
+    /// [`Self::azure_key_vault_setup`] just showed. It also switches encryption on where it is off.
     ///
     /// One request; never sent again while its outcome is unknown, as somebody else may have changed the
     /// key meanwhile: ask Atlas first. A [refusal](AtlasError::key_vault_refusal) leaves all as it was.
@@ -225,8 +253,9 @@ impl Atlas {
         let (content, hidden) = (content(key, &credential), credential.hidden());
         let call = Call::patch_once(operation, &path(project), SET, scope, content, hidden);
         let reply: Reply = self.fetch(&call.patient(CHANGE_PATIENCE), budget).await?;
-        let vault = reply.read(operation)?;
-        vault
+        let setup = reply.read(operation)?;
+        setup
+            .vault
             .filter(|vault| vault.has(&credential) && is_same(&vault.key, key))
             .ok_or_else(|| mismatch(operation))
     }

@@ -57,6 +57,14 @@ async fn the_present_configuration_is_read() {
     let (_fake, atlas) = Fake::signed_in(move |_| Reply::new(200, off)).await;
     let vault = atlas.azure_key_vault(&project_id(), budget(5)).await;
     assert_eq!(vault.expect("an answer"), None);
+    let off = r#"{"azureKeyVault":{"enabled":false,"requirePrivateNetworking":true}}"#;
+    let (_fake, atlas) = Fake::signed_in(move |_| Reply::new(200, off)).await;
+    let setup = atlas.azure_key_vault_setup(&project_id(), budget(5)).await;
+    let setup = setup.expect("an answer");
+    assert_eq!(
+        (setup.vault, setup.off_private_networking),
+        (None, Some(true))
+    );
 }
 
 /// Else a gateway's `{}` would be taken for a project that is not encrypted.

@@ -68,7 +68,7 @@ pub(crate) use database_users::{
     DatabaseRole, DatabaseScope, Kept, MOST_DATABASE_USERS, NewDatabaseUser, OwnDatabaseUser,
     SIGN_IN_DATABASE,
 };
-pub(crate) use encryption_at_rest::{AzureKeyVault, VaultCredential, VaultKey};
+pub(crate) use encryption_at_rest::{AzureKeyVault, KeyVaultSetup, VaultCredential, VaultKey};
 pub(crate) use error::{AnswerFault, AtlasError};
 pub(crate) use ids::{
     ApiKeyId, ClientId, ClusterName, DatabaseUsername, Hours, IdError, Level, ModelKeyId, OrgId,

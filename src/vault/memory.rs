@@ -26,6 +26,13 @@ struct State {
     writes_until_cancelled: Option<(usize, CancellationToken)>,
     writes_until_one_fails: Option<usize>,
     next_lands_with: Option<CancellationToken>,
+    refused: Option<Refused>,
+}
+
+#[derive(Debug)]
+struct Refused {
+    key: String,
+    gives_none: bool,
 }
 
 impl MemoryStorage {
@@ -60,6 +67,14 @@ impl MemoryStorage {
         before.is_some()
     }
 
+    /// Takes nothing more for this key, though for all others; with `gives_none` it is not given either.
+    pub(crate) fn refuse_key(&self, key: &str, gives_none: bool) {
+        self.state().refused = Some(Refused {
+            key: key.to_owned(),
+            gives_none,
+        });
+    }
+
     /// All keys, sorted.
     pub(crate) fn keys(&self) -> Vec<String> {
         self.state().entries.keys().cloned().collect()
@@ -86,7 +101,25 @@ impl MemoryStorage {
     }
 }
 
+fn told_to() -> StorageError {
+    StorageError::Refused("storage failed as it was told to".to_owned())
+}
+
 impl State {
+    fn may_give(&self, key: &str) -> Result<(), StorageError> {
+        match &self.refused {
+            Some(refused) if refused.gives_none && refused.key == key => Err(told_to()),
+            _ => Ok(()),
+        }
+    }
+
+    fn may_take(&self, key: &str) -> Result<(), StorageError> {
+        match &self.refused {
+            Some(refused) if refused.key == key => Err(told_to()),
+            _ => Ok(()),
+        }
+    }
+
     fn write_may_pass(&mut self) -> Result<(), StorageError> {
         if self.read_only {
             return Err(StorageError::Refused(READ_ONLY_TEXT.to_owned()));
@@ -96,7 +129,6 @@ impl State {
             Some((left, _)) => *left -= 1,
             None => {}
         }
-        let told_to = || StorageError::Refused("storage failed as it was told to".to_owned());
         match &mut self.writes_until_one_fails {
             Some(0) => {
                 self.writes_until_one_fails = None;
@@ -119,7 +151,9 @@ impl State {
 #[async_trait]
 impl Storage for MemoryStorage {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        Ok(self.state().entries.get(key).cloned())
+        let state = self.state();
+        state.may_give(key)?;
+        Ok(state.entries.get(key).cloned())
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
@@ -130,6 +164,7 @@ impl Storage for MemoryStorage {
             lands.cancelled().await;
         }
         let mut state = self.state();
+        state.may_take(&entry.key)?;
         state.write_may_pass()?;
         state.entries.insert(entry.key.clone(), entry);
         Ok(())

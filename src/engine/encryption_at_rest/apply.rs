@@ -106,7 +106,7 @@ pub(super) async fn apply(
         }
     }
     note(entry, project, standing.vault.as_ref(), now);
-    let key = match to_send(engine, project, entry, &standing, request).await {
+    let key = match to_send(engine, atlas, project, entry, &standing, request, budget).await {
         Ok(key) => key,
         Err(error) => {
             store(engine, project, entry).await?;
@@ -152,7 +152,7 @@ pub(super) async fn resume(
         let last = last.map_or_else(String::new, |error| format!(" (the last try: {error})"));
         Err(EncryptionError::OrderTooOld { last }.into())
     } else {
-        to_send(engine, project, entry, &standing, &request).await
+        to_send(engine, atlas, project, entry, &standing, &request, budget).await
     };
     let outcome = match key {
         Ok(key) => {
@@ -197,26 +197,29 @@ fn role_of(entry: &AzureEntry) -> Result<RoleId, EncryptionError> {
 /// The key that is sent back with the change, or why there is none to be sent.
 async fn to_send(
     engine: &Engine,
+    atlas: &Atlas,
     project: &ProjectId,
     entry: &AzureEntry,
     standing: &Standing,
     request: &ApplyRequest,
+    budget: RequestBudget,
 ) -> Result<VaultKey, EngineError> {
     let enable = request.enable.as_ref();
-    let Some(vault) = &standing.vault else {
-        return Ok(enable.cloned().ok_or(EncryptionError::NotEnabled)?);
-    };
-    if let Some(role) = vault.role_id.clone() {
+    let key = standing.key(enable).ok_or(EncryptionError::NotEnabled)?;
+    let used = standing
+        .vault
+        .as_ref()
+        .and_then(|vault| vault.role_id.clone());
+    if let Some(role) = used {
         return Err(EncryptionError::OtherRole { role }.into());
     }
     // What was asked to be switched on is on: with this key or with none.
-    if enable.is_some_and(|key| key.key_identifier != vault.key.key_identifier) {
-        let key = vault.key.key_identifier.clone();
+    if enable.is_some_and(|asked| asked.key_identifier != key.key_identifier) {
+        let key = key.key_identifier;
         return Err(EncryptionError::OnWithOtherKey { key }.into());
     }
-    let (accepted, proofs) = (request.accepted(), request.proofs.as_ref());
-    private::may_change(engine, project, entry, standing, accepted, proofs).await?;
-    Ok(vault.key.clone())
+    private::may_change(engine, atlas, project, entry, standing, request, budget).await?;
+    Ok(key)
 }
 
 /// Notes what is about to be sent and how the project stood. It is stored also where that is noted

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::customer_tests::{Customer, OWN_APP};
+use super::customer_tests::Customer;
 use crate::base::Rfc3339;
 use crate::engine::testing::TestMount;
 
@@ -68,30 +68,12 @@ async fn valid_proves_nothing_while_the_static_credentials_are_left() {
 #[tokio::test]
 async fn a_private_project_proves_another_only_once_its_own_watch_is_over() {
     let customer = Customer::new().await;
-    let atlas = &customer.mount.atlas;
     let early = json!({
         "private_valid_before_verdict": true, "private_static_dropped_at_once": true,
     });
     customer.private_with(json!({}), early).await;
     customer.grant().await;
-    let mut block = customer.key.clone();
-    for (name, value) in [
-        ("enabled", json!(true)),
-        ("tenantID", json!(customer.tenant)),
-        ("clientID", json!(OWN_APP)),
-        ("secret", json!(customer.secret)),
-        ("requirePrivateNetworking", json!(true)),
-    ] {
-        block[name] = value;
-    }
-    let other = json!({"project_id": atlas.project(1), "region": "US_EAST", "create": true,
-        "approved": true});
-    atlas.control("POST", "/private-endpoints", other).await;
-    let other = json!({"project_id": atlas.project(1), "azureKeyVault": block});
-    atlas.control("POST", "/encryption", other).await;
-    let path = format!("encryption-at-rest/azure/{}", atlas.project(1));
-    let written = customer.mount.write(&path, customer.ids()).await;
-    written.expect("registered");
+    let path = customer.another_private_one().await;
     customer.with_both_consents().await.expect("taken unseen");
     let apply = format!("{path}/apply");
     for minutes in [0, 3] {

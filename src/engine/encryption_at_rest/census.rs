@@ -1,7 +1,9 @@
 //! All projects whose key vaults are looked after, as the mount's status and its check tell of them.
 
+use std::pin::pin;
+
 use chrono::{DateTime, Utc};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -17,19 +19,32 @@ use crate::vault::failure::chain;
 const PAGE: usize = 500;
 /// Entries read at once.
 const READS_AT_ONCE: usize = 16;
+/// Where storage does not give more entries than these, it gives none.
+const MOST_MISSED: usize = 16;
 /// So many are told of by name; how many there are is told in any case.
 const MOST_NAMED: usize = 20;
 
 /// What storage holds.
 #[derive(Default)]
 pub(super) struct Entries {
-    pub(super) entries: Vec<(ProjectId, AzureEntry)>,
+    pub(super) read: Vec<(ProjectId, AzureEntry)>,
     /// Names of entries that cannot be read, each with the reason.
     pub(super) unreadable: Vec<(String, String)>,
+    /// Names of entries that storage did not give.
+    pub(super) missed: Vec<(String, EngineError)>,
 }
 
 /// Reads all entries.
 pub(super) async fn entries(engine: &Engine) -> Result<Entries, EngineError> {
+    let mut all = entries_given(engine).await?;
+    match all.missed.pop() {
+        Some((_, error)) => Err(error),
+        None => Ok(all),
+    }
+}
+
+/// The same where one that storage does not give must not keep the others from their turn.
+pub(super) async fn entries_given(engine: &Engine) -> Result<Entries, EngineError> {
     let mut all = Entries::default();
     let (folder, mut after) = (keys::AZURE_KEY_VAULTS, String::new());
     loop {
@@ -37,23 +52,24 @@ pub(super) async fn entries(engine: &Engine) -> Result<Entries, EngineError> {
         let Some(last) = names.last().cloned() else {
             return Ok(all);
         };
-        let read: Vec<(String, Result<Option<AzureEntry>, EngineError>)> = stream::iter(names)
-            .map(async |name| {
-                let key = format!("{folder}{name}");
-                match stored::load(&*engine.storage, &key).await {
-                    Err(error @ EngineError::Unreadable { .. }) => Ok((name, Err(error))),
-                    Ok(entry) => Ok((name, Ok(entry))),
-                    Err(error) => Err(error),
-                }
-            })
-            .buffered(READS_AT_ONCE)
-            .try_collect()
-            .await?;
-        for (name, entry) in read {
+        let read = stream::iter(names).map(async |name| {
+            let key = format!("{folder}{name}");
+            let entry: Result<Option<AzureEntry>, EngineError> =
+                stored::load(&*engine.storage, &key).await;
+            (name, entry)
+        });
+        let mut read = pin!(read.buffered(READS_AT_ONCE));
+        while let Some((name, entry)) = read.next().await {
             match (name.parse(), entry) {
-                (Ok(project), Ok(Some(entry))) => all.entries.push((project, entry)),
+                (Ok(project), Ok(Some(entry))) => all.read.push((project, entry)),
                 (_, Ok(None)) => {}
-                (_, Err(error)) => all.unreadable.push((name, chain(&error))),
+                (_, Err(error @ EngineError::Unreadable { .. })) => {
+                    all.unreadable.push((name, chain(&error)));
+                }
+                (_, Err(error)) if all.missed.len() < MOST_MISSED => {
+                    all.missed.push((name, error));
+                }
+                (_, Err(error)) => return Err(error),
                 (Err(error), _) => all.unreadable.push((name, error.to_string())),
             }
         }
@@ -82,7 +98,7 @@ impl Entries {
             problems: Vec::new(),
             warnings: migrations,
         };
-        for (project, entry) in &self.entries {
+        for (project, entry) in &self.read {
             let what = |text: String| format!("encryption at rest of project {project}: {text}");
             found.problems.extend(invalid(entry).map(what));
             let ends = expiry::warnings(entry, now).into_iter().map(what);
@@ -173,11 +189,11 @@ pub(crate) async fn counts(engine: &Engine) -> Result<Counts, EngineError> {
 impl Entries {
     fn counts(&self, now: DateTime<Utc>) -> Counts {
         let count = |is: &dyn Fn(&AzureEntry) -> bool| {
-            self.entries.iter().filter(|(_, entry)| is(entry)).count()
+            self.read.iter().filter(|(_, entry)| is(entry)).count()
         };
         let mode = |entry: &AzureEntry| entry.seen.as_ref().map(|seen| seen.mode);
         Counts {
-            projects: self.entries.len() + self.unreadable.len(),
+            projects: self.read.len() + self.unreadable.len(),
             by_secret: count(&|entry| mode(entry) == Some(Mode::Static)),
             by_role: count(&|entry| mode(entry) == Some(Mode::Role)),
             invalid: count(&|entry| invalid(entry).is_some()),

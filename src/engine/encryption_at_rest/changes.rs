@@ -40,10 +40,10 @@ pub(super) async fn change_over(
     }
     let standing = Standing::ask(atlas, &project, budget).await;
     let standing = standing.map_err(|error| error.in_project(&project))?;
-    let proved_by = match (&standing.vault, &entry.principal) {
-        (Some(vault), Some(principal)) if vault.is_private() => {
+    let proved_by = match (standing.key(request.enable.as_ref()), &entry.principal) {
+        (Some(key), Some(principal)) if standing.is_private() => {
             let proofs = Proofs::read(&engine).await?;
-            proofs.of(&project, &vault.key, principal).cloned()
+            proofs.of(&project, &key, principal).cloned()
         }
         _ => None,
     };

@@ -273,6 +273,9 @@ impl Look<'_> {
         );
         let shown = shown.collect::<Vec<_>>();
         self.report.fact("private_endpoints", json!(shown));
+        if endpoints.is_empty() {
+            self.report.problem(EncryptionError::NoEndpoint.to_string());
+        }
         for endpoint in endpoints {
             if endpoint.status != EndpointStatus::Active {
                 self.report.problem(format!(

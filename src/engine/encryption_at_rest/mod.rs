@@ -35,6 +35,8 @@ mod plan;
 mod private;
 #[cfg(test)]
 mod private_tests;
+#[cfg(test)]
+mod proof_tests;
 mod register;
 #[cfg(test)]
 mod register_tests;
@@ -46,6 +48,8 @@ mod rotate_path;
 #[cfg(test)]
 mod rotate_tests;
 mod rotate_told;
+#[cfg(test)]
+mod round_tests;
 mod secret;
 #[cfg(test)]
 mod secret_tests;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::apply::ApplyRequest;
 use super::entry::{AzureEntry, Mode};
 use crate::atlas::{
-    Atlas, AtlasError, AzureKeyVault, EndpointStatus, PrivateEndpoint, ProjectId, RequestBudget,
+    Atlas, AtlasError, AzureKeyVault, EndpointStatus, KeyVaultSetup, PrivateEndpoint, ProjectId,
+    RequestBudget, VaultKey,
 };
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::framework::Field;
@@ -14,8 +15,30 @@ use crate::framework::Field;
 pub(super) struct Standing {
     /// [`None`]: no key of Azure's is set.
     pub(super) vault: Option<AzureKeyVault>,
+    /// Whether private networking will be required once encryption is on, where Atlas says so before.
+    off_private_networking: Option<bool>,
     /// Only asked for where private networking is required.
-    pub(super) endpoints: Vec<PrivateEndpoint>,
+    endpoints: Vec<PrivateEndpoint>,
+}
+
+/// Why the data nodes of a project with private networking reach no key vault.
+pub(super) enum Unreached<'a> {
+    /// There is no endpoint.
+    NoEndpoint,
+    /// This one is not up.
+    Down(&'a PrivateEndpoint),
+}
+
+impl From<Unreached<'_>> for EncryptionError {
+    fn from(unreached: Unreached<'_>) -> Self {
+        match unreached {
+            Unreached::NoEndpoint => Self::NoEndpoint,
+            Unreached::Down(endpoint) => Self::EndpointNotActive {
+                region: endpoint.region.clone(),
+                status: endpoint.status,
+            },
+        }
+    }
 }
 
 impl Standing {
@@ -31,17 +54,21 @@ impl Standing {
                 error,
             )
         };
-        let vault = atlas
-            .azure_key_vault(project, budget)
-            .await
-            .map_err(doing)?;
-        let endpoints = if vault.as_ref().is_some_and(AzureKeyVault::is_private) {
-            let endpoints = atlas.azure_private_endpoints(project, budget).await;
-            endpoints.map_err(doing)?
-        } else {
-            Vec::new()
+        let setup = atlas.azure_key_vault_setup(project, budget).await;
+        let KeyVaultSetup {
+            vault,
+            off_private_networking,
+        } = setup.map_err(doing)?;
+        let mut standing = Self {
+            vault,
+            off_private_networking,
+            endpoints: Vec::new(),
         };
-        Ok(Self { vault, endpoints })
+        if standing.is_private() {
+            let endpoints = atlas.azure_private_endpoints(project, budget).await;
+            standing.endpoints = endpoints.map_err(doing)?;
+        }
+        Ok(standing)
     }
 
     /// How Atlas signs in.
@@ -49,8 +76,34 @@ impl Standing {
         mode_of(self.vault.as_ref())
     }
 
-    fn is_private(&self) -> bool {
-        self.vault.as_ref().is_some_and(AzureKeyVault::is_private)
+    /// Whether only private endpoints are used, or will be once encryption is on.
+    pub(super) fn is_private(&self) -> bool {
+        match &self.vault {
+            Some(vault) => vault.is_private(),
+            None => self.off_private_networking == Some(true),
+        }
+    }
+
+    /// The key that a change sends: the one that is used, or the one to switch encryption on with.
+    pub(super) fn key(&self, enable: Option<&VaultKey>) -> Option<VaultKey> {
+        match &self.vault {
+            Some(vault) => Some(vault.key.clone()),
+            None => enable.map(|key| VaultKey {
+                require_private_networking: self.off_private_networking,
+                ..key.clone()
+            }),
+        }
+    }
+
+    /// Why the data nodes reach no key vault: nothing where they do, or go by the internet.
+    pub(super) fn unreached(&self) -> impl Iterator<Item = Unreached<'_>> {
+        let is_none = self.is_private() && self.endpoints.is_empty();
+        let down = |endpoint: &&PrivateEndpoint| endpoint.status != EndpointStatus::Active;
+        let down = self.endpoints.iter().filter(down).map(Unreached::Down);
+        is_none
+            .then_some(Unreached::NoEndpoint)
+            .into_iter()
+            .chain(down)
     }
 
     /// What stands in the way of `apply`, in words; nothing: it would send the change.
@@ -65,28 +118,25 @@ impl Standing {
         let Some(role) = &entry.role_id else {
             return vec![EncryptionError::NotRegistered.to_string()];
         };
-        let Some(vault) = &self.vault else {
-            if request.enable.is_none() {
-                obstacles.push(format!(
-                    "encryption at rest with Azure Key Vault is off in project {project}"
-                ));
-            }
+        if self.vault.is_none() && request.enable.is_none() {
+            obstacles.push(format!(
+                "encryption at rest with Azure Key Vault is off in project {project}"
+            ));
             return obstacles;
-        };
-        if let Some(other) = vault.role_id.as_ref().filter(|other| *other != role) {
+        }
+        let used = self.vault.as_ref().and_then(|vault| vault.role_id.as_ref());
+        if let Some(other) = used.filter(|other| *other != role) {
             let role = other.clone();
             if !request.adopt {
                 obstacles.push(EncryptionError::OtherRole { role }.to_string());
             }
             return obstacles;
         }
-        if entry.is_by_role(vault) {
+        if used.is_some() {
             return obstacles;
         }
-        let inactive = |endpoint: &&PrivateEndpoint| endpoint.status != EndpointStatus::Active;
-        for endpoint in self.endpoints.iter().filter(inactive) {
-            let (region, status) = (endpoint.region.clone(), endpoint.status);
-            obstacles.push(EncryptionError::EndpointNotActive { region, status }.to_string());
+        for unreached in self.unreached() {
+            obstacles.push(EncryptionError::from(unreached).to_string());
         }
         let is_accepted = request.accept_unvalidated && request.accept_no_way_back;
         if self.is_private() && !is_accepted && proved_by.is_none() {

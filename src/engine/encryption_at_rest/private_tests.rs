@@ -17,6 +17,20 @@ impl Customer {
         self.mount.atlas.settings(allowed).await;
     }
 
+    /// The fields that switch encryption on with the customer's key.
+    pub(super) fn enabling(&self) -> Value {
+        let mut fields = json!({"enable": true});
+        for (ours, theirs) in [
+            ("subscription_id", "subscriptionID"),
+            ("resource_group_name", "resourceGroupName"),
+            ("key_vault_name", "keyVaultName"),
+            ("key_identifier", "keyIdentifier"),
+        ] {
+            fields[ours] = self.key[theirs].clone();
+        }
+        fields
+    }
+
     async fn assert_stays_private(&self) {
         for change in self.changes().await {
             let block = &change["azureKeyVault"];
@@ -62,6 +76,76 @@ async fn an_endpoint_that_is_not_up_is_in_the_way_of_any_consent() {
         "{refused}"
     );
     assert_eq!(customer.changes().await.len(), 0);
+}
+
+#[tokio::test]
+async fn without_any_endpoint_no_consent_helps() {
+    let customer = Customer::new().await;
+    customer.encrypted().await;
+    let mut block = customer.key.clone();
+    for (name, value) in [
+        ("enabled", json!(true)),
+        ("requirePrivateNetworking", json!(true)),
+        ("tenantID", json!(customer.tenant)),
+        ("clientID", json!(OWN_APP)),
+        ("secret", json!(customer.secret)),
+    ] {
+        block[name] = value;
+    }
+    customer.set(block).await;
+    customer.register().await;
+    customer.grant().await;
+    let refused = customer.with_both_consents().await.expect_err("nowhere");
+    let refused = refused.to_string();
+    assert!(refused.contains("no private endpoint"), "{refused}");
+    let dry = json!({"dry_run": true, "accept_unvalidated": true, "accept_no_way_back": true});
+    let plan = TestMount::data(customer.apply_with(dry).await);
+    assert_eq!(plan["obstacles"].as_array().map(Vec::len), Some(1));
+    let obstacle = plan["obstacles"][0].to_string();
+    assert!(obstacle.contains("no private endpoint"), "{obstacle}");
+    let path = format!("{}/check", customer.path);
+    let check = customer.mount.read(&path).await;
+    let problems = TestMount::data(check)["problems"].to_string();
+    assert!(problems.contains("no private endpoint"), "{problems}");
+    assert_eq!(customer.changes().await.len(), 0);
+}
+
+/// Atlas takes the flag's lack for false, so that what was private would be reached by the internet.
+#[tokio::test]
+async fn switching_on_keeps_private_networking_and_wants_both_words() {
+    let customer = Customer::new().await;
+    customer.register().await;
+    customer.grant().await;
+    let off = json!({"enabled": false, "requirePrivateNetworking": true});
+    customer.set(off).await;
+    let mut fields = customer.enabling();
+    let refused = customer.apply_with(fields.clone()).await;
+    let refused = refused.expect_err("nowhere").to_string();
+    assert!(refused.contains("no private endpoint"), "{refused}");
+    customer
+        .endpoint(json!({"create": true, "approved": true}))
+        .await;
+    let refused = customer.apply_with(fields.clone()).await;
+    let refused = refused.expect_err("no consent").to_string();
+    assert!(refused.contains("accept_no_way_back=true"), "{refused}");
+    let mut dry = fields.clone();
+    dry["dry_run"] = json!(true);
+    let plan = TestMount::data(customer.apply_with(dry).await);
+    assert_eq!(plan["require_private_networking"], json!(true));
+    let obstacles = plan["obstacles"].to_string();
+    assert!(obstacles.contains("accept_no_way_back=true"), "{obstacles}");
+    assert_eq!(customer.changes().await.len(), 0);
+    fields["accept_unvalidated"] = json!(true);
+    fields["accept_no_way_back"] = json!(true);
+    // It goes on by itself where the answer is lost, too.
+    customer
+        .fault("updateEncryptionAtRest", json!({"kind": "close"}))
+        .await;
+    customer.apply_with(fields).await.expect_err("unknown");
+    customer.mount.tick_for(1).await;
+    assert_eq!(customer.state().await, "observing");
+    assert_eq!(customer.changes().await.len(), 2);
+    customer.assert_stays_private().await;
 }
 
 #[tokio::test]

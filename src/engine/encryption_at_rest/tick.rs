@@ -65,9 +65,11 @@ pub(crate) async fn tick(engine: &Arc<Engine>) -> Result<(), EngineError> {
     }
     let now = engine.clock.now();
     let mut due = Vec::new();
-    let all = census::entries(engine).await?;
-    for (project, entry) in all.entries {
-        expiry::tell(engine, &project, &entry).await?;
+    let all = census::entries_given(engine).await?;
+    for (project, entry) in all.read {
+        if let Err(error) = expiry::tell(engine, &project, &entry).await {
+            log_missed(project.as_str(), &error);
+        }
         if entry.due(now) <= now {
             // Those that Atlas lets wait for an answer must not keep the others waiting.
             let order = (entry.look_failure.is_some(), entry.due(now));
@@ -79,9 +81,21 @@ pub(crate) async fn tick(engine: &Arc<Engine>) -> Result<(), EngineError> {
             tracing::error!(%project, error, "skipping an unreadable entry of encryption at rest");
         }
     }
+    for (project, error) in &all.missed {
+        log_missed(project, error);
+    }
     due.sort_by_key(|(order, _)| *order);
     round(engine, due.into_iter().map(|(_, project)| project)).await;
     Ok(())
+}
+
+/// One project misses a run, and the others do not.
+fn log_missed(project: &str, error: &EngineError) {
+    tracing::warn!(
+        project,
+        error = chain(error),
+        "storage failed for one project's encryption at rest; trying again in a minute"
+    );
 }
 
 async fn round(engine: &Arc<Engine>, due: impl Iterator<Item = ProjectId>) {

@@ -50,6 +50,19 @@ pub(crate) enum EncryptionError {
          then give accept_unvalidated=true and accept_no_way_back=true"
     )]
     PrivateNetworking,
+    /// The same, where another project was the proof.
+    #[error(
+        "project {project} was the proof for this vault, key and principal, and is none any more: it {why}. \
+         This project uses private networking, so that Atlas validates only after the change: repair the \
+         other one first; or check the grants, then give accept_unvalidated=true and \
+         accept_no_way_back=true"
+    )]
+    ProofIsOver {
+        /// The other one.
+        project: ProjectId,
+        /// How it differs by now.
+        why: &'static str,
+    },
     /// The same of the way back while nothing asks for it.
     #[error(
         "this project uses private networking, and Atlas may be able to use its key as it is: it would \
@@ -115,6 +128,12 @@ pub(crate) enum EncryptionError {
     /// Somebody does not want the change any more, and nothing was sent.
     #[error("the change was called off")]
     CalledOff,
+    /// The data nodes can reach no vault at all.
+    #[error(
+        "this project uses private networking, and has no private endpoint to the key vault: make and \
+         approve one first"
+    )]
+    NoEndpoint,
     /// The data nodes cannot reach the vault.
     #[error("private endpoint in {region} is {status}; approve it in Azure first")]
     EndpointNotActive {

@@ -53,8 +53,9 @@ pub(crate) struct Watch {
 }
 
 impl Encryption {
+    /// A block that is switched off may still say how the vault was reached.
     pub(crate) fn is_on(&self) -> bool {
-        !self.vault.is_empty()
+        !self.vault.is_empty() && self.vault.get("enabled") != Some(&Value::Bool(false))
     }
 
     /// The registration that the block names.
@@ -109,7 +110,7 @@ impl Project {
     /// What a check sees now; `None` while it is off, or not tried yet.
     pub(crate) fn key_check(&self, azure: &Azure, now: DateTime<Utc>) -> Option<KeyCheck> {
         let Encryption { vault, watch, .. } = &self.encryption;
-        if vault.is_empty() || watch.verdict_at.is_some_and(|at| now < at) {
+        if !self.encryption.is_on() || watch.verdict_at.is_some_and(|at| now < at) {
             return None;
         }
         Some(azure.check(&self.key_use(vault, now), now))

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::super::entry::{AzureEntry, State as ProjectState};
 use super::super::paths::load;
-use super::super::plan::Standing;
+use super::super::plan::{Standing, Unreached};
 use super::super::private::Proofs;
 use super::entry::{MigrationEntry, Order, State, Then};
 use super::project::{Trouble, trouble};
@@ -17,7 +17,7 @@ use super::row::{Row, Step, Verdict, shortened};
 use super::store::update;
 use super::task::Next;
 use crate::atlas::{
-    Atlas, AtlasError, AzureKeyVault, EndpointStatus, Priority, ProjectId, RequestBudget, VaultKey,
+    Atlas, AtlasError, AzureKeyVault, Priority, ProjectId, RequestBudget, VaultKey,
 };
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
@@ -342,13 +342,13 @@ async fn judge(
     if let Some(other) = other.filter(|tenant| *tenant != order.principal.tenant) {
         return Ok(Verdict::OtherDirectory(other));
     }
-    if vault.is_private() && standing.endpoints.is_empty() {
-        return Ok(Verdict::NoEndpoint);
-    }
     // Before the key: without its endpoints Atlas cannot try it.
-    let mut endpoints = standing.endpoints.iter();
-    if let Some(down) = endpoints.find(|endpoint| endpoint.status != EndpointStatus::Active) {
-        return Ok(Verdict::EndpointNotActive(down.region.clone()));
+    match standing.unreached().next() {
+        Some(Unreached::NoEndpoint) => return Ok(Verdict::NoEndpoint),
+        Some(Unreached::Down(endpoint)) => {
+            return Ok(Verdict::EndpointNotActive(endpoint.region.clone()));
+        }
+        None => {}
     }
     if vault.valid == Some(false) {
         return Ok(Verdict::InvalidNow);

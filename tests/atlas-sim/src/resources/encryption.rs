@@ -40,9 +40,7 @@ pub(crate) fn read(call: &mut Call<'_>) -> Result<Answer, ApiError> {
 fn show(encryption: &Encryption, check: Option<KeyCheck>, settings: &Settings) -> Value {
     let mut vault = encryption.vault.clone();
     vault.remove("secret");
-    if vault.is_empty() {
-        vault.insert("enabled".to_owned(), json!(false));
-    } else {
+    if encryption.is_on() {
         let valid = match check {
             Some(KeyCheck::Usable) => true,
             Some(KeyCheck::Refused(_)) => false,
@@ -50,6 +48,8 @@ fn show(encryption: &Encryption, check: Option<KeyCheck>, settings: &Settings) -
             None => settings.private_valid_before_verdict,
         };
         vault.insert("valid".to_owned(), json!(valid));
+    } else {
+        vault.insert("enabled".to_owned(), json!(false));
     }
     let other = |name: &str| {
         let mut block = encryption.others.get(name).cloned();
@@ -253,7 +253,7 @@ fn may_change(
         );
         return Err(ApiError::new(400, code, detail).with(regions));
     }
-    if !before.is_empty()
+    if project.encryption.is_on()
         && !regions.is_empty()
         && let Some(name) = FROZEN.iter().find(|name| differs(name))
     {
