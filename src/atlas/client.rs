@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use http::header::HeaderMap;
 use http::{HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -32,6 +33,9 @@ use super::transport::{Answer, Transport};
 
 /// Up to this size an answer is parsed at once, in a millisecond or two.
 const LARGE_BYTES: usize = 256 * 1_024;
+
+/// So long what Atlas told of its clock says what that shows now.
+const TOLD_LATELY: Duration = Duration::from_hours(1);
 
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -63,6 +67,15 @@ struct Inner {
     sunset_told: AtomicBool,
     /// Whether Atlas took the credential in some request.
     accepted: AtomicBool,
+}
+
+/// What an attempt came to that was no success.
+#[derive(Debug)]
+pub(super) enum Tried {
+    /// Another may follow.
+    Again(AtlasError),
+    /// No other follows: it is of no use, or there is no time for it.
+    Last(AtlasError),
 }
 
 impl Atlas {
@@ -224,6 +237,19 @@ impl Atlas {
         self.inner.last_date.last()
     }
 
+    /// What Atlas's clock shows now: as Atlas told within the hour, else as ours does.
+    ///
+    /// To be asked after an answer, not before it: a machine that slept has not counted the time since the
+    /// last one, and a new client knows of none.
+    #[must_use]
+    pub(crate) fn atlas_now(&self) -> DateTime<Utc> {
+        let clock = &self.inner.clock;
+        let monotonic = clock.monotonic();
+        let told = self.atlas_time();
+        let told = told.filter(|time| time.age(monotonic) < TOLD_LATELY);
+        told.map_or_else(|| clock.now(), |time| time.at(monotonic))
+    }
+
     /// Sends a call and reads its answer as JSON.
     pub(super) async fn fetch<T: DeserializeOwned + Send + 'static>(
         &self,
@@ -258,30 +284,49 @@ impl Atlas {
         let mut tries = Tries::default();
         let mut unknown_outcome = None;
         loop {
-            let outcome = self.attempt(call, tries, budget).await;
-            let error = outcome.as_ref().err().map(|failure| &failure.error);
-            let now = self.inner.clock.now();
-            self.reachability.note(call.operation, error, now);
-            let failure = match outcome {
+            // Boxed, as whatever asks Atlas for something holds it.
+            let attempt = Box::pin(self.send_once(call, &mut tries, budget));
+            let error = match attempt.await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
-            tries.count(&failure);
-            let delay = failure.delay(call.repeat, tries, &*self.inner.entropy);
-            let delay = delay.filter(|delay| *delay < budget.left());
-            let error = failure.error;
-            if let Some(delay) = delay
-                && self.while_wanted(sleep(delay)).await.is_some()
-            {
-                if call.method != Method::GET && error.may_have_taken_effect() {
-                    unknown_outcome = Some(error);
+                Err(Tried::Again(error)) => {
+                    if call.method != Method::GET && error.may_have_taken_effect() {
+                        unknown_outcome = Some(error);
+                    }
+                    continue;
                 }
-                continue;
-            }
+                Err(Tried::Last(error)) => error,
+            };
             return match unknown_outcome {
                 Some(earlier) if !error.is_answer_to(call.operation) => Err(earlier),
                 _ => Err(error),
             };
+        }
+    }
+
+    /// One attempt of a call, for those who look at what is there before each. `tries` are those so far.
+    ///
+    /// Where another may follow, what has to be waited before it was waited.
+    pub(super) async fn send_once(
+        &self,
+        call: &Call,
+        tries: &mut Tries,
+        budget: RequestBudget,
+    ) -> Result<Answer, Tried> {
+        let outcome = self.attempt(call, *tries, budget).await;
+        let error = outcome.as_ref().err().map(|failure| &failure.error);
+        let now = self.inner.clock.now();
+        self.reachability.note(call.operation, error, now);
+        let failure = match outcome {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        tries.count(&failure);
+        let delay = failure.delay(call.repeat, *tries, &*self.inner.entropy);
+        match delay.filter(|delay| *delay < budget.left()) {
+            Some(delay) if self.while_wanted(sleep(delay)).await.is_some() => {
+                Err(Tried::Again(failure.error))
+            }
+            _ => Err(Tried::Last(failure.error)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Database users who sign in with a password (SCRAM): create, find, prolong, delete.
+//! Database users who sign in with a password (SCRAM): what they are; create and find.
 //!
 //! A user belongs to its project, where its name is its id, and Atlas never shows its password. Atlas deletes
 //! it by itself at `deleteAfterDate`, a week ahead at most. A name may be given to somebody else once its
@@ -12,18 +12,16 @@ use zeroize::Zeroizing;
 
 use crate::base::{Rfc3339, Sensitive};
 
-use super::api_keys::{Deletion, mismatch, null_as_default};
+use super::api_keys::{mismatch, null_as_default};
 use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
 use super::error::AtlasError;
 use super::hidden::Hidden;
 use super::ids::{DatabaseUsername, Level, ProjectId};
-use super::presence::{Presence, after_look_in_project};
 
-const SET: EndpointSet = EndpointSet::DatabaseUsers;
+pub(super) const SET: EndpointSet = EndpointSet::DatabaseUsers;
 const CREATE: &str = "createDatabaseUser";
-const UPDATE: &str = "updateDatabaseUser";
 
 /// The database at which who has a password signs in. Source: Atlas API, `CloudDatabaseUser`.
 pub(crate) const SIGN_IN_DATABASE: &str = "admin";
@@ -103,53 +101,44 @@ pub(crate) struct DatabaseUser {
     #[serde(default, deserialize_with = "null_as_default")]
     database_name: String,
     #[serde(default, deserialize_with = "null_as_default")]
-    description: String,
+    pub(super) description: String,
     #[serde(default, deserialize_with = "null_as_default")]
-    labels: Vec<Label>,
+    pub(super) labels: Vec<Label>,
     #[serde(default, deserialize_with = "null_as_default")]
-    roles: Vec<DatabaseRole>,
+    pub(super) roles: Vec<DatabaseRole>,
     #[serde(default, deserialize_with = "null_as_default")]
-    scopes: Vec<DatabaseScope>,
+    pub(super) scopes: Vec<DatabaseScope>,
     #[serde(default)]
-    delete_after_date: Option<DateTime<Utc>>,
+    pub(super) delete_after_date: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Label {
+pub(super) struct Label {
     #[serde(default, deserialize_with = "null_as_default")]
     key: String,
     #[serde(default, deserialize_with = "null_as_default")]
     value: String,
 }
 
-/// Whether a user lives as long as was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// It does, as Atlas has shown.
-    Until,
-    /// Atlas does not know it, or only another of its name.
-    Unknown,
-}
-
 /// What is sent; a password with a create alone.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Content<'a> {
-    group_id: &'a ProjectId,
-    database_name: &'static str,
-    username: &'a DatabaseUsername,
+pub(super) struct Content<'a> {
+    pub(super) group_id: &'a ProjectId,
+    pub(super) database_name: &'static str,
+    pub(super) username: &'a DatabaseUsername,
     #[serde(skip_serializing_if = "Option::is_none")]
-    password: Option<&'a str>,
-    roles: &'a [DatabaseRole],
-    scopes: &'a [DatabaseScope],
+    pub(super) password: Option<&'a str>,
+    pub(super) roles: &'a [DatabaseRole],
+    pub(super) scopes: &'a [DatabaseScope],
     #[serde(skip_serializing_if = "str::is_empty")]
-    description: &'a str,
-    labels: &'a [Label],
-    delete_after_date: Rfc3339,
+    pub(super) description: &'a str,
+    pub(super) labels: &'a [Label],
+    pub(super) delete_after_date: Rfc3339,
 }
 
 impl Content<'_> {
-    fn into_bytes(self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn into_bytes(self) -> Zeroizing<Vec<u8>> {
         let mut content = Zeroizing::new(Vec::with_capacity(CONTENT_BYTES));
         // Texts in memory: there is nothing in it that could fail.
         let written = serde_json::to_writer(&mut *content, &self);
@@ -168,6 +157,14 @@ fn sorted<T: Ord + Clone>(list: &[T]) -> Vec<T> {
     let mut list = list.to_vec();
     list.sort_unstable();
     list
+}
+
+impl OwnDatabaseUser {
+    /// Whether its name is the text of its journal entry, which nobody else has: it is known by that alone, even
+    /// where somebody has changed its description and taken its labels away.
+    pub(super) fn has_own_name(&self) -> bool {
+        self.username.as_str() == self.tag
+    }
 }
 
 impl DatabaseUser {
@@ -192,14 +189,20 @@ impl DatabaseUser {
         self.label(TIME_LABEL)?.parse().ok()
     }
 
-    fn is(&self, user: &OwnDatabaseUser) -> bool {
+    /// Whether it is this one: under a name that others may have too, only its text tells.
+    pub(super) fn is(&self, user: &OwnDatabaseUser) -> bool {
         self.username == user.username.as_str()
             && self.database_name == SIGN_IN_DATABASE
-            && self.tag() == user.tag
+            && (user.has_own_name() || self.tag() == user.tag)
+    }
+
+    /// Whether it has what only this engine gives, be it for this entry or another.
+    pub(super) fn is_marked(&self) -> bool {
+        self.label(TAG_LABEL).is_some()
     }
 
     /// Whether it may do and reach this, and nothing else, in whatever order Atlas tells it.
-    fn may(&self, roles: &[DatabaseRole], scopes: &[DatabaseScope]) -> bool {
+    pub(super) fn may(&self, roles: &[DatabaseRole], scopes: &[DatabaseScope]) -> bool {
         sorted(&self.roles) == sorted(roles) && sorted(&self.scopes) == sorted(scopes)
     }
 
@@ -266,7 +269,7 @@ impl Atlas {
     }
 
     /// Source: Atlas API `getDatabaseUser`.
-    async fn database_user(
+    pub(super) async fn database_user(
         &self,
         project: &ProjectId,
         username: &DatabaseUsername,
@@ -281,146 +284,13 @@ impl Atlas {
             Err(mismatch(call.operation))
         }
     }
-
-    /// Has Atlas keep a user until then at the least, in Atlas's time. What it may do and reach stays as Atlas
-    /// shows it at this moment, and an end that is later as well. Success is what Atlas has shown.
-    ///
-    /// Source: Atlas API `updateDatabaseUser`.
-    pub(crate) async fn keep_database_user(
-        &self,
-        project: &ProjectId,
-        user: &OwnDatabaseUser,
-        until: DateTime<Utc>,
-        budget: RequestBudget,
-    ) -> Result<Kept, AtlasError> {
-        let until = (until + TimeDelta::milliseconds(999)).trunc_subsecs(0);
-        let seen = match self.database_user(project, &user.username, budget).await {
-            Ok(seen) if seen.is(user) => seen,
-            Ok(_) => return Ok(Kept::Unknown),
-            Err(error) if error.says_not_found() => return Ok(Kept::Unknown),
-            Err(error) => return Err(error),
-        };
-        if seen.delete_after_date.is_some_and(|at| at >= until) {
-            return Ok(Kept::Until);
-        }
-        let content = Content {
-            group_id: project,
-            database_name: SIGN_IN_DATABASE,
-            username: &user.username,
-            password: None,
-            roles: &seen.roles,
-            scopes: &seen.scopes,
-            description: &seen.description,
-            labels: &seen.labels,
-            delete_after_date: Rfc3339(until),
-        };
-        let scope = Scope::Project(project.clone());
-        let path = user_path(project, &user.username);
-        let content = content.into_bytes();
-        let call =
-            Call::patch_once(UPDATE, &path, SET, scope, content, Hidden::NOTHING).repeatable();
-        let kept: DatabaseUser = self.fetch(&call, budget).await?;
-        let lives = kept.delete_after_date.is_some_and(|at| at >= until);
-        if lives && kept.is(user) && kept.may(&seen.roles, &seen.scopes) {
-            Ok(Kept::Until)
-        } else {
-            Err(mismatch(UPDATE))
-        }
-    }
-
-    /// Deletes a user, unless its name is another's by now: then it is gone.
-    /// Source: Atlas API `deleteDatabaseUser`.
-    ///
-    /// No code is documented for one that is not there: after a 404 or 400, or a delete of unknown outcome, it
-    /// counts as gone once its [`Presence`] is looked for; as deleted, if it was shown before. A project that is gone is an error: whether
-    /// that is proof, the caller knows.
-    pub(crate) async fn delete_database_user(
-        &self,
-        project: &ProjectId,
-        user: &OwnDatabaseUser,
-        budget: RequestBudget,
-    ) -> Result<Deletion, AtlasError> {
-        let deleted = match self.database_user(project, &user.username, budget).await {
-            Ok(seen) if !seen.is(user) => return Ok(Deletion::AlreadyGone),
-            Ok(_) => {
-                let path = user_path(project, &user.username);
-                let scope = Scope::Project(project.clone());
-                let call = Call::delete("deleteDatabaseUser", &path, SET, scope);
-                self.send(&call, budget).await.map(drop)
-            }
-            Err(error) if error.may_say_unknown() => {
-                let look = self.database_user_presence(project, user, budget).await;
-                return after_look_in_project(error, look);
-            }
-            Err(error) => return Err(error),
-        };
-        match deleted {
-            Ok(()) => Ok(Deletion::Deleted),
-            Err(error) if error.outcome_unknown() || error.may_say_unknown() => {
-                let look = self.database_user_presence(project, user, budget).await;
-                after_look_in_project(error, look).map(|_| Deletion::Deleted)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether a user is still there: gone is what Atlas answers 404 or 400 to, and two complete lists, seconds
-    /// apart, do not show; and what another of its name has taken the place of.
-    pub(crate) async fn database_user_presence(
-        &self,
-        project: &ProjectId,
-        user: &OwnDatabaseUser,
-        budget: RequestBudget,
-    ) -> Result<Presence, AtlasError> {
-        if let Some(seen) = self.see_database_user(project, user, budget).await? {
-            return Ok(seen);
-        }
-        let sought = vec![user.clone()];
-        let unlisted = self.unlisted_database_users(project, sought, budget);
-        Ok(if unlisted.await?.is_empty() {
-            Presence::Present
-        } else {
-            Presence::Gone
-        })
-    }
-
-    /// What Atlas shows of a user; [`None`]: it does not know it, which is half a proof that it is gone.
-    pub(crate) async fn see_database_user(
-        &self,
-        project: &ProjectId,
-        user: &OwnDatabaseUser,
-        budget: RequestBudget,
-    ) -> Result<Option<Presence>, AtlasError> {
-        match self.database_user(project, &user.username, budget).await {
-            Ok(seen) if seen.is(user) => Ok(Some(Presence::Present)),
-            Ok(_) => Ok(Some(Presence::Gone)),
-            Err(error) if error.may_say_unknown() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Those of `sought` that two complete lists do not show. Only for users that Atlas does not know.
-    /// Source: Atlas API `listDatabaseUsers`.
-    pub(crate) async fn unlisted_database_users(
-        &self,
-        project: &ProjectId,
-        mut sought: Vec<OwnDatabaseUser>,
-        budget: RequestBudget,
-    ) -> Result<Vec<OwnDatabaseUser>, AtlasError> {
-        let mut looks = self.looks(budget);
-        while !sought.is_empty() && looks.next().await? {
-            let listed = self.list_database_users(project, budget).await?;
-            sought.retain(|user| !listed.iter().any(|each| each.is(user)));
-        }
-        Ok(sought)
-    }
 }
 
-fn users(project: &ProjectId) -> String {
+pub(super) fn users(project: &ProjectId) -> String {
     format!("/groups/{project}/databaseUsers")
 }
 
-fn user_path(project: &ProjectId, username: &DatabaseUsername) -> String {
+pub(super) fn user_path(project: &ProjectId, username: &DatabaseUsername) -> String {
     let name = utf8_percent_encode(username.as_str(), SEGMENT);
     format!("{}/{SIGN_IN_DATABASE}/{name}", users(project))
 }

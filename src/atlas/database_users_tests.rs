@@ -1,8 +1,11 @@
 //! Tests of the calls on database users and on the state of clusters.
 
+use std::time::Duration;
+
 use super::*;
-use crate::atlas::fake::{Fake, HEX, Reply, budget, project_id};
-use crate::atlas::{ChangeStatus, ClusterName};
+use crate::atlas::fake::{Fake, HEX, Reply, budget, project_id, test_clock};
+use crate::atlas::{ChangeStatus, ClusterName, Deletion, Kept, Presence};
+use crate::base::Clock as _;
 
 const USERS: &str = "/api/atlas/v2/groups/32b6e34b3d91647abb20e7b8/databaseUsers";
 const TAG: &str = "vault-reader-1";
@@ -182,20 +185,27 @@ async fn a_name_is_one_segment_of_the_path() {
 #[tokio::test]
 async fn a_stranger_of_the_same_name_is_neither_deleted_nor_prolonged() {
     let stranger = shown("u", "2026-08-10T05:05:41Z").replace(TAG, "by hand");
-    let (fake, atlas) = Fake::signed_in(move |_| Reply::new(200, &stranger)).await;
+    let (fake, atlas) = Fake::signed_in(move |request| {
+        if request.contains("databaseUsers?") {
+            return list(std::slice::from_ref(&stranger));
+        }
+        Reply::new(200, &stranger)
+    })
+    .await;
     let deleted = atlas
         .delete_database_user(&project_id(), &own("u"), budget(5))
         .await;
     assert_eq!(deleted.expect("gone"), Deletion::AlreadyGone);
-    let until = moment("2026-08-11T00:00:00Z");
+    assert_eq!(fake.count("GET", &format!("{USERS}?")), 2, "no proof alone");
+    let life = Duration::from_hours(1);
     let kept = atlas
-        .keep_database_user(&project_id(), &own("u"), until, budget(5))
+        .keep_database_user(&project_id(), &own("u"), life, budget(5))
         .await;
-    assert_eq!(kept.expect("an answer"), Kept::Unknown);
+    assert_eq!(kept.expect("an answer"), Kept::Gone);
     let seen = atlas
-        .database_user_presence(&project_id(), &own("u"), budget(5))
+        .see_database_user(&project_id(), &own("u"), budget(5))
         .await;
-    assert_eq!(seen.expect("an answer"), Presence::Gone);
+    assert_eq!(seen.expect("an answer"), None, "half a proof");
     assert!(!changes(&fake));
 }
 
@@ -205,16 +215,16 @@ async fn a_user_whose_description_was_changed_is_still_ours() {
     let changed = shown("u", "2026-08-10T05:05:41Z").replacen(TAG, "Ann's", 1);
     let (_fake, atlas) = Fake::signed_in(move |_| Reply::new(200, &changed)).await;
     let seen = atlas
-        .database_user_presence(&project_id(), &own("u"), budget(5))
+        .see_database_user(&project_id(), &own("u"), budget(5))
         .await;
-    assert_eq!(seen.expect("an answer"), Presence::Present);
+    assert_eq!(seen.expect("an answer"), Some(Presence::Present));
 }
 
 #[tokio::test]
 async fn a_user_is_prolonged_as_it_is_and_only_where_it_must() {
     let before = shown("u", "2026-08-10T05:05:41Z");
     let after = shown("u", "2026-08-10T06:00:01Z");
-    let (fake, atlas) =
+    let (fake, _) =
         Fake::signed_in(
             move |request| match request.split(' ').next().unwrap_or_default() {
                 "PATCH" => Reply::new(200, &after),
@@ -222,11 +232,14 @@ async fn a_user_is_prolonged_as_it_is_and_only_where_it_must() {
             },
         )
         .await;
+    let clock = test_clock();
+    let atlas = fake.bearer_client_at(clock.clone());
     let keep = |until: &str| {
-        let (atlas, until) = (atlas.clone(), moment(until));
+        let life = (moment(until) - clock.now()).to_std().expect("later");
+        let atlas = atlas.clone();
         async move {
             atlas
-                .keep_database_user(&project_id(), &own("u"), until, budget(5))
+                .keep_database_user(&project_id(), &own("u"), life, budget(5))
                 .await
         }
     };
@@ -269,7 +282,7 @@ async fn a_user_is_gone_once_two_lists_lack_it() {
             }
         })
         .await;
-        let atlas = atlas.looking_again_after(std::time::Duration::ZERO);
+        let atlas = atlas.looking_again_after(Duration::ZERO);
         let deleted = atlas
             .delete_database_user(&project_id(), &own("u"), budget(5))
             .await;

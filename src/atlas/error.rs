@@ -314,10 +314,12 @@ impl AtlasError {
 
     /// Whether Atlas refused a create because of its name. Nothing was made.
     ///
-    /// Source: Atlas API, `createDatabaseUser`, which declares 409 and no code.
+    /// Source: Atlas API, `createDatabaseUser`, which declares 409 and no code; Atlas documentation, "Atlas
+    /// Administration API Error Codes".
     #[must_use]
     pub(crate) fn says_name_taken(&self) -> bool {
-        matches!(self, Self::Refused { status: 409, .. }) && !self.says_changed_meanwhile()
+        matches!(self, Self::Refused { status: 409, code, .. }
+            if code.contains("ALREADY_EXISTS") || code.contains("DUPLICATE"))
     }
 
     /// Whether the project has as many database users as it may have; it is no missing right, though the

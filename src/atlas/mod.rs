@@ -19,6 +19,7 @@ mod client;
 mod cloud_provider_access;
 mod clusters;
 mod connections;
+mod database_user_changes;
 mod database_users;
 mod digest;
 mod encryption_at_rest;
@@ -64,8 +65,9 @@ pub(crate) use client::Atlas;
 pub(crate) use cloud_provider_access::{AzurePrincipal, AzureRegistration};
 pub(crate) use clusters::ChangeStatus;
 pub(crate) use connections::Transports;
+pub(crate) use database_user_changes::Kept;
 pub(crate) use database_users::{
-    DatabaseRole, DatabaseScope, Kept, MOST_DATABASE_USERS, NewDatabaseUser, OwnDatabaseUser,
+    DatabaseRole, DatabaseScope, MOST_DATABASE_USERS, NewDatabaseUser, OwnDatabaseUser,
     SIGN_IN_DATABASE,
 };
 pub(crate) use encryption_at_rest::{AzureKeyVault, KeyVaultSetup, VaultCredential, VaultKey};

@@ -201,6 +201,13 @@ async fn what_has_no_access_list_of_its_own_is_refused_with_the_field() {
             }),
             "not with credential_type ai_model_key",
         ),
+        (
+            json!({
+                "credential_type": "database_user", "organization_id": "",
+                "project_id": mount.atlas.project(0), "database_roles": "read@app",
+            }),
+            "not with credential_type database_user",
+        ),
     ] {
         let mut role = org.clone();
         for (name, value) in fields.as_object().into_iter().flatten() {
@@ -212,6 +219,22 @@ async fn what_has_no_access_list_of_its_own_is_refused_with_the_field() {
             "{told}"
         );
         assert!(mount.read("roles/r").await.expect("an answer").is_none());
+        // Nor is the type changed of a role that is bound already.
+        let bound = json!({
+            "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER", "bind_to_caller": true,
+        });
+        mount.write("roles/r", bound).await.expect("a bound role");
+        let before = mount.storage.value("roles/r");
+        let mut change = fields.clone();
+        change["roles"] = fields.get("roles").cloned().unwrap_or(json!(""));
+        let told = refusal(mount.write("roles/r", change).await);
+        assert!(
+            told.contains(&format!("bind_to_caller: {reason}")),
+            "{told}"
+        );
+        assert_eq!(mount.storage.value("roles/r"), before);
+        let deleted = mount.ask(Operation::Delete, "roles/r", json!({}));
+        deleted.await.expect("deleted");
         role["bind_to_caller"] = json!(false);
         mount.write("roles/r", role).await.expect("a role");
         let role = TestMount::data(mount.read("roles/r").await);
@@ -271,6 +294,37 @@ async fn the_field_is_written_patched_and_read() {
         told.contains("with bind_to_caller the caller's address is one of them"),
         "{told}"
     );
+}
+
+/// It was all that was on the access list.
+#[tokio::test]
+async fn taking_the_last_address_away_is_warned_of() {
+    let mount = TestMount::with_role(json!({ "ip_addresses": "" })).await;
+    for (operation, given) in [
+        (Operation::Update, json!(false)),
+        (Operation::Patch, json!(null)),
+    ] {
+        mount
+            .write_reader(json!({ "bind_to_caller": true, "ip_addresses": "" }))
+            .await;
+        let change = json!({ "bind_to_caller": given });
+        let taken = mount.ask(operation, "roles/reader", change.clone()).await;
+        let [warning] = TestMount::warnings(taken).try_into().expect("one warning");
+        assert!(
+            warning.starts_with("without bind_to_caller the access list is empty"),
+            "{warning}"
+        );
+        // Nothing is taken away any more.
+        let again = mount.ask(operation, "roles/reader", change).await;
+        assert_eq!(TestMount::warnings(again), Vec::<String>::new());
+    }
+    mount
+        .write_reader(json!({ "bind_to_caller": true, "cidr_blocks": "192.0.2.0/24" }))
+        .await;
+    let other = mount
+        .write("roles/reader", json!({ "bind_to_caller": false }))
+        .await;
+    assert_eq!(TestMount::warnings(other), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -51,7 +51,9 @@ pub(crate) use access_token::{
     SeenSecrets, managed_account, managed_accounts, reconcile, retire_account,
 };
 pub(crate) use caller_address::has_own_access_list;
-pub(crate) use database_user::{DEFAULT_WAIT, short_database_roles, short_scopes};
+pub(crate) use database_user::{
+    DEFAULT_WAIT, names_come_again, short_database_roles, short_scopes,
+};
 pub(crate) use grant::{Grant, atlas_role};
 pub(crate) use kind::{CredentialKind, kind_of};
 pub(crate) use lease_ttl::{LeaseTtl, MountTimes, cut_warning};

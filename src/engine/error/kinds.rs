@@ -28,7 +28,7 @@ impl From<EngineError> for Failure {
             | EngineError::SecretExpired
             | EngineError::SecretGone(_)
             | EngineError::DatabaseUserGone(_)
-            | EngineError::UsernameTaken(_)
+            | EngineError::UsernameTaken { .. }
             | EngineError::TooManyDatabaseUsers { .. }
             | EngineError::Atlas {
                 source: AtlasError::Refused { .. },

@@ -298,16 +298,21 @@ pub(crate) enum EngineError {
     SecretGone(ClientId),
     /// The database user of a lease is gone in Atlas.
     #[error(
-        "Atlas does not know database user {0:?} of this lease any more, so the lease cannot be \
-         extended: read a new credential"
+        "Atlas does not know database user {0:?} of this lease any more, or knows another user of that \
+         name, so the lease cannot be extended: read a new credential"
     )]
     DatabaseUserGone(DatabaseUsername),
     /// Somebody else has the name that a database user was to get, and there is no other.
     #[error(
-        "the project has a database user {0:?} already, and the role's username_template gives no \
-         other name: put {{{{random 20}}}} into it, or delete that user in Atlas"
+        "the project has a database user {username:?} already, and the role's username_template gives no \
+         other name: put {{{{random 20}}}} into it, or wait until whoever has that name is gone"
     )]
-    UsernameTaken(DatabaseUsername),
+    UsernameTaken {
+        /// The name.
+        username: DatabaseUsername,
+        /// What Atlas says.
+        source: AtlasError,
+    },
     /// A project has as many database users as Atlas allows.
     #[error(
         "project {project} has {alive} database users and Atlas allows no more \

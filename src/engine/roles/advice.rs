@@ -2,7 +2,7 @@
 //! `check/<role>`.
 
 use crate::atlas::MOST_DATABASE_USERS;
-use crate::engine::credentials::{Grant, atlas_role};
+use crate::engine::credentials::{Grant, atlas_role, names_come_again};
 use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::framework::Fields;
 
@@ -25,6 +25,14 @@ pub(crate) fn warnings(role: &RoleEntry) -> Vec<String> {
              support allows more: give the role a max_live below that"
         ));
     }
+    if is_of_database_users && names_come_again(role) {
+        warnings.push(
+            "username_template draws less than 8 characters of a name, so that names come again: while \
+             Atlas still shows the former user of a name, whoever has it next may be deleted in its \
+             place; put {{random 20}} into it"
+                .to_owned(),
+        );
+    }
     if Grant::of_stored(role).is_ok_and(|grant| grant.access_list.admits_everybody()) {
         warnings.push(
             "the access list allows every address: credentials of this role can be used from \
@@ -35,8 +43,13 @@ pub(crate) fn warnings(role: &RoleEntry) -> Vec<String> {
     warnings
 }
 
-/// What the writer of an empty access list should know: a variable that is not set gives one.
-pub(crate) fn emptied_access_list(fields: &Fields, role: &RoleEntry) -> Option<String> {
+/// What the writer of an empty access list should know: a variable that is not set gives one; and so does
+/// taking `bind_to_caller` away where nothing else was on it.
+pub(crate) fn emptied_access_list(
+    fields: &Fields,
+    before: &RoleEntry,
+    role: &RoleEntry,
+) -> Option<String> {
     let written = ["ip_addresses", "cidr_blocks"].map(|name| fields.is_empty_text(name));
     let empty = role.ip_addresses.is_empty() && role.cidr_blocks.is_empty();
     let has_list = role.client_id.is_empty()
@@ -44,11 +57,20 @@ pub(crate) fn emptied_access_list(fields: &Fields, role: &RoleEntry) -> Option<S
             role.credential_type,
             CredentialType::AiModelKey | CredentialType::DatabaseUser
         );
-    (written.contains(&true) && empty && has_list && !role.bind_to_caller).then(|| {
-        "an empty access list was given: credentials of this role can be used from any address, \
-         unless the organization requires a list"
-            .to_owned()
-    })
+    if !empty || !has_list || role.bind_to_caller {
+        return None;
+    }
+    let what = if written.contains(&true) {
+        "an empty access list was given"
+    } else if before.bind_to_caller {
+        "without bind_to_caller the access list is empty"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "{what}: credentials of this role can be used from any address, unless the organization requires \
+         a list"
+    ))
 }
 
 #[cfg(test)]

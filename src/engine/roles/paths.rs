@@ -178,14 +178,14 @@ async fn writing(engine: &Engine, name: &RoleName, call: &Call) -> Result<KeyedG
 
 async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
-    let (role, guards) = take_change(&engine, &name, &call).await?;
+    let (Change { before, role, .. }, guards) = take_change(&engine, &name, &call).await?;
     let saved = stored::save(&*engine.storage, keys::role(&name), &role, false).await;
     // What failed may have been stored all the same.
     engine.role_uses.written(&name);
     saved?;
     drop(guards);
     let mut warnings = advice::warnings(&role);
-    warnings.extend(advice::emptied_access_list(&call.fields, &role));
+    warnings.extend(advice::emptied_access_list(&call.fields, &before, &role));
     Ok((!warnings.is_empty()).then(|| Response {
         warnings,
         ..Response::default()
@@ -198,7 +198,7 @@ async fn take_change(
     engine: &Engine,
     name: &RoleName,
     call: &Call,
-) -> Result<(RoleEntry, (KeyedGuard, Option<KeyedGuard>)), EngineError> {
+) -> Result<(Change, (KeyedGuard, Option<KeyedGuard>)), EngineError> {
     let mut wanted = changed(engine, name, call).await?.new_account;
     loop {
         let guard_of_account = match &wanted {
@@ -210,7 +210,7 @@ async fn take_change(
         let guard = writing(engine, name, call).await?;
         let change = changed(engine, name, call).await?;
         if change.new_account == wanted {
-            return Ok((change.role, (guard, guard_of_account)));
+            return Ok((change, (guard, guard_of_account)));
         }
         wanted = change.new_account;
     }
@@ -218,6 +218,8 @@ async fn take_change(
 
 /// What a write makes of the role that is stored now.
 struct Change {
+    /// As it was.
+    before: RoleEntry,
     role: RoleEntry,
     /// An account that the role did not name before.
     new_account: Option<ClientId>,
@@ -240,6 +242,7 @@ async fn changed(engine: &Engine, name: &RoleName, call: &Call) -> Result<Change
     let new_account = role.client_id.parse().ok();
     Ok(Change {
         new_account: new_account.filter(|_| role.client_id != before.client_id),
+        before,
         role,
     })
 }
@@ -296,6 +299,10 @@ fn apply(role: &mut RoleEntry, fields: &Fields, patches: bool, faults: &mut Faul
         ),
         None if unset && patches => role.credential_type = CredentialType::default(),
         None => {}
+    }
+    // Nothing written takes it away, so it goes with the type that it is for.
+    if role.credential_type != CredentialType::DatabaseUser && fields.duration("wait").is_none() {
+        role.wait = None;
     }
 }
 

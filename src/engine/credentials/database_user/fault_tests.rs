@@ -22,7 +22,7 @@ pub(super) async fn change_cluster(mount: &TestMount, name: &str, change: Value)
     mount.atlas.control("POST", "/clusters/change", body).await;
 }
 
-async fn plant(mount: &TestMount, username: &str) {
+pub(super) async fn plant(mount: &TestMount, username: &str) {
     let user = json!({ "project_id": mount.atlas.project(0), "username": username });
     mount.atlas.control("POST", "/database-users", user).await;
 }
@@ -32,7 +32,7 @@ pub(super) fn answered(outcome: Outcome) -> Response {
 }
 
 /// As the server keeps it.
-async fn issued(mount: &TestMount) -> Secret {
+pub(super) async fn issued(mount: &TestMount) -> Secret {
     let (_, mut lease) = mount.issue("reader").await;
     lease.issue_time = Some(mount.now());
     lease

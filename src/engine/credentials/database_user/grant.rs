@@ -14,6 +14,9 @@ use crate::framework::Faults;
 /// How long a new user is held back until it can sign in, unless the role says otherwise.
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
+/// With so many characters drawn, no name comes again.
+const DRAWN: usize = 8;
+
 /// What a scope is if nothing else is said.
 const CLUSTER: &str = "CLUSTER";
 
@@ -85,8 +88,15 @@ pub(super) fn grant(role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
     })
 }
 
-/// Everything of a list, or the first entry that is wrong.
-fn each<T>(
+/// Whether a user's name may be another's soon after it is gone: too little of it is drawn.
+pub(crate) fn names_come_again(role: &RoleEntry) -> bool {
+    let template = (!role.username_template.is_empty()).then_some(&role.username_template);
+    let parsed = template.and_then(|template| Template::parse(template).ok());
+    parsed.is_some_and(|template| template.drawn() < DRAWN)
+}
+
+/// Everything of a list, each once, as Atlas has it; or what is wrong.
+fn each<T: PartialEq>(
     texts: &[String],
     field: &'static str,
     read: impl Fn(&str) -> Result<T, &'static str>,
@@ -95,6 +105,7 @@ fn each<T>(
     let mut list = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         match read(text) {
+            Ok(one) if list.contains(&one) => {}
             Ok(one) => list.push(one),
             Err(reason) => faults.add(field, format!("entry {}: {reason}", index + 1)),
         }

@@ -11,6 +11,10 @@ mod fault_tests;
 mod grant;
 #[cfg(test)]
 mod inventory_tests;
+#[cfg(test)]
+mod name_tests;
+#[cfg(test)]
+mod role_tests;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -24,7 +28,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-pub(crate) use self::grant::{DEFAULT_WAIT, DatabaseGrant, short_database_roles, short_scopes};
+pub(crate) use self::grant::{
+    DEFAULT_WAIT, DatabaseGrant, names_come_again, short_database_roles, short_scopes,
+};
 use self::template::Context;
 use super::grant::Grant;
 use super::granted::Granted;
@@ -34,10 +40,10 @@ use super::lease::{budget, linked, required};
 use super::lease_ttl::LeaseTtl;
 use super::pending::PendingCredential;
 use super::report::{CheckContext, Report};
-use super::revoke::delete;
+use super::revoke::{delete, is_new};
 use crate::atlas::{
     Atlas, DatabaseUsername, IdError, Kept, MOST_DATABASE_USERS, NewDatabaseUser, OrgId,
-    OwnDatabaseUser, ProjectId, SIGN_IN_DATABASE,
+    OwnDatabaseUser, Priority, ProjectId, RequestBudget, SIGN_IN_DATABASE,
 };
 use crate::base::{Sensitive, base62};
 use crate::engine::Engine;
@@ -74,8 +80,9 @@ impl CredentialKind for DatabaseUser {
     }
 
     /// For the user's description, of at most 100 characters. Source: Atlas API, `CloudDatabaseUser`.
+    /// It is the name too, if the role has no template, and a dot is no letter of those that Atlas names.
     fn fitted(&self, role: &RoleName) -> String {
-        role.fitted(73, |c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        role.fitted(73, |c| c.is_ascii_alphanumeric() || "-_".contains(c))
     }
 
     fn grant(&self, role: &RoleEntry, faults: &mut Faults) -> Option<Grant> {
@@ -156,17 +163,22 @@ impl CredentialKind for DatabaseUser {
         let linked = linked(engine, call).await?;
         let project: ProjectId = required(call, "project_id")?;
         let user = own_user(call)?;
-        let until = deleted_at(engine, &linked.atlas, length);
+        // Revocations come first.
+        let budget = RequestBudget {
+            priority: Priority::Rotate,
+            ..budget(call)
+        };
         let kept = linked
             .atlas
-            .keep_database_user(&project, &user, until, budget(call))
+            .keep_database_user(&project, &user, length + DELETED_AFTER, budget)
             .await
             .map_err(|error| {
                 EngineError::atlas("moving the end that Atlas has set the database user", error)
             })?;
         match kept {
             Kept::Until => Ok(()),
-            Kept::Unknown => Err(EngineError::DatabaseUserGone(user.username)),
+            Kept::Gone if is_new(engine, call) => Err(EngineError::NotProvedGone),
+            Kept::Gone => Err(EngineError::DatabaseUserGone(user.username)),
         }
     }
 
@@ -189,14 +201,10 @@ fn own_user(call: &LeaseCall) -> Result<OwnDatabaseUser, EngineError> {
 }
 
 /// When Atlas is to delete the user of a lease that runs so long from now, in Atlas's time.
-fn deleted_at(engine: &Engine, atlas: &Atlas, length: Duration) -> DateTime<Utc> {
-    let told = atlas.atlas_time();
-    let now = told.map_or_else(
-        || engine.clock.now(),
-        |time| time.at(engine.clock.monotonic()),
-    );
+fn deleted_at(atlas: &Atlas, length: Duration) -> DateTime<Utc> {
+    let now = atlas.atlas_now();
     let length = TimeDelta::from_std(length + DELETED_AFTER).unwrap_or(TimeDelta::zero());
-    now + length
+    now.checked_add_signed(length).unwrap_or(now)
 }
 
 /// What was made, and where.
@@ -229,7 +237,7 @@ async fn create(pending: &mut PendingCredential, role: &RoleName) -> Result<Made
         roles: grant.roles.clone(),
         scopes: grant.scopes.clone(),
         made_at: pending.engine.clock.now(),
-        ends_at: deleted_at(&pending.engine, &pending.atlas, pending.life.length()),
+        ends_at: deleted_at(&pending.atlas, pending.life.length()),
     };
     make(pending, role, &org, &project, &grant, &mut new, alive).await?;
     if !grant.wait.is_zero() {
@@ -278,26 +286,27 @@ async fn make(
                     alive,
                 });
             }
-            Err(error) if error.says_name_taken() => {
-                let draws = grant
-                    .template
-                    .as_ref()
-                    .is_none_or(template::Template::draws);
-                if !draws {
-                    return Err(EngineError::UsernameTaken(new.user.username.clone()));
+            Err(error) if error.says_name_taken() && grant.template.is_some() => {
+                let taken = std::mem::replace(&mut new.user.username, name(pending, role, grant)?);
+                names += 1;
+                if taken == new.user.username {
+                    return Err(EngineError::UsernameTaken {
+                        username: taken,
+                        source: error,
+                    });
                 }
-                if names == MOST_NAMES || grant.template.is_none() {
+                if names > MOST_NAMES {
                     return Err(EngineError::atlas("creating the database user", error));
                 }
-                names += 1;
-                new.user.username = name(pending, role, grant)?;
             }
             Err(error) => return Err(EngineError::atlas("creating the database user", error)),
         }
     };
-    let made = Resource::DatabaseUser(org.clone(), project.clone(), new.user.clone());
-    pending.entry.note(&made);
-    // From here on it is known by its name, so that one with other rights is removed for certain.
+    if shown.username().as_ref() == Some(&new.user.username) {
+        // From here on it is known by its name, so that one with other rights is removed for certain.
+        let made = Resource::DatabaseUser(org.clone(), project.clone(), new.user.clone());
+        pending.entry.note(&made);
+    }
     let shown = shown.shows(new);
     shown.map_err(|error| EngineError::atlas("creating the database user", error))
 }

@@ -50,7 +50,7 @@ async fn sign_in_as(mount: &TestMount, roles: &[&str]) {
 }
 
 /// The one user that there is.
-async fn the_user(mount: &TestMount) -> Value {
+pub(super) async fn the_user(mount: &TestMount) -> Value {
     let users = mount.atlas.database_users().await;
     let [user] = users.try_into().expect("one user");
     user

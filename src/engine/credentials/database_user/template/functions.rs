@@ -58,11 +58,6 @@ impl Function {
         found.map_or(("", 0), |(name, _, arguments)| (name, *arguments))
     }
 
-    /// Whether it gives another text each time.
-    pub(super) fn draws(self) -> bool {
-        matches!(self, Self::Random | Self::Uuid)
-    }
-
     /// Whether it takes so many arguments.
     pub(super) fn takes(self, number: usize) -> Result<(), TemplateError> {
         let (name, wanted) = self.entry();

@@ -21,6 +21,8 @@ use crate::base::Entropy;
 
 /// No name is longer, nor anything on the way to one.
 const LONGEST_VALUE: usize = 8 * 1_024;
+/// Display names and roles are seldom longer.
+const LONG_VALUE: usize = 100;
 
 /// Why a template is none, or gives no text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,10 +109,32 @@ impl Template {
         Ok(rendered)
     }
 
-    /// Whether another rendering gives another text, however soon.
-    pub(in crate::engine) fn draws(&self) -> bool {
-        let mut pieces = self.0.iter();
-        pieces.any(|piece| matches!(piece, Piece::Action(pipeline) if pipeline.draws()))
+    /// How many characters of a name are drawn at the least, whoever asks: what is drawn may be cut off again.
+    pub(in crate::engine) fn drawn(&self) -> usize {
+        // As long as the values in it may get.
+        let long = "x".repeat(LONG_VALUE);
+        let with = |byte: u8| {
+            self.render(&Context {
+                display_name: &long,
+                role_name: &long,
+                now: DateTime::UNIX_EPOCH,
+                entropy: &Same(byte),
+            })
+        };
+        let [Ok(one), Ok(other)] = [0, 0x11].map(with) else {
+            return 0;
+        };
+        let pairs = one.chars().zip(other.chars());
+        pairs.filter(|(one, other)| one != other).count()
+    }
+}
+
+/// Draws the same each time.
+struct Same(u8);
+
+impl Entropy for Same {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(self.0);
     }
 }
 
@@ -133,15 +157,6 @@ impl Pipeline {
         }
         result.ok_or_else(|| TemplateError::new("{{ }} is empty"))
     }
-
-    fn draws(&self) -> bool {
-        self.0.iter().any(|command| match command {
-            Command::Value(operand) => operand.draws(),
-            Command::Call(function, operands) => {
-                function.draws() || operands.iter().any(Operand::draws)
-            }
-        })
-    }
 }
 
 impl Operand {
@@ -153,10 +168,6 @@ impl Operand {
             Self::RoleName => Value::Text(context.role_name.to_owned()),
             Self::Group(pipeline) => pipeline.value(context)?,
         })
-    }
-
-    fn draws(&self) -> bool {
-        matches!(self, Self::Group(pipeline) if pipeline.draws())
     }
 }
 

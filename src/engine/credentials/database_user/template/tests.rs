@@ -121,17 +121,26 @@ fn what_is_no_name_is_refused_with_its_place() {
 }
 
 #[test]
-fn only_chance_draws_another_name() {
-    for (template, draws) in [
-        ("{{random 5}}", true),
-        ("{{uuid}}", true),
-        ("{{ printf \"%s\" (random 3 | truncate 2) }}", true),
-        ("{{ .RoleName | printf \"%s%s\" uuid }}", true),
-        ("{{.RoleName}}-{{unix_time_millis}}", false),
-        ("random", false),
+fn what_is_drawn_counts_as_far_as_it_comes_out() {
+    for (template, drawn) in [
+        ("{{random 5}}", 5),
+        ("{{uuid}}", 31),
+        ("{{ printf \"%s\" (random 3 | truncate 2) }}", 2),
+        ("{{ .RoleName | printf \"%s%s\" uuid }}", 31),
+        ("{{.RoleName}}-{{unix_time_millis}}", 0),
+        (
+            "{{printf \"v-%s-%s\" .DisplayName (random 20) | truncate 10}}",
+            0,
+        ),
+        (
+            "{{printf \"%s-%s\" (.DisplayName | truncate 8) (random 20) | truncate 20}}",
+            11,
+        ),
+        ("{{random 9 | lowercase}}", 9),
+        ("random", 0),
     ] {
         let parsed = Template::parse(template).expect(template);
-        assert_eq!(parsed.draws(), draws, "{template}");
+        assert_eq!(parsed.drawn(), drawn, "{template}");
     }
     let drawn = Template::parse("{{random 20}}").expect("a template");
     let render = || drawn.render(&context(&SystemEntropy)).expect("a name");
