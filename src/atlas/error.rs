@@ -264,7 +264,7 @@ impl AtlasError {
     }
 
     /// The API's name of the operation.
-    fn operation(&self) -> &'static str {
+    pub(super) fn operation(&self) -> &'static str {
         match self {
             Self::Refused { operation, .. }
             | Self::Unauthenticated { operation, .. }

@@ -15,16 +15,18 @@ pub(crate) struct OutcomeCounts {
     refused: u64,
     rate_limited: u64,
     no_answer: u64,
+    fault: u64,
 }
 
 impl OutcomeCounts {
     /// Each with its name.
-    pub(crate) fn named(&self) -> [(&'static str, u64); 4] {
+    pub(crate) fn named(&self) -> [(&'static str, u64); 5] {
         [
             ("success", self.success),
             ("refused", self.refused),
             ("rate_limited", self.rate_limited),
             ("no_answer", self.no_answer),
+            ("fault", self.fault),
         ]
     }
 
@@ -35,7 +37,12 @@ impl OutcomeCounts {
                 &mut self.refused
             }
             Some(AtlasError::RateLimited { .. }) => &mut self.rate_limited,
-            Some(_) => &mut self.no_answer,
+            Some(AtlasError::NoAnswer { .. }) => &mut self.no_answer,
+            Some(
+                AtlasError::ServerFault { .. }
+                | AtlasError::UnexpectedAnswer { .. }
+                | AtlasError::MalformedAnswer { .. },
+            ) => &mut self.fault,
         };
         *count += 1;
     }
@@ -45,6 +52,7 @@ impl OutcomeCounts {
         self.refused += other.refused;
         self.rate_limited += other.rate_limited;
         self.no_answer += other.no_answer;
+        self.fault += other.fault;
     }
 }
 
@@ -155,7 +163,10 @@ impl Reachability {
             Says::Nothing => return,
         }
         let outcome = state.calls.entry(operation).or_default();
-        outcome.counts.count(error);
+        // Where no token could be had, that request counts, and this one was not sent.
+        if error.is_none_or(|error| error.operation() == operation) {
+            outcome.counts.count(error);
+        }
         match error {
             None => outcome.last_success = Some(now),
             Some(error) => outcome.last_error = Some((now, chain(error))),
@@ -258,6 +269,31 @@ mod tests {
         let record = Reachability::default();
         record.note("listOrgs", Some(&limited(false)), at(1));
         assert_eq!(record.state(), Reached::default());
+    }
+
+    #[test]
+    fn outcomes_are_told_apart_and_what_waited_for_a_token_was_not_sent() {
+        let record = Reachability::default();
+        let no_token = AtlasError::Unauthenticated {
+            operation: "generateServiceAccountToken",
+            code: String::new(),
+            detail: String::new(),
+        };
+        record.note("listOrgs", Some(&no_token), at(1));
+        let fault = AtlasError::ServerFault {
+            operation: "listOrgs",
+            status: 503,
+            code: String::new(),
+            detail: String::new(),
+            attempts: 1,
+        };
+        for error in [&fault, &silent(), &refused(), &limited(true)] {
+            record.note("listOrgs", Some(error), at(2));
+        }
+        record.note("listOrgs", None, at(3));
+        let outcome = record.state().calls["listOrgs"].clone();
+        let counts = outcome.counts.named().map(|(_, count)| count);
+        assert_eq!(counts, [1; 5], "{outcome:?}");
     }
 
     #[test]
