@@ -176,6 +176,11 @@ impl AmbiguousSecrets {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.locked().len()
+    }
+
     /// For the mount's status.
     pub(crate) fn listed(&self) -> Value {
         let all = self.locked();

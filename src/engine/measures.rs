@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::entries::CredentialType;
 
 /// What is done for a lease.
@@ -56,7 +58,7 @@ impl Durations {
 struct State {
     done: BTreeMap<(Work, &'static str, bool), u64>,
     durations: BTreeMap<Work, Durations>,
-    orphans: Option<usize>,
+    orphans: Option<(usize, DateTime<Utc>)>,
 }
 
 /// The counters of a mount.
@@ -78,9 +80,13 @@ impl Measures {
         state.durations.entry(work).or_default().note(took);
     }
 
-    /// Notes how many orphans a comparison left.
-    pub(crate) fn note_orphans(&self, left: usize) {
-        self.locked().orphans = Some(left);
+    /// Notes how many orphans a comparison left. One that was not whole takes none of those away that are
+    /// known: it may not have seen them.
+    pub(crate) fn note_orphans(&self, left: usize, is_whole: bool, now: DateTime<Utc>) {
+        let mut state = self.locked();
+        let known = state.orphans.map_or(0, |(known, _)| known);
+        let left = if is_whole { left } else { left.max(known) };
+        state.orphans = Some((left, now));
     }
 
     /// How often it was done, or failed.
@@ -95,8 +101,8 @@ impl Measures {
         durations.unwrap_or_default()
     }
 
-    /// How many orphans the last comparison left; [`None`]: there was none yet.
-    pub(crate) fn orphans(&self) -> Option<usize> {
+    /// How many orphans the last comparison left, and when that was; [`None`]: there was none yet.
+    pub(crate) fn orphans(&self) -> Option<(usize, DateTime<Utc>)> {
         self.locked().orphans
     }
 

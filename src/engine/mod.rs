@@ -119,6 +119,7 @@ pub(crate) struct Engine {
     rate_waits: RateWaits,
     waiters: Waiters,
     measures: Measures,
+    scrapes: metrics::Scrapes,
     /// How the drain at work goes.
     drain: DrainProgress,
     /// Secrets of which nobody here can tell whose they are.
@@ -187,6 +188,7 @@ impl Engine {
             rate_waits: RateWaits::default(),
             waiters: Waiters::default(),
             measures: Measures::default(),
+            scrapes: metrics::Scrapes::default(),
             drain: DrainProgress::default(),
             ambiguous,
             seen_secrets: credentials::SeenSecrets::default(),

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::EngineError;
@@ -86,6 +86,8 @@ struct Counts {
 pub(crate) struct Waiters {
     process: ProcessWaiters,
     mount: Arc<Mutex<Counts>>,
+    /// How many were refused since the process began.
+    refused: AtomicU64,
 }
 
 /// A request that is counted until this is dropped.
@@ -106,12 +108,24 @@ impl Waiters {
     pub(crate) fn new(process: ProcessWaiters) -> Self {
         Self {
             process,
-            mount: Arc::default(),
+            ..Self::default()
         }
     }
 
     /// Counts one more request, or refuses it where as many wait as may.
     pub(crate) fn enter<const N: usize>(
+        &self,
+        crowd: Crowd,
+        awaited: [Awaited; N],
+    ) -> Result<Waiter, EngineError> {
+        let entered = self.find_place(crowd, awaited);
+        if entered.is_err() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        entered
+    }
+
+    fn find_place<const N: usize>(
         &self,
         crowd: Crowd,
         awaited: [Awaited; N],
@@ -142,6 +156,11 @@ impl Waiters {
             crowd,
             awaited: awaited.into(),
         })
+    }
+
+    /// How many requests of this mount were refused, as too many waited.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// How many requests of this mount, and of the whole process, wait for Atlas now.

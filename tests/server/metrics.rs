@@ -2,7 +2,7 @@
 //! may do nothing else.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,8 +33,8 @@ impl Drop for Running {
     }
 }
 
-/// A token with the policy of a scraper, for this mount.
-async fn scraper(mount: &Mount) -> String {
+/// The policy of a scraper, for this mount: its name.
+async fn scraper_policy(mount: &Mount) -> String {
     let policy = include_str!("../../docs/policies.md")
         .split("## Scraper")
         .nth(1)
@@ -46,10 +46,21 @@ async fn scraper(mount: &Mount) -> String {
     let path = format!("sys/policies/acl/{name}");
     let written = mount.client.write(&path, json!({"policy": policy})).await;
     assert!(written.ok(), "{written:?}");
-    let token = json!({"policies": [name], "no_default_policy": true});
-    let token = mount.client.write("auth/token/create", token).await;
+    name
+}
+
+/// A token as docs/metrics.md makes it.
+async fn token_with(mount: &Mount, policies: &[String]) -> String {
+    let token = json!({"policies": policies, "no_default_policy": true, "period": "72h"});
+    let token = mount.client.write("auth/token/create-orphan", token).await;
     let token = token.body["auth"]["client_token"].as_str();
     token.expect("a token").to_owned()
+}
+
+/// A token with the policy of a scraper, for this mount.
+async fn scraper(mount: &Mount) -> String {
+    let policy = scraper_policy(mount).await;
+    token_with(mount, &[policy]).await
 }
 
 /// The text that a scraper gets.
@@ -75,10 +86,16 @@ fn promtool(arguments: &[&str], input: &str) -> Output {
 }
 
 #[test]
-fn promtool_accepts_the_alert_rules() {
-    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics/alerts.yml");
-    let told = promtool(&["check", "rules", rules], "");
-    assert!(told.status.success(), "{told:?}");
+fn each_alert_rule_fires_when_it_should_and_not_otherwise() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics");
+    let (rules, cases) = (
+        format!("{folder}/alerts.yml"),
+        format!("{folder}/alerts_tests.yml"),
+    );
+    for arguments in [["check", "rules", &rules], ["test", "rules", &cases]] {
+        let told = promtool(&arguments, "");
+        assert!(told.status.success(), "{arguments:?}: {told:?}");
+    }
 }
 
 async fn mount() -> Mount {
@@ -107,61 +124,89 @@ async fn a_scraper_gets_text_that_promtool_accepts_and_may_do_nothing_else() {
     let refused = mount.client.with_token(&token);
     let refused = refused.read(&format!("{}/status", mount.path)).await;
     assert_eq!(refused.status, 403);
+    let renewed = mount.client.with_token(&token);
+    let renewed = renewed.write("auth/token/renew-self", json!({})).await;
+    let length = &renewed.body["auth"]["lease_duration"];
+    assert_eq!(length, 72 * 3600, "{renewed:?}");
     let data = mount.client.read(&format!("{}/metrics", mount.path)).await;
     assert!(data.data()["Gauges"].is_array(), "{data:?}");
 }
 
-#[tokio::test]
-async fn prometheus_scrapes_a_mount() {
-    let mount = mount().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let token = folder.path().join("token");
-    fs::write(&token, scraper(&mount).await).expect("written");
-    let target = mount.client.address.trim_start_matches("http://");
+/// The configuration that docs/metrics.md prints, with this server, these mounts and this token.
+fn configuration(mounts: [&Mount; 2], token: &str) -> String {
+    let page = include_str!("../../docs/metrics.md");
+    let printed = page.split("```yaml\n").nth(1);
+    let printed = printed.and_then(|rest| rest.split("```").next());
+    let mut config = printed.expect("the configuration").to_owned();
+    let target = mounts[0].client.address.trim_start_matches("http://");
     let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics/alerts.yml");
-    let config = json!({
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [rules],
-        "scrape_configs": [{
-            "job_name": "mongodbatlas",
-            "metrics_path": format!("/v1/{}/metrics", mount.path),
-            "params": {"format": ["prometheus"]},
-            "authorization": {"credentials_file": token},
-            "static_configs": [{"targets": [target]}],
-        }],
-    });
-    // JSON is YAML.
-    let config_file = folder.path().join("prometheus.yml");
-    fs::write(&config_file, config.to_string()).expect("written");
+    for (printed, here) in [
+        ("alerts.yml", rules),
+        ("scheme: https", "scheme: http"),
+        ("/v1/mongodbatlas/", &format!("/v1/{}/", mounts[0].path)),
+        (
+            "/v1/mongodbatlas-emea/",
+            &format!("/v1/{}/", mounts[1].path),
+        ),
+        ("/etc/prometheus/openbao-token", token),
+        ("openbao.example.com:8200", target),
+    ] {
+        assert!(config.contains(printed), "the page prints {printed}");
+        config = config.replace(printed, here);
+    }
+    format!("global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{config}")
+}
+
+/// Prometheus with a configuration, and its address.
+fn prometheus(config: &str, folder: &Path) -> (Running, String) {
+    let config_file = folder.join("prometheus.yml");
+    fs::write(&config_file, config).expect("written");
     let address = format!("127.0.0.1:{}", free_port());
-    let mut prometheus = program("prometheus");
-    prometheus
+    let data = folder.join("data");
+    let running = program("prometheus")
         .arg(format!("--config.file={}", config_file.display()))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            folder.path().join("data").display()
-        ))
+        .arg(format!("--storage.tsdb.path={}", data.display()))
         .arg(format!("--web.listen-address={address}"))
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let prometheus = prometheus.spawn();
-    let _running = Running(prometheus.expect("prometheus: scripts/tools has need_prometheus"));
-    let query = "mongodbatlas_lease_operations_total%7Boperation%3D%22issue%22%2C\
-                 credential_type%3D%22programmatic_api_key%22%2Coutcome%3D%22success%22%7D";
-    let url = format!("http://{address}/api/v1/query?query={query}");
+        .stderr(Stdio::null())
+        .spawn();
+    let running = running.expect("prometheus: scripts/tools has need_prometheus");
+    (Running(running), address)
+}
+
+/// What Prometheus knows of the credentials that a mount has issued, once it knows anything.
+async fn issued(address: &str, job: &str) -> String {
+    let mut url = reqwest::Url::parse(&format!("http://{address}/api/v1/query")).expect("a URL");
+    let query = format!(
+        "mongodbatlas_lease_operations_total{{job=\"{job}\",operation=\"issue\",\
+         credential_type=\"programmatic_api_key\",outcome=\"success\"}}"
+    );
+    url.query_pairs_mut().append_pair("query", &query);
     for _ in 0..120 {
-        if let Ok(answer) = reqwest::get(&url).await {
+        if let Ok(answer) = reqwest::get(url.clone()).await {
             let text = answer.text().await.expect("text");
             let told: Value = serde_json::from_str(&text).unwrap_or_default();
-            let value = &told["data"]["result"][0]["value"][1];
-            if value == "1" {
-                return;
+            if let Some(value) = told["data"]["result"][0]["value"][1].as_str() {
+                return value.to_owned();
             }
-            assert!(value.is_null(), "{told}");
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    panic!("Prometheus never saw the credential");
+    panic!("Prometheus never saw {job}");
+}
+
+#[tokio::test]
+async fn prometheus_scrapes_two_mounts_as_the_page_says() {
+    let mount = mount().await;
+    let other = Mount::on(&mount.client).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = folder.path().join("token");
+    let policies = [scraper_policy(&mount).await, scraper_policy(&other).await];
+    fs::write(&token, token_with(&mount, &policies).await).expect("written");
+    let config = configuration([&mount, &other], &token.display().to_string());
+    let (_running, address) = prometheus(&config, folder.path());
+    assert_eq!(issued(&address, "mongodbatlas").await, "1");
+    assert_eq!(issued(&address, "mongodbatlas-emea").await, "0");
 }
 
 #[tokio::test]

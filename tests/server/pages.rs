@@ -25,6 +25,7 @@ const RUN: &[(&str, usize)] = &[
     ("docs/encryption-at-rest.md", 5),
     ("docs/install.md", 1),
     ("docs/kubernetes.md", 2),
+    ("docs/metrics.md", 0),
     ("docs/namespaces.md", 0),
     ("docs/operations.md", 3),
     ("docs/policies.md", 1),
@@ -158,6 +159,11 @@ async fn the_page_on_encryption_at_rest() {
     let customer = azure::customer(&mut stage).await;
     let _stage = play_on(stage, "docs/encryption-at-rest.md").await;
     customer.nothing_else_was_touched().await;
+}
+
+#[tokio::test]
+async fn the_page_on_metrics() {
+    play("docs/metrics.md").await;
 }
 
 #[tokio::test]

@@ -117,6 +117,11 @@ impl Connection {
         Ok(linked)
     }
 
+    /// The client that is in use, if there is one. Storage is not asked.
+    pub(crate) fn at_hand(&self) -> Option<Arc<ConfiguredClient>> {
+        self.state().linked.clone()
+    }
+
     /// The client for something stored, if it may go where the configuration is now. For what is new,
     /// or of the configuration itself, [`linked`](Self::linked) is enough.
     pub(crate) async fn linked_to(

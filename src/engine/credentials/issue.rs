@@ -55,20 +55,23 @@ async fn issue_from(
         return Err(StorageError::read_only().into());
     }
     let role = role?.ok_or_else(|| EngineError::NoSuchRole(name.to_string()))?;
-    is_open?;
-    let _waiter = wait_for(engine, name, &role)?;
-    let granted = Granted {
-        engine,
-        call,
-        name,
-        role: &role,
-        role_use,
-        times: times?,
-        drain_changes,
-    };
     let kind = kind_of(&role);
     let begun = engine.clock.monotonic();
-    let issued = kind.issue(granted).await;
+    let issued = async {
+        is_open?;
+        let _waiter = wait_for(engine, name, &role)?;
+        let granted = Granted {
+            engine,
+            call,
+            name,
+            role: &role,
+            role_use,
+            times: times?,
+            drain_changes,
+        };
+        kind.issue(granted).await
+    };
+    let issued = issued.await;
     let took = engine.clock.monotonic().saturating_sub(begun);
     let (work, of) = (Work::Issue, kind.credential_type());
     engine.measures.note(work, of, issued.is_ok(), took);

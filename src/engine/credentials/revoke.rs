@@ -64,6 +64,9 @@ fn note(engine: &Engine, call: &LeaseCall, outcome: &Result<(), EngineError>) {
         call.internal_text("secret_type"),
     );
     let journal_id = id.as_ref().map(tracing::field::display);
+    if let Some(id) = &id {
+        engine.journal.note_revocation(id, outcome.is_ok());
+    }
     let now = engine.clock.now();
     let mut tally = engine.journal.tally();
     match outcome {

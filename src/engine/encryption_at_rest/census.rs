@@ -179,6 +179,15 @@ pub(crate) struct Counts {
     pub(crate) expiring: usize,
     /// The last change failed.
     pub(crate) failed: usize,
+    /// Atlas could not be asked of it when it was last to be looked at.
+    #[serde(skip)]
+    pub(crate) unseen: usize,
+    /// The stored entry cannot be read.
+    #[serde(skip)]
+    pub(crate) unreadable: usize,
+    /// When the first static secret with which Atlas signs in ends, as far as that is known.
+    #[serde(skip)]
+    pub(crate) first_end: Option<DateTime<Utc>>,
 }
 
 /// Counts all projects. Asks storage alone.
@@ -192,6 +201,7 @@ impl Entries {
             self.read.iter().filter(|(_, entry)| is(entry)).count()
         };
         let mode = |entry: &AzureEntry| entry.seen.as_ref().map(|seen| seen.mode);
+        let ends = self.read.iter().filter_map(|(_, entry)| expiry::end(entry));
         Counts {
             projects: self.read.len() + self.unreadable.len(),
             by_secret: count(&|entry| mode(entry) == Some(Mode::Static)),
@@ -200,6 +210,9 @@ impl Entries {
             drifted: count(&|entry| !entry.drift.is_empty()),
             expiring: count(&|entry| expiry::is_near(entry, now)),
             failed: count(&|entry| entry.state == State::Failed),
+            unseen: count(&|entry| entry.look_failure.is_some()),
+            unreadable: self.unreadable.len(),
+            first_end: ends.min(),
         }
     }
 }

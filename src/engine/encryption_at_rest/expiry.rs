@@ -32,7 +32,7 @@ pub(crate) struct Warned {
 }
 
 /// The end of the secret that Atlas signs in with, as far as it is known.
-fn end(entry: &AzureEntry) -> Option<DateTime<Utc>> {
+pub(super) fn end(entry: &AzureEntry) -> Option<DateTime<Utc>> {
     let is_used = entry
         .seen
         .as_ref()

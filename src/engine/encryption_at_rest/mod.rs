@@ -56,8 +56,6 @@ mod secret_tests;
 mod tick;
 #[cfg(test)]
 mod told_tests;
-#[cfg(test)]
-mod unknowns_tests;
 mod unseen;
 #[cfg(test)]
 mod unseen_tests;
@@ -65,6 +63,6 @@ mod watch;
 #[cfg(test)]
 mod watch_tests;
 
-pub(crate) use census::{counts, findings, status};
+pub(crate) use census::{Counts, counts, findings, status};
 pub(crate) use migrations::{Migrations, run_due as run_migrations};
 pub(crate) use tick::tick;

@@ -94,6 +94,8 @@ pub(super) struct Index {
     removed_meanwhile: HashSet<JournalId>,
     /// Everything was forgotten while storage was being read: what was read before is missing.
     forgotten_meanwhile: bool,
+    /// What the server wanted to have revoked, and that was not.
+    unrevoked: HashSet<JournalId>,
 }
 
 impl Index {
@@ -216,6 +218,7 @@ impl Index {
     pub(super) fn remove(&mut self, id: &JournalId) {
         self.take(id);
         self.trials.remove(id);
+        self.unrevoked.remove(id);
         if self.filling {
             self.removed_meanwhile.insert(id.clone());
         }
@@ -234,6 +237,10 @@ impl Index {
         self.filling = false;
         self.filled |= whole && !self.forgotten_meanwhile;
         self.removed_meanwhile.clear();
+        if self.filled {
+            let entries = &self.entries;
+            self.unrevoked.retain(|id| entries.contains_key(id));
+        }
     }
 
     /// Forgets everything that no request of this process works on.

@@ -36,7 +36,9 @@ mod tidy;
 mod tidy_report;
 
 pub(crate) use drain::{Left, end_what_lost_its_account};
-pub(crate) use drain::{log_progress as log_drain, status as drain_status};
+pub(crate) use drain::{
+    log_progress as log_drain, progress as drain_progress, status as drain_status,
+};
 pub(crate) use entry::{EndedBy, JournalEntry, Part, SecretPart, State};
 pub(crate) use go_entry::{GO_WAL_KIND, take_over_go_entry};
 pub(crate) use left_secrets::{Leaving, LeftAccount, clean_up_left_secrets};

@@ -299,6 +299,11 @@ impl Journal {
         Ok(self.filled().await?.counts(now))
     }
 
+    /// Notes what came of a revocation that the server asked for.
+    pub(crate) fn note_revocation(&self, id: &JournalId, is_done: bool) {
+        self.index().note_revocation(id, is_done);
+    }
+
     /// How many entries of each type are in which state.
     pub(crate) async fn counts_by_type(
         &self,

@@ -112,8 +112,12 @@ async fn tidy(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
         remove_strays(&engine, &linked, budget, &mut report).await;
         forget_missing(&engine, now, &mut report).await?;
     }
-    let left = report.orphans.len() - report.removed;
-    engine.measures.note_orphans(left);
+    // A look that passed over something says nothing of what it did not see.
+    if min_age <= MIN_AGE {
+        let left = report.orphans.len() - report.removed;
+        let is_whole = report.warnings.is_empty();
+        engine.measures.note_orphans(left, is_whole, now);
+    }
     Ok(Some(report.into_answer()))
 }
 

@@ -7,12 +7,21 @@
 mod family;
 mod gather;
 #[cfg(test)]
+mod measure_tests;
+mod scrapes;
+mod stored;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod values_tests;
+#[cfg(test)]
+mod waits_tests;
 
 use std::sync::Arc;
 
 use serde_json::json;
 
+pub(crate) use self::scrapes::Scrapes;
 use super::error::EngineError;
 use super::{Engine, OPERATION_PREFIX};
 use crate::framework::{Answer, Call, Display, Field, Path, PathOperation};
@@ -62,7 +71,7 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
             "format: must be empty or prometheus".to_owned(),
         ));
     }
-    let families = gather::gather(&engine).await?;
+    let families = gather::gather(&engine).await;
     if format.is_empty() {
         let now = engine.clock.now().format("%Y-%m-%d %H:%M:%S +0000 UTC");
         return Ok(Some(Response::data(families.data(&now.to_string()))));

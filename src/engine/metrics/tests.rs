@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::engine::testing::TestMount;
 use crate::vault::{Data, Failure, Replication};
 
-async fn data(mount: &TestMount) -> Data {
+pub(super) async fn data(mount: &TestMount) -> Data {
     TestMount::data(mount.read("metrics").await)
 }
 
@@ -31,10 +31,16 @@ async fn what_is_done_for_leases_is_counted_by_type_and_outcome() {
     let before = data(&mount).await;
     let alive = series(&before, "Gauges", "credentials", &state);
     assert_eq!(alive.expect("told")["Value"], 1.0);
+    let unrevoked = |data: &Data| {
+        let told = series(data, "Gauges", "revocations_failing", &json!({}));
+        told.expect("told")["Value"].clone()
+    };
+    assert_eq!(unrevoked(&before), 1.0, "until it succeeds");
     mount.revoke(&lease).await.expect("revoked");
     let after = data(&mount).await;
     let alive = series(&after, "Gauges", "credentials", &state);
     assert_eq!(alive.expect("told")["Value"], 0.0);
+    assert_eq!(unrevoked(&after), 0.0);
     for (operation, outcome, count) in [
         ("issue", "success", 1.0),
         ("issue", "failure", 0.0),
@@ -119,8 +125,10 @@ async fn two_mounts_never_mix() {
 
 const PAGE: &str = include_str!("../../../docs/metrics.md");
 const ALERTS: &str = include_str!("../../../docs/metrics/alerts.yml");
+const CASES: &str = include_str!("../../../docs/metrics/alerts_tests.yml");
+const RUNBOOK: &str = include_str!("../../../docs/runbook.md");
 const DASHBOARD: &str = include_str!("../../../docs/metrics/dashboard.json");
-const SOURCE: &str = include_str!("gather.rs");
+const SOURCE: &str = concat!(include_str!("gather.rs"), include_str!("stored.rs"));
 
 /// The metrics that a text names, a histogram's series by the name of the family.
 fn named(text: &str) -> BTreeSet<String> {
@@ -161,24 +169,56 @@ fn pages_alerts_and_dashboard_name_the_metrics_that_there_are() {
     assert_eq!(named(DASHBOARD), gathered, "the dashboard shows each");
     let alerts = named(ALERTS);
     assert!(alerts.is_subset(&gathered), "{alerts:?}");
-    let runbook = include_str!("../../../docs/runbook.md").to_lowercase();
-    for alert in ALERTS
+}
+
+/// The link to a heading.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches(['#', ' ']).to_lowercase();
+    let kept = heading.chars().filter_map(|c| match c {
+        ' ' => Some('-'),
+        c if c.is_alphanumeric() || c == '-' => Some(c),
+        _ => None,
+    });
+    kept.collect()
+}
+
+/// Name, severity and heading of each rule.
+fn alerts() -> Vec<[&'static str; 3]> {
+    let field = |rule: &'static str, name: &str| {
+        let rest = rule.split(name).nth(1).unwrap_or_default();
+        rest.split(['\n', '}']).next().unwrap_or_default()
+    };
+    let rules = ALERTS.split("- alert: ").skip(1);
+    let rules = rules.map(|rule| {
+        let name = rule.lines().next().unwrap_or_default();
+        [name, field(rule, "{severity: "), field(rule, "runbook: ")]
+    });
+    rules.collect()
+}
+
+#[test]
+fn each_alert_stands_on_both_pages_with_its_severity_and_what_to_do() {
+    let anchors: BTreeSet<String> = RUNBOOK
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("- alert: "))
-    {
-        assert!(
-            PAGE.contains(&format!("`{alert}`")),
-            "{alert} is not explained"
-        );
-    }
-    for heading in ALERTS
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("runbook: "))
-    {
-        let heading = heading.replace('-', " ");
-        let titles = runbook.lines().filter(|line| line.starts_with('#'));
-        let mut titles = titles.map(|line| line.trim_start_matches(['#', ' ']));
-        assert!(titles.any(|title| title == heading), "{heading}");
+        .filter(|line| line.starts_with('#'))
+        .map(anchor)
+        .collect();
+    let alerts = alerts();
+    assert!(alerts.len() > 20, "{alerts:?}");
+    for [name, severity, heading] in alerts {
+        assert!(anchors.contains(heading), "{name}: {heading}");
+        let begins = format!("| `{name}` | {severity} | ");
+        for (page, link) in [
+            (PAGE, format!("(runbook.md#{heading})")),
+            (RUNBOOK, format!("(#{heading})")),
+        ] {
+            let mut rows = page.lines().filter(|line| line.starts_with(&begins));
+            assert!(rows.any(|row| row.contains(&link)), "{begins} {link}");
+        }
+        let fires = CASES.contains(&format!("alertname: {name}\n        exp_alerts"));
+        assert!(fires, "{name}: no case in which it fires");
+        let fires_not = CASES.contains(&format!("alertname: {name}}}"));
+        assert!(fires_not, "{name}: no case in which it does not fire");
     }
 }
 

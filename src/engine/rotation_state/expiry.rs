@@ -27,6 +27,8 @@ pub(crate) struct ExpiryStatus {
     pub(crate) next_rotation: Option<DateTime<Utc>>,
     /// Whether rotations fail at present.
     pub(crate) failing: bool,
+    /// Whether the last one did not start within its window.
+    pub(crate) missed: bool,
     /// Whether the configuration holds deletions, and with them rotations.
     pub(crate) held: bool,
 }
@@ -132,7 +134,7 @@ mod tests {
             expires_at: Some(now + left),
             next_rotation: next.map(|next| now + next),
             failing,
-            held: false,
+            ..ExpiryStatus::default()
         }
     }
 

@@ -133,6 +133,7 @@ impl RotationState {
             expires_at,
             next_rotation: due,
             failing: self.failure.is_some(),
+            missed: self.missed.is_some(),
             held: false,
         }
     }

@@ -1,16 +1,17 @@
-//! The five policies of `docs/policies.md`: what each person may do, and who is refused.
+//! The policies of `docs/policies.md`: what each person may do, and who is refused.
 
 use super::stage::{POLICIES, Stage};
 
-const PEOPLE: [&str; 5] = [
+const PEOPLE: [&str; 6] = [
     "administrator",
     "role-editor",
     "security-operator",
     "on-call",
     "application",
+    "scraper",
 ];
 
-/// Commands of an operator's life, and who of the five may run them. Those who may not come first,
+/// Commands of an operator's life, and who of these may run them. Those who may not come first,
 /// so that the command still has something to do.
 const COMMANDS: &[(&str, &[&str])] = &[
     // What hands out credentials.
@@ -107,6 +108,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
         &["on-call"],
     ),
     ("bao read -format=json sys/metrics", &["on-call"]),
+    (
+        "bao read -format=json mongodbatlas/metrics",
+        &["on-call", "scraper"],
+    ),
     // How Atlas signs in to key vaults.
     (
         "bao write mongodbatlas/encryption-at-rest/azure/$ALPHA client_id=$APP client_secret=x",

@@ -13,11 +13,8 @@ mod entry;
 #[cfg(test)]
 mod fleet_tests;
 mod input;
-mod looks;
 #[cfg(test)]
 mod moved_tests;
-#[cfg(test)]
-mod old_answer_tests;
 #[cfg(test)]
 mod order_tests;
 mod orders;

@@ -12,6 +12,6 @@ mod progress;
 mod round;
 
 pub(crate) use left::Left;
-pub(crate) use progress::{log_progress, status};
+pub(crate) use progress::{log_progress, progress, status};
 pub(crate) use round::end_what_lost_its_account;
 pub(super) use round::round;

@@ -37,6 +37,16 @@ pub(crate) async fn status(engine: &Engine) -> Result<Value, EngineError> {
     Ok(json!(shown))
 }
 
+/// Whether the mount is drained, and whether that cannot go on, for the metrics.
+pub(crate) async fn progress(engine: &Engine) -> Result<(bool, bool), EngineError> {
+    let Some(draining) = engine.draining().await? else {
+        return Ok((false, false));
+    };
+    let left = engine.journal.left().await?;
+    let is_blocked = engine.drain.of(&draining).is_blocked;
+    Ok((true, is_blocked && left.total() > 0))
+}
+
 /// What rests: all of it by the environment of the server's process, or by the clocks what is
 /// incomplete.
 fn held(engine: &Engine) -> Option<String> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::{Index, State};
+use crate::engine::names::JournalId;
 
 /// Figures of all entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,8 +22,10 @@ pub(crate) struct Counts {
     pub(crate) due: usize,
     /// Live ones whose lease is over if nobody renewed it: lost, forced, or never delivered.
     pub(crate) past_ttl: usize,
-    /// Entries of which some attempt at removal has failed.
+    /// Entries of which some attempt at removal by a periodic run has failed.
     pub(crate) failing: usize,
+    /// Those whose last revocation by the server has failed.
+    pub(crate) unrevoked: usize,
     /// The most failures of one entry.
     pub(crate) max_failures: u32,
     /// When the oldest incomplete one was begun.
@@ -32,6 +35,23 @@ pub(crate) struct Counts {
 }
 
 impl Index {
+    /// Notes what came of a revocation. The server tries it a few times and then once a day: until one
+    /// succeeds the credential is alive, and nothing else here says that it should not be.
+    pub(in crate::engine::journal) fn note_revocation(&mut self, id: &JournalId, is_done: bool) {
+        let is_nothing = self.filled && !self.contains(id);
+        if is_done || is_nothing {
+            self.unrevoked.remove(id);
+        } else {
+            self.unrevoked.insert(id.clone());
+        }
+    }
+
+    /// How many should be gone, and are not. What another node ended meanwhile is no longer known here.
+    fn unrevoked(&self) -> usize {
+        let ids = self.unrevoked.iter();
+        ids.filter(|id| self.may_be_in_atlas(id)).count()
+    }
+
     /// How many entries of each type are in which state.
     pub(in crate::engine::journal) fn counts_by_type(
         &self,
@@ -47,6 +67,7 @@ impl Index {
     pub(in crate::engine::journal) fn counts(&self, now: DateTime<Utc>) -> Counts {
         let mut counts = Counts {
             unreadable: self.unreadable,
+            unrevoked: self.unrevoked(),
             ..Counts::default()
         };
         for brief in self.entries.values() {
