@@ -56,6 +56,8 @@ mod secret_tests;
 mod tick;
 #[cfg(test)]
 mod told_tests;
+#[cfg(test)]
+mod unknowns_tests;
 mod unseen;
 #[cfg(test)]
 mod unseen_tests;

@@ -128,6 +128,14 @@ fn explained(error: AtlasError, principal: &Principal, project: &ProjectId) -> E
         }
         .into();
     }
+    if error.says_principal_is_registered() {
+        return EncryptionError::PrincipalElsewhere {
+            principal: principal.object.clone(),
+            project: project.clone(),
+            source: error,
+        }
+        .into();
+    }
     EngineError::atlas(
         &format!("registering the service principal in project {project}"),
         error,

@@ -78,6 +78,106 @@ async fn a_refusal_that_repeats_the_secret_tells_it_nobody() {
     }
 }
 
+/// Answers that are none about Azure: Atlas did not look at what was sent.
+fn unseen_by_azure() -> [Value; 2] {
+    [
+        json!({"kind": "answer", "status": 403, "code": "USER_UNAUTHORIZED"}),
+        json!({
+            "kind": "answer", "status": 429, "code": "RATE_LIMITED",
+            "headers": {"Retry-After": "3600"},
+        }),
+    ]
+}
+
+#[tokio::test]
+async fn a_rotation_that_atlas_did_not_look_at_leaves_all_as_it_was() {
+    for action in unseen_by_azure() {
+        for is_private in [false, true] {
+            let customer = Customer::new().await;
+            if is_private {
+                customer.encrypted_privately().await;
+            } else {
+                customer.encrypted().await;
+            }
+            let new = customer.another_secret(LONG).await;
+            customer.every_change_meets(action.clone()).await;
+            customer.rotate_unseen(&new).await.expect_err("not taken");
+            let read = customer.mount.read(&customer.path).await;
+            assert!(read.expect("an answer").is_none(), "{action}");
+            customer.kept("2200-01-31T12:00:00Z").await;
+            customer.rotate_unseen(&new).await.expect_err("not taken");
+            let stored = customer.entry();
+            let what = format!("{action}: {stored}");
+            assert_eq!(stored["state"], "static", "{what}");
+            assert_eq!(stored["pending"], Value::Null, "{what}");
+            assert_eq!(stored["accepted"], Value::Null, "{what}");
+            assert_eq!(customer.kept_secret(), json!(customer.secret), "{what}");
+            let sent = customer.changes().await.len();
+            customer.mount.tick_for(10).await;
+            assert_eq!(customer.changes().await.len(), sent, "{what}");
+            assert!(customer.holds(&customer.secret).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_way_back_that_atlas_did_not_look_at_leaves_all_as_it_was() {
+    for action in unseen_by_azure() {
+        let customer = Customer::new().await;
+        customer.changed_over().await;
+        customer.back_is_allowed().await;
+        customer.every_change_meets(action.clone()).await;
+        customer.roll_back().await.expect_err("not taken");
+        let sent = customer.changes().await.len();
+        customer.mount.tick_for(3).await;
+        assert_eq!(customer.changes().await.len(), sent, "{action}");
+        let read = customer.read().await;
+        assert_eq!(read["state"], "observing", "{action}");
+        assert_eq!(read["way_back"], "unproved", "{action}");
+        assert_eq!(customer.standing().await["mode"], "role", "{action}");
+    }
+}
+
+/// The key that another sets between the question and the change is put back, and there is no trace of
+/// it; what he sets after the change is told.
+#[tokio::test]
+async fn what_another_sets_around_a_static_secret_is_put_back_or_told() {
+    for is_rotation in [true, false] {
+        for is_after in [false, true] {
+            let customer = Customer::new().await;
+            if is_rotation {
+                customer.encrypted().await;
+                customer.kept("2200-01-31T12:00:00Z").await;
+            } else {
+                customer.changed_over().await;
+                customer.back_is_allowed().await;
+            }
+            let key = json!({"vault": "v", "name": "k"});
+            let made = customer.mount.atlas.control("POST", "/azure/keys", key);
+            let other = made.await["keyIdentifier"].clone();
+            let meddle = json!({
+                "kind": "other_writer", "after_effect": is_after,
+                "body": {"azureKeyVault": {"keyIdentifier": other}},
+            });
+            customer.fault("updateEncryptionAtRest", meddle).await;
+            let answer = if is_rotation {
+                let new = customer.another_secret(LONG).await;
+                customer.rotate(json!({"client_secret": new})).await
+            } else {
+                customer.roll_back().await
+            };
+            let data = TestMount::data(answer);
+            let what = format!("rotation: {is_rotation}, after: {is_after}: {data:?}");
+            assert_eq!(data["state"], "static", "{what}");
+            let drift = data["drift"].to_string();
+            let other = other.as_str().expect("a text");
+            assert_eq!(drift.contains(other), is_after, "{what}");
+            assert_eq!(drift == "[]", !is_after, "{what}");
+            assert_eq!(customer.standing().await["check"], "usable", "{what}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn another_secret_while_the_first_is_watched_is_refused() {
     let customer = Customer::new().await;

@@ -1,7 +1,9 @@
 //! Why something about encryption at rest was not done, where that is not told by a failed call alone.
 
 use super::EngineError;
-use crate::atlas::{AtlasError, AzurePrincipal, EndpointStatus, Lack, ProjectId, RoleId};
+use crate::atlas::{
+    AtlasError, AzurePrincipal, EndpointStatus, Lack, ProjectId, RoleId, ServicePrincipalId,
+};
 
 /// Why a project's way into its key vault was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +168,20 @@ pub(crate) enum EncryptionError {
     PrincipalUnknown {
         /// Atlas's application in the customer's directory.
         principal: Box<AzurePrincipal>,
+        /// Atlas's words.
+        #[source]
+        source: AtlasError,
+    },
+    /// Atlas says that it is registered, and the project does not show it.
+    #[error(
+        "Atlas refuses service principal {principal} as registered already, and project {project} does \
+         not show it: it may be registered in another project, and has to be removed there first"
+    )]
+    PrincipalElsewhere {
+        /// The principal.
+        principal: ServicePrincipalId,
+        /// The project that wants it.
+        project: ProjectId,
         /// Atlas's words.
         #[source]
         source: AtlasError,

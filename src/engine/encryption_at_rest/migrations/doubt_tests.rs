@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::super::entry::{AzureEntry, Mode, Seen};
 use super::fleet_tests::{Fleet, column, row};
-use super::work::is_valid;
+use super::looks::is_valid;
 use crate::atlas::VaultKey;
 use crate::engine::origin::BoundTo;
 

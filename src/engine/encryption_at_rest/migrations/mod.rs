@@ -13,8 +13,11 @@ mod entry;
 #[cfg(test)]
 mod fleet_tests;
 mod input;
+mod looks;
 #[cfg(test)]
 mod moved_tests;
+#[cfg(test)]
+mod old_answer_tests;
 #[cfg(test)]
 mod order_tests;
 mod orders;

@@ -175,6 +175,8 @@ pub(super) async fn look(engine: &Engine, project: &ProjectId) -> Result<AzureEn
 
 /// What became of a project that is to be changed back.
 pub(super) enum Left {
+    /// Atlas shows it as it was, and nothing was sent: that may be an old answer.
+    OffRole,
     /// It is as it was.
     Back {
         /// Whether Atlas took the secret unseen.
@@ -204,8 +206,13 @@ pub(super) async fn roll_back(
             "Atlas signs in by a role that is not this migration's: it is left as it is",
         ));
     }
+    if !is_by_role && is_known_to_be_back(&entry, row) {
+        return Ok(Left::Back {
+            private: is_private,
+        });
+    }
     if !is_by_role && !is_under_way(&entry) {
-        return Ok(Left::Back { private: false });
+        return Ok(Left::OffRole);
     }
     if !is_by_role && entry.state != ProjectState::RollingBack {
         // It signs in as before: that the change is not sent again is all there is to do.
@@ -214,7 +221,7 @@ pub(super) async fn roll_back(
         entry.retry_until = None;
         entry.forget_failures();
         store(engine, project, &entry).await?;
-        return Ok(Left::Back { private: false });
+        return Ok(Left::OffRole);
     }
     if entry.held.is_none() {
         return Ok(Left::Kept("no static secret in keeping"));
@@ -228,6 +235,14 @@ pub(super) async fn roll_back(
             private: is_private,
         },
     })
+}
+
+/// Whether Atlas took the static secret from here since the row reached its step.
+pub(super) fn is_known_to_be_back(entry: &AzureEntry, row: &Row) -> bool {
+    let since = row.since.zip(entry.changed_at);
+    entry.state == ProjectState::Static
+        && watch::is_sent(entry, Mode::Static)
+        && since.is_some_and(|(since, at)| since <= at)
 }
 
 /// Whether another project proves a private one, by what is known of its key.

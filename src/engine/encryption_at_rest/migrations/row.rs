@@ -3,9 +3,10 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::super::note::APART;
 use crate::atlas::{ProjectId, TenantId};
 
 /// So many bytes of an error are kept with a project.
@@ -44,6 +45,9 @@ pub(super) struct Row {
     /// Whether Atlas took the change, or may have: a failed row of which that is so can be changed back.
     #[serde(default)]
     pub(super) taken: bool,
+    /// Since when Atlas was seen not to sign in by the role, where no change of ours tells why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) off_role_since: Option<DateTime<Utc>>,
     /// How often in a row `valid` was seen since the change.
     #[serde(default)]
     pub(super) looks: u32,
@@ -173,6 +177,7 @@ impl Row {
             consented: false,
             way_back: false,
             taken: false,
+            off_role_since: None,
             looks: 0,
         }
     }
@@ -202,10 +207,18 @@ impl Row {
         self.private && self.is_candidate()
     }
 
+    /// Atlas does not sign in by the role; whether that was seen before, long enough ago to be believed.
+    pub(super) fn is_off_role_twice(&mut self, now: DateTime<Utc>) -> bool {
+        let first = self.off_role_since.map_or(now, |first| first.min(now));
+        self.off_role_since = Some(first);
+        now - first >= TimeDelta::from_std(APART).unwrap_or_default()
+    }
+
     /// It is at this step now.
     pub(super) fn reach(&mut self, step: Step, now: DateTime<Utc>) {
         self.step = step;
         self.since = Some(now);
+        self.off_role_since = None;
         self.error = None;
     }
 

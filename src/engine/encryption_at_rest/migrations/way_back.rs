@@ -7,13 +7,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::entry::{AzureEntry, Mode, later as later_by};
+use super::super::note::APART;
 use super::super::watch::believes_clock;
 use super::entry::{MigrationEntry, State};
 use super::project::{self, Left, Trouble, trouble};
 use super::row::{Row, Step};
 use super::store::update;
 use super::task::Next;
-use super::work;
+use super::{looks, work};
 use crate::atlas::ProjectId;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
@@ -46,9 +47,8 @@ pub(super) async fn step(
     name: &str,
     entry: &MigrationEntry,
 ) -> Result<Next, EngineError> {
-    let leaving = |row: &&Row| row.step == Step::Leaving;
-    let Some(row) = entry.rows.iter().rev().find(leaving) else {
-        let now = engine.clock.now();
+    let now = engine.clock.now();
+    let Some(row) = next(entry, now) else {
         update(engine, name, |entry| {
             if entry.state == State::RollingBack {
                 entry.enter(State::RolledBack, now);
@@ -73,6 +73,35 @@ pub(super) async fn step(
         note_look(engine, name, &row.project, outcome, is_sure).await?;
     }
     Ok(Next::Again)
+}
+
+/// The project whose turn it is: one that is watched, before all others; one that Atlas already shows as
+/// it was is asked for again later.
+fn next(entry: &MigrationEntry, now: DateTime<Utc>) -> Option<&Row> {
+    let leaving = || {
+        entry
+            .rows
+            .iter()
+            .rev()
+            .filter(|row| row.step == Step::Leaving)
+    };
+    let is_due = |row: &&Row| second_look(row).is_none_or(|due| due <= now);
+    let watched = leaving().find(|row| !row.taken);
+    watched
+        .or_else(|| leaving().find(is_due))
+        .or_else(|| leaving().next())
+}
+
+/// When one that Atlas showed as it was is looked at again.
+fn second_look(row: &Row) -> Option<DateTime<Utc>> {
+    later_by(row.off_role_since?, APART)
+}
+
+/// When the next step of the way back comes; [`None`]: now.
+fn next_step(entry: &MigrationEntry) -> Option<DateTime<Utc>> {
+    let leaving = entry.rows.iter().filter(|row| row.step == Step::Leaving);
+    let due: Option<Vec<DateTime<Utc>>> = leaving.map(second_look).collect();
+    due?.into_iter().min()
 }
 
 /// Notes how a private project stands that was changed back. Atlas took its secret unseen: if that does
@@ -119,7 +148,7 @@ fn looked(
             let valid = seen.seen.as_ref().filter(|seen| seen.mode == Mode::Static);
             let valid = valid.and_then(|seen| seen.valid);
             let watched = seen.watched_for(true);
-            let patience = watched + work::settle(&seen) + 3 * interval + work::MARGIN;
+            let patience = watched + looks::settle(&seen) + 3 * interval + looks::MARGIN;
             let is_late = row.since.is_some_and(|since| now - since > delta(patience)) && is_sure;
             // What `valid` says before the data nodes' verdict is of the credentials of before.
             let end = seen.changed_at.and_then(|at| later_by(at, watched));
@@ -128,7 +157,7 @@ fn looked(
                 Some(true) => row.looks.saturating_add(1),
                 _ => 0,
             };
-            if row.looks >= work::LOOKS && is_tried {
+            if row.looks >= looks::LOOKS && is_tried {
                 row.reach(Step::RolledBack, now);
                 entry.next_step_time = None;
                 return None;
@@ -192,7 +221,12 @@ async fn note(
                 row.reach(Step::Leaving, now);
                 (row.taken, row.looks) = (false, 0);
             }
-            (Ok(Left::Back { .. }), _) => {
+            (Ok(Left::OffRole), _) if !row.is_off_role_twice(now) => {
+                entry.tries = 0;
+                entry.next_step_time = next_step(entry);
+                return;
+            }
+            (Ok(Left::Back { .. } | Left::OffRole), _) => {
                 row.reach(Step::RolledBack, now);
                 row.taken = false;
             }
@@ -216,7 +250,7 @@ async fn note(
             (Err(error), _) => row.end(Step::Kept, &chain(&error), now),
         }
         entry.tries = 0;
-        entry.next_step_time = None;
+        entry.next_step_time = next_step(entry);
     });
     edited.await
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
-use super::super::entry::{AzureEntry, Mode, State as ProjectState};
 use super::super::private::Proofs;
 use super::entry::{MigrationEntry, State};
+use super::looks;
 use super::project::{self, Changed, Trouble, trouble};
 use super::row::{Row, Step, Verdict, shortened};
 use super::store::update;
@@ -25,13 +25,6 @@ const REGISTERED_AT_ONCE: usize = 8;
 const MOST_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// `valid` has to be seen so often, an interval apart, before the next project is changed.
-pub(super) const LOOKS: u32 = 2;
-/// What Atlas may take to tell that a change is valid, beyond all that is waited for anyway.
-pub(super) const MARGIN: Duration = Duration::from_mins(5);
-
-/// A project's own `settle` is waited for no longer.
-const LONGEST_SETTLE: Duration = Duration::from_hours(1);
 /// So often Atlas may refuse a project for want of a grant: a new one is not known everywhere at once.
 const REFUSALS: u32 = 2;
 
@@ -52,7 +45,7 @@ pub(super) async fn step(
     let next = entry.rows.iter().find(at_work);
     let next = next.or_else(|| entry.rows.iter().find(registered));
     match next {
-        Some(row) if row.step == Step::Watching => look(engine, name, row).await,
+        Some(row) if row.step == Step::Watching => looks::look(engine, name, row).await,
         Some(row) => change(engine, name, entry, row).await,
         None => {
             let now = engine.clock.now();
@@ -150,7 +143,7 @@ async fn change(
     note(engine, name, changed, |row, seen, now| {
         row.taken = true;
         row.reach(Step::Watching, now);
-        row.looks = u32::from(is_valid(&seen));
+        row.looks = u32::from(looks::is_valid(&seen));
     })
     .await?;
     Ok(Next::Again)
@@ -188,148 +181,8 @@ async fn leave_out(
     Ok(Next::Again)
 }
 
-/// Whether the key is seen to be used by the role. With private networking `valid` may be of the static
-/// credentials, as long as they are shown beside it.
-pub(super) fn is_valid(entry: &AzureEntry) -> bool {
-    let is_tried = |left: bool| !(left && entry.is_private());
-    entry.seen.as_ref().is_some_and(|seen| {
-        seen.mode == Mode::Role && seen.valid == Some(true) && is_tried(seen.static_left)
-    })
-}
-
-async fn look(engine: &Engine, name: &str, row: &Row) -> Result<Next, EngineError> {
-    let seen = match project::look(engine, &row.project).await {
-        Ok(seen) => seen,
-        Err(error) => {
-            let outcome = vec![(row.project.clone(), Err::<(), _>(error.into()))];
-            note(engine, name, outcome, |_, (), _| {}).await?;
-            return Ok(Next::Again);
-        }
-    };
-    let now = engine.clock.now();
-    let mut stopped = None;
-    update(engine, name, |entry| {
-        if let Some(index) = watched(entry, &row.project) {
-            stopped = note_look(entry, index, &seen, now);
-        }
-    })
-    .await?;
-    log_stop(name, stopped);
-    Ok(Next::Again)
-}
-
-/// Notes what a look showed; the answer is why the migration stops, if it does.
-fn note_look(
-    entry: &mut MigrationEntry,
-    index: usize,
-    seen: &AzureEntry,
-    now: DateTime<Utc>,
-) -> Option<String> {
-    let patience = patience(entry, seen);
-    let to_the_end = entry.is_watched_to_the_end(&entry.rows[index]);
-    let next_look = now.checked_add_signed(delta(entry.order.interval));
-    let row = &mut entry.rows[index];
-    entry.tries = 0;
-    entry.next_step_time = next_look;
-    match judge(seen, row, now, patience) {
-        Judgement::Wait => row.looks = 0,
-        Judgement::Valid => {
-            row.looks = row.looks.saturating_add(1);
-            let is_proved = !to_the_end || seen.state == ProjectState::Applied;
-            if row.looks >= LOOKS && is_proved {
-                row.reach(Step::Changed, now);
-                entry.next_step_time = None;
-            } else if to_the_end && is_late(row, now, patience) {
-                let error = "the role has not proved itself in time";
-                return watch_failed(entry, index, seen, error, now);
-            }
-        }
-        Judgement::Failed(error) => return watch_failed(entry, index, seen, &error, now),
-    }
-    None
-}
-
-fn watch_failed(
-    entry: &mut MigrationEntry,
-    index: usize,
-    seen: &AzureEntry,
-    error: &str,
-    now: DateTime<Utc>,
-) -> Option<String> {
-    let row = &mut entry.rows[index];
-    row.end(Step::Failed, error, now);
-    // One that is as it was is planned anew by a resume.
-    row.taken &= may_be_by_role(seen);
-    entry.next_step_time = None;
-    let project = row.project.clone();
-    failed(entry, &project, now)
-}
-
-fn is_late(row: &Row, now: DateTime<Utc>, patience: Duration) -> bool {
-    row.since.is_some_and(|since| now - since > delta(patience))
-}
-
-fn may_be_by_role(entry: &AzureEntry) -> bool {
-    let seen = entry.seen.as_ref();
-    project::is_under_way(entry) || seen.is_none_or(|seen| seen.mode == Mode::Role)
-}
-
-/// The row that is watched; [`None`]: somebody has it changed back meanwhile.
-fn watched(entry: &MigrationEntry, project: &ProjectId) -> Option<usize> {
-    let is_it = |row: &Row| row.project == *project && row.step == Step::Watching;
-    entry.rows.iter().position(is_it)
-}
-
-/// How long Atlas may take to show that a change is valid.
-fn patience(entry: &MigrationEntry, seen: &AzureEntry) -> Duration {
-    // The watch of a private project is longer than a short `observe`.
-    let watched = entry.order.observe.max(seen.watched_for(seen.is_private()));
-    watched + settle(seen) + 3 * entry.order.interval + MARGIN
-}
-
-/// How long a first `valid: false` may only mean "not tried yet", as far as a migration waits for that.
-pub(super) fn settle(seen: &AzureEntry) -> Duration {
-    seen.settle.min(LONGEST_SETTLE)
-}
-
-/// What a look means.
-enum Judgement {
-    Wait,
-    Valid,
-    Failed(String),
-}
-
-fn judge(seen: &AzureEntry, row: &Row, now: DateTime<Utc>, patience: Duration) -> Judgement {
-    let under_way = project::is_under_way(seen);
-    let is_changed = matches!(seen.state, ProjectState::Observing | ProjectState::Applied);
-    if !under_way && !is_changed {
-        return Judgement::Failed(format!(
-            "the project is {} again: {}",
-            seen.state.name(),
-            seen.last_error.as_deref().unwrap_or("somebody changed it")
-        ));
-    }
-    if is_changed {
-        if let Some(drift) = seen.drift.first() {
-            return Judgement::Failed(format!("somebody else changed it: {drift}"));
-        }
-        if is_valid(seen) {
-            return Judgement::Valid;
-        }
-        // A private project that can go back does so by the look itself.
-        let stays = !row.private || seen.held.is_none() || seen.way_back_refused.is_some();
-        if seen.invalid_since.is_some() && stays {
-            return Judgement::Failed("Atlas cannot use the key by the role".to_owned());
-        }
-    }
-    if is_late(row, now, patience) {
-        return Judgement::Failed("Atlas did not show in time that the key is valid".to_owned());
-    }
-    Judgement::Wait
-}
-
 /// Why a step failed.
-struct Failure {
+pub(super) struct Failure {
     error: EngineError,
     /// Whether what was sent may take effect all the same.
     in_doubt: bool,
@@ -345,7 +198,7 @@ impl From<EngineError> for Failure {
 }
 
 /// Notes what became of a step of some projects.
-async fn note<T>(
+pub(super) async fn note<T>(
     engine: &Engine,
     name: &str,
     outcomes: Vec<(ProjectId, Result<T, Failure>)>,
@@ -463,7 +316,11 @@ fn note_failure(
 }
 
 /// Stops the migration, if this failure is one too many; why is the answer.
-fn failed(entry: &mut MigrationEntry, project: &ProjectId, now: DateTime<Utc>) -> Option<String> {
+pub(super) fn failed(
+    entry: &mut MigrationEntry,
+    project: &ProjectId,
+    now: DateTime<Utc>,
+) -> Option<String> {
     if entry.state != State::Running {
         return None;
     }
@@ -495,6 +352,6 @@ pub(super) fn log_stop(name: &str, reason: Option<String>) {
     }
 }
 
-fn delta(duration: Duration) -> TimeDelta {
+pub(super) fn delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
