@@ -15,7 +15,7 @@ use super::paths::store;
 use super::plan::Standing;
 use super::private::{self, Proofs};
 use super::rollback;
-use super::watch::{ask_after, changed_over, found_changed_over};
+use super::watch::{ask_after, changed_over, found_changed_over, is_late};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, RoleId,
     VaultCredential, VaultKey,
@@ -322,6 +322,7 @@ async fn in_force(
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     match entry.state {
+        State::Failed if !is_late(entry, now) => found_changed_over(entry, vault, now),
         State::Applying | State::Waiting | State::Failed => {
             entry.sending.get_or_insert_with(|| vault.key.clone());
             changed_over(entry, project, now);

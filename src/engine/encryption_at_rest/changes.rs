@@ -11,6 +11,7 @@ use super::note::note;
 use super::paths::{budget, load, lock, project, store};
 use super::plan::Standing;
 use super::private::Proofs;
+use super::unseen::Ordered;
 use super::{apply, rollback};
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
@@ -34,6 +35,7 @@ pub(super) async fn change_over(
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let (atlas, budget) = (&linked.atlas, budget(&call));
     if !call.fields.boolean("dry_run").unwrap_or(false) {
+        entry.migration = None;
         let applied = apply::apply(&engine, atlas, &project, &mut entry, &request, budget).await;
         applied.map_err(|error| error.in_project(&project))?;
         return Ok(Some(answer(&entry, engine.clock.now())));
@@ -78,7 +80,11 @@ pub(super) async fn change_back(
         no_way_back: flag("accept_no_way_back"),
     };
     let accepts = accepted.is_both();
-    let back = rollback::roll_back(&engine, atlas, &project, &mut entry, accepts, budget).await;
-    back.map_err(|error| error.in_project(&project))?;
+    entry.migration = None;
+    let ordered = Ordered::Now;
+    let back = rollback::roll_back(
+        &engine, atlas, &project, &mut entry, ordered, accepts, budget,
+    );
+    back.await.map_err(|error| error.in_project(&project))?;
     Ok(Some(answer(&entry, engine.clock.now())))
 }

@@ -74,6 +74,10 @@ impl State {
 
 /// A project's entry. Its key is the project's id.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, stored by its name"
+)]
 pub(crate) struct AzureEntry {
     /// How far it is.
     pub(crate) state: State,
@@ -113,6 +117,9 @@ pub(crate) struct AzureEntry {
     /// What the one who ordered the change accepted, so that it can be sent again.
     #[serde(default, skip_serializing_if = "Accepted::is_nothing")]
     pub(crate) accepted: Accepted,
+    /// The migration that ordered the last change, where no person did since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) migration: Option<String>,
     /// What Atlas last said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<Seen>,
@@ -138,6 +145,9 @@ pub(crate) struct AzureEntry {
     /// When that was counted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) valid_counted_at: Option<DateTime<Utc>>,
+    /// Whether what Atlas signs in with was sent from here, and was not seen to work since.
+    #[serde(default)]
+    pub(crate) never_worked: bool,
     /// Since when Atlas says that the key cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) invalid_since: Option<DateTime<Utc>>,
@@ -296,6 +306,7 @@ impl AzureEntry {
             sending: None,
             sent: None,
             accepted: Accepted::default(),
+            migration: None,
             seen: None,
             drift: Vec::new(),
             changed_at: None,
@@ -304,6 +315,7 @@ impl AzureEntry {
             valid_since: None,
             valid_looks: 0,
             valid_counted_at: None,
+            never_worked: false,
             invalid_since: None,
             ordered_at: None,
             static_ordered_at: None,
@@ -339,6 +351,7 @@ impl AzureEntry {
         if state == State::RollingBack && !goes_on {
             self.forget_failures();
         }
+        self.forget_taken();
         self.state = state;
         self.sending = Some(key.clone());
     }
@@ -354,6 +367,7 @@ impl AzureEntry {
         self.valid_since = None;
         self.valid_looks = 0;
         self.valid_counted_at = None;
+        self.never_worked = true;
         self.invalid_since = None;
         self.retry_until = None;
         self.last_error = None;
@@ -369,8 +383,16 @@ impl AzureEntry {
     /// The change that was begun failed for this reason, and is not tried again.
     pub(super) fn fail(&mut self, reason: String) {
         self.give_up(State::Failed);
+        self.forget_taken();
         self.last_error = Some(reason);
         self.forget_failures();
+    }
+
+    /// That Atlas took the pending secret counts until something else is sent, or the rotation ends.
+    fn forget_taken(&mut self) {
+        if let Some(pending) = &mut self.pending {
+            pending.taken_at = None;
+        }
     }
 
     /// What was tried in vain is done, or nobody wants it any more.

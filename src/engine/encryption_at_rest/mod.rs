@@ -24,6 +24,8 @@ mod crash_tests;
 #[cfg(test)]
 mod customer_tests;
 mod delete;
+#[cfg(test)]
+mod doubtful_tests;
 mod entry;
 mod expiry;
 mod grants;

@@ -9,6 +9,7 @@ use super::apply_input::LONGEST_RETRY;
 use super::entry::{AzureEntry, DEFAULT_SETTLE, LONGEST_SETTLE, Mode, Seen, later};
 use super::input::LONGEST_OBSERVE;
 use super::plan::mode_of;
+use super::watch::is_sent;
 use crate::atlas::{AzureKeyVault, ProjectId, RoleId, VaultKey};
 
 /// Two looks this far apart count as two. A little less than the minute between periodic runs.
@@ -24,7 +25,7 @@ pub(super) fn note(
     entry.look_failure = None;
     believe_clock(entry, now);
     note_validity(entry, project, vault, now);
-    note_secret(entry, vault);
+    note_secret(entry, vault, now);
     // While a change is under way nobody knows with what to compare.
     if entry.sending.is_none() {
         note_drift(entry, project, vault);
@@ -81,7 +82,13 @@ fn believe_clock(entry: &mut AzureEntry, now: DateTime<Utc>) {
 
 /// What Atlas shows of the secret in keeping: its directory, and that it is not in force any more or does
 /// not work, which ends what was proved of it.
-fn note_secret(entry: &mut AzureEntry, vault: Option<&AzureKeyVault>) {
+fn note_secret(entry: &mut AzureEntry, vault: Option<&AzureKeyVault>, now: DateTime<Utc>) {
+    // One answer may be an old one, and what Atlas signs in with must not be lost.
+    let apart = TimeDelta::from_std(APART).unwrap_or_default();
+    let last = entry.seen.as_ref();
+    let is_since = |at| entry.changed_at.is_none_or(|changed| changed <= at);
+    let is_other = last.is_some_and(|seen| seen.mode != Mode::Static && is_since(seen.at));
+    let is_second = is_other && last.is_some_and(|seen| now - seen.at >= apart);
     let is_invalid = entry.invalid_since.is_some();
     // While another may be in force, what Atlas shows may be of that one.
     let is_clear = entry.sending.is_none() && entry.pending.is_none();
@@ -89,7 +96,7 @@ fn note_secret(entry: &mut AzureEntry, vault: Option<&AzureKeyVault>) {
         return;
     };
     let Some(vault) = vault.filter(|vault| vault.role_id.is_none()) else {
-        held.in_force = false;
+        held.in_force &= !is_second;
         return;
     };
     if !held.is_of(vault) {
@@ -118,6 +125,9 @@ fn note_validity(
             let apart = APART.min(entry.watched_for(vault.is_private()) / 2);
             let apart = TimeDelta::from_std(apart).unwrap_or_default();
             let is_another = |counted| now - counted >= apart;
+            if !is_untried(vault) && is_sent(entry, mode_of(Some(vault))) {
+                entry.never_worked = false;
+            }
             if !is_untried(vault) && entry.valid_counted_at.is_none_or(is_another) {
                 entry.valid_looks = entry.valid_looks.saturating_add(1);
                 entry.valid_counted_at = Some(now);

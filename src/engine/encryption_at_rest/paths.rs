@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use super::answer::{self, answer};
 use super::entry::{AzureEntry, State};
 use super::input::{self, Input};
@@ -254,7 +252,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     };
     let fresh = || AzureEntry::new(BoundTo::client(&linked));
     let mut entry = before.clone().unwrap_or_else(fresh);
-    may_replace(&entry, &input, &call, now)?;
+    may_replace(&entry, &input, &call)?;
     let registers = input.principal.is_some() && (entry.role_id.is_none() || is_asked(&call));
     take(&mut entry, input);
     let (atlas, budget) = (&linked.atlas, budget(&call));
@@ -288,12 +286,7 @@ fn is_asked(call: &Call) -> bool {
 
 /// Refuses another secret in the place of one that may still be needed. Atlas shows none, so this may be
 /// the only copy of it.
-fn may_replace(
-    entry: &AzureEntry,
-    input: &Input,
-    call: &Call,
-    now: DateTime<Utc>,
-) -> Result<(), EncryptionError> {
+fn may_replace(entry: &AzureEntry, input: &Input, call: &Call) -> Result<(), EncryptionError> {
     let Some((held, given)) = entry.held.as_ref().zip(input.held.as_ref()) else {
         return Ok(());
     };
@@ -306,9 +299,8 @@ fn may_replace(
         // It is what is sent next.
         State::Rotating | State::RollingBack => Err(EncryptionError::UnderWay { state }),
         State::Observing if !is_forced => Err(EncryptionError::SecretNeeded),
-        _ if (held.is_good(now) || held.in_force) && !is_forced => {
-            Err(EncryptionError::SecretNeeded)
-        }
+        // Whether it has ended is told by a clock.
+        _ if (held.proved || held.in_force) && !is_forced => Err(EncryptionError::SecretNeeded),
         _ => Ok(()),
     }
 }

@@ -25,8 +25,9 @@ pub(super) async fn register(
     // One that was registered before is only looked at again: how far its change is, stays.
     let is_new = entry.role_id.is_none() || entry.state == State::Registering;
     if is_new {
-        // What is under way would be forgotten, and with it how it is taken back.
-        if entry.pending.is_some() || !may_begin(entry.state) {
+        // What is under way would be forgotten, and with it how it is taken back. A new secret of which
+        // nobody knows whether Atlas took it stays: the role may be what leads out of that.
+        if !may_begin(entry.state) {
             let state = entry.state.name();
             return Err(EncryptionError::UnderWay { state }.into());
         }

@@ -7,7 +7,7 @@ use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, State};
 use super::note::{APART, note};
 use super::paths::store;
 use super::unseen::{self, Ordered, Verdict};
-use super::watch::{LOOKS_THAT_PROVE, ask, ask_after, is_sent};
+use super::watch::{LOOKS_THAT_PROVE, ask, ask_after, believes_clock, is_sent};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, TenantId,
     VaultCredential,
@@ -15,6 +15,9 @@ use crate::atlas::{
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::vault::failure::chain;
+
+/// So often in a row Atlas may refuse the way back, unless it says that it takes no static credentials.
+const MOST_REFUSALS: u32 = 3;
 
 /// Lets Atlas sign in with the secret in keeping again, as somebody asks for it now. It can be repeated.
 ///
@@ -25,6 +28,7 @@ pub(super) async fn roll_back(
     atlas: &Atlas,
     project: &ProjectId,
     entry: &mut AzureEntry,
+    ordered: Ordered,
     is_accepted: bool,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
@@ -45,13 +49,16 @@ pub(super) async fn roll_back(
         note(entry, project, vault.as_ref(), engine.clock.now());
         return store(engine, project, entry).await;
     }
-    // Without its own words, one that is begun goes on by those that it was begun with.
+    // Without its own words, one that is begun goes on by those that it was begun with; and to a migration
+    // it is no new one.
     let is_private = vault.as_ref().is_some_and(AzureKeyVault::is_private);
-    let goes_on = reached == State::RollingBack && is_private && !is_accepted;
-    let (ordered, accepted) = if goes_on {
-        (Ordered::Before, entry.accepted)
+    let is_again = ordered == Ordered::ByMigration || (is_private && !is_accepted);
+    let goes_on = reached == State::RollingBack && is_again;
+    let ordered = if goes_on { Ordered::Before } else { ordered };
+    let accepted = if goes_on && !is_accepted {
+        entry.accepted
     } else {
-        (Ordered::Now, Accepted::both_if(is_accepted))
+        Accepted::both_if(is_accepted)
     };
     change(
         engine, atlas, project, entry, vault, ordered, accepted, budget,
@@ -92,7 +99,7 @@ async fn change(
     accepted: Accepted,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let (now, reached, before) = (engine.clock.now(), entry.state, entry.accepted);
+    let (now, reached, last) = (engine.clock.now(), entry.state, entry.clone());
     let goes_on = reached == State::RollingBack;
     let Some(held) = entry.held.clone() else {
         return stop(
@@ -110,11 +117,28 @@ async fn change(
     if goes_on {
         note(entry, project, Some(&vault), now);
     }
-    if has_arrived(entry, &held, &vault) {
-        return took(engine, project, entry, &held, Some(vault), Answer::None).await;
+    let has_arrived = has_arrived(entry, &held, &vault);
+    let verdict = if has_arrived {
+        Verdict::Arrived
+    } else {
+        unseen::way_back(entry, &held, &vault, ordered, accepted, now)
+    };
+    if let Some(once) = seen_once(&verdict).filter(|_| goes_on)
+        && !is_seen_again(&last, &once, now)
+    {
+        return doubt(engine, project, entry, last, once).await;
     }
-    let tenant_id = match unseen::way_back(entry, &held, &vault, ordered, accepted, now) {
+    let tenant_id = match verdict {
+        Verdict::Never(error)
+            if ordered != Ordered::Now && error.is_by_clock() && !believes_clock(engine).await =>
+        {
+            store(engine, project, entry).await?;
+            return Err(error.into());
+        }
         Verdict::Send => tenant_of(entry, &held, &vault),
+        Verdict::Arrived if has_arrived => {
+            return took(engine, project, entry, &held, Some(vault), Answer::None).await;
+        }
         Verdict::Arrived => return arrived(engine, project, entry, &held, vault).await,
         Verdict::Wait(error) => {
             store(engine, project, entry).await?;
@@ -149,11 +173,60 @@ async fn change(
         }
         Err(error) => {
             if !goes_on && !error.outcome_unknown() {
-                entry.accepted = before;
+                // What is in force is what was.
+                entry.accepted = last.accepted;
+                entry.pending = last.pending;
             }
             refused(engine, atlas, project, entry, reached, error, budget).await
         }
     }
+}
+
+/// What ends a way back, and may be an old answer if it is seen once.
+fn seen_once(verdict: &Verdict) -> Option<EncryptionError> {
+    let what = match verdict {
+        Verdict::Arrived => "Atlas signs in with a static secret again".to_owned(),
+        Verdict::Never(
+            error @ (EncryptionError::OtherApplication { .. }
+            | EncryptionError::RoleOfOthers { .. }),
+        ) => error.to_string(),
+        _ => return None,
+    };
+    Some(EncryptionError::SeenOnce { what })
+}
+
+/// Whether the look before, some time ago, showed the same.
+fn is_seen_again(last: &AzureEntry, once: &EncryptionError, now: DateTime<Utc>) -> bool {
+    let apart = TimeDelta::from_std(APART).unwrap_or_default();
+    let is_apart = last
+        .seen
+        .as_ref()
+        .is_some_and(|seen| now - seen.at >= apart);
+    last.last_error == Some(once.to_string()) && is_apart
+}
+
+/// One answer may be an old one: nothing of it is noted but that it came, and the next one decides.
+async fn doubt(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    last: AzureEntry,
+    once: EncryptionError,
+) -> Result<(), EngineError> {
+    let is_first = last.last_error != Some(once.to_string());
+    let seen = if is_first {
+        entry.seen.take()
+    } else {
+        last.seen.clone()
+    };
+    let last_error = Some(once.to_string());
+    *entry = AzureEntry {
+        seen,
+        last_error,
+        ..last
+    };
+    store(engine, project, entry).await?;
+    Err(once.into())
 }
 
 /// The way back is not sent. One that was begun ends here.
@@ -168,6 +241,7 @@ async fn stop(
         let now = engine.clock.now();
         let state = state_before(entry, vault, now);
         entry.give_up(state);
+        forget_words(entry);
         entry.forget_failures();
         if vault.is_some() {
             note(entry, project, vault, now);
@@ -219,11 +293,7 @@ async fn arrived(
     vault: AzureKeyVault,
 ) -> Result<(), EngineError> {
     if entry.pending.is_none() {
-        let held = HeldSecret {
-            proved: false,
-            ..held.clone()
-        };
-        return took(engine, project, entry, &held, Some(vault), Answer::None).await;
+        return took(engine, project, entry, held, Some(vault), Answer::None).await;
     }
     let error = EncryptionError::EitherSecret;
     stop(engine, project, entry, Some(&vault), error).await
@@ -317,6 +387,7 @@ async fn took(
     entry.way_back_refused = None;
     entry.pending = None;
     let is_taken = answer == Answer::Taken;
+    entry.never_worked &= is_taken;
     // With private networking that Atlas took it proves nothing yet.
     let is_tried = is_taken && shown.as_ref().is_some_and(|vault| !vault.is_private());
     entry.held = Some(HeldSecret {
@@ -351,13 +422,24 @@ async fn refused(
         return Err(EngineError::atlas(&doing, error));
     };
     let shown = atlas.azure_key_vault(project, budget).await.ok().flatten();
+    let is_by_role = shown.as_ref().is_some_and(|vault| entry.is_by_role(vault));
+    // One refusal may pass: one that began by itself is tried again, as its watch would do by the role.
+    let is_in_time = !unseen::is_too_old(entry, engine.clock.now());
+    if reached == State::RollingBack && entry.began_by_itself && !is_by_role && is_in_time {
+        return Err(EngineError::atlas(&doing, error));
+    }
     let state = match reached {
         State::RollingBack => state_before(entry, shown.as_ref(), engine.clock.now()),
         reached => reached,
     };
     entry.give_up(state);
-    // A secret that does not work says nothing of the way.
-    if refusal != KeyVaultRefusal::NoAccess {
+    // A secret that does not work says nothing of the way, and what is refused once may pass.
+    let is_last_word = match refusal {
+        KeyVaultRefusal::StaticCredentials => true,
+        KeyVaultRefusal::NoAccess => false,
+        _ => entry.failures + 1 >= MOST_REFUSALS,
+    };
+    if is_last_word {
         entry.way_back_refused = Some(error.to_string());
     }
     if let Some(vault) = &shown {
@@ -396,8 +478,16 @@ fn state_before(
 pub(super) fn call_off(entry: &mut AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) {
     let state = state_before(entry, Some(vault), now);
     entry.give_up(state);
+    forget_words(entry);
     entry.last_error = None;
     entry.forget_failures();
+}
+
+/// The words for a way back that somebody ordered, and that came to nothing, are none for a later one.
+fn forget_words(entry: &mut AzureEntry) {
+    if !entry.began_by_itself {
+        entry.accepted = Accepted::default();
+    }
 }
 
 fn principal_of(entry: &AzureEntry) -> String {

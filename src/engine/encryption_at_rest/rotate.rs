@@ -7,11 +7,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State};
+use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State, later};
 use super::note::note;
 use super::paths::store;
 use super::rollback;
-use super::unseen::{self, Verdict};
+use super::rotate_told::advice;
+use super::unseen::{self, ORDER_LASTS, Verdict};
 use super::watch::{ask, ask_after, believes_clock, has_proved_itself, is_seen_twice};
 use crate::atlas::{
     ApplicationId, Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget,
@@ -97,7 +98,10 @@ pub(super) async fn rotate(
             let settled = go_on(engine, atlas, project, entry, budget).await;
             // One that is not sent any more, or not without words of its own, makes way for this one.
             let is_taken = accepted_at(entry).is_some();
-            let makes_way = !is_taken && matches!(settled, Err(EngineError::Encryption(_)));
+            let is_doubted =
+                entry.state == State::Rotating && settled.as_ref().is_err_and(is_doubtful);
+            let is_decided = matches!(settled, Err(EngineError::Encryption(_))) && !is_doubted;
+            let makes_way = !is_taken && is_decided;
             // This one was neither sent nor stored, so that must not look like success.
             if !makes_way && (entry.pending.is_some() || !may_begin(entry.state)) {
                 settled?;
@@ -232,7 +236,11 @@ async fn go_on(
         return prove(engine, atlas, project, entry, &block, taken_at, budget).await;
     }
     let now = engine.clock.now();
+    note(entry, project, Some(&block.vault), now);
     match unseen::rotation(entry, &pending, &block.vault, entry.accepted, now) {
+        Verdict::Never(error) if error.is_by_clock() && !believes_clock(engine).await => {
+            return Err(error.into());
+        }
         Verdict::Never(error) => return doubt(engine, project, entry, error.into()).await,
         Verdict::Wait(error) => return Err(error.into()),
         Verdict::Send | Verdict::Arrived => {}
@@ -332,7 +340,7 @@ async fn prove(
     let is_good = has_proved_itself(entry, &block.vault, now);
     if (is_bad || is_good) && believes_clock(engine).await {
         if is_bad {
-            return take_back(engine, atlas, project, entry, block, budget).await;
+            return take_back(engine, atlas, project, entry, block, accepted_at, budget).await;
         }
         take_up(entry, project, block, accepted_at);
     }
@@ -346,6 +354,7 @@ async fn take_back(
     project: &ProjectId,
     entry: &mut AzureEntry,
     block: &StaticBlock,
+    taken_at: DateTime<Utc>,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     if entry.held.is_none() {
@@ -376,9 +385,18 @@ async fn take_back(
             entry.last_error = Some(EncryptionError::SecretTakenBack.to_string());
             store(engine, project, entry).await
         }
-        // Asked once more, Atlas can use the key.
-        Err(EngineError::Encryption(EncryptionError::PrivateWayBack | EncryptionError::Off)) => {
-            Ok(())
+        // Asked once more, Atlas can use the key, or shows what the next look has to confirm.
+        Err(EngineError::Encryption(
+            EncryptionError::PrivateWayBack
+            | EncryptionError::Off
+            | EncryptionError::OtherApplication { .. }
+            | EncryptionError::RoleOfOthers { .. },
+        )) => Ok(()),
+        // One refusal may pass.
+        Err(error @ EngineError::Encryption(EncryptionError::WayBackRefused { .. }))
+            if later(taken_at, ORDER_LASTS).is_some_and(|end| engine.clock.now() < end) =>
+        {
+            Err(error)
         }
         Err(error @ EngineError::Encryption(_)) => give_up(engine, project, entry, error).await,
         Err(error) => Err(error),
@@ -441,6 +459,15 @@ fn may_begin(state: State) -> bool {
     )
 }
 
+/// Whether it is seen in what Atlas shows, which may be an old answer.
+fn is_doubtful(error: &EngineError) -> bool {
+    let is_of_others = matches!(
+        error,
+        EngineError::Encryption(EncryptionError::OtherApplication { .. })
+    );
+    is_final(error) || is_of_others
+}
+
 /// Whether there is nothing to go on with.
 fn is_final(error: &EngineError) -> bool {
     match error {
@@ -469,17 +496,4 @@ async fn give_up(
 
 fn doing(project: &ProjectId) -> String {
     format!("changing the static secret of encryption at rest of project {project}")
-}
-
-fn advice(refusal: KeyVaultRefusal) -> &'static str {
-    match refusal {
-        KeyVaultRefusal::NoAccess | KeyVaultRefusal::Other => {
-            "a fresh Azure secret may need minutes"
-        }
-        KeyVaultRefusal::KeyState | KeyVaultRefusal::PresentKeyLost => "look at the key in Azure",
-        KeyVaultRefusal::StaticCredentials => {
-            "Atlas takes no static credentials any more: register the principal, and apply"
-        }
-        KeyVaultRefusal::PrivateEndpoints => "look at the private endpoints",
-    }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::entry::{AzureEntry, State, later};
 use super::rotate::{accepted_at, resting};
+use crate::atlas::KeyVaultRefusal;
 use crate::base::Rfc3339;
 
 /// Atlas checks its keys so often. Until one check has gone by, nobody knows whether the secret before is
@@ -55,4 +56,18 @@ pub(super) fn warnings(entry: &AzureEntry, now: DateTime<Utc>) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// What to do about a new secret that Atlas refused.
+pub(super) fn advice(refusal: KeyVaultRefusal) -> &'static str {
+    match refusal {
+        KeyVaultRefusal::NoAccess | KeyVaultRefusal::Other => {
+            "a fresh Azure secret may need minutes"
+        }
+        KeyVaultRefusal::KeyState | KeyVaultRefusal::PresentKeyLost => "look at the key in Azure",
+        KeyVaultRefusal::StaticCredentials => {
+            "Atlas takes no static credentials any more: register the principal, and apply"
+        }
+        KeyVaultRefusal::PrivateEndpoints => "look at the private endpoints",
+    }
 }

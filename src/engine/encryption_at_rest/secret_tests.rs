@@ -13,7 +13,7 @@ const LONG: u64 = 180 * 86_400;
 const OTHER_APP: &str = "44444444-4444-4444-8444-444444444444";
 
 impl Customer {
-    fn plant(&self, change: impl FnOnce(&mut Value)) {
+    pub(super) fn plant(&self, change: impl FnOnce(&mut Value)) {
         let mut stored = self.entry();
         change(&mut stored);
         let text = stored.to_string();
@@ -21,7 +21,7 @@ impl Customer {
     }
 
     /// How Atlas would show the project with these credentials.
-    fn block(&self, fields: &Value) -> Value {
+    pub(super) fn block(&self, fields: &Value) -> Value {
         let mut block = self.key.clone();
         block["enabled"] = json!(true);
         block["requirePrivateNetworking"] = json!(true);
@@ -31,18 +31,18 @@ impl Customer {
         block
     }
 
-    async fn others_are_shown(&self, valid: bool) {
+    pub(super) async fn others_are_shown(&self, valid: bool) {
         let shown = json!({"clientID": OTHER_APP, "tenantID": self.tenant, "valid": valid});
         self.looks_show(self.block(&shown), 0).await;
     }
 
-    async fn back_with_both(&self) -> crate::engine::testing::Outcome {
+    pub(super) async fn back_with_both(&self) -> crate::engine::testing::Outcome {
         let path = format!("{}/rollback", self.path);
         let both = json!({"accept_unvalidated": true, "accept_no_way_back": true});
         self.mount.write(&path, both).await
     }
 
-    async fn sent(&self) -> usize {
+    pub(super) async fn sent(&self) -> usize {
         self.changes().await.len()
     }
 }

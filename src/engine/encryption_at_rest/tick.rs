@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::entry::{AzureEntry, LookFailure, State, later};
 use super::paths::{load, store};
 use super::watch::{look, note_failure};
-use super::{apply, census, expiry, register, rollback, rotate};
+use super::{apply, census, expiry, migrations, register, rollback, rotate};
 use crate::atlas::{Atlas, Priority, ProjectId, RequestBudget};
 use crate::engine::error::EngineError;
 use crate::engine::process::ServerHold;
@@ -156,7 +156,8 @@ async fn work(engine: Arc<Engine>, project: ProjectId) -> Result<(), EngineError
     }
 }
 
-/// What is half done goes on, unless an operator holds what nobody asks for; the rest is looked at.
+/// What is half done goes on, unless an operator holds what nobody asks for, or pauses the migration that
+/// ordered it; the rest is looked at.
 async fn attend(
     engine: &Engine,
     atlas: &Atlas,
@@ -164,7 +165,10 @@ async fn attend(
     entry: &mut AzureEntry,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    if is_half_done(entry.state) && held(engine).await?.is_none() {
+    let goes_on = is_half_done(entry.state)
+        && held(engine).await?.is_none()
+        && !migrations::is_paused(engine, entry).await?;
+    if goes_on {
         return match entry.state {
             State::Registering => register::resume(engine, atlas, project, entry, budget).await,
             State::RollingBack => rollback::resume(engine, atlas, project, entry, budget).await,

@@ -11,12 +11,13 @@ use chrono::{DateTime, Utc};
 
 use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, later};
 use super::note::is_static_left;
-use super::watch::is_sent;
+use super::plan::mode_of;
+use super::watch::{is_seen_twice, is_sent};
 use crate::atlas::AzureKeyVault;
 use crate::engine::error::EncryptionError;
 
 /// An order is sent no later: nobody expects it any more, and its words were for how things stood then.
-const ORDER_LASTS: Duration = Duration::from_mins(65);
+pub(super) const ORDER_LASTS: Duration = Duration::from_mins(65);
 /// After so many tries in vain what Atlas shows counts, and not that an answer was understood.
 pub(super) const TRIES: u32 = 6;
 
@@ -25,6 +26,8 @@ pub(super) const TRIES: u32 = 6;
 pub(super) enum Ordered {
     /// Somebody, now.
     Now,
+    /// A migration, now: what others set since is nothing that somebody wants written over.
+    ByMigration,
     /// Nobody: the change before turned out bad.
     ByItself,
     /// It was begun, and how it ended is not known.
@@ -46,11 +49,18 @@ pub(super) enum Verdict {
 
 /// Whether Atlas cannot use the key as it is: it says so, and did at a look before. Where it says nothing,
 /// it may.
-fn is_lost(entry: &AzureEntry, vault: &AzureKeyVault) -> bool {
-    vault.valid == Some(false) && entry.invalid_since.is_some()
+fn is_lost(entry: &AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) -> bool {
+    vault.valid == Some(false) && is_seen_twice(entry, now)
 }
 
-fn is_too_old(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+/// Whether what is in force was sent from here, and was not seen to work since. Of anything else `valid:
+/// false` may only say that the vault is out of reach, and then Atlas stops nothing.
+fn never_worked(entry: &AzureEntry, vault: &AzureKeyVault) -> bool {
+    entry.never_worked && is_sent(entry, mode_of(Some(vault)))
+}
+
+/// Whether the order to send a secret is too old to be carried out.
+pub(super) fn is_too_old(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     let end = entry.static_ordered_at;
     let end = end.and_then(|at| later(at, ORDER_LASTS));
     end.is_some_and(|end| end < now)
@@ -76,11 +86,11 @@ pub(super) fn way_back(
     if let Some(role) = vault.role_id.clone().filter(|_| !is_by_role) {
         return Verdict::Never(EncryptionError::RoleOfOthers { role });
     }
-    let is_lost = is_lost(entry, vault);
+    if ordered != Ordered::Now && vault.role_id.is_none() && !held.is_of(vault) {
+        return Verdict::Never(of_others(&held.client_id.to_string(), vault));
+    }
+    let is_lost = is_lost(entry, vault, now);
     if ordered == Ordered::Before {
-        if vault.role_id.is_none() && !held.is_of(vault) {
-            return Verdict::Never(of_others(&held.client_id.to_string(), vault));
-        }
         if is_too_old(entry, now) && !(vault.is_private() && is_lost) {
             return Verdict::Never(too_old(entry));
         }
@@ -98,10 +108,13 @@ pub(super) fn way_back(
     if held.expires_at.is_some_and(|end| end <= now) {
         return Verdict::Never(EncryptionError::SecretExpired);
     }
-    // The static credentials that Atlas still has beside the role may be better than an unproved secret.
-    let may_lose = !is_lost || (is_static_left(vault) && !held.is_good(now));
+    // What worked before may do so again, and the static credentials that Atlas still has beside the role
+    // may work: either may be better than an unproved secret.
+    let may_work = is_static_left(vault) || !never_worked(entry, vault);
+    let may_lose = !is_lost || (may_work && !held.is_good(now));
     // The second word alone was given for the change that turned out bad.
-    let is_accepted = if is_lost && ordered != Ordered::Now {
+    let is_later = matches!(ordered, Ordered::ByItself | Ordered::Before);
+    let is_accepted = if is_lost && is_later {
         accepted.no_way_back
     } else {
         accepted.is_both()
@@ -138,7 +151,8 @@ pub(super) fn rotation(
     }
     let held = entry.held.as_ref();
     let has_way_back = held.is_some_and(|held| held.is_good(now) && held.is_of(vault));
-    let may_lose = !is_lost(entry, vault) && !has_way_back;
+    let is_useless = is_lost(entry, vault, now) && never_worked(entry, vault);
+    let may_lose = !is_useless && !has_way_back;
     if may_lose && !accepted.is_both() {
         Verdict::Wait(EncryptionError::NoKnownSecret)
     } else if !accepted.unvalidated {

@@ -47,6 +47,14 @@ enum Secret {
 }
 
 const SECRETS: [Secret; 3] = [Secret::Proved, Secret::Unproved, Secret::Expired];
+/// Whether it was seen to be invalid before, and to be valid since the change.
+const BEFORE: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+const ORDERED: [Ordered; 4] = [
+    Ordered::Now,
+    Ordered::ByMigration,
+    Ordered::ByItself,
+    Ordered::Before,
+];
 const VALID: [Option<bool>; 3] = [None, Some(false), Some(true)];
 const WORDS: [(bool, bool); 4] = [(false, false), (true, false), (false, true), (true, true)];
 
@@ -87,11 +95,12 @@ fn held(secret: Secret) -> HeldSecret {
 }
 
 /// By our role, in a project that was seen to be invalid before, or was not.
-fn entry(ordered_minutes_ago: i64, was_invalid: bool, sent: Mode) -> AzureEntry {
+fn entry(ordered_minutes_ago: i64, (was_invalid, worked): (bool, bool), sent: Mode) -> AzureEntry {
     let mut entry = AzureEntry::new(BoundTo::default());
     entry.state = State::RollingBack;
     entry.role_id = Some(ROLE.parse().expect("an id"));
     entry.static_ordered_at = Some(now() - TimeDelta::minutes(ordered_minutes_ago));
+    entry.never_worked = !worked;
     entry.invalid_since = was_invalid.then(|| now() - TimeDelta::minutes(2));
     let key = vault(InForce::Role, None, true).key;
     entry.sent = Some(Sent { mode: sent, key });
@@ -109,13 +118,13 @@ fn words((unvalidated, no_way_back): (bool, bool)) -> Accepted {
 fn ways_back(mut check: impl FnMut(Value, Case, &Verdict)) {
     for in_force in ALL {
         for valid in VALID {
-            for was_invalid in [false, true] {
+            for (was_invalid, worked) in BEFORE {
                 for secret in SECRETS {
-                    for ordered in [Ordered::Now, Ordered::ByItself, Ordered::Before] {
+                    for ordered in ORDERED {
                         for age in [0, 70] {
                             for accepted in WORDS {
                                 for private in [false, true] {
-                                    let entry = entry(age, was_invalid, Mode::Role);
+                                    let entry = entry(age, (was_invalid, worked), Mode::Role);
                                     let vault = vault(in_force, valid, private);
                                     let held = held(secret);
                                     let accepted = words(accepted);
@@ -124,6 +133,7 @@ fn ways_back(mut check: impl FnMut(Value, Case, &Verdict)) {
                                     let at = json!([
                                         format!("{in_force:?} {valid:?} {secret:?} {ordered:?}"),
                                         was_invalid,
+                                        worked,
                                         age,
                                         private,
                                         accepted.unvalidated,
@@ -133,6 +143,7 @@ fn ways_back(mut check: impl FnMut(Value, Case, &Verdict)) {
                                         in_force,
                                         valid,
                                         lost: valid == Some(false) && was_invalid,
+                                        worked,
                                         secret,
                                         ordered,
                                         age,
@@ -155,6 +166,7 @@ struct Case {
     in_force: InForce,
     valid: Option<bool>,
     lost: bool,
+    worked: bool,
     secret: Secret,
     ordered: Ordered,
     age: i64,
@@ -173,7 +185,11 @@ fn a_way_back_loses_nothing_that_may_work_without_both_words_of_its_order() {
         assert_ne!(case.in_force, InForce::OtherRole, "{at}");
         let is_others = matches!(case.in_force, InForce::OtherApp | InForce::OtherTenant);
         let is_resumed = case.ordered == Ordered::Before;
-        assert!(!is_others || !is_resumed, "not without a fresh order: {at}");
+        let is_persons = case.ordered == Ordered::Now;
+        assert!(
+            !is_others || is_persons,
+            "not without a person's order: {at}"
+        );
         let may_be_late = case.private && case.lost;
         assert!(
             !is_resumed || case.age < 65 || may_be_late,
@@ -186,9 +202,10 @@ fn a_way_back_loses_nothing_that_may_work_without_both_words_of_its_order() {
         if !case.lost {
             assert!(case.accepted.is_both(), "{at}");
         }
-        if case.in_force == InForce::RoleBesideStatic && case.secret == Secret::Unproved {
+        let may_work = case.worked || case.in_force != InForce::Role;
+        if may_work && case.secret == Secret::Unproved {
             let is_accepted = match case.ordered {
-                Ordered::Now => case.accepted.is_both(),
+                Ordered::Now | Ordered::ByMigration => case.accepted.is_both(),
                 // The words for the change that turned out bad.
                 Ordered::ByItself | Ordered::Before => case.accepted.no_way_back,
             };
@@ -206,7 +223,8 @@ fn a_way_back_goes_on_where_nothing_is_left_or_both_words_are_given() {
         if !is_own_role || !is_fresh || (case.private && case.secret == Secret::Expired) {
             return;
         }
-        let is_lost = case.lost && case.in_force == InForce::Role;
+        let is_better = !case.worked || case.secret == Secret::Proved;
+        let is_lost = case.lost && is_better && case.in_force == InForce::Role;
         if !case.private || case.accepted.is_both() || is_lost {
             assert!(matches!(verdict, Verdict::Send), "{at}: {verdict:?}");
         }
@@ -221,7 +239,7 @@ fn a_way_back_goes_on_where_nothing_is_left_or_both_words_are_given() {
 #[test]
 fn a_secret_of_the_same_application_that_may_work_is_not_written_over() {
     for valid in VALID {
-        let entry = entry(0, true, Mode::Static);
+        let entry = entry(0, (true, true), Mode::Static);
         let (vault, held) = (vault(InForce::Same, valid, true), held(Secret::Proved));
         let none = Accepted::default();
         let verdict = way_back(&entry, &held, &vault, Ordered::Before, none, now());
@@ -246,18 +264,18 @@ fn a_new_secret_goes_to_its_own_application_with_its_own_words_in_time() {
     };
     for in_force in [InForce::Same, InForce::OtherApp, InForce::OtherTenant] {
         for valid in VALID {
-            for was_invalid in [false, true] {
+            for (was_invalid, worked) in BEFORE {
                 for secret in SECRETS {
                     for age in [0, 70] {
                         for given in WORDS {
                             for private in [false, true] {
-                                let mut entry = entry(age, was_invalid, Mode::Static);
+                                let mut entry = entry(age, (was_invalid, worked), Mode::Static);
                                 entry.held = Some(held(secret));
                                 let vault = vault(in_force, valid, private);
                                 let accepted = words(given);
                                 let verdict = rotation(&entry, &pending, &vault, accepted, now());
                                 let is_safe = secret == Secret::Proved
-                                    || (valid == Some(false) && was_invalid);
+                                    || (valid == Some(false) && was_invalid && !worked);
                                 let has_words =
                                     accepted.unvalidated && (is_safe || accepted.no_way_back);
                                 let want = in_force == InForce::Same

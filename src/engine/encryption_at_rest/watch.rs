@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::entry::{AzureEntry, Mode, State, later};
+use super::entry::{Accepted, AzureEntry, Mode, State, later};
 use super::note::{APART, is_untried, note};
 use super::paths::store;
 use super::rollback;
@@ -103,10 +103,7 @@ fn find_in_force(
     if !entry.is_by_role(vault) {
         return;
     }
-    // Much later it is somebody else's change, and no watch of ours leads back from it.
-    let end = entry.ordered_at.and_then(|at| later(at, MAY_COME_LATE));
-    let is_failed = entry.state == State::Failed;
-    let is_late = is_failed && entry.before.is_some() && end.is_some_and(|end| now < end);
+    let is_late = is_late(entry, now);
     match entry.state {
         State::Registered => found_changed_over(entry, vault, now),
         State::Failed if !is_late => {
@@ -130,6 +127,14 @@ fn find_in_force(
     }
 }
 
+/// Whether a change that failed was taken all the same. Much later it is somebody else's change, and no
+/// watch of ours leads back from it.
+pub(super) fn is_late(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    let end = entry.ordered_at.and_then(|at| later(at, MAY_COME_LATE));
+    let is_failed = entry.state == State::Failed;
+    is_failed && entry.before.is_some() && end.is_some_and(|end| now < end)
+}
+
 pub(super) fn is_sent(entry: &AzureEntry, mode: Mode) -> bool {
     entry.sent.as_ref().is_some_and(|sent| sent.mode == mode)
 }
@@ -149,6 +154,8 @@ pub(super) fn found_changed_over(
 ) {
     entry.sending = Some(vault.key.clone());
     entry.arrive(Mode::Role, now);
+    entry.never_worked = false;
+    entry.accepted = Accepted::default();
     entry.observe_until = None;
     entry.applied_at = Some(now);
     entry.state = State::Applied;
@@ -305,6 +312,13 @@ async fn go_back(
         error,
         EngineError::Encryption(EncryptionError::PrivateWayBack)
     ) {
+        let is_unproved = entry.held.as_ref().is_some_and(|held| !held.proved);
+        if is_first && is_unproved {
+            tracing::warn!(
+                %project,
+                "the project is not changed back by itself to a static secret that is not proved"
+            );
+        }
         return Ok(());
     }
     if error.is_mere_wait() || matches!(error, EngineError::Storage(_)) {

@@ -121,6 +121,12 @@ pub(crate) enum EncryptionError {
         /// Which one is known here.
         own: String,
     },
+    /// One answer may be an old one.
+    #[error("{what} (one answer may be an old one: Atlas is asked again)")]
+    SeenOnce {
+        /// What ends a way back, once it is seen again.
+        what: String,
+    },
     /// A new secret and the one before were both sent, and no answer tells which is in force.
     #[error(
         "Atlas can use the key, with the new secret or with the one before: leave both in Azure, and rotate \
@@ -373,5 +379,12 @@ impl EngineError {
             }
             other => other,
         }
+    }
+}
+
+impl EncryptionError {
+    /// Whether the wall clock alone says so.
+    pub(crate) fn is_by_clock(&self) -> bool {
+        matches!(self, Self::SecretExpired | Self::SecretOrderTooOld { .. })
     }
 }

@@ -13,7 +13,7 @@ use crate::atlas::VaultKey;
 use crate::engine::origin::BoundTo;
 
 /// Atlas answers changes with an error, after which nobody knows what became of them.
-async fn no_change_is_answered(fleet: &Fleet) {
+pub(super) async fn no_change_is_answered(fleet: &Fleet) {
     let fault = json!({
         "operation": "updateEncryptionAtRest", "count": 0,
         "action": {"kind": "answer", "status": 500},

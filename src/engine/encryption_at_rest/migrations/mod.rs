@@ -6,6 +6,8 @@
 //! each step, so that whoever reads that next, after a crash, a seal or on another node, goes on there.
 
 #[cfg(test)]
+mod again_tests;
+#[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
 mod doubt_tests;
@@ -38,5 +40,6 @@ mod told;
 mod way_back;
 mod work;
 
+pub(super) use store::is_paused;
 pub(crate) use task::{Migrations, run_due};
 pub(super) use told::warnings;

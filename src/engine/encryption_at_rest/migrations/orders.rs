@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::entry::{MOST_PROJECTS, MigrationEntry, Order, State, Then};
 use super::input::{self, Action, PLAN_ID_LENGTH, Words};
 use super::paths::name;
-use super::row::Row;
+use super::row::{Row, Step};
 use super::store::{Outcome, change, load};
 use super::task::wake;
 use super::{plan, shown, way_back};
@@ -291,7 +291,8 @@ async fn define(
 /// The projects for which this order's consents are: those that were shown to be private, and are still to
 /// be changed.
 fn consented(entry: &MigrationEntry) -> BTreeSet<ProjectId> {
-    let meant = |row: &&Row| row.may_be_consented() && !row.may_be_changed();
+    let is_open = |row: &Row| row.step == Step::Changing || !row.may_be_changed();
+    let meant = |row: &&Row| row.may_be_consented() && is_open(row);
     let meant = entry.rows.iter().filter(meant);
     let is_accepted = entry.order.accepted().is_both();
     let meant = meant.filter(|_| is_accepted);

@@ -58,6 +58,9 @@ pub(super) fn begin(entry: &mut MigrationEntry, plan_id: String, then: Then, now
             // It is on its role, and may work by now.
             row.reach(Step::Watching, now);
             row.looks = 0;
+        } else if row.step == Step::Changing {
+            // The words of the order that began it were for that one.
+            row.consented = false;
         } else if !row.may_be_changed() {
             *row = Row::new(row.project.clone());
         }

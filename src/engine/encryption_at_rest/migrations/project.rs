@@ -9,12 +9,14 @@ use tokio::time::Instant;
 use super::super::apply::{self, ApplyRequest};
 use super::super::entry::{AzureEntry, Mode, State as ProjectState};
 use super::super::note::note;
-use super::super::paths::{load, store};
+use super::super::paths::{load, store as store_project};
 use super::super::plan::Standing;
 use super::super::private::Proofs;
+use super::super::unseen::Ordered;
 use super::super::{register, rollback, watch};
-use super::entry::Order;
-use super::row::Row;
+use super::entry::{Order, State};
+use super::row::{Row, Step};
+use super::store;
 use crate::atlas::{
     AtlasError, AzureKeyVault, KeyVaultRefusal, Priority, ProjectId, RequestBudget,
 };
@@ -72,7 +74,7 @@ pub(super) async fn register(
     entry.observe = order.observe;
     entry.keep_static = order.keep_static.unwrap_or(entry.keep_static);
     if entry.role_id.is_some() && entry.state != ProjectState::Registering {
-        return store(engine, project, &entry).await;
+        return store_project(engine, project, &entry).await;
     }
     let vault = watch::ask(&linked.atlas, project, opened.budget).await?;
     note(&mut entry, project, vault.as_ref(), engine.clock.now());
@@ -93,13 +95,26 @@ pub(super) enum Changed {
     Over(Box<AzureEntry>),
     /// It was on its role before this migration sent anything.
     Before,
+    /// It is not wanted any more, and nothing was sent.
+    Not,
+}
+
+/// Whether the migration still wants the project changed.
+async fn is_wanted(engine: &Engine, name: &str, project: &ProjectId) -> Result<bool, EngineError> {
+    let entry = store::load(engine, name).await?;
+    Ok(entry.is_some_and(|mut entry| {
+        let row = entry.row_mut(project);
+        row.is_some_and(|row| row.step == Step::Changing) && entry.state == State::Running
+    }))
 }
 
 /// Changes the project over, as `apply` does. What was begun at `begun` and changed back by a person since
 /// is left to him.
 pub(super) async fn change(
     engine: &Engine,
+    name: &str,
     row: &Row,
+    is_consented: bool,
     begun: Option<DateTime<Utc>>,
     proofs: Option<Proofs>,
 ) -> Result<Changed, EngineError> {
@@ -121,11 +136,16 @@ pub(super) async fn change(
         ));
     }
     let linked = engine.connection.linked_to(&entry.origin).await?;
+    // Somebody may have worked on the project until now, and paused the migration meanwhile.
+    if !is_wanted(engine, name, project).await? {
+        return Ok(Changed::Not);
+    }
+    entry.migration = Some(name.to_owned());
     let request = ApplyRequest {
         enable: None,
         retry_for: Duration::ZERO,
-        accept_unvalidated: row.consented,
-        accept_no_way_back: row.consented,
+        accept_unvalidated: is_consented,
+        accept_no_way_back: is_consented,
         adopt: false,
         proofs,
     };
@@ -137,6 +157,22 @@ pub(super) async fn change(
     } else {
         Changed::Before
     })
+}
+
+/// Of a project that is not to be changed any more nothing was sent.
+pub(super) async fn put_back(
+    engine: &Engine,
+    name: &str,
+    project: &ProjectId,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    store::update(engine, name, |entry| {
+        let row = entry.row_mut(project);
+        if let Some(row) = row.filter(|row| row.step == Step::Changing) {
+            row.reach(Step::Registered, now);
+        }
+    })
+    .await
 }
 
 /// Whether a change of the project may have been sent, and is sent again by the periodic function.
@@ -189,6 +225,7 @@ pub(super) enum Left {
 /// Changes the project back, as `rollback` does, unless it never was changed.
 pub(super) async fn roll_back(
     engine: &Engine,
+    name: &str,
     order: &Order,
     row: &Row,
 ) -> Result<Left, EngineError> {
@@ -206,7 +243,10 @@ pub(super) async fn roll_back(
             "Atlas signs in by a role that is not this migration's: it is left as it is",
         ));
     }
-    if !is_by_role && is_known_to_be_back(&entry, row) {
+    // The way back may have ended without this migration, or by an earlier order.
+    let is_watched = entry.observe_until.is_some() && watch::is_sent(&entry, Mode::Static);
+    let is_back = (is_private && is_watched) || is_known_to_be_back(&entry, row);
+    if !is_by_role && is_back {
         return Ok(Left::Back {
             private: is_private,
         });
@@ -220,7 +260,7 @@ pub(super) async fn roll_back(
         entry.last_error = Some(EncryptionError::CalledOff.to_string());
         entry.retry_until = None;
         entry.forget_failures();
-        store(engine, project, &entry).await?;
+        store_project(engine, project, &entry).await?;
         return Ok(Left::OffRole);
     }
     if entry.held.is_none() {
@@ -228,7 +268,9 @@ pub(super) async fn roll_back(
     }
     // One that became private since the plan is not one that was accepted.
     let accepts = row.private && order.accepted().is_both();
-    rollback::roll_back(engine, atlas, project, &mut entry, accepts, opened.budget).await?;
+    entry.migration = Some(name.to_owned());
+    let (ordered, budget) = (Ordered::ByMigration, opened.budget);
+    rollback::roll_back(engine, atlas, project, &mut entry, ordered, accepts, budget).await?;
     Ok(match entry.seen.map(|seen| seen.mode) {
         Some(Mode::Role) => Left::Kept("Atlas still signs in by the role"),
         _ => Left::Back {
@@ -285,7 +327,9 @@ pub(super) fn trouble(error: &EngineError) -> Trouble {
         | EngineError::OtherOrigin { .. }
         | EngineError::Settings(_)
         | EngineError::CredentialRefused(_) => Trouble::Mount,
-        EngineError::Busy { .. } => Trouble::Unclear,
+        EngineError::Busy { .. } | EngineError::Encryption(EncryptionError::SeenOnce { .. }) => {
+            Trouble::Unclear
+        }
         error if error.is_mere_wait() => Trouble::Limited,
         EngineError::Atlas { source, .. } => match source {
             AtlasError::Refused { .. } => Trouble::Project,

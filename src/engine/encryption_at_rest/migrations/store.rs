@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::entry::MigrationEntry;
+use super::super::entry::{AzureEntry, State as ProjectState};
+use super::entry::{MigrationEntry, State};
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, keys, stored};
 
@@ -21,6 +22,27 @@ pub(super) async fn load(
 
 async fn save(engine: &Engine, name: &str, entry: &MigrationEntry) -> Result<(), EngineError> {
     stored::save(&*engine.storage, keys::azure_migration(name), entry, true).await
+}
+
+/// Whether the migration that ordered a change is paused: until it goes on, what is half done is not sent
+/// again for it. A way back that began by itself is no migration's.
+pub(in super::super) async fn is_paused(
+    engine: &Engine,
+    project: &AzureEntry,
+) -> Result<bool, EngineError> {
+    let is_ordered = match project.state {
+        ProjectState::Applying | ProjectState::Waiting => true,
+        ProjectState::RollingBack => !project.began_by_itself,
+        _ => false,
+    };
+    let Some(name) = project.migration.as_ref().filter(|_| is_ordered) else {
+        return Ok(false);
+    };
+    match load(engine, name).await {
+        Ok(entry) => Ok(entry.is_some_and(|entry| entry.state == State::Paused)),
+        Err(EngineError::Unreadable { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a change wants to become of the entry.

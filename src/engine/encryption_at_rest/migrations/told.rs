@@ -1,4 +1,4 @@
-//! What the mount's status and its check say of migrations.
+//! What the log, the mount's status and its check say of migrations.
 
 use super::entry::{MigrationEntry, State};
 use super::store;
@@ -30,5 +30,16 @@ fn stands(entry: &MigrationEntry, held: Option<&str>) -> Option<String> {
             let reason = entry.reason.as_deref()?;
             Some(format!("{}: {reason}", state.name()))
         }
+    }
+}
+
+/// Why a migration stopped itself, if it did.
+pub(super) fn log_stop(name: &str, reason: Option<String>) {
+    if let Some(reason) = reason {
+        tracing::warn!(
+            name,
+            reason,
+            "migration of encryption at rest stopped itself"
+        );
     }
 }

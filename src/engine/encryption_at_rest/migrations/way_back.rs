@@ -10,11 +10,12 @@ use super::super::entry::{AzureEntry, Mode, later as later_by};
 use super::super::note::APART;
 use super::super::watch::believes_clock;
 use super::entry::{MigrationEntry, State};
+use super::looks;
 use super::project::{self, Left, Trouble, trouble};
 use super::row::{Row, Step};
 use super::store::update;
 use super::task::Next;
-use super::{looks, work};
+use super::told::log_stop;
 use crate::atlas::ProjectId;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
@@ -27,7 +28,10 @@ const PAUSE: Duration = Duration::from_secs(30);
 pub(super) fn begin(entry: &mut MigrationEntry, now: DateTime<Utc>) -> bool {
     let mut any = false;
     for row in &mut entry.rows {
-        if row.may_be_changed() {
+        if row.step == Step::Leaving && !row.taken {
+            // It was changed back, and is watched.
+            any = true;
+        } else if row.may_be_changed() {
             row.reach(Step::Leaving, now);
             // Until it is known to be back.
             row.taken = true;
@@ -65,7 +69,7 @@ pub(super) async fn step(
         return Ok(Next::Again);
     };
     if row.taken {
-        let outcome = project::roll_back(engine, &entry.order, row).await;
+        let outcome = project::roll_back(engine, name, &entry.order, row).await;
         note(engine, name, &row.project, outcome).await?;
     } else {
         let outcome = project::look(engine, &row.project).await;
@@ -122,7 +126,7 @@ async fn note_look(
         stopped = looked(entry, project, outcome, is_sure, now);
     })
     .await?;
-    work::log_stop(name, stopped);
+    log_stop(name, stopped);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use super::project::{self, Changed, Trouble, trouble};
 use super::row::{Row, Step, Verdict, shortened};
 use super::store::update;
 use super::task::Next;
+use super::told::log_stop;
 use crate::atlas::ProjectId;
 use crate::base::doubled;
 use crate::engine::Engine;
@@ -92,7 +93,8 @@ async fn change(
     entry: &MigrationEntry,
     row: &Row,
 ) -> Result<Next, EngineError> {
-    let proofs = if row.private && !row.consented {
+    let is_consented = row.is_consented(engine.clock.now());
+    let proofs = if row.private && !is_consented {
         Some(Proofs::read(engine).await?)
     } else {
         None
@@ -128,9 +130,15 @@ async fn change(
         }
     }
     let begun = row.since.filter(|_| row.step == Step::Changing);
-    let changed = project::change(engine, row, begun, proofs).await;
+    let changed = project::change(engine, name, row, is_consented, begun, proofs).await;
     let changed = match changed {
         Ok(Changed::Over(seen)) => Ok(seen),
+        Ok(Changed::Not) => {
+            if begun.is_none() {
+                project::put_back(engine, name, &row.project).await?;
+            }
+            return Ok(Next::Again);
+        }
         Ok(Changed::Before) => {
             return leave_out(engine, name, &row.project, Verdict::AlreadyOnRole).await;
         }
@@ -340,16 +348,6 @@ pub(super) fn failed(
     let reason = format!("{failures} failed, the last {who} {project}: {error}");
     entry.stop(&reason, now);
     Some(reason)
-}
-
-pub(super) fn log_stop(name: &str, reason: Option<String>) {
-    if let Some(reason) = reason {
-        tracing::warn!(
-            name,
-            reason,
-            "migration of encryption at rest stopped itself"
-        );
-    }
 }
 
 pub(super) fn delta(duration: Duration) -> TimeDelta {

@@ -1,0 +1,150 @@
+//! What is done again for a migration: by its own words, in its own time, and not while it is paused.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::doubt_tests::no_change_is_answered;
+use super::fleet_tests::{Fleet, column};
+
+const OTHER_APP: &str = "44444444-4444-4444-8444-444444444444";
+
+#[tokio::test]
+async fn words_of_last_week_change_nothing() {
+    let fleet = Fleet::new(1).await;
+    fleet.make_private(0, true).await;
+    fleet.customer.grant().await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    no_change_is_answered(&fleet).await;
+    fleet.act_with_consent("start").await.expect("started");
+    let data = fleet.settled().await;
+    assert_eq!(column(&data, "step"), ["changing"]);
+    fleet.act("pause").await;
+    fleet.mount().advance(Duration::from_hours(24 * 7)).await;
+    fleet.mount().atlas.no_more_faults().await;
+    let sent = fleet.changes().await.len();
+    fleet.mount().tick_for(2).await;
+    fleet.act("resume").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(column(&data, "step"), ["failed"], "{data:?}");
+    assert_eq!(fleet.changes().await.len(), sent);
+    // The first sees that nothing is under way any more.
+    for _ in 0..2 {
+        fleet.act_with_consent("resume").await.expect("resumed");
+        fleet.to_the_end().await;
+    }
+    assert_eq!(fleet.read().await["state"], "done");
+    assert_eq!(fleet.modes().await, ["role"]);
+}
+
+#[tokio::test]
+async fn words_do_not_outlast_a_hold() {
+    let fleet = Fleet::new(1).await;
+    fleet.make_private(0, true).await;
+    fleet.customer.grant().await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    no_change_is_answered(&fleet).await;
+    fleet.act_with_consent("start").await.expect("started");
+    fleet.settled().await;
+    fleet.customer.hold(true).await;
+    fleet.mount().advance(Duration::from_hours(24)).await;
+    fleet.mount().atlas.no_more_faults().await;
+    let sent = fleet.changes().await.len();
+    fleet.customer.hold(false).await;
+    fleet.minute().await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(column(&data, "step"), ["failed"], "{data:?}");
+    assert_eq!(fleet.changes().await.len(), sent);
+    assert_eq!(fleet.modes().await, ["static"]);
+}
+
+#[tokio::test]
+async fn a_way_back_that_is_tried_again_writes_over_nothing_of_others() {
+    let fleet = Fleet::private_on_role().await;
+    no_change_is_answered(&fleet).await;
+    fleet.act_with_consent("rollback").await.expect("ordered");
+    fleet.settled().await;
+    fleet.mount().atlas.no_more_faults().await;
+    let sent = fleet.changes().await.len();
+    let mut block = fleet.customer.key.clone();
+    for (name, value) in [
+        ("enabled", json!(true)),
+        ("requirePrivateNetworking", json!(true)),
+        ("tenantID", json!(fleet.customer.tenant)),
+        ("clientID", json!(OTHER_APP)),
+        ("valid", json!(true)),
+    ] {
+        block[name] = value;
+    }
+    fleet.customer.looks_show(block, 0).await;
+    fleet.to_the_end().await;
+    fleet.mount().tick_for(5).await;
+    assert_eq!(fleet.changes().await.len(), sent);
+}
+
+/// Atlas takes any secret of a private project, and the first one does not work.
+#[tokio::test]
+async fn a_private_project_that_is_found_changed_back_is_watched_too() {
+    for kind in ["lose_answer", "pause"] {
+        let fleet = Fleet::private_on_role().await;
+        for number in 0..2 {
+            fleet.hand_in_another(number).await;
+        }
+        if kind == "lose_answer" {
+            let lost = json!({
+                "operation": "updateEncryptionAtRest", "action": {"kind": kind},
+            });
+            fleet.mount().atlas.fault(lost).await;
+        }
+        fleet.act_with_consent("rollback").await.expect("ordered");
+        fleet.settled().await;
+        if kind == "pause" {
+            fleet.act("pause").await;
+            fleet.act_with_consent("rollback").await.expect("ordered");
+        } else {
+            // The periodic function is the first to see how it ended.
+            for _ in 0..3 {
+                fleet.mount().advance(Duration::from_secs(20)).await;
+                fleet.mount().tick().await.expect("a tick");
+            }
+        }
+        let data = fleet.to_the_end().await;
+        assert_eq!(data["state"], "paused", "{kind}: {data:?}");
+        assert_eq!(fleet.changes().await, [1], "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_again_while_a_migration_is_paused() {
+    let fleet = Fleet::new(1).await;
+    fleet.customer.grant().await;
+    fleet
+        .plan(json!({"observe": "1m", "keep_static": true}))
+        .await;
+    no_change_is_answered(&fleet).await;
+    fleet.act("start").await;
+    assert_eq!(column(&fleet.settled().await, "step"), ["changing"]);
+    fleet.act("pause").await;
+    fleet.mount().atlas.no_more_faults().await;
+    let sent = fleet.changes().await.len();
+    fleet.mount().tick_for(10).await;
+    assert_eq!(fleet.changes().await.len(), sent);
+    assert_eq!(fleet.modes().await, ["static"]);
+    fleet.act("resume").await;
+    assert_eq!(fleet.to_the_end().await["state"], "done");
+    assert_eq!(fleet.modes().await, ["role"]);
+    // Nor is a secret, on the way back.
+    fleet.hand_in(0).await;
+    fleet.open_the_way_back().await;
+    no_change_is_answered(&fleet).await;
+    fleet.act("rollback").await;
+    fleet.settled().await;
+    fleet.act("pause").await;
+    fleet.mount().atlas.no_more_faults().await;
+    let sent = fleet.changes().await.len();
+    fleet.mount().tick_for(10).await;
+    assert_eq!(fleet.changes().await.len(), sent);
+    fleet.act("resume").await;
+    assert_eq!(fleet.to_the_end().await["state"], "rolled_back");
+    assert_eq!(fleet.modes().await, ["static"]);
+}
