@@ -3,6 +3,7 @@
 
 pub(crate) mod customer;
 mod drift;
+mod held;
 mod killed;
 mod migration;
 mod migration_cut_short;

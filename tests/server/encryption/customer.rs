@@ -231,6 +231,13 @@ impl Customer {
         })
     }
 
+    /// Whether this is the secret with which Atlas signs in.
+    pub(super) async fn holds(&self, project: &str, secret: &str) -> bool {
+        let asked = json!({ "project_id": project, "client_secret": secret });
+        let answer = self.control("/encryption/holds", asked).await;
+        answer["holds"].as_bool().expect("yes or no")
+    }
+
     /// The role has the project, has been seen to work, and nothing static is left.
     pub(super) async fn is_on_its_role(&self, project: &str) {
         let standing = self.standing(project).await;

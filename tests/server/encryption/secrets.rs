@@ -16,12 +16,6 @@ fn handed_in(secret: &Value) -> Value {
     })
 }
 
-async fn holds(customer: &Customer, project: &str, secret: &str) -> bool {
-    let asked = json!({ "project_id": project, "client_secret": secret });
-    let answer = customer.control("/encryption/holds", asked).await;
-    answer["holds"].as_bool().expect("yes or no")
-}
-
 #[tokio::test]
 async fn a_secret_is_rotated_by_hand_and_a_wrong_one_leaves_the_old() {
     let customer = Customer::new().await;
@@ -39,7 +33,7 @@ async fn a_secret_is_rotated_by_hand_and_a_wrong_one_leaves_the_old() {
     for part in ["INVALID_AZURE_CREDENTIALS", "the one before stays in force"] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    assert!(holds(&customer, &project, &customer.secret).await);
+    assert!(customer.holds(&project, &customer.secret).await);
     assert_eq!(customer.state(&project).await, "failed");
 
     let next = customer.another_secret(400 * 86_400).await;
@@ -48,7 +42,8 @@ async fn a_secret_is_rotated_by_hand_and_a_wrong_one_leaves_the_old() {
     assert_eq!(data["state"], "static", "{rotated:?}");
     assert_eq!(data["way_back"], "available");
     assert_eq!(data["client_secret_expires_at"], next["expires_at"]);
-    assert!(holds(&customer, &project, &text(&next, "client_secret")).await);
+    let secret = text(&next, "client_secret");
+    assert!(customer.holds(&project, &secret).await);
     let last = customer.changes(&project).await.pop().expect("a change");
     assert_eq!(last["azureKeyVault"]["clientID"], OWN_APP);
     assert_eq!(last["azureKeyVault"]["tenantID"], customer.tenant.as_str());
