@@ -104,7 +104,7 @@ impl Input {
                 stored.and_then(|entry| entry.principal.as_ref()),
                 faults,
             ),
-            held: held(fields, now, faults),
+            held: held(fields, stored, now, faults),
             keep_static: fields.boolean("keep_static"),
             observe,
             settle,
@@ -167,7 +167,13 @@ pub(super) fn principal(
     Some(given)
 }
 
-fn held(fields: &Fields, now: DateTime<Utc>, faults: &mut Faults) -> Option<HeldSecret> {
+/// The secret that is handed in; the one in keeping, where its end alone is.
+fn held(
+    fields: &Fields,
+    stored: Option<&AzureEntry>,
+    now: DateTime<Utc>,
+    faults: &mut Faults,
+) -> Option<HeldSecret> {
     let client_id = id("client_id", fields, faults);
     let secret = fields.filled("client_secret", faults);
     let secret = secret.map(|text| Sensitive::new(text.to_owned()));
@@ -191,11 +197,14 @@ fn held(fields: &Fields, now: DateTime<Utc>, faults: &mut Faults) -> Option<Held
             None
         }
         (None, None) if expires_at.is_some() => {
-            faults.add(
-                "client_secret_expires_at",
-                "goes with client_id and client_secret",
-            );
-            None
+            let kept = stored.and_then(|entry| entry.held.clone());
+            if kept.is_none() {
+                faults.add(
+                    "client_secret_expires_at",
+                    "goes with client_id and client_secret, as no secret is in keeping",
+                );
+            }
+            kept.map(|kept| HeldSecret { expires_at, ..kept })
         }
         _ => None,
     }

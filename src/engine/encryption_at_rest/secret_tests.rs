@@ -65,6 +65,25 @@ async fn a_proof_ends_when_the_secret_is_seen_to_fail() {
     );
 }
 
+/// After a rotation nobody may have the secret any more.
+#[tokio::test]
+async fn the_end_of_a_secret_in_keeping_can_be_given_alone() {
+    let customer = Customer::new().await;
+    customer.encrypted().await;
+    let end = json!({"client_secret_expires_at": "2200-01-31T12:00:00Z"});
+    let refused = customer.mount.write(&customer.path, end.clone()).await;
+    let refused = refused.expect_err("none in keeping").to_string();
+    assert!(refused.contains("no secret is in keeping"), "{refused}");
+    let new = customer.another_secret(LONG).await;
+    TestMount::data(customer.rotate(json!({"client_secret": new})).await);
+    let read = TestMount::data(customer.mount.write(&customer.path, end).await);
+    assert_eq!(read["client_secret_expires_at"], "2200-01-31T12:00:00Z");
+    assert_eq!(read["way_back"], "available");
+    let stored = customer.entry();
+    assert_eq!(stored["static"]["client_secret"], json!(new));
+    assert_eq!(stored["static"]["in_force"], json!(true));
+}
+
 #[tokio::test]
 async fn a_proof_ends_when_another_application_is_shown() {
     let customer = Customer::new().await;

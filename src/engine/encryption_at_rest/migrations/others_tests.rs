@@ -1,5 +1,6 @@
 //! What others did to a migration's projects, and what nobody can tell of them.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::fleet_tests::{Fleet, column, row};
@@ -144,6 +145,21 @@ async fn a_clock_that_was_set_forward_ends_no_watch_over_a_private_project() {
     let data = fleet.to_the_end().await;
     assert_eq!(data["state"], "paused", "{data:?}");
     assert_eq!(fleet.changes().await, [1]);
+}
+
+#[tokio::test]
+async fn the_expected_end_of_a_way_back_counts_each_private_watch() {
+    let fleet = Fleet::private_on_role().await;
+    fleet.act_with_consent("rollback").await.expect("ordered");
+    let data = fleet.settled().await;
+    assert_eq!(data["state"], "rolling_back");
+    let end = data["expected_end"].as_str().expect("an end");
+    let end: DateTime<Utc> = end.parse().expect("a time");
+    let left = end - fleet.mount().now();
+    assert!(left > TimeDelta::minutes(39), "{left}");
+    assert!(left <= TimeDelta::minutes(40), "{left}");
+    fleet.to_the_end().await;
+    assert_eq!(fleet.read().await["expected_end"], json!(null));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::super::entry::DEFAULT_OBSERVE;
 use super::super::grants;
 use super::entry::{MigrationEntry, State, Then};
 use super::input;
@@ -173,17 +174,16 @@ fn commands(entry: &MigrationEntry) -> Vec<String> {
 
 /// When it ends, if nothing fails and Atlas answers at once.
 fn expected_end(entry: &MigrationEntry, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    if entry.state != State::Running {
+    if !matches!(entry.state, State::Running | State::RollingBack) {
         return None;
     }
     let mut end = now;
-    for row in entry.rows.iter().filter(|row| row.is_open()) {
-        let takes = if entry.is_watched_to_the_end(row) {
-            entry.order.observe.max(entry.order.interval)
-        } else {
-            entry.order.interval
-        };
-        let gone = row.since.filter(|_| row.step.is_at_work());
+    for (row, (takes, is_begun)) in entry
+        .rows
+        .iter()
+        .filter_map(|row| Some((row, takes(entry, row)?)))
+    {
+        let gone = row.since.filter(|_| is_begun);
         let gone = gone.map_or(Duration::ZERO, |since| {
             (now - since).to_std().unwrap_or_default()
         });
@@ -191,4 +191,25 @@ fn expected_end(entry: &MigrationEntry, now: DateTime<Utc>) -> Option<DateTime<U
         end = end.checked_add_signed(left)?;
     }
     Some(end)
+}
+
+/// How long a project that is still to come is watched, and whether that has begun.
+fn takes(entry: &MigrationEntry, row: &Row) -> Option<(Duration, bool)> {
+    let order = &entry.order;
+    // The data nodes of a private project need their time, however short `observe` is.
+    let watch = if row.private {
+        order.observe.max(DEFAULT_OBSERVE)
+    } else {
+        order.observe
+    };
+    if entry.state == State::RollingBack {
+        let is_watched = row.step == Step::Leaving && row.private;
+        return is_watched.then_some((watch, !row.taken));
+    }
+    let takes = if entry.is_watched_to_the_end(row) {
+        watch.max(order.interval)
+    } else {
+        order.interval
+    };
+    row.is_open().then(|| (takes, row.step.is_at_work()))
 }
