@@ -12,7 +12,7 @@ use super::apply_input::LONGEST_RETRY;
 use super::entry::{Accepted, AzureEntry, Before, Mode, State, later};
 use super::note::note;
 use super::paths::store;
-use super::plan::Standing;
+use super::plan::{Standing, other_directory};
 use super::private::{self, Proofs};
 use super::rollback;
 use super::watch::{ask_after, changed_over, found_changed_over, is_late};
@@ -387,7 +387,7 @@ async fn refused(
         } else {
             "the static credentials stay in force"
         },
-        advice: advice(refusal),
+        advice: advice(refusal, entry),
         source,
     });
     let waits =
@@ -408,16 +408,25 @@ async fn refused(
     store(engine, project, entry).await
 }
 
-fn advice(refusal: KeyVaultRefusal) -> &'static str {
-    match refusal {
+fn advice(refusal: KeyVaultRefusal, entry: &AzureEntry) -> String {
+    let before = entry.before.as_ref();
+    let directory = before.and_then(|before| before.tenant_id.as_ref());
+    let text = match refusal {
         KeyVaultRefusal::NoAccess => {
+            if let Some(other) = other_directory(directory, entry) {
+                return other;
+            }
             "Grant the principal the use of the key (see grants), or give retry_for: a new grant may \
              need minutes"
         }
         KeyVaultRefusal::KeyState => "Look at the key in Azure",
-        KeyVaultRefusal::PresentKeyLost
-        | KeyVaultRefusal::StaticCredentials
+        KeyVaultRefusal::PresentKeyLost => {
+            "Atlas takes no change while it cannot use the present key: give it another static secret \
+             with rotate, then apply"
+        }
+        KeyVaultRefusal::StaticCredentials
         | KeyVaultRefusal::PrivateEndpoints
         | KeyVaultRefusal::Other => "See Atlas's words",
-    }
+    };
+    text.to_owned()
 }

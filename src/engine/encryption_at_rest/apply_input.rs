@@ -79,6 +79,22 @@ impl ApplyRequest {
             proofs: None,
         }
     }
+
+    /// What Atlas may refuse of it, which is Atlas's to say.
+    pub(super) fn warning(&self) -> Option<String> {
+        let key = self.enable.as_ref()?;
+        (!has_version(&key.key_identifier)).then(|| {
+            "key_identifier names no version of the key, as Atlas's own examples do: Atlas may refuse it"
+                .to_owned()
+        })
+    }
+}
+
+/// Whether the address names a version of the key, and not the key alone.
+fn has_version(identifier: &str) -> bool {
+    let key = identifier.split_once("/keys/");
+    let version = key.and_then(|(_, key)| key.split_once('/'));
+    version.is_some_and(|(_, version)| !version.is_empty())
 }
 
 fn key(fields: &Fields, faults: &mut Faults) -> Option<VaultKey> {
@@ -141,6 +157,13 @@ fn is_key_identifier(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_told_from_its_lack() {
+        assert!(has_version("https://v.vault.azure.net/keys/k/0123"));
+        assert!(!has_version("https://v.vault.azure.net/keys/k"));
+        assert!(!has_version("https://v.vault.azure.net/keys/k/"));
+    }
 
     #[test]
     fn an_address_of_a_key_is_told_from_other_texts() {

@@ -21,7 +21,7 @@ const PAGE: usize = 500;
 const READS_AT_ONCE: usize = 16;
 /// Where storage does not give more entries than these, it gives none.
 const MOST_MISSED: usize = 16;
-/// So many are told of by name; how many there are is told in any case.
+/// So many of a kind are told of by name; how many there are is told in any case.
 const MOST_NAMED: usize = 20;
 
 /// What storage holds.
@@ -70,7 +70,10 @@ pub(super) async fn entries_given(engine: &Engine) -> Result<Entries, EngineErro
                     all.missed.push((name, error));
                 }
                 (_, Err(error)) => return Err(error),
-                (Err(error), _) => all.unreadable.push((name, error.to_string())),
+                (Err(error), _) => {
+                    let why = format!("the stored entry {folder}{name} is of no project: {error}");
+                    all.unreadable.push((name, why));
+                }
             }
         }
         after = last;
@@ -92,31 +95,106 @@ pub(crate) async fn findings(engine: &Engine) -> Result<Findings, EngineError> {
     Ok(all.findings(migrations::warnings(engine).await?, engine.clock.now()))
 }
 
+/// What is told of one project or migration.
+struct Told {
+    kind: Kind,
+    /// Of the end of a secret: when that is.
+    ends: Option<DateTime<Utc>>,
+    text: String,
+}
+
+/// What several of them have in common, in the order in which they are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Unreadable,
+    Invalid,
+    Ending,
+    Migration,
+    Trouble,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [
+        Self::Unreadable,
+        Self::Invalid,
+        Self::Ending,
+        Self::Migration,
+        Self::Trouble,
+    ];
+
+    /// What is wrong with those that are not told one by one.
+    fn of_many(self, ends: Option<DateTime<Utc>>) -> String {
+        match (self, ends) {
+            (Self::Unreadable, _) => "stored entries that cannot be read".to_owned(),
+            (Self::Invalid, _) => "projects whose key Atlas cannot use".to_owned(),
+            (Self::Ending, Some(at)) => {
+                format!("static secrets that end, the nearest at {}", Rfc3339(at))
+            }
+            (Self::Ending, None) => "static secrets in keeping that have ended".to_owned(),
+            (Self::Migration, _) => "migrations that do not go on".to_owned(),
+            (Self::Trouble, _) => {
+                "lines about drift, changes that failed, and looks that failed".to_owned()
+            }
+        }
+    }
+}
+
+/// A line for each, up to so many of a kind, those that end first before; and one for the rest of a kind.
+fn lines(mut told: Vec<Told>) -> Vec<String> {
+    told.sort_by_key(|told| (told.kind, told.ends.is_none(), told.ends));
+    let mut lines = Vec::new();
+    for kind in Kind::ALL {
+        let mut of_kind = told.iter().filter(|told| told.kind == kind);
+        lines.extend(
+            of_kind
+                .by_ref()
+                .take(MOST_NAMED)
+                .map(|told| told.text.clone()),
+        );
+        let rest: Vec<&Told> = of_kind.collect();
+        if let Some(first) = rest.first() {
+            lines.push(format!(
+                "encryption at rest: {} more {}; list encryption-at-rest/azure, and read each",
+                rest.len(),
+                kind.of_many(first.ends)
+            ));
+        }
+    }
+    lines
+}
+
 impl Entries {
     fn findings(&self, migrations: Vec<String>, now: DateTime<Utc>) -> Findings {
-        let mut found = Findings {
-            problems: Vec::new(),
-            warnings: migrations,
+        let told = |kind, text| Told {
+            kind,
+            ends: None,
+            text,
         };
+        let unreadable = self.unreadable.iter();
+        let unreadable = unreadable.map(|(_, why)| told(Kind::Unreadable, why.clone()));
+        let mut problems: Vec<Told> = unreadable.collect();
+        let migrations = migrations.into_iter();
+        let mut warnings: Vec<Told> = migrations.map(|text| told(Kind::Migration, text)).collect();
         for (project, entry) in &self.read {
             let what = |text: String| format!("encryption at rest of project {project}: {text}");
-            found.problems.extend(invalid(entry).map(what));
-            let ends = expiry::warnings(entry, now).into_iter().map(what);
+            problems.extend(invalid(entry).map(|text| told(Kind::Invalid, what(text))));
+            let ends = expiry::warnings(entry, now).into_iter().map(|text| Told {
+                kind: Kind::Ending,
+                ends: expiry::end(entry),
+                text: what(text),
+            });
             if expiry::is_over(entry, now) {
-                found.problems.extend(ends);
+                problems.extend(ends);
             } else {
-                found.warnings.extend(ends);
+                warnings.extend(ends);
             }
-            found.warnings.extend(trouble(entry).into_iter().map(what));
+            let trouble = trouble(entry).into_iter();
+            warnings.extend(trouble.map(|text| told(Kind::Trouble, what(text))));
         }
-        let unreadable = self.unreadable.iter().map(|(name, _)| {
-            let key = format!("{}{name}", keys::AZURE_KEY_VAULTS);
-            format!("the stored entry {key:?} cannot be read: restore it, or write it anew")
-        });
-        found.problems.extend(unreadable);
-        shorten(&mut found.problems);
-        shorten(&mut found.warnings);
-        found
+        Findings {
+            problems: lines(problems),
+            warnings: lines(warnings),
+        }
     }
 }
 
@@ -147,16 +225,6 @@ pub(super) fn last_failure(entry: &AzureEntry) -> Option<String> {
     match &entry.last_error {
         Some(error) => Some(format!("{state}: {error}")),
         None => (entry.state == State::Failed).then(|| "the last change failed".to_owned()),
-    }
-}
-
-fn shorten(texts: &mut Vec<String>) {
-    let more = texts.len().saturating_sub(MOST_NAMED);
-    if more > 0 {
-        texts.truncate(MOST_NAMED);
-        texts.push(format!(
-            "encryption at rest of other projects: {more} more; see encryption_at_rest in status"
-        ));
     }
 }
 
@@ -226,4 +294,56 @@ pub(crate) async fn status(engine: &Engine) -> Result<Value, EngineError> {
     let mut status = json!(all.counts(now));
     status["warnings"] = problems.into_iter().chain(warnings).collect();
     Ok(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::base::Sensitive;
+    use crate::engine::encryption_at_rest::entry::HeldSecret;
+    use crate::engine::origin::BoundTo;
+
+    #[test]
+    fn of_many_secrets_those_that_end_first_are_named_and_the_rest_is_counted() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let mut all = Entries::default();
+        for number in 0..50_i64 {
+            let mut entry = AzureEntry::new(BoundTo::default());
+            let client_id = "33333333-3333-4333-8333-333333333333".parse();
+            entry.held = Some(HeldSecret {
+                client_id: client_id.expect("an id"),
+                client_secret: Sensitive::new("s".to_owned()),
+                tenant_id: None,
+                expires_at: Some(now + TimeDelta::hours(100 - number)),
+                proved: true,
+                in_force: true,
+                since: None,
+            });
+            if number == 0 {
+                entry.drift = vec!["another key".to_owned()];
+            }
+            let project = format!("{number:024x}").parse().expect("an id");
+            all.read.push((project, entry));
+        }
+        let found = all.findings(vec!["migration m stands".to_owned()], now);
+        assert_eq!(found.problems, [""; 0]);
+        let [nearest, .., stands, drift] = &found.warnings[..] else {
+            panic!("{:?}", found.warnings);
+        };
+        assert!(nearest.contains(&format!("{:024x}", 49)), "{nearest}");
+        assert_eq!(found.warnings.len(), 20 + 1 + 1 + 1);
+        let at = Rfc3339(now + TimeDelta::hours(100 - 29));
+        let rest = &found.warnings[20];
+        assert!(
+            rest.contains(&format!(
+                "30 more static secrets that end, the nearest at {at}"
+            )),
+            "{rest}"
+        );
+        assert!(rest.contains("list encryption-at-rest/azure"), "{rest}");
+        assert_eq!(stands, "migration m stands");
+        assert!(drift.ends_with("another key"), "{drift}");
+    }
 }

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::answer::answer;
 use super::apply::ApplyRequest;
-use super::entry::Accepted;
+use super::entry::{Accepted, AzureEntry};
 use super::note::note;
 use super::paths::{budget, load, lock, project, store};
-use super::plan::Standing;
+use super::plan::{Standing, other_directory};
 use super::private::Proofs;
 use super::unseen::Ordered;
 use super::{apply, rollback};
@@ -38,7 +38,9 @@ pub(super) async fn change_over(
         entry.migration = None;
         let applied = apply::apply(&engine, atlas, &project, &mut entry, &request, budget).await;
         applied.map_err(|error| error.in_project(&project))?;
-        return Ok(Some(answer(&entry, engine.clock.now())));
+        let mut answer = answer(&entry, engine.clock.now());
+        answer.warnings.extend(doubts(&entry, &request));
+        return Ok(Some(answer));
     }
     let standing = Standing::ask(atlas, &project, budget).await;
     let standing = standing.map_err(|error| error.in_project(&project))?;
@@ -50,6 +52,7 @@ pub(super) async fn change_over(
         _ => None,
     };
     let plan = standing.plan(&entry, &project, &request, proved_by.as_ref());
+    let warnings = standing.warnings(&entry, &request);
     note(
         &mut entry,
         &project,
@@ -60,7 +63,20 @@ pub(super) async fn change_over(
     let Value::Object(plan) = plan else {
         return Ok(None);
     };
-    Ok(Some(Response::data(plan)))
+    Ok(Some(Response {
+        warnings,
+        ..Response::data(plan)
+    }))
+}
+
+/// What may keep a change that was ordered from working, as long as it was not seen to work.
+fn doubts(entry: &AzureEntry, request: &ApplyRequest) -> Vec<String> {
+    if entry.seen.as_ref().and_then(|seen| seen.valid) == Some(true) {
+        return Vec::new();
+    }
+    let before = entry.before.as_ref();
+    let directory = other_directory(before.and_then(|before| before.tenant_id.as_ref()), entry);
+    directory.into_iter().chain(request.warning()).collect()
 }
 
 /// Changes a project back to the static secret in keeping.

@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::framework::Call;
 use crate::vault::Response;
+use crate::vault::failure::chain;
 
 /// Forgets a project's entry, unless something is under way or a secret would be lost.
 pub(super) async fn delete(
@@ -20,10 +21,20 @@ pub(super) async fn delete(
 ) -> Result<Option<Response>, EngineError> {
     let project = project(&call)?;
     let _lock = lock(&engine, &project, &call).await?;
-    let Some(entry) = load(&engine, &project).await? else {
-        return Ok(None);
-    };
     let force = call.fields.boolean("force").unwrap_or(false);
+    let deauthorizes = call.fields.boolean("deauthorize").unwrap_or(false);
+    let entry = match load(&engine, &project).await {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return Ok(None),
+        Err(error @ EngineError::Unreadable { .. }) if force => {
+            // Nobody knows whose the registration is.
+            if deauthorizes {
+                return Err(EncryptionError::NotOurs.into());
+            }
+            return forget_unreadable(&engine, &project, &error).await;
+        }
+        Err(error) => return Err(error),
+    };
     // Atlas may hold a secret of which this is the only copy, or none at all.
     let is_watched = entry.state == State::Observing;
     // Nothing is in flight while a change is watched; it may never prove itself.
@@ -35,12 +46,34 @@ pub(super) async fn delete(
     if entry.held.is_some() && !force {
         return Err(EncryptionError::SecretInKeeping.into());
     }
-    if call.fields.boolean("deauthorize").unwrap_or(false) {
+    if deauthorizes {
         let removed = deauthorize(&engine, &project, &entry, budget(&call)).await;
         removed.map_err(|error| error.in_project(&project))?;
     }
     put_back(&engine, &project, None).await?;
     Ok(None)
+}
+
+/// Deletes what cannot be read. What it held is lost, which whoever ordered it is told.
+async fn forget_unreadable(
+    engine: &Engine,
+    project: &ProjectId,
+    error: &EngineError,
+) -> Result<Option<Response>, EngineError> {
+    put_back(engine, project, None).await?;
+    tracing::warn!(
+        %project,
+        error = chain(error),
+        "an unreadable entry of encryption at rest was deleted, as somebody ordered"
+    );
+    let warning = "the entry could not be read, so it is not known what is lost with it: perhaps a static \
+                   secret in keeping, one that Atlas may hold of a rotation that was not over, and how far a \
+                   change was. The project stays as it is in Atlas: leave every password of its application \
+                   in Azure, read check, and write the entry anew";
+    Ok(Some(Response {
+        warnings: vec![warning.to_owned()],
+        ..Response::default()
+    }))
 }
 
 /// Removes the registration, if this engine made it and nothing uses it.

@@ -26,12 +26,16 @@ mod customer_tests;
 mod delete;
 #[cfg(test)]
 mod doubtful_tests;
+#[cfg(test)]
+mod ended_tests;
 mod entry;
 mod expiry;
 mod grants;
 mod input;
 mod migrations;
 mod note;
+#[cfg(test)]
+mod order_tests;
 pub(crate) mod paths;
 mod plan;
 mod private;
@@ -60,6 +64,8 @@ mod tick;
 mod told_tests;
 #[cfg(test)]
 mod unknowns_tests;
+#[cfg(test)]
+mod unreadable_tests;
 mod unseen;
 #[cfg(test)]
 mod unseen_tests;

@@ -64,8 +64,9 @@ fn of_projects() -> Vec<Path<Engine>> {
             .field(
                 Field::boolean("force")
                     .about(
-                        "On delete: also delete a static secret that is in keeping. On a write: \
-                         keep another in the place of one that may still be needed.",
+                        "On delete: also delete a static secret that is in keeping, and an entry that \
+                         cannot be read. On a write: keep another secret in the place of one that may \
+                         still be needed.",
                     )
                     .query(),
             )
@@ -254,6 +255,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let mut entry = before.clone().unwrap_or_else(fresh);
     may_replace(&entry, &input, &call)?;
     let registers = input.principal.is_some() && (entry.role_id.is_none() || is_asked(&call));
+    let gives_secret = input.held.is_some();
     take(&mut entry, input);
     let (atlas, budget) = (&linked.atlas, budget(&call));
     if registers {
@@ -271,10 +273,18 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         registered
             .await
             .map_err(|error| error.in_project(&project))?;
-    } else {
-        store(&engine, &project, &entry).await?;
+        return Ok(Some(answer(&entry, engine.clock.now())));
     }
-    Ok(Some(answer(&entry, engine.clock.now())))
+    // Who prepares the next change leaves nothing as it is.
+    let stays = if gives_secret {
+        None
+    } else {
+        watch::leave_failed(&mut entry, now)
+    };
+    store(&engine, &project, &entry).await?;
+    let mut answer = answer(&entry, engine.clock.now());
+    answer.warnings.extend(stays);
+    Ok(Some(answer))
 }
 
 /// Whether the write names the principal, so that its registration is looked at again.

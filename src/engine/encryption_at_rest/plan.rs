@@ -6,7 +6,7 @@ use super::apply::ApplyRequest;
 use super::entry::{AzureEntry, Mode};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, EndpointStatus, KeyVaultSetup, PrivateEndpoint, ProjectId,
-    RequestBudget, VaultKey,
+    RequestBudget, TenantId, VaultKey,
 };
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::framework::Field;
@@ -145,6 +145,15 @@ impl Standing {
         obstacles
     }
 
+    /// What whoever orders the change should know, though it keeps nobody from sending it.
+    pub(super) fn warnings(&self, entry: &AzureEntry, request: &ApplyRequest) -> Vec<String> {
+        let vault = self.vault.as_ref();
+        let by_secret = vault.filter(|vault| vault.role_id.is_none());
+        let shown = by_secret.and_then(|vault| vault.tenant_id.as_ref());
+        let directory = other_directory(shown, entry);
+        directory.into_iter().chain(request.warning()).collect()
+    }
+
     /// The answer to a dry run.
     pub(super) fn plan(
         &self,
@@ -210,6 +219,18 @@ pub(super) fn fields() -> Vec<Field> {
 pub(super) fn endpoints_field() -> Field {
     Field::objects("private_endpoints")
         .about("Each private endpoint to the vault: region and status.")
+}
+
+/// That the principal is of another directory than the one to which Atlas signs in with a secret, so
+/// that no grant can help.
+pub(super) fn other_directory(shown: Option<&TenantId>, entry: &AzureEntry) -> Option<String> {
+    let own = &entry.principal.as_ref()?.tenant;
+    let shown = shown.filter(|shown| *shown != own)?;
+    Some(format!(
+        "Atlas signs in to directory {shown}, and the service principal is of directory {own}: a key \
+         vault belongs to one directory and lets none of another in. Create the principal in the vault's \
+         directory, delete this entry, and write it with the ids from there"
+    ))
 }
 
 /// How Atlas signs in, by what it shows.

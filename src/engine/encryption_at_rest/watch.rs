@@ -11,6 +11,7 @@ use super::note::{APART, is_untried, note};
 use super::paths::store;
 use super::rollback;
 use crate::atlas::{Atlas, AzureKeyVault, ProjectId, RequestBudget};
+use crate::base::Rfc3339;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::unasked::held;
 use crate::engine::{Engine, backoff};
@@ -133,6 +134,35 @@ pub(super) fn is_late(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     let end = entry.ordered_at.and_then(|at| later(at, MAY_COME_LATE));
     let is_failed = entry.state == State::Failed;
     is_failed && entry.before.is_some() && end.is_some_and(|end| now < end)
+}
+
+/// Somebody leaves the project as it is after a change that failed. Why it has to stay `failed` is
+/// answered where a change or a secret may still turn out to have been taken.
+pub(super) fn leave_failed(entry: &mut AzureEntry, now: DateTime<Utc>) -> Option<String> {
+    if entry.state != State::Failed {
+        return None;
+    }
+    if entry.pending.is_some() {
+        let text = "it stays failed: Atlas may hold the new secret or the one before; rotate again";
+        return Some(text.to_owned());
+    }
+    let end = entry.ordered_at.and_then(|at| later(at, MAY_COME_LATE));
+    if let Some(end) = end.filter(|_| is_late(entry, now)) {
+        return Some(format!(
+            "it stays failed until {}: the change may still turn out to have been taken; write it again \
+             then",
+            Rfc3339(end)
+        ));
+    }
+    let state = if entry.role_id.is_some() {
+        State::Registered
+    } else {
+        State::Static
+    };
+    entry.give_up(state);
+    entry.last_error = None;
+    entry.forget_failures();
+    None
 }
 
 pub(super) fn is_sent(entry: &AzureEntry, mode: Mode) -> bool {

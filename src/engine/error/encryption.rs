@@ -158,7 +158,7 @@ pub(crate) enum EncryptionError {
         /// What is as before.
         in_force: &'static str,
         /// What to do.
-        advice: &'static str,
+        advice: String,
         /// Atlas's words.
         #[source]
         source: AtlasError,

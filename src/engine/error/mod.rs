@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 pub(crate) use self::encryption::EncryptionError;
 pub(crate) use self::rotation::RotationError;
 use self::text::{listed, no_free_slot, refusal_advice};
+use super::keys;
 use crate::atlas::{
     AtlasError, ClientId, DatabaseUsername, MOST_DATABASE_USERS, OrgId, Origin, ProjectId,
     SecretId, SettingsError,
@@ -89,8 +90,8 @@ pub(crate) enum EngineError {
     },
     /// A stored entry is not in a shape that this version knows.
     #[error(
-        "the stored entry {key:?} cannot be read (line {line}, column {column}); write it anew or \
-         restore it"
+        "the stored entry {key:?} cannot be read (line {line}, column {column}); {}",
+        way_out(key)
     )]
     Unreadable {
         /// The storage key.
@@ -382,6 +383,17 @@ pub(crate) enum EngineError {
     /// The host did not tell what it must tell.
     #[error(transparent)]
     SystemView(#[from] SystemViewError),
+}
+
+/// What helps where an entry cannot be read.
+fn way_out(key: &str) -> &'static str {
+    // A write of these reads what is there: what a change has come to must not be forgotten unasked.
+    let is_kept = [keys::AZURE_KEY_VAULTS, keys::AZURE_MIGRATIONS];
+    if is_kept.iter().any(|folder| key.starts_with(folder)) {
+        "restore it, or delete it with force=true and write it anew"
+    } else {
+        "write it anew or restore it"
+    }
 }
 
 impl EngineError {

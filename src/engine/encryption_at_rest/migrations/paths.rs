@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::entry::{MigrationEntry, State};
-use super::store::{Outcome, change, load};
+use super::store::{Outcome, change, forget_unreadable, load};
 use super::{input, orders, shown};
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::{Engine, OPERATION_PREFIX, keys};
-use crate::framework::{Answer, Call, Display, Page, Path, PathOperation, list};
+use crate::framework::{Answer, Call, Display, Field, Page, Path, PathOperation, list};
+use crate::vault::failure::chain;
 use crate::vault::{Operation, Response};
 
 /// The paths of migrations.
@@ -49,6 +50,11 @@ pub(in super::super) fn paths() -> Vec<Path<Engine>> {
                 "azure-key-vault-migration",
             ))
             .fields(input::fields())
+            .field(
+                Field::boolean("force")
+                    .about("On delete: also where the entry cannot be read.")
+                    .query(),
+            )
             .exists(exists)
             .operation(Operation::Read, read)
             .operation(Operation::Create, write.clone())
@@ -87,7 +93,7 @@ async fn read(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
 
 async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, EngineError> {
     let name = name(&call);
-    change(&engine, &name, |entry| {
+    let deleted = change(&engine, &name, |entry| {
         // A plan changes nothing, and may last as long as Atlas does not answer.
         let is_at_work =
             |entry: &MigrationEntry| entry.state.is_at_work() && entry.state != State::Planning;
@@ -96,6 +102,25 @@ async fn delete(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Eng
             return Err(EncryptionError::MigrationAtWork { state }.into());
         }
         Ok(Outcome::Delete(None))
-    })
-    .await
+    });
+    match deleted.await {
+        Err(error @ EngineError::Unreadable { .. })
+            if call.fields.boolean("force").unwrap_or(false) =>
+        {
+            forget_unreadable(&engine, &name).await?;
+            tracing::warn!(
+                name,
+                error = chain(&error),
+                "an unreadable migration of encryption at rest was deleted, as somebody ordered"
+            );
+            let warning = "the entry could not be read, so it is not known which projects the migration \
+                           has changed, and what it has begun may go on: each project's own entry still \
+                           says how it stands, and apply and rollback of it work";
+            Ok(Some(Response {
+                warnings: vec![warning.to_owned()],
+                ..Response::default()
+            }))
+        }
+        outcome => outcome,
+    }
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::super::entry::{AzureEntry, State as ProjectState};
 use super::entry::{MigrationEntry, State};
 use crate::engine::error::EngineError;
+use crate::engine::keyed_mutex::KeyedGuard;
 use crate::engine::{Engine, keys, stored};
 
 /// The lock is held for a read and a write of storage.
@@ -45,6 +46,28 @@ pub(in super::super) async fn is_paused(
     }
 }
 
+async fn lock(engine: &Engine, name: &str) -> Result<KeyedGuard, EngineError> {
+    let key = name.to_owned();
+    let lock = engine
+        .migrations
+        .locks
+        .wait(&key, Instant::now() + PATIENCE);
+    lock.await.ok_or_else(|| EngineError::Busy {
+        what: format!("migration {name:?}"),
+    })
+}
+
+/// Deletes an entry that cannot be read; any other stays.
+pub(super) async fn forget_unreadable(engine: &Engine, name: &str) -> Result<(), EngineError> {
+    let _lock = lock(engine, name).await?;
+    match load(engine, name).await {
+        Err(EngineError::Unreadable { .. }) => {
+            Ok(engine.storage.delete(&keys::azure_migration(name)).await?)
+        }
+        other => other.map(drop),
+    }
+}
+
 /// What a change wants to become of the entry.
 pub(super) enum Outcome<T> {
     Save(Box<MigrationEntry>, T),
@@ -58,14 +81,7 @@ pub(super) async fn change<T>(
     name: &str,
     change: impl FnOnce(Option<MigrationEntry>) -> Result<Outcome<T>, EngineError>,
 ) -> Result<T, EngineError> {
-    let key = name.to_owned();
-    let lock = engine
-        .migrations
-        .locks
-        .wait(&key, Instant::now() + PATIENCE);
-    let _lock = lock.await.ok_or_else(|| EngineError::Busy {
-        what: format!("migration {name:?}"),
-    })?;
+    let _lock = lock(engine, name).await?;
     match change(load(engine, name).await?)? {
         Outcome::Save(entry, answer) => {
             save(engine, name, &entry).await?;
