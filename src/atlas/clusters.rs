@@ -23,8 +23,9 @@ pub(crate) enum ChangeStatus {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Cluster {
-    #[serde(default)]
-    name: Option<ClusterName>,
+    /// As it is: one that no call can name is not waited for.
+    #[serde(default, deserialize_with = "null_as_default")]
+    name: String,
     #[serde(default, deserialize_with = "null_as_default")]
     paused: bool,
 }
@@ -48,7 +49,7 @@ impl Atlas {
         let path = format!("/groups/{project}/clusters");
         let call = Call::get("listClusters", &path, SET, &level);
         self.walk(call, budget, |cluster: Cluster| {
-            cluster.name.filter(|_| !cluster.paused)
+            cluster.name.parse().ok().filter(|_| !cluster.paused)
         })
         .await
     }

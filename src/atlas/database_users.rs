@@ -5,7 +5,7 @@
 //! user is gone; so ours carry a text that nobody else's have, in the description, which Atlas's user
 //! interface shows, and in a label, which it does not.
 
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, SubsecRound as _, TimeDelta, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
@@ -32,8 +32,8 @@ pub(crate) const MOST_DATABASE_USERS: usize = 100;
 const TAG_LABEL: &str = "vault-description";
 /// When the user was made; Atlas does not tell.
 const TIME_LABEL: &str = "vault-issued-at";
-/// Room for the content of a request at once: growing would leave copies of a password behind.
-const CONTENT_BYTES: usize = 64 * 1024;
+/// Room for the name of the field, its quotes and its comma.
+const PASSWORD_FIELD: usize = 32;
 /// Between a moment as it is asked for and as Atlas shows it.
 const ROUNDING: TimeDelta = TimeDelta::seconds(60);
 /// All that need not be encoded in a path.
@@ -47,10 +47,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct DatabaseRole {
     /// Built in, or one of the project's own.
-    #[serde(rename = "roleName")]
+    #[serde(default, rename = "roleName", deserialize_with = "null_as_default")]
     pub role: String,
     /// The database on which it counts.
-    #[serde(rename = "databaseName")]
+    #[serde(default, rename = "databaseName", deserialize_with = "null_as_default")]
     pub database: String,
     /// The one collection of it, if not all.
     #[serde(
@@ -66,9 +66,10 @@ pub(crate) struct DatabaseRole {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct DatabaseScope {
     /// Its name in the project.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// What it is, as Atlas calls it: `CLUSTER`, `DATA_LAKE`, `STREAM`.
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "null_as_default")]
     pub kind: String,
 }
 
@@ -108,7 +109,7 @@ pub(crate) struct DatabaseUser {
     pub(super) roles: Vec<DatabaseRole>,
     #[serde(default, deserialize_with = "null_as_default")]
     pub(super) scopes: Vec<DatabaseScope>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment")]
     pub(super) delete_after_date: Option<DateTime<Utc>>,
 }
 
@@ -138,11 +139,18 @@ pub(super) struct Content<'a> {
 }
 
 impl Content<'_> {
-    pub(super) fn into_bytes(self) -> Zeroizing<Vec<u8>> {
-        let mut content = Zeroizing::new(Vec::with_capacity(CONTENT_BYTES));
+    /// At once as large as it gets: growing would leave copies of a password behind.
+    pub(super) fn into_bytes(mut self) -> Zeroizing<Vec<u8>> {
+        let password = self.password.take();
+        let others = serde_json::to_vec(&self).map_or(0, |content| content.len());
+        self.password = password;
+        // A character may be written as six.
+        let own = password.map_or(0, |password| 6 * password.len() + PASSWORD_FIELD);
+        let mut content = Zeroizing::new(Vec::with_capacity(others + own));
         // Texts in memory: there is nothing in it that could fail.
         let written = serde_json::to_writer(&mut *content, &self);
         debug_assert!(written.is_ok(), "{written:?}");
+        debug_assert!(content.len() <= others + own, "it grew");
         content
     }
 }
@@ -151,6 +159,16 @@ impl Content<'_> {
 fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text: Option<String> = Option::deserialize(deserializer)?;
     Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// A moment, of which the time zone may be left out; what is none counts as left out: others' users are
+/// listed too. Source: Atlas API, `deleteAfterDate`.
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    Ok(text.and_then(|text| {
+        let zoned = text.parse::<DateTime<Utc>>().ok();
+        zoned.or_else(|| text.parse::<NaiveDateTime>().ok().map(|at| at.and_utc()))
+    }))
 }
 
 fn sorted<T: Ord + Clone>(list: &[T]) -> Vec<T> {

@@ -88,6 +88,39 @@ async fn a_user_is_made_with_its_rights_its_end_and_its_tag() {
     );
 }
 
+/// Source: Atlas API, `deleteAfterDate`: "can include the time zone designation".
+#[test]
+fn an_end_without_a_time_zone_is_in_utc() {
+    let text = shown("u", "2026-08-10T05:05:41");
+    let user: DatabaseUser = serde_json::from_str(&text).expect("a user");
+    user.shows(&new_user("u")).expect("as asked");
+}
+
+/// However many rights it has: a buffer that grows leaves copies of the password behind.
+#[test]
+fn the_content_of_a_request_never_grows() {
+    let role = |number: usize| DatabaseRole {
+        role: format!("role{number}"),
+        database: "\u{1}".to_owned(),
+        collection: None,
+    };
+    let roles: Vec<_> = (0..5_000).map(role).collect();
+    let password = "\u{1}\"\u{e9}".repeat(500);
+    let content = Content {
+        group_id: &project_id(),
+        database_name: SIGN_IN_DATABASE,
+        username: &own("u").username,
+        password: Some(&password),
+        roles: &roles,
+        scopes: &[],
+        description: "",
+        labels: &[],
+        delete_after_date: Rfc3339(moment("2026-08-10T05:05:41Z")),
+    };
+    let bytes = content.into_bytes();
+    assert!(bytes.len() > 64 * 1_024);
+}
+
 #[tokio::test]
 async fn a_user_that_is_not_as_asked_is_not_taken_for_it() {
     let good = shown("u", "2026-08-10T05:05:41Z");
@@ -98,6 +131,7 @@ async fn a_user_that_is_not_as_asked_is_not_taken_for_it() {
         (r#"{"name":"Cluster0","type":"CLUSTER"}"#, ""),
         ("05:05:41", "05:05:40"),
         ("05:05:41", "09:05:41"),
+        (r#""2026-08-10T05:05:41Z""#, r#""soon""#),
         (r#""2026-08-10T05:05:41Z""#, "null"),
         (
             r#""vault-description","value":"vault-reader-1""#,
@@ -296,14 +330,23 @@ async fn a_user_is_gone_once_two_lists_lack_it() {
 async fn a_list_may_hold_users_of_any_kind() {
     let x509 =
         r#"{"databaseName":"$external","username":"CN=x,O=\u0001","roles":null,"labels":null}"#;
+    let odd = r#"{"username":"x","deleteAfterDate":"soon","scopes":[{"name":"y"}],
+        "roles":[{"roleName":"z"}]}"#;
     let user = shown("u", "2026-08-10T05:05:41Z");
-    let (_fake, atlas) =
-        Fake::signed_in(move |_| list(&[x509.to_owned(), "{}".to_owned(), user.clone()])).await;
+    let (_fake, atlas) = Fake::signed_in(move |_| {
+        list(&[
+            x509.to_owned(),
+            "{}".to_owned(),
+            odd.to_owned(),
+            user.clone(),
+        ])
+    })
+    .await;
     let users = atlas.list_database_users(&project_id(), budget(5)).await;
     let users = users.expect("a list");
     let names: Vec<_> = users.iter().map(DatabaseUser::username).collect();
-    assert_eq!(names, [None, None, Some(own("u").username)]);
-    assert_eq!(users[2].tag(), TAG);
+    assert_eq!(names, [None, None, None, Some(own("u").username)]);
+    assert_eq!(users[3].tag(), TAG);
 }
 
 #[tokio::test]
@@ -319,7 +362,7 @@ async fn clusters_that_run_are_listed_and_tell_what_they_have_applied() {
         }
         Reply::new(
             200,
-            r#"{"results":[{"name":"a"},{"name":"b","paused":true},{"name":"c","paused":null}]}"#,
+            r#"{"results":[{"name":"a"},{"name":"b","paused":true},{"name":"c","paused":null},{"name":"a name"}]}"#,
         )
     })
     .await;

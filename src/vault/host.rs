@@ -214,10 +214,16 @@ async fn question<T>(
         Ok(Err(status)) => Err(SystemViewError {
             question,
             reason: status_text(&status),
+            // As the host's side of it answers; a connection that breaks has other codes.
+            refused: matches!(
+                status.code(),
+                Code::Internal | Code::InvalidArgument | Code::NotFound
+            ),
         }),
         Err(_) => Err(SystemViewError {
             question,
             reason: timed_out(SYSTEM_VIEW_DEADLINE),
+            refused: false,
         }),
     }
 }

@@ -290,7 +290,7 @@ impl SystemView for FixedSystemView {
         Ok("2.7.2".to_owned())
     }
 
-    /// There is one policy, `long`, and one whose passwords are too short, `short`.
+    /// There is one policy, `long`, and one whose passwords are too short, `short`. Of `silent` no answer comes.
     async fn password_of(&self, policy: &str) -> Result<Sensitive, SystemViewError> {
         let password = match policy {
             "long" => "by-the-policy-p@ss/word",
@@ -299,6 +299,7 @@ impl SystemView for FixedSystemView {
                 return Err(SystemViewError {
                     question: "a password by a policy",
                     reason: "failed to generate password".to_owned(),
+                    refused: policy != "silent",
                 });
             }
         };

@@ -14,6 +14,8 @@ pub(crate) struct SystemViewError {
     pub question: &'static str,
     /// What went wrong.
     pub reason: String,
+    /// Whether the host answered that it cannot tell; else no answer came.
+    pub refused: bool,
 }
 
 /// The node's place in replication. May change in a mount's life: ask at each decision.

@@ -91,6 +91,8 @@ fn role_fields() -> Vec<Field> {
             .about("Lifetime of the secrets that the role asks for, in hours."),
         Field::int("free_secrets")
             .about("With client_id: how many secrets the account has room for."),
+        Field::int("database_users")
+            .about("Of database users: how many the project has, people's included."),
     ]
 }
 

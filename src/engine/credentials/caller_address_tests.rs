@@ -57,6 +57,9 @@ fn an_address_is_read_in_every_form_that_a_host_may_give() {
         ("fe80::1%eth0", "fe80::1"),
         ("[fe80::1%eth0]:41234", "fe80::1"),
         ("::1", "::1"),
+        // As a gateway to IPv6 shows callers over IPv4.
+        ("64:ff9b::cb00:7109", "203.0.113.9"),
+        ("[64:ff9b::203.0.113.9]:41234", "203.0.113.9"),
     ] {
         assert_eq!(read(text), want.parse().ok(), "{text}");
     }
@@ -70,6 +73,11 @@ fn an_address_is_read_in_every_form_that_a_host_may_give() {
         "0.0.0.0",
         "::",
         "::ffff:0.0.0.0",
+        "64:ff9b::",
+        "224.0.0.1",
+        "::ffff:239.1.2.3",
+        "255.255.255.255",
+        "ff02::1",
         "%eth0",
     ] {
         assert_eq!(read(text), None, "{text}");
@@ -87,10 +95,19 @@ fn addresses_that_atlas_does_not_see_are_told_by_their_kind() {
         ("100.64.0.1", Some("a private")),
         ("100.127.255.255", Some("a private")),
         ("fd00::1", Some("a private")),
+        ("192.0.0.8", Some("a private")),
+        ("198.18.0.1", Some("a private")),
+        ("198.19.255.255", Some("a private")),
+        ("240.0.0.1", Some("a private")),
+        ("fec0::1", Some("a private")),
+        ("64:ff9b:1::a00:1", Some("a private")),
         ("169.254.1.1", Some("a link-local")),
         ("fe80::1", Some("a link-local")),
         ("198.51.100.7", None),
         ("172.32.0.1", None),
+        ("192.0.1.1", None),
+        ("198.20.0.1", None),
+        ("223.255.255.255", None),
         ("100.63.255.255", None),
         ("100.128.0.1", None),
         ("2001:db8::7", None),

@@ -72,8 +72,9 @@ impl LeaseTtl {
     /// The same of a credential that ends by itself so long after each renewal, if it is renewed `elapsed` after
     /// its issue. Its length is always said: nothing the host knows bounds that.
     pub(super) fn until_next_renewal(self, longest: Duration, elapsed: Duration) -> Self {
-        let asked = self.cut.map_or(self.ttl, |(asked, _)| asked);
-        let is_cut = self.ttl > longest;
+        // Without a length of the role's own it is the mount's default that is cut.
+        let asked = self.cut.map_or(self.length(), |(asked, _)| asked);
+        let is_cut = self.length() > longest;
         Self {
             ttl: self.length().min(longest),
             max_ttl: self.max_ttl.min(elapsed.saturating_add(longest)),
@@ -173,6 +174,15 @@ mod tests {
             let life = life.until_next_renewal(longest, Duration::from_secs(elapsed));
             assert_eq!(seconds(life), ends, "{ttl} {elapsed}");
         }
+        let default = life(0, 0).await;
+        let shorter = Duration::from_secs(50);
+        let cut = default
+            .until_next_renewal(shorter, Duration::ZERO)
+            .warning();
+        let told = "TTL of \"1m40s\" exceeded the effective max_ttl of \"50s\"";
+        assert!(cut.is_some_and(|text| text.starts_with(told)));
+        let whole = default.until_next_renewal(longest, Duration::ZERO);
+        assert_eq!(whole.warning(), None);
         let cut = life(2_000, 0).await;
         let cut = cut.until_next_renewal(longest, Duration::ZERO).warning();
         let told = "TTL of \"33m20s\" exceeded the effective max_ttl of \"5m\"";

@@ -68,7 +68,12 @@ impl Comparison<'_> {
             projects.extend(self.projects_of_entries(CredentialType::AiModelKey).await?);
             all.add_model_keys_of(listing, projects, &why).await?;
         }
-        let projects = projects_of_roles(storage, CredentialType::DatabaseUser).await?;
+        // No organization lists them. What a role left that was deleted or moved is in the journal.
+        let mut projects = projects_of_roles(storage, CredentialType::DatabaseUser).await?;
+        projects.extend(
+            self.projects_of_entries(CredentialType::DatabaseUser)
+                .await?,
+        );
         all.add_database_users_of(listing, projects).await?;
         Ok(all)
     }

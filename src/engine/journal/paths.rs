@@ -42,7 +42,7 @@ fn issued_list() -> Path<Engine> {
 }
 
 fn issued() -> Path<Engine> {
-    Path::new("issued/{id}")
+    Path::new("issued/{id:any}")
         .help(
             "Show one issued credential, or end it.",
             "By journal id, which is the end of the description in Atlas, by public key, by client id, by \
@@ -88,8 +88,9 @@ fn answer() -> Vec<Field> {
         Field::text("role")
             .about("Role it was issued from; empty if imported from the Go engine, or if owner is root or static_role."),
         Field::text("credential_type").about("What it is."),
-        Field::text("description")
-            .about("Description of the key, or name of the account, in Atlas."),
+        Field::text("description").about(
+            "Its text in Atlas: description of a key or database user, name of an account or AI model API key.",
+        ),
         Field::text("organization_id").about("Organization it belongs to."),
         Field::text("project_id").about("Project in which it was created, if in one."),
         Field::text("config_organization_id")
@@ -126,7 +127,10 @@ fn answer() -> Vec<Field> {
         Field::text("display_name").about("Display name of the caller's token."),
         Field::text("entity_id").about("The caller's identity entity, if any."),
         Field::time("issued_at").about("When it was asked for."),
-        Field::time("max_expire_time").about("No renewal reaches past this."),
+        Field::time("max_expire_time").about(
+            "No renewal reaches past this; each renewal of a database user with a max_ttl of more than six \
+             days moves it.",
+        ),
         Field::seconds("ttl").about("Longest that its lease was given, at issue or by a renewal."),
         Field::time("past_ttl_since").about(
             "When its lease ended, if it is still active: nobody renewed or revoked it. Shown by the \

@@ -261,7 +261,9 @@ fn not_listed(error: AtlasError) -> EngineError {
 fn is_refusal(error: &AtlasError) -> bool {
     matches!(
         error,
-        AtlasError::Refused { .. } | AtlasError::UnexpectedAnswer { .. }
+        AtlasError::Refused { .. }
+            | AtlasError::UnexpectedAnswer { .. }
+            | AtlasError::MalformedAnswer { .. }
     )
 }
 

@@ -332,6 +332,35 @@ async fn whatever_atlas_calls_a_user_that_is_gone_two_lists_prove_it() {
     }
 }
 
+/// Rights and clusters that Atlas does not know, and an end that it takes off unless it is sent.
+#[tokio::test]
+async fn what_atlas_judges_itself_is_told_and_leaves_nothing() {
+    let mount = mount_with(json!({ "scopes": "north" })).await;
+    let strict = json!({ "unknown_scope": "refuse", "omitted_delete_after_date": "off" });
+    mount.atlas.set(strict).await;
+    for change in [
+        json!({ "scopes": "north" }),
+        json!({ "scopes": "west", "database_roles": "mine@app" }),
+    ] {
+        write_role(&mount, change.clone()).await;
+        let refused = mount.read("creds/reader").await.expect_err("refused");
+        assert!(
+            matches!(&refused, Failure::BadRequest(text) if text.contains("createDatabaseUser")),
+            "{change}: {refused}"
+        );
+        mount.assert_nothing_left("refused").await;
+    }
+    write_role(
+        &mount,
+        json!({ "scopes": "west", "database_roles": "read@app" }),
+    )
+    .await;
+    let lease = issued(&mount).await;
+    mount.advance(HOUR / 2).await;
+    mount.renew(&lease).await.expect("renewed");
+    assert!(ends_in(&mount, HOUR * 2).await);
+}
+
 #[tokio::test]
 async fn a_user_with_other_rights_than_asked_is_not_handed_out() {
     let mount = mount_with(json!({ "username_template": "app" })).await;

@@ -86,6 +86,27 @@ async fn the_journal_shows_a_user_by_its_name_and_ends_it() {
     assert_eq!(mount.journal_keys(), NOTHING);
 }
 
+/// Such as from a display name: whatever a name can have, it is asked for by it.
+#[tokio::test]
+async fn the_journal_knows_users_of_any_name() {
+    for template in [
+        "a/{{random 8}} @x%.",
+        "oidc-ann@example.com-{{random 8}}",
+        "-{{uuid}}/",
+    ] {
+        let mount = mount_with(json!({ "username_template": template })).await;
+        let (data, lease) = mount.issue("reader").await;
+        let path = format!("issued/{}", text(&data, "username"));
+        let shown = TestMount::data(mount.read(&path).await);
+        assert_eq!(shown["database_username"], data["username"], "{template}");
+        let ended = mount.ask(Operation::Delete, &path, json!({})).await;
+        ended.expect("ended");
+        assert!(!mount.atlas.lets_in("east", &data).await, "{template}");
+        mount.revoke(&lease).await.expect("revoked");
+        mount.assert_nothing_left(template).await;
+    }
+}
+
 #[tokio::test]
 async fn a_drained_mount_ends_its_users() {
     let mount = mount_with(json!({})).await;
@@ -140,6 +161,44 @@ async fn tidy_deletes_orphans_of_the_roles_projects_and_nothing_else() {
         (&found["orphan_count"], &found["missing_count"]),
         (&json!(0), &json!(0))
     );
+}
+
+/// Before a mount is disabled its roles go first.
+#[tokio::test]
+async fn tidy_looks_in_the_projects_of_leases_whose_role_is_gone() {
+    let mut mount = mount_with(json!({ "ttl": "5d", "max_ttl": "30d" })).await;
+    mount.issue("reader").await;
+    let kept = mount.journal_keys();
+    mount.issue("reader").await;
+    for key in mount.journal_keys() {
+        if !kept.contains(&key) {
+            mount.storage.unplant(&key);
+        }
+    }
+    mount.restart().await;
+    let deleted = mount.ask(Operation::Delete, "roles/reader", json!({}));
+    deleted.await.expect("deleted");
+    mount.advance(HOUR * 2).await;
+    let found = tidied(&mount).await;
+    assert_eq!(
+        (&found["orphan_count"], &found["removed_count"]),
+        (&json!(1), &json!(1)),
+        "{found:?}"
+    );
+    assert_eq!(mount.atlas.credentials().await.len(), 1);
+}
+
+/// Somebody's user is nothing that could be ours; a list of no sense is told, and all else compared.
+#[tokio::test]
+async fn tidy_compares_all_else_where_a_list_makes_no_sense() {
+    let mount = mount_with(json!({})).await;
+    let fault = json!({
+        "operation": "listDatabaseUsers", "action": {"kind": "malformed_json"},
+    });
+    mount.atlas.fault(fault).await;
+    let answer = mount.write("tidy", json!({})).await.expect("tidied");
+    let [warning] = answer.expect("an answer").warnings.try_into().expect("one");
+    assert!(warning.contains("were not compared"), "{warning}");
 }
 
 #[tokio::test]

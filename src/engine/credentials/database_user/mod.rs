@@ -356,7 +356,11 @@ async fn password(engine: &Engine, policy: &str) -> Result<Sensitive, EngineErro
     if policy.is_empty() {
         return Ok(Sensitive::new(base62(&*engine.entropy, PASSWORD)));
     }
-    let made = engine.system.password_of(policy).await.map_err(|error| {
+    let made = engine.system.password_of(policy).await;
+    let made = made.map_err(|error| {
+        if !error.refused {
+            return EngineError::SystemView(error);
+        }
         EngineError::BadInput(format!(
             "password_policy: {error}; is there a policy {policy:?} under sys/policies/password/?"
         ))

@@ -382,6 +382,13 @@ async fn a_password_is_made_by_the_servers_policy() {
                 .is_some_and(|text| text.contains(told))
         );
     }
+    // That no answer comes says nothing of the policy, and a client may try again.
+    write_role(&mount, json!({ "password_policy": "silent" })).await;
+    let refused = mount.read("creds/reader").await.expect_err("no password");
+    assert!(
+        matches!(&refused, Failure::Internal(text) if !text.contains("is there a policy")),
+        "{refused}"
+    );
     assert_eq!(mount.journal_keys().len(), 1, "nothing was begun");
 }
 

@@ -94,6 +94,22 @@ async fn a_project_without_clusters_or_with_paused_ones_waits_for_nothing() {
     assert_eq!(answered(mount.read("creds/reader").await).warnings, NOTHING);
 }
 
+/// Clusters follow a while after Atlas, and paused ones when they are resumed.
+#[tokio::test]
+async fn clusters_that_follow_later_let_the_user_in_later() {
+    let mount = mount_with(json!({ "wait": 1 })).await;
+    let slow = json!({ "cluster_apply_seconds": 60, "paused_cluster_pending": true });
+    mount.atlas.set(slow).await;
+    change_cluster(&mount, "west", json!({ "paused": true })).await;
+    let answer = answered(mount.read("creds/reader").await);
+    let [warning] = answer.warnings.try_into().expect("one warning");
+    assert!(warning.contains("known to cluster east;"), "{warning}");
+    let data = answer.data.expect("data");
+    assert!(!mount.atlas.lets_in("east", &data).await);
+    mount.advance(Duration::from_mins(1)).await;
+    assert!(mount.atlas.lets_in("east", &data).await);
+}
+
 /// What Atlas does not tell is no reason to throw a good user away.
 #[tokio::test]
 async fn a_state_that_is_not_told_is_warned_of() {
