@@ -42,6 +42,8 @@ pub(super) struct ApplyRequest {
     pub(super) accept_no_way_back: bool,
     /// Take over the role that Atlas uses, whoever registered it.
     pub(super) adopt: bool,
+    /// The migration that asks; [`None`]: a person does.
+    pub(super) migration: Option<String>,
     /// What other projects prove, if whoever asks has read that already.
     pub(super) proofs: Option<Proofs>,
 }
@@ -55,6 +57,7 @@ impl ApplyRequest {
             accept_unvalidated: accepted.unvalidated,
             accept_no_way_back: accepted.no_way_back,
             adopt: false,
+            migration: None,
             proofs: None,
         }
     }
@@ -115,6 +118,7 @@ pub(super) async fn apply(
     };
     entry.accepted = Accepted::both_if(request.accepted().is_both());
     entry.ordered_at = Some(now);
+    entry.migration.clone_from(&request.migration);
     entry.retry_until = Some(request.retry_for)
         .filter(|wait| !wait.is_zero())
         .and_then(|wait| later(now, wait));

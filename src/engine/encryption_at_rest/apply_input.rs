@@ -76,6 +76,7 @@ impl ApplyRequest {
             accept_unvalidated: flag("accept_unvalidated"),
             accept_no_way_back: flag("accept_no_way_back"),
             adopt: flag("adopt"),
+            migration: None,
             proofs: None,
         }
     }

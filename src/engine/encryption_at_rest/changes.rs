@@ -35,7 +35,6 @@ pub(super) async fn change_over(
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let (atlas, budget) = (&linked.atlas, budget(&call));
     if !call.fields.boolean("dry_run").unwrap_or(false) {
-        entry.migration = None;
         let applied = apply::apply(&engine, atlas, &project, &mut entry, &request, budget).await;
         applied.map_err(|error| error.in_project(&project))?;
         let mut answer = answer(&entry, engine.clock.now());

@@ -237,6 +237,28 @@ async fn a_change_that_is_not_there_yet_is_called_off_by_a_rollback() {
     }
 }
 
+/// Atlas may take it after that: a refusal was seen to take 21 seconds.
+#[tokio::test]
+async fn a_change_that_was_called_off_and_came_late_is_told() {
+    let customer = Customer::new().await;
+    customer.encrypted().await;
+    customer.registered_with(json!({})).await;
+    customer.every_change_meets(json!({"kind": "close"})).await;
+    customer.with_both_consents().await.expect_err("unknown");
+    customer.mount.atlas.no_more_faults().await;
+    customer.roll_back().await.expect("called off");
+    customer.grant().await;
+    let mut block = customer.key.clone();
+    block["enabled"] = json!(true);
+    block["roleId"] = customer.read().await["role_id"].clone();
+    customer.set(block).await;
+    customer.mount.tick_for(17).await;
+    let read = customer.read().await;
+    assert_eq!(read["mode"], "role", "{read:?}");
+    let told = read["last_error"].to_string();
+    assert!(told.contains("took effect all the same"), "{told}");
+}
+
 #[tokio::test]
 async fn a_way_back_is_not_sent_long_after_its_order_and_can_be_called_off() {
     for is_called_off in [false, true] {

@@ -167,7 +167,7 @@ async fn attend(
 ) -> Result<(), EngineError> {
     let goes_on = is_half_done(entry.state)
         && held(engine).await?.is_none()
-        && !migrations::is_paused(engine, entry).await?;
+        && !migrations::is_stopped(engine, entry).await?;
     if goes_on {
         return match entry.state {
             State::Registering => register::resume(engine, atlas, project, entry, budget).await,

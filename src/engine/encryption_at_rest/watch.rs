@@ -122,7 +122,13 @@ fn find_in_force(
             let sent = entry.sent.as_ref().filter(|sent| sent.mode == Mode::Role);
             let key = sent.map_or_else(|| vault.key.clone(), |sent| sent.key.clone());
             entry.sending = Some(key);
+            let called_off = EncryptionError::CalledOff.to_string();
+            let is_called_off = entry.last_error.as_ref() == Some(&called_off);
             changed_over(entry, project, now);
+            if is_called_off {
+                tracing::warn!(%project, "a change that was called off took effect all the same");
+                entry.last_error = Some(EncryptionError::CameLate.to_string());
+            }
         }
         _ => {}
     }

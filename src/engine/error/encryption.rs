@@ -327,6 +327,12 @@ pub(crate) enum EncryptionError {
         /// The state.
         state: &'static str,
     },
+    /// Atlas had not taken it yet when it was called off.
+    #[error(
+        "the change was called off, and took effect all the same: the project is on its role, where it may \
+         stay, or be rolled back"
+    )]
+    CameLate,
     /// What is accepted is for a plan that somebody else has made anew.
     #[error(
         "plan_id: the migration was planned anew since: read it, and give its plan_id with what is accepted \

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::doubt_tests::no_change_is_answered;
 use super::fleet_tests::{Fleet, column};
@@ -112,6 +113,41 @@ async fn a_private_project_that_is_found_changed_back_is_watched_too() {
         assert_eq!(data["state"], "paused", "{kind}: {data:?}");
         assert_eq!(fleet.changes().await, [1], "{kind}");
     }
+}
+
+/// Somebody else is at work on the project when its turn comes.
+#[tokio::test]
+async fn a_pause_reaches_a_project_that_waits_for_its_lock() {
+    let fleet = Fleet::new(2).await;
+    fleet.customer.grant().await;
+    fleet.make_private(1, true).await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    fleet.act("start").await;
+    let data = fleet.settled().await;
+    assert_eq!(column(&data, "step"), ["watching", "registered"]);
+    let slow = json!({
+        "operation": "listRestPrivateEndpoints",
+        "action": {"kind": "delay", "seconds": 3},
+    });
+    fleet.mount().atlas.fault(slow).await;
+    let path = format!("encryption-at-rest/azure/{}/apply", fleet.projects[1]);
+    let by_hand = fleet.mount().write(&path, json!({"dry_run": true}));
+    let pause = async {
+        sleep(Duration::from_millis(500)).await;
+        fleet.mount().advance(Duration::from_mins(1)).await;
+        fleet.mount().tick().await.expect("a tick");
+        sleep(Duration::from_secs(1)).await;
+        fleet.act("pause").await
+    };
+    let (shown, paused) = tokio::join!(by_hand, pause);
+    shown.expect("a plan");
+    assert_eq!(column(&paused, "step"), ["changed", "changing"]);
+    sleep(Duration::from_secs(1)).await;
+    let data = fleet.read().await;
+    assert_eq!(column(&data, "step"), ["changed", "registered"]);
+    assert_eq!(fleet.changes().await, [0]);
+    fleet.act("resume").await;
+    assert_eq!(fleet.to_the_end().await["state"], "done");
 }
 
 #[tokio::test]

@@ -96,6 +96,34 @@ async fn a_refusal_that_repeats_the_secret_is_kept_without_it() {
     assert!(!told.contains(secret.as_str()), "{told}");
 }
 
+/// Who deletes a migration, or plans it anew, wants nothing sent for it any more.
+#[tokio::test]
+async fn a_change_of_a_migration_that_is_no_more_is_not_sent_again() {
+    for is_deleted in [false, true] {
+        let fleet = Fleet::new(1).await;
+        fleet.customer.grant().await;
+        fleet.plan(json!({"observe": "1m"})).await;
+        no_change_is_answered(&fleet).await;
+        fleet.act("start").await;
+        assert_eq!(column(&fleet.settled().await, "step"), ["changing"]);
+        fleet.act("pause").await;
+        if is_deleted {
+            fleet.delete().await.expect("deleted");
+        } else {
+            fleet.plan(json!({})).await;
+        }
+        fleet.mount().atlas.no_more_faults().await;
+        fleet.mount().atlas.forget_requests().await;
+        fleet.mount().tick_for(10).await;
+        assert_eq!(fleet.changes().await, [] as [usize; 0], "{is_deleted}");
+        // What a person orders then goes on.
+        let path = format!("encryption-at-rest/azure/{}/apply", fleet.projects[0]);
+        let applied = fleet.mount().write(&path, json!({})).await;
+        applied.expect("changed over");
+        assert_eq!(fleet.modes().await, ["role"]);
+    }
+}
+
 #[tokio::test]
 async fn a_change_that_nobody_answered_goes_on_with_a_resume() {
     let fleet = Fleet::new(1).await;

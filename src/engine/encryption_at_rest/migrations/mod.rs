@@ -40,6 +40,6 @@ mod told;
 mod way_back;
 mod work;
 
-pub(super) use store::is_paused;
+pub(super) use store::is_stopped;
 pub(crate) use task::{Migrations, run_due};
 pub(super) use told::warnings;

@@ -41,6 +41,26 @@ async fn what_a_person_changed_over_meanwhile_is_not_changed_back() {
     assert_eq!(fleet.modes().await, ["static", "role"]);
 }
 
+/// The migration's own turn had begun, and Atlas had refused what it sent.
+#[tokio::test]
+async fn what_a_person_changed_over_after_a_refusal_is_not_changed_back() {
+    let fleet = Fleet::new(1).await;
+    fleet.hand_in(0).await;
+    fleet
+        .plan(json!({"observe": "2m", "keep_static": true}))
+        .await;
+    fleet.act("start").await;
+    assert_eq!(column(&fleet.settled().await, "step"), ["changing"]);
+    fleet.customer.grant().await;
+    apply_by_hand(&fleet, 0).await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(column(&data, "step"), ["skipped"], "{data:?}");
+    fleet.open_the_way_back().await;
+    let refused = fleet.refused(json!({"action": "rollback"})).await;
+    assert!(refused.contains("changed no project"), "{refused}");
+    assert_eq!(fleet.modes().await, ["role"]);
+}
+
 #[tokio::test]
 async fn without_its_canary_a_migration_does_not_go_on() {
     let mut fleet = Fleet::new(2).await;

@@ -99,12 +99,17 @@ pub(super) enum Changed {
     Not,
 }
 
-/// Whether the migration still wants the project changed.
-async fn is_wanted(engine: &Engine, name: &str, project: &ProjectId) -> Result<bool, EngineError> {
+/// Whether the migration is still in this state, and wants this step of the project.
+async fn is_wanted(
+    engine: &Engine,
+    name: &str,
+    project: &ProjectId,
+    (state, step): (State, Step),
+) -> Result<bool, EngineError> {
     let entry = store::load(engine, name).await?;
     Ok(entry.is_some_and(|mut entry| {
         let row = entry.row_mut(project);
-        row.is_some_and(|row| row.step == Step::Changing) && entry.state == State::Running
+        row.is_some_and(|row| row.step == step) && entry.state == state
     }))
 }
 
@@ -137,26 +142,30 @@ pub(super) async fn change(
     }
     let linked = engine.connection.linked_to(&entry.origin).await?;
     // Somebody may have worked on the project until now, and paused the migration meanwhile.
-    if !is_wanted(engine, name, project).await? {
+    let wanted = (State::Running, Step::Changing);
+    if !is_wanted(engine, name, project, wanted).await? {
         return Ok(Changed::Not);
     }
-    entry.migration = Some(name.to_owned());
     let request = ApplyRequest {
         enable: None,
         retry_for: Duration::ZERO,
         accept_unvalidated: is_consented,
         accept_no_way_back: is_consented,
         adopt: false,
+        migration: Some(name.to_owned()),
         proofs,
     };
     let atlas = &linked.atlas;
     apply::apply(engine, atlas, project, &mut entry, &request, opened.budget).await?;
     // What was found in force was ordered before, by somebody else, or not here at all.
-    Ok(if entry.ordered_at.is_some_and(|at| begins <= at) {
-        Changed::Over(Box::new(entry))
-    } else {
-        Changed::Before
-    })
+    let is_own = entry.migration.as_deref() == Some(name);
+    Ok(
+        if is_own && entry.ordered_at.is_some_and(|at| begins <= at) {
+            Changed::Over(Box::new(entry))
+        } else {
+            Changed::Before
+        },
+    )
 }
 
 /// Of a project that is not to be changed any more nothing was sent.
@@ -218,6 +227,8 @@ pub(super) enum Left {
         /// Whether Atlas took the secret unseen.
         private: bool,
     },
+    /// It is not wanted any more, and nothing was sent.
+    Not,
     /// It is still on its role, and why.
     Kept(&'static str),
 }
@@ -232,6 +243,10 @@ pub(super) async fn roll_back(
     let project = &row.project;
     let opened = open(engine, project).await?;
     let mut entry = opened.entry.ok_or(EncryptionError::NoSecretInKeeping)?;
+    let wanted = (State::RollingBack, Step::Leaving);
+    if !is_wanted(engine, name, project, wanted).await? {
+        return Ok(Left::Not);
+    }
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let atlas = &linked.atlas;
     let standing = Standing::ask(atlas, project, opened.budget).await?;

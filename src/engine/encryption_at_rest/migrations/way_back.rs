@@ -234,6 +234,7 @@ async fn note(
                 row.reach(Step::RolledBack, now);
                 row.taken = false;
             }
+            (Ok(Left::Not), _) => return,
             (Ok(Left::Kept(why)), _) => row.end(Step::Kept, why, now),
             (Err(error), Some(Trouble::Mount)) => {
                 // A pause that came meanwhile says why it does not go on.
