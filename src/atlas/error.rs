@@ -169,6 +169,16 @@ pub(crate) enum AnswerFault {
         /// The entry.
         entry: AccessEntry,
     },
+    /// An AI model API key that may be used elsewhere than was asked for.
+    #[error(
+        "the key in it is for cloud {cloud} and geography {geography}, which was not asked for"
+    )]
+    OtherScope {
+        /// As Atlas shows it.
+        cloud: String,
+        /// As Atlas shows it.
+        geography: String,
+    },
     /// Not JSON, or not of the documented shape.
     #[error("not the JSON that was expected, at line {line}, column {column}")]
     Json {

@@ -1,6 +1,6 @@
 //! AI model API keys: create, find, delete.
 //!
-//! A key belongs to its project and ends with it. It has no Atlas roles, no access list and no end of its
+//! A key belongs to its project, and is taken to end with it, which no source says. It has no Atlas roles, no access list and no end of its
 //! own. An organization lists the keys of all its projects and changes none.
 
 use std::collections::HashSet;
@@ -21,6 +21,10 @@ use super::presence::{Presence, after_look_in_project};
 
 const SET: EndpointSet = EndpointSet::ModelKeys;
 const CREATE: &str = "createGroupModelKey";
+/// Every cloud, or every geography.
+const ANYWHERE: &str = "ANY";
+/// The longest name of a scope that is repeated in an error.
+const LONGEST_TOLD: usize = 64;
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -49,22 +53,57 @@ pub(crate) struct CreatedModelKey {
     pub secret: Sensitive,
     /// Host name of the models; empty if Atlas does not tell.
     pub endpoint: String,
+    name: String,
+    project_id: Option<ProjectId>,
     scope: ModelScope,
 }
 
 impl CreatedModelKey {
-    /// Whether Atlas's answer shows no other scope than this: a key that may be used elsewhere is not what
-    /// was asked for.
-    pub(crate) fn shows(&self, wanted: &ModelScope) -> Result<(), AtlasError> {
-        let fits =
-            |shown: &str, wanted: &str| shown.is_empty() || shown.eq_ignore_ascii_case(wanted);
-        let scope = &self.scope;
-        if fits(&scope.cloud, &wanted.cloud) && fits(&scope.geography, &wanted.geography) {
+    /// Whether Atlas's answer tells of no other key than the one that was asked for: a gateway may repeat an
+    /// earlier answer. The id of another is not noted, so that ours is looked for by its name.
+    pub(crate) fn is_of(&self, project: &ProjectId, name: &str) -> Result<(), AtlasError> {
+        let is_named = self.name.is_empty() || self.name == name;
+        let is_there = self.project_id.as_ref().is_none_or(|id| id == project);
+        if is_named && is_there {
             Ok(())
         } else {
             Err(mismatch(CREATE))
         }
     }
+
+    /// Whether Atlas's answer shows this scope: a key that may be used elsewhere is not what was asked for.
+    /// One that may be used anywhere need not say so.
+    pub(crate) fn shows(&self, wanted: &ModelScope) -> Result<(), AtlasError> {
+        let fits = |shown: &str, wanted: &str| {
+            shown.eq_ignore_ascii_case(wanted)
+                || shown.is_empty() && wanted.eq_ignore_ascii_case(ANYWHERE)
+        };
+        let scope = &self.scope;
+        if fits(&scope.cloud, &wanted.cloud) && fits(&scope.geography, &wanted.geography) {
+            return Ok(());
+        }
+        Err(AtlasError::MalformedAnswer {
+            operation: CREATE,
+            source: AnswerFault::OtherScope {
+                cloud: told(&scope.cloud),
+                geography: told(&scope.geography),
+            },
+        })
+    }
+}
+
+/// What Atlas says of a scope, as far as it is a name.
+fn told(scope: &str) -> String {
+    let is_name = |text: &&str| text.len() <= LONGEST_TOLD && text.bytes().all(is_name_byte);
+    match Some(scope).filter(is_name) {
+        Some("") => "none".to_owned(),
+        Some(name) => name.to_owned(),
+        None => "no name".to_owned(),
+    }
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-".contains(&byte)
 }
 
 /// A key as Atlas lists it.
@@ -103,6 +142,10 @@ struct CreateReply {
     #[serde(default, deserialize_with = "null_as_default")]
     endpoint: String,
     #[serde(default, deserialize_with = "null_as_default")]
+    name: String,
+    #[serde(default, rename = "groupId")]
+    project_id: Option<ProjectId>,
+    #[serde(default, deserialize_with = "null_as_default")]
     cloud: String,
     #[serde(default, deserialize_with = "null_as_default")]
     geography: String,
@@ -135,6 +178,8 @@ impl Atlas {
             id: reply.api_key_id,
             secret,
             endpoint: reply.endpoint,
+            name: reply.name,
+            project_id: reply.project_id,
             scope: ModelScope {
                 cloud: reply.cloud,
                 geography: reply.geography,

@@ -38,6 +38,12 @@ fn created() -> String {
     shown(KEY).replacen('{', r#"{"secret":"al-s-e-c","#, 1)
 }
 
+/// Why an answer cannot be used.
+fn reason(error: &AtlasError) -> String {
+    let source = std::error::Error::source(error);
+    source.map(ToString::to_string).unwrap_or_default()
+}
+
 fn list(keys: &[String]) -> Reply {
     Reply::new(
         200,
@@ -67,6 +73,32 @@ async fn a_key_is_made_in_its_project_with_its_scope() {
     assert!(made.shows(&scope("any", "ANY")).is_ok());
     let elsewhere = made.shows(&scope("ANY", "EU")).expect_err("another scope");
     assert!(elsewhere.outcome_unknown(), "{elsewhere:?}");
+    let told = "for cloud ANY and geography ANY, which was not asked for";
+    assert!(reason(&elsewhere).contains(told), "{elsewhere:?}");
+    assert!(made.is_of(&project_id(), "Production key").is_ok());
+    assert!(made.is_of(&project_id(), "vault-reader-1").is_err());
+    let other: ProjectId = "f".repeat(24).parse().expect("an id");
+    assert!(made.is_of(&other, "Production key").is_err());
+}
+
+/// What an answer leaves out is no scope, and what is no name is not repeated.
+#[tokio::test]
+async fn a_scope_that_is_not_shown_is_anywhere_at_most() {
+    for (geography, told) in [
+        (r#""geography":null"#, "geography none"),
+        (r#""geography":"<b>""#, "geography no name"),
+    ] {
+        let answer = created().replace(r#""geography":"ANY""#, geography);
+        let (_fake, atlas) = Fake::signed_in(move |_| Reply::new(201, &answer)).await;
+        let made = atlas
+            .create_model_key(&project_id(), &new_key(), budget(5))
+            .await
+            .expect("a key");
+        let shown = made.shows(&scope("ANY", "EU")).expect_err("not shown");
+        assert!(reason(&shown).contains(told), "{shown:?}");
+        let anywhere = made.shows(&scope("ANY", "any"));
+        assert_eq!(anywhere.is_ok(), told.ends_with("none"), "{geography}");
+    }
 }
 
 #[tokio::test]

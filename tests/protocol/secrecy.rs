@@ -1,5 +1,6 @@
 //! No secret in log lines, errors, warnings or help; sealed where it is stored.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,9 +15,12 @@ use crate::{
 /// Whatever a user sends in the place of something else.
 const MISPLACED: &str = "hunter2-misplaced";
 
+/// What each type is issued by.
+const CREDENTIALS: [&str; 4] = ["creds/role", "creds/account", "creds/model", "creds/user"];
+
 /// Every secret in an answer's data.
 fn secrets_of(data: &Value) -> Vec<String> {
-    ["private_key", "client_secret"]
+    ["private_key", "client_secret", "api_key", "password"]
         .iter()
         .filter_map(|name| data[name].as_str().map(str::to_owned))
         .collect()
@@ -28,7 +32,7 @@ async fn a_day(mount: &Mount, atlas: &Atlas) -> (Vec<String>, Vec<String>) {
     for config in [atlas.config(), atlas.account_config()] {
         mount.write_well("config", config).await;
         told.push(format!("{:?}", mount.read("config").await));
-        for path in ["creds/role", "creds/account"] {
+        for path in CREDENTIALS {
             let issued = mount.read(path).await;
             let data = issued.data().clone();
             let of_this = secrets_of(&data);
@@ -52,11 +56,10 @@ async fn a_day(mount: &Mount, atlas: &Atlas) -> (Vec<String>, Vec<String>) {
 /// Atlas and storage fail in every way while credentials are made and revoked.
 async fn failures(mount: &Mount, atlas: &Atlas) -> Vec<String> {
     let mut told = Vec::new();
-    let paths = ["creds/role", "creds/account"];
-    let leases = [
-        mount.read(paths[0]).await.lease(),
-        mount.read(paths[1]).await.lease(),
-    ];
+    let mut leases = Vec::new();
+    for path in CREDENTIALS {
+        leases.push(mount.read(path).await.lease());
+    }
     let misplaced = format!("Authorization: Digest {MISPLACED}");
     for action in [
         json!({"kind": "answer", "status": 400, "code": "VALIDATION_ERROR"}),
@@ -70,21 +73,21 @@ async fn failures(mount: &Mount, atlas: &Atlas) -> Vec<String> {
             "deleteOrgApiKey",
             "createOrgServiceAccount",
             "deleteOrgServiceAccount",
+            "createGroupModelKey",
+            "deleteGroupModelKey",
+            "createDatabaseUser",
+            "deleteDatabaseUser",
         ] {
             let fault = json!({"operation": operation, "count": 0, "action": action});
             atlas.fault(fault).await;
         }
-        let answers = futures_util::join!(
-            mount.read(paths[0]),
-            mount.read(paths[1]),
-            mount.revoke(&leases[0]),
-            mount.revoke(&leases[1]),
-        );
-        told.push(format!("{answers:?}"));
+        let issued = join_all(CREDENTIALS.map(|path| mount.read(path)));
+        let revoked = join_all(leases.iter().map(|lease| mount.revoke(lease)));
+        told.push(format!("{:?}", futures_util::join!(issued, revoked)));
         atlas.no_more_faults().await;
     }
     mount.host.store.set(Mood::Refusing("no quorum"));
-    for (path, lease) in paths.iter().zip(&leases) {
+    for (path, lease) in CREDENTIALS.iter().zip(&leases) {
         told.push(format!("{:?}", mount.read(path).await));
         told.push(format!("{:?}", mount.revoke(lease).await));
     }
@@ -145,6 +148,13 @@ async fn at_trace() -> (Plugin, Mount, Atlas) {
     let atlas = Atlas::start().await;
     atlas.without_limits().await;
     atlas.configure(&mount).await;
+    for (name, kind) in [("model", "ai_model_key"), ("user", "database_user")] {
+        let mut role = json!({ "credential_type": kind, "project_id": atlas.project() });
+        if name == "user" {
+            role["database_roles"] = json!("read@app");
+        }
+        mount.write_well(&format!("roles/{name}"), role).await;
+    }
     (plugin, mount, atlas)
 }
 
@@ -204,10 +214,10 @@ async fn what_is_stored_holds_no_issued_secret_and_seals_the_configuration() {
     let (_plugin, mount, atlas) = at_trace().await;
     let store: &Store = &mount.host.store;
     let mut secrets = Vec::new();
-    for path in ["creds/role", "creds/account"] {
+    for path in CREDENTIALS {
         secrets.extend(secrets_of(mount.read(path).await.data()));
     }
-    assert_eq!(secrets.len(), 2);
+    assert_eq!(secrets.len(), CREDENTIALS.len());
     assert!(store.is_sealed("config"));
     let [key, _] = atlas.secrets();
     for name in store.keys() {

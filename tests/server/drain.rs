@@ -9,10 +9,17 @@ use crate::support::{Answer, Bao, Cluster, Mount};
 /// The first round comes with the order; a periodic run comes within a minute.
 const LIMIT: Duration = Duration::from_secs(150);
 
+const OF_ORGANIZATION: [&str; 3] = ["programmatic_api_key", "service_account", "access_token"];
+
+const OF_PROJECT: [&str; 2] = ["ai_model_key", "database_user"];
+
 /// A mount with a role of each type.
 async fn with_roles() -> Mount {
     let mount = Mount::configured().await;
-    for kind in ["programmatic_api_key", "service_account", "access_token"] {
+    for kind in OF_PROJECT {
+        mount.project_role(kind, 3_600, 86_400).await;
+    }
+    for kind in OF_ORGANIZATION {
         let role = json!({
             "credential_type": kind, "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER",
             "ttl": "1h", "max_ttl": "24h",
@@ -62,7 +69,7 @@ async fn lose_lease(mount: &Mount, lease_id: &str) {
 async fn makes_nothing(mount: &Mount) {
     let static_read = mount.read("static-creds/app").await;
     assert!(static_read.ok(), "{static_read:?}");
-    for kind in ["programmatic_api_key", "service_account", "access_token"] {
+    for kind in OF_ORGANIZATION.into_iter().chain(OF_PROJECT) {
         let refused = mount.read(&format!("creds/{kind}")).await;
         assert_eq!(refused.status, 503, "{refused:?}");
         assert!(
@@ -91,12 +98,12 @@ async fn a_drained_mount_is_disabled_without_atlas_and_leaves_nothing_there() {
     let lost = mount.issue("programmatic_api_key").await;
     lose_lease(&mount, &lost.lease_id()).await;
     let mut leases = Vec::new();
-    for kind in ["programmatic_api_key", "service_account", "access_token"] {
+    for kind in OF_ORGANIZATION.into_iter().chain(OF_PROJECT) {
         leases.push(mount.issue(kind).await);
     }
     let token = leases[2].data()["access_token"].clone();
     let counted = order(&mount, true).await;
-    assert_eq!(counted.data()["remaining"], 5, "{counted:?}");
+    assert_eq!(counted.data()["remaining"], 7, "{counted:?}");
     assert_eq!(draining(&mount).await, Value::Null);
 
     // Atlas refuses the keys for a while; a write of config calls it off meanwhile.
@@ -129,7 +136,7 @@ async fn a_drained_mount_is_disabled_without_atlas_and_leaves_nothing_there() {
     );
     let listed = mount.list("issued").await;
     let stages = listed.data()["key_info"].as_object().unwrap().values();
-    assert_eq!(stages.len(), 5, "the lost one too: {listed:?}");
+    assert_eq!(stages.len(), 7, "the lost one too: {listed:?}");
     assert!(
         stages.clone().all(|info| info["state"] == "ended"),
         "{listed:?}"

@@ -31,6 +31,7 @@ mod model_keys;
 mod origin;
 mod outages;
 mod pages;
+mod project_types;
 mod proof;
 mod requests;
 mod restore;

@@ -4,15 +4,20 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Bao, Mount};
 
-const KINDS: [&str; 4] = [
+const KINDS: [&str; 6] = [
     "programmatic_api_key",
     "service_account",
     "client_id",
     "access_token",
+    "ai_model_key",
+    "database_user",
 ];
 
 /// A role of this type, named as it.
 async fn role(mount: &Mount, kind: &str) {
+    if KINDS[4..].contains(&kind) {
+        return mount.project_role(kind, 3_000, 7_200).await;
+    }
     let org = mount.atlas.org();
     let role = if kind == "client_id" {
         let body = json!({ "org_id": org, "secret_hours": 0 });
@@ -59,6 +64,10 @@ async fn is_alive(mount: &Mount, kind: &str, issued: &Answer) -> bool {
     let part = |name: &str| issued.data()[name].as_str().unwrap_or_default();
     match kind {
         "programmatic_api_key" => !mount.atlas.known(part("public_key")).await.is_null(),
+        "ai_model_key" | "database_user" => {
+            let id = [part("ai_model_key_id"), part("username")].concat();
+            mount.atlas.credentials().await.contains(&id)
+        }
         "access_token" => {
             let state = mount.atlas.state().await;
             let mut tokens = state["tokens"].as_array().unwrap().iter();

@@ -4,6 +4,11 @@ use serde_json::{Value, json};
 
 use crate::support::Mount;
 
+fn total(asked: &Value) -> u64 {
+    let asked = asked.as_object().unwrap().values();
+    asked.filter_map(Value::as_u64).sum()
+}
+
 /// Warms sign-in and what is remembered of projects, then counts one credential and its end.
 async fn counted(mount: &Mount, role: Value) -> (Value, Value) {
     mount.role("r", role).await;
@@ -12,21 +17,15 @@ async fn counted(mount: &Mount, role: Value) -> (Value, Value) {
     mount.atlas.forget_requests().await;
     let lease = mount.issue("r").await.lease_id();
     let issued = mount.atlas.operations().await;
-    let total: u64 = issued
-        .as_object()
-        .unwrap()
-        .values()
-        .filter_map(Value::as_u64)
-        .sum();
     assert_eq!(
         mount.atlas.request_count().await,
-        total,
+        total(&issued),
         "no challenge with a warm nonce"
     );
     mount.atlas.forget_requests().await;
     assert!(mount.revoke(&lease).await.ok());
     let revoked = mount.atlas.operations().await;
-    assert_eq!(mount.atlas.request_count().await, 1);
+    assert_eq!(mount.atlas.request_count().await, total(&revoked));
     (issued, revoked)
 }
 
@@ -106,6 +105,29 @@ async fn a_project_service_account_costs_one_request() {
     });
     let (issued, _) = counted(&mount, role).await;
     assert_eq!(issued, json!({ "createGroupServiceAccount": 1 }));
+}
+
+#[tokio::test]
+async fn a_model_key_costs_two_requests_and_a_database_user_four() {
+    let mount = Mount::configured().await;
+    let project = mount.atlas.project(0);
+    let role = json!({ "credential_type": "ai_model_key", "project_id": project });
+    let (issued, revoked) = counted(&mount, role).await;
+    assert_eq!(issued, json!({ "createGroupModelKey": 1 }));
+    assert_eq!(revoked, json!({ "deleteGroupModelKey": 1 }));
+    let role = json!({
+        "credential_type": "database_user", "project_id": project,
+        "database_roles": "read@app", "wait": 0,
+    });
+    let (issued, revoked) = counted(&mount, role).await;
+    assert_eq!(
+        issued,
+        json!({ "listDatabaseUsers": 1, "createDatabaseUser": 1 })
+    );
+    assert_eq!(
+        revoked,
+        json!({ "getDatabaseUser": 1, "deleteDatabaseUser": 1 })
+    );
 }
 
 #[tokio::test]

@@ -40,7 +40,13 @@ struct Secrets(BTreeSet<String>);
 
 impl Secrets {
     fn note(&mut self, data: &Value) {
-        for name in ["private_key", "client_secret", "access_token"] {
+        for name in [
+            "private_key",
+            "client_secret",
+            "access_token",
+            "api_key",
+            "password",
+        ] {
             self.0.extend(data[name].as_str().map(ToOwned::to_owned));
         }
     }
@@ -57,7 +63,10 @@ async fn life_of_a_credential(mount: &Mount, kind: &str, secrets: &mut Secrets) 
         "credential_type": kind, "organization_id": mount.atlas.org(), "roles": "ORG_MEMBER",
         "ip_addresses": "192.0.2.1", "project_assignments": { mount.atlas.project(0): ["GROUP_OWNER"] },
     });
-    mount.role(kind, role).await;
+    match kind {
+        "ai_model_key" | "database_user" => mount.project_role(kind, 600, 1_200).await,
+        _ => mount.role(kind, role).await,
+    }
     let issued = mount.issue(kind).await;
     secrets.note(issued.data());
     assert!(mount.renew(&issued.lease_id(), 0).await.ok());
@@ -91,7 +100,12 @@ async fn no_log_holds_a_secret_however_much_is_logged() {
     assert!(!mount.write("config", wrong).await.ok());
     for config in [mount.atlas.key_config(), mount.atlas.account_config()] {
         configured(&mount, config, &mut secrets).await;
-        for kind in ["programmatic_api_key", "service_account"] {
+        for kind in [
+            "programmatic_api_key",
+            "service_account",
+            "ai_model_key",
+            "database_user",
+        ] {
             life_of_a_credential(&mount, kind, &mut secrets).await;
             failures(&mount, kind).await;
         }
@@ -101,7 +115,7 @@ async fn no_log_holds_a_secret_however_much_is_logged() {
     }
     bao.kill_plugins().await;
     while !mount.read("config").await.ok() {}
-    assert!(secrets.0.len() >= 7, "{} secrets", secrets.0.len());
+    assert!(secrets.0.len() >= 11, "{} secrets", secrets.0.len());
 
     let traced = "createOrgApiKey";
     let log = bao.log.once(traced, |log| log.contains(traced)).await;

@@ -50,8 +50,9 @@ struct Entry {
 impl Soak {
     /// Waits for order, ends all leases, and waits until nothing is left.
     pub(super) async fn settle(&self) -> Result<(), String> {
-        self.revoke_again().await?;
+        // What Atlas does not show within two minutes is gone.
         self.turn(HALF_MADE).await;
+        self.revoke_again().await?;
         self.comes_to(async || self.sight().await.disorder(self.outcomes().cut_off))
             .await?;
         let client = &self.stage.app.client;

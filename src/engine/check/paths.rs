@@ -9,7 +9,7 @@ use super::role::check_role;
 use crate::atlas::{OrgId, OrganizationSettings, Priority, RequestBudget};
 use crate::base::Rfc3339;
 use crate::engine::connection::{ConfiguredClient, Identity, identify};
-use crate::engine::credentials::{CheckContext, Report};
+use crate::engine::credentials::{CheckContext, Report, roles_without_owner};
 use crate::engine::entries::{ConfigEntry, UNVERIFIED};
 use crate::engine::error::EngineError;
 use crate::engine::names::RoleName;
@@ -242,11 +242,11 @@ fn report_identity(
         Some(owner) => {
             report.fact("organization_owner", owner);
             if !owner {
-                report.warning(
+                report.warning(format!(
                     "the credential is not an Organization Owner: it can delete no API key and no \
-                     service account, so only roles with client_id, or of credential_type \
-                     ai_model_key or database_user, can work",
-                );
+                     service account, so only {}, can work",
+                    roles_without_owner()
+                ));
             }
         }
         None => report.warning("Atlas does not show the roles of the credential"),

@@ -92,7 +92,7 @@ fn check_rights_in(
     let names: Vec<&str> = managers.iter().map(|(name, _)| *name).collect();
     let names = names.join(" or ");
     let held = context.identity.project_roles.get(project);
-    let is_manager = |role: &String| managers.iter().any(|(_, manager)| role == manager);
+    let is_manager = |role: &String| managers.iter().any(|(_, manager)| is_like(role, manager));
     match held.map(|roles| roles.iter().any(is_manager)) {
         Some(true) => {}
         // A service account that may not read itself does not tell its projects.
@@ -107,6 +107,14 @@ fn check_rights_in(
             ));
         }
     }
+}
+
+/// Whether an Atlas role is this one, or one of a longer name with all its words: how Atlas spells the roles
+/// that are seldom met is not verified, and what works is no problem.
+fn is_like(role: &str, constant: &str) -> bool {
+    let mut words = constant.split('_');
+    let is_told_apart = constant.split('_').count() > 2;
+    role == constant || is_told_apart && words.all(|word| role.split('_').any(|each| each == word))
 }
 
 async fn check_project(
@@ -184,5 +192,20 @@ fn check_lease(
              up to {}, the mount's maximum lease TTL; give the role a max_ttl to shorten that",
             Short(life.max_ttl)
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_like;
+
+    #[test]
+    fn a_role_is_known_by_all_its_words() {
+        assert!(is_like("GROUP_MODEL_OWNER", "GROUP_MODEL_OWNER"));
+        assert!(is_like("GROUP_AI_MODEL_API_KEY_OWNER", "GROUP_MODEL_OWNER"));
+        for other in ["GROUP_OWNER", "GROUP_MODEL_READ_ONLY", "ORG_MODEL_OWNER"] {
+            assert!(!is_like(other, "GROUP_MODEL_OWNER"), "{other}");
+        }
+        assert!(!is_like("GROUP_DATA_ACCESS_OWNER", "GROUP_OWNER"));
     }
 }

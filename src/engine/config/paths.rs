@@ -11,6 +11,7 @@ use super::{address, deletion, relocation, rotation, trust};
 use crate::atlas::{ApiVersion, AtlasError, Hours, OrgId, Priority, RequestBudget, Settings};
 use crate::base::Sensitive;
 use crate::engine::connection::{ConfiguredClient, Ownership, identify};
+use crate::engine::credentials::roles_without_owner;
 use crate::engine::entries::{ConfigEntry, UNVERIFIED, config};
 use crate::engine::error::EngineError;
 use crate::engine::journal::EndedBy;
@@ -306,12 +307,11 @@ async fn learn(
         entry.client_secret_expires_at = Some(end);
     }
     if entry.organization_owner == Some(false) {
-        warnings.push(
+        warnings.push(format!(
             "the credential is not an Organization Owner: it could not delete the API keys and \
-             service accounts that it creates, so only roles with client_id, or of credential_type \
-             ai_model_key or database_user, can issue credentials"
-                .to_owned(),
-        );
+             service accounts that it creates, so only {}, can issue credentials",
+            roles_without_owner()
+        ));
     }
 }
 

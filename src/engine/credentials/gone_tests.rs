@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::project_type_tests::{PROJECT_TYPES, role_of};
 use crate::engine::testing::{Outcome, TestMount};
 use crate::vault::Operation;
 
@@ -40,6 +41,25 @@ async fn read_beside(
     outcome.expect("it ends at once")
 }
 
+const KINDS: [&str; 5] = [
+    "programmatic_api_key",
+    "service_account",
+    "access_token",
+    "ai_model_key",
+    "database_user",
+];
+
+/// A mount with the role `reader` of that type.
+async fn mount_of(kind: &str) -> TestMount {
+    if !PROJECT_TYPES.contains(&kind) {
+        return TestMount::with_role(json!({ "credential_type": kind })).await;
+    }
+    let mount = TestMount::configured().await;
+    let role = role_of(&mount, kind);
+    mount.write("roles/reader", role).await.expect("a role");
+    mount
+}
+
 #[tokio::test]
 async fn who_goes_away_waits_no_longer_and_nothing_is_made() {
     let mount = busy_mount().await;
@@ -53,19 +73,21 @@ async fn who_goes_away_waits_no_longer_and_nothing_is_made() {
 
 #[tokio::test]
 async fn nothing_is_made_for_a_caller_who_is_gone_already() {
-    for role in [
-        json!({}),
-        json!({"credential_type": "service_account"}),
-        json!({"credential_type": "access_token"}),
-    ] {
-        let mount = TestMount::with_role(role).await;
+    for kind in KINDS {
+        let mount = mount_of(kind).await;
         mount.atlas.forget_requests().await;
         let gone = CancellationToken::new();
         gone.cancel();
         let outcome = mount.read_until("creds/reader", gone).await;
         outcome.expect_err("nobody waits");
         let asked = mount.atlas.operations().await;
-        for create in ["createOrgApiKey", "createOrgServiceAccount", "oauthToken"] {
+        for create in [
+            "createOrgApiKey",
+            "createOrgServiceAccount",
+            "oauthToken",
+            "createGroupModelKey",
+            "createDatabaseUser",
+        ] {
             assert_eq!(asked.get(create), None, "{asked}");
         }
         assert_eq!(mount.journal_keys(), Vec::<String>::new());
@@ -75,10 +97,10 @@ async fn nothing_is_made_for_a_caller_who_is_gone_already() {
 /// Whatever write they go away in, the last one included.
 #[tokio::test]
 async fn what_nobody_gets_is_taken_back() {
-    for kind in ["programmatic_api_key", "service_account", "access_token"] {
+    for kind in KINDS {
         let mut left_early = 0;
         for writes in 0..8 {
-            let mount = TestMount::with_role(json!({ "credential_type": kind })).await;
+            let mount = mount_of(kind).await;
             let gone = CancellationToken::new();
             mount.storage.cancel_after(writes, gone.clone());
             let outcome = mount.read_until("creds/reader", gone.clone()).await;

@@ -48,6 +48,24 @@ pub(crate) fn kind_of(role: &RoleEntry) -> &'static dyn CredentialKind {
     }
 }
 
+/// The roles that a credential can serve which is no Organization Owner, for a sentence about them.
+pub(crate) fn roles_without_owner() -> String {
+    let needs_owner = |of: CredentialType| {
+        let mut kinds = KINDS.iter().filter(|kind| kind.credential_type() == of);
+        kinds.any(|kind| kind.ends_in_organization())
+    };
+    let types = KINDS.iter().map(|kind| kind.credential_type());
+    let types: Vec<&str> = types
+        .filter(|of| !needs_owner(*of))
+        .map(CredentialType::name)
+        .collect();
+    // A secret of an account that somebody else made is deleted where that is managed.
+    format!(
+        "roles with client_id, or of credential_type {}",
+        types.join(" or ")
+    )
+}
+
 /// A type of credential, in the order of a credential's life. What all types have in common is done
 /// around these functions, by `issue.rs`, `pending.rs`, `renew.rs` and `revoke.rs`.
 #[async_trait]
@@ -101,6 +119,11 @@ pub(crate) trait CredentialKind: Sync {
     /// Whether it is deleted in its organization, which only an Organization Owner may; else where it is
     /// made.
     fn ends_in_organization(&self) -> bool {
+        true
+    }
+
+    /// Whether an access list says from where it can be used.
+    fn has_access_list(&self) -> bool {
         true
     }
 

@@ -55,6 +55,6 @@ pub(crate) use database_user::{
     DEFAULT_WAIT, names_come_again, short_database_roles, short_scopes,
 };
 pub(crate) use grant::{Grant, atlas_role};
-pub(crate) use kind::{CredentialKind, kind_of};
+pub(crate) use kind::{CredentialKind, kind_of, roles_without_owner};
 pub(crate) use lease_ttl::{LeaseTtl, MountTimes, cut_warning};
 pub(crate) use report::{CheckContext, Report};

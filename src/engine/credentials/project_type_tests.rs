@@ -2,11 +2,25 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::atlas::SHOWN_WITHIN;
 use crate::engine::testing::TestMount;
 use crate::vault::{Failure, Operation, Secret};
+
+/// The types.
+pub(super) const PROJECT_TYPES: [&str; 2] = ["ai_model_key", "database_user"];
+
+/// The role `reader` of such a type, in the first project.
+pub(super) fn role_of(mount: &TestMount, credential_type: &str) -> Value {
+    let mut role = json!({
+        "credential_type": credential_type, "project_id": mount.atlas.project(0),
+    });
+    if credential_type == "database_user" {
+        role["database_roles"] = json!("read@app");
+    }
+    role
+}
 
 /// Atlas fails at the end of the mount's only lease: nothing counts as deleted until Atlas did it.
 pub(super) async fn outages_at_the_end_of(mount: &TestMount, lease: &Secret, deletion: &str) {

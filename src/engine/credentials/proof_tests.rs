@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::project_type_tests::{PROJECT_TYPES, role_of};
+use crate::atlas::SHOWN_WITHIN;
 use crate::engine::testing::TestMount;
 use crate::vault::{Data, Secret};
 
 const NOTHING: Vec<String> = Vec::new();
-const KINDS: [&str; 4] = [
+const KINDS: [&str; 6] = [
     "programmatic_api_key",
     "service_account",
     "service_account_secret",
     "access_token",
+    "ai_model_key",
+    "database_user",
 ];
 
 /// An answer that Atlas does not give.
@@ -52,6 +56,10 @@ async fn hit(mount: &TestMount, operation: Option<&str>, action: &Value) {
     mount.atlas.fault(fault).await;
 }
 
+fn is_of_project(kind: &str) -> bool {
+    PROJECT_TYPES.contains(&kind)
+}
+
 /// A mount with a role of that type, and a credential of it.
 async fn issued(kind: &str) -> (TestMount, Data, Secret) {
     let mount = TestMount::configured().await;
@@ -59,6 +67,8 @@ async fn issued(kind: &str) -> (TestMount, Data, Secret) {
     let role = if kind == "service_account_secret" {
         let account = mount.atlas.make_account(0, json!({})).await;
         json!({"credential_type": "service_account", "organization_id": org, "client_id": account})
+    } else if is_of_project(kind) {
+        role_of(&mount, kind)
     } else {
         json!({
             "credential_type": kind, "organization_id": org, "roles": "ORG_MEMBER",
@@ -67,6 +77,10 @@ async fn issued(kind: &str) -> (TestMount, Data, Secret) {
     };
     mount.write("roles/reader", role).await.expect("a role");
     let (data, lease) = mount.issue("reader").await;
+    if is_of_project(kind) {
+        // Before, no answer proves that they are gone.
+        mount.advance(SHOWN_WITHIN).await;
+    }
     (mount, data, lease)
 }
 
@@ -116,6 +130,8 @@ async fn a_delete_that_was_not_done_is_found_out_in_the_same_request() {
         (KINDS[1], "deleteOrgServiceAccount"),
         (KINDS[2], "deleteOrgSecret"),
         (KINDS[3], "oauthRevoke"),
+        (KINDS[4], "deleteGroupModelKey"),
+        (KINDS[5], "deleteDatabaseUser"),
     ] {
         let (mount, data, lease) = issued(kind).await;
         for action in lies() {
@@ -134,6 +150,8 @@ async fn a_delete_of_unknown_outcome_is_settled_in_the_same_request() {
         (KINDS[0], "deleteOrgApiKey"),
         (KINDS[1], "deleteOrgServiceAccount"),
         (KINDS[2], "deleteOrgSecret"),
+        (KINDS[4], "deleteGroupModelKey"),
+        (KINDS[5], "deleteDatabaseUser"),
     ] {
         let mut answers = lies();
         answers.retain(|action| action["status"] != 401);
@@ -163,6 +181,10 @@ async fn a_404_ends_no_lease_of_what_is_still_listed() {
         ),
         (KINDS[2], &["deleteOrgSecret"]),
         (KINDS[2], &["deleteOrgSecret", "getOrgServiceAccount"]),
+        (KINDS[4], &["deleteGroupModelKey"]),
+        (KINDS[4], &["deleteGroupModelKey", "getGroupModelKey"]),
+        (KINDS[5], &["deleteDatabaseUser"]),
+        (KINDS[5], &["deleteDatabaseUser", "getDatabaseUser"]),
     ] {
         let (mount, data, lease) = issued(kind).await;
         for operation in operations {
@@ -303,6 +325,33 @@ async fn a_credential_is_complete_only_by_what_atlas_shows() {
     }
 }
 
+/// What is made by one request is handed out only by an answer that shows it as it was asked for.
+#[tokio::test]
+async fn what_is_made_in_a_project_is_complete_only_by_what_atlas_shows() {
+    for (kind, create, withheld) in [
+        (KINDS[4], "createGroupModelKey", ["/secret", "/apiKeyId"]),
+        (
+            KINDS[5],
+            "createDatabaseUser",
+            ["/roles/0", "/deleteAfterDate"],
+        ),
+    ] {
+        let mount = TestMount::configured().await;
+        let role = role_of(&mount, kind);
+        mount.write("roles/reader", role).await.expect("a role");
+        let withheld = withheld.map(|pointer| json!({"kind": "withhold", "pointer": pointer}));
+        for action in incomplete(create).into_iter().chain(withheld) {
+            hit(&mount, Some(create), &action).await;
+            let failed = mount.read("creds/reader").await;
+            let failed = failed.expect_err("not complete").to_string();
+            mount.atlas.no_more_faults().await;
+            mount
+                .assert_nothing_left(&format!("{kind} {action}: {failed}"))
+                .await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_error_of_another_shape_names_the_gateway_and_no_code() {
     let (mount, _, lease) = issued("programmatic_api_key").await;
@@ -323,6 +372,8 @@ async fn tidy_takes_nothing_for_missing_that_only_a_gateway_does_not_know() {
     for (kind, read) in [
         (KINDS[0], "getOrgApiKey"),
         (KINDS[1], "getOrgServiceAccount"),
+        (KINDS[4], "getGroupModelKey"),
+        (KINDS[5], "getDatabaseUser"),
     ] {
         let (mount, _, _) = issued(kind).await;
         mount.advance(Duration::from_hours(2)).await;

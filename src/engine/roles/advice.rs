@@ -2,7 +2,7 @@
 //! `check/<role>`.
 
 use crate::atlas::MOST_DATABASE_USERS;
-use crate::engine::credentials::{Grant, atlas_role, names_come_again};
+use crate::engine::credentials::{Grant, atlas_role, kind_of, names_come_again};
 use crate::engine::entries::{CredentialType, RoleEntry};
 use crate::framework::Fields;
 
@@ -52,11 +52,7 @@ pub(crate) fn emptied_access_list(
 ) -> Option<String> {
     let written = ["ip_addresses", "cidr_blocks"].map(|name| fields.is_empty_text(name));
     let empty = role.ip_addresses.is_empty() && role.cidr_blocks.is_empty();
-    let has_list = role.client_id.is_empty()
-        && !matches!(
-            role.credential_type,
-            CredentialType::AiModelKey | CredentialType::DatabaseUser
-        );
+    let has_list = kind_of(role).has_access_list();
     if !empty || !has_list || role.bind_to_caller {
         return None;
     }

@@ -122,6 +122,19 @@ impl Mount {
         assert!(written.ok(), "{written:?}");
     }
 
+    /// A role, named as its type, of what is made in a project, with these lease times in seconds.
+    pub(crate) async fn project_role(&self, kind: &str, ttl: u64, max_ttl: u64) {
+        let mut body = json!({
+            "credential_type": kind, "project_id": self.atlas.project(0),
+            "ttl": ttl, "max_ttl": max_ttl,
+        });
+        if kind == "database_user" {
+            body["database_roles"] = json!("read@app");
+            body["max_live"] = json!(90);
+        }
+        self.role(kind, body).await;
+    }
+
     /// A role of the organization without further reach, with these lease times in seconds.
     pub(crate) async fn org_role(&self, name: &str, ttl: u64, max_ttl: u64) {
         let body = json!({

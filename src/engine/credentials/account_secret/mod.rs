@@ -97,6 +97,10 @@ impl CredentialKind for AccountSecret {
         grant.account.clone().map(SecretPart::of).map(Part::Secret)
     }
 
+    fn has_access_list(&self) -> bool {
+        false
+    }
+
     /// It is deleted where its account is managed.
     fn ends_in_organization(&self) -> bool {
         false

@@ -119,26 +119,34 @@ async fn a_crash_at_any_write_leaves_nothing() {
     }
 }
 
+/// What was made all the same is found by its name where the answer is another's, and removed.
 #[tokio::test]
-async fn a_key_of_another_scope_than_asked_is_not_handed_out() {
+async fn another_key_than_was_asked_for_is_not_handed_out() {
     let mount = mount_with(json!({ "geography": "EU" })).await;
-    mount
-        .atlas
-        .set(json!({ "model_key_geographies": ["EU", "ANY"] }))
-        .await;
-    let other = json!({
-        "operation": "createGroupModelKey",
-        "action": {"kind": "answer", "status": 201, "after_effect": true, "body": {
-            "apiKeyId": "a86r5kwrfsk5r5ku5tgvhmpj", "secret": "al-x", "geography": "ANY",
-        }},
-    });
-    mount.atlas.fault(other).await;
-    let failed = mount.read("creds/reader").await.expect_err("another scope");
-    assert!(!failed.to_string().contains("al-x"), "{failed}");
-    // The id was not that of the key, which is nowhere: what is gone by proof leaves the rest to a tick.
-    mount.advance(Duration::from_mins(11)).await;
-    mount.tick_for(2).await;
-    assert_eq!(mount.journal_keys(), NOTHING);
+    let takes = json!({ "model_key_geographies": ["EU", "ANY"] });
+    mount.atlas.set(takes).await;
+    let earlier = |project: &str, name: &str| {
+        json!({"kind": "answer", "status": 201, "after_effect": true, "body": {
+            "apiKeyId": "a86r5kwrfsk5r5ku5tgvhmpj", "secret": "al-x", "geography": "EU",
+            "cloud": "ANY", "groupId": project, "name": name,
+        }})
+    };
+    let [first, second] = [0, 1].map(|number| mount.atlas.project(number).to_owned());
+    for action in [
+        earlier(&first, "vault-reader-4Jr1vTq8ZkY2mWc0bXnL"),
+        earlier(&second, ""),
+        json!({"kind": "withhold", "pointer": "/geography"}),
+    ] {
+        let fault = json!({ "operation": "createGroupModelKey", "action": action });
+        mount.atlas.fault(fault).await;
+        let failed = mount.read("creds/reader").await.expect_err("another one");
+        let told = failed.to_string();
+        assert!(
+            !told.contains("al-") && told.contains("was removed from Atlas again"),
+            "{action}: {told}"
+        );
+        mount.assert_nothing_left(&action.to_string()).await;
+    }
 }
 
 #[tokio::test]

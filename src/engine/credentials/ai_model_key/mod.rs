@@ -70,6 +70,10 @@ impl CredentialKind for AiModelKey {
         Ok(())
     }
 
+    fn has_access_list(&self) -> bool {
+        false
+    }
+
     /// A key is deleted in its project.
     fn ends_in_organization(&self) -> bool {
         false
@@ -178,6 +182,7 @@ async fn create(pending: &mut PendingCredential) -> Result<Made, EngineError> {
         .create_model_key(&project, &new, pending.budget)
         .await
         .map_err(creating)?;
+    key.is_of(&project, &new.name).map_err(creating)?;
     let made = Resource::ModelKey(org.clone(), project, key.id.clone());
     pending.entry.note(&made);
     // From here on it is known by its id, so that one of another scope is removed for certain.

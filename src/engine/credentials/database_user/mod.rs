@@ -112,6 +112,10 @@ impl CredentialKind for DatabaseUser {
         }
     }
 
+    fn has_access_list(&self) -> bool {
+        false
+    }
+
     /// A user is deleted in its project.
     fn ends_in_organization(&self) -> bool {
         false
