@@ -164,6 +164,8 @@ pub(super) async fn resume(
             let reached = State::Applying;
             send(engine, atlas, project, entry, &role, &key, reached, budget).await
         }
+        // One answer may be an old one.
+        Err(error @ EngineError::Encryption(_)) if !is_decided(entry, &error) => Err(error),
         Err(error @ EngineError::Encryption(_)) => {
             entry.fail(chain(&error));
             entry.retry_until = None;
@@ -183,6 +185,15 @@ pub(super) async fn resume(
         }
         outcome => outcome,
     }
+}
+
+/// Whether what keeps the change from being sent was seen before, or is not seen in what Atlas shows.
+fn is_decided(entry: &AzureEntry, error: &EngineError) -> bool {
+    let is_too_old = matches!(
+        error,
+        EngineError::Encryption(EncryptionError::OrderTooOld { .. })
+    );
+    is_too_old || (entry.failures > 0 && entry.last_error == Some(chain(error)))
 }
 
 /// Whether the time is over in which the order may be sent again.

@@ -1,6 +1,8 @@
 //! What one old answer, one refusal or the end of another order must not lead to where Atlas takes changes
 //! unseen.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -26,6 +28,21 @@ impl Customer {
             self.mount.tick_for(1).await;
         }
         assert_eq!(self.state().await, state);
+    }
+
+    /// A rotation that Atlas refuses for good after an answer was lost.
+    async fn rotation_without_an_answer(&self) -> String {
+        let new = self.another_secret(LONG).await;
+        let away = json!({"kind": "close"});
+        self.fault("updateEncryptionAtRest", away).await;
+        let given = json!({"client_secret": new});
+        self.rotate(given).await.expect_err("unknown");
+        let code = "AZURE_KEY_VAULT_CREDENTIALS_DEPRECATED";
+        let refused = json!({"kind": "answer", "status": 400, "code": code});
+        self.fault("updateEncryptionAtRest", refused).await;
+        self.mount.tick_for(3).await;
+        assert_eq!(self.state().await, "failed");
+        new
     }
 
     async fn vault_is_reachable(&self, reachable: bool) {
@@ -189,16 +206,7 @@ async fn a_refusal_may_pass_and_the_way_back_is_tried_again() {
 async fn a_principal_is_registered_where_a_rotation_ended_without_an_answer() {
     let customer = Customer::new().await;
     customer.encrypted().await;
-    let new = customer.another_secret(LONG).await;
-    let away = json!({"kind": "close"});
-    customer.fault("updateEncryptionAtRest", away).await;
-    let given = json!({"client_secret": new});
-    customer.rotate(given).await.expect_err("unknown");
-    let code = "AZURE_KEY_VAULT_CREDENTIALS_DEPRECATED";
-    let refused = json!({"kind": "answer", "status": 400, "code": code});
-    customer.fault("updateEncryptionAtRest", refused).await;
-    customer.mount.tick_for(3).await;
-    assert_eq!(customer.state().await, "failed");
+    let new = customer.rotation_without_an_answer().await;
     assert_eq!(customer.register().await["state"], "registered");
     assert_eq!(customer.entry()["pending"]["client_secret"], json!(new));
     customer.grant().await;
@@ -275,4 +283,96 @@ async fn words_for_an_order_that_ended_are_none_for_a_later_one() {
         (&json!("observing"), &json!(true))
     );
     assert_eq!(customer.sent().await, sent);
+}
+
+/// Somebody else set the role, long after.
+#[tokio::test]
+async fn a_role_of_others_is_not_watched_as_the_change_that_failed() {
+    let customer = Customer::new().await;
+    customer.private_with(json!({}), json!({})).await;
+    let refused = json!({"kind": "answer", "status": 400, "code": "AZURE_KEY_VAULT_KEY_EXPIRED"});
+    customer.fault("updateEncryptionAtRest", refused).await;
+    customer.with_both_consents().await.expect_err("refused");
+    assert_eq!(customer.state().await, "failed");
+    customer.mount.advance(Duration::from_hours(30)).await;
+    customer.grant().await;
+    let role = customer.read().await["role_id"].clone();
+    customer.set(customer.block(&json!({"roleId": role}))).await;
+    let answer = TestMount::data(customer.apply().await);
+    assert_eq!(answer["state"], "applied");
+    assert_eq!(customer.entry()["accepted"], Value::Null);
+}
+
+/// One node's clock is behind, and the next one's is right.
+#[tokio::test]
+async fn the_time_alone_proves_no_secret_that_was_taken_unseen() {
+    let mut customer = Customer::new().await;
+    customer.encrypted_privately().await;
+    customer.kept("2200-01-31T12:00:00Z").await;
+    let early = json!({"private_valid_before_verdict": true, "private_verdict_seconds": 600});
+    customer.mount.atlas.settings(early).await;
+    customer.mount.clock.jump(TimeDelta::minutes(-20));
+    TestMount::data(customer.rotate_unseen("wrong-one").await);
+    customer.mount.clock.jump(TimeDelta::minutes(20));
+    customer.mount.restart().await;
+    customer.mount.tick_for(3).await;
+    let stored = customer.entry();
+    assert_eq!(stored["pending"]["client_secret"], "wrong-one");
+    assert_eq!(stored["static"]["client_secret"], json!(customer.secret));
+    customer.mount.tick_for(20).await;
+    assert!(customer.holds(&customer.secret).await);
+    customer.standing().await;
+}
+
+#[tokio::test]
+async fn one_old_answer_ends_no_change_that_waits() {
+    let customer = Customer::new().await;
+    customer.encrypted().await;
+    customer.register().await;
+    let wait = json!({"retry_for": "30m"});
+    customer.apply_with(wait).await.expect("it waits");
+    customer.looks_show(json!({"enabled": false}), 1).await;
+    customer.mount.tick_for(4).await;
+    customer.grant().await;
+    customer.mount.tick_for(8).await;
+    assert_eq!(customer.state().await, "observing");
+}
+
+#[tokio::test]
+async fn a_new_secret_is_forgotten_once_a_role_of_others_has_served() {
+    let customer = Customer::new().await;
+    customer.encrypted().await;
+    customer.register().await;
+    let new = customer.rotation_without_an_answer().await;
+    assert!(customer.stored().contains(&new));
+    customer.grant().await;
+    let mut block = customer.key.clone();
+    block["enabled"] = json!(true);
+    block["roleId"] = customer.read().await["role_id"].clone();
+    customer.set(block).await;
+    customer.mount.tick_for(50).await;
+    assert_eq!(customer.state().await, "applied");
+    assert!(!customer.stored().contains(&new));
+}
+
+/// Nobody knows whether Atlas took the first.
+#[tokio::test]
+async fn a_secret_that_may_be_in_force_is_kept_until_another_was_taken() {
+    let customer = Customer::new().await;
+    customer.encrypted().await;
+    let first = customer.rotation_without_an_answer().await;
+    let second = customer.another_secret(LONG).await;
+    let away = json!({"kind": "close"});
+    customer.fault("updateEncryptionAtRest", away).await;
+    let given = json!({"client_secret": second});
+    customer.rotate(given).await.expect_err("unknown");
+    assert!(customer.stored().contains(&first));
+    let refused = json!({"kind": "answer", "status": 400, "code": "AZURE_KEY_VAULT_KEY_EXPIRED"});
+    customer.fault("updateEncryptionAtRest", refused).await;
+    customer.mount.tick_for(3).await;
+    let stored = customer.entry();
+    assert_eq!(stored["state"], "failed");
+    assert_eq!(stored["pending"]["client_secret"], json!(first));
+    TestMount::data(customer.rotate(json!({"client_secret": second})).await);
+    assert!(!customer.stored().contains(&first));
 }

@@ -99,6 +99,9 @@ pub(crate) struct AzureEntry {
     /// A new static secret that may have been sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pending: Option<PendingSecret>,
+    /// The one before that, of which nobody knows it either. It stays until Atlas took another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pending_before: Option<PendingSecret>,
     /// Whether the static secret is kept after the role has proved itself.
     #[serde(default)]
     pub(crate) keep_static: bool,
@@ -300,6 +303,7 @@ impl AzureEntry {
             held: None,
             static_tenant_id: None,
             pending: None,
+            pending_before: None,
             keep_static: false,
             key: None,
             before: None,
@@ -386,6 +390,23 @@ impl AzureEntry {
         self.forget_taken();
         self.last_error = Some(reason);
         self.forget_failures();
+    }
+
+    /// A new static secret is about to be sent.
+    pub(super) fn try_secret(&mut self, secret: PendingSecret) {
+        let before = self.pending.replace(secret);
+        self.pending_before = before.or(self.pending_before.take());
+    }
+
+    /// The new static secret is none, for certain. One before it may be.
+    pub(super) fn refuse_secret(&mut self) {
+        let before = self.pending_before.take();
+        self.pending = before.or(self.pending.take());
+    }
+
+    /// Another secret is in force, or none is needed.
+    pub(super) fn forget_pending(&mut self) {
+        (self.pending, self.pending_before) = (None, None);
     }
 
     /// That Atlas took the pending secret counts until something else is sent, or the rotation ends.

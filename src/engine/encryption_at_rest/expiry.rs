@@ -31,13 +31,17 @@ pub(crate) struct Warned {
     step: usize,
 }
 
-/// The end of the secret that Atlas signs in with, as far as it is known.
+/// The end of the secret that Atlas signs in with, as far as it is known: the earlier one, where it may be
+/// either.
 pub(super) fn end(entry: &AzureEntry) -> Option<DateTime<Utc>> {
     let is_used = entry
         .seen
         .as_ref()
         .is_none_or(|seen| seen.mode == Mode::Static);
-    entry.held.as_ref()?.expires_at.filter(|_| is_used)
+    let held = entry.held.as_ref().and_then(|held| held.expires_at);
+    let pending = entry.pending.iter().chain(&entry.pending_before);
+    let ends = pending.filter_map(|pending| pending.expires_at).chain(held);
+    ends.min().filter(|_| is_used)
 }
 
 /// The closest distance that was passed; [`None`] while the end is far, or not known.

@@ -385,7 +385,7 @@ async fn took(
     entry.arrive(Mode::Static, now);
     entry.state = State::Static;
     entry.way_back_refused = None;
-    entry.pending = None;
+    entry.forget_pending();
     let is_taken = answer == Answer::Taken;
     entry.never_worked &= is_taken;
     // With private networking that Atlas took it proves nothing yet.

@@ -11,7 +11,7 @@ use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State,
 use super::note::note;
 use super::paths::store;
 use super::rollback;
-use super::rotate_told::advice;
+use super::rotate_told::{advice, resting};
 use super::unseen::{self, ORDER_LASTS, Verdict};
 use super::watch::{ask, ask_after, believes_clock, has_proved_itself, is_seen_twice};
 use crate::atlas::{
@@ -133,7 +133,7 @@ pub(super) async fn rotate(
     may_begin_with(entry, &block)?;
     may_send(entry, &pending, &block.vault, request.accepted, now)?;
     entry.accepted = request.accepted;
-    entry.pending = Some(pending);
+    entry.try_secret(pending);
     entry.begin(State::Rotating, &block.vault.key);
     store(engine, project, entry).await?;
     match offer(engine, atlas, project, entry, &block, budget).await? {
@@ -262,7 +262,10 @@ async fn go_on(
     match refusal {
         // Azure may not know it yet. It is sent until the order is too old.
         KeyVaultRefusal::NoAccess | KeyVaultRefusal::Other => Err(refused.into()),
-        _ => give_up(engine, project, entry, refused.into()).await,
+        _ => {
+            entry.refuse_secret();
+            give_up(engine, project, entry, refused.into()).await
+        }
     }
 }
 
@@ -408,6 +411,7 @@ fn take_up(entry: &mut AzureEntry, project: &ProjectId, block: &StaticBlock, at:
     let Some(pending) = entry.pending.take() else {
         return;
     };
+    entry.forget_pending();
     entry.held = Some(HeldSecret {
         client_id: block.client_id.clone(),
         client_secret: pending.client_secret,
@@ -420,15 +424,6 @@ fn take_up(entry: &mut AzureEntry, project: &ProjectId, block: &StaticBlock, at:
     entry.static_tenant_id = Some(block.tenant_id.clone());
     entry.state = resting(entry);
     tracing::info!(%project, "static secret of a key vault replaced");
-}
-
-/// Where a project rests that signs in with a static secret.
-pub(super) fn resting(entry: &AzureEntry) -> State {
-    if entry.role_id.is_some() {
-        State::Registered
-    } else {
-        State::Static
-    }
 }
 
 /// Refuses what nobody accepted, where Atlas tries a new secret only after it took it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::entry::{AzureEntry, State, later};
-use super::rotate::{accepted_at, resting};
+use super::rotate::accepted_at;
 use crate::atlas::KeyVaultRefusal;
 use crate::base::Rfc3339;
 
@@ -69,5 +69,14 @@ pub(super) fn advice(refusal: KeyVaultRefusal) -> &'static str {
             "Atlas takes no static credentials any more: register the principal, and apply"
         }
         KeyVaultRefusal::PrivateEndpoints => "look at the private endpoints",
+    }
+}
+
+/// Where a project rests that signs in with a static secret.
+pub(super) fn resting(entry: &AzureEntry) -> State {
+    if entry.role_id.is_some() {
+        State::Registered
+    } else {
+        State::Static
     }
 }

@@ -140,6 +140,21 @@ async fn another_secret_and_a_role_end_the_warnings() {
     assert_eq!(status(&customer).await["expiring"], 0);
 }
 
+/// Atlas may sign in with it already.
+#[tokio::test]
+async fn the_end_of_a_new_secret_is_told_before_it_is_known_to_be_in_force() {
+    let customer = Customer::new().await;
+    customer.encrypted().await;
+    let new = customer.another_secret(5 * DAY).await;
+    let end = customer.mount.now() + chrono::TimeDelta::days(5);
+    let end = crate::base::Rfc3339(end).to_string();
+    let away = json!({"kind": "close"});
+    customer.fault("updateEncryptionAtRest", away).await;
+    let given = json!({"client_secret": new, "client_secret_expires_at": end});
+    customer.rotate(given).await.expect_err("unknown");
+    assert_eq!(status(&customer).await["expiring"], 1);
+}
+
 #[tokio::test]
 async fn the_status_counts_and_names_what_is_wrong() {
     let customer = Customer::new().await;

@@ -19,6 +19,8 @@ use crate::vault::failure::chain;
 
 /// A change is done when the key was seen to be valid so often, looks that are a minute apart.
 pub(super) const LOOKS_THAT_PROVE: u32 = 2;
+/// The same where Atlas took it unseen: two nodes' clocks may differ, so that the time alone proves nothing.
+const LOOKS_UNSEEN: u32 = 13;
 /// So long after its order a change that failed may still turn out to have been taken.
 const MAY_COME_LATE: Duration = Duration::from_mins(70);
 /// What is not finished is tried again no later: Atlas stops clusters after a quarter of an hour.
@@ -74,9 +76,14 @@ pub(super) async fn look(
         prove_static(entry, vault, now);
     }
     end_watch(entry, project, vault.as_ref(), was_by_role, is_sure, now);
-    if static_is_over(entry, now) && engine.may_delete_unasked().await?.is_ok() {
-        entry.held = None;
-        tracing::info!(%project, "static secret dropped: the role has proved itself");
+    let is_over = static_is_over(entry, now);
+    let is_new_over = entry.pending.is_some() && role_has_served(entry, now);
+    if (is_over || is_new_over) && engine.may_delete_unasked().await?.is_ok() {
+        entry.forget_pending();
+        if is_over {
+            entry.held = None;
+            tracing::info!(%project, "static secret dropped: the role has proved itself");
+        }
     }
     store(engine, project, entry).await?;
     match vault {
@@ -171,6 +178,15 @@ pub(super) fn leave_failed(entry: &mut AzureEntry, now: DateTime<Utc>) -> Option
     None
 }
 
+/// How many looks prove a change, beside the time that has passed since.
+pub(super) fn looks_that_prove(is_private: bool) -> u32 {
+    if is_private {
+        LOOKS_UNSEEN
+    } else {
+        LOOKS_THAT_PROVE
+    }
+}
+
 pub(super) fn is_sent(entry: &AzureEntry, mode: Mode) -> bool {
     entry.sent.as_ref().is_some_and(|sent| sent.mode == mode)
 }
@@ -225,11 +241,12 @@ fn end_watch(
     };
     // Else it stays watched until it proves itself, or somebody decides.
     let is_tried = vault.valid == Some(true) && !is_untried(vault);
-    if is_tried && is_sure && entry.valid_looks >= LOOKS_THAT_PROVE {
+    let looks = looks_that_prove(vault.is_private());
+    if is_tried && is_sure && entry.valid_looks >= looks {
         entry.observe_until = None;
         entry.applied_at = Some(now);
         entry.state = State::Applied;
-        entry.pending = None;
+        entry.forget_pending();
         tracing::info!(%project, "the registered principal has proved itself");
     }
 }
@@ -254,7 +271,7 @@ pub(super) fn has_proved_itself(
     let watched = entry.watched_for(vault.is_private());
     let end = entry.valid_since.and_then(|since| later(since, watched));
     vault.valid == Some(true)
-        && entry.valid_looks >= LOOKS_THAT_PROVE
+        && entry.valid_looks >= looks_that_prove(vault.is_private())
         && end.is_some_and(|end| end <= now)
 }
 
@@ -265,14 +282,20 @@ fn static_is_over(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
         return false;
     };
     let is_of_before = held.since.is_none_or(|since| since <= applied_at);
+    !entry.keep_static && is_of_before && role_has_served(entry, now)
+}
+
+/// Whether the role has proved itself, and long enough ago that nothing of before is needed any more.
+fn role_has_served(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     let kept_for = entry.watched_for(entry.is_private());
-    let is_over = later(applied_at, kept_for).is_some_and(|end| end <= now);
+    let end = entry.applied_at.and_then(|at| later(at, kept_for));
+    let is_over = end.is_some_and(|end| end <= now);
     let is_proved = entry.state == State::Applied
         && entry.valid_since.is_some()
-        && entry.valid_looks >= LOOKS_THAT_PROVE
+        && entry.valid_looks >= looks_that_prove(entry.is_private())
         && !(entry.is_private() && entry.seen.as_ref().is_some_and(|seen| seen.static_left))
         && entry.drift.is_empty();
-    !entry.keep_static && is_of_before && is_over && is_proved
+    is_over && is_proved
 }
 
 /// Whether a change that is watched has turned out bad in a project with private networking, where
