@@ -133,7 +133,7 @@ impl Atlas {
         let path = user_path(project, &user.username);
         let call = Call::delete(DELETE, &path, SET, Scope::Project(project.clone()));
         let mut tries = Tries::default();
-        let (mut was_shown, mut unknown_outcome) = (false, None);
+        let (mut was_shown, mut may_have_deleted, mut unknown_outcome) = (false, false, None);
         let left = loop {
             let holder = match self.holder(project, user, budget).await {
                 Ok(holder) => holder,
@@ -156,14 +156,18 @@ impl Atlas {
                     }
                 }
                 Err(Tried::Last(error)) if error.outcome_unknown() || error.may_say_unknown() => {
+                    may_have_deleted |= error.outcome_unknown();
                     break error;
                 }
                 Err(Tried::Last(error)) => return Err(unknown_outcome.unwrap_or(error)),
             }
+            may_have_deleted |= unknown_outcome.is_some();
         };
         let look = self.listed_presence(project, user, budget).await;
+        // A delete that Atlas refused deleted nothing, whatever it showed before.
+        let may_be_ours = was_shown && may_have_deleted;
         let deletion = after_look_in_project(left, look)?;
-        Ok(if was_shown {
+        Ok(if may_be_ours {
             Deletion::Deleted
         } else {
             deletion

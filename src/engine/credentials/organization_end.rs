@@ -57,7 +57,7 @@ async fn remove_for_good(
 ) -> Result<Deletion, EngineError> {
     let deletion = remove(linked, made, Permit::ORDERED, budget).await?;
     let is_proved = deletion == Deletion::Deleted || !matches!(made, Resource::ApiKey(..));
-    if is_proved || !is_new(engine, call) {
+    if is_proved || !is_new(engine, call).await? {
         return Ok(deletion);
     }
     let look_again = Instant::now() + LOOK_AGAIN_AFTER;

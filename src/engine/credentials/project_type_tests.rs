@@ -65,13 +65,20 @@ pub(super) async fn gone_by_hand(mount: &TestMount, lease: &Secret) {
 }
 
 /// An Atlas that lags answers that it does not know what it made, to reads and deletes alike.
-pub(super) async fn a_new_one_that_atlas_does_not_know_yet(mount: &TestMount, outlives: Duration) {
+pub(super) async fn a_new_one_that_atlas_does_not_know_yet(
+    mount: &mut TestMount,
+    outlives: Duration,
+) {
     let lag = json!({ "read_lag_after_create_seconds": 90, "deletes_lag_after_create": true });
     mount.atlas.set(lag).await;
     let (_, lease) = mount.issue("reader").await;
     let refused = mount.revoke(&lease).await.expect_err("not shown yet");
     assert_is_not_proved(&refused);
     assert_eq!(mount.journal_keys().len(), 1);
+    // Nor does the process that comes after know how old it is.
+    mount.restart().await;
+    let refused = mount.revoke(&lease).await.expect_err("not shown yet");
+    assert_is_not_proved(&refused);
     mount.advance(outlives).await;
     mount.revoke(&lease).await.expect("shown by now");
     mount.assert_nothing_left("revoked").await;

@@ -90,8 +90,8 @@ fn note(engine: &Engine, call: &LeaseCall, outcome: &Result<(), EngineError>) {
 
 /// Deletes what a lease says it holds, where that says where it is.
 ///
-/// Atlas may not know everywhere of what this process made a moment ago: that it is not found is no proof
-/// then, and the server tries again for longer than that lasts.
+/// Atlas may not know everywhere of what was made a moment ago: that it is not found is no proof then, and
+/// the server tries again for longer than that lasts.
 pub(super) async fn delete(
     engine: &Engine,
     call: &LeaseCall,
@@ -99,16 +99,21 @@ pub(super) async fn delete(
 ) -> Result<Revoked, EngineError> {
     let linked = linked(engine, call).await?;
     let deletion = remove(&linked, made, Permit::ORDERED, budget(call)).await?;
-    if deletion == Deletion::AlreadyGone && is_new(engine, call) {
+    if deletion == Deletion::AlreadyGone && is_new(engine, call).await? {
         return Err(EngineError::NotProvedGone);
     }
     Ok(gone(engine, call, made, deletion))
 }
 
-/// Whether this process made what a lease holds so lately that Atlas may not show it yet.
-pub(super) fn is_new(engine: &Engine, call: &LeaseCall) -> bool {
+/// Whether what a lease holds may have been made so lately that Atlas may not show it yet: by this process,
+/// or by one before it, a moment before this one began. Without an entry it was proved gone before.
+pub(super) async fn is_new(engine: &Engine, call: &LeaseCall) -> Result<bool, EngineError> {
     let now = engine.clock.monotonic();
-    journal_id(call).is_some_and(|id| engine.journal.was_made_lately(&id, now))
+    let id = journal_id(call).filter(|id| !engine.journal.believes_gone(id, now));
+    Ok(match id {
+        Some(id) => engine.journal.entry(&id).await?.is_some(),
+        None => false,
+    })
 }
 
 /// What a lease held is gone from Atlas.

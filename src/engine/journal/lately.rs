@@ -50,20 +50,13 @@ impl Journal {
         state.made.insert(id.clone(), monotonic);
     }
 
-    /// Whether this process made it so lately that Atlas may not show it yet, and did not delete it since.
-    pub(crate) fn was_made_lately(&self, id: &JournalId, monotonic: Duration) -> bool {
-        let state = self.lately.state();
-        let made = state.made.get(id).filter(|_| !state.deleted.contains(id));
-        made.is_some_and(|made| monotonic.saturating_sub(*made) < SHOWN_WITHIN)
-    }
-
     /// Notes that Atlas has deleted it: that it is not found from now on is no wonder.
     pub(crate) fn deleted(&self, id: &JournalId) {
         self.lately.state().deleted.insert(id.clone());
     }
 
     /// Whether it is gone where Atlas says that it is not there.
-    pub(super) fn believes_gone(&self, id: &JournalId, monotonic: Duration) -> bool {
+    pub(crate) fn believes_gone(&self, id: &JournalId, monotonic: Duration) -> bool {
         let state = self.lately.state();
         let known_since = state.made.get(id).copied().unwrap_or(self.since);
         state.deleted.contains(id) || monotonic.saturating_sub(known_since) >= SHOWN_WITHIN

@@ -229,8 +229,8 @@ async fn a_project_out_of_sight_is_no_project_that_is_gone() {
 
 #[tokio::test]
 async fn a_new_key_that_atlas_does_not_know_yet_is_not_taken_for_gone() {
-    let mount = mount_with(json!({})).await;
-    a_new_one_that_atlas_does_not_know_yet(&mount, Duration::from_secs(100)).await;
+    let mut mount = mount_with(json!({})).await;
+    a_new_one_that_atlas_does_not_know_yet(&mut mount, Duration::from_secs(100)).await;
 }
 
 /// No code is documented for a key that is not there, and of API keys Atlas answers a 400.

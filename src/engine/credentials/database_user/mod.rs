@@ -181,7 +181,7 @@ impl CredentialKind for DatabaseUser {
             })?;
         match kept {
             Kept::Until => Ok(()),
-            Kept::Gone if is_new(engine, call) => Err(EngineError::NotProvedGone),
+            Kept::Gone if is_new(engine, call).await? => Err(EngineError::NotProvedGone),
             Kept::Gone => Err(EngineError::DatabaseUserGone(user.username)),
         }
     }
