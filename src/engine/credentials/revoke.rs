@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use super::kind::{CredentialKind, Revoked};
 use super::lease::{budget, ended, journal_id, linked};
-use crate::atlas::Deletion;
+use crate::atlas::{Deletion, SHOWN_WITHIN};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::measures::Work;
@@ -106,14 +106,20 @@ pub(super) async fn delete(
 }
 
 /// Whether what a lease holds may have been made so lately that Atlas may not show it yet: by this process,
-/// or by one before it, a moment before this one began. Without an entry it was proved gone before.
+/// or by one before it, a moment before this one began. How old it is by the wall clock counts where Atlas's
+/// agrees. Without an entry it was proved gone before.
 pub(super) async fn is_new(engine: &Engine, call: &LeaseCall) -> Result<bool, EngineError> {
     let now = engine.clock.monotonic();
     let id = journal_id(call).filter(|id| !engine.journal.believes_gone(id, now));
-    Ok(match id {
-        Some(id) => engine.journal.entry(&id).await?.is_some(),
-        None => false,
-    })
+    let Some(id) = id else {
+        return Ok(false);
+    };
+    let Some(entry) = engine.journal.entry(&id).await? else {
+        return Ok(false);
+    };
+    let age = engine.clock.now().signed_duration_since(entry.issued_at);
+    let is_old = age.to_std().is_ok_and(|age| age >= SHOWN_WITHIN);
+    Ok(!is_old || engine.may_believe_clock().await?.is_err())
 }
 
 /// What a lease held is gone from Atlas.
