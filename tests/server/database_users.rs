@@ -214,3 +214,104 @@ async fn servers_of_one_project_keep_to_their_own_users() {
     assert!(other.revoke(&theirs.lease_id()).await.ok());
     assert_empty(&one).await;
 }
+
+/// What Atlas limits and what somebody else has already is told, and leaves nothing behind.
+#[tokio::test]
+async fn limits_and_names_that_are_taken_are_told() {
+    let mount = mount().await;
+    let by_hand =
+        |username: &str| json!({ "project_id": mount.atlas.project(0), "username": username });
+    mount
+        .atlas
+        .control("POST", "/database-users", by_hand("app"))
+        .await;
+    role(&mount, "fixed", json!({ "username_template": "app" })).await;
+    let refused = mount.read("creds/fixed").await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(
+        refused.errors().contains("put {{random 20}} into it"),
+        "{refused:?}"
+    );
+
+    role(&mount, "few", json!({ "max_live": 1 })).await;
+    let lease = mount.issue("few").await.lease_id();
+    let refused = mount.read("creds/few").await;
+    assert_eq!(refused.status, 429, "{refused:?}");
+    assert!(mount.revoke(&lease).await.ok());
+    mount.issue("few").await;
+
+    let full = json!({ "max_database_users_per_project": 2 });
+    mount.atlas.settings(full).await;
+    let refused = mount.read("creds/users").await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(
+        refused.errors().contains("has 2 database users"),
+        "{refused:?}"
+    );
+    assert_eq!(mount.atlas.credentials().await.len(), 2);
+    let listed = mount.list("issued").await;
+    assert_eq!(listed.data()["keys"].as_array().map(Vec::len), Some(1));
+}
+
+/// A name of any form is asked for and ended by itself.
+#[tokio::test]
+async fn a_user_of_any_name_is_shown_and_ended_by_it() {
+    let mount = mount().await;
+    let template = "MINE/{{.DisplayName}}@x-{{random 10}}";
+    role(&mount, "users", json!({ "username_template": template })).await;
+    let answer = mount.issue("users").await;
+    let path = format!("issued/{}", text(&answer, "username"));
+    let shown = mount.read(&path).await;
+    assert_eq!(shown.data()["database_username"], answer.data()["username"]);
+    assert!(mount.delete(&path).await.ok());
+    assert!(!mount.atlas.lets_in("east", answer.data()).await);
+    assert!(mount.revoke(&answer.lease_id()).await.ok());
+    assert_empty(&mount).await;
+}
+
+/// A cluster does not follow; Atlas is away when a lease expires; and a server that never comes back.
+#[tokio::test]
+async fn a_user_is_told_of_in_time_and_ends_without_atlas_or_the_server() {
+    let bao = Bao::dev();
+    let mount = Mount::on(&bao.client()).await;
+    mount.configure().await;
+    for cluster in ["east", "west"] {
+        mount.atlas.add_cluster(cluster).await;
+    }
+    role(&mount, "users", json!({ "wait": 1 })).await;
+    let stuck = json!({ "project_id": mount.atlas.project(0), "name": "west", "stuck": true });
+    mount.atlas.control("POST", "/clusters/change", stuck).await;
+    let answer = mount.issue("users").await;
+    assert!(
+        answer.warnings().contains("known to cluster west"),
+        "{answer:?}"
+    );
+    assert!(mount.atlas.lets_in("east", answer.data()).await);
+    assert!(!mount.atlas.lets_in("west", answer.data()).await);
+    assert!(mount.revoke(&answer.lease_id()).await.ok());
+
+    let away = json!({
+        "operation": "deleteDatabaseUser", "count": 0, "action": {"kind": "answer", "status": 503},
+    });
+    mount.atlas.fault(away).await;
+    role(
+        &mount,
+        "users",
+        json!({ "ttl": 1, "max_ttl": 2, "wait": 0 }),
+    )
+    .await;
+    let expired = mount.issue("users").await;
+    mount.atlas.fault_is_met().await;
+    assert!(mount.atlas.lets_in("east", expired.data()).await);
+    mount.atlas.no_more_faults().await;
+    mount.atlas.empties(SOON * 2).await;
+
+    role(&mount, "users", json!({ "wait": 0 })).await;
+    let left = mount.issue("users").await;
+    drop(bao);
+    mount.atlas.turn_clock(Duration::from_mins(69)).await;
+    assert!(mount.atlas.lets_in("east", left.data()).await);
+    mount.atlas.turn_clock(Duration::from_mins(2)).await;
+    assert!(!mount.atlas.lets_in("east", left.data()).await);
+    assert_empty(&mount).await;
+}
