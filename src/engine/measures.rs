@@ -80,12 +80,22 @@ impl Measures {
         state.durations.entry(work).or_default().note(took);
     }
 
-    /// Notes how many orphans a comparison left. One that was not whole takes none of those away that are
-    /// known: it may not have seen them.
-    pub(crate) fn note_orphans(&self, left: usize, is_whole: bool, now: DateTime<Utc>) {
+    /// Notes how many orphans a comparison left, and how many it removed. One that was not whole takes none
+    /// but these away from those that are known: it may not have seen the others.
+    pub(crate) fn note_orphans(
+        &self,
+        left: usize,
+        removed: usize,
+        is_whole: bool,
+        now: DateTime<Utc>,
+    ) {
         let mut state = self.locked();
         let known = state.orphans.map_or(0, |(known, _)| known);
-        let left = if is_whole { left } else { left.max(known) };
+        let left = if is_whole {
+            left
+        } else {
+            left.max(known.saturating_sub(removed))
+        };
         state.orphans = Some((left, now));
     }
 

@@ -112,11 +112,13 @@ async fn tidy(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engin
         remove_strays(&engine, &linked, budget, &mut report).await;
         forget_missing(&engine, now, &mut report).await?;
     }
-    // A look that passed over something says nothing of what it did not see.
-    if min_age <= MIN_AGE {
+    // A look that passed over something says nothing of what it did not see, and one that saw nothing at all is
+    // none.
+    let is_whole = report.warnings.is_empty();
+    if min_age <= MIN_AGE && (is_whole || report.looked_at > 0) {
         let left = report.orphans.len() - report.removed;
-        let is_whole = report.warnings.is_empty();
-        engine.measures.note_orphans(left, is_whole, now);
+        let measures = &engine.measures;
+        measures.note_orphans(left, report.removed, is_whole, now);
     }
     Ok(Some(report.into_answer()))
 }
