@@ -54,7 +54,6 @@ const NOT_BOUND: &[(&str, &str)] = &[
         "journal/tidy.rs",
         "lists what there is; entries of other origins are left out",
     ),
-    ("metrics/gather.rs", "tells of its queues"),
     ("static_roles/adopt.rs", "takes in what is new"),
     ("status.rs", "tells of its queues"),
     ("unasked/permit.rs", "asks Atlas for its time"),
