@@ -19,7 +19,8 @@ use crate::vault::failure::chain;
 
 /// A change is done when the key was seen to be valid so often, looks that are a minute apart.
 pub(super) const LOOKS_THAT_PROVE: u32 = 2;
-/// The same where Atlas took it unseen: two nodes' clocks may differ, so that the time alone proves nothing.
+/// The same of a static secret that Atlas took unseen: two nodes' clocks may differ, so that the time alone
+/// proves nothing.
 const LOOKS_UNSEEN: u32 = 13;
 /// So long after its order a change that failed may still turn out to have been taken.
 const MAY_COME_LATE: Duration = Duration::from_mins(70);
@@ -178,15 +179,6 @@ pub(super) fn leave_failed(entry: &mut AzureEntry, now: DateTime<Utc>) -> Option
     None
 }
 
-/// How many looks prove a change, beside the time that has passed since.
-pub(super) fn looks_that_prove(is_private: bool) -> u32 {
-    if is_private {
-        LOOKS_UNSEEN
-    } else {
-        LOOKS_THAT_PROVE
-    }
-}
-
 pub(super) fn is_sent(entry: &AzureEntry, mode: Mode) -> bool {
     entry.sent.as_ref().is_some_and(|sent| sent.mode == mode)
 }
@@ -241,8 +233,7 @@ fn end_watch(
     };
     // Else it stays watched until it proves itself, or somebody decides.
     let is_tried = vault.valid == Some(true) && !is_untried(vault);
-    let looks = looks_that_prove(vault.is_private());
-    if is_tried && is_sure && entry.valid_looks >= looks {
+    if is_tried && is_sure && entry.valid_looks >= LOOKS_THAT_PROVE {
         entry.observe_until = None;
         entry.applied_at = Some(now);
         entry.state = State::Applied;
@@ -270,9 +261,12 @@ pub(super) fn has_proved_itself(
 ) -> bool {
     let watched = entry.watched_for(vault.is_private());
     let end = entry.valid_since.and_then(|since| later(since, watched));
-    vault.valid == Some(true)
-        && entry.valid_looks >= looks_that_prove(vault.is_private())
-        && end.is_some_and(|end| end <= now)
+    let looks = if vault.is_private() {
+        LOOKS_UNSEEN
+    } else {
+        LOOKS_THAT_PROVE
+    };
+    vault.valid == Some(true) && entry.valid_looks >= looks && end.is_some_and(|end| end <= now)
 }
 
 /// Whether the static secret has done its service. One that was handed in after the change is for the
@@ -292,7 +286,7 @@ fn role_has_served(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     let is_over = end.is_some_and(|end| end <= now);
     let is_proved = entry.state == State::Applied
         && entry.valid_since.is_some()
-        && entry.valid_looks >= looks_that_prove(entry.is_private())
+        && entry.valid_looks >= LOOKS_THAT_PROVE
         && !(entry.is_private() && entry.seen.as_ref().is_some_and(|seen| seen.static_left))
         && entry.drift.is_empty();
     is_over && is_proved
