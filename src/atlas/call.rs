@@ -207,7 +207,8 @@ impl Call {
         }
     }
 
-    /// A form for the token endpoint and what no error may tell of the request; neither minting nor revoking harms when done twice.
+    /// A form for the token endpoint and what no error may tell of the request; neither minting nor revoking
+    /// harms when done twice.
     pub(super) fn token(
         operation: &'static str,
         target: &str,

@@ -1,7 +1,7 @@
 //! AI model API keys: create, find, delete.
 //!
-//! A key belongs to its project, and is taken to end with it, which no source says. It has no Atlas roles, no access list and no end of its
-//! own. An organization lists the keys of all its projects and changes none.
+//! A key belongs to its project, and is taken to end with it, which no source says. It has no Atlas roles, no
+//! access list and no end of its own. An organization lists the keys of all its projects and changes none.
 
 use std::collections::HashSet;
 

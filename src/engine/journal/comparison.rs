@@ -56,7 +56,6 @@ impl Comparison<'_> {
 
     /// What the organization lists, and in the projects of roles what it does not.
     async fn inventory(&self) -> Result<Inventory, EngineError> {
-        let storage = &*self.engine.storage;
         let listing = Listing {
             linked: self.linked,
             org: &self.org,
@@ -64,28 +63,24 @@ impl Comparison<'_> {
         };
         let mut all = Inventory::of(listing).await?;
         if let Some(why) = all.lacks_model_keys.take() {
-            let mut projects = projects_of_roles(storage, CredentialType::AiModelKey).await?;
-            projects.extend(self.projects_of_entries(CredentialType::AiModelKey).await?);
+            let projects = self.projects_of(CredentialType::AiModelKey).await?;
             all.add_model_keys_of(listing, projects, &why).await?;
         }
-        // No organization lists them. What a role left that was deleted or moved is in the journal.
-        let mut projects = projects_of_roles(storage, CredentialType::DatabaseUser).await?;
-        projects.extend(
-            self.projects_of_entries(CredentialType::DatabaseUser)
-                .await?,
-        );
+        // No organization lists them.
+        let projects = self.projects_of(CredentialType::DatabaseUser).await?;
         all.add_database_users_of(listing, projects).await?;
         Ok(all)
     }
 
-    /// The projects in which credentials of this type were made.
-    async fn projects_of_entries(
+    /// The projects in which credentials of this type are made, or were: what a role left that was deleted or
+    /// moved is in the journal.
+    async fn projects_of(
         &self,
         credential_type: CredentialType,
     ) -> Result<BTreeSet<ProjectId>, EngineError> {
         let journal = &self.engine.journal;
         let ids = journal.index().of_type(credential_type);
-        let mut projects = BTreeSet::new();
+        let mut projects = projects_of_roles(&*self.engine.storage, credential_type).await?;
         for id in ids {
             let entry = journal.entry(&id).await?;
             projects.extend(entry.and_then(|entry| entry.project_id));

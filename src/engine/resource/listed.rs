@@ -65,36 +65,34 @@ impl Inventory {
     }
 
     async fn add_api_keys(&mut self, listing: Listing<'_>) -> Result<(), EngineError> {
-        let Listing {
-            linked,
-            org,
-            budget,
-        } = listing;
-        let keys = linked.atlas.list_org_api_keys(org, budget).await;
+        let keys = listing
+            .linked
+            .atlas
+            .list_org_api_keys(listing.org, listing.budget)
+            .await;
         let Some(keys) = self.unless_forbidden(keys, "API keys")? else {
             return Ok(());
         };
         self.found.extend(keys.into_iter().map(|key| {
-            let made = Resource::ApiKey(org.clone(), key.id);
+            let made = Resource::ApiKey(listing.org.clone(), key.id);
             Found::of(made, key.public_key, key.description)
         }));
         Ok(())
     }
 
     async fn add_accounts(&mut self, listing: Listing<'_>) -> Result<(), EngineError> {
-        let Listing {
-            linked,
-            org,
-            budget,
-        } = listing;
-        let level = Level::Org(org.clone());
-        let accounts = linked.atlas.list_service_accounts(&level, budget).await;
+        let level = Level::Org(listing.org.clone());
+        let accounts = listing
+            .linked
+            .atlas
+            .list_service_accounts(&level, listing.budget)
+            .await;
         let Some(accounts) = self.unless_forbidden(accounts, "service accounts")? else {
             return Ok(());
         };
         self.found.extend(accounts.into_iter().map(|account| {
             let public = account.client_id.to_string();
-            let made = Resource::ServiceAccount(org.clone(), account.client_id);
+            let made = Resource::ServiceAccount(listing.org.clone(), account.client_id);
             Found::of(made, public, account.name)
         }));
         Ok(())
@@ -106,11 +104,22 @@ impl Inventory {
         listed: Result<T, AtlasError>,
         what: &str,
     ) -> Result<Option<T>, EngineError> {
+        let doing = format!("listing the organization's {what}");
+        self.unless(AtlasError::says_forbidden, listed, &doing, what)
+    }
+
+    /// A list, unless Atlas answers in a way that is passed over, which is told then.
+    fn unless<T>(
+        &mut self,
+        is_passed_over: impl Fn(&AtlasError) -> bool,
+        listed: Result<T, AtlasError>,
+        doing: &str,
+        what: &str,
+    ) -> Result<Option<T>, EngineError> {
         match listed {
             Ok(listed) => Ok(Some(listed)),
-            Err(error) if error.says_forbidden() => {
-                let doing = format!("listing the organization's {what}");
-                let error = EngineError::atlas(&doing, error);
+            Err(error) if is_passed_over(&error) => {
+                let error = EngineError::atlas(doing, error);
                 let told = format!("{what} were not compared: {}", chain(&error));
                 self.warnings.push(told);
                 Ok(None)
@@ -121,13 +130,13 @@ impl Inventory {
 
     /// Not every Atlas has such keys, and an answer need not tell their project.
     async fn add_model_keys(&mut self, listing: Listing<'_>) -> Result<(), EngineError> {
-        let Listing {
-            linked,
-            org,
-            budget,
-        } = listing;
-        let level = Level::Org(org.clone());
-        let keys = match linked.atlas.list_model_keys(&level, budget).await {
+        let level = Level::Org(listing.org.clone());
+        let keys = match listing
+            .linked
+            .atlas
+            .list_model_keys(&level, listing.budget)
+            .await
+        {
             Ok(keys) => keys,
             Err(error) if is_refusal(&error) => {
                 let doing = "listing the organization's AI model API keys";
@@ -140,7 +149,7 @@ impl Inventory {
         let count = keys.len();
         let known = keys.into_iter().filter_map(|key| {
             let project = key.project_id.clone()?;
-            Some(found_model_key(org, project, key))
+            Some(found_model_key(listing.org, project, key))
         });
         let before = self.found.len();
         self.found.extend(known);
@@ -160,25 +169,25 @@ impl Inventory {
         projects: BTreeSet<ProjectId>,
         why: &str,
     ) -> Result<(), EngineError> {
-        let Listing {
-            linked,
-            org,
-            budget,
-        } = listing;
         self.warnings.push(format!(
             "AI model API keys were compared only in projects that roles and entries name ({}): {why}",
             projects.len()
         ));
         for project in projects {
             let level = Level::Project(project.clone());
-            let keys = linked.atlas.list_model_keys(&level, budget).await;
+            let keys = listing
+                .linked
+                .atlas
+                .list_model_keys(&level, listing.budget)
+                .await;
             let Some(keys) = self.unless_refused(keys, "AI model API keys", &project)? else {
                 continue;
             };
             for key in keys {
                 let is_known = |found: &Found| matches!(&found.made, Resource::ModelKey(_, _, id) if *id == key.id);
                 if !self.found.iter().any(is_known) {
-                    self.found.push(found_model_key(org, project.clone(), key));
+                    self.found
+                        .push(found_model_key(listing.org, project.clone(), key));
                 }
             }
         }
@@ -191,13 +200,12 @@ impl Inventory {
         listing: Listing<'_>,
         projects: BTreeSet<ProjectId>,
     ) -> Result<(), EngineError> {
-        let Listing {
-            linked,
-            org,
-            budget,
-        } = listing;
         for project in projects {
-            let users = linked.atlas.list_database_users(&project, budget).await;
+            let users = listing
+                .linked
+                .atlas
+                .list_database_users(&project, listing.budget)
+                .await;
             let Some(users) = self.unless_refused(users, "database users", &project)? else {
                 continue;
             };
@@ -209,7 +217,7 @@ impl Inventory {
                     username,
                     tag: tag.clone(),
                 };
-                let made = Resource::DatabaseUser(org.clone(), project.clone(), own);
+                let made = Resource::DatabaseUser(listing.org.clone(), project.clone(), own);
                 Some(Found {
                     made_at,
                     ..Found::of(made, public, tag)
@@ -228,19 +236,12 @@ impl Inventory {
         project: &ProjectId,
     ) -> Result<Option<T>, EngineError> {
         match listed {
-            Ok(listed) => Ok(Some(listed)),
             Err(error) if error.says_project_is_gone() => Ok(None),
-            Err(error) if is_refusal(&error) => {
-                let doing = format!("listing the {what} of project {project}");
-                let error = EngineError::atlas(&doing, error);
-                let told = format!(
-                    "{what} of project {project} were not compared: {}",
-                    chain(&error)
-                );
-                self.warnings.push(told);
-                Ok(None)
+            listed => {
+                let what = format!("{what} of project {project}");
+                let doing = format!("listing the {what}");
+                self.unless(is_refusal, listed, &doing, &what)
             }
-            Err(error) => Err(not_listed(error)),
         }
     }
 }

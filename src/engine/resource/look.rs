@@ -98,36 +98,33 @@ pub(crate) async fn unlisted(
     let atlas = &linked.atlas;
     match list {
         List::ServiceAccounts(org) => {
-            let sought = unknown.iter().filter_map(|each| match each {
+            let account = |made: &Resource| match made {
                 Resource::ServiceAccount(_, id) => Some(id.clone()),
                 _ => None,
-            });
-            let gone = atlas.unlisted_service_accounts(org, sought.collect(), budget);
-            let gone = gone.await?;
-            unknown.retain(
-                |each| matches!(each, Resource::ServiceAccount(_, id) if gone.contains(id)),
-            );
+            };
+            let sought = unknown.iter().filter_map(account).collect();
+            let gone = atlas.unlisted_service_accounts(org, sought, budget).await?;
+            unknown.retain(|made| account(made).is_some_and(|id| gone.contains(&id)));
         }
         List::ModelKeys(project) => {
-            let sought = unknown.iter().filter_map(|each| match each {
+            let key = |made: &Resource| match made {
                 Resource::ModelKey(_, _, id) => Some(id.clone()),
                 _ => None,
-            });
-            let gone = atlas.unlisted_model_keys(project, sought.collect(), budget);
-            let gone = gone.await?;
-            unknown
-                .retain(|each| matches!(each, Resource::ModelKey(_, _, id) if gone.contains(id)));
+            };
+            let sought = unknown.iter().filter_map(key).collect();
+            let gone = atlas.unlisted_model_keys(project, sought, budget).await?;
+            unknown.retain(|made| key(made).is_some_and(|id| gone.contains(&id)));
         }
         List::DatabaseUsers(project) => {
-            let sought = unknown.iter().filter_map(|each| match each {
+            let user = |made: &Resource| match made {
                 Resource::DatabaseUser(_, _, user) => Some(user.clone()),
                 _ => None,
-            });
-            let gone = atlas.unlisted_database_users(project, sought.collect(), budget);
-            let gone = gone.await?;
-            unknown.retain(
-                |each| matches!(each, Resource::DatabaseUser(_, _, user) if gone.contains(user)),
-            );
+            };
+            let sought = unknown.iter().filter_map(user).collect();
+            let gone = atlas
+                .unlisted_database_users(project, sought, budget)
+                .await?;
+            unknown.retain(|made| user(made).is_some_and(|user| gone.contains(&user)));
         }
         // Of a key Atlas says by itself that it is gone.
         List::ApiKeys(_) => unknown.clear(),
