@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::atlas::SHOWN_WITHIN;
 use crate::engine::testing::TestMount;
-use crate::vault::{Failure, Operation, Secret};
+use crate::vault::{Data, Failure, Operation, Secret};
 
 /// The types.
 pub(super) const PROJECT_TYPES: [&str; 2] = ["ai_model_key", "database_user"];
@@ -20,6 +20,22 @@ pub(super) fn role_of(mount: &TestMount, credential_type: &str) -> Value {
         role["database_roles"] = json!("read@app");
     }
     role
+}
+
+/// What a `tidy` that deletes answers.
+pub(super) async fn tidied(mount: &TestMount) -> Data {
+    TestMount::data(mount.write("tidy", json!({ "dry_run": false })).await)
+}
+
+/// Asserts counts of such an answer.
+#[track_caller]
+pub(super) fn assert_counts<const N: usize>(found: &Data, want: [(&str, u64); N]) {
+    let told = want.map(|(name, _)| (name, found[name].as_u64()));
+    assert_eq!(
+        told,
+        want.map(|(name, count)| (name, Some(count))),
+        "{found:?}"
+    );
 }
 
 /// Atlas fails at the end of the mount's only lease: nothing counts as deleted until Atlas did it.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::customer_tests::{Customer, OWN_APP};
+use super::customer_tests::Customer;
 use crate::engine::testing::TestMount;
 
 #[tokio::test]
@@ -113,17 +113,8 @@ async fn what_another_writes_at_the_same_time_is_told_and_not_fought() {
 async fn a_private_project_is_not_changed_yet() {
     let customer = Customer::new().await;
     customer.register().await;
-    let mut block = customer.key.clone();
-    for (name, value) in [
-        ("enabled", json!(true)),
-        ("requirePrivateNetworking", json!(true)),
-        ("tenantID", json!(customer.tenant)),
-        ("clientID", json!(OWN_APP)),
-        ("secret", json!(customer.secret)),
-    ] {
-        block[name] = value;
-    }
-    customer.set(block).await;
+    let private = json!({"requirePrivateNetworking": true});
+    customer.set(customer.static_block(&private)).await;
     let refused = customer.apply().await.expect_err("private").to_string();
     assert!(refused.contains("private networking"), "{refused}");
     assert_eq!(customer.changes().await, [] as [Value; 0]);

@@ -228,17 +228,8 @@ async fn a_change_that_is_sent_again_carries_the_key_of_now() {
     let key = json!({"vault": "v", "name": "k"});
     let made = customer.mount.atlas.control("POST", "/azure/keys", key);
     let other = made.await["keyIdentifier"].clone();
-    let mut block = customer.key.clone();
-    for (name, value) in [
-        ("keyIdentifier", other.clone()),
-        ("enabled", json!(true)),
-        ("tenantID", json!(customer.tenant)),
-        ("clientID", json!(OWN_APP)),
-        ("secret", json!(customer.secret)),
-    ] {
-        block[name] = value;
-    }
-    customer.set(block).await;
+    let changed = json!({"keyIdentifier": other});
+    customer.set(customer.static_block(&changed)).await;
     customer.mount.tick_for(1).await;
     let read = customer.read().await;
     assert_eq!(

@@ -188,17 +188,25 @@ impl Customer {
         self.encrypted().await;
         self.endpoint(json!({"create": true, "approved": true}))
             .await;
+        let private = json!({"requirePrivateNetworking": true});
+        self.set(self.static_block(&private)).await;
+    }
+
+    /// What Atlas has of a project that signs in with the static secret, and what `fields` adds or changes.
+    pub(super) fn static_block(&self, fields: &Value) -> Value {
         let mut block = self.key.clone();
         for (name, value) in [
             ("enabled", json!(true)),
-            ("requirePrivateNetworking", json!(true)),
             ("tenantID", json!(self.tenant)),
             ("clientID", json!(OWN_APP)),
             ("secret", json!(self.secret)),
         ] {
             block[name] = value;
         }
-        self.set(block).await;
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            block[name] = value.clone();
+        }
+        block
     }
 
     pub(super) async fn endpoint(&self, mut change: Value) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::customer_tests::{Customer, OWN_APP};
+use super::customer_tests::Customer;
 use crate::engine::testing::TestMount;
 
 impl Customer {
@@ -17,17 +17,8 @@ impl Customer {
         } else {
             self.encrypted().await;
         }
-        let mut block = self.key.clone();
-        for (name, value) in [
-            ("enabled", json!(true)),
-            ("requirePrivateNetworking", json!(is_private)),
-            ("tenantID", json!(self.tenant)),
-            ("clientID", json!(OWN_APP)),
-            ("secret", json!(ending)),
-        ] {
-            block[name] = value;
-        }
-        self.set(block).await;
+        let ended = json!({"requirePrivateNetworking": is_private, "secret": ending});
+        self.set(self.static_block(&ended)).await;
         let end = self.mount.now() + chrono::TimeDelta::seconds(60);
         let end = crate::base::Rfc3339(end).to_string();
         let fields = json!({"client_secret": ending, "client_secret_expires_at": end});

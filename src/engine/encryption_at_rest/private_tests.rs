@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::customer_tests::{Customer, OWN_APP};
+use super::customer_tests::Customer;
 use crate::engine::log_lines::Lines;
 use crate::engine::testing::{Outcome, TestMount};
 
@@ -82,17 +82,8 @@ async fn an_endpoint_that_is_not_up_is_in_the_way_of_any_consent() {
 async fn without_any_endpoint_no_consent_helps() {
     let customer = Customer::new().await;
     customer.encrypted().await;
-    let mut block = customer.key.clone();
-    for (name, value) in [
-        ("enabled", json!(true)),
-        ("requirePrivateNetworking", json!(true)),
-        ("tenantID", json!(customer.tenant)),
-        ("clientID", json!(OWN_APP)),
-        ("secret", json!(customer.secret)),
-    ] {
-        block[name] = value;
-    }
-    customer.set(block).await;
+    let private = json!({"requirePrivateNetworking": true});
+    customer.set(customer.static_block(&private)).await;
     customer.register().await;
     customer.grant().await;
     let refused = customer.with_both_consents().await.expect_err("nowhere");
@@ -277,15 +268,7 @@ async fn another_project_with_the_same_vault_proves_the_grants() {
     customer.encrypted_privately().await;
     customer.register().await;
     customer.grant().await;
-    let mut block = customer.key.clone();
-    for (name, value) in [
-        ("enabled", json!(true)),
-        ("tenantID", json!(customer.tenant)),
-        ("clientID", json!(OWN_APP)),
-        ("secret", json!(customer.secret)),
-    ] {
-        block[name] = value;
-    }
+    let block = customer.static_block(&json!({}));
     let given = json!({"project_id": atlas.project(1), "azureKeyVault": block});
     atlas.control("POST", "/encryption", given).await;
     customer

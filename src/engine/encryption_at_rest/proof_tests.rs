@@ -3,24 +3,13 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::customer_tests::{Customer, OWN_APP};
+use super::customer_tests::Customer;
 use crate::engine::testing::{Outcome, TestMount};
 
 impl Customer {
     /// Another project of the same vault, registered: its path.
     pub(super) async fn another(&self, fields: &Value) -> String {
-        let mut block = self.key.clone();
-        for (name, value) in [
-            ("enabled", json!(true)),
-            ("tenantID", json!(self.tenant)),
-            ("clientID", json!(OWN_APP)),
-            ("secret", json!(self.secret)),
-        ] {
-            block[name] = value;
-        }
-        for (name, value) in fields.as_object().into_iter().flatten() {
-            block[name] = value.clone();
-        }
+        let block = self.static_block(fields);
         let atlas = &self.mount.atlas;
         let given = json!({"project_id": atlas.project(1), "azureKeyVault": block});
         atlas.control("POST", "/encryption", given).await;

@@ -15,16 +15,7 @@ impl Customer {
     }
 
     pub(super) async fn put_static_back(&self) {
-        let mut block = self.key.clone();
-        for (name, value) in [
-            ("enabled", json!(true)),
-            ("tenantID", json!(self.tenant)),
-            ("clientID", json!(OWN_APP)),
-            ("secret", json!(self.secret)),
-        ] {
-            block[name] = value;
-        }
-        self.set(block).await;
+        self.set(self.static_block(&json!({}))).await;
     }
 }
 

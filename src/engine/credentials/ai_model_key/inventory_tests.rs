@@ -5,12 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::tests::{NOTHING, mount_with, sign_in_as, text, write_role};
+use crate::engine::credentials::project_type_tests::{assert_counts, tidied};
 use crate::engine::testing::TestMount;
 use crate::vault::{Data, Operation};
-
-async fn tidied(mount: &TestMount) -> Data {
-    TestMount::data(mount.write("tidy", json!({ "dry_run": false })).await)
-}
 
 async fn tidied_with(mount: &TestMount, order: Value) -> (Data, Vec<String>) {
     let answer = mount.write("tidy", order).await.expect("tidied");
@@ -37,36 +34,29 @@ async fn tidy_deletes_orphans_of_every_project_and_nothing_else() {
     mount.restart().await;
     mount.advance(Duration::from_mins(10)).await;
     let found = tidied(&mount).await;
-    let counts = [
-        "scanned_count",
-        "orphan_count",
-        "recent_count",
-        "untagged_count",
-    ];
-    assert_eq!(
-        counts.map(|name| found[name].as_u64()),
-        [6, 0, 2, 1].map(Some),
-        "{found:?}"
+    assert_counts(
+        &found,
+        [
+            ("scanned_count", 6),
+            ("orphan_count", 0),
+            ("recent_count", 2),
+            ("untagged_count", 1),
+        ],
     );
     mount.advance(Duration::from_hours(2)).await;
     let found = tidied(&mount).await;
-    let counts = [
-        "orphan_count",
-        "removed_count",
-        "untagged_count",
-        "missing_count",
-    ];
-    assert_eq!(
-        counts.map(|name| found[name].as_u64()),
-        [2, 2, 1, 0].map(Some),
-        "{found:?}"
+    assert_counts(
+        &found,
+        [
+            ("orphan_count", 2),
+            ("removed_count", 2),
+            ("untagged_count", 1),
+            ("missing_count", 0),
+        ],
     );
     assert_eq!(mount.atlas.credentials().await.len(), 2);
     let found = tidied(&beside).await;
-    assert_eq!(
-        (&found["orphan_count"], &found["missing_count"]),
-        (&json!(0), &json!(0))
-    );
+    assert_counts(&found, [("orphan_count", 0), ("missing_count", 0)]);
 }
 
 #[tokio::test]
@@ -140,11 +130,13 @@ async fn tidy_finds_orphans_with_the_credential_of_a_model_owner() {
         .await
         .expect("deleted");
     let (found, warnings) = tidied_with(&mount, json!({ "dry_run": false })).await;
-    let counts = ["orphan_count", "removed_count", "missing_count"];
-    assert_eq!(
-        counts.map(|name| found[name].as_u64()),
-        [2, 2, 0].map(Some),
-        "{found:?}"
+    assert_counts(
+        &found,
+        [
+            ("orphan_count", 2),
+            ("removed_count", 2),
+            ("missing_count", 0),
+        ],
     );
     let told = warnings.join("\n");
     for told_of in [

@@ -5,13 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::tests::{HOUR, NOTHING, mount_with, text, write_role};
-use crate::engine::credentials::project_type_tests::a_drain_of;
+use crate::engine::credentials::project_type_tests::{a_drain_of, assert_counts, tidied};
 use crate::engine::testing::TestMount;
-use crate::vault::{Data, Operation};
-
-async fn tidied(mount: &TestMount) -> Data {
-    TestMount::data(mount.write("tidy", json!({ "dry_run": false })).await)
-}
+use crate::vault::Operation;
 
 #[tokio::test]
 async fn a_check_says_what_stands_against_the_role() {
@@ -136,31 +132,28 @@ async fn tidy_deletes_orphans_of_the_roles_projects_and_nothing_else() {
     mount.restart().await;
     mount.advance(Duration::from_mins(10)).await;
     let found = tidied(&mount).await;
-    let counts = ["orphan_count", "recent_count", "untagged_count"];
-    assert_eq!(
-        counts.map(|name| found[name].as_u64()),
-        [0, 1, 1].map(Some),
-        "{found:?}"
+    assert_counts(
+        &found,
+        [
+            ("orphan_count", 0),
+            ("recent_count", 1),
+            ("untagged_count", 1),
+        ],
     );
     mount.advance(HOUR * 2).await;
     let found = tidied(&mount).await;
-    let counts = [
-        "orphan_count",
-        "removed_count",
-        "untagged_count",
-        "missing_count",
-    ];
-    assert_eq!(
-        counts.map(|name| found[name].as_u64()),
-        [1, 1, 1, 0].map(Some),
-        "{found:?}"
+    assert_counts(
+        &found,
+        [
+            ("orphan_count", 1),
+            ("removed_count", 1),
+            ("untagged_count", 1),
+            ("missing_count", 0),
+        ],
     );
     assert_eq!(mount.atlas.credentials().await.len(), 2);
     let found = tidied(&beside).await;
-    assert_eq!(
-        (&found["orphan_count"], &found["missing_count"]),
-        (&json!(0), &json!(0))
-    );
+    assert_counts(&found, [("orphan_count", 0), ("missing_count", 0)]);
 }
 
 /// Before a mount is disabled its roles go first.

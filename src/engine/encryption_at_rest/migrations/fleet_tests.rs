@@ -84,18 +84,7 @@ impl Fleet {
 
     /// Sets how a project signs in: with the static secret, and what `fields` adds or changes.
     pub(super) async fn set(&self, number: usize, fields: Value) {
-        let mut block = self.customer.key.clone();
-        for (name, value) in [
-            ("enabled", json!(true)),
-            ("tenantID", json!(self.customer.tenant)),
-            ("clientID", json!(OWN_APP)),
-            ("secret", json!(self.customer.secret)),
-        ] {
-            block[name] = value;
-        }
-        for (name, value) in fields.as_object().into_iter().flatten() {
-            block[name] = value.clone();
-        }
+        let block = self.customer.static_block(&fields);
         self.set_block(number, block).await;
     }
 
