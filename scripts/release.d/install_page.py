@@ -1,0 +1,39 @@
+"""Fills INSTALL.md in: sums, digests and version, as they stand in what was built."""
+
+import pathlib
+import re
+
+import oci
+
+TEMPLATE = pathlib.Path(__file__).parent / "INSTALL.md"
+
+SIGNED = """The key is this project's, `@KEY@`: compare it with
+the one in the README of the sources.
+
+```console
+$ minisign -V -m SHA256SUMS -P @KEY@
+$ sha256sum --check --ignore-missing SHA256SUMS
+```"""
+UNSIGNED = """**This build is not signed**: the sums
+show only that the files belong together.
+
+```console
+$ sha256sum --check --ignore-missing SHA256SUMS
+```"""
+
+
+def fill(image, version, reference, key):
+    """The page for this image, which is published as `reference`."""
+    filled = {
+        "VERSION": version,
+        "NAME": oci.NAME,
+        "IMAGE": reference,
+        "INDEX": image.index,
+        "VERIFY": (SIGNED if key else UNSIGNED).replace("@KEY@", key),
+    }
+    for architecture, digest in image.manifests.items():
+        filled[f"SUM_{architecture}"] = image.sums[architecture]
+        filled[f"MANIFEST_{architecture}"] = digest
+        filled[f"ID_{architecture}"] = image.ids[architecture]
+    # A name that is not known is an error, and not a text that stays.
+    return re.sub(r"@([A-Z]+(?:_[a-z0-9]+)?)@", lambda match: filled[match.group(1)], TEMPLATE.read_text())
