@@ -1,10 +1,12 @@
 //! The documentation against the sources: every line that the plugin logs at WARN or ERROR is
 //! explained in `docs/runbook.md`, every INFO line in `docs/operations.md`, and each line that these
-//! pages list is logged, at that level and with those fields. Every link between the pages leads
-//! somewhere, every source that they name is there (`documents/sources.rs`), and no line of prose is too
-//! long to compare versions by.
+//! pages list is logged, at that level and with those fields. Every link leads somewhere
+//! (`documents/links.rs`), every source that they name is there (`documents/sources.rs`), and no line of
+//! prose is too long to compare versions by.
 #![expect(clippy::expect_used, reason = "what fails here fails the test")]
 
+#[path = "documents/links.rs"]
+mod links;
 #[path = "documents/sources.rs"]
 mod sources;
 
@@ -316,55 +318,6 @@ fn columns(row: &str) -> usize {
     let row = row.replace("\\|", "");
     let text = row.split('`').step_by(2);
     text.map(|text| text.matches('|').count()).sum()
-}
-
-#[test]
-fn every_link_between_pages_leads_to_a_heading() {
-    let pages = pages();
-    let mut broken = Vec::new();
-    for page in &pages {
-        let text = fs::read_to_string(page).expect("a page");
-        for link in text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next())
-        {
-            if link.contains("://") {
-                continue;
-            }
-            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
-            let target = if file.is_empty() {
-                page.clone()
-            } else {
-                page.with_file_name(file)
-            };
-            let known = fs::read_to_string(&target).is_ok_and(|text| {
-                heading.is_empty() || headings(&text).iter().any(|known| known == heading)
-            });
-            if !known {
-                broken.push(format!("{}: {link}", page.display()));
-            }
-        }
-    }
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
-}
-
-/// The headings of a page as links name them.
-fn headings(text: &str) -> Vec<String> {
-    let mut is_code = false;
-    let lines = text.lines().filter(|line| {
-        is_code ^= line.trim_start().starts_with("```");
-        !is_code && line.starts_with('#')
-    });
-    let slug = |line: &str| {
-        let words = line.trim_start_matches('#').trim().to_lowercase();
-        let words = words.replace("&lt;", "").replace("&gt;", "");
-        let kept = words
-            .chars()
-            .filter(|sign| sign.is_alphanumeric() || " -_".contains(*sign));
-        kept.collect::<String>().replace(' ', "-")
-    };
-    lines.map(slug).collect()
 }
 
 #[test]

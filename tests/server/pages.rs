@@ -23,7 +23,7 @@ const RUN: &[(&str, usize)] = &[
     ("docs/audit.md", 0),
     ("docs/consumers.md", 1),
     ("docs/encryption-at-rest.md", 5),
-    ("docs/install.md", 1),
+    ("docs/install.md", 6),
     ("docs/kubernetes.md", 2),
     ("docs/metrics.md", 0),
     ("docs/namespaces.md", 0),
@@ -41,6 +41,10 @@ const OTHERS: &[(&str, &str)] = &[
     (
         "docs/development.md",
         "for developers: scripts/test does what it says",
+    ),
+    (
+        "docs/releases.md",
+        "tests of scripts/release and scripts/rehearse do what it says",
     ),
     (
         "docs/migrate-from-go-engine.md",

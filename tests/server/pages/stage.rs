@@ -101,11 +101,11 @@ impl Stage {
         let file = self
             .bao
             .plugin_folder
-            .join("vault-plugin-secrets-mongodbatlas-v0.1.0");
+            .join("vault-plugin-secrets-mongodbatlas_v0.1.0");
         std::fs::copy(plugin_binary(), &file).expect("the plugin's binary");
         let bytes = std::fs::read(&file).expect("the plugin's binary");
         let plugin = json!({
-            "command": "vault-plugin-secrets-mongodbatlas-v0.1.0",
+            "command": "vault-plugin-secrets-mongodbatlas_v0.1.0",
             "sha256": crate::support::bao::sha256(&bytes),
         });
         let auditor = json!({
