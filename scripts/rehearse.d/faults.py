@@ -149,7 +149,7 @@ def tampered(faults, server):
 def not_writable(faults, server):
     shutil.rmtree(PLUGINS)
     PLUGINS.mkdir()
-    faults.reload(server, "folder that the server may not write", faults.newer(digest=faults.digest), "permission denied")
+    faults.reload(server, "folder that the server may not write", faults.newer(digest=faults.digest), "failed to create plugin directory")
     os.chown(PLUGINS, USER_ID, USER_ID)
 
 
