@@ -54,10 +54,10 @@ a Vault or OpenBao server starts it, talks to it and ends it. It does nothing wh
 
 To use it (with `bao` in place of `vault` for OpenBao):
 
-  1. Put this file into the server's plugin_directory.
-  2. Register it under its checksum:
-       vault plugin register -sha256=\"$(sha256sum {NAME} | cut -d' ' -f1)\" \\
-           -command={NAME} secret mongodbatlas
+  1. Put this file into the server's plugin_directory, under a name with its version.
+  2. Register it under its checksum, which stands in the signed SHA256SUMS of its release:
+       vault plugin register -sha256=<checksum> \\
+           -command={NAME}_v{version} secret mongodbatlas
   3. Enable it:
        vault secrets enable mongodbatlas
 
