@@ -15,6 +15,7 @@ use super::paths::store;
 use super::plan::{Standing, other_directory};
 use super::private::{self, Proofs};
 use super::rollback;
+use super::unseen;
 use super::watch::{ask_after, changed_over, found_changed_over, is_late};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, RoleId,
@@ -49,13 +50,13 @@ pub(super) struct ApplyRequest {
 }
 
 impl ApplyRequest {
-    /// What was asked for before, for one more try.
-    fn again(enable: Option<VaultKey>, accepted: Accepted) -> Self {
+    /// What was asked for before, for one more try. What was accepted then is not accepted now.
+    fn again(enable: Option<VaultKey>) -> Self {
         Self {
             enable,
             retry_for: Duration::ZERO,
-            accept_unvalidated: accepted.unvalidated,
-            accept_no_way_back: accepted.no_way_back,
+            accept_unvalidated: false,
+            accept_no_way_back: false,
             adopt: false,
             migration: None,
             proofs: None,
@@ -116,7 +117,7 @@ pub(super) async fn apply(
             return Err(error);
         }
     };
-    entry.accepted = Accepted::both_if(request.accepted().is_both());
+    entry.unproved = standing.is_private() && request.accepted().is_both();
     entry.ordered_at = Some(now);
     entry.migration.clone_from(&request.migration);
     entry.retry_until = Some(request.retry_for)
@@ -129,7 +130,8 @@ pub(super) async fn apply(
     send(engine, atlas, project, entry, &role, &key, reached, budget).await
 }
 
-/// Goes on with a change whose outcome is not known, or that waits for a grant.
+/// Goes on with a change whose outcome is not known, or that waits for a grant. One that Atlas takes unseen
+/// is sent again only where another project proves it; else what Atlas shows tells what came of it.
 pub(super) async fn resume(
     engine: &Engine,
     atlas: &Atlas,
@@ -147,10 +149,11 @@ pub(super) async fn resume(
     {
         return in_force(engine, project, entry, vault, now).await;
     }
+    let last = entry.seen.clone();
     note(entry, project, standing.vault.as_ref(), now);
     let before = entry.before.as_ref();
     let enable = before.filter(|before| before.mode == Mode::None);
-    let request = ApplyRequest::again(enable.map(|before| before.key.clone()), entry.accepted);
+    let request = ApplyRequest::again(enable.map(|before| before.key.clone()));
     let key = if is_too_late(entry, now) {
         let last = entry.last_error.as_ref();
         let last = last.map_or_else(String::new, |error| format!(" (the last try: {error})"));
@@ -158,8 +161,19 @@ pub(super) async fn resume(
     } else {
         to_send(engine, atlas, project, entry, &standing, &request, budget).await
     };
+    let key = match key {
+        Err(error) if private::is_unproved(&error) => {
+            let shown = standing.mode();
+            if !unseen::is_not_taken(last.as_ref(), entry.ordered_at, shown, now) {
+                return store(engine, project, entry).await;
+            }
+            Err(EncryptionError::NotTaken.into())
+        }
+        key => key,
+    };
     let outcome = match key {
         Ok(key) => {
+            entry.unproved = false;
             begin(engine, project, entry, &standing, &key).await?;
             let reached = State::Applying;
             send(engine, atlas, project, entry, &role, &key, reached, budget).await
@@ -189,11 +203,11 @@ pub(super) async fn resume(
 
 /// Whether what keeps the change from being sent was seen before, or is not seen in what Atlas shows.
 fn is_decided(entry: &AzureEntry, error: &EngineError) -> bool {
-    let is_too_old = matches!(
+    let is_known = matches!(
         error,
-        EngineError::Encryption(EncryptionError::OrderTooOld { .. })
+        EngineError::Encryption(EncryptionError::OrderTooOld { .. } | EncryptionError::NotTaken)
     );
-    is_too_old || (entry.failures > 0 && entry.last_error == Some(chain(error)))
+    is_known || (entry.failures > 0 && entry.last_error == Some(chain(error)))
 }
 
 /// Whether the time is over in which the order may be sent again.

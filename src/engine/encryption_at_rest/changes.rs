@@ -95,7 +95,6 @@ pub(super) async fn change_back(
         no_way_back: flag("accept_no_way_back"),
     };
     let accepts = accepted.is_both();
-    entry.migration = None;
     let ordered = Ordered::Now;
     let back = rollback::roll_back(
         &engine, atlas, &project, &mut entry, ordered, accepts, budget,

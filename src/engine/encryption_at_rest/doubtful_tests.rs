@@ -133,7 +133,7 @@ async fn an_unproved_secret_is_not_sent_over_a_role_that_worked() {
     customer.grant().await;
     customer.with_both_consents().await.expect("taken unseen");
     // As where another project proved the grants.
-    customer.plant(|stored| stored["accepted"] = json!({}));
+    customer.plant(|stored| stored["unproved"] = json!(false));
     customer.mount.tick_for(8).await;
     assert_eq!(customer.read().await["valid"], json!(true));
     customer.vault_is_reachable(false).await;
@@ -269,7 +269,7 @@ async fn words_for_an_order_that_ended_are_none_for_a_later_one() {
     customer.grant().await;
     customer.with_both_consents().await.expect("taken unseen");
     // As where another project proved the grants.
-    customer.plant(|stored| stored["accepted"] = json!({}));
+    customer.plant(|stored| stored["unproved"] = json!(false));
     let away = json!({"kind": "close"});
     customer.fault("updateEncryptionAtRest", away).await;
     customer.back_with_both().await.expect_err("unknown");
@@ -300,7 +300,7 @@ async fn a_role_of_others_is_not_watched_as_the_change_that_failed() {
     customer.set(customer.block(&json!({"roleId": role}))).await;
     let answer = TestMount::data(customer.apply().await);
     assert_eq!(answer["state"], "applied");
-    assert_eq!(customer.entry()["accepted"], Value::Null);
+    assert_eq!(customer.entry()["unproved"], json!(false));
 }
 
 /// One node's clock is behind, and the next one's is right.
@@ -375,4 +375,31 @@ async fn a_secret_that_may_be_in_force_is_kept_until_another_was_taken() {
     assert_eq!(stored["pending"]["client_secret"], json!(first));
     TestMount::data(customer.rotate(json!({"client_secret": second})).await);
     assert!(!customer.stored().contains(&first));
+}
+
+/// Whoever ordered it a week ago may want it no more.
+#[tokio::test]
+async fn words_of_last_week_send_no_secret() {
+    let customer = Customer::new().await;
+    let wrong = json!({"client_secret": "wrong-one", "keep_static": true});
+    customer.private_with(wrong, json!({})).await;
+    customer.grant().await;
+    customer.with_both_consents().await.expect("taken unseen");
+    customer.mount.tick_for(25).await;
+    let away = json!({"kind": "close"});
+    customer.fault("updateEncryptionAtRest", away).await;
+    customer.back_with_both().await.expect_err("unknown");
+    customer.hold(true).await;
+    customer.mount.advance(Duration::from_hours(7 * 24)).await;
+    customer.vault_is_reachable(false).await;
+    customer.mount.tick_for(3).await;
+    assert_eq!(customer.state().await, "rolling_back");
+    let sent = customer.sent().await;
+    customer.hold(false).await;
+    customer.mount.tick_for(9).await;
+    assert_eq!(customer.state().await, "observing");
+    assert_eq!(customer.sent().await, sent);
+    customer.vault_is_reachable(true).await;
+    customer.mount.tick_for(20).await;
+    assert_eq!(customer.standing().await["mode"], "role");
 }

@@ -117,10 +117,7 @@ pub(crate) struct AzureEntry {
     /// What Atlas last took from here: with this what it shows is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sent: Option<Sent>,
-    /// What the one who ordered the change accepted, so that it can be sent again.
-    #[serde(default, skip_serializing_if = "Accepted::is_nothing")]
-    pub(crate) accepted: Accepted,
-    /// The migration that ordered the last change, where no person did since.
+    /// The migration that ordered the last change to the role, where no person did since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) migration: Option<String>,
     /// What Atlas last said.
@@ -151,6 +148,10 @@ pub(crate) struct AzureEntry {
     /// Whether what Atlas signs in with was sent from here, and was not seen to work since.
     #[serde(default)]
     pub(crate) never_worked: bool,
+    /// Whether the last change to the role was sent unseen with both words, and proved by no other project:
+    /// as long as it never worked, nobody counts on what it left behind.
+    #[serde(default)]
+    pub(crate) unproved: bool,
     /// Since when Atlas says that the key cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) invalid_since: Option<DateTime<Utc>>,
@@ -160,9 +161,6 @@ pub(crate) struct AzureEntry {
     /// When sending a static secret was ordered last: a rotation or a way back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) static_ordered_at: Option<DateTime<Utc>>,
-    /// Whether the way back that is under way began by itself.
-    #[serde(default)]
-    pub(crate) began_by_itself: bool,
     /// Until when a change that lacks a grant is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retry_until: Option<DateTime<Utc>>,
@@ -309,7 +307,6 @@ impl AzureEntry {
             before: None,
             sending: None,
             sent: None,
-            accepted: Accepted::default(),
             migration: None,
             seen: None,
             drift: Vec::new(),
@@ -320,10 +317,10 @@ impl AzureEntry {
             valid_looks: 0,
             valid_counted_at: None,
             never_worked: false,
+            unproved: false,
             invalid_since: None,
             ordered_at: None,
             static_ordered_at: None,
-            began_by_itself: false,
             retry_until: None,
             next_retry_time: None,
             failures: 0,
@@ -372,6 +369,7 @@ impl AzureEntry {
         self.valid_looks = 0;
         self.valid_counted_at = None;
         self.never_worked = true;
+        self.unproved &= mode == Mode::Role;
         self.invalid_since = None;
         self.retry_until = None;
         self.last_error = None;

@@ -196,6 +196,15 @@ fn held(
             faults.add("client_id", "is missing: it goes with client_secret");
             None
         }
+        (None, None)
+            if expires_at.is_some() && stored.is_some_and(|entry| entry.pending.is_some()) =>
+        {
+            faults.add(
+                "client_secret_expires_at",
+                "may be of the new secret or of the one before: give it with rotate, without client_secret",
+            );
+            None
+        }
         (None, None) if expires_at.is_some() => {
             let kept = stored.and_then(|entry| entry.held.clone());
             if kept.is_none() {

@@ -125,7 +125,11 @@ fn note_validity(
             let apart = APART.min(entry.watched_for(vault.is_private()) / 2);
             let apart = TimeDelta::from_std(apart).unwrap_or_default();
             let is_another = |counted| now - counted >= apart;
-            if !is_untried(vault) && is_sent(entry, mode_of(Some(vault))) {
+            // A new secret is on trial until the rotation ends: before the data nodes' verdict `valid` may be
+            // of the one before.
+            let is_static = vault.is_private() && vault.role_id.is_none();
+            let is_on_trial = is_static && entry.pending.is_some();
+            if !is_on_trial && !is_untried(vault) && is_sent(entry, mode_of(Some(vault))) {
                 entry.never_worked = false;
             }
             if !is_untried(vault) && entry.valid_counted_at.is_none_or(is_another) {

@@ -53,7 +53,7 @@ impl Proofs {
     /// Reads them. What cannot be read proves nothing; the periodic run tells of it.
     pub(super) async fn read(engine: &Engine) -> Result<Self, EngineError> {
         let now = engine.clock.now();
-        let mut entries = census::entries(engine).await?.read;
+        let mut entries = census::entries_given(engine).await?.read;
         entries.retain(|(_, entry)| proves(entry, now));
         // That data nodes had the time to try a change is told by the clock alone.
         let has_private = entries.iter().any(|(_, entry)| entry.is_private());
@@ -165,6 +165,16 @@ pub(super) async fn may_change(
         &read
     };
     proofs.hold(atlas, project, &key, principal, budget).await
+}
+
+/// Whether a change may not be sent for want of a proof alone.
+pub(super) fn is_unproved(error: &EngineError) -> bool {
+    matches!(
+        error,
+        EngineError::Encryption(
+            EncryptionError::PrivateNetworking | EncryptionError::ProofIsOver { .. }
+        )
+    )
 }
 
 /// Whether Atlas was seen to use the entry's key by its role.

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, State};
 use super::note::{APART, note};
 use super::paths::store;
+use super::plan::mode_of;
 use super::unseen::{self, Ordered, Verdict};
 use super::watch::{LOOKS_THAT_PROVE, ask, ask_after, believes_clock, is_sent};
 use crate::atlas::{
@@ -15,9 +16,6 @@ use crate::atlas::{
 use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::vault::failure::chain;
-
-/// So often in a row Atlas may refuse the way back, unless it says that it takes no static credentials.
-const MOST_REFUSALS: u32 = 3;
 
 /// Lets Atlas sign in with the secret in keeping again, as somebody asks for it now. It can be repeated.
 ///
@@ -49,25 +47,19 @@ pub(super) async fn roll_back(
         note(entry, project, vault.as_ref(), engine.clock.now());
         return store(engine, project, entry).await;
     }
-    // Without its own words, one that is begun goes on by those that it was begun with; and to a migration
-    // it is no new one.
+    // Without words of its own, an order leaves one that is begun as it is.
     let is_private = vault.as_ref().is_some_and(AzureKeyVault::is_private);
-    let is_again = ordered == Ordered::ByMigration || (is_private && !is_accepted);
-    let goes_on = reached == State::RollingBack && is_again;
+    let goes_on = reached == State::RollingBack && is_private && !is_accepted;
     let ordered = if goes_on { Ordered::Before } else { ordered };
-    let accepted = if goes_on && !is_accepted {
-        entry.accepted
-    } else {
-        Accepted::both_if(is_accepted)
-    };
+    let accepted = Accepted::both_if(is_accepted);
     change(
         engine, atlas, project, entry, vault, ordered, accepted, budget,
     )
     .await
 }
 
-/// The same where a change that Atlas took unseen turned out bad. Both words for that change count for
-/// its way back too, as long as the key is lost.
+/// The same where a change that Atlas took unseen turned out bad. Nobody's words count for it: the secret is
+/// sent where nothing is lost by it.
 pub(super) async fn by_itself(
     engine: &Engine,
     atlas: &Atlas,
@@ -76,11 +68,7 @@ pub(super) async fn by_itself(
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let vault = ask(atlas, project, budget).await?;
-    let accepted = Accepted {
-        unvalidated: false,
-        no_way_back: entry.accepted.no_way_back,
-    };
-    let ordered = Ordered::ByItself;
+    let (ordered, accepted) = (Ordered::ByItself, Accepted::default());
     change(
         engine, atlas, project, entry, vault, ordered, accepted, budget,
     )
@@ -117,6 +105,8 @@ async fn change(
     if goes_on {
         note(entry, project, Some(&vault), now);
     }
+    // Without private networking Atlas tries the secret, and what was ordered goes on.
+    let is_unasked = ordered == Ordered::Before && vault.is_private();
     let has_arrived = has_arrived(entry, &held, &vault);
     let verdict = if has_arrived {
         Verdict::Arrived
@@ -128,6 +118,8 @@ async fn change(
     {
         return doubt(engine, project, entry, last, once).await;
     }
+    let (seen, shown) = (last.seen.as_ref(), mode_of(Some(&vault)));
+    let is_not_taken = unseen::is_not_taken(seen, entry.static_ordered_at, shown, now);
     let tenant_id = match verdict {
         Verdict::Never(error)
             if ordered != Ordered::Now && error.is_by_clock() && !believes_clock(engine).await =>
@@ -140,10 +132,11 @@ async fn change(
             return took(engine, project, entry, &held, Some(vault), Answer::None).await;
         }
         Verdict::Arrived => return arrived(engine, project, entry, &held, vault).await,
-        Verdict::Wait(error) => {
-            store(engine, project, entry).await?;
-            return Err(error.into());
+        Verdict::Wait(_) if is_not_taken => {
+            let error = EncryptionError::NotTaken;
+            return stop(engine, project, entry, Some(&vault), error).await;
         }
+        Verdict::Wait(error) => return wait(engine, project, entry, error).await,
         Verdict::Never(error) => return stop(engine, project, entry, Some(&vault), error).await,
     };
     let Some(tenant_id) = tenant_id else {
@@ -152,10 +145,8 @@ async fn change(
     };
     // Stored whatever is noted already: who may write no more must send no more either.
     entry.begin(State::RollingBack, &vault.key);
-    entry.accepted = accepted;
-    if ordered != Ordered::Before {
+    if is_unasked || ordered != Ordered::Before {
         entry.static_ordered_at = Some(now);
-        entry.began_by_itself = ordered == Ordered::ByItself;
     }
     store(engine, project, entry).await?;
     let credential = VaultCredential::Secret {
@@ -174,12 +165,24 @@ async fn change(
         Err(error) => {
             if !goes_on && !error.outcome_unknown() {
                 // What is in force is what was.
-                entry.accepted = last.accepted;
                 entry.pending = last.pending;
             }
             refused(engine, atlas, project, entry, reached, error, budget).await
         }
     }
+}
+
+/// Nothing is sent now, and the next look decides.
+async fn wait(
+    engine: &Engine,
+    project: &ProjectId,
+    entry: &mut AzureEntry,
+    error: EncryptionError,
+) -> Result<(), EngineError> {
+    // What was seen once before was an old answer.
+    entry.last_error = Some(error.to_string());
+    store(engine, project, entry).await?;
+    Err(error.into())
 }
 
 /// What ends a way back, and may be an old answer if it is seen once.
@@ -241,7 +244,6 @@ async fn stop(
         let now = engine.clock.now();
         let state = state_before(entry, vault, now);
         entry.give_up(state);
-        forget_words(entry);
         entry.forget_failures();
         if vault.is_some() {
             note(entry, project, vault, now);
@@ -300,7 +302,8 @@ async fn arrived(
 }
 
 /// Goes on with a way back whose outcome is not known: the same again decides, unless it is not wanted
-/// any more.
+/// any more. With private networking what Atlas shows decides, and the secret is sent again only where
+/// nothing is lost by it.
 pub(super) async fn resume(
     engine: &Engine,
     atlas: &Atlas,
@@ -309,15 +312,16 @@ pub(super) async fn resume(
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let vault = ask(atlas, project, budget).await?;
-    let (ordered, accepted) = (Ordered::Before, entry.accepted);
-    let (began_by_itself, was_role) = (entry.began_by_itself, is_sent(entry, Mode::Role));
+    let (ordered, accepted) = (Ordered::Before, Accepted::default());
+    let was_lost = entry.is_private() && entry.invalid_since.is_some();
+    let was_role = is_sent(entry, Mode::Role);
     let outcome = change(
         engine, atlas, project, entry, vault, ordered, accepted, budget,
     );
     match outcome.await {
         Ok(()) => {
             tracing::info!(%project, "changed back to the static secret in keeping");
-            if began_by_itself {
+            if was_lost {
                 let reason = if was_role {
                     EncryptionError::RoleTakenBack
                 } else {
@@ -326,6 +330,11 @@ pub(super) async fn resume(
                 entry.last_error = Some(reason.to_string());
                 store(engine, project, entry).await?;
             }
+            Ok(())
+        }
+        Err(EngineError::Encryption(EncryptionError::PrivateWayBack))
+            if entry.state == State::RollingBack =>
+        {
             Ok(())
         }
         Err(error) if entry.state == State::RollingBack => Err(error),
@@ -423,9 +432,12 @@ async fn refused(
     };
     let shown = atlas.azure_key_vault(project, budget).await.ok().flatten();
     let is_by_role = shown.as_ref().is_some_and(|vault| entry.is_by_role(vault));
-    // One refusal may pass: one that began by itself is tried again, as its watch would do by the role.
-    let is_in_time = !unseen::is_too_old(entry, engine.clock.now());
-    if reached == State::RollingBack && entry.began_by_itself && !is_by_role && is_in_time {
+    // Only this is Atlas's last word: a secret that does not work says nothing of the way, and other
+    // refusals may pass.
+    let is_last_word = refusal == KeyVaultRefusal::StaticCredentials;
+    // After a rotation the next look decides, as the watch does by the role.
+    let is_rotated = entry.pending.is_some() && entry.is_private() && !is_by_role;
+    if reached == State::RollingBack && is_rotated && !is_last_word {
         return Err(EngineError::atlas(&doing, error));
     }
     let state = match reached {
@@ -433,12 +445,6 @@ async fn refused(
         reached => reached,
     };
     entry.give_up(state);
-    // A secret that does not work says nothing of the way, and what is refused once may pass.
-    let is_last_word = match refusal {
-        KeyVaultRefusal::StaticCredentials => true,
-        KeyVaultRefusal::NoAccess => false,
-        _ => entry.failures + 1 >= MOST_REFUSALS,
-    };
     if is_last_word {
         entry.way_back_refused = Some(error.to_string());
     }
@@ -478,16 +484,8 @@ fn state_before(
 pub(super) fn call_off(entry: &mut AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) {
     let state = state_before(entry, Some(vault), now);
     entry.give_up(state);
-    forget_words(entry);
     entry.last_error = None;
     entry.forget_failures();
-}
-
-/// The words for a way back that somebody ordered, and that came to nothing, are none for a later one.
-fn forget_words(entry: &mut AzureEntry) {
-    if !entry.began_by_itself {
-        entry.accepted = Accepted::default();
-    }
 }
 
 fn principal_of(entry: &AzureEntry) -> String {

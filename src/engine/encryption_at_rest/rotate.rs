@@ -7,12 +7,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State, later};
+use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State};
 use super::note::note;
 use super::paths::store;
 use super::rollback;
-use super::rotate_told::{advice, resting};
-use super::unseen::{self, ORDER_LASTS, Verdict};
+use super::rotate_told::{advice, is_doubtful, is_final, resting};
+use super::unseen::{self, Ordered, Verdict};
 use super::watch::{ask, ask_after, believes_clock, has_proved_itself, is_seen_twice};
 use crate::atlas::{
     ApplicationId, Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget,
@@ -92,11 +92,12 @@ pub(super) async fn rotate(
         let is_same = |given: &Sensitive| pending.client_secret.expose() == given.expose();
         if given.is_none_or(is_same) {
             order_again(entry, &request, engine.clock.now());
-            return go_on(engine, atlas, project, entry, budget).await;
+            let words = Some(request.accepted);
+            return go_on(engine, atlas, project, entry, words, budget).await;
         }
         if entry.state == State::Rotating {
-            let settled = go_on(engine, atlas, project, entry, budget).await;
-            // One that is not sent any more, or not without words of its own, makes way for this one.
+            let settled = go_on(engine, atlas, project, entry, None, budget).await;
+            // One that is not sent any more makes way for this one.
             let is_taken = accepted_at(entry).is_some();
             let is_doubted =
                 entry.state == State::Rotating && settled.as_ref().is_err_and(is_doubtful);
@@ -132,7 +133,6 @@ pub(super) async fn rotate(
     entry.static_ordered_at = Some(now);
     may_begin_with(entry, &block)?;
     may_send(entry, &pending, &block.vault, request.accepted, now)?;
-    entry.accepted = request.accepted;
     entry.try_secret(pending);
     entry.begin(State::Rotating, &block.vault.key);
     store(engine, project, entry).await?;
@@ -146,17 +146,8 @@ pub(super) async fn rotate(
     }
 }
 
-/// The pending secret is to be sent once more, by a new order: words that were given with one that has
-/// ended were for how things stood then.
+/// The pending secret is to be sent once more, by a new order.
 fn order_again(entry: &mut AzureEntry, request: &RotateRequest, now: DateTime<Utc>) {
-    let earlier = match entry.state {
-        State::Rotating => entry.accepted,
-        _ => Accepted::default(),
-    };
-    entry.accepted = Accepted {
-        unvalidated: earlier.unvalidated || request.accepted.unvalidated,
-        no_way_back: earlier.no_way_back || request.accepted.no_way_back,
-    };
     entry.static_ordered_at = Some(now);
     if let Some(pending) = &mut entry.pending {
         pending.expires_at = request.expires_at.or(pending.expires_at);
@@ -199,7 +190,7 @@ pub(super) async fn resume(
     entry: &mut AzureEntry,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    match go_on(engine, atlas, project, entry, budget).await {
+    match go_on(engine, atlas, project, entry, None, budget).await {
         // It is decided, and nobody waits for the answer.
         Err(error) if entry.state == State::Failed => {
             let error = chain(&error);
@@ -210,11 +201,14 @@ pub(super) async fn resume(
     }
 }
 
+/// Goes on with a rotation that was begun. `words` are those of somebody who orders it now: without them
+/// nothing is sent that Atlas takes unseen.
 async fn go_on(
     engine: &Engine,
     atlas: &Atlas,
     project: &ProjectId,
     entry: &mut AzureEntry,
+    words: Option<Accepted>,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let Some(pending) = entry.pending.clone() else {
@@ -235,14 +229,24 @@ async fn go_on(
         entry.state = State::Rotating;
         return prove(engine, atlas, project, entry, &block, taken_at, budget).await;
     }
-    let now = engine.clock.now();
+    let (now, last) = (engine.clock.now(), entry.seen.clone());
     note(entry, project, Some(&block.vault), now);
-    match unseen::rotation(entry, &pending, &block.vault, entry.accepted, now) {
+    match unseen::rotation(entry, &pending, &block.vault, words, now) {
         Verdict::Never(error) if error.is_by_clock() && !believes_clock(engine).await => {
             return Err(error.into());
         }
         Verdict::Never(error) => return doubt(engine, project, entry, error.into()).await,
-        Verdict::Wait(error) => return Err(error.into()),
+        Verdict::Wait(error) if words.is_some() => return Err(error.into()),
+        Verdict::Wait(error) => {
+            let ordered_at = entry.static_ordered_at;
+            if !unseen::is_not_taken(last.as_ref(), ordered_at, Mode::Static, now) {
+                return store(engine, project, entry).await;
+            }
+            if unseen::is_back_better(entry, &block.vault, now) && believes_clock(engine).await {
+                return take_back(engine, atlas, project, entry, &block, budget).await;
+            }
+            return give_up(engine, project, entry, error.into()).await;
+        }
         Verdict::Send | Verdict::Arrived => {}
     }
     // The key may be another by now.
@@ -280,7 +284,11 @@ async fn doubt(
         error,
         EngineError::Encryption(EncryptionError::SecretOrderTooOld { .. })
     );
-    let is_second = entry.failures > 0 && entry.last_error == Some(chain(&error));
+    // One that is tried too soon after the first may be answered as that was.
+    let is_apart = |next| next <= engine.clock.now();
+    let is_second = entry.failures > 0
+        && entry.next_retry_time.is_none_or(is_apart)
+        && entry.last_error == Some(chain(&error));
     if is_too_old || is_second {
         return give_up(engine, project, entry, error).await;
     }
@@ -343,9 +351,14 @@ async fn prove(
     let is_good = has_proved_itself(entry, &block.vault, now);
     if (is_bad || is_good) && believes_clock(engine).await {
         if is_bad {
-            return take_back(engine, atlas, project, entry, block, accepted_at, budget).await;
+            return take_back(engine, atlas, project, entry, block, budget).await;
         }
         take_up(entry, project, block, accepted_at);
+        entry.never_worked = false;
+    } else if !is_bad {
+        // What was seen once before was an old answer.
+        entry.last_error = None;
+        entry.forget_failures();
     }
     store(engine, project, entry).await
 }
@@ -357,10 +370,9 @@ async fn take_back(
     project: &ProjectId,
     entry: &mut AzureEntry,
     block: &StaticBlock,
-    taken_at: DateTime<Utc>,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    if entry.held.is_none() {
+    let Some(held) = &entry.held else {
         // Atlas holds the new one for certain.
         take_up(entry, project, block, engine.clock.now());
         if let Some(held) = &mut entry.held {
@@ -378,6 +390,13 @@ async fn take_back(
             EncryptionError::NewSecretInvalid.into(),
         )
         .await;
+    };
+    let (by_itself, none, now) = (Ordered::ByItself, Accepted::default(), engine.clock.now());
+    let verdict = unseen::way_back(entry, held, &block.vault, by_itself, none, now);
+    if let Verdict::Never(EncryptionError::PrivateWayBack) = verdict {
+        // It is not known to be any better.
+        let error = EncryptionError::NewSecretInvalid;
+        return give_up(engine, project, entry, error.into()).await;
     }
     store(engine, project, entry).await?;
     // The new one stays in keeping until Atlas has taken the one before.
@@ -397,7 +416,7 @@ async fn take_back(
         )) => Ok(()),
         // One refusal may pass.
         Err(error @ EngineError::Encryption(EncryptionError::WayBackRefused { .. }))
-            if later(taken_at, ORDER_LASTS).is_some_and(|end| engine.clock.now() < end) =>
+            if entry.way_back_refused.is_none() =>
         {
             Err(error)
         }
@@ -434,7 +453,7 @@ fn may_send(
     accepted: Accepted,
     now: DateTime<Utc>,
 ) -> Result<(), EncryptionError> {
-    match unseen::rotation(entry, pending, vault, accepted, now) {
+    match unseen::rotation(entry, pending, vault, Some(accepted), now) {
         Verdict::Send | Verdict::Arrived => Ok(()),
         Verdict::Wait(error) | Verdict::Never(error) => Err(error),
     }
@@ -452,29 +471,6 @@ fn may_begin(state: State) -> bool {
             | State::Observing
             | State::Rotating
     )
-}
-
-/// Whether it is seen in what Atlas shows, which may be an old answer.
-fn is_doubtful(error: &EngineError) -> bool {
-    let is_of_others = matches!(
-        error,
-        EngineError::Encryption(EncryptionError::OtherApplication { .. })
-    );
-    is_final(error) || is_of_others
-}
-
-/// Whether there is nothing to go on with.
-fn is_final(error: &EngineError) -> bool {
-    match error {
-        EngineError::Encryption(error) => matches!(
-            error,
-            EncryptionError::Off
-                | EncryptionError::NoSecretToRotate { .. }
-                | EncryptionError::ApplicationUnknown
-        ),
-        EngineError::Atlas { source, .. } => source.says_project_is_gone(),
-        _ => false,
-    }
 }
 
 async fn give_up(

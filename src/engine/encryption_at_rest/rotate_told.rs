@@ -1,4 +1,4 @@
-//! What is told of a rotation: from when the secret before may go.
+//! What is told of a rotation: from when the secret before may go, and what an error says of it.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::entry::{AzureEntry, State, later};
 use super::rotate::accepted_at;
 use crate::atlas::KeyVaultRefusal;
 use crate::base::Rfc3339;
+use crate::engine::error::{EncryptionError, EngineError};
 
 /// Atlas checks its keys so often. Until one check has gone by, nobody knows whether the secret before is
 /// still needed.
@@ -78,5 +79,28 @@ pub(super) fn resting(entry: &AzureEntry) -> State {
         State::Registered
     } else {
         State::Static
+    }
+}
+
+/// Whether it is seen in what Atlas shows, which may be an old answer.
+pub(super) fn is_doubtful(error: &EngineError) -> bool {
+    let is_of_others = matches!(
+        error,
+        EngineError::Encryption(EncryptionError::OtherApplication { .. })
+    );
+    is_final(error) || is_of_others
+}
+
+/// Whether there is nothing to go on with.
+pub(super) fn is_final(error: &EngineError) -> bool {
+    match error {
+        EngineError::Encryption(error) => matches!(
+            error,
+            EncryptionError::Off
+                | EncryptionError::NoSecretToRotate { .. }
+                | EncryptionError::ApplicationUnknown
+        ),
+        EngineError::Atlas { source, .. } => source.says_project_is_gone(),
+        _ => false,
     }
 }

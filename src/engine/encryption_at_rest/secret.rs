@@ -104,8 +104,7 @@ fn is_of(client: Option<&ApplicationId>, tenant: Option<&TenantId>, vault: &Azur
 }
 
 /// What somebody accepted for a project with private networking.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Accepted {
     /// That Atlas tries the change only after it took it.
     pub(crate) unvalidated: bool,
@@ -114,15 +113,11 @@ pub(crate) struct Accepted {
 }
 
 impl Accepted {
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde calls it with a reference"
-    )]
-    pub(super) fn is_nothing(&self) -> bool {
-        *self == Self::default()
+    pub(super) fn is_nothing(self) -> bool {
+        self == Self::default()
     }
 
-    /// Both words, or none: one alone is not enough for what is sent later.
+    /// Both words, or none: one alone is not enough for a way back.
     pub(super) fn both_if(is_accepted: bool) -> Self {
         Self {
             unvalidated: is_accepted,

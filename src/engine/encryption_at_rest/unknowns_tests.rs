@@ -80,7 +80,10 @@ async fn without_its_grants_a_project_is_as_before_and_that_is_told() {
         // There the way back is closed, which was accepted with the second word.
         let is_closed = settings["static_azure_credentials"] == "refuse";
         for is_private in [false, true] {
-            if is_private && is_closed {
+            // There a role that never worked looks as if it did, and an unproved secret is not sent over it.
+            let is_feigned = settings["private_valid_before_verdict"] == true
+                && settings["private_static_dropped_at_once"] == true;
+            if is_private && (is_closed || is_feigned) {
                 continue;
             }
             let what = format!("{settings}, private: {is_private}");

@@ -2,22 +2,25 @@
 //! ago: a way back, one that began by itself, a rotation, and each of them once more.
 //!
 //! Without private networking Atlas tries a secret before it takes it. With it Atlas takes any, and stops
-//! the clusters later: there a secret is sent where nothing is left to be lost, or where both words were
-//! given with this order and for this secret.
+//! the clusters later. So there one rule holds: what Atlas takes unseen is sent only by whoever orders it,
+//! while he orders it: by the request, or by the work of a migration that runs. The periodic function looks
+//! what came of it, and never sends it again. By itself a secret goes only where nothing is lost by it.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, later};
-use super::note::is_static_left;
+use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, Seen, later};
+use super::note::{APART, is_static_left};
 use super::plan::mode_of;
 use super::watch::{is_seen_twice, is_sent};
 use crate::atlas::AzureKeyVault;
 use crate::engine::error::EncryptionError;
 
-/// An order is sent no later: nobody expects it any more, and its words were for how things stood then.
+/// What Atlas tries before it takes it is sent no later after its order: nobody expects it any more.
 pub(super) const ORDER_LASTS: Duration = Duration::from_mins(65);
+/// What was sent unseen, and is not shown so long after its order, was not taken.
+const TAKEN_WITHIN: Duration = Duration::from_mins(5);
 /// After so many tries in vain what Atlas shows counts, and not that an answer was understood.
 pub(super) const TRIES: u32 = 6;
 
@@ -30,7 +33,7 @@ pub(super) enum Ordered {
     ByMigration,
     /// Nobody: the change before turned out bad.
     ByItself,
-    /// It was begun, and how it ended is not known.
+    /// Nobody any more: it was begun, and how it ended is not known.
     Before,
 }
 
@@ -73,7 +76,21 @@ fn too_old(entry: &AzureEntry) -> EncryptionError {
     }
 }
 
-/// Whether the secret in keeping is sent. `accepted` is what was accepted for this.
+/// Whether a change that Atlas takes unseen, and to which no answer was understood, is seen not to be taken:
+/// at this look, and at the one before, both some time after its order.
+pub(super) fn is_not_taken(
+    last: Option<&Seen>,
+    ordered_at: Option<DateTime<Utc>>,
+    shown: Mode,
+    now: DateTime<Utc>,
+) -> bool {
+    let apart = TimeDelta::from_std(APART).unwrap_or_default();
+    let end = ordered_at.and_then(|at| later(at, TAKEN_WITHIN));
+    let last = last.filter(|last| last.mode == shown && now - last.at >= apart);
+    last.is_some_and(|last| end.is_none_or(|end| end <= last.at))
+}
+
+/// Whether the secret in keeping is sent. `accepted` is what this order accepts.
 pub(super) fn way_back(
     entry: &AzureEntry,
     held: &HeldSecret,
@@ -89,63 +106,93 @@ pub(super) fn way_back(
     if ordered != Ordered::Now && vault.role_id.is_none() && !held.is_of(vault) {
         return Verdict::Never(of_others(&held.client_id.to_string(), vault));
     }
-    let is_lost = is_lost(entry, vault, now);
-    if ordered == Ordered::Before {
-        if is_too_old(entry, now) && !(vault.is_private() && is_lost) {
-            return Verdict::Never(too_old(entry));
-        }
-        if is_by_role && vault.valid == Some(true) && entry.failures >= TRIES {
-            return Verdict::Never(EncryptionError::WayBackUnanswered);
-        }
-    }
     if !vault.is_private() {
-        return Verdict::Send;
+        let is_valid = is_by_role && vault.valid == Some(true);
+        return match ordered {
+            Ordered::Before if is_too_old(entry, now) => Verdict::Never(too_old(entry)),
+            Ordered::Before if is_valid && entry.failures >= TRIES => {
+                Verdict::Never(EncryptionError::WayBackUnanswered)
+            }
+            _ => Verdict::Send,
+        };
     }
     let is_arrived = is_sent(entry, Mode::Role) || vault.valid == Some(true);
-    if ordered == Ordered::Before && !is_by_role && is_arrived {
+    let goes_on = matches!(ordered, Ordered::Before | Ordered::ByMigration);
+    if goes_on && !is_by_role && is_arrived {
         return Verdict::Arrived;
     }
     if held.expires_at.is_some_and(|end| end <= now) {
         return Verdict::Never(EncryptionError::SecretExpired);
     }
-    // What worked before may do so again, and the static credentials that Atlas still has beside the role
-    // may work: either may be better than an unproved secret.
-    let may_work = is_static_left(vault) || !never_worked(entry, vault);
-    let may_lose = !is_lost || (may_work && !held.is_good(now));
-    // The second word alone was given for the change that turned out bad.
-    let is_later = matches!(ordered, Ordered::ByItself | Ordered::Before);
-    let is_accepted = if is_lost && is_later {
-        accepted.no_way_back
-    } else {
-        accepted.is_both()
-    };
-    if !may_lose || is_accepted {
+    let is_orderers = matches!(ordered, Ordered::Now | Ordered::ByMigration);
+    let is_meant = is_orderers || !is_by_role || is_of_before(entry, held);
+    if (is_orderers && accepted.is_both()) || (is_meant && loses_nothing(entry, held, vault, now)) {
         Verdict::Send
-    } else if ordered == Ordered::Before && vault.valid != Some(true) {
+    } else if ordered == Ordered::Before {
         Verdict::Wait(EncryptionError::PrivateWayBack)
     } else {
         Verdict::Never(EncryptionError::PrivateWayBack)
     }
 }
 
-/// Whether a new secret is sent. `accepted` is what was accepted for this one.
+/// Whether the secret in keeping is of the application with which Atlas signed in before the role.
+fn is_of_before(entry: &AzureEntry, held: &HeldSecret) -> bool {
+    let before = entry.before.as_ref();
+    let before = before.filter(|before| before.mode == Mode::Static);
+    before.is_some_and(|before| {
+        let client = before.client_id.as_ref();
+        client.is_none_or(|client| *client == held.client_id)
+    })
+}
+
+/// Whether nothing is lost by sending the secret in keeping unseen: Atlas cannot use the key as it is, and
+/// either that was sent from here and never worked, or the secret is known to work. What worked before may
+/// do so again, and the static credentials that Atlas still has beside the role may work; to go over to a
+/// role that nothing proves was to count on neither.
+fn loses_nothing(
+    entry: &AzureEntry,
+    held: &HeldSecret,
+    vault: &AzureKeyVault,
+    now: DateTime<Utc>,
+) -> bool {
+    let is_left = is_static_left(vault) && !entry.unproved;
+    let may_work = is_left || !never_worked(entry, vault);
+    is_lost(entry, vault, now) && (!may_work || held.is_good(now))
+}
+
+/// Whether the key is lost with whichever secret is in force, and the one in keeping is known to work.
+pub(super) fn is_back_better(
+    entry: &AzureEntry,
+    vault: &AzureKeyVault,
+    now: DateTime<Utc>,
+) -> bool {
+    let held = entry.held.as_ref();
+    let is_known = held.is_some_and(|held| held.is_good(now) && held.is_of(vault));
+    is_known && is_lost(entry, vault, now)
+}
+
+/// Whether a new secret is sent. `accepted` is what this order accepts; [`None`]: nobody orders it now.
 pub(super) fn rotation(
     entry: &AzureEntry,
     pending: &PendingSecret,
     vault: &AzureKeyVault,
-    accepted: Accepted,
+    accepted: Option<Accepted>,
     now: DateTime<Utc>,
 ) -> Verdict {
     if !pending.is_of(vault) {
         let own = pending.client_id.as_ref().map(ToString::to_string);
         return Verdict::Never(of_others(&own.unwrap_or_default(), vault));
     }
-    if is_too_old(entry, now) {
-        return Verdict::Never(too_old(entry));
-    }
     if !vault.is_private() {
-        return Verdict::Send;
+        return if is_too_old(entry, now) {
+            Verdict::Never(too_old(entry))
+        } else {
+            Verdict::Send
+        };
     }
+    let Some(accepted) = accepted else {
+        return Verdict::Wait(EncryptionError::NotTaken);
+    };
     if pending.expires_at.is_some_and(|end| end <= now) {
         return Verdict::Never(EncryptionError::SecretExpired);
     }

@@ -4,8 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::customer_tests::OWN_APP;
-use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, Sent, State};
-use super::unseen::{Ordered, Verdict, rotation, way_back};
+use super::entry::{
+    Accepted, AzureEntry, Before, HeldSecret, Mode, PendingSecret, Seen, Sent, State,
+};
+use super::unseen::{Ordered, Verdict, is_not_taken, rotation, way_back};
 use crate::atlas::AzureKeyVault;
 use crate::base::Sensitive;
 use crate::engine::origin::BoundTo;
@@ -103,6 +105,13 @@ fn entry(ordered_minutes_ago: i64, (was_invalid, worked): (bool, bool), sent: Mo
     entry.never_worked = !worked;
     entry.invalid_since = was_invalid.then(|| now() - TimeDelta::minutes(2));
     let key = vault(InForce::Role, None, true).key;
+    entry.before = Some(Before {
+        mode: Mode::Static,
+        key: key.clone(),
+        tenant_id: None,
+        client_id: Some(OWN_APP.parse().expect("an id")),
+        valid: Some(true),
+    });
     entry.sent = Some(Sent { mode: sent, key });
     entry
 }
@@ -141,7 +150,6 @@ fn ways_back(mut check: impl FnMut(Value, Case, &Verdict)) {
                                     ]);
                                     let case = Case {
                                         in_force,
-                                        valid,
                                         lost: valid == Some(false) && was_invalid,
                                         worked,
                                         secret,
@@ -164,7 +172,6 @@ fn ways_back(mut check: impl FnMut(Value, Case, &Verdict)) {
 #[derive(Clone, Copy)]
 struct Case {
     in_force: InForce,
-    valid: Option<bool>,
     lost: bool,
     worked: bool,
     secret: Secret,
@@ -174,8 +181,16 @@ struct Case {
     private: bool,
 }
 
+impl Case {
+    /// Words count for who gives them with his order, and for nobody later.
+    fn is_ordered_with_both(self) -> bool {
+        let is_ordered = matches!(self.ordered, Ordered::Now | Ordered::ByMigration);
+        is_ordered && self.accepted.is_both()
+    }
+}
+
 #[test]
-fn a_way_back_loses_nothing_that_may_work_without_both_words_of_its_order() {
+fn a_way_back_loses_nothing_that_may_work_unless_it_is_ordered_with_both_words() {
     let mut sent = 0;
     ways_back(|at, case, verdict| {
         if !matches!(verdict, Verdict::Send) {
@@ -190,27 +205,20 @@ fn a_way_back_loses_nothing_that_may_work_without_both_words_of_its_order() {
             !is_others || is_persons,
             "not without a person's order: {at}"
         );
-        let may_be_late = case.private && case.lost;
         assert!(
-            !is_resumed || case.age < 65 || may_be_late,
+            !is_resumed || case.age < 65 || case.private,
             "too late: {at}"
         );
         if !case.private {
             return;
         }
         assert_ne!(case.secret, Secret::Expired, "{at}");
-        if !case.lost {
-            assert!(case.accepted.is_both(), "{at}");
+        if case.is_ordered_with_both() {
+            return;
         }
+        assert!(case.lost, "{at}");
         let may_work = case.worked || case.in_force != InForce::Role;
-        if may_work && case.secret == Secret::Unproved {
-            let is_accepted = match case.ordered {
-                Ordered::Now | Ordered::ByMigration => case.accepted.is_both(),
-                // The words for the change that turned out bad.
-                Ordered::ByItself | Ordered::Before => case.accepted.no_way_back,
-            };
-            assert!(is_accepted, "{at}");
-        }
+        assert!(!may_work || case.secret == Secret::Proved, "{at}");
     });
     assert!(sent > 0);
 }
@@ -225,11 +233,11 @@ fn a_way_back_goes_on_where_nothing_is_left_or_both_words_are_given() {
         }
         let is_better = !case.worked || case.secret == Secret::Proved;
         let is_lost = case.lost && is_better && case.in_force == InForce::Role;
-        if !case.private || case.accepted.is_both() || is_lost {
+        if !case.private || case.is_ordered_with_both() || is_lost {
             assert!(matches!(verdict, Verdict::Send), "{at}: {verdict:?}");
         }
-        let is_silent = case.valid.is_none() && case.ordered == Ordered::Before;
-        if case.private && is_silent && !case.accepted.is_both() {
+        let is_known = case.lost && case.secret == Secret::Proved;
+        if case.private && case.ordered == Ordered::Before && !is_lost && !is_known {
             assert!(matches!(verdict, Verdict::Wait(_)), "{at}: {verdict:?}");
         }
     });
@@ -273,14 +281,17 @@ fn a_new_secret_goes_to_its_own_application_with_its_own_words_in_time() {
                                 entry.held = Some(held(secret));
                                 let vault = vault(in_force, valid, private);
                                 let accepted = words(given);
-                                let verdict = rotation(&entry, &pending, &vault, accepted, now());
+                                let verdict =
+                                    rotation(&entry, &pending, &vault, Some(accepted), now());
                                 let is_safe = secret == Secret::Proved
                                     || (valid == Some(false) && was_invalid && !worked);
                                 let has_words =
                                     accepted.unvalidated && (is_safe || accepted.no_way_back);
-                                let want = in_force == InForce::Same
-                                    && age == 0
-                                    && (!private || has_words);
+                                let is_meant = if private { has_words } else { age == 0 };
+                                let want = in_force == InForce::Same && is_meant;
+                                let unasked = rotation(&entry, &pending, &vault, None, now());
+                                let is_again = matches!(unasked, Verdict::Send);
+                                assert_eq!(is_again, want && !private);
                                 let is_sent = matches!(verdict, Verdict::Send);
                                 assert_eq!(
                                     is_sent, want,
@@ -293,4 +304,29 @@ fn a_new_secret_goes_to_its_own_application_with_its_own_words_in_time() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_not_shown_at_two_looks_some_time_after_its_order_was_not_taken() {
+    let ordered_at = Some(now());
+    let look = |minutes, mode| {
+        Some(Seen {
+            mode,
+            valid: None,
+            static_left: false,
+            at: now() + TimeDelta::minutes(minutes),
+        })
+    };
+    let is_over = |last: Option<Seen>, minutes| {
+        let at = now() + TimeDelta::minutes(minutes);
+        is_not_taken(last.as_ref(), ordered_at, Mode::Static, at)
+    };
+    assert!(!is_over(None, 60), "one look may be an old answer");
+    assert!(
+        !is_over(look(4, Mode::Static), 60),
+        "the first was too early"
+    );
+    assert!(!is_over(look(5, Mode::Static), 5), "the same look");
+    assert!(!is_over(look(5, Mode::Role), 6), "they differ");
+    assert!(is_over(look(5, Mode::Static), 6));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::entry::{Accepted, AzureEntry, Mode, State, later};
+use super::entry::{AzureEntry, Mode, State, later};
 use super::note::{APART, is_untried, note};
 use super::paths::store;
 use super::rollback;
@@ -199,7 +199,7 @@ pub(super) fn found_changed_over(
     entry.sending = Some(vault.key.clone());
     entry.arrive(Mode::Role, now);
     entry.never_worked = false;
-    entry.accepted = Accepted::default();
+    entry.unproved = false;
     entry.observe_until = None;
     entry.applied_at = Some(now);
     entry.state = State::Applied;

@@ -72,6 +72,12 @@ pub(crate) enum EncryptionError {
          make sure that it does, then give accept_unvalidated=true and accept_no_way_back=true"
     )]
     PrivateWayBack,
+    /// What Atlas takes unseen was ordered, no answer was understood, and Atlas does not show it.
+    #[error(
+        "no answer told whether Atlas took the change, and Atlas does not show it: with private networking \
+         it is not sent again unless it is ordered again (a new secret by rotate without client_secret)"
+    )]
+    NotTaken,
     /// The secret to go back to works no more.
     #[error(
         "the static secret in keeping has expired, and with private networking Atlas would take it \
@@ -301,10 +307,10 @@ pub(crate) enum EncryptionError {
     /// A new secret turned out not to work, and the one before is in force again.
     #[error("the new secret did not work; the one before was sent again and is in force")]
     SecretTakenBack,
-    /// A new secret turned out not to work, and there is none to go back to.
+    /// A new secret turned out not to work, and there is none that is known to work, to go back to.
     #[error(
-        "the new secret does not work, and the one before is not in keeping: rotate again, before \
-         Atlas stops the project's clusters"
+        "the new secret does not work, and the one before is not in keeping, or not known to work: rotate \
+         again, before Atlas stops the project's clusters"
     )]
     NewSecretInvalid,
     /// Nothing was written of this name.

@@ -184,7 +184,7 @@ pub(super) async fn put_back(
     .await
 }
 
-/// Whether a change of the project may have been sent, and is sent again by the periodic function.
+/// Whether a change of the project may have been sent, and the periodic function finds what came of it.
 pub(super) async fn is_in_doubt(engine: &Engine, project: &ProjectId) -> Result<bool, EngineError> {
     match load(engine, project).await {
         Ok(entry) => Ok(entry.is_some_and(|entry| is_under_way(&entry))),
@@ -283,7 +283,6 @@ pub(super) async fn roll_back(
     }
     // One that became private since the plan is not one that was accepted.
     let accepts = row.private && order.accepted().is_both();
-    entry.migration = Some(name.to_owned());
     let (ordered, budget) = (Ordered::ByMigration, opened.budget);
     rollback::roll_back(engine, atlas, project, &mut entry, ordered, accepts, budget).await?;
     Ok(match entry.seen.map(|seen| seen.mode) {

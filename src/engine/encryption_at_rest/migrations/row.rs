@@ -6,9 +6,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::super::entry::later;
 use super::super::note::APART;
-use super::super::unseen::ORDER_LASTS;
 use crate::atlas::{ProjectId, TenantId};
 
 /// So many bytes of an error are kept with a project.
@@ -202,13 +200,6 @@ impl Row {
             Step::Changing | Step::Watching | Step::Changed | Step::Leaving | Step::Kept
         );
         by_step || (self.step == Step::Failed && self.taken)
-    }
-
-    /// Whether what was accepted still counts: what was begun long ago wants it anew.
-    pub(super) fn is_consented(&self, now: DateTime<Utc>) -> bool {
-        let begun = self.since.filter(|_| self.step == Step::Changing);
-        let end = begun.and_then(|since| later(since, ORDER_LASTS));
-        self.consented && end.is_none_or(|end| now <= end)
     }
 
     /// Whether somebody who saw the plan can have meant it with a consent.

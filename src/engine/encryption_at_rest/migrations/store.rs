@@ -25,30 +25,26 @@ async fn save(engine: &Engine, name: &str, entry: &MigrationEntry) -> Result<(),
     stored::save(&*engine.storage, keys::azure_migration(name), entry, true).await
 }
 
-/// Whether the migration that ordered a change was told to stop since: what is half done is not sent again
-/// for one that is paused, planned anew or deleted, nor over to the role for one that goes back. A way back
-/// that began by itself is no migration's.
+/// Whether the migration that ordered a change to the role was told to stop since: what is half done is not
+/// sent again for one that is paused, planned anew, deleted, or goes back. A way back is: what Atlas tries
+/// before it takes it loses nothing, and what it takes unseen is no migration's.
 pub(in super::super) async fn is_stopped(
     engine: &Engine,
     project: &AzureEntry,
 ) -> Result<bool, EngineError> {
-    let is_back = project.state == ProjectState::RollingBack && !project.began_by_itself;
     let is_over = matches!(
         project.state,
         ProjectState::Applying | ProjectState::Waiting
     );
-    let Some(name) = project.migration.as_ref().filter(|_| is_back || is_over) else {
+    let Some(name) = project.migration.as_ref().filter(|_| is_over) else {
         return Ok(false);
     };
     let entry = match load(engine, name).await {
         Err(EngineError::Unreadable { .. }) => None,
         entry => entry?,
     };
-    Ok(match entry.map(|entry| entry.state) {
-        Some(State::Running | State::Done) => false,
-        Some(State::RollingBack | State::RolledBack) => is_over,
-        _ => true,
-    })
+    let state = entry.map(|entry| entry.state);
+    Ok(!matches!(state, Some(State::Running | State::Done)))
 }
 
 async fn lock(engine: &Engine, name: &str) -> Result<KeyedGuard, EngineError> {

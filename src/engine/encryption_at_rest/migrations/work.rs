@@ -93,7 +93,7 @@ async fn change(
     entry: &MigrationEntry,
     row: &Row,
 ) -> Result<Next, EngineError> {
-    let is_consented = row.is_consented(engine.clock.now());
+    let is_consented = row.consented;
     let proofs = if row.private && !is_consented {
         Some(Proofs::read(engine).await?)
     } else {
