@@ -91,7 +91,7 @@ pub(crate) struct Findings {
 
 /// What the mount's check says of all projects. Asks storage alone.
 pub(crate) async fn findings(engine: &Engine) -> Result<Findings, EngineError> {
-    let all = entries(engine).await?;
+    let all = entries_given(engine).await?;
     Ok(all.findings(migrations::warnings(engine).await?, engine.clock.now()))
 }
 
@@ -173,6 +173,11 @@ impl Entries {
         let unreadable = self.unreadable.iter();
         let unreadable = unreadable.map(|(_, why)| told(Kind::Unreadable, why.clone()));
         let mut problems: Vec<Told> = unreadable.collect();
+        problems.extend(self.missed.iter().map(|(name, error)| {
+            let error = chain(error);
+            let text = format!("encryption at rest of project {name}: storage failed: {error}");
+            told(Kind::Unreadable, text)
+        }));
         let migrations = migrations.into_iter();
         let mut warnings: Vec<Told> = migrations.map(|text| told(Kind::Migration, text)).collect();
         for (project, entry) in &self.read {

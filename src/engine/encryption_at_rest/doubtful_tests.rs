@@ -403,3 +403,20 @@ async fn words_of_last_week_send_no_secret() {
     customer.mount.tick_for(20).await;
     assert_eq!(customer.standing().await["mode"], "role");
 }
+
+/// The looks between were right.
+#[tokio::test]
+async fn two_old_answers_with_right_ones_between_end_no_rotation() {
+    let customer = Customer::new().await;
+    customer.encrypted_privately().await;
+    customer.kept("2200-01-31T12:00:00Z").await;
+    TestMount::data(customer.rotate_unseen("wrong-one").await);
+    for _ in 0..2 {
+        customer.looks_show(json!({"enabled": false}), 1).await;
+        customer.mount.tick_for(3).await;
+        assert_ne!(customer.state().await, "failed");
+    }
+    customer.mount.tick_for(12).await;
+    assert!(customer.holds(&customer.secret).await);
+    customer.standing().await;
+}

@@ -117,3 +117,17 @@ async fn under_a_clock_that_was_set_no_private_project_proves_anything() {
     let answer = TestMount::data(customer.apply_to(&other).await);
     assert_eq!(answer["state"], "observing");
 }
+
+#[tokio::test]
+async fn an_entry_that_storage_refuses_takes_no_other_s_proof_away() {
+    let customer = proved().await;
+    let storage = &customer.mount.storage;
+    let refused = format!("encryption-at-rest/azure/{:024x}", 9);
+    storage.plant(&refused, &storage.value(&customer.path));
+    storage.refuse_key(&refused, true);
+    let found = TestMount::data(customer.mount.read("check").await);
+    let problems = found["problems"].to_string();
+    assert!(problems.contains("000009: storage failed"), "{problems}");
+    let answer = TestMount::data(customer.apply().await);
+    assert_eq!(answer["state"], "observing");
+}

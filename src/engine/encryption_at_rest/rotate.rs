@@ -2,8 +2,9 @@
 //!
 //! Atlas never shows which secret it holds. So the new one is stored, as pending, before it is sent, and
 //! counts as the present one only when Atlas took it. Where an answer was lost the same is sent again,
-//! until Atlas answers for certain. An application holds several passwords in Azure: nobody is without
-//! one meanwhile, as long as the one before is left there.
+//! until Atlas answers for certain; with private networking only whoever orders it sends it. An
+//! application holds several passwords in Azure: nobody is without one meanwhile, as long as the one
+//! before is left there.
 
 use chrono::{DateTime, Utc};
 

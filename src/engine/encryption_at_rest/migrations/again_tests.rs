@@ -183,3 +183,34 @@ async fn nothing_is_sent_again_while_a_migration_is_paused() {
     assert_eq!(fleet.to_the_end().await["state"], "rolled_back");
     assert_eq!(fleet.modes().await, ["static"]);
 }
+
+/// A person's order that is refused lifts no pause.
+#[tokio::test]
+async fn nothing_is_sent_for_a_paused_migration_after_an_order_that_was_refused() {
+    let fleet = Fleet::new(2).await;
+    fleet.customer.grant().await;
+    fleet.make_private(1, true).await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    fleet.act("start").await;
+    fleet.settled().await;
+    no_change_is_answered(&fleet).await;
+    let mut data = fleet.minute().await;
+    for _ in 0..3 {
+        data = fleet.minute().await;
+    }
+    assert_eq!(column(&data, "step")[1], "changing", "{data:?}");
+    fleet.act("pause").await;
+    fleet.mount().atlas.no_more_faults().await;
+    let sent = fleet.changes().await.len();
+    fleet.customer.revoke().await;
+    let path = format!("encryption-at-rest/azure/{}/apply", fleet.projects[1]);
+    let refused = fleet.mount().write(&path, json!({})).await;
+    refused.expect_err("the proof is over");
+    fleet.customer.grant().await;
+    fleet.mount().tick_for(5).await;
+    assert_eq!(fleet.changes().await.len(), sent);
+    assert_eq!(fleet.modes().await, ["role", "static"]);
+    fleet.act("resume").await;
+    assert_eq!(fleet.to_the_end().await["state"], "done");
+    assert_eq!(fleet.modes().await, ["role", "role"]);
+}
