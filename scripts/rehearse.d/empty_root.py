@@ -1,5 +1,5 @@
 """An empty root: the server and the plugin, static both, and nothing else. No shell, no library, no /proc, no
-certificates, a root that cannot be written, another user; sockets and storage on tmpfs."""
+/dev, no certificates, a root that cannot be written, another user; sockets and storage on tmpfs."""
 
 import os
 import pathlib
