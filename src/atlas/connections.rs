@@ -194,7 +194,7 @@ impl Lane {
 impl Connections {
     fn new(terms: Terms) -> Result<Self, SettingsError> {
         let tls = terms.tls()?;
-        let lookups = Lookups::of_system();
+        let lookups = Lookups::of_system(terms.connect_timeout);
         let first = Lane::open(&terms, tls.clone(), lookups.clone());
         Ok(Self {
             first: first.map_err(|error| SettingsError::Tls(error.into()))?,

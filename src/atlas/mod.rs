@@ -36,6 +36,8 @@ mod lag;
 mod limiter;
 mod lookups;
 mod model_keys;
+mod name_files;
+mod names;
 mod nonces;
 mod oauth;
 mod organizations;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::base::chain;
+
 use super::error::{AtlasError, TransportFault};
 
 /// How often calls came to what, since the process began.
@@ -203,11 +205,6 @@ impl Says {
             | AtlasError::MalformedAnswer { .. } => Self::Unreachable,
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |cause| cause.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

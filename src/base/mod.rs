@@ -9,5 +9,5 @@ pub(crate) mod time;
 pub(crate) use counted::Counted;
 pub(crate) use random::{Entropy, SystemEntropy, backoff, base62, doubled, with_random_part};
 pub(crate) use sensitive::Sensitive;
-pub(crate) use shown::{Rfc3339, Short};
+pub(crate) use shown::{Rfc3339, Short, chain};
 pub(crate) use time::{Clock, SystemClock};

@@ -1,5 +1,6 @@
 //! Times and durations as people are shown them, in answers, errors and log lines.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -22,6 +23,12 @@ impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// The error and its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    std::iter::successors(error.source(), |&cause| cause.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// A duration of whole seconds as Vault's core shows one: `768h`, `1h30m`, `20m`, `1m5s`.

@@ -1,0 +1,211 @@
+//! What the machine's files say of names: `/etc/hosts` and `/etc/resolv.conf`, read as hosts(5) and
+//! resolv.conf(5) have it.
+//!
+//! Left out: name servers with a zone (`fe80::1%eth0`), the domain of the host's own name where neither
+//! `search` nor `domain` is set, and all options but `ndots` and `timeout`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::time::Duration;
+
+/// So many name servers are asked, those that come first.
+const MOST_SERVERS: usize = 3;
+const MOST_DOTS: usize = 15;
+const TIMEOUT: Duration = Duration::from_secs(5);
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The addresses that a file such as `/etc/hosts` gives a name, in its order.
+pub(super) fn in_hosts(file: &Path, name: &str) -> Vec<IpAddr> {
+    let name = name.trim_end_matches('.');
+    let text = text(file);
+    let lines = text.lines().map(without_comment);
+    let addresses = lines.filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let address = words.next()?.parse().ok()?;
+        words
+            .any(|known| known.trim_end_matches('.').eq_ignore_ascii_case(name))
+            .then_some(address)
+    });
+    addresses.collect()
+}
+
+/// Whom to ask for names, and which names.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ResolvConf {
+    /// In the order in which they are asked.
+    pub(super) servers: Vec<IpAddr>,
+    /// Appended to names.
+    search: Vec<String>,
+    /// A name with so many dots is asked for as it is before anything is appended.
+    dots: usize,
+    /// How long an answer of one server is waited for.
+    pub(super) timeout: Duration,
+}
+
+impl ResolvConf {
+    /// A file that is not there or says nothing means the name server of this machine.
+    pub(super) fn read(file: &Path) -> Self {
+        let mut read = Self {
+            servers: Vec::new(),
+            search: Vec::new(),
+            dots: 1,
+            timeout: TIMEOUT,
+        };
+        for line in text(file).lines() {
+            read.take(without_comment(line));
+        }
+        if read.servers.is_empty() {
+            read.servers.push(Ipv4Addr::LOCALHOST.into());
+        }
+        read
+    }
+
+    fn take(&mut self, line: &str) {
+        let mut words = line.split_ascii_whitespace();
+        match words.next() {
+            Some("nameserver") => {
+                let server = words
+                    .next()
+                    .and_then(|server| server.parse::<IpAddr>().ok());
+                let has_room = self.servers.len() < MOST_SERVERS;
+                self.servers.extend(server.filter(|_| has_room));
+            }
+            // The last of these two lines holds.
+            Some("search") => self.search = words.map(str::to_owned).collect(),
+            Some("domain") => self.search = words.take(1).map(str::to_owned).collect(),
+            Some("options") => words.for_each(|option| self.take_option(option)),
+            _ => {}
+        }
+    }
+
+    fn take_option(&mut self, option: &str) {
+        let Some((name, value)) = option.split_once(':') else {
+            return;
+        };
+        match (name, value.parse::<u32>()) {
+            ("ndots", Ok(dots)) => self.dots = (dots as usize).min(MOST_DOTS),
+            ("timeout", Ok(seconds)) => {
+                let asked = Duration::from_secs(seconds.max(1).into());
+                self.timeout = asked.min(LONGEST_TIMEOUT);
+            }
+            _ => {}
+        }
+    }
+
+    /// The names to ask for, one after the other, until one has an address.
+    pub(super) fn names(&self, name: &str) -> Vec<String> {
+        if name.ends_with('.') {
+            return vec![name.to_owned()];
+        }
+        let searched = self.search.iter().map(|domain| match domain.as_str() {
+            "." => name.to_owned(),
+            domain => format!("{name}.{domain}"),
+        });
+        let mut names: Vec<String> = searched.collect();
+        let dots = name.bytes().filter(|byte| *byte == b'.').count();
+        let place = if dots >= self.dots { 0 } else { names.len() };
+        names.insert(place, name.to_owned());
+        names
+    }
+}
+
+fn text(file: &Path) -> String {
+    let read = std::fs::read(file).unwrap_or_default();
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+fn without_comment(line: &str) -> &str {
+    line.split(['#', ';']).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    fn resolv_conf(text: &str) -> ResolvConf {
+        let (_folder, path) = file(text);
+        ResolvConf::read(&path)
+    }
+
+    #[test]
+    fn hosts_are_found_by_each_of_their_names_in_any_case() {
+        let text = "# 192.0.2.9 atlas\n\
+                    192.0.2.1\tatlas.corp.example atlas # of the office\n\
+                    2001:db8::1 ATLAS\n\
+                    192.0.2 atlas\n\
+                    192.0.2.3 atlas2 notatlas\n";
+        let (_folder, path) = file(text);
+        let found = |name| in_hosts(&path, name);
+        let both: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        assert_eq!(found("Atlas"), both);
+        assert_eq!(found("atlas.corp.example."), both[..1]);
+        for unknown in ["192.0.2.1", "of", "corp.example", ""] {
+            assert!(found(unknown).is_empty(), "{unknown}");
+        }
+        assert!(in_hosts(Path::new("/nowhere"), "atlas").is_empty());
+    }
+
+    #[test]
+    fn a_file_that_says_nothing_means_this_machine() {
+        let here: [IpAddr; 1] = [Ipv4Addr::LOCALHOST.into()];
+        assert_eq!(ResolvConf::read(Path::new("/nowhere")).servers, here);
+        for text in ["", "nameserver\nnameserver none\n", "#nameserver 192.0.2.1"] {
+            let read = resolv_conf(text);
+            assert_eq!(read.servers, here, "{text}");
+            assert_eq!(read.timeout, TIMEOUT);
+            assert_eq!(read.names("a"), ["a"]);
+        }
+    }
+
+    #[test]
+    fn servers_are_kept_in_their_order() {
+        let read = resolv_conf(
+            "nameserver 192.0.2.3\n nameserver 2001:db8::53 ; spare\n\
+             options timeout:2 rotate ndots:99\nnameserver 192.0.2.1\nnameserver 192.0.2.2\n",
+        );
+        let want = ["192.0.2.3", "2001:db8::53", "192.0.2.1"];
+        assert_eq!(
+            read.servers,
+            want.map(|server| server.parse::<IpAddr>().unwrap())
+        );
+        assert_eq!(read.timeout, Duration::from_secs(2));
+        assert_eq!(read.dots, MOST_DOTS);
+    }
+
+    #[test]
+    fn names_with_few_dots_are_searched_first() {
+        let pod = resolv_conf("search ns.svc.cluster.local svc.cluster.local\noptions ndots:2");
+        let want = [
+            "proxy.ns.svc.cluster.local",
+            "proxy.svc.cluster.local",
+            "proxy",
+        ];
+        assert_eq!(pod.names("proxy"), want);
+        assert_eq!(pod.names("cloud.mongodb.com")[0], "cloud.mongodb.com");
+        assert_eq!(pod.names("mongodb.com")[2], "mongodb.com");
+        assert_eq!(pod.names("proxy."), ["proxy."]);
+        let office = resolv_conf("search a.example b.example\ndomain corp.example\n");
+        assert_eq!(office.names("proxy"), ["proxy.corp.example", "proxy"]);
+        assert_eq!(resolv_conf("search .").names("proxy"), ["proxy", "proxy"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_read(text in any::<String>(), name in any::<String>()) {
+            let (_folder, path) = file(&text);
+            let read = ResolvConf::read(&path);
+            prop_assert!((1..=MOST_SERVERS).contains(&read.servers.len()));
+            prop_assert!(!read.names(&name).is_empty());
+            let _ = in_hosts(&path, &name);
+        }
+    }
+}
