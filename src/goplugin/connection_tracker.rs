@@ -28,6 +28,11 @@ impl ConnectionTracker {
         ConnectionGuard(self.connections.clone())
     }
 
+    /// Tells each time that a connection begins or ends.
+    pub(crate) fn changes(&self) -> watch::Receiver<usize> {
+        self.connections.subscribe()
+    }
+
     /// Returns when the host is gone: there has been no connection for some seconds, or for two
     /// minutes if there never was one.
     pub(crate) async fn ended(&self) {

@@ -11,18 +11,18 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt as _, stream};
-use nix::unistd::Group;
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{UnixListener, UnixStream},
+    sync::watch,
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::transport::server::Connected;
 
 use super::connection_tracker::{ConnectionGuard, ConnectionTracker};
-use crate::base::{Entropy, base62};
+use crate::base::{Entropy, base62, chain};
 
 /// TLS handshakes going on at once; each waiting client takes one of these places.
 const MAX_HANDSHAKES: usize = 16;
@@ -31,6 +31,11 @@ const MAX_HANDSHAKES: usize = 16;
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(20);
 /// Pause after a failed accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is seen after that the socket's file is still there.
+const FILE_CHECK: Duration = Duration::from_secs(10);
+/// Where groups have their names. The system's own lookup loads modules of the host, which a static binary
+/// must not.
+const GROUPS: &str = "/etc/group";
 /// How often a new name is drawn when the one before is taken.
 const NAME_ATTEMPTS: usize = 8;
 
@@ -38,10 +43,7 @@ const NAME_ATTEMPTS: usize = 8;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SocketError {
     /// It could not be made.
-    #[error(
-        "cannot make the socket {}; the directory must be writable and its path short (set \
-         PLUGIN_UNIX_SOCKET_DIR or TMPDIR)", path.display()
-    )]
+    #[error("cannot make the socket {}: {}", path.display(), advice(source.kind()))]
     Bind {
         /// The last path that was tried.
         path: PathBuf,
@@ -49,11 +51,29 @@ pub(crate) enum SocketError {
         source: io::Error,
     },
     /// The group is neither a number nor known.
-    #[error("PLUGIN_UNIX_SOCKET_GROUP names no group of this system: {0:?}")]
+    #[error("PLUGIN_UNIX_SOCKET_GROUP is neither a number nor a group in /etc/group: {0:?}")]
     UnknownGroup(String),
     /// The group exists and the file cannot be handed to it.
     #[error("cannot hand the socket to the group in PLUGIN_UNIX_SOCKET_GROUP")]
     Permissions(#[source] io::Error),
+}
+
+fn advice(kind: io::ErrorKind) -> &'static str {
+    use io::ErrorKind::{InvalidInput, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    match kind {
+        NotFound => {
+            "its folder does not exist; make it, or name another by TMPDIR in the server's environment"
+        }
+        PermissionDenied | ReadOnlyFilesystem => {
+            "its folder is not writable for the server's user; change that, or name another by TMPDIR in \
+             the server's environment"
+        }
+        InvalidInput => {
+            "no socket may have a path longer than 107 bytes; name a shorter folder by TMPDIR in the \
+             server's environment"
+        }
+        _ => "name another folder by TMPDIR in the server's environment",
+    }
 }
 
 /// A listening socket, whose file is removed when this is dropped.
@@ -61,6 +81,10 @@ pub(crate) enum SocketError {
 pub(crate) struct Listener {
     socket: UnixListener,
     file: SocketFile,
+    /// The group that may connect too.
+    group: Option<u32>,
+    /// The file is gone and could not be made again: said once.
+    is_lost: bool,
 }
 
 #[derive(Debug)]
@@ -83,13 +107,16 @@ impl Listener {
         group: Option<&str>,
         entropy: &dyn Entropy,
     ) -> Result<Self, SocketError> {
+        let group = group.filter(|group| !group.is_empty());
+        let group = group.map(group_id).transpose()?;
         let (socket, file) = bind_new_name(directory, entropy)?;
-        if let Some(group) = group.filter(|group| !group.is_empty()) {
-            chown(&file.0, None, Some(group_id(group)?)).map_err(SocketError::Permissions)?;
-            let mode = std::fs::Permissions::from_mode(0o660);
-            std::fs::set_permissions(&file.0, mode).map_err(SocketError::Permissions)?;
-        }
-        Ok(Self { socket, file })
+        hand_over(&file.0, group)?;
+        Ok(Self {
+            socket,
+            file,
+            group,
+            is_lost: false,
+        })
     }
 
     /// The socket's absolute path.
@@ -106,8 +133,9 @@ impl Listener {
         tracker: ConnectionTracker,
     ) -> impl Stream<Item = io::Result<Connection>> {
         let acceptor = TlsAcceptor::from(tls);
-        stream::unfold(self, |listener| async {
-            Some((listener.accept().await, listener))
+        let start = (self, tracker.changes());
+        stream::unfold(start, |(mut listener, mut changes)| async {
+            Some((listener.accept(&mut changes).await, (listener, changes)))
         })
         .map(move |socket| handshake(acceptor.clone(), socket))
         .buffer_unordered(MAX_HANDSHAKES)
@@ -122,17 +150,72 @@ impl Listener {
         })
     }
 
-    async fn accept(&self) -> UnixStream {
+    /// `changes` tells when a connection begins or ends.
+    async fn accept(&mut self, changes: &mut watch::Receiver<usize>) -> UnixStream {
         loop {
-            match self.socket.accept().await {
-                Ok((stream, _)) => return stream,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection; retrying");
-                    sleep(ACCEPT_PAUSE).await;
-                }
+            tokio::select! {
+                accepted = self.socket.accept() => match accepted {
+                    Ok((stream, _)) => return stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection; retrying");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                // A host whose connection ended comes back at once.
+                Ok(()) = changes.changed() => self.keep_file(),
+                () = sleep(FILE_CHECK) => self.keep_file(),
             }
         }
     }
+
+    /// Makes the file anew if somebody cleaned it away: a host whose connection breaks would not find
+    /// this process again. Where that fails, whoever is connected is served on; the process ends with
+    /// the last connection, and the host starts another.
+    fn keep_file(&mut self) {
+        let path = &self.file.0;
+        if !matches!(path.try_exists(), Ok(false)) {
+            self.is_lost = false;
+            return;
+        }
+        match bind_again(path, self.group) {
+            Ok(socket) => {
+                tracing::warn!(path = %path.display(), "the socket's file was gone; it was made again");
+                self.socket = socket;
+                self.is_lost = false;
+            }
+            Err(error) if !self.is_lost => {
+                tracing::error!(
+                    error = chain(&error),
+                    "the socket's file is gone and cannot be made again; the server cannot reconnect"
+                );
+                self.is_lost = true;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn bind_again(path: &Path, group: Option<u32>) -> Result<UnixListener, SocketError> {
+    let socket = UnixListener::bind(path).map_err(|source| SocketError::Bind {
+        path: path.to_owned(),
+        source,
+    })?;
+    if let Err(error) = hand_over(path, group) {
+        // One that the host cannot open would hide that it is needed.
+        let _ = std::fs::remove_file(path);
+        return Err(error);
+    }
+    Ok(socket)
+}
+
+/// Lets a group connect too.
+fn hand_over(path: &Path, group: Option<u32>) -> Result<(), SocketError> {
+    if group.is_some() {
+        chown(path, None, group).map_err(SocketError::Permissions)?;
+        let mode = std::fs::Permissions::from_mode(0o660);
+        std::fs::set_permissions(path, mode).map_err(SocketError::Permissions)?;
+    }
+    Ok(())
 }
 
 fn bind_new_name(
@@ -160,10 +243,18 @@ fn group_id(group: &str) -> Result<u32, SocketError> {
     if let Ok(id) = group.parse() {
         return Ok(id);
     }
-    match Group::from_name(group) {
-        Ok(Some(found)) => Ok(found.gid.as_raw()),
-        Ok(None) | Err(_) => Err(SocketError::UnknownGroup(group.to_owned())),
-    }
+    std::fs::read_to_string(GROUPS)
+        .ok()
+        .and_then(|groups| named_group(&groups, group))
+        .ok_or_else(|| SocketError::UnknownGroup(group.to_owned()))
+}
+
+/// The id of a group of that name: group(5), `name:password:id:members` in each line.
+fn named_group(groups: &str, name: &str) -> Option<u32> {
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+    })
 }
 
 async fn handshake(acceptor: TlsAcceptor, socket: UnixStream) -> Option<TlsStream<UnixStream>> {
@@ -226,6 +317,7 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use super::*;
@@ -267,8 +359,58 @@ mod tests {
             error.to_string().contains("/nowhere/at/all/plugin"),
             "{error}"
         );
+        assert!(error.to_string().contains("does not exist"), "{error}");
         let long = Path::new("/tmp").join("x".repeat(120));
-        Listener::bind(&long, None, &crate::base::SystemEntropy).unwrap_err();
+        let error = Listener::bind(&long, None, &crate::base::SystemEntropy).unwrap_err();
+        assert!(error.to_string().contains("107 bytes"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_gone_is_made_anew_under_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let group = std::fs::metadata(folder.path()).unwrap().gid().to_string();
+        let entropy = &crate::base::SystemEntropy;
+        let mut listener = Listener::bind(folder.path(), Some(&group), entropy).unwrap();
+        let path = listener.path().to_owned();
+        let mode = || std::fs::metadata(&path).unwrap().mode() & 0o777;
+        assert_eq!(mode(), 0o660);
+        std::fs::remove_file(&path).unwrap();
+        let tracker = ConnectionTracker::default();
+        let mut changes = tracker.changes();
+        let _connection = tracker.track();
+        let client = async {
+            while !path.exists() {
+                tokio::task::yield_now().await;
+            }
+            UnixStream::connect(&path).await.unwrap()
+        };
+        tokio::join!(listener.accept(&mut changes), client);
+        assert_eq!(mode(), 0o660);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_missed_also_while_nothing_happens() {
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = &crate::base::SystemEntropy;
+        let mut listener = Listener::bind(folder.path(), None, entropy).unwrap();
+        let path = listener.path().to_owned();
+        std::fs::remove_file(&path).unwrap();
+        let mut changes = ConnectionTracker::default().changes();
+        let waited = timeout(FILE_CHECK * 2, listener.accept(&mut changes)).await;
+        assert!(waited.is_err() && path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_made_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = &crate::base::SystemEntropy;
+        let mut listener = Listener::bind(folder.path(), None, entropy).unwrap();
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        listener.keep_file();
+        assert!(listener.is_lost);
+        std::fs::create_dir(folder.path()).unwrap();
+        listener.keep_file();
+        assert!(listener.path().exists() && !listener.is_lost);
     }
 
     #[test]
@@ -279,5 +421,15 @@ mod tests {
             group_id("no such group"),
             Err(SocketError::UnknownGroup(_))
         ));
+    }
+
+    #[test]
+    fn a_group_is_found_by_its_whole_name() {
+        let groups = "root:x:0:\nopenbao-admin:x:17:eve\nbroken\nopenbao:x:4711:a,b\nodd:x:many:\n";
+        assert_eq!(named_group(groups, "openbao"), Some(4711));
+        assert_eq!(named_group(groups, "openbao-admin"), Some(17));
+        for unknown in ["", "bao", "eve", "broken", "odd"] {
+            assert_eq!(named_group(groups, unknown), None, "{unknown}");
+        }
     }
 }

@@ -26,6 +26,7 @@ mod rollback;
 mod secrecy;
 mod services;
 mod setup;
+mod socket_file;
 mod store;
 mod stored;
 mod view;

@@ -1,5 +1,6 @@
 //! The plugin across the life of its server: registration, seal, crash, reload, tune, many mounts.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
@@ -67,13 +68,8 @@ async fn a_server_that_is_killed_and_started_fast_serves_its_mounts_each_time() 
         assert!(!lost, "round {round}: a mount was lost on the way");
     }
     // Of the plugin's sockets only the running process's own is left in the end; a process that its
-    // server had not connected to yet waits two minutes for it. The server gives its own a number.
-    let own = || {
-        let entries = std::fs::read_dir(temporary.path()).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let numbered = |name: &String| name["plugin".len()..].parse::<u64>().is_ok();
-        names.filter(|name| !numbered(name)).count()
-    };
+    // server had not connected to yet waits two minutes for it.
+    let own = || own_sockets(temporary.path()).len();
     for _ in 0..1_500 {
         if own() == 1 {
             return;
@@ -81,6 +77,38 @@ async fn a_server_that_is_killed_and_started_fast_serves_its_mounts_each_time() 
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("sockets of the plugin are left: {}", own());
+}
+
+/// Those that the plugin made; the server gives its own a number.
+fn own_sockets(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let numbered = |name: &String| name["plugin".len()..].parse::<u64>().is_ok();
+    let own = names.filter(|name| !numbered(name));
+    own.map(|name| folder.join(name)).collect()
+}
+
+/// A server whose connection stays open does not notice, and one that connects anew finds the process.
+#[tokio::test]
+async fn a_socket_file_that_is_cleaned_away_comes_back() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().display().to_string();
+    let bao = Bao::on_disk_with(Extras {
+        variables: vec![("TMPDIR".to_owned(), folder)],
+        ..Extras::default()
+    })
+    .await;
+    let mount = registered_mount(&bao).await;
+    works(&mount).await;
+    let (plugins, sockets) = (bao.plugin_pids(), own_sockets(temporary.path()));
+    assert_eq!((plugins.len(), sockets.len()), (1, 1));
+    std::fs::remove_file(&sockets[0]).unwrap();
+    works(&mount).await;
+    let told = "the socket's file was gone; it was made again";
+    bao.log.tells(told).await;
+    assert_eq!(own_sockets(temporary.path()), sockets);
+    works(&mount).await;
+    assert_eq!(bao.plugin_pids(), plugins);
 }
 
 #[tokio::test]
