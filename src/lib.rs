@@ -6,7 +6,7 @@
 //! ```text
 //! main.rs               the command: its flags, else the plugin
 //!     │
-//! plugin.rs             the plugin put together
+//! plugin.rs             the plugin put together (self_test.rs: what it would meet)
 //!     │
 //!   engine              config, roles, credentials, the journal, rotation
 //!     ├── atlas         client of the Atlas Administration API
@@ -32,9 +32,11 @@ mod engine;
 mod framework;
 mod goplugin;
 mod plugin;
+mod self_test;
 mod vault;
 
 pub use plugin::{Served, prepare_process, serve_host};
+pub use self_test::{SelfTest, self_test};
 
 /// The messages of the protocol, made from `proto/`: for tests that play the host.
 #[doc(hidden)]

@@ -3,12 +3,18 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use mongodbatlas::{Served, prepare_process, serve_host};
+use mongodbatlas::{Served, prepare_process, self_test, serve_host};
 
 const NAME: &str = "vault-plugin-secrets-mongodbatlas";
 
 fn main() -> ExitCode {
     prepare_process();
+    if std::env::args()
+        .skip(1)
+        .any(|argument| argument == "--self-test")
+    {
+        return test_here();
+    }
     if let Some(text) = handle_flags(std::env::args().skip(1)) {
         return print(&text);
     }
@@ -17,6 +23,17 @@ fn main() -> ExitCode {
         eprintln!("{}", run_manually());
     }
     served.into()
+}
+
+/// Prints what a server would meet here; fails if that keeps it from starting the plugin.
+fn test_here() -> ExitCode {
+    let found = self_test();
+    let printed = print(&found.report);
+    if found.is_good {
+        printed
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// What to print and leave, if the arguments ask for that. A host may configure any others.
@@ -64,6 +81,9 @@ To use it (with `bao` in place of `vault` for OpenBao):
 Options:
   --version       print the version
   --help          print this text
+  --self-test     say what a server would meet when it starts this file here: socket folder,
+                  trusted certificates, memory lock, clock, environment; ends with status 1 if it
+                  could not start it. Run it as the server's user, in the server's environment
   --unversioned   (argument at registration) report no version to the server, so that a mount
                   without one takes this file up at its next reload
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tonic::service::Routes;
 
-use crate::base::{SystemClock, SystemEntropy};
+use crate::base::{SystemClock, SystemEntropy, chain};
 use crate::engine::{EngineFactory, ProcessSettings, ServerHold};
 use crate::goplugin::{Application, Context, Environment, log, process, serve};
 use crate::vault::Server;
@@ -16,6 +16,8 @@ use crate::vault::server::PLUGIN;
 /// Registered with this argument, the plugin reports no version: a mount without one takes it up at
 /// its next reload.
 const UNVERSIONED: &str = "--unversioned";
+/// How much is logged.
+pub(crate) const LOG_LEVEL: &str = "MONGODBATLAS_LOG_LEVEL";
 const CRATES: &[&str] = &["mongodbatlas", "vault_plugin_secrets_mongodbatlas"];
 /// How long work under way may go on once the process is asked to end.
 const CLOSE_GRACE: Duration = Duration::from_millis(1_100);
@@ -63,17 +65,18 @@ pub fn serve_host() -> Served {
     }
     let log = log::start(log::Settings {
         crates: CRATES,
-        level: environment.variable("MONGODBATLAS_LOG_LEVEL"),
+        level: environment.variable(LOG_LEVEL),
     });
     let settings = ProcessSettings::of_environment(|name| environment.variable(name));
     let outcome = settings
         .map_err(Into::into)
         .and_then(|settings| run(&environment, settings));
     if let Err(error) = &outcome {
-        tracing::error!(
-            error = chain(error.as_ref()),
-            "the plugin failed to start or to serve"
-        );
+        let error = chain(error.as_ref());
+        tracing::error!(error, "the plugin failed to start or to serve");
+        if log.is_off() {
+            eprintln!("the plugin failed to start or to serve: {error}");
+        }
     }
     drop(log);
     if outcome.is_ok() {
@@ -119,12 +122,7 @@ fn application(context: Context, settings: ProcessSettings) -> Application {
     }
 }
 
-fn version() -> String {
+/// What the server is told: the release's tag.
+pub(crate) fn version() -> String {
     format!("v{}", env!("CARGO_PKG_VERSION"))
-}
-
-/// The error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    std::iter::successors(error.source(), |&cause| cause.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const ASSEMBLY: (&str, &[&str]) = ("plugin", &["engine", "vault", "goplugin", "base"]);
 
 /// The files of `src/` that belong to no layer.
-const LOOSE: &[&str] = &["lib.rs", "main.rs", "plugin.rs"];
+const LOOSE: &[&str] = &["lib.rs", "main.rs", "plugin.rs", "self_test.rs"];
 
 #[test]
 fn no_layer_names_one_that_it_may_not_use() {
@@ -62,6 +62,7 @@ fn the_crate_shows_the_assembly_and_the_messages_alone() {
     let want = [
         "pub mod protocol {",
         "pub use plugin::{Served, prepare_process, serve_host};",
+        "pub use self_test::{SelfTest, self_test};",
     ];
     assert_eq!(sorted(shown), want);
     let command = code(&source().join("main.rs"));
@@ -71,7 +72,7 @@ fn the_crate_shows_the_assembly_and_the_messages_alone() {
         .collect();
     assert_eq!(
         taken,
-        ["use mongodbatlas::{Served, prepare_process, serve_host};"]
+        ["use mongodbatlas::{Served, prepare_process, self_test, serve_host};"]
     );
 }
 

@@ -109,6 +109,13 @@ impl Terms {
     }
 }
 
+/// Whether the platform has certificates to trust.
+pub(crate) fn check_platform_trust() -> Result<(), SettingsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let made = Verifier::new(provider).map(|_| ());
+    made.map_err(|error| SettingsError::Tls(error.into()))
+}
+
 /// The files of the platform's certificates, as they were when they were last read: an operator who
 /// puts them right and writes the configuration again is not held to those of before.
 #[derive(Debug, Clone, PartialEq)]

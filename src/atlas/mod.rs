@@ -66,7 +66,7 @@ pub(crate) use call::RequestBudget;
 pub(crate) use client::Atlas;
 pub(crate) use cloud_provider_access::{AzurePrincipal, AzureRegistration};
 pub(crate) use clusters::ChangeStatus;
-pub(crate) use connections::Transports;
+pub(crate) use connections::{Transports, check_platform_trust};
 pub(crate) use database_user_changes::Kept;
 pub(crate) use database_users::{
     DatabaseRole, DatabaseScope, MOST_DATABASE_USERS, NewDatabaseUser, OwnDatabaseUser,

@@ -76,7 +76,7 @@ use self::keyed_mutex::{KeyedGuard, KeyedMutex};
 use self::lost_secret::AmbiguousSecrets;
 use self::measures::Measures;
 use self::names::{JournalId, RoleName};
-pub(crate) use self::process::{ProcessSettings, ServerHold};
+pub(crate) use self::process::{ProcessSettings, ServerHold, ignored_variable};
 use self::rate_waits::RateWaits;
 use self::role_uses::RoleUses;
 use self::rotation::LongestSecrets;

@@ -68,6 +68,8 @@ impl ServerHold {
     }
 }
 
+const VERIFY_CONNECTION: &str = "MONGODBATLAS_VERIFY_CONNECTION";
+
 /// Settings of the process, the same for all its mounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProcessSettings {
@@ -98,23 +100,36 @@ impl ProcessSettings {
             None => default,
         };
         Ok(Self {
-            verify_connection: truth("MONGODBATLAS_VERIFY_CONNECTION", default.verify_connection),
+            verify_connection: truth(VERIFY_CONNECTION, default.verify_connection),
             hold: ServerHold::parse(variable(ServerHold::VARIABLE))?,
         })
     }
 }
 
+/// The variable of that name is set and says nothing, so that its default holds.
+pub(crate) fn ignored_variable<'a>(
+    variable: impl Fn(&str) -> Option<&'a str>,
+) -> Option<&'static str> {
+    let text = variable(VERIFY_CONNECTION)?;
+    truth(text).is_none().then_some(VERIFY_CONNECTION)
+}
+
 fn parsed(name: &str, text: &str) -> Option<bool> {
+    let read = truth(text);
+    if read.is_none() {
+        tracing::warn!(
+            variable = name,
+            "environment variable is ignored: its value must be true or false"
+        );
+    }
+    read
+}
+
+fn truth(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),
-        _ => {
-            tracing::warn!(
-                variable = name,
-                "environment variable is ignored: its value must be true or false"
-            );
-            None
-        }
+        _ => None,
     }
 }
 

@@ -36,6 +36,14 @@ pub(crate) struct Settings<'a> {
 #[derive(Debug)]
 pub(crate) struct Log {
     queue: Queue,
+    level: LevelFilter,
+}
+
+impl Log {
+    /// Nothing is logged, be it the reason why the process ends.
+    pub(crate) fn is_off(&self) -> bool {
+        self.level == LevelFilter::OFF
+    }
 }
 
 /// Sends the process's tracing events, and the places of its panics, to stderr.
@@ -44,22 +52,28 @@ pub(crate) struct Log {
 #[must_use]
 pub(crate) fn start(settings: Settings<'_>) -> Log {
     let queue = Queue::start(Box::new(io::stderr()));
+    let level = level(settings.level);
     let layer = HostLayer {
         crates: settings.crates,
-        level: level(settings.level),
+        level,
         queue: queue.clone(),
     };
     if tracing::subscriber::set_global_default(Registry::default().with(layer)).is_ok() {
         let panics = queue.clone();
         std::panic::set_hook(Box::new(move |info| panics.push(panic_line(info))));
     }
-    Log { queue }
+    Log { queue, level }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
         self.queue.flush();
     }
+}
+
+/// Whether a level of that name is taken for what it says.
+pub(crate) fn is_level(name: &str) -> bool {
+    name.parse::<LevelFilter>().is_ok()
 }
 
 fn level(name: Option<&str>) -> LevelFilter {

@@ -2,13 +2,16 @@
 //! allow open files enough, and to leave the terminal's interrupt to the host.
 
 use nix::sys::{
-    mman::{MlockAllFlags, mlockall},
+    mman::{MlockAllFlags, mlockall, munlockall},
     prctl::set_dumpable,
     resource::{Resource, getrlimit, setrlimit},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::environment::Environment;
+
+/// The variable by which a host asks for locked memory, without its prefix.
+const MEMORY_LOCK: &str = "PLUGIN_MLOCK_ENABLED";
 
 /// Why the process was not given what it needs.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,13 @@ pub(crate) enum ProcessError {
     /// Signals cannot be handled.
     #[error("cannot handle signals")]
     Signals(#[from] std::io::Error),
+}
+
+impl Environment {
+    /// Whether the host asks that no memory be swapped to disk.
+    pub(crate) fn asks_for_memory_lock(&self) -> bool {
+        self.paired(MEMORY_LOCK) == Some("true")
+    }
 }
 
 /// Forbids core dumps and debuggers, which would hold every secret in memory.
@@ -54,13 +64,23 @@ pub(crate) fn allow_many_open_files() {
 ///
 /// Source: Vault's `pluginutil.OptionallyEnableMlock`.
 pub(crate) fn lock_memory_if_asked(environment: &Environment) -> Result<(), ProcessError> {
-    const VARIABLE: &str = "PLUGIN_MLOCK_ENABLED";
-    if environment.paired(VARIABLE) != Some("true") {
+    if !environment.asks_for_memory_lock() {
         return Ok(());
     }
+    lock_memory()
+}
+
+/// Locks the memory as a start would, and unlocks it.
+pub(crate) fn try_to_lock_memory() -> Result<(), ProcessError> {
+    lock_memory()?;
+    let _ = munlockall();
+    Ok(())
+}
+
+fn lock_memory() -> Result<(), ProcessError> {
     mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE).map_err(|source| {
         ProcessError::LockMemory {
-            variable: VARIABLE,
+            variable: MEMORY_LOCK,
             source,
         }
     })

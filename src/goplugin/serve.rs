@@ -167,6 +167,15 @@ fn server() -> Server {
         .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
 }
 
+/// Makes a socket where [`serve`] would, and removes it: the folder, if that went well. Called within a
+/// runtime.
+pub(crate) fn try_socket(environment: &Environment) -> Result<&Path, SocketError> {
+    let directory = socket_directory(environment);
+    let group = environment.variable("PLUGIN_UNIX_SOCKET_GROUP");
+    Listener::bind(directory, group, &SystemEntropy)?;
+    Ok(directory)
+}
+
 fn socket_directory(environment: &Environment) -> &Path {
     let named = |name| environment.variable(name).filter(|path| !path.is_empty());
     let directory = named("PLUGIN_UNIX_SOCKET_DIR").or_else(|| named("TMPDIR"));

@@ -31,6 +31,7 @@ pub(crate) struct Launch {
     pub(crate) identity: Identity,
     variables: BTreeMap<String, String>,
     arguments: Vec<String>,
+    starter: Vec<String>,
     folder: TempDir,
 }
 
@@ -43,6 +44,7 @@ impl Launch {
             identity,
             variables: BTreeMap::new(),
             arguments: Vec::new(),
+            starter: Vec::new(),
             folder,
         };
         let (certificate, sockets) = (launch.identity.pem.clone(), launch.folder());
@@ -78,9 +80,20 @@ impl Launch {
         self
     }
 
+    /// Has other commands start the binary, each the next.
+    pub(crate) fn started_by(mut self, starter: &[&str]) -> Self {
+        let starter = starter.iter().map(|command| (*command).to_owned());
+        self.starter.extend(starter);
+        self
+    }
+
     /// Starts the binary and does no more.
     pub(crate) fn spawn(self) -> Process {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vault-plugin-secrets-mongodbatlas"))
+        let binary = env!("CARGO_BIN_EXE_vault-plugin-secrets-mongodbatlas");
+        let starter = self.starter.iter().map(String::as_str);
+        let mut command = starter.chain([binary]);
+        let mut child = Command::new(command.next().unwrap_or(binary))
+            .args(command)
             .args(&self.arguments)
             .env_clear()
             .envs(&self.variables)
