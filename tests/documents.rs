@@ -9,6 +9,8 @@
 mod links;
 #[path = "documents/sources.rs"]
 mod sources;
+#[path = "documents/workflows.rs"]
+mod workflows;
 
 use std::fs;
 use std::path::{Path, PathBuf};
