@@ -14,9 +14,10 @@ use super::note::note;
 use super::paths::store;
 use super::plan::{Standing, other_directory};
 use super::private::{self, Proofs};
-use super::rollback;
-use super::unseen;
-use super::watch::{ask_after, changed_over, found_changed_over, is_late};
+use super::watch::{
+    ask_after, believes_clock, changed_over, found_changed_over, is_late, is_seen_twice,
+};
+use super::{migrations, rollback, unseen};
 use crate::atlas::{
     Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget, RoleId,
     VaultCredential, VaultKey,
@@ -90,7 +91,7 @@ pub(super) async fn apply(
         return Err(is_under_way());
     }
     let role = role_of(entry)?;
-    let standing = Standing::ask(atlas, project, budget).await?;
+    let mut standing = Standing::ask_vault(atlas, project, budget).await?;
     let now = engine.clock.now();
     let by_role = standing.vault.as_ref();
     let by_role = by_role.filter(|vault| entry.is_by_role(vault));
@@ -110,7 +111,16 @@ pub(super) async fn apply(
         }
     }
     note(entry, project, standing.vault.as_ref(), now);
-    let key = match to_send(engine, atlas, project, entry, &standing, request, budget).await {
+    let sent = to_send(
+        engine,
+        atlas,
+        project,
+        entry,
+        &mut standing,
+        request,
+        budget,
+    );
+    let key = match sent.await {
         Ok(key) => key,
         Err(error) => {
             store(engine, project, entry).await?;
@@ -123,9 +133,8 @@ pub(super) async fn apply(
     entry.retry_until = Some(request.retry_for)
         .filter(|wait| !wait.is_zero())
         .and_then(|wait| later(now, wait));
-    entry.last_error = None;
     entry.way_back_refused = None;
-    entry.forget_failures();
+    entry.forget_trouble();
     begin(engine, project, entry, &standing, &key).await?;
     send(engine, atlas, project, entry, &role, &key, reached, budget).await
 }
@@ -140,7 +149,7 @@ pub(super) async fn resume(
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let role = role_of(entry)?;
-    let standing = Standing::ask(atlas, project, budget).await?;
+    let mut standing = Standing::ask_vault(atlas, project, budget).await?;
     let now = engine.clock.now();
     if let Some(vault) = standing
         .vault
@@ -154,19 +163,34 @@ pub(super) async fn resume(
     let before = entry.before.as_ref();
     let enable = before.filter(|before| before.mode == Mode::None);
     let request = ApplyRequest::again(enable.map(|before| before.key.clone()));
-    let key = if is_too_late(entry, now) {
+    let key = if is_too_late(entry, now) && believes_clock(engine).await {
         let last = entry.last_error.as_ref();
         let last = last.map_or_else(String::new, |error| format!(" (the last try: {error})"));
         Err(EncryptionError::OrderTooOld { last }.into())
+    } else if migrations::is_stopped(engine, entry).await? {
+        Err(EncryptionError::NotTaken.into())
     } else {
-        to_send(engine, atlas, project, entry, &standing, &request, budget).await
+        to_send(
+            engine,
+            atlas,
+            project,
+            entry,
+            &mut standing,
+            &request,
+            budget,
+        )
+        .await
     };
     let key = match key {
-        Err(error) if private::is_unproved(&error) => {
+        // One that waits was refused for certain, and ends by the reason itself.
+        Err(error) if is_left(&error) && entry.state == State::Applying => {
             let shown = standing.mode();
             if !unseen::is_not_taken(last.as_ref(), entry.ordered_at, shown, now) {
+                entry.forget_trouble();
                 return store(engine, project, entry).await;
             }
+            // The words were for the order that came to nothing.
+            entry.unproved = false;
             Err(EncryptionError::NotTaken.into())
         }
         key => key,
@@ -201,6 +225,12 @@ pub(super) async fn resume(
     }
 }
 
+/// Whether the change is not sent again, and what Atlas shows tells what came of it.
+fn is_left(error: &EngineError) -> bool {
+    let is_not_wanted = matches!(error, EngineError::Encryption(EncryptionError::NotTaken));
+    is_not_wanted || private::is_unproved(error)
+}
+
 /// Whether what keeps the change from being sent was seen before, or is not seen in what Atlas shows.
 fn is_decided(entry: &AzureEntry, error: &EngineError) -> bool {
     let is_known = matches!(
@@ -229,7 +259,7 @@ async fn to_send(
     atlas: &Atlas,
     project: &ProjectId,
     entry: &AzureEntry,
-    standing: &Standing,
+    standing: &mut Standing,
     request: &ApplyRequest,
     budget: RequestBudget,
 ) -> Result<VaultKey, EngineError> {
@@ -247,6 +277,7 @@ async fn to_send(
         let key = key.key_identifier;
         return Err(EncryptionError::OnWithOtherKey { key }.into());
     }
+    standing.ask_endpoints(atlas, project, budget).await?;
     private::may_change(engine, atlas, project, entry, standing, request, budget).await?;
     Ok(key)
 }
@@ -261,16 +292,21 @@ async fn begin(
     key: &VaultKey,
 ) -> Result<(), EngineError> {
     let vault = standing.vault.as_ref();
+    let valid = vault.and_then(|vault| vault.valid);
     let before = Some(Before {
         mode: standing.mode(),
         key: key.clone(),
         tenant_id: vault.and_then(|vault| vault.tenant_id.clone()),
         client_id: vault.and_then(|vault| vault.client_id.clone()),
-        valid: vault.and_then(|vault| vault.valid),
+        // One answer may be an old one, and takes no way back away.
+        valid: valid.filter(|valid| *valid || is_seen_twice(entry, engine.clock.now())),
     });
     let tenant_id = before.as_ref().and_then(|before| before.tenant_id.clone());
     entry.static_tenant_id = tenant_id.or(entry.static_tenant_id.take());
     entry.before = before;
+    if let Some(vault) = vault {
+        entry.keep_pending(vault);
+    }
     entry.begin(State::Applying, key);
     store(engine, project, entry).await
 }
@@ -419,8 +455,10 @@ async fn refused(
         advice: advice(refusal, entry),
         source,
     });
-    let waits =
-        refusal == KeyVaultRefusal::NoAccess && entry.retry_until.is_some_and(|until| now < until);
+    // What was sent by words is not sent again without them.
+    let waits = refusal == KeyVaultRefusal::NoAccess
+        && !entry.unproved
+        && entry.retry_until.is_some_and(|until| now < until);
     if !waits {
         entry.fail(chain(&error));
         entry.retry_until = None;

@@ -95,7 +95,8 @@ async fn a_false_that_does_not_stay_sends_nothing_back() {
     customer.private_with(json!({}), json!({})).await;
     customer.grant().await;
     customer.with_both_consents().await.expect("taken unseen");
-    customer.mount.tick_for(3).await;
+    // Sooner it would be no verdict.
+    customer.mount.tick_for(6).await;
     let mut block = customer.key.clone();
     for (name, value) in [
         ("enabled", json!(true)),

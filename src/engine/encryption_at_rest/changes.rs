@@ -33,7 +33,7 @@ pub(super) async fn change_over(
     let entry = load(&engine, &project).await?;
     let mut entry = entry.ok_or(EncryptionError::NotRegistered)?;
     let linked = engine.connection.linked_to(&entry.origin).await?;
-    let (atlas, budget) = (&linked.atlas, budget(&call));
+    let (atlas, budget) = (&linked.atlas.until(&call.caller.gone), budget(&call));
     if !call.fields.boolean("dry_run").unwrap_or(false) {
         let applied = apply::apply(&engine, atlas, &project, &mut entry, &request, budget).await;
         applied.map_err(|error| error.in_project(&project))?;
@@ -88,7 +88,7 @@ pub(super) async fn change_back(
     let entry = load(&engine, &project).await?;
     let mut entry = entry.ok_or(EncryptionError::NoSecretInKeeping)?;
     let linked = engine.connection.linked_to(&entry.origin).await?;
-    let (atlas, budget) = (&linked.atlas, budget(&call));
+    let (atlas, budget) = (&linked.atlas.until(&call.caller.gone), budget(&call));
     let flag = |name| call.fields.boolean(name).unwrap_or(false);
     let accepted = Accepted {
         unvalidated: flag("accept_unvalidated"),

@@ -36,9 +36,12 @@ pub(super) async fn delete(
         Err(error) => return Err(error),
     };
     // Atlas may hold a secret of which this is the only copy, or none at all.
-    let is_watched = entry.state == State::Observing;
-    // Nothing is in flight while a change is watched; it may never prove itself.
-    let may_end = entry.state.can_be_forgotten() || (is_watched && force);
+    // Nothing of the encryption is in flight then, and it may never come to an end.
+    let is_watched = matches!(entry.state, State::Observing | State::Registering);
+    let linked = engine.connection.linked_to(&entry.origin).await;
+    // Nor does anything come to an end at an address that is no longer configured.
+    let is_elsewhere = matches!(linked, Err(EngineError::OtherOrigin { .. }));
+    let may_end = entry.state.can_be_forgotten() || ((is_watched || is_elsewhere) && force);
     if !may_end || (entry.pending.is_some() && !force) {
         let state = entry.state.name();
         return Err(EncryptionError::UnderWay { state }.into());

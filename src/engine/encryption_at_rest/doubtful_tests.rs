@@ -14,7 +14,7 @@ use crate::engine::testing::TestMount;
 const LONG: u64 = 180 * 86_400;
 
 impl Customer {
-    fn own_block(&self, valid: bool) -> Value {
+    pub(super) fn own_block(&self, valid: bool) -> Value {
         let shown = json!({"clientID": OWN_APP, "tenantID": self.tenant, "valid": valid});
         self.block(&shown)
     }
@@ -216,6 +216,9 @@ async fn a_principal_is_registered_where_a_rotation_ended_without_an_answer() {
     );
     customer.mount.tick_for(25).await;
     assert_eq!(customer.state().await, "applied");
+    // It was the way back until now.
+    assert!(customer.stored().contains(&new));
+    customer.mount.tick_for(35).await;
     assert!(!customer.stored().contains(&new));
 }
 

@@ -148,8 +148,8 @@ pub(crate) struct AzureEntry {
     /// Whether what Atlas signs in with was sent from here, and was not seen to work since.
     #[serde(default)]
     pub(crate) never_worked: bool,
-    /// Whether the last change to the role was sent unseen with both words, and proved by no other project:
-    /// as long as it never worked, nobody counts on what it left behind.
+    /// Whether the last change to the role was sent unseen by both words. Whether another project proves it
+    /// was not asked, so that, as long as it never worked, nobody counts on what it left behind.
     #[serde(default)]
     pub(crate) unproved: bool,
     /// Since when Atlas says that the key cannot be used.
@@ -265,6 +265,9 @@ pub(crate) struct Seen {
     /// Static credentials are shown beside the role: Atlas has not proved it yet.
     #[serde(default)]
     pub(crate) static_left: bool,
+    /// Static credentials are in force that are not those of the secret in keeping.
+    #[serde(default)]
+    pub(crate) other_application: bool,
     pub(crate) at: DateTime<Utc>,
 }
 
@@ -369,11 +372,13 @@ impl AzureEntry {
         self.valid_looks = 0;
         self.valid_counted_at = None;
         self.never_worked = true;
-        self.unproved &= mode == Mode::Role;
+        if mode == Mode::Static {
+            (self.unproved, self.ordered_at) = (false, None);
+            self.way_back_refused = None;
+        }
         self.invalid_since = None;
         self.retry_until = None;
-        self.last_error = None;
-        self.forget_failures();
+        self.forget_trouble();
     }
 
     /// The change that was begun changed nothing.
@@ -412,6 +417,33 @@ impl AzureEntry {
         if let Some(pending) = &mut self.pending {
             pending.taken_at = None;
         }
+    }
+
+    /// A new secret that Atlas may hold is what leads back from the role, where no other is in keeping.
+    pub(super) fn keep_pending(&mut self, vault: &AzureKeyVault) {
+        let pending = self.pending.as_ref().filter(|new| new.is_of(vault));
+        let Some(pending) = pending.filter(|_| self.held.is_none()) else {
+            return;
+        };
+        let client_id = pending.client_id.clone();
+        let Some(client_id) = client_id.or_else(|| vault.client_id.clone()) else {
+            return;
+        };
+        self.held = Some(HeldSecret {
+            client_id,
+            client_secret: pending.client_secret.clone(),
+            tenant_id: pending.tenant_id.clone(),
+            expires_at: pending.expires_at,
+            proved: false,
+            in_force: false,
+            since: Some(pending.since),
+        });
+    }
+
+    /// What went wrong before counts no more: it is over, or was an old answer.
+    pub(super) fn forget_trouble(&mut self) {
+        self.last_error = None;
+        self.forget_failures();
     }
 
     /// What was tried in vain is done, or nobody wants it any more.

@@ -56,6 +56,8 @@ mod rotate_tests;
 mod rotate_told;
 #[cfg(test)]
 mod round_tests;
+#[cfg(test)]
+mod second_look_tests;
 mod secret;
 #[cfg(test)]
 mod secret_tests;
@@ -69,9 +71,13 @@ mod unreadable_tests;
 mod unseen;
 #[cfg(test)]
 mod unseen_tests;
+#[cfg(test)]
+mod verdict_tests;
 mod watch;
 #[cfg(test)]
 mod watch_tests;
+#[cfg(test)]
+mod ways_out_tests;
 
 pub(crate) use census::{Counts, counts, findings, status};
 pub(crate) use migrations::{Migrations, run_due as run_migrations};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::apply_input::LONGEST_RETRY;
-use super::entry::{AzureEntry, DEFAULT_SETTLE, LONGEST_SETTLE, Mode, Seen, later};
+use super::entry::{AzureEntry, DEFAULT_SETTLE, LONGEST_SETTLE, Mode, Seen, State, later};
 use super::input::LONGEST_OBSERVE;
 use super::plan::mode_of;
 use super::watch::is_sent;
@@ -14,6 +14,9 @@ use crate::atlas::{AzureKeyVault, ProjectId, RoleId, VaultKey};
 
 /// Two looks this far apart count as two. A little less than the minute between periodic runs.
 pub(super) const APART: Duration = Duration::from_secs(50);
+
+/// With private networking no `valid: false` means nothing for longer.
+const LONGEST_PRIVATE_SETTLE: Duration = Duration::from_mins(10);
 
 /// Notes what Atlas shows, and says in the log what turned.
 pub(super) fn note(
@@ -35,6 +38,7 @@ pub(super) fn note(
         mode: mode_of(vault),
         valid: vault.and_then(|vault| vault.valid),
         static_left: vault.is_some_and(is_static_left),
+        other_application: vault.is_some_and(|vault| is_of_another(entry, vault)),
         at: now,
     });
 }
@@ -42,6 +46,12 @@ pub(super) fn note(
 /// Whether static credentials are shown beside the role: Atlas has not proved it yet.
 pub(super) fn is_static_left(vault: &AzureKeyVault) -> bool {
     vault.role_id.is_some() && vault.client_id.is_some()
+}
+
+/// Whether static credentials are in force that are not those of the secret in keeping.
+fn is_of_another(entry: &AzureEntry, vault: &AzureKeyVault) -> bool {
+    let held = entry.held.as_ref();
+    vault.role_id.is_none() && held.is_some_and(|held| !held.is_of(vault))
 }
 
 /// Whether `valid: true` may be of the credentials of before: with private networking Atlas keeps them
@@ -87,8 +97,14 @@ fn note_secret(entry: &mut AzureEntry, vault: Option<&AzureKeyVault>, now: DateT
     let apart = TimeDelta::from_std(APART).unwrap_or_default();
     let last = entry.seen.as_ref();
     let is_since = |at| entry.changed_at.is_none_or(|changed| changed <= at);
-    let is_other = last.is_some_and(|seen| seen.mode != Mode::Static && is_since(seen.at));
-    let is_second = is_other && last.is_some_and(|seen| now - seen.at >= apart);
+    // Where the role was taken from here, whoever put a secret back need not have put back this one.
+    let is_put_back = is_sent(entry, Mode::Role)
+        && last.is_some_and(|seen| {
+            seen.mode == Mode::Static && is_since(seen.at) && now - seen.at >= apart
+        });
+    let is_other = |seen: &&Seen| seen.mode != Mode::Static || seen.other_application;
+    let last = last.filter(is_other).filter(|seen| is_since(seen.at));
+    let is_second = last.is_some_and(|seen| now - seen.at >= apart);
     let is_invalid = entry.invalid_since.is_some();
     // While another may be in force, what Atlas shows may be of that one.
     let is_clear = entry.sending.is_none() && entry.pending.is_none();
@@ -100,11 +116,11 @@ fn note_secret(entry: &mut AzureEntry, vault: Option<&AzureKeyVault>, now: DateT
         return;
     };
     if !held.is_of(vault) {
-        held.in_force = false;
-        held.proved = false;
+        held.in_force &= !is_second;
+        held.proved &= !is_second;
     } else if vault.client_id.is_some() {
         held.tenant_id = held.tenant_id.take().or_else(|| vault.tenant_id.clone());
-        held.proved &= !is_invalid;
+        held.proved &= !is_invalid && !is_put_back;
     }
 }
 
@@ -128,7 +144,8 @@ fn note_validity(
             // A new secret is on trial until the rotation ends: before the data nodes' verdict `valid` may be
             // of the one before.
             let is_static = vault.is_private() && vault.role_id.is_none();
-            let is_on_trial = is_static && entry.pending.is_some();
+            let is_on_trial =
+                is_static && matches!(entry.state, State::Rotating | State::RollingBack);
             if !is_on_trial && !is_untried(vault) && is_sent(entry, mode_of(Some(vault))) {
                 entry.never_worked = false;
             }
@@ -160,14 +177,23 @@ fn note_validity(
 /// Whether a `valid: false` may only mean that the change was not tried yet: with private networking
 /// the data nodes do that later, and elsewhere Atlas may be a little behind itself.
 pub(super) fn is_settling(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
-    let least = if entry.is_private() {
-        DEFAULT_SETTLE
+    // Atlas stops clusters at its check, and until then there has to be time for a way back.
+    let longest = if entry.is_private() {
+        LONGEST_PRIVATE_SETTLE
     } else {
-        Duration::ZERO
+        LONGEST_SETTLE
     };
-    let settle = entry.settle.min(LONGEST_SETTLE).max(least);
-    let end = entry.changed_at.and_then(|at| later(at, settle));
-    entry.valid_since.is_none() && end.is_some_and(|end| now < end)
+    // What words sent unseen was sent once, at its order, however late it was found.
+    let ordered = entry.ordered_at.filter(|_| entry.unproved);
+    let changed = entry.changed_at;
+    let changed = changed.map(|at| ordered.map_or(at, |ordered| ordered.min(at)));
+    let is_within = |settle| {
+        let end = changed.and_then(|at| later(at, settle));
+        end.is_some_and(|end| now < end)
+    };
+    // An answer soon after the change may show how all was before, and its `valid` is no verdict.
+    (entry.is_private() && is_within(DEFAULT_SETTLE))
+        || (entry.valid_since.is_none() && is_within(entry.settle.min(longest)))
 }
 
 fn note_drift(entry: &mut AzureEntry, project: &ProjectId, vault: Option<&AzureKeyVault>) {

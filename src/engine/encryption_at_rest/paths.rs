@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::answer::{self, answer};
-use super::entry::{AzureEntry, State};
+use super::entry::{AzureEntry, HeldSecret, Mode, State};
 use super::input::{self, Input};
 use super::note::note;
 use super::{apply_input, changes, check, delete, migrations, plan, register, rotate_path, watch};
@@ -208,7 +208,8 @@ pub(super) async fn lock(
     call: &Call,
 ) -> Result<KeyedGuard, EngineError> {
     let lock = engine.project_locks.wait(project, call.caller.deadline);
-    lock.await.ok_or_else(|| EngineError::Busy {
+    let lock = engine.while_wanted(&call.caller.gone, lock).await?;
+    lock.ok_or_else(|| EngineError::Busy {
         what: format!("encryption at rest of project {project}"),
     })
 }
@@ -257,7 +258,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     let registers = input.principal.is_some() && (entry.role_id.is_none() || is_asked(&call));
     let gives_secret = input.held.is_some();
     take(&mut entry, input);
-    let (atlas, budget) = (&linked.atlas, budget(&call));
+    let (atlas, budget) = (&linked.atlas.until(&call.caller.gone), budget(&call));
     if registers {
         let vault = watch::ask(atlas, &project, budget).await;
         let vault = vault.map_err(|error| error.in_project(&project))?;
@@ -310,9 +311,18 @@ fn may_replace(entry: &AzureEntry, input: &Input, call: &Call) -> Result<(), Enc
         State::Rotating | State::RollingBack => Err(EncryptionError::UnderWay { state }),
         State::Observing if !is_forced => Err(EncryptionError::SecretNeeded),
         // Whether it has ended is told by a clock.
-        _ if (held.proved || held.in_force) && !is_forced => Err(EncryptionError::SecretNeeded),
+        _ if may_be_in_force(entry, held) && !is_forced => Err(EncryptionError::SecretNeeded),
         _ => Ok(()),
     }
+}
+
+/// Whether Atlas may sign in with the secret in keeping, or was seen to.
+fn may_be_in_force(entry: &AzureEntry, held: &HeldSecret) -> bool {
+    // Of a way back whose answer was lost nothing more is known.
+    let is_shown = watch::is_sent(entry, Mode::Static) && entry.drift.is_empty();
+    let kept = held.since.zip(entry.changed_at);
+    let is_of_before = kept.is_some_and(|(since, changed)| since < changed);
+    held.proved || held.in_force || (is_shown && is_of_before)
 }
 
 fn take(entry: &mut AzureEntry, input: Input) {

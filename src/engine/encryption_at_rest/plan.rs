@@ -41,6 +41,13 @@ impl From<Unreached<'_>> for EncryptionError {
     }
 }
 
+fn failed(project: &ProjectId, error: AtlasError) -> EngineError {
+    EngineError::atlas(
+        &format!("reading encryption at rest of project {project}"),
+        error,
+    )
+}
+
 impl Standing {
     /// Asks Atlas.
     pub(super) async fn ask(
@@ -48,27 +55,41 @@ impl Standing {
         project: &ProjectId,
         budget: RequestBudget,
     ) -> Result<Self, EngineError> {
-        let doing = |error: AtlasError| {
-            EngineError::atlas(
-                &format!("reading encryption at rest of project {project}"),
-                error,
-            )
-        };
+        let mut standing = Self::ask_vault(atlas, project, budget).await?;
+        standing.ask_endpoints(atlas, project, budget).await?;
+        Ok(standing)
+    }
+
+    /// Asks how Atlas signs in, and not yet for what only a change needs to know.
+    pub(super) async fn ask_vault(
+        atlas: &Atlas,
+        project: &ProjectId,
+        budget: RequestBudget,
+    ) -> Result<Self, EngineError> {
         let setup = atlas.azure_key_vault_setup(project, budget).await;
         let KeyVaultSetup {
             vault,
             off_private_networking,
-        } = setup.map_err(doing)?;
-        let mut standing = Self {
+        } = setup.map_err(|error| failed(project, error))?;
+        Ok(Self {
             vault,
             off_private_networking,
             endpoints: Vec::new(),
-        };
-        if standing.is_private() {
+        })
+    }
+
+    /// Asks for the rest.
+    pub(super) async fn ask_endpoints(
+        &mut self,
+        atlas: &Atlas,
+        project: &ProjectId,
+        budget: RequestBudget,
+    ) -> Result<(), EngineError> {
+        if self.is_private() {
             let endpoints = atlas.azure_private_endpoints(project, budget).await;
-            standing.endpoints = endpoints.map_err(doing)?;
+            self.endpoints = endpoints.map_err(|error| failed(project, error))?;
         }
-        Ok(standing)
+        Ok(())
     }
 
     /// How Atlas signs in.

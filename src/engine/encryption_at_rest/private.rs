@@ -229,6 +229,7 @@ mod tests {
             mode: Mode::Role,
             valid: Some(true),
             static_left: false,
+            other_application: false,
             at: now,
         });
         assert!(proves(&entry, now + TimeDelta::minutes(16)));

@@ -173,10 +173,7 @@ async fn a_change_that_turns_out_bad_goes_back_by_itself_and_stops_nothing() {
         let early = json!({"private_valid_before_verdict": shown_early});
         customer.mount.atlas.settings(early).await;
         customer.with_both_consents().await.expect("taken unseen");
-        customer
-            .mount
-            .tick_for(if shown_early { 1 } else { 5 })
-            .await;
+        customer.mount.tick_for(5).await;
         // Not before `settle`, nor at the first look.
         let read = customer.read().await;
         assert_eq!(read["state"], "observing");

@@ -60,7 +60,7 @@ pub(super) async fn register(
             )
         })?;
     }
-    if is_new {
+    if is_new || entry.state == State::Registered {
         entry.state = State::Registered;
         entry.last_error = None;
         entry.forget_failures();
@@ -84,16 +84,31 @@ pub(super) async fn resume(
     let before = entry.clone();
     let outcome = register(engine, atlas, project, entry, Some(&before), budget).await;
     match outcome {
-        // Azure does not know the principal: somebody has to do something.
-        Err(error @ EngineError::Encryption(_)) => {
-            let error = chain(&error);
-            tracing::warn!(%project, error, "the service principal could not be registered");
-            entry.state = State::Failed;
-            entry.last_error = Some(error);
-            entry.forget_failures();
+        // Somebody has to do something. What Atlas refuses a registration that is made may not be needed:
+        // `apply` shows.
+        Err(error) if is_decided(&before, &error) => {
+            let text = chain(&error);
+            tracing::warn!(%project, error = text, "the service principal could not be registered");
+            entry.fail(text);
+            if entry.role_id.is_some() {
+                entry.state = State::Registered;
+            }
             store(engine, project, entry).await
         }
         outcome => outcome,
+    }
+}
+
+/// Whether the same would fail again: Azure does not know the principal, or Atlas refused twice.
+fn is_decided(before: &AzureEntry, error: &EngineError) -> bool {
+    let is_again = before.failures > 0 && before.last_error == Some(chain(error));
+    match error {
+        EngineError::Encryption(_) => true,
+        EngineError::Atlas { source, .. } => {
+            let is_refused = matches!(source, AtlasError::Refused { status, .. } if *status != 403);
+            is_refused && is_again
+        }
+        _ => false,
     }
 }
 

@@ -89,15 +89,9 @@ async fn change(
 ) -> Result<(), EngineError> {
     let (now, reached, last) = (engine.clock.now(), entry.state, entry.clone());
     let goes_on = reached == State::RollingBack;
+    let none = EncryptionError::NoSecretInKeeping;
     let Some(held) = entry.held.clone() else {
-        return stop(
-            engine,
-            project,
-            entry,
-            None,
-            EncryptionError::NoSecretInKeeping,
-        )
-        .await;
+        return stop(engine, project, entry, None, none).await;
     };
     let Some(vault) = vault else {
         return off(engine, project, entry, now).await;
@@ -113,10 +107,13 @@ async fn change(
     } else {
         unseen::way_back(entry, &held, &vault, ordered, accepted, now)
     };
-    if let Some(once) = seen_once(&verdict).filter(|_| goes_on)
-        && !is_seen_again(&last, &once, now)
-    {
-        return doubt(engine, project, entry, last, once).await;
+    match seen_once(&verdict) {
+        Some(once) if goes_on && !is_seen_again(&last, &once, now) => {
+            return doubt(engine, project, entry, last, once).await;
+        }
+        // The migration was shown the role a moment ago, and looks again.
+        Some(once) if !goes_on && ordered == Ordered::ByMigration => return Err(once.into()),
+        _ => {}
     }
     let (seen, shown) = (last.seen.as_ref(), mode_of(Some(&vault)));
     let is_not_taken = unseen::is_not_taken(seen, entry.static_ordered_at, shown, now);
@@ -140,8 +137,8 @@ async fn change(
         Verdict::Never(error) => return stop(engine, project, entry, Some(&vault), error).await,
     };
     let Some(tenant_id) = tenant_id else {
-        let error = EncryptionError::NoSecretInKeeping;
-        return stop(engine, project, entry, Some(&vault), error).await;
+        let none = EncryptionError::NoSecretInKeeping;
+        return stop(engine, project, entry, Some(&vault), none).await;
     };
     // Stored whatever is noted already: who may write no more must send no more either.
     entry.begin(State::RollingBack, &vault.key);
@@ -294,7 +291,8 @@ async fn arrived(
     held: &HeldSecret,
     vault: AzureKeyVault,
 ) -> Result<(), EngineError> {
-    if entry.pending.is_none() {
+    let mut pending = entry.pending.iter().chain(&entry.pending_before);
+    if pending.all(|new| new.client_secret.expose() == held.client_secret.expose()) {
         return took(engine, project, entry, held, Some(vault), Answer::None).await;
     }
     let error = EncryptionError::EitherSecret;
@@ -393,7 +391,6 @@ async fn took(
     let now = engine.clock.now();
     entry.arrive(Mode::Static, now);
     entry.state = State::Static;
-    entry.way_back_refused = None;
     entry.forget_pending();
     let is_taken = answer == Answer::Taken;
     entry.never_worked &= is_taken;
@@ -430,7 +427,12 @@ async fn refused(
         }
         return Err(EngineError::atlas(&doing, error));
     };
-    let shown = atlas.azure_key_vault(project, budget).await.ok().flatten();
+    let shown = match atlas.azure_key_vault(project, budget).await {
+        Ok(shown) => shown,
+        // Where it is not known how all stands, the next look decides.
+        Err(_) if reached == State::RollingBack => return Err(EngineError::atlas(&doing, error)),
+        Err(_) => None,
+    };
     let is_by_role = shown.as_ref().is_some_and(|vault| entry.is_by_role(vault));
     // Only this is Atlas's last word: a secret that does not work says nothing of the way, and other
     // refusals may pass.
@@ -484,8 +486,7 @@ fn state_before(
 pub(super) fn call_off(entry: &mut AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) {
     let state = state_before(entry, Some(vault), now);
     entry.give_up(state);
-    entry.last_error = None;
-    entry.forget_failures();
+    entry.forget_trouble();
 }
 
 fn principal_of(entry: &AzureEntry) -> String {

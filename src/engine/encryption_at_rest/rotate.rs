@@ -12,7 +12,9 @@ use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State}
 use super::note::note;
 use super::paths::store;
 use super::rollback;
-use super::rotate_told::{advice, is_doubtful, is_final, resting};
+use super::rotate_told::{
+    accepted_at, advice, is_doubtful, is_final, is_known_as_bad, may_begin, resting,
+};
 use super::unseen::{self, Ordered, Verdict};
 use super::watch::{ask, ask_after, believes_clock, has_proved_itself, is_seen_twice};
 use crate::atlas::{
@@ -20,8 +22,8 @@ use crate::atlas::{
     TenantId, VaultCredential,
 };
 use crate::base::Sensitive;
-use crate::engine::Engine;
 use crate::engine::error::{EncryptionError, EngineError};
+use crate::engine::{Engine, unasked};
 use crate::vault::failure::chain;
 
 /// What is asked for.
@@ -84,7 +86,7 @@ pub(super) async fn rotate(
     request: RotateRequest,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    if !may_begin(entry.state) {
+    if !may_begin(entry, engine.clock.now()) {
         let state = entry.state.name();
         return Err(EncryptionError::UnderWay { state }.into());
     }
@@ -98,14 +100,16 @@ pub(super) async fn rotate(
         }
         if entry.state == State::Rotating {
             let settled = go_on(engine, atlas, project, entry, None, budget).await;
-            // One that is not sent any more makes way for this one.
+            // One that is not sent any more makes way for this one, and so does one that does not work.
+            let is_bad = is_known_as_bad(entry, engine.clock.now());
             let is_taken = accepted_at(entry).is_some();
             let is_doubted =
                 entry.state == State::Rotating && settled.as_ref().is_err_and(is_doubtful);
             let is_decided = matches!(settled, Err(EngineError::Encryption(_))) && !is_doubted;
-            let makes_way = !is_taken && is_decided;
+            let makes_way = (!is_taken && is_decided) || is_bad;
             // This one was neither sent nor stored, so that must not look like success.
-            if !makes_way && (entry.pending.is_some() || !may_begin(entry.state)) {
+            let may_begin = may_begin(entry, engine.clock.now());
+            if !makes_way && (entry.pending.is_some() || !may_begin) {
                 settled?;
                 let state = entry.state.name();
                 return Err(EncryptionError::UnderWay { state }.into());
@@ -171,6 +175,11 @@ async fn not_taken(
         advice: advice(refusal),
         source: error,
     };
+    // The one before the secret that does not work is still to be sent.
+    if matches!(entry.state, State::Rotating | State::RollingBack) {
+        store(engine, project, entry).await?;
+        return Err(refused.into());
+    }
     give_up(engine, project, entry, refused.into()).await
 }
 
@@ -240,13 +249,17 @@ async fn go_on(
         Verdict::Wait(error) if words.is_some() => return Err(error.into()),
         Verdict::Wait(error) => {
             let ordered_at = entry.static_ordered_at;
-            if !unseen::is_not_taken(last.as_ref(), ordered_at, Mode::Static, now) {
-                return store(engine, project, entry).await;
+            let is_lost = unseen::is_not_taken(last.as_ref(), ordered_at, Mode::Static, now);
+            if is_lost && believes_clock(engine).await {
+                if unseen::is_back_better(entry, &block.vault, now) {
+                    return take_back(engine, atlas, project, entry, &block, budget).await;
+                }
+                if !unseen::may_be_taken_back(entry, &block.vault, now) {
+                    return give_up(engine, project, entry, error.into()).await;
+                }
             }
-            if unseen::is_back_better(entry, &block.vault, now) && believes_clock(engine).await {
-                return take_back(engine, atlas, project, entry, &block, budget).await;
-            }
-            return give_up(engine, project, entry, error.into()).await;
+            entry.forget_trouble();
+            return store(engine, project, entry).await;
         }
         Verdict::Send | Verdict::Arrived => {}
     }
@@ -330,11 +343,6 @@ async fn offer(
     Ok(Ok(()))
 }
 
-/// When Atlas took the pending secret, which it has not proved yet; [`None`]: whether it did is unknown.
-pub(super) fn accepted_at(entry: &AzureEntry) -> Option<DateTime<Utc>> {
-    entry.pending.as_ref()?.taken_at
-}
-
 /// With private networking Atlas's data nodes try the new secret after the change. It has proved itself
 /// when the key was valid all the while that changes are watched; else the one before is sent again.
 async fn prove(
@@ -346,7 +354,7 @@ async fn prove(
     accepted_at: DateTime<Utc>,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let now = engine.clock.now();
+    let (now, last) = (engine.clock.now(), entry.seen.as_ref().map(|seen| seen.at));
     note(entry, project, Some(&block.vault), now);
     let is_bad = block.vault.valid == Some(false) && is_seen_twice(entry, now);
     let is_good = has_proved_itself(entry, &block.vault, now);
@@ -356,10 +364,16 @@ async fn prove(
         }
         take_up(entry, project, block, accepted_at);
         entry.never_worked = false;
-    } else if !is_bad {
+    } else if is_bad {
+        if last.is_none_or(|last| !is_seen_twice(entry, last)) {
+            tracing::warn!(
+                %project,
+                "the clock is in doubt: the project is not changed back to its static secret"
+            );
+        }
+    } else {
         // What was seen once before was an old answer.
-        entry.last_error = None;
-        entry.forget_failures();
+        entry.forget_trouble();
     }
     store(engine, project, entry).await
 }
@@ -400,6 +414,13 @@ async fn take_back(
         return give_up(engine, project, entry, error.into()).await;
     }
     store(engine, project, entry).await?;
+    if let Some(by) = unasked::held(engine).await? {
+        tracing::warn!(
+            %project, reason = %by,
+            "on hold: the project is not changed back to its static secret"
+        );
+        return Ok(());
+    }
     // The new one stays in keeping until Atlas has taken the one before.
     let outcome = rollback::by_itself(engine, atlas, project, entry, budget).await;
     match outcome {
@@ -458,20 +479,6 @@ fn may_send(
         Verdict::Send | Verdict::Arrived => Ok(()),
         Verdict::Wait(error) | Verdict::Never(error) => Err(error),
     }
-}
-
-/// Whether a rotation may begin. One that is watched after a change to its role is told so by what Atlas
-/// shows.
-fn may_begin(state: State) -> bool {
-    matches!(
-        state,
-        State::Registered
-            | State::Static
-            | State::Applied
-            | State::Failed
-            | State::Observing
-            | State::Rotating
-    )
 }
 
 async fn give_up(

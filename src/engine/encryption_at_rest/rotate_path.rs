@@ -110,7 +110,7 @@ async fn change_secret(engine: Arc<Engine>, call: Call) -> Result<Option<Respons
     }
     let fresh = || AzureEntry::new(BoundTo::client(&linked));
     let mut entry = before.unwrap_or_else(fresh);
-    let (atlas, budget) = (&linked.atlas, budget(&call));
+    let (atlas, budget) = (&linked.atlas.until(&call.caller.gone), budget(&call));
     let rotated = rotate::rotate(&engine, atlas, &project, &mut entry, request, budget).await;
     let is_empty = entry.pending.is_none() && entry.held.is_none();
     if rotated.is_err() && is_new && is_empty {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{AzureEntry, State, later};
-use super::rotate::accepted_at;
+use super::entry::{AzureEntry, Mode, State, later};
+use super::watch::is_seen_twice;
 use crate::atlas::KeyVaultRefusal;
 use crate::base::Rfc3339;
 use crate::engine::error::{EncryptionError, EngineError};
@@ -71,6 +71,37 @@ pub(super) fn advice(refusal: KeyVaultRefusal) -> &'static str {
         }
         KeyVaultRefusal::PrivateEndpoints => "look at the private endpoints",
     }
+}
+
+/// When Atlas took the pending secret, which it has not proved yet; [`None`]: whether it did is unknown.
+pub(super) fn accepted_at(entry: &AzureEntry) -> Option<DateTime<Utc>> {
+    entry.pending.as_ref()?.taken_at
+}
+
+/// Whether a rotation may begin. One that is watched after a change to its role is told so by what Atlas
+/// shows.
+pub(super) fn may_begin(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    matches!(
+        entry.state,
+        State::Registered
+            | State::Static
+            | State::Applied
+            | State::Failed
+            | State::Observing
+            | State::Rotating
+    ) || is_known_as_bad(entry, now)
+}
+
+/// Whether Atlas took a new secret unseen, and cannot use the key with it. Where it does not take the one
+/// before back either, another one is what leads out.
+pub(super) fn is_known_as_bad(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    let is_under_way = matches!(entry.state, State::Rotating | State::RollingBack);
+    let is_static = entry
+        .seen
+        .as_ref()
+        .is_some_and(|seen| seen.mode == Mode::Static);
+    let is_new = is_under_way && is_static && entry.pending.is_some();
+    is_new && entry.is_private() && is_seen_twice(entry, now)
 }
 
 /// Where a project rests that signs in with a static secret.

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::entry::{AzureEntry, LookFailure, State, later};
 use super::paths::{load, store};
 use super::watch::{look, note_failure};
-use super::{apply, census, expiry, migrations, register, rollback, rotate};
+use super::{apply, census, expiry, register, rollback, rotate};
 use crate::atlas::{Atlas, Priority, ProjectId, RequestBudget};
 use crate::engine::error::EngineError;
 use crate::engine::process::ServerHold;
@@ -33,6 +33,10 @@ const LOOK_EVERY: TimeDelta = TimeDelta::seconds(15 * 60 - 20);
 const LOOK_OFTEN: TimeDelta = TimeDelta::seconds(40);
 /// The same, where the last one failed.
 const LONGEST_WATCH_PAUSE: Duration = Duration::from_mins(2);
+/// So long after its order a change that failed is looked for as often.
+const MAY_COME: TimeDelta = TimeDelta::minutes(10);
+/// What is half done rests no longer, whatever a clock that was set back says.
+const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(5);
 /// Nothing that failed rests longer.
 const LONGEST_REST: TimeDelta = TimeDelta::hours(1);
 
@@ -44,16 +48,26 @@ impl AzureEntry {
         let seen = seen.filter(|seen| *seen <= now);
         let every = |pause| seen.map_or(DateTime::UNIX_EPOCH, |seen| seen + pause);
         if is_half_done(self.state) {
-            let next = self.next_retry_time.filter(is_believed);
+            let is_near = |time: &DateTime<Utc>| *time <= now + LONGEST_PAUSE;
+            let next = self.next_retry_time.filter(is_near);
             return next.unwrap_or(DateTime::UNIX_EPOCH);
         }
-        let pause = match self.observe_until {
-            Some(_) => LOOK_OFTEN,
-            None => LOOK_EVERY,
+        let pause = if self.observe_until.is_some() || self.may_come_late(now) {
+            LOOK_OFTEN
+        } else {
+            LOOK_EVERY
         };
         let failure = self.look_failure.as_ref();
         let next = failure.map(|failure| failure.next_retry_time);
         next.filter(is_believed).unwrap_or(every(pause))
+    }
+}
+
+impl AzureEntry {
+    /// Whether Atlas may still be at work on a change that was called off or failed.
+    fn may_come_late(&self, now: DateTime<Utc>) -> bool {
+        let ordered = self.ordered_at.filter(|_| self.state == State::Failed);
+        ordered.is_some_and(|at| now - at < MAY_COME)
     }
 }
 
@@ -143,7 +157,13 @@ async fn work(engine: Arc<Engine>, project: ProjectId) -> Result<(), EngineError
         return Ok(());
     }
     // What belongs to another address is not asked for at this one.
-    let linked = engine.connection.linked_to(&entry.origin).await?;
+    let linked = match engine.connection.linked_to(&entry.origin).await {
+        Ok(linked) => linked,
+        Err(error @ EngineError::OtherOrigin { .. }) => {
+            return failed(&engine, &project, &error).await;
+        }
+        Err(error) => return Err(error),
+    };
     let budget = RequestBudget::within(BUDGET, Priority::Rotate);
     let outcome = attend(&engine, &linked.atlas, &project, &mut entry, budget).await;
     let work = format!("{}{project}", keys::AZURE_KEY_VAULTS);
@@ -156,8 +176,7 @@ async fn work(engine: Arc<Engine>, project: ProjectId) -> Result<(), EngineError
     }
 }
 
-/// What is half done goes on, unless an operator holds what nobody asks for, or pauses the migration that
-/// ordered it; the rest is looked at.
+/// What is half done goes on, unless an operator holds what nobody asks for; the rest is looked at.
 async fn attend(
     engine: &Engine,
     atlas: &Atlas,
@@ -165,10 +184,7 @@ async fn attend(
     entry: &mut AzureEntry,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let goes_on = is_half_done(entry.state)
-        && held(engine).await?.is_none()
-        && !migrations::is_stopped(engine, entry).await?;
-    if goes_on {
+    if is_half_done(entry.state) && held(engine).await?.is_none() {
         return match entry.state {
             State::Registering => register::resume(engine, atlas, project, entry, budget).await,
             State::RollingBack => rollback::resume(engine, atlas, project, entry, budget).await,

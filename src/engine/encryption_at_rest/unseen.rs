@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, Seen, later};
-use super::note::{APART, is_static_left};
+use super::note::APART;
 use super::plan::mode_of;
 use super::watch::{is_seen_twice, is_sent};
 use crate::atlas::AzureKeyVault;
@@ -103,13 +103,14 @@ pub(super) fn way_back(
     if let Some(role) = vault.role_id.clone().filter(|_| !is_by_role) {
         return Verdict::Never(EncryptionError::RoleOfOthers { role });
     }
+    let is_late = is_too_old(entry, now);
     if ordered != Ordered::Now && vault.role_id.is_none() && !held.is_of(vault) {
         return Verdict::Never(of_others(&held.client_id.to_string(), vault));
     }
     if !vault.is_private() {
         let is_valid = is_by_role && vault.valid == Some(true);
         return match ordered {
-            Ordered::Before if is_too_old(entry, now) => Verdict::Never(too_old(entry)),
+            Ordered::Before if is_late => Verdict::Never(too_old(entry)),
             Ordered::Before if is_valid && entry.failures >= TRIES => {
                 Verdict::Never(EncryptionError::WayBackUnanswered)
             }
@@ -120,6 +121,9 @@ pub(super) fn way_back(
     let goes_on = matches!(ordered, Ordered::Before | Ordered::ByMigration);
     if goes_on && !is_by_role && is_arrived {
         return Verdict::Arrived;
+    }
+    if ordered == Ordered::Before && is_late {
+        return Verdict::Never(too_old(entry));
     }
     if held.expires_at.is_some_and(|end| end <= now) {
         return Verdict::Never(EncryptionError::SecretExpired);
@@ -146,18 +150,23 @@ fn is_of_before(entry: &AzureEntry, held: &HeldSecret) -> bool {
 }
 
 /// Whether nothing is lost by sending the secret in keeping unseen: Atlas cannot use the key as it is, and
-/// either that was sent from here and never worked, or the secret is known to work. What worked before may
-/// do so again, and the static credentials that Atlas still has beside the role may work; to go over to a
-/// role that nothing proves was to count on neither.
+/// the secret is known to work, or what is in force was sent from here, never worked, and is proved by
+/// nothing. What worked before may do so again.
 fn loses_nothing(
     entry: &AzureEntry,
     held: &HeldSecret,
     vault: &AzureKeyVault,
     now: DateTime<Utc>,
 ) -> bool {
-    let is_left = is_static_left(vault) && !entry.unproved;
-    let may_work = is_left || !never_worked(entry, vault);
+    let is_proved = entry.is_by_role(vault) && !entry.unproved;
+    let may_work = is_proved || !never_worked(entry, vault);
     is_lost(entry, vault, now) && (!may_work || held.is_good(now))
+}
+
+/// Whether the secret in keeping would go over the role by itself, if Atlas could not use the key by that.
+pub(super) fn leads_back(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    let is_good = |held: &HeldSecret| held.is_good(now) || (entry.never_worked && entry.unproved);
+    entry.held.as_ref().is_some_and(is_good)
 }
 
 /// Whether the key is lost with whichever secret is in force, and the one in keeping is known to work.
@@ -166,9 +175,24 @@ pub(super) fn is_back_better(
     vault: &AzureKeyVault,
     now: DateTime<Utc>,
 ) -> bool {
+    has_known_secret(entry, vault, now) && is_lost(entry, vault, now)
+}
+
+/// Whether a secret that Atlas may have taken unseen may still turn out bad, and the one before is known to
+/// work: it is watched as long as if an answer had come.
+pub(super) fn may_be_taken_back(
+    entry: &AzureEntry,
+    vault: &AzureKeyVault,
+    now: DateTime<Utc>,
+) -> bool {
+    let watched = entry.watched_for(vault.is_private());
+    let end = entry.static_ordered_at.and_then(|at| later(at, watched));
+    has_known_secret(entry, vault, now) && end.is_some_and(|end| now < end)
+}
+
+fn has_known_secret(entry: &AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) -> bool {
     let held = entry.held.as_ref();
-    let is_known = held.is_some_and(|held| held.is_good(now) && held.is_of(vault));
-    is_known && is_lost(entry, vault, now)
+    held.is_some_and(|held| held.is_good(now) && held.is_of(vault))
 }
 
 /// Whether a new secret is sent. `accepted` is what this order accepts; [`None`]: nobody orders it now.
@@ -191,13 +215,12 @@ pub(super) fn rotation(
         };
     }
     let Some(accepted) = accepted else {
-        return Verdict::Wait(EncryptionError::NotTaken);
+        return Verdict::Wait(EncryptionError::NewSecretUnanswered);
     };
     if pending.expires_at.is_some_and(|end| end <= now) {
         return Verdict::Never(EncryptionError::SecretExpired);
     }
-    let held = entry.held.as_ref();
-    let has_way_back = held.is_some_and(|held| held.is_good(now) && held.is_of(vault));
+    let has_way_back = has_known_secret(entry, vault, now);
     let is_useless = is_lost(entry, vault, now) && never_worked(entry, vault);
     let may_lose = !is_useless && !has_way_back;
     if may_lose && !accepted.is_both() {

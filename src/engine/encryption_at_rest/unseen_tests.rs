@@ -49,8 +49,16 @@ enum Secret {
 }
 
 const SECRETS: [Secret; 3] = [Secret::Proved, Secret::Unproved, Secret::Expired];
-/// Whether it was seen to be invalid before, and to be valid since the change.
-const BEFORE: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+/// Whether it was seen to be invalid before, and to be valid since the change, and whether both words sent
+/// that.
+const BEFORE: [(bool, bool, bool); 6] = [
+    (false, false, false),
+    (false, true, false),
+    (true, false, false),
+    (true, true, false),
+    (true, false, true),
+    (true, true, true),
+];
 const ORDERED: [Ordered; 4] = [
     Ordered::Now,
     Ordered::ByMigration,
@@ -97,12 +105,17 @@ fn held(secret: Secret) -> HeldSecret {
 }
 
 /// By our role, in a project that was seen to be invalid before, or was not.
-fn entry(ordered_minutes_ago: i64, (was_invalid, worked): (bool, bool), sent: Mode) -> AzureEntry {
+fn entry(
+    ordered_minutes_ago: i64,
+    (was_invalid, worked, unproved): (bool, bool, bool),
+    sent: Mode,
+) -> AzureEntry {
     let mut entry = AzureEntry::new(BoundTo::default());
     entry.state = State::RollingBack;
     entry.role_id = Some(ROLE.parse().expect("an id"));
     entry.static_ordered_at = Some(now() - TimeDelta::minutes(ordered_minutes_ago));
     entry.never_worked = !worked;
+    entry.unproved = unproved;
     entry.invalid_since = was_invalid.then(|| now() - TimeDelta::minutes(2));
     let key = vault(InForce::Role, None, true).key;
     entry.before = Some(Before {
@@ -127,13 +140,14 @@ fn words((unvalidated, no_way_back): (bool, bool)) -> Accepted {
 fn ways_back(mut check: impl FnMut(Value, Case, &Verdict)) {
     for in_force in ALL {
         for valid in VALID {
-            for (was_invalid, worked) in BEFORE {
+            for (was_invalid, worked, unproved) in BEFORE {
                 for secret in SECRETS {
                     for ordered in ORDERED {
                         for age in [0, 70] {
                             for accepted in WORDS {
                                 for private in [false, true] {
-                                    let entry = entry(age, (was_invalid, worked), Mode::Role);
+                                    let before = (was_invalid, worked, unproved);
+                                    let entry = entry(age, before, Mode::Role);
                                     let vault = vault(in_force, valid, private);
                                     let held = held(secret);
                                     let accepted = words(accepted);
@@ -143,6 +157,7 @@ fn ways_back(mut check: impl FnMut(Value, Case, &Verdict)) {
                                         format!("{in_force:?} {valid:?} {secret:?} {ordered:?}"),
                                         was_invalid,
                                         worked,
+                                        unproved,
                                         age,
                                         private,
                                         accepted.unvalidated,
@@ -151,7 +166,7 @@ fn ways_back(mut check: impl FnMut(Value, Case, &Verdict)) {
                                     let case = Case {
                                         in_force,
                                         lost: valid == Some(false) && was_invalid,
-                                        worked,
+                                        useless: unproved && !worked,
                                         secret,
                                         ordered,
                                         age,
@@ -173,7 +188,8 @@ fn ways_back(mut check: impl FnMut(Value, Case, &Verdict)) {
 struct Case {
     in_force: InForce,
     lost: bool,
-    worked: bool,
+    /// What is in force never worked, and both words sent it.
+    useless: bool,
     secret: Secret,
     ordered: Ordered,
     age: i64,
@@ -182,6 +198,10 @@ struct Case {
 }
 
 impl Case {
+    fn is_own_role(self) -> bool {
+        matches!(self.in_force, InForce::Role | InForce::RoleBesideStatic)
+    }
+
     /// Words count for who gives them with his order, and for nobody later.
     fn is_ordered_with_both(self) -> bool {
         let is_ordered = matches!(self.ordered, Ordered::Now | Ordered::ByMigration);
@@ -205,10 +225,7 @@ fn a_way_back_loses_nothing_that_may_work_unless_it_is_ordered_with_both_words()
             !is_others || is_persons,
             "not without a person's order: {at}"
         );
-        assert!(
-            !is_resumed || case.age < 65 || case.private,
-            "too late: {at}"
-        );
+        assert!(!is_resumed || case.age < 65, "too late: {at}");
         if !case.private {
             return;
         }
@@ -217,7 +234,7 @@ fn a_way_back_loses_nothing_that_may_work_unless_it_is_ordered_with_both_words()
             return;
         }
         assert!(case.lost, "{at}");
-        let may_work = case.worked || case.in_force != InForce::Role;
+        let may_work = !case.useless || !case.is_own_role();
         assert!(!may_work || case.secret == Secret::Proved, "{at}");
     });
     assert!(sent > 0);
@@ -226,18 +243,15 @@ fn a_way_back_loses_nothing_that_may_work_unless_it_is_ordered_with_both_words()
 #[test]
 fn a_way_back_goes_on_where_nothing_is_left_or_both_words_are_given() {
     ways_back(|at, case, verdict| {
-        let is_own_role = matches!(case.in_force, InForce::Role | InForce::RoleBesideStatic);
         let is_fresh = case.age == 0;
-        if !is_own_role || !is_fresh || (case.private && case.secret == Secret::Expired) {
+        if !case.is_own_role() || !is_fresh || (case.private && case.secret == Secret::Expired) {
             return;
         }
-        let is_better = !case.worked || case.secret == Secret::Proved;
-        let is_lost = case.lost && is_better && case.in_force == InForce::Role;
+        let is_lost = case.lost && (case.useless || case.secret == Secret::Proved);
         if !case.private || case.is_ordered_with_both() || is_lost {
             assert!(matches!(verdict, Verdict::Send), "{at}: {verdict:?}");
         }
-        let is_known = case.lost && case.secret == Secret::Proved;
-        if case.private && case.ordered == Ordered::Before && !is_lost && !is_known {
+        if case.private && case.ordered == Ordered::Before && !is_lost {
             assert!(matches!(verdict, Verdict::Wait(_)), "{at}: {verdict:?}");
         }
     });
@@ -247,7 +261,7 @@ fn a_way_back_goes_on_where_nothing_is_left_or_both_words_are_given() {
 #[test]
 fn a_secret_of_the_same_application_that_may_work_is_not_written_over() {
     for valid in VALID {
-        let entry = entry(0, (true, true), Mode::Static);
+        let entry = entry(0, (true, true, false), Mode::Static);
         let (vault, held) = (vault(InForce::Same, valid, true), held(Secret::Proved));
         let none = Accepted::default();
         let verdict = way_back(&entry, &held, &vault, Ordered::Before, none, now());
@@ -272,12 +286,13 @@ fn a_new_secret_goes_to_its_own_application_with_its_own_words_in_time() {
     };
     for in_force in [InForce::Same, InForce::OtherApp, InForce::OtherTenant] {
         for valid in VALID {
-            for (was_invalid, worked) in BEFORE {
+            for (was_invalid, worked, unproved) in BEFORE {
                 for secret in SECRETS {
                     for age in [0, 70] {
                         for given in WORDS {
                             for private in [false, true] {
-                                let mut entry = entry(age, (was_invalid, worked), Mode::Static);
+                                let before = (was_invalid, worked, unproved);
+                                let mut entry = entry(age, before, Mode::Static);
                                 entry.held = Some(held(secret));
                                 let vault = vault(in_force, valid, private);
                                 let accepted = words(given);
@@ -314,6 +329,7 @@ fn what_is_not_shown_at_two_looks_some_time_after_its_order_was_not_taken() {
             mode,
             valid: None,
             static_left: false,
+            other_application: false,
             at: now() + TimeDelta::minutes(minutes),
         })
     };

@@ -174,8 +174,7 @@ pub(super) fn leave_failed(entry: &mut AzureEntry, now: DateTime<Utc>) -> Option
         State::Static
     };
     entry.give_up(state);
-    entry.last_error = None;
-    entry.forget_failures();
+    entry.forget_trouble();
     None
 }
 
@@ -292,9 +291,8 @@ fn role_has_served(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     is_over && is_proved
 }
 
-/// Whether a change that is watched has turned out bad in a project with private networking, where
-/// Atlas took it unseen, and there is a way back worth trying.
-fn must_go_back(entry: &AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) -> bool {
+/// Whether there is a way back worth trying from a role that turned out bad.
+pub(super) fn has_way_back(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     let was_worse = entry
         .before
         .as_ref()
@@ -304,14 +302,18 @@ fn must_go_back(entry: &AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) -
         held.expires_at.is_none_or(|end| now < end)
             && client_id.is_none_or(|before| *before == held.client_id)
     });
+    lives && !was_worse && entry.way_back_refused.is_none()
+}
+
+/// Whether a change that is watched has turned out bad in a project with private networking, where
+/// Atlas took it unseen, and there is a way back worth trying.
+fn must_go_back(entry: &AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) -> bool {
     entry.state == State::Observing
         && vault.is_private()
         && entry.is_by_role(vault)
         && vault.valid == Some(false)
         && is_seen_twice(entry, now)
-        && lives
-        && !was_worse
-        && entry.way_back_refused.is_none()
+        && has_way_back(entry, now)
         && entry.next_retry_time.is_none_or(|next| next <= now)
 }
 
@@ -397,7 +399,8 @@ pub(super) async fn note_failure(
         return store(engine, project, entry).await;
     }
     entry.failures = entry.failures.saturating_add(1);
-    let pause = backoff::pause(entry.failures, &*engine.entropy).min(LONGEST_PAUSE);
+    // The next try is a second look, which decides.
+    let pause = backoff::pause(entry.failures, &*engine.entropy).clamp(APART, LONGEST_PAUSE);
     entry.next_retry_time = later(engine.clock.now(), pause);
     tracing::warn!(
         %project, state = entry.state.name(), error,

@@ -72,12 +72,19 @@ pub(crate) enum EncryptionError {
          make sure that it does, then give accept_unvalidated=true and accept_no_way_back=true"
     )]
     PrivateWayBack,
-    /// What Atlas takes unseen was ordered, no answer was understood, and Atlas does not show it.
+    /// A change that is not sent again, as Atlas takes it unseen or its migration was stopped, is not shown.
     #[error(
-        "no answer told whether Atlas took the change, and Atlas does not show it: with private networking \
-         it is not sent again unless it is ordered again (a new secret by rotate without client_secret)"
+        "no answer told whether Atlas took the change, and Atlas does not show it: it is \
+         not sent again unless it is ordered again"
     )]
     NotTaken,
+    /// The same of a new secret: Atlas shows none.
+    #[error(
+        "no answer told whether Atlas took the new static secret, and Atlas does not show which one it \
+         holds: with private networking it is not sent again unless it is ordered again: leave both in \
+         Azure, and rotate (without client_secret: the same one)"
+    )]
+    NewSecretUnanswered,
     /// The secret to go back to works no more.
     #[error(
         "the static secret in keeping has expired, and with private networking Atlas would take it \
@@ -199,7 +206,9 @@ pub(crate) enum EncryptionError {
         source: AtlasError,
     },
     /// Something is under way that has to end first.
-    #[error("this project's entry is {state}: let that end, or apply, rotate or roll back first")]
+    #[error(
+        "this project's entry is {state}: that has to end first, and the user guide says what leads out of it"
+    )]
     UnderWay {
         /// The state.
         state: &'static str,

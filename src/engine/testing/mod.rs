@@ -201,6 +201,18 @@ impl TestMount {
         self.backend.handle(request).await
     }
 
+    /// A write by such a caller.
+    pub(crate) async fn write_until(
+        &self,
+        path: &str,
+        data: Value,
+        gone: CancellationToken,
+    ) -> Outcome {
+        let mut request = request(Operation::Update, path, data);
+        request.caller.gone = gone;
+        self.backend.handle(request).await
+    }
+
     /// The host is about to end the mount: what runs is asked to end.
     pub(crate) async fn close(&self) {
         self.tasks.close(Duration::ZERO).await;

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::doubt_tests::no_change_is_answered;
 use super::fleet_tests::{Fleet, column};
+use crate::vault::Operation;
 
 const OTHER_APP: &str = "44444444-4444-4444-8444-444444444444";
 
@@ -29,13 +30,63 @@ async fn words_of_last_week_change_nothing() {
     let data = fleet.to_the_end().await;
     assert_eq!(column(&data, "step"), ["failed"], "{data:?}");
     assert_eq!(fleet.changes().await.len(), sent);
-    // The first sees that nothing is under way any more.
-    for _ in 0..2 {
-        fleet.act_with_consent("resume").await.expect("resumed");
-        fleet.to_the_end().await;
-    }
+    fleet.act_with_consent("resume").await.expect("resumed");
+    fleet.to_the_end().await;
     assert_eq!(fleet.read().await["state"], "done");
     assert_eq!(fleet.modes().await, ["role"]);
+}
+
+/// A resume without words was refused, while nobody knew what came of the change.
+#[tokio::test]
+async fn words_count_for_a_project_in_doubt_at_the_first_resume() {
+    let fleet = Fleet::new(1).await;
+    fleet.make_private(0, true).await;
+    fleet.customer.grant().await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    no_change_is_answered(&fleet).await;
+    fleet.act_with_consent("start").await.expect("started");
+    fleet.settled().await;
+    fleet.act("pause").await;
+    fleet.mount().atlas.no_more_faults().await;
+    fleet.act("resume").await;
+    let data = fleet.settled().await;
+    assert_eq!(data["state"], "paused", "{data:?}");
+    fleet.act_with_consent("resume").await.expect("resumed");
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "done", "{data:?}");
+    assert_eq!(fleet.modes().await, ["role"]);
+}
+
+/// Nobody orders it any more, and nobody is left to say so.
+#[tokio::test]
+async fn a_change_of_a_deleted_migration_ends() {
+    for private in [false, true] {
+        let fleet = Fleet::new(1).await;
+        if private {
+            fleet.make_private(0, true).await;
+        }
+        fleet.customer.grant().await;
+        fleet.plan(json!({"observe": "1m"})).await;
+        no_change_is_answered(&fleet).await;
+        if private {
+            fleet.act_with_consent("start").await.expect("started");
+        } else {
+            fleet.act("start").await;
+        }
+        fleet.settled().await;
+        fleet.act("pause").await;
+        let path = "encryption-at-rest/migrations/all";
+        let deleted = fleet.mount().ask(Operation::Delete, path, json!({}));
+        deleted.await.expect("deleted");
+        fleet.mount().atlas.no_more_faults().await;
+        let sent = fleet.changes().await.len();
+        fleet.mount().tick_for(10).await;
+        let read = fleet.customer.read().await;
+        assert_eq!(read["state"], "failed", "{private}");
+        let error = read["last_error"].to_string();
+        assert!(error.contains("not sent again"), "{error}");
+        assert_eq!(fleet.changes().await.len(), sent);
+    }
 }
 
 #[tokio::test]

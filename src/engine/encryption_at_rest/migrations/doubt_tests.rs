@@ -218,6 +218,7 @@ fn a_private_key_is_not_seen_to_be_used_while_static_credentials_are_left() {
             mode: Mode::Role,
             valid: Some(true),
             static_left: left,
+            other_application: false,
             at: DateTime::UNIX_EPOCH,
         });
         assert_eq!(is_valid(&entry), is_used, "{private} {left}");

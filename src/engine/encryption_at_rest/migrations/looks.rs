@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::super::entry::{AzureEntry, Mode, State as ProjectState};
 use super::super::note::APART;
+use super::super::{unseen, watch};
 use super::entry::MigrationEntry;
 use super::project;
 use super::row::{Row, Step};
@@ -16,7 +17,7 @@ use super::told::log_stop;
 use super::work::{delta, failed, note};
 use crate::atlas::ProjectId;
 use crate::engine::Engine;
-use crate::engine::error::EngineError;
+use crate::engine::error::{EncryptionError, EngineError};
 
 /// `valid` has to be seen so often, an interval apart, before the next project is changed.
 pub(super) const LOOKS: u32 = 2;
@@ -95,6 +96,11 @@ fn note_look(
                 return watch_failed(entry, index, seen, error, now);
             }
         }
+        // Atlas did not take it, and it is ordered once more.
+        Judgement::Failed(_) if was_not_taken(seen) && (row.consented || !row.private) => {
+            row.reach(Step::Changing, now);
+            entry.next_step_time = None;
+        }
         Judgement::Failed(error) => return watch_failed(entry, index, seen, &error, now),
     }
     None
@@ -114,6 +120,11 @@ fn watch_failed(
     entry.next_step_time = None;
     let project = row.project.clone();
     failed(entry, &project, now)
+}
+
+fn was_not_taken(seen: &AzureEntry) -> bool {
+    let not_taken = EncryptionError::NotTaken.to_string();
+    seen.state == ProjectState::Failed && seen.last_error == Some(not_taken)
 }
 
 fn is_late(row: &Row, now: DateTime<Utc>, patience: Duration) -> bool {
@@ -168,7 +179,8 @@ fn judge(seen: &AzureEntry, row: &Row, now: DateTime<Utc>, patience: Duration) -
             return Judgement::Valid;
         }
         // A private project that can go back does so by the look itself.
-        let stays = !row.private || seen.held.is_none() || seen.way_back_refused.is_some();
+        let goes_back = watch::has_way_back(seen, now) && unseen::leads_back(seen, now);
+        let stays = !(row.private && goes_back);
         if seen.invalid_since.is_some() && stays {
             return Judgement::Failed("Atlas cannot use the key by the role".to_owned());
         }
@@ -177,4 +189,70 @@ fn judge(seen: &AzureEntry, row: &Row, now: DateTime<Utc>, patience: Duration) -
         return Judgement::Failed("Atlas did not show in time that the key is valid".to_owned());
     }
     Judgement::Wait
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::base::Sensitive;
+    use crate::engine::encryption_at_rest::entry::{Before, HeldSecret, Seen};
+    use crate::engine::origin::BoundTo;
+
+    /// A role that turned bad, with a secret in keeping that nobody saw to work.
+    #[test]
+    fn a_project_that_does_not_go_back_by_itself_is_not_waited_for() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let key = crate::atlas::VaultKey {
+            environment: "AZURE".to_owned(),
+            subscription_id: String::new(),
+            resource_group: String::new(),
+            vault: String::new(),
+            key_identifier: String::new(),
+            require_private_networking: Some(true),
+        };
+        let client_id = "33333333-3333-4333-8333-333333333333".parse();
+        let mut seen = AzureEntry::new(BoundTo::default());
+        seen.state = ProjectState::Observing;
+        seen.never_worked = true;
+        seen.invalid_since = Some(now);
+        seen.seen = Some(Seen {
+            mode: Mode::Role,
+            valid: Some(false),
+            static_left: true,
+            other_application: false,
+            at: now,
+        });
+        seen.before = Some(Before {
+            mode: Mode::Static,
+            key: key.clone(),
+            tenant_id: None,
+            client_id: None,
+            valid: Some(true),
+        });
+        seen.key = Some(key);
+        seen.held = Some(HeldSecret {
+            client_id: client_id.expect("an id"),
+            client_secret: Sensitive::new("s".to_owned()),
+            tenant_id: None,
+            expires_at: None,
+            proved: false,
+            in_force: false,
+            since: None,
+        });
+        let mut row = Row::new("000000000000000000000001".parse().expect("an id"));
+        row.private = true;
+        row.reach(Step::Watching, now);
+        let mut is_waited_for = |unproved| {
+            seen.unproved = unproved;
+            let judgement = judge(&seen, &row, now, Duration::from_hours(1));
+            matches!(judgement, Judgement::Wait)
+        };
+        assert!(is_waited_for(true), "it goes back by itself");
+        assert!(
+            !is_waited_for(false),
+            "it stays on a role that others prove"
+        );
+    }
 }

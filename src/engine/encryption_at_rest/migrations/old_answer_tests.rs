@@ -99,6 +99,34 @@ async fn one_answer_does_not_end_the_way_back_of_a_project() {
     }
 }
 
+/// The migration is shown the role, and a moment later how the project was before.
+#[tokio::test]
+async fn one_answer_between_two_looks_sends_no_private_project_back() {
+    let fleet = Fleet::new(1).await;
+    fleet.make_private(0, true).await;
+    fleet.hand_in(0).await;
+    fleet.customer.grant().await;
+    fleet.open_the_way_back().await;
+    fleet
+        .plan(json!({"observe": "1m", "keep_static": true}))
+        .await;
+    fleet.act_with_consent("start").await.expect("started");
+    assert_eq!(fleet.to_the_end().await["state"], "done");
+    let mut before = fleet.old_answers()[0].clone();
+    before["requirePrivateNetworking"] = json!(true);
+    let body = json!({"azureKeyVault": before});
+    let second = json!({
+        "operation": "getEncryptionAtRest", "skip": 1, "count": 1,
+        "action": {"kind": "answer", "status": 200, "body": body},
+    });
+    fleet.mount().atlas.fault(second).await;
+    fleet.act_with_consent("rollback").await.expect("ordered");
+    fleet.settled().await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "rolled_back", "{data:?}");
+    assert_eq!(fleet.modes().await, ["static"]);
+}
+
 /// While one is waited for, the others go back.
 #[tokio::test]
 async fn one_that_somebody_else_changed_back_keeps_no_other_waiting() {

@@ -291,7 +291,8 @@ async fn define(
 /// The projects for which this order's consents are: those that were shown to be private, and are still to
 /// be changed.
 fn consented(entry: &MigrationEntry) -> BTreeSet<ProjectId> {
-    let is_open = |row: &Row| row.step == Step::Changing || !row.may_be_changed();
+    let is_open =
+        |row: &Row| row.step == Step::Changing || row.is_in_doubt() || !row.may_be_changed();
     let meant = |row: &&Row| row.may_be_consented() && is_open(row);
     let meant = entry.rows.iter().filter(meant);
     let is_accepted = entry.order.accepted().is_both();

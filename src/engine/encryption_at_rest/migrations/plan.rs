@@ -53,15 +53,13 @@ enum Asked {
 pub(super) fn begin(entry: &mut MigrationEntry, plan_id: String, then: Then, now: DateTime<Utc>) {
     entry.plan_id = plan_id;
     for row in &mut entry.rows {
-        let is_in_doubt = row.step == Step::Failed && row.taken;
-        if is_in_doubt || row.step == Step::Leaving {
+        // The words of the order that began it were for that one.
+        row.consented = false;
+        if row.is_in_doubt() || row.step == Step::Leaving {
             // It is on its role, and may work by now.
             row.reach(Step::Watching, now);
             row.looks = 0;
-        } else if row.step == Step::Changing {
-            // The words of the order that began it were for that one.
-            row.consented = false;
-        } else if !row.may_be_changed() {
+        } else if row.step != Step::Changing && !row.may_be_changed() {
             *row = Row::new(row.project.clone());
         }
     }

@@ -10,7 +10,6 @@ use super::super::apply::{self, ApplyRequest};
 use super::super::entry::{AzureEntry, Mode, State as ProjectState};
 use super::super::note::note;
 use super::super::paths::{load, store as store_project};
-use super::super::plan::Standing;
 use super::super::private::Proofs;
 use super::super::unseen::Ordered;
 use super::super::{register, rollback, watch};
@@ -99,17 +98,19 @@ pub(super) enum Changed {
     Not,
 }
 
-/// Whether the migration is still in this state, and wants this step of the project.
-async fn is_wanted(
+/// The order as it is at this moment, if the migration is still in this state, and wants this step of the
+/// project.
+async fn wanted(
     engine: &Engine,
     name: &str,
     project: &ProjectId,
     (state, step): (State, Step),
-) -> Result<bool, EngineError> {
+) -> Result<Option<Order>, EngineError> {
     let entry = store::load(engine, name).await?;
-    Ok(entry.is_some_and(|mut entry| {
-        let row = entry.row_mut(project);
-        row.is_some_and(|row| row.step == step) && entry.state == state
+    let entry = entry.filter(|entry| entry.state == state);
+    Ok(entry.and_then(|mut entry| {
+        let is_at = entry.row_mut(project)?.step == step;
+        is_at.then_some(entry.order)
     }))
 }
 
@@ -142,8 +143,8 @@ pub(super) async fn change(
     }
     let linked = engine.connection.linked_to(&entry.origin).await?;
     // Somebody may have worked on the project until now, and paused the migration meanwhile.
-    let wanted = (State::Running, Step::Changing);
-    if !is_wanted(engine, name, project, wanted).await? {
+    let step = (State::Running, Step::Changing);
+    if wanted(engine, name, project, step).await?.is_none() {
         return Ok(Changed::Not);
     }
     let request = ApplyRequest {
@@ -234,23 +235,19 @@ pub(super) enum Left {
 }
 
 /// Changes the project back, as `rollback` does, unless it never was changed.
-pub(super) async fn roll_back(
-    engine: &Engine,
-    name: &str,
-    order: &Order,
-    row: &Row,
-) -> Result<Left, EngineError> {
+pub(super) async fn roll_back(engine: &Engine, name: &str, row: &Row) -> Result<Left, EngineError> {
     let project = &row.project;
     let opened = open(engine, project).await?;
     let mut entry = opened.entry.ok_or(EncryptionError::NoSecretInKeeping)?;
-    let wanted = (State::RollingBack, Step::Leaving);
-    if !is_wanted(engine, name, project, wanted).await? {
+    // Words may have been withdrawn while the project was waited for.
+    let step = (State::RollingBack, Step::Leaving);
+    let Some(order) = wanted(engine, name, project, step).await? else {
         return Ok(Left::Not);
-    }
+    };
     let linked = engine.connection.linked_to(&entry.origin).await?;
     let atlas = &linked.atlas;
-    let standing = Standing::ask(atlas, project, opened.budget).await?;
-    let vault = standing.vault.as_ref();
+    let vault = watch::ask(atlas, project, opened.budget).await?;
+    let vault = vault.as_ref();
     let is_by_role = vault.is_some_and(|vault| vault.role_id.is_some());
     let is_private = vault.is_some_and(AzureKeyVault::is_private);
     if is_by_role && !vault.is_some_and(|vault| entry.is_by_role(vault)) {

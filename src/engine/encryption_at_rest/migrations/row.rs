@@ -199,7 +199,12 @@ impl Row {
             self.step,
             Step::Changing | Step::Watching | Step::Changed | Step::Leaving | Step::Kept
         );
-        by_step || (self.step == Step::Failed && self.taken)
+        by_step || self.is_in_doubt()
+    }
+
+    /// Whether it failed, and Atlas took the change, or may have.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.step == Step::Failed && self.taken
     }
 
     /// Whether somebody who saw the plan can have meant it with a consent.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::entry::{AzureEntry, State as ProjectState};
+use super::super::entry::AzureEntry;
 use super::entry::{MigrationEntry, State};
 use crate::engine::error::EngineError;
 use crate::engine::keyed_mutex::KeyedGuard;
@@ -26,17 +26,12 @@ async fn save(engine: &Engine, name: &str, entry: &MigrationEntry) -> Result<(),
 }
 
 /// Whether the migration that ordered a change to the role was told to stop since: what is half done is not
-/// sent again for one that is paused, planned anew, deleted, or goes back. A way back is: what Atlas tries
-/// before it takes it loses nothing, and what it takes unseen is no migration's.
+/// sent again for one that is paused, planned anew, deleted, or goes back.
 pub(in super::super) async fn is_stopped(
     engine: &Engine,
     project: &AzureEntry,
 ) -> Result<bool, EngineError> {
-    let is_over = matches!(
-        project.state,
-        ProjectState::Applying | ProjectState::Waiting
-    );
-    let Some(name) = project.migration.as_ref().filter(|_| is_over) else {
+    let Some(name) = &project.migration else {
         return Ok(false);
     };
     let entry = match load(engine, name).await {

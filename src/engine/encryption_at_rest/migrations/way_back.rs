@@ -69,7 +69,7 @@ pub(super) async fn step(
         return Ok(Next::Again);
     };
     if row.taken {
-        let outcome = project::roll_back(engine, name, &entry.order, row).await;
+        let outcome = project::roll_back(engine, name, row).await;
         note(engine, name, &row.project, outcome).await?;
     } else {
         let outcome = project::look(engine, &row.project).await;
