@@ -61,6 +61,8 @@ mod second_look_tests;
 mod secret;
 #[cfg(test)]
 mod secret_tests;
+#[cfg(test)]
+mod stored_tests;
 mod tick;
 #[cfg(test)]
 mod told_tests;

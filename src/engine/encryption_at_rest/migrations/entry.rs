@@ -20,6 +20,9 @@ const ACCEPTED_LASTS: Duration = Duration::from_mins(65);
 /// So often it is noted that an order goes on.
 const ACCEPTED_NOTED: Duration = Duration::from_mins(5);
 
+/// A plan without a name of its own.
+const UNNAMED: &str = "unnamed";
+
 /// A migration's entry. Its key is its name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct MigrationEntry {
@@ -116,10 +119,11 @@ impl Order {
             .map(|at| (now - at).abs().to_std().unwrap_or_default())
     }
 
-    /// Whether what it accepts counts no more: it was for how things stood before they lay still so long.
+    /// Whether what it accepts counts no more: it was for how things stood before they lay still so long, or
+    /// nobody knows since when.
     pub(super) fn is_accepted_no_more(&self, now: DateTime<Utc>) -> bool {
         let since = self.accepted_since(now);
-        since.is_some_and(|since| since > ACCEPTED_LASTS)
+        !self.accepted().is_nothing() && since.is_none_or(|since| since > ACCEPTED_LASTS)
     }
 
     /// Whether it is time to note that the order goes on.
@@ -183,6 +187,15 @@ pub(super) enum Then {
 }
 
 impl MigrationEntry {
+    /// The same with a name for a plan that was stored before plans had names: who accepts something for its
+    /// projects has to name it.
+    pub(super) fn named(mut self) -> Self {
+        if self.plan_id.is_empty() {
+            UNNAMED.clone_into(&mut self.plan_id);
+        }
+        self
+    }
+
     /// How many projects are at one of these steps.
     pub(super) fn count(&self, steps: &[Step]) -> usize {
         let rows = self.rows.iter();

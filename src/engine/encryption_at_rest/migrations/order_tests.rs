@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::sleep;
 
+use super::doubt_tests::no_change_is_answered;
 use super::fleet_tests::{CONSENTS, Fleet, column, row};
 use crate::engine::process::ServerHold;
 use crate::engine::testing::TestMount;
@@ -385,4 +386,27 @@ async fn status_and_check_tell_of_a_migration_that_stopped_itself() {
     ] {
         assert!(found.to_string().contains(told), "{found}");
     }
+}
+
+/// Whoever deleted the first one left its projects as they are.
+#[tokio::test]
+async fn a_migration_of_the_same_name_does_not_go_on_with_what_another_began() {
+    let fleet = Fleet::new(2).await;
+    fleet.customer.grant().await;
+    let of = |number: usize| json!({"observe": "5m", "project_ids": [fleet.projects[number]]});
+    fleet.plan(of(0)).await;
+    no_change_is_answered(&fleet).await;
+    fleet.act("start").await;
+    fleet.settled().await;
+    fleet.act("pause").await;
+    fleet.delete().await.expect("deleted");
+    fleet.mount().atlas.no_more_faults().await;
+    fleet.mount().atlas.forget_requests().await;
+    fleet.mount().advance(Duration::from_secs(1)).await;
+    fleet.plan(of(1)).await;
+    fleet.act("start").await;
+    for _ in 0..3 {
+        assert_eq!(fleet.minute().await["state"], "running");
+    }
+    assert_eq!(fleet.changes().await, [1]);
 }

@@ -18,7 +18,9 @@ pub(super) async fn load(
     engine: &Engine,
     name: &str,
 ) -> Result<Option<MigrationEntry>, EngineError> {
-    stored::load(&*engine.storage, &keys::azure_migration(name)).await
+    let entry: Option<MigrationEntry> =
+        stored::load(&*engine.storage, &keys::azure_migration(name)).await?;
+    Ok(entry.map(MigrationEntry::named))
 }
 
 async fn save(engine: &Engine, name: &str, entry: &MigrationEntry) -> Result<(), EngineError> {
@@ -26,7 +28,7 @@ async fn save(engine: &Engine, name: &str, entry: &MigrationEntry) -> Result<(),
 }
 
 /// Whether the migration that ordered a change to the role was told to stop since: what is half done is not
-/// sent again for one that is paused, planned anew, deleted, or goes back.
+/// sent again for one that is paused, planned anew, deleted, or goes back, nor for one that took its name.
 pub(in super::super) async fn is_stopped(
     engine: &Engine,
     project: &AzureEntry,
@@ -38,8 +40,11 @@ pub(in super::super) async fn is_stopped(
         Err(EngineError::Unreadable { .. }) => None,
         entry => entry?,
     };
-    let state = entry.map(|entry| entry.state);
-    Ok(!matches!(state, Some(State::Running | State::Done)))
+    let goes_on = entry.is_some_and(|entry| {
+        let is_the_same = entry.started_at <= project.ordered_at;
+        is_the_same && matches!(entry.state, State::Running | State::Done)
+    });
+    Ok(!goes_on)
 }
 
 async fn lock(engine: &Engine, name: &str) -> Result<KeyedGuard, EngineError> {
