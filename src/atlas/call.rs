@@ -67,6 +67,8 @@ pub(super) struct Call {
     pub(super) success: Success,
     /// How long one request may take at the least, whatever is set for requests in general.
     pub(super) patience: Duration,
+    /// How long it may wait for its turn; [`None`]: as long as its caller.
+    pub(super) longest_wait: Option<Duration>,
 }
 
 const RESOURCES: &str = "/api/atlas/v2";
@@ -91,6 +93,7 @@ impl Call {
             manner: Manner::Resource,
             success,
             patience: Duration::ZERO,
+            longest_wait: None,
         }
     }
 
@@ -192,6 +195,15 @@ impl Call {
     /// Lets one request take this long at the least.
     pub(super) fn patient(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// Lets it wait no longer than this for its turn.
+    pub(super) fn waiting(self, longest_wait: Duration) -> Self {
+        let longest_wait = Some(longest_wait);
+        Self {
+            longest_wait,
+            ..self
+        }
     }
 
     /// Names the answers that mean success.

@@ -337,13 +337,20 @@ impl Atlas {
     }
 
     /// Waits until Atlas's limits allow the call, after a 429 for as long as that asked (`Bucket::update`);
-    /// fails at once when that is past the deadline.
+    /// fails at once when that is past the deadline, or longer than the call waits.
     async fn acquire(&self, call: &Call, budget: RequestBudget) -> Result<Ticket<'_>, AtlasError> {
         let inner = &*self.inner;
         let given_up = || AtlasError::NoAnswer {
             operation: call.operation,
             attempts: 0,
             source: TransportFault::GivenUp,
+        };
+        let soon = call
+            .longest_wait
+            .and_then(|wait| Instant::now().checked_add(wait));
+        let budget = RequestBudget {
+            deadline: soon.map_or(budget.deadline, |soon| soon.min(budget.deadline)),
+            ..budget
         };
         let mut waiting_since = None;
         let mut ticket = inner.limiter.request(call.bucket.clone(), budget.priority);

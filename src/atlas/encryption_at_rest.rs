@@ -18,13 +18,17 @@ use super::azure_ids::{ApplicationId, TenantId};
 use super::call::{Call, RequestBudget};
 use super::client::Atlas;
 use super::endpoints::{EndpointSet, Scope};
-use super::error::{AnswerFault, AtlasError};
+use super::error::{AnswerFault, AtlasError, TransportFault};
 use super::hidden::Hidden;
 use super::ids::{ProjectId, RoleId};
 
 const SET: EndpointSet = EndpointSet::EncryptionAtRest;
 /// Atlas tries the key before it answers a change. A refusal was seen to take 21 s.
 const CHANGE_PATIENCE: Duration = Duration::from_mins(1);
+/// With less time left a change is not begun: cut off, nobody would know what came of it.
+const LEAST_TIME: Duration = Duration::from_secs(25);
+/// A change is sent so soon or not at all: it was ordered, and what it sends back was read, just before.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// Room for the content of a change at once: growing would leave copies behind that nobody wipes.
 const CONTENT_BYTES: usize = 16 * 1024;
 
@@ -238,7 +242,8 @@ impl Atlas {
     /// [`Self::azure_key_vault_setup`] just showed. It also switches encryption on where it is off.
     ///
     /// One request; never sent again while its outcome is unknown, as somebody else may have changed the
-    /// key meanwhile: ask Atlas first. A [refusal](AtlasError::key_vault_refusal) leaves all as it was.
+    /// key meanwhile: ask Atlas first. Nor is it sent where there is no time for an answer, or where it would
+    /// have to wait for its turn. A [refusal](AtlasError::key_vault_refusal) leaves all as it was.
     /// The answer shows key and credential as they were sent, or it is an error.
     /// Source: Atlas API `updateEncryptionAtRest`.
     pub(crate) async fn set_vault_credential(
@@ -251,8 +256,16 @@ impl Atlas {
         let operation = "updateEncryptionAtRest";
         let scope = Scope::Project(project.clone());
         let (content, hidden) = (content(key, &credential), credential.hidden());
+        if budget.left() < LEAST_TIME {
+            return Err(AtlasError::NoAnswer {
+                operation,
+                attempts: 0,
+                source: TransportFault::NoTimeLeft,
+            });
+        }
         let call = Call::patch_once(operation, &path(project), SET, scope, content, hidden);
-        let reply: Reply = self.fetch(&call.patient(CHANGE_PATIENCE), budget).await?;
+        let call = call.patient(CHANGE_PATIENCE).waiting(LONGEST_WAIT);
+        let reply: Reply = self.fetch(&call, budget).await?;
         let setup = reply.read(operation)?;
         setup
             .vault

@@ -39,7 +39,7 @@ async fn set_role(atlas: &Atlas, key: &VaultKey) -> Result<AzureKeyVault, AtlasE
     let role = role();
     let credential = VaultCredential::Role(&role);
     atlas
-        .set_vault_credential(&project_id(), key, credential, budget(5))
+        .set_vault_credential(&project_id(), key, credential, budget(30))
         .await
 }
 
@@ -93,7 +93,7 @@ async fn a_change_to_a_role_sends_the_key_and_the_role_and_nothing_else() {
             &project_id(),
             &key(),
             VaultCredential::Role(&role),
-            budget(5),
+            budget(30),
         )
         .await
         .expect("changed");
@@ -115,7 +115,7 @@ async fn a_change_to_a_role_sends_the_key_and_the_role_and_nothing_else() {
             &project_id(),
             &private,
             VaultCredential::Role(&role),
-            budget(5),
+            budget(30),
         )
         .await;
     let error = outcome.expect_err("the answer shows no private networking");
@@ -142,7 +142,7 @@ async fn a_secret_is_sent_and_shown_nowhere() {
     assert!(!format!("{credential:?}").contains("s3cr"));
     let (fake, atlas) = Fake::signed_in(|_| Reply::new(200, &answer(&of_secret()))).await;
     let outcome = atlas
-        .set_vault_credential(&project_id(), &key(), credential, budget(5))
+        .set_vault_credential(&project_id(), &key(), credential, budget(30))
         .await;
     assert!(!format!("{outcome:?}").contains("s3cr"));
     outcome.expect("changed");
@@ -159,7 +159,7 @@ async fn a_secret_is_sent_and_shown_nowhere() {
     ] {
         let (_fake, atlas) = Fake::signed_in(move |_| reply.clone()).await;
         let outcome = atlas
-            .set_vault_credential(&project_id(), &key(), credential, budget(5))
+            .set_vault_credential(&project_id(), &key(), credential, budget(30))
             .await;
         let error = outcome.expect_err("not changed for certain");
         assert!(!format!("{error:?}").contains(SECRET), "{error:?}");
@@ -255,4 +255,31 @@ async fn a_change_is_waited_for_longer_than_other_requests() {
     outcome.expect("in time");
     let read = atlas.azure_key_vault(&project_id(), budget(1)).await;
     read.expect_err("a read is not waited for so long");
+}
+
+/// Cut off, nobody would know what came of it, and what Atlas takes unseen is not sent again.
+#[tokio::test]
+async fn a_change_is_not_begun_without_the_time_for_its_answer() {
+    let (fake, atlas) = Fake::signed_in(|_| Reply::new(200, &answer(&of_role()))).await;
+    let role = role();
+    let credential = VaultCredential::Role(&role);
+    let (project, key) = (project_id(), key());
+    let changed = atlas.set_vault_credential(&project, &key, credential, budget(20));
+    let error = changed.await.expect_err("no time");
+    assert!(!error.outcome_unknown(), "{error:?}");
+    assert_eq!(fake.count("PATCH", PATH), 0);
+}
+
+/// The project may be another by then, and whoever ordered it may not want it any more.
+#[tokio::test]
+async fn a_change_does_not_wait_for_its_turn() {
+    let limited = |_: &str| Reply::error(429, "RATE_LIMITED").with("retry-after", "20");
+    let (fake, atlas) = Fake::signed_in(limited).await;
+    let started = std::time::Instant::now();
+    for _ in 0..2 {
+        let error = set_role(&atlas, &key()).await.expect_err("limited");
+        assert!(matches!(error, AtlasError::RateLimited { .. }), "{error:?}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(fake.count("PATCH", PATH), 1);
 }

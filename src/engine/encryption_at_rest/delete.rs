@@ -50,11 +50,30 @@ pub(super) async fn delete(
         return Err(EncryptionError::SecretInKeeping.into());
     }
     if deauthorizes {
-        let removed = deauthorize(&engine, &project, &entry, budget(&call)).await;
+        let removed = deauthorize(&engine, &project, &entry, &call).await;
         removed.map_err(|error| error.in_project(&project))?;
     }
     put_back(&engine, &project, None).await?;
-    Ok(None)
+    if entry.state.can_be_forgotten() || !is_elsewhere {
+        return Ok(None);
+    }
+    let state = entry.state.name();
+    tracing::warn!(
+        %project, state,
+        "an unfinished entry of encryption at rest that belongs to another address was deleted, as somebody \
+         ordered"
+    );
+    Ok(Some(warned(format!(
+        "the entry was {state} and belongs to another address, so it is not known what came of that: leave \
+         every password of the project's application in Azure, and look at the project in Atlas"
+    ))))
+}
+
+fn warned(warning: String) -> Response {
+    Response {
+        warnings: vec![warning],
+        ..Response::default()
+    }
 }
 
 /// Deletes what cannot be read. What it held is lost, which whoever ordered it is told.
@@ -73,10 +92,7 @@ async fn forget_unreadable(
                    secret in keeping, one that Atlas may hold of a rotation that was not over, and how far a \
                    change was. The project stays as it is in Atlas: leave every password of its application \
                    in Azure, read check, and write the entry anew";
-    Ok(Some(Response {
-        warnings: vec![warning.to_owned()],
-        ..Response::default()
-    }))
+    Ok(Some(warned(warning.to_owned())))
 }
 
 /// Removes the registration, if this engine made it and nothing uses it.
@@ -84,13 +100,13 @@ async fn deauthorize(
     engine: &Engine,
     project: &ProjectId,
     entry: &AzureEntry,
-    budget: RequestBudget,
+    call: &Call,
 ) -> Result<(), EngineError> {
     let Some(role) = entry.role_id.as_ref().filter(|_| entry.made_by_us) else {
         return Err(EncryptionError::NotOurs.into());
     };
     let linked = engine.connection.linked_to(&entry.origin).await?;
-    let atlas = &linked.atlas;
+    let (atlas, budget) = (&linked.atlas.until(&call.caller.gone), budget(call));
     let doing = |error| {
         EngineError::atlas(
             &format!("removing role {role} from project {project}"),

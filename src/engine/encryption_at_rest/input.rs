@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::entry::{
     AzureEntry, DEFAULT_OBSERVE, DEFAULT_SETTLE, HeldSecret, LONGEST_SETTLE, Principal,
 };
+use crate::atlas::ApplicationId;
 use crate::base::Sensitive;
 use crate::framework::{Faults, Field, Fields};
 
@@ -217,6 +218,18 @@ fn held(
         }
         _ => None,
     }
+}
+
+/// Why a secret that is given may be none: the portal shows the Secret ID of each password for good, and the
+/// password once. Old tools made passwords that look like it.
+pub(super) fn secret_id(fields: &Fields) -> Option<String> {
+    let secret = fields.text("client_secret")?.trim();
+    let is_uuid = secret.parse::<ApplicationId>().is_ok();
+    is_uuid.then(|| {
+        "is a UUID, as the Secret ID is that Azure's portal shows beside a password: the password itself is \
+         its Value"
+            .to_owned()
+    })
 }
 
 /// When a secret that is handed in expires, which is not over.

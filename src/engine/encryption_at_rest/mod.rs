@@ -43,6 +43,8 @@ mod private;
 mod private_tests;
 #[cfg(test)]
 mod proof_tests;
+#[cfg(test)]
+mod refused_tests;
 mod register;
 #[cfg(test)]
 mod register_tests;

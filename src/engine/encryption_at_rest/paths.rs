@@ -257,6 +257,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     may_replace(&entry, &input, &call)?;
     let registers = input.principal.is_some() && (entry.role_id.is_none() || is_asked(&call));
     let gives_secret = input.held.is_some();
+    let doubted = input::secret_id(&call.fields).map(|why| format!("client_secret: {why}"));
     take(&mut entry, input);
     let (atlas, budget) = (&linked.atlas.until(&call.caller.gone), budget(&call));
     if registers {
@@ -274,7 +275,9 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
         registered
             .await
             .map_err(|error| error.in_project(&project))?;
-        return Ok(Some(answer(&entry, engine.clock.now())));
+        let mut answer = answer(&entry, engine.clock.now());
+        answer.warnings.extend(doubted);
+        return Ok(Some(answer));
     }
     // Who prepares the next change leaves nothing as it is.
     let stays = if gives_secret {
@@ -284,7 +287,7 @@ async fn write(engine: Arc<Engine>, call: Call) -> Result<Option<Response>, Engi
     };
     store(&engine, &project, &entry).await?;
     let mut answer = answer(&entry, engine.clock.now());
-    answer.warnings.extend(stays);
+    answer.warnings.extend(stays.into_iter().chain(doubted));
     Ok(Some(answer))
 }
 

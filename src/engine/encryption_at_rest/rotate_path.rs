@@ -75,6 +75,10 @@ fn request(fields: &Fields, now: DateTime<Utc>) -> Result<RotateRequest, EngineE
     let mut faults = Faults::new();
     let secret = fields.filled("client_secret", &mut faults);
     let expires_at = input::secret_end(fields, now, &mut faults);
+    // With private networking Atlas would take it, and no new password of Azure's looks like this.
+    if let Some(why) = input::secret_id(fields) {
+        faults.add("client_secret", why);
+    }
     if !faults.is_empty() {
         return Err(EngineError::BadInput(faults.to_string()));
     }

@@ -201,7 +201,14 @@ impl TestMount {
         self.backend.handle(request).await
     }
 
-    /// A write by such a caller.
+    /// A write by a caller who waits no longer than this.
+    pub(crate) async fn write_within(&self, path: &str, data: Value, budget: Duration) -> Outcome {
+        let mut request = request(Operation::Update, path, data);
+        request.caller = Caller::waiting(budget);
+        self.backend.handle(request).await
+    }
+
+    /// A write by a caller who goes away when `gone` is cancelled.
     pub(crate) async fn write_until(
         &self,
         path: &str,
