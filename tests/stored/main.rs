@@ -24,6 +24,7 @@ mod identity;
 mod launch;
 #[path = "../protocol/mount.rs"]
 mod mount;
+mod shapes;
 #[path = "../protocol/store.rs"]
 mod store;
 #[path = "../protocol/view.rs"]

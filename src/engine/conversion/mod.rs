@@ -11,6 +11,8 @@
 //! A node that may not write converts nothing. While there is something to be converted it answers
 //! nothing from storage: the host forwards the request to the node that may write.
 
+#[cfg(test)]
+mod fixture_tests;
 mod left;
 #[cfg(test)]
 mod left_tests;

@@ -22,6 +22,8 @@ mod caller_address;
 mod crowd_tests;
 mod database_user;
 #[cfg(test)]
+mod fixture_tests;
+#[cfg(test)]
 mod gone_tests;
 mod grant;
 mod granted;

@@ -110,7 +110,13 @@ mod tests {
     use super::*;
     use crate::base::SystemEntropy;
     use crate::engine::names::JournalId;
+    use crate::engine::testing::fixtures::assert_written_as_read;
     use crate::vault::memory::MemoryStorage;
+
+    #[test]
+    fn what_is_kept_of_this_version_is_what_it_writes() {
+        assert_written_as_read::<MarkEntry>("ownership-tag");
+    }
 
     #[tokio::test]
     async fn an_ownership_tag_is_made_once_and_found_again() {

@@ -1,6 +1,7 @@
 //! A mount for tests: this engine on storage in memory, and an Atlas simulator in the same process.
 
 mod atlas;
+pub(crate) mod fixtures;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -265,6 +265,14 @@ impl MigrationEntry {
 mod tests {
     use super::super::row::Verdict;
     use super::*;
+    use crate::engine::encryption_at_rest::entry::AzureEntry;
+    use crate::engine::testing::fixtures::assert_written_as_read;
+
+    #[test]
+    fn what_is_kept_of_this_version_is_what_it_writes() {
+        assert_written_as_read::<MigrationEntry>("encryption-at-rest-migrations/");
+        assert_written_as_read::<AzureEntry>("encryption-at-rest/azure/");
+    }
 
     #[test]
     fn a_full_migration_stays_below_a_megabyte() {

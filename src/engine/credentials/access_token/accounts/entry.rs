@@ -262,8 +262,14 @@ mod tests {
     use super::*;
     use crate::base::{Clock as _, SystemClock};
     use crate::engine::entries::RoleEntry;
+    use crate::engine::testing::fixtures::assert_written_as_read;
 
     const ID: &str = "5cf5a45a9ccf6400e60981b7";
+
+    #[test]
+    fn what_is_kept_of_this_version_is_what_it_writes() {
+        assert_written_as_read::<ManagedAccounts>("managed-accounts/");
+    }
 
     fn reach(roles: &[&str], addresses: &[&str]) -> Reach {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
