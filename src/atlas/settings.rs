@@ -184,6 +184,11 @@ fn check_base_url(url: &Url) -> Result<(), &'static str> {
     let loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
+        // One dot ends a whole name. Of more, or of nothing before it, an origin would lose one at each
+        // reading.
+        Some(Host::Domain(name)) if name == "." || name.ends_with("..") => {
+            return Err("give an address such as https://cloud.mongodb.com");
+        }
         Some(Host::Domain(name)) => name == "localhost",
         None => return Err("give an address such as https://cloud.mongodb.com"),
     };
@@ -259,6 +264,7 @@ mod tests {
         for fine in [
             "https://cloud.mongodb.com",
             "https://cloud.mongodbgov.com/",
+            "https://cloud.mongodb.com.",
             "http://127.0.0.1:8080",
             "http://[::1]:8080/",
             "http://localhost:8080",
@@ -272,6 +278,8 @@ mod tests {
             "https://user:word@cloud.mongodb.com",
             "https://cloud.mongodb.com/api",
             "https://cloud.mongodb.com/?a=b",
+            "https://cloud.mongodb.com..",
+            "https://.",
             "data:text/plain,x",
         ] {
             assert!(base_url(wrong).is_err(), "{wrong}");

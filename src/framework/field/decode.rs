@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde_json::{Number, Value};
 
 use super::collections;
@@ -137,6 +137,8 @@ fn time(raw: &Value) -> Result<Option<DateTime<Utc>>, Reason> {
         Value::String(text) => rfc3339(text).or_else(|| text.parse().ok().and_then(at_second)),
         Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
+    // That form has no other years.
+    let moment = moment.filter(|moment| (0..=9_999).contains(&moment.year()));
     moment.map(Some).ok_or(
         "must be a time in RFC 3339, such as 2030-01-31T12:00:00Z, or seconds since 1970".into(),
     )
@@ -287,6 +289,10 @@ mod tests {
             json!("2030-01-31"),
             json!("2030-01-31 12:00:00Z"),
             json!(i64::MAX),
+            // Years that RFC 3339 does not have.
+            json!(999_999_999_999_i64),
+            json!("-62167219201"),
+            json!("0000-01-01T00:00:00+01:00"),
             json!(true),
             json!([]),
         ];
