@@ -26,10 +26,22 @@
 //!
 //! The layers are private to the crate, so that the compiler names what nothing uses.
 
+#![cfg_attr(
+    fuzzing,
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "helpers of tests are used in part"
+    )
+)]
+
 mod atlas;
 mod base;
 mod engine;
 mod framework;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod goplugin;
 mod plugin;
 mod self_test;

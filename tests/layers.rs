@@ -23,7 +23,13 @@ const LAYERS: &[(&str, &[&str])] = &[
 const ASSEMBLY: (&str, &[&str]) = ("plugin", &["engine", "vault", "goplugin", "base"]);
 
 /// The files of `src/` that belong to no layer.
-const LOOSE: &[&str] = &["lib.rs", "main.rs", "plugin.rs", "self_test.rs"];
+const LOOSE: &[&str] = &[
+    "fuzzing.rs",
+    "lib.rs",
+    "main.rs",
+    "plugin.rs",
+    "self_test.rs",
+];
 
 #[test]
 fn no_layer_names_one_that_it_may_not_use() {
@@ -60,6 +66,7 @@ fn the_crate_shows_the_assembly_and_the_messages_alone() {
         .filter(|line| line.starts_with("pub "))
         .collect();
     let want = [
+        "pub mod fuzzing;",
         "pub mod protocol {",
         "pub use plugin::{Served, prepare_process, serve_host};",
         "pub use self_test::{SelfTest, self_test};",
@@ -152,7 +159,7 @@ fn source() -> PathBuf {
 /// The layers, the assembly, and what is shown of the crate.
 fn modules() -> impl Iterator<Item = &'static str> {
     let layers = LAYERS.iter().map(|(layer, _)| *layer);
-    layers.chain([ASSEMBLY.0, "protocol"])
+    layers.chain([ASSEMBLY.0, "protocol", "fuzzing"])
 }
 
 /// Whether the code names a module of the crate's root.

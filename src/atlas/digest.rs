@@ -36,6 +36,21 @@ impl Challenge {
             .find_map(|(_, parameters)| Self::from_parameters(&parameters))
     }
 
+    /// Whether realm, nonce and opaque are the same.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn asks_the_same(&self, other: &Self) -> bool {
+        let asked = |challenge: &Self| {
+            let Self {
+                realm,
+                nonce,
+                opaque,
+                ..
+            } = challenge.clone();
+            (realm, nonce, opaque)
+        };
+        asked(self) == asked(other)
+    }
+
     fn from_parameters(parameters: &[(String, String)]) -> Option<Self> {
         let value = |name: &str| {
             let mut matching = parameters
@@ -62,12 +77,12 @@ impl Challenge {
 }
 
 /// A scheme and its parameters.
-type Offer = (String, Vec<(String, String)>);
+pub(super) type Offer = (String, Vec<(String, String)>);
 
 /// Splits the value of a `WWW-Authenticate` header into schemes and their parameters.
 ///
 /// Source: RFC 9110, section 11.6.1. What does not fit the grammar is passed over.
-fn parse_challenges(text: &str) -> Vec<Offer> {
+pub(super) fn parse_challenges(text: &str) -> Vec<Offer> {
     let mut offers: Vec<Offer> = Vec::new();
     for item in split_outside_quotes(text) {
         let name_end = item.find(['=', ' ', '\t', '"']).unwrap_or(item.len());

@@ -30,6 +30,8 @@ mod error_body;
 mod example_tests;
 #[cfg(test)]
 mod fake;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hidden;
 mod ids;
 mod lag;

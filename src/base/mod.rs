@@ -1,6 +1,8 @@
 //! What every layer needs: sensitive values, time, chance. Knows no other layer.
 
 pub(crate) mod counted;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub(crate) mod random;
 pub(crate) mod sensitive;
 pub(crate) mod shown;

@@ -22,6 +22,8 @@ mod draining;
 mod encryption_at_rest;
 mod entries;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod guide_tests;
 #[cfg(test)]
@@ -393,7 +395,7 @@ impl EngineFactory {
 
     /// Engines that do not wait between tries to use what is new, nor between two looks at what may
     /// be gone: a test turns the clock instead.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn without_delays(self) -> Self {
         Self {
             propagation_delays: &[],

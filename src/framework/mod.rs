@@ -14,6 +14,8 @@ pub(crate) mod display;
 #[cfg(test)]
 mod example_tests;
 pub(crate) mod field;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod help;
 mod openapi;
 pub(crate) mod path;

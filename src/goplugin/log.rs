@@ -91,10 +91,10 @@ fn panic_line(info: &PanicHookInfo<'_>) -> Vec<u8> {
 }
 
 /// Turns events into lines, with the fields of the spans around them.
-struct HostLayer {
-    crates: &'static [&'static str],
-    level: LevelFilter,
-    queue: Queue,
+pub(super) struct HostLayer {
+    pub(super) crates: &'static [&'static str],
+    pub(super) level: LevelFilter,
+    pub(super) queue: Queue,
 }
 
 impl HostLayer {

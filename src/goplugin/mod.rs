@@ -10,6 +10,8 @@ pub(crate) mod broker;
 mod channel;
 mod connection_tracker;
 pub(crate) mod environment;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub(crate) mod handshake;
 mod joined;
 mod line;

@@ -112,7 +112,7 @@ fn files() -> Vec<File> {
 }
 
 fn is_test(path: &str) -> bool {
-    let helps = ["tests", "testing", "log_lines"];
+    let helps = ["tests", "testing", "log_lines", "fuzzing"];
     let mut parts = path.trim_end_matches(".rs").split('/');
     path.ends_with("_tests.rs") || parts.any(|part| helps.contains(&part))
 }

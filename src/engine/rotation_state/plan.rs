@@ -43,7 +43,10 @@ pub(crate) struct Intervals {
 
 impl Plan {
     /// The plan of a cron line; [`None`] if it is none, or never comes true.
-    pub(super) fn at(line: &str, window: Duration) -> Option<Self> {
+    pub(crate) fn at(line: &str, window: Duration) -> Option<Self> {
+        if has_empty_field(line) {
+            return None;
+        }
         let parser = CronParser::builder()
             .seconds(Seconds::Disallowed)
             .year(Year::Disallowed)
@@ -129,6 +132,13 @@ impl Plan {
     }
 }
 
+/// Whether a field is a list of nothing. The parser takes it, and then looks for its moment minute by minute
+/// through thousands of years.
+fn has_empty_field(line: &str) -> bool {
+    let mut fields = line.split_whitespace();
+    fields.any(|field| field.bytes().all(|byte| byte == b','))
+}
+
 /// The time of day at which a cron line comes true is the same on each of its days, so the moments
 /// of one day and the distances between days tell all. Exact over the days that are looked at.
 fn cron_intervals(cron: &Cron, now: DateTime<Utc>) -> Option<Intervals> {
@@ -204,6 +214,15 @@ mod tests {
         ] {
             assert!(Plan::at(line, Duration::ZERO).is_none(), "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_list_of_nothing_is_refused_before_its_moment_is_looked_for() {
+        for line in [", 0 * * *", "0 , * * *", "0 0 ,, * *"] {
+            assert!(has_empty_field(line), "{line}");
+            assert!(Plan::at(line, Duration::ZERO).is_none(), "{line}");
+        }
+        assert!(!has_empty_field("0 3,15 * * SUN"));
     }
 
     #[test]

@@ -96,6 +96,12 @@ impl Fields {
         }
     }
 
+    /// What was taken of a field, in its JSON form.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn taken(&self, name: &str) -> Option<Value> {
+        Some(self.present(name)?.clone().into_json())
+    }
+
     fn field(&self, name: &str) -> Option<&Field> {
         let field = self.declared.iter().find(|field| field.name == name);
         debug_assert!(field.is_some(), "the path declares no field {name:?}");

@@ -36,8 +36,8 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    #[cfg(test)]
-    pub(super) const ALL: [Self; 12] = [
+    #[cfg(any(test, fuzzing))]
+    pub(crate) const ALL: [Self; 12] = [
         Self::Text,
         Self::LowercaseText,
         Self::Int,
