@@ -1,10 +1,23 @@
 //! Where the pages, and whoever names a page, lead to: every link to a file and a heading that is there,
-//! and every page that a source or a script names.
+//! every page that a source or a script names, and every file of the repository that a page names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::pages;
+
+/// What pages show with names of their own, and files that are made and not kept.
+const EXAMPLES: [&str; 4] = [
+    "src/engine/limits/",
+    "src/atlas/sample_keys.rs",
+    "target/",
+    "dist/",
+];
+
+/// Folders whose files pages name.
+const FOLDERS: [&str; 7] = [
+    "src/", "tests/", "scripts/", "docs/", "proto/", ".github/", ".ci/",
+];
 
 fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -127,6 +140,26 @@ fn every_page_that_a_source_or_a_script_names_is_there() {
     }
     assert!(named > 20, "only {named} were found: is the search right?");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// In code: `scripts/test`, `tests/server/pages/`. Sources may be named by their ends: see `sources.rs`.
+#[test]
+fn every_file_of_the_repository_that_a_page_names_is_there() {
+    let (mut named, mut wrong) = (0, Vec::new());
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page");
+        let code = text.split('`').skip(1).step_by(2);
+        let code = code.flat_map(|code| names(code, &FOLDERS));
+        for name in code.filter(|name| !EXAMPLES.iter().any(|known| name.starts_with(known))) {
+            named += 1;
+            let is_pattern = name.contains(['*', '…', '<']);
+            if !is_pattern && !top().join(name).exists() {
+                wrong.push(format!("{}: {name}", page.display()));
+            }
+        }
+    }
+    assert!(named > 50, "only {named} were found: is the search right?");
+    assert!(wrong.is_empty(), "not there:\n{}", wrong.join("\n"));
 }
 
 /// The words of a text that begin with one of these, without the sentence's sign at their end.
