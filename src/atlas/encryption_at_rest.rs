@@ -24,7 +24,7 @@ use super::ids::{ProjectId, RoleId};
 
 const SET: EndpointSet = EndpointSet::EncryptionAtRest;
 /// Atlas tries the key before it answers a change. A refusal was seen to take 21 s.
-const CHANGE_PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const CHANGE_PATIENCE: Duration = Duration::from_mins(1);
 /// With less time left a change is not begun: cut off, nobody would know what came of it.
 const LEAST_TIME: Duration = Duration::from_secs(25);
 /// A change is sent so soon or not at all: it was ordered, and what it sends back was read, just before.
@@ -271,6 +271,16 @@ impl Atlas {
             .vault
             .filter(|vault| vault.has(&credential) && is_same(&vault.key, key))
             .ok_or_else(|| mismatch(operation))
+    }
+}
+
+impl RequestBudget {
+    /// The same with the time for a change: for one by which nothing is lost, even if its answer does not
+    /// come.
+    pub(crate) fn with_time_for_a_change(self) -> Self {
+        let time = Self::within(LEAST_TIME + Duration::from_secs(1), self.priority);
+        let deadline = self.deadline.max(time.deadline);
+        Self { deadline, ..self }
     }
 }
 

@@ -74,7 +74,9 @@ pub(crate) use database_users::{
     DatabaseRole, DatabaseScope, MOST_DATABASE_USERS, NewDatabaseUser, OwnDatabaseUser,
     SIGN_IN_DATABASE,
 };
-pub(crate) use encryption_at_rest::{AzureKeyVault, KeyVaultSetup, VaultCredential, VaultKey};
+pub(crate) use encryption_at_rest::{
+    AzureKeyVault, CHANGE_PATIENCE, KeyVaultSetup, VaultCredential, VaultKey,
+};
 pub(crate) use error::{AnswerFault, AtlasError};
 pub(crate) use ids::{
     ApiKeyId, ClientId, ClusterName, DatabaseUsername, Hours, IdError, Level, ModelKeyId, OrgId,

@@ -170,20 +170,13 @@ pub(super) async fn resume(
     } else if migrations::is_stopped(engine, entry).await? {
         Err(EncryptionError::NotTaken.into())
     } else {
-        to_send(
-            engine,
-            atlas,
-            project,
-            entry,
-            &mut standing,
-            &request,
-            budget,
-        )
-        .await
+        let asked = &mut standing;
+        let key = to_send(engine, atlas, project, entry, asked, &request, budget);
+        key.await
     };
     let key = match key {
         // One that waits was refused for certain, and ends by the reason itself.
-        Err(error) if is_left(&error) && entry.state == State::Applying => {
+        Err(error) if is_left(&error, &standing) && entry.state == State::Applying => {
             let shown = standing.mode();
             if !unseen::is_not_taken(last.as_ref(), entry.ordered_at, shown, now) {
                 entry.forget_trouble();
@@ -226,9 +219,11 @@ pub(super) async fn resume(
 }
 
 /// Whether the change is not sent again, and what Atlas shows tells what came of it.
-fn is_left(error: &EngineError) -> bool {
+fn is_left(error: &EngineError, standing: &Standing) -> bool {
     let is_not_wanted = matches!(error, EngineError::Encryption(EncryptionError::NotTaken));
-    is_not_wanted || private::is_unproved(error)
+    // Where Atlas does not answer what a change wants to know, nothing is sent either.
+    let is_unknown = standing.is_private() && matches!(error, EngineError::Atlas { .. });
+    is_not_wanted || is_unknown || private::is_unproved(error)
 }
 
 /// Whether what keeps the change from being sent was seen before, or is not seen in what Atlas shows.
@@ -348,7 +343,7 @@ async fn send(
             entry.sending = None;
             note(entry, project, shown.as_ref(), engine.clock.now());
         }
-        return refused(engine, project, entry, refusal, error).await;
+        return refused(engine, project, entry, refusal, error, reached).await;
     }
     // Nothing was sent, or Atlas did not look at it.
     if reached != State::Applying {
@@ -440,6 +435,7 @@ async fn refused(
     entry: &mut AzureEntry,
     refusal: KeyVaultRefusal,
     source: AtlasError,
+    reached: State,
 ) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let was_off = entry
@@ -460,6 +456,8 @@ async fn refused(
         && !entry.unproved
         && entry.retry_until.is_some_and(|until| now < until);
     if !waits {
+        // The words were for this order, and nothing of it is left unless one before had no answer.
+        entry.unproved &= reached == State::Applying;
         entry.fail(chain(&error));
         entry.retry_until = None;
         store(engine, project, entry).await?;

@@ -33,6 +33,8 @@ mod expiry;
 mod grants;
 mod input;
 mod migrations;
+#[cfg(test)]
+mod mishap_tests;
 mod note;
 #[cfg(test)]
 mod order_tests;

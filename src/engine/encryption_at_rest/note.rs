@@ -97,10 +97,13 @@ fn note_secret(entry: &mut AzureEntry, vault: Option<&AzureKeyVault>, now: DateT
     let apart = TimeDelta::from_std(APART).unwrap_or_default();
     let last = entry.seen.as_ref();
     let is_since = |at| entry.changed_at.is_none_or(|changed| changed <= at);
-    // Where the role was taken from here, whoever put a secret back need not have put back this one.
+    // Where the role was taken from here, whoever put a secret back need not have put back this one. Soon
+    // after the change it may be shown as it was before.
+    let settled = entry.changed_at.and_then(|at| later(at, DEFAULT_SETTLE));
     let is_put_back = is_sent(entry, Mode::Role)
         && last.is_some_and(|seen| {
-            seen.mode == Mode::Static && is_since(seen.at) && now - seen.at >= apart
+            let is_settled = settled.is_none_or(|end| end <= seen.at);
+            seen.mode == Mode::Static && is_settled && now - seen.at >= apart
         });
     let is_other = |seen: &&Seen| seen.mode != Mode::Static || seen.other_application;
     let last = last.filter(is_other).filter(|seen| is_since(seen.at));
@@ -191,9 +194,13 @@ pub(super) fn is_settling(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
         let end = changed.and_then(|at| later(at, settle));
         end.is_some_and(|end| now < end)
     };
-    // An answer soon after the change may show how all was before, and its `valid` is no verdict.
-    (entry.is_private() && is_within(DEFAULT_SETTLE))
-        || (entry.valid_since.is_none() && is_within(entry.settle.min(longest)))
+    let settle = entry.settle.min(longest);
+    if entry.is_private() {
+        // An answer soon after the change may show how all was before, and its `valid` is no verdict.
+        is_within(settle.max(DEFAULT_SETTLE))
+    } else {
+        entry.valid_since.is_none() && is_within(settle)
+    }
 }
 
 fn note_drift(entry: &mut AzureEntry, project: &ProjectId, vault: Option<&AzureKeyVault>) {

@@ -146,6 +146,11 @@ async fn change(
         entry.static_ordered_at = Some(now);
     }
     store(engine, project, entry).await?;
+    let budget = if matches!(ordered, Ordered::ByItself | Ordered::Before) {
+        budget.with_time_for_a_change()
+    } else {
+        budget
+    };
     let credential = VaultCredential::Secret {
         tenant_id: &tenant_id,
         client_id: &held.client_id,

@@ -12,9 +12,7 @@ use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, State}
 use super::note::note;
 use super::paths::store;
 use super::rollback;
-use super::rotate_told::{
-    accepted_at, advice, is_doubtful, is_final, is_known_as_bad, may_begin, resting,
-};
+use super::rotate_told::{accepted_at, advice, is_final, makes_way, may_begin, resting};
 use super::unseen::{self, Ordered, Verdict};
 use super::watch::{ask, ask_after, believes_clock, has_proved_itself, is_seen_twice};
 use crate::atlas::{
@@ -87,32 +85,28 @@ pub(super) async fn rotate(
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     if !may_begin(entry, engine.clock.now()) {
-        let state = entry.state.name();
-        return Err(EncryptionError::UnderWay { state }.into());
+        return Err(under_way(entry));
     }
     if let Some(pending) = &entry.pending {
         let given = request.client_secret.as_ref();
         let is_same = |given: &Sensitive| pending.client_secret.expose() == given.expose();
         if given.is_none_or(is_same) {
+            // Atlas cannot use the key with this one, and the one before is being sent.
+            if entry.state == State::RollingBack {
+                return Err(under_way(entry));
+            }
             order_again(entry, &request, engine.clock.now());
             let words = Some(request.accepted);
             return go_on(engine, atlas, project, entry, words, budget).await;
         }
         if entry.state == State::Rotating {
             let settled = go_on(engine, atlas, project, entry, None, budget).await;
-            // One that is not sent any more makes way for this one, and so does one that does not work.
-            let is_bad = is_known_as_bad(entry, engine.clock.now());
-            let is_taken = accepted_at(entry).is_some();
-            let is_doubted =
-                entry.state == State::Rotating && settled.as_ref().is_err_and(is_doubtful);
-            let is_decided = matches!(settled, Err(EngineError::Encryption(_))) && !is_doubted;
-            let makes_way = (!is_taken && is_decided) || is_bad;
+            let now = engine.clock.now();
+            let is_over = makes_way(entry, &settled, now);
             // This one was neither sent nor stored, so that must not look like success.
-            let may_begin = may_begin(entry, engine.clock.now());
-            if !makes_way && (entry.pending.is_some() || !may_begin) {
+            if !is_over && (entry.pending.is_some() || !may_begin(entry, now)) {
                 settled?;
-                let state = entry.state.name();
-                return Err(EncryptionError::UnderWay { state }.into());
+                return Err(under_way(entry));
             }
         }
     }
@@ -121,8 +115,7 @@ pub(super) async fn rotate(
     };
     let block = StaticBlock::ask(atlas, project, entry, budget).await?;
     if entry.state == State::Observing {
-        let state = entry.state.name();
-        return Err(EncryptionError::UnderWay { state }.into());
+        return Err(under_way(entry));
     }
     let now = engine.clock.now();
     note(entry, project, Some(&block.vault), now);
@@ -259,6 +252,7 @@ async fn go_on(
                 }
             }
             entry.forget_trouble();
+            entry.last_error = is_lost.then(|| error.to_string());
             return store(engine, project, entry).await;
         }
         Verdict::Send | Verdict::Arrived => {}
@@ -491,6 +485,11 @@ async fn give_up(
     entry.fail(chain(&error));
     store(engine, project, entry).await?;
     Err(error)
+}
+
+fn under_way(entry: &AzureEntry) -> EngineError {
+    let state = entry.state.name();
+    EncryptionError::UnderWay { state }.into()
 }
 
 fn doing(project: &ProjectId) -> String {

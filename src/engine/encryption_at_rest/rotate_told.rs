@@ -5,8 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::entry::{AzureEntry, Mode, State, later};
+use super::unseen;
 use super::watch::is_seen_twice;
-use crate::atlas::KeyVaultRefusal;
+use crate::atlas::{CHANGE_PATIENCE, KeyVaultRefusal};
 use crate::base::Rfc3339;
 use crate::engine::error::{EncryptionError, EngineError};
 
@@ -38,6 +39,12 @@ pub(super) fn warnings(entry: &AzureEntry, now: DateTime<Utc>) -> Vec<String> {
             ),
             None if entry.state == State::Rotating => {
                 "whether Atlas has the new secret is not known yet: leave both in Azure".to_owned()
+            }
+            None if entry.state == State::RollingBack => {
+                "the secret in keeping is being sent again: leave it and that of the last rotation in \
+                 Azure; meanwhile rotate takes neither of them, and another one if Atlas cannot use the \
+                 key"
+                    .to_owned()
             }
             None => "whether Atlas has the secret of the last rotation is not known, and it is kept: \
                      leave both in Azure, and rotate; without client_secret that tries the kept one \
@@ -92,16 +99,36 @@ pub(super) fn may_begin(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     ) || is_known_as_bad(entry, now)
 }
 
+/// Whether a new secret, of which it was looked a moment ago what came of it, makes way for another one: it is
+/// not sent any more, its answer is lost and Atlas is done with it, or it does not work.
+pub(super) fn makes_way(
+    entry: &AzureEntry,
+    settled: &Result<(), EngineError>,
+    now: DateTime<Utc>,
+) -> bool {
+    let is_doubted = entry.state == State::Rotating && settled.as_ref().is_err_and(is_doubtful);
+    let is_decided = matches!(settled, Err(EngineError::Encryption(_))) && !is_doubted;
+    let is_lost = settled.is_ok() && unseen::is_over(entry, now);
+    (accepted_at(entry).is_none() && (is_decided || is_lost)) || is_known_as_bad(entry, now)
+}
+
 /// Whether Atlas took a new secret unseen, and cannot use the key with it. Where it does not take the one
 /// before back either, another one is what leads out.
-pub(super) fn is_known_as_bad(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+fn is_known_as_bad(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     let is_under_way = matches!(entry.state, State::Rotating | State::RollingBack);
     let is_static = entry
         .seen
         .as_ref()
         .is_some_and(|seen| seen.mode == Mode::Static);
     let is_new = is_under_way && is_static && entry.pending.is_some();
-    is_new && entry.is_private() && is_seen_twice(entry, now)
+    is_new && entry.is_private() && is_seen_twice(entry, now) && !is_being_sent(entry, now)
+}
+
+/// Whether Atlas may be at work on the secret before: of two at a time nobody knows which it takes last.
+fn is_being_sent(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    let end = entry.static_ordered_at;
+    let end = end.and_then(|at| later(at, CHANGE_PATIENCE));
+    entry.state == State::RollingBack && end.is_some_and(|end| now < end)
 }
 
 /// Where a project rests that signs in with a static secret.
@@ -114,7 +141,7 @@ pub(super) fn resting(entry: &AzureEntry) -> State {
 }
 
 /// Whether it is seen in what Atlas shows, which may be an old answer.
-pub(super) fn is_doubtful(error: &EngineError) -> bool {
+fn is_doubtful(error: &EngineError) -> bool {
     let is_of_others = matches!(
         error,
         EngineError::Encryption(EncryptionError::OtherApplication { .. })

@@ -215,7 +215,9 @@ async fn failed(
     let Some(mut entry) = load(engine, project).await? else {
         return Ok(());
     };
-    if is_half_done(entry.state) {
+    // Where nobody was asked nothing was tried.
+    let is_elsewhere = matches!(error, EngineError::OtherOrigin { .. });
+    if is_half_done(entry.state) && !is_elsewhere {
         return note_failure(engine, project, &mut entry, error).await;
     }
     let now = engine.clock.now();

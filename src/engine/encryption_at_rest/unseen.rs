@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, PendingSecret, Seen, later};
+use super::entry::{
+    Accepted, AzureEntry, DEFAULT_OBSERVE, HeldSecret, Mode, PendingSecret, Seen, later,
+};
 use super::note::APART;
 use super::plan::mode_of;
 use super::watch::{is_seen_twice, is_sent};
@@ -90,6 +92,13 @@ pub(super) fn is_not_taken(
     last.is_some_and(|last| end.is_none_or(|end| end <= last.at))
 }
 
+/// Whether Atlas is done with the static secret that was sent last, whatever came of it.
+pub(super) fn is_over(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    let end = entry.static_ordered_at;
+    let end = end.and_then(|at| later(at, TAKEN_WITHIN));
+    end.is_none_or(|end| end <= now)
+}
+
 /// Whether the secret in keeping is sent. `accepted` is what this order accepts.
 pub(super) fn way_back(
     entry: &AzureEntry,
@@ -122,7 +131,8 @@ pub(super) fn way_back(
     if goes_on && !is_by_role && is_arrived {
         return Verdict::Arrived;
     }
-    if ordered == Ordered::Before && is_late {
+    // By the role the watch begins it anew. From a new secret nothing else leads back, and nothing is lost.
+    if ordered == Ordered::Before && is_by_role && is_late {
         return Verdict::Never(too_old(entry));
     }
     if held.expires_at.is_some_and(|end| end <= now) {
@@ -179,14 +189,14 @@ pub(super) fn is_back_better(
 }
 
 /// Whether a secret that Atlas may have taken unseen may still turn out bad, and the one before is known to
-/// work: it is watched as long as if an answer had come.
+/// work: it is watched until Atlas's next check has gone by.
 pub(super) fn may_be_taken_back(
     entry: &AzureEntry,
     vault: &AzureKeyVault,
     now: DateTime<Utc>,
 ) -> bool {
-    let watched = entry.watched_for(vault.is_private());
-    let end = entry.static_ordered_at.and_then(|at| later(at, watched));
+    let end = entry.static_ordered_at;
+    let end = end.and_then(|at| later(at, DEFAULT_OBSERVE));
     has_known_secret(entry, vault, now) && end.is_some_and(|end| now < end)
 }
 

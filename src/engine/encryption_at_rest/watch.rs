@@ -184,6 +184,10 @@ pub(super) fn is_sent(entry: &AzureEntry, mode: Mode) -> bool {
 
 /// Atlas took the change to the role. From now on it is watched.
 pub(super) fn changed_over(entry: &mut AzureEntry, project: &ProjectId, now: DateTime<Utc>) {
+    if entry.state == State::Failed {
+        // It may be somebody else's, and has all its time from now on.
+        entry.ordered_at = Some(now);
+    }
     entry.arrive(Mode::Role, now);
     entry.state = State::Observing;
     tracing::info!(%project, "encryption at rest changed over to the registered principal");

@@ -265,3 +265,26 @@ async fn nothing_is_sent_for_a_paused_migration_after_an_order_that_was_refused(
     assert_eq!(fleet.to_the_end().await["state"], "done");
     assert_eq!(fleet.modes().await, ["role", "role"]);
 }
+
+/// The registration was refused its authorization at first, as a new principal is not known everywhere.
+#[tokio::test]
+async fn what_was_not_authorized_is_authorized_when_it_is_resumed() {
+    let fleet = Fleet::new(1).await;
+    fleet.customer.grant().await;
+    let refused = json!({
+        "operation": "authorizeProviderAccessRole", "count": 0,
+        "action": {"kind": "answer", "status": 400, "code": "BAD_REQUEST"},
+    });
+    fleet.mount().atlas.fault(refused).await;
+    fleet.customer.refused(fleet.customer.ids()).await;
+    fleet.mount().tick_for(10).await;
+    fleet.plan(json!({"observe": "1m"})).await;
+    fleet.act("start").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(column(&data, "step"), ["failed"], "{data:?}");
+    fleet.mount().atlas.no_more_faults().await;
+    fleet.act("resume").await;
+    let data = fleet.to_the_end().await;
+    assert_eq!(data["state"], "done", "{data:?}");
+    assert_eq!(fleet.modes().await, ["role"]);
+}

@@ -72,7 +72,12 @@ pub(super) async fn register(
     entry.principal = Some(order.principal.clone());
     entry.observe = order.observe;
     entry.keep_static = order.keep_static.unwrap_or(entry.keep_static);
-    if entry.role_id.is_some() && entry.state != ProjectState::Registering {
+    // What is not authorized may be why a change failed: it is looked at again.
+    let is_open = matches!(
+        entry.state,
+        ProjectState::Registering | ProjectState::Failed
+    );
+    if entry.role_id.is_some() && !is_open {
         return store_project(engine, project, &entry).await;
     }
     let vault = watch::ask(&linked.atlas, project, opened.budget).await?;
