@@ -136,7 +136,7 @@ async fn a_project_is_brought_from_a_secret_to_a_role() {
     cloud.grant(&cloud.own).await;
     let set = async |credential| {
         atlas
-            .set_vault_credential(project, key, credential, budget(5))
+            .set_vault_credential(project, key, credential, budget(30))
             .await
     };
     set(cloud.static_secret()).await.expect("on");
@@ -211,7 +211,7 @@ async fn private_endpoints_and_what_a_private_project_answers_are_read() {
     };
     let set = async |credential| {
         atlas
-            .set_vault_credential(project, &key, credential, budget(5))
+            .set_vault_credential(project, &key, credential, budget(30))
             .await
     };
     set(cloud.static_secret()).await.expect("accepted");
@@ -235,7 +235,12 @@ async fn private_endpoints_and_what_a_private_project_answers_are_read() {
         (Some(false), true)
     );
     let dropped = atlas
-        .set_vault_credential(project, &cloud.key, VaultCredential::Role(&role), budget(5))
+        .set_vault_credential(
+            project,
+            &cloud.key,
+            VaultCredential::Role(&role),
+            budget(30),
+        )
         .await;
     assert_eq!(
         dropped.expect_err("refused").key_vault_refusal(),

@@ -55,7 +55,8 @@ pub(super) async fn delete(
     }
     put_back(&engine, &project, None).await?;
     if entry.state.can_be_forgotten() || !is_elsewhere {
-        return Ok(None);
+        let is_lost = entry.pending.is_some();
+        return Ok(is_lost.then(|| warned(PENDING_IS_LOST.to_owned())));
     }
     let state = entry.state.name();
     tracing::warn!(
@@ -68,6 +69,11 @@ pub(super) async fn delete(
          every password of the project's application in Azure, and look at the project in Atlas"
     ))))
 }
+
+/// Of the new secret of a rotation whose outcome is not known.
+const PENDING_IS_LOST: &str = "the secret of the last rotation, which Atlas may hold, is forgotten with the entry: \
+                               leave every password of the project's application in Azure until Atlas was \
+                               given one that you have";
 
 fn warned(warning: String) -> Response {
     Response {

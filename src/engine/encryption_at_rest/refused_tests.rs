@@ -68,3 +68,43 @@ async fn who_forgets_what_is_unfinished_elsewhere_is_told_what_that_means() {
     assert_eq!(lines.take("as somebody ordered").len(), 1);
     assert!(!customer.mount.storage.keys().contains(&customer.path));
 }
+
+/// A rotation that came to its end without an answer, with the new secret kept.
+async fn unanswered() -> Customer {
+    let customer = Customer::new().await;
+    customer.encrypted_privately().await;
+    let away = json!({"kind": "close"});
+    customer.fault("updateEncryptionAtRest", away).await;
+    customer.rotate_unseen("another").await.expect_err("unknown");
+    customer.mount.atlas.no_more_faults().await;
+    customer.mount.tick_for(8).await;
+    assert_eq!(customer.state().await, "failed");
+    customer
+}
+
+#[tokio::test]
+async fn what_is_not_sent_again_for_want_of_time_stays_as_it_was() {
+    let customer = unanswered().await;
+    let sent = customer.sent().await;
+    let words = json!({"accept_unvalidated": true, "accept_no_way_back": true});
+    let path = format!("{}/rotate", customer.path);
+    let soon = Duration::from_secs(20);
+    let ordered = customer.mount.write_within(&path, words, soon).await;
+    let error = ordered.expect_err("no time").to_string();
+    assert!(error.contains("no time was left"), "{error}");
+    assert_eq!(customer.state().await, "failed");
+    assert_eq!(customer.sent().await, sent);
+}
+
+#[tokio::test]
+async fn who_forgets_a_secret_that_atlas_may_hold_is_told_so() {
+    let customer = unanswered().await;
+    let delete = |given: Value| customer.mount.ask(Operation::Delete, &customer.path, given);
+    delete(json!({})).await.expect_err("a secret is kept");
+    let deleted = delete(json!({"force": true})).await;
+    let warnings = TestMount::warnings(deleted).join("; ");
+    assert!(
+        warnings.contains("secret of the last rotation"),
+        "{warnings}"
+    );
+}

@@ -257,6 +257,7 @@ async fn go_on(
         }
         Verdict::Send | Verdict::Arrived => {}
     }
+    let before = entry.clone();
     // The key may be another by now.
     entry.begin(State::Rotating, &block.vault.key);
     store(engine, project, entry).await?;
@@ -264,6 +265,11 @@ async fn go_on(
         return Ok(());
     };
     let Some(refusal) = error.key_vault_refusal() else {
+        // It was not sent.
+        if !error.outcome_unknown() {
+            *entry = before;
+            store(engine, project, entry).await?;
+        }
         return Err(EngineError::atlas(&doing(project), error));
     };
     let refused = EncryptionError::SecretRefusedAgain {

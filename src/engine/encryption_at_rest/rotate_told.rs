@@ -32,11 +32,11 @@ pub(super) fn warnings(entry: &AzureEntry, now: DateTime<Utc>) -> Vec<String> {
     let mut warnings = Vec::new();
     if entry.pending.is_some() {
         warnings.push(match accepted_at(entry) {
-            Some(_) => format!(
-                "Atlas took the new secret and tries it only now: leave the one before in Azure until \
-                 this entry is {} again",
-                resting(entry).name()
-            ),
+            Some(_) => "Atlas took the new secret and tries it only now: leave both in Azure until \
+                        rotation_in_progress is false; the one before may go when a read then shows \
+                        previous_secret_removable_at and that is over, and without it the one before is in \
+                        force again"
+                .to_owned(),
             None if entry.state == State::Rotating => {
                 "whether Atlas has the new secret is not known yet: leave both in Azure".to_owned()
             }
