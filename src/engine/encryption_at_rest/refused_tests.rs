@@ -75,7 +75,10 @@ async fn unanswered() -> Customer {
     customer.encrypted_privately().await;
     let away = json!({"kind": "close"});
     customer.fault("updateEncryptionAtRest", away).await;
-    customer.rotate_unseen("another").await.expect_err("unknown");
+    customer
+        .rotate_unseen("another")
+        .await
+        .expect_err("unknown");
     customer.mount.atlas.no_more_faults().await;
     customer.mount.tick_for(8).await;
     assert_eq!(customer.state().await, "failed");
