@@ -38,6 +38,12 @@ impl Customer {
         let role = self.read().await["role_id"].clone();
         self.set(self.block(&json!({"roleId": role}))).await;
     }
+
+    async fn vault_is_open(&self, is_so: bool) {
+        let vault = json!({"reachable": is_so});
+        let atlas = &self.mount.atlas;
+        atlas.control("POST", "/azure/vaults/v", vault).await;
+    }
 }
 
 /// The first looks after the change show how all was before, and nobody put it back.
@@ -51,6 +57,7 @@ async fn old_answers_after_a_change_end_no_proof_of_the_secret_before() {
     // As where another project proved the grants.
     customer.plant(|stored| stored["unproved"] = json!(false));
     customer.mount.tick_for(12).await;
+    assert_eq!(customer.standing().await["mode"], "static");
     assert!(customer.holds(&customer.secret).await);
     customer.standing().await;
 }
@@ -71,8 +78,7 @@ async fn a_way_back_from_a_new_secret_goes_on_after_an_outage() {
 async fn a_role_of_others_after_an_order_that_ended_settles_like_any() {
     for is_refused in [true, false] {
         let customer = Customer::new().await;
-        let slow = json!({"private_verdict_seconds": 240});
-        customer.private_with(json!({}), slow).await;
+        customer.private_with(json!({}), json!({})).await;
         customer.grant().await;
         if is_refused {
             let refused = json!({"kind": "answer", "status": 409, "code": "CONFLICT"});
@@ -87,8 +93,11 @@ async fn a_role_of_others_after_an_order_that_ended_settles_like_any() {
         assert_eq!(customer.state().await, "failed");
         customer.mount.tick_for(6).await;
         let sent = customer.sent().await;
+        customer.vault_is_open(false).await;
         customer.owner_sets_the_role().await;
-        customer.mount.tick_for(8).await;
+        customer.mount.tick_for(4).await;
+        customer.vault_is_open(true).await;
+        customer.mount.tick_for(4).await;
         assert_eq!(customer.sent().await, sent, "{is_refused}");
         assert_eq!(customer.read().await["mode"], "role", "{is_refused}");
         customer.standing().await;
@@ -107,9 +116,7 @@ async fn words_of_an_order_that_was_refused_send_no_secret_over_a_role_of_others
     customer.with_both_consents().await.expect_err("refused");
     let sent = customer.sent().await;
     customer.owner_sets_the_role().await;
-    let closed = json!({"reachable": false});
-    let atlas = &customer.mount.atlas;
-    atlas.control("POST", "/azure/vaults/v", closed).await;
+    customer.vault_is_open(false).await;
     customer.mount.tick_for(12).await;
     assert_eq!(customer.sent().await, sent);
     assert_eq!(customer.read().await["mode"], "role");
