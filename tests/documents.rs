@@ -1,10 +1,12 @@
 //! The documentation against the sources: every line that the plugin logs at WARN or ERROR is
 //! explained in `docs/runbook.md`, every INFO line in `docs/operations.md`, and each line that these
 //! pages list is logged, at that level and with those fields. Every link leads somewhere
-//! (`documents/links.rs`), every source that they name is there (`documents/sources.rs`), and no line of
-//! prose is too long to compare versions by.
+//! (`documents/links.rs`), every source that they name is there (`documents/sources.rs`), a release is checked
+//! whole (`documents/checks.rs`), and no line of prose is too long to compare versions by.
 #![expect(clippy::expect_used, reason = "what fails here fails the test")]
 
+#[path = "documents/checks.rs"]
+mod checks;
 #[path = "documents/links.rs"]
 mod links;
 #[path = "documents/sources.rs"]

@@ -7,29 +7,14 @@ import oci
 
 TEMPLATE = pathlib.Path(__file__).parent / "INSTALL.md"
 
-SIGNED = """The key is this project's, `@KEY@`: compare it with
-the one in the README of the sources.
 
-```console
-$ minisign -V -m SHA256SUMS -P @KEY@
-$ sha256sum --check --ignore-missing SHA256SUMS
-```"""
-UNSIGNED = """**This build is not signed**: the sums
-show only that the files belong together.
-
-```console
-$ sha256sum --check --ignore-missing SHA256SUMS
-```"""
-
-
-def fill(image, version, reference, key):
+def fill(image, version, reference):
     """The page for this image, which is published as `reference`."""
     filled = {
         "VERSION": version,
         "NAME": oci.NAME,
         "IMAGE": reference,
         "INDEX": image.index,
-        "VERIFY": (SIGNED if key else UNSIGNED).replace("@KEY@", key),
     }
     for architecture, digest in image.manifests.items():
         filled[f"SUM_{architecture}"] = image.sums[architecture]

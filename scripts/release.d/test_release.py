@@ -23,9 +23,16 @@ def run(*command, **more):
     return subprocess.run(command, capture_output=True, text=True, **more)
 
 
-def release(*arguments, **variables):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RELEASE_")}
-    return run(str(TOP / "scripts/release"), *arguments, env={**kept, **variables})
+def release(*arguments, top=TOP, cwd=None, **variables):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RELEASE_") and name not in ["DIST", "CARGO_HOME"]}
+    return run(str(top / "scripts/release"), *arguments, cwd=cwd, timeout=60, env={**kept, **variables})
+
+
+def make_key(secret, public):
+    """A key that is not locked; gives the text of its public half."""
+    made = run("minisign", "-G", "-W", "-f", "-s", secret, "-p", public)
+    assert made.returncode == 0, made.stderr
+    return public.read_text().split("\n")[1]
 
 
 def sum_of(file):
@@ -47,13 +54,18 @@ class Assembled(unittest.TestCase):
         for name in ["cdx.json", "THIRD-PARTY-LICENSES", "ca-certificates.crt", "buildinfo"]:
             (cls.parts / name).write_text(f"{{}} stands for {name}\n")
         secret, public = cls.place / "secret", cls.place / "public"
-        made = run("minisign", "-G", "-W", "-f", "-s", secret, "-p", public)
-        assert made.returncode == 0, made.stderr
-        cls.signing = {"RELEASE_KEY": str(secret), "RELEASE_PUBLIC_KEY": public.read_text().split("\n")[1]}
+        cls.key = make_key(secret, public)
+        cls.signing = {"RELEASE_KEY": str(secret), "RELEASE_TRIAL_KEY": cls.key}
         cls.version = release("--version").stdout.strip()
         cls.stem = f"{NAME}_{cls.version}"
         cls.dist = cls.place / "dist"
-        made = release("--assemble", str(cls.parts), DIST=str(cls.dist), **cls.signing)
+        cls.make(cls.dist, cls.signing)
+
+    @classmethod
+    def make(cls, dist, signing):
+        made = release("--assemble", str(cls.parts), DIST=str(dist))
+        assert made.returncode == 0, made.stderr
+        made = release("--sign", DIST=str(dist), **signing)
         assert made.returncode == 0, made.stderr
 
 
@@ -65,14 +77,15 @@ class Release(Assembled):
         shutil.copytree(self.dist, self.work)
         self.addCleanup(shutil.rmtree, self.work)
 
-    def documented(self):
-        """Runs the commands of INSTALL.md's first section, as printed (in the untouched page: a user has it from
-        the release's own site). True if all of them succeed."""
-        page = (self.dist / "INSTALL.md").read_text()
+    def documented(self, version=None):
+        """Runs the commands of the first section of INSTALL.md, as printed there: what was fetched may be wholly a
+        stranger's, but the key in $KEY is ours. True if all of them succeed."""
+        page = (self.work / "INSTALL.md").read_text().replace(self.version, version or self.version)
         section = page.split("## 1. ")[1].split("\n## ")[0]
         commands = re.findall(r"^\$ (.*)$", section, re.MULTILINE)
-        self.assertEqual(len(commands), 2)
-        return all(run("sh", "-c", command, cwd=self.work).returncode == 0 for command in commands)
+        self.assertEqual(len(commands), 3)
+        variables = {**os.environ, "KEY": self.key}
+        return all(run("sh", "-c", command, cwd=self.work, env=variables).returncode == 0 for command in commands)
 
     def change(self, name, at=None):
         file = self.work / name
@@ -113,29 +126,35 @@ class Release(Assembled):
         self.assertFalse(self.documented())
 
     def test_sums_signed_by_another_are_found_out(self):
-        secret, public = self.place / "other", self.place / "other.pub"
-        run("minisign", "-G", "-W", "-f", "-s", secret, "-p", public)
+        secret = self.place / "other"
+        make_key(secret, self.place / "other.pub")
         made = run("minisign", "-S", "-s", secret, "-m", "SHA256SUMS", cwd=self.work)
         self.assertEqual(made.returncode, 0, made.stderr)
         self.assertFalse(self.documented())
 
-    def test_a_key_that_does_not_belong_to_the_signature_is_refused(self):
-        other = {**self.signing, "RELEASE_PUBLIC_KEY": "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"}
-        made = release("--assemble", str(self.parts), DIST=str(self.place / "refused"), **other)
-        self.assertNotEqual(made.returncode, 0)
-        self.assertIn("RELEASE_PUBLIC_KEY", made.stderr)
+    def test_a_release_that_is_wholly_of_another_is_found_out_by_its_own_page(self):
+        shutil.rmtree(self.work)
+        secret = self.place / "thief"
+        key = make_key(secret, self.place / "thief.pub")
+        self.make(self.work, {"RELEASE_KEY": str(secret), "RELEASE_TRIAL_KEY": key})
+        self.assertFalse(self.documented())
+        self.assertIsNone(re.search("RW[A-Za-z0-9+/]{54}", (self.work / "INSTALL.md").read_text()))
 
-    def test_without_a_key_the_page_says_that_nothing_is_signed(self):
+    def test_a_binary_that_old_sums_do_not_name_is_found_out(self):
+        (self.work / f"{NAME}_v9.9.9_linux_amd64").write_bytes(b"evil")
+        self.assertFalse(self.documented("v9.9.9"))
+
+    def test_without_a_signature_the_page_finds_that_out(self):
         dist = self.place / "unsigned"
         made = release("--assemble", str(self.parts), DIST=str(dist))
         self.assertEqual(made.returncode, 0, made.stderr)
-        self.assertIn("NOT SIGNED", made.stdout)
-        self.assertIn("**This build is not signed**", (dist / "INSTALL.md").read_text())
         self.assertFalse((dist / "SHA256SUMS.minisig").exists())
+        (self.work / "SHA256SUMS.minisig").unlink()
+        self.assertFalse(self.documented())
 
     def test_the_same_parts_give_the_same_bytes(self):
         again = self.place / "again"
-        release("--assemble", str(self.parts), DIST=str(again), **self.signing)
+        self.make(again, self.signing)
         for file in self.dist.iterdir():
             # The signature holds no time: the same key signs the same sums in the same way.
             self.assertEqual(file.read_bytes(), (again / file.name).read_bytes(), file.name)
@@ -149,6 +168,116 @@ class Release(Assembled):
             made = release("--assemble", str(parts), DIST=str(self.place / "naming"))
             self.assertNotEqual(made.returncode, 0)
             self.assertIn(f"names {TOP}", made.stderr)
+
+
+class Signing(Assembled):
+    """Which key signs, and that no build sees it."""
+
+    def signed(self, **variables):
+        dist = self.place / "to-sign"
+        shutil.copytree(self.dist, dist)
+        self.addCleanup(shutil.rmtree, dist)
+        (dist / "SHA256SUMS.minisig").unlink()
+        made = release("--sign", DIST=str(dist), **variables)
+        self.assertEqual(made.returncode == 0, (dist / "SHA256SUMS.minisig").exists())
+        return made
+
+    def test_a_key_that_does_not_belong_to_the_signature_is_refused(self):
+        other = {**self.signing, "RELEASE_TRIAL_KEY": "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"}
+        made = self.signed(**other)
+        self.assertNotEqual(made.returncode, 0)
+        self.assertIn("this signature is not of the key", made.stderr)
+
+    def test_a_key_that_the_readme_does_not_name_is_refused(self):
+        self.assertNotEqual(self.signed(RELEASE_KEY=self.signing["RELEASE_KEY"]).returncode, 0)
+
+    def test_a_changed_file_is_not_signed(self):
+        dist = self.place / "changed"
+        shutil.copytree(self.dist, dist)
+        (dist / "INSTALL.md").write_text("evil")
+        self.assertNotEqual(release("--sign", DIST=str(dist), **self.signing).returncode, 0)
+
+    def test_a_build_does_not_take_the_key(self):
+        for name in ["RELEASE_KEY", "RELEASE_KEY_PASSWORD"]:
+            made = release(DIST=str(self.place / "never"), **{name: self.signing["RELEASE_KEY"]})
+            self.assertNotEqual(made.returncode, 0)
+            self.assertIn("RELEASE_KEY is for --sign alone", made.stderr)
+
+
+class Checkout(unittest.TestCase):
+    """What a checkout and what lies around it must be, before anything is built or deleted."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.place = pathlib.Path(folder.name)
+        self.top = self.place / "checkout"
+        shutil.copytree(TOP / "scripts", self.top / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copyfile(TOP / "Cargo.toml", self.top / "Cargo.toml")
+        self.commit("no key yet")
+
+    def commit(self, readme):
+        (self.top / "README.md").write_text(readme)
+        author = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+        for command in [["init", "--quiet"], ["add", "--all"], [*author, "commit", "--quiet", "--message", "test"]]:
+            made = run("git", "-C", self.top, *command)
+            self.assertEqual(made.returncode, 0, made.stderr)
+
+    def refused(self, message, *arguments, cwd=None, **variables):
+        made = release(*arguments, top=self.top, cwd=cwd, **variables)
+        self.assertNotEqual(made.returncode, 0)
+        self.assertIn(message, made.stderr)
+
+    def test_the_key_is_the_one_line_of_the_readme(self):
+        key, other = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3", "RW" + "a" * 54
+        self.refused("names no key", "--key")
+        self.commit(f"The key: `{key}`.")
+        self.assertEqual(release("--key", top=self.top).stdout, f"{key}\n")
+        (self.top / "README.md").write_text(other)
+        self.assertEqual(release("--key", top=self.top).stdout, f"{key}\n", "not of the commit")
+        self.commit(f"{key} {other}")
+        self.refused("more than one", "--key")
+
+    def test_what_was_fetched_is_compared_or_refused_and_stays(self):
+        published = self.place / "published"
+        published.mkdir()
+        binary = published / f"{NAME}_v0.1.0_linux_amd64"
+        binary.write_text("evil")
+        (published / "SHA256SUMS").write_text(f"{sum_of(binary)}  {binary.name}\n")
+        # Named from where the caller stands, or as a whole.
+        self.refused("fetch all of its files", "--prove", DIST=str(published))
+        self.refused(f"{published} does not hold", "--prove", DIST="published", cwd=self.place)
+        self.assertEqual(binary.read_text(), "evil")
+
+    def test_a_folder_with_something_else_is_not_deleted(self):
+        home = self.place / "home"
+        home.mkdir()
+        (home / "letter").write_text("dear")
+        self.refused("something else than a release", DIST=str(home))
+        self.assertTrue((home / "letter").exists())
+
+    def test_what_is_not_committed_makes_no_release(self):
+        with (self.top / "scripts/release.d/INSTALL.md").open("a") as page:
+            page.write("evil\n")
+        self.refused("not committed", CARGO_HOME=str(self.place / "cargo"))
+
+    def test_a_configuration_of_cargo_that_a_stranger_has_put_there_is_refused(self):
+        # Of whatever becomes of these checks, none may begin to build.
+        (self.top / "scripts/release.d/bill.py").write_text("changed")
+        work, home = self.place / "shared/work", self.place / "cargo"
+        for folder in [work, home, self.place / "shared/.cargo"]:
+            folder.mkdir(parents=True)
+        strange = self.place / "shared/.cargo/config.toml"
+        strange.write_text('[build]\nrustc-wrapper = "/tmp/evil"\n')
+        variables = {"RELEASE_WORK": str(work), "CARGO_HOME": str(home)}
+        self.refused(f"would obey {strange}", **variables)
+        strange.unlink()
+        own = home / "config.toml"
+        for text in ['[build]\nrustc-wrapper = "evil"', 'build.rustc-wrapper = "evil"', "[patch.crates-io]", '[source.x]\n["build"]']:
+            own.write_text(text)
+            self.refused(f"would obey {own}", **variables)
+        own.write_text('# mine\n[net]\nretry = 3\n[source.crates-io]\nreplace-with = "mirror"\n[registries.mirror]\n')
+        self.refused("not committed", **variables)
 
 
 class Layout(Assembled):

@@ -39,6 +39,18 @@ fn every_action_is_pinned_by_its_commit() {
 }
 
 #[test]
+fn nothing_is_released_without_a_key_that_the_readme_names() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows/release.yml");
+    let text = fs::read_to_string(file).expect("the workflow");
+    let at = |step: &str| text.find(step).expect(step);
+    assert!(at("run: scripts/release --key") < at("- name: Build"));
+    assert!(
+        !text.contains("PUBLIC_KEY"),
+        "a variable of the repository names no key"
+    );
+}
+
+#[test]
 fn a_tag_is_no_commit() {
     let commit = "0123456789abcdef0123456789abcdef01234567";
     assert!(is_pinned(&format!("owner/name@{commit} # v7.0.1")));

@@ -23,7 +23,7 @@ const RUN: &[(&str, usize)] = &[
     ("docs/audit.md", 0),
     ("docs/consumers.md", 1),
     ("docs/encryption-at-rest.md", 5),
-    ("docs/install.md", 6),
+    ("docs/install.md", 7),
     ("docs/kubernetes.md", 2),
     ("docs/metrics.md", 0),
     ("docs/namespaces.md", 0),
