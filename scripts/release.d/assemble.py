@@ -75,7 +75,7 @@ def main():
     given.dist.mkdir(parents=True, exist_ok=True)
     place_files(given, stem)
     image = write_image(given, stem)
-    (given.dist / "INSTALL.md").write_text(install_page.fill(image, given.version, given.image))
+    (given.dist / "INSTALL.md").write_text(install_page.fill(image, given.version, given.image, given.source_url))
     write_sums(given.dist)
     faults = list(named_places(given.dist, [place for place in given.place if place.rstrip("/")]))
     sys.exit("\n".join(faults) if faults else 0)

@@ -8,13 +8,14 @@ import oci
 TEMPLATE = pathlib.Path(__file__).parent / "INSTALL.md"
 
 
-def fill(image, version, reference):
-    """The page for this image, which is published as `reference`."""
+def fill(image, version, reference, source_url):
+    """The page for this image, which is published as `reference`, and whose sources are at `source_url`."""
     filled = {
         "VERSION": version,
         "NAME": oci.NAME,
         "IMAGE": reference,
         "INDEX": image.index,
+        "SOURCE": source_url,
     }
     for architecture, digest in image.manifests.items():
         filled[f"SUM_{architecture}"] = image.sums[architecture]

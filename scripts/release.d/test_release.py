@@ -23,9 +23,9 @@ def run(*command, **more):
     return subprocess.run(command, capture_output=True, text=True, **more)
 
 
-def release(*arguments, top=TOP, cwd=None, **variables):
+def release(*arguments, top=TOP, cwd=None, typed=None, **variables):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RELEASE_") and name not in ["DIST", "CARGO_HOME"]}
-    return run(str(top / "scripts/release"), *arguments, cwd=cwd, timeout=60, env={**kept, **variables})
+    return run(str(top / "scripts/release"), *arguments, cwd=cwd, input=typed, timeout=60, env={**kept, **variables})
 
 
 def make_key(secret, public):
@@ -173,12 +173,12 @@ class Release(Assembled):
 class Signing(Assembled):
     """Which key signs, and that no build sees it."""
 
-    def signed(self, **variables):
+    def signed(self, typed=None, **variables):
         dist = self.place / "to-sign"
         shutil.copytree(self.dist, dist)
         self.addCleanup(shutil.rmtree, dist)
         (dist / "SHA256SUMS.minisig").unlink()
-        made = release("--sign", DIST=str(dist), **variables)
+        made = release("--sign", DIST=str(dist), typed=typed, **variables)
         self.assertEqual(made.returncode == 0, (dist / "SHA256SUMS.minisig").exists())
         return made
 
@@ -190,6 +190,15 @@ class Signing(Assembled):
 
     def test_a_key_that_the_readme_does_not_name_is_refused(self):
         self.assertNotEqual(self.signed(RELEASE_KEY=self.signing["RELEASE_KEY"]).returncode, 0)
+
+    def test_the_password_of_a_locked_key_is_typed_or_given(self):
+        secret, public = self.place / "locked", self.place / "locked.pub"
+        made = run("minisign", "-G", "-f", "-s", secret, "-p", public, input="word\nword\n")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        signing = {"RELEASE_KEY": str(secret), "RELEASE_TRIAL_KEY": public.read_text().split("\n")[1]}
+        self.assertEqual(self.signed(**signing, typed="word\n").returncode, 0)
+        self.doCleanups()
+        self.assertEqual(self.signed(**signing, RELEASE_KEY_PASSWORD="word").returncode, 0)
 
     def test_a_changed_file_is_not_signed(self):
         dist = self.place / "changed"

@@ -43,7 +43,7 @@ fn nothing_is_released_without_a_key_that_the_readme_names() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows/release.yml");
     let text = fs::read_to_string(file).expect("the workflow");
     let at = |step: &str| text.find(step).expect(step);
-    assert!(at("run: scripts/release --key") < at("- name: Build"));
+    assert!(at("  scripts/release --key\n") < at("- name: Build"));
     assert!(
         !text.contains("PUBLIC_KEY"),
         "a variable of the repository names no key"
