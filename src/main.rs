@@ -9,13 +9,15 @@ const NAME: &str = "vault-plugin-secrets-mongodbatlas";
 
 fn main() -> ExitCode {
     prepare_process();
-    if std::env::args()
-        .skip(1)
-        .any(|argument| argument == "--self-test")
-    {
+    // A host may configure an argument that is not UTF-8.
+    let arguments = std::env::args_os().skip(1);
+    let arguments: Vec<String> = arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    if arguments.iter().any(|argument| argument == "--self-test") {
         return test_here();
     }
-    if let Some(text) = handle_flags(std::env::args().skip(1)) {
+    if let Some(text) = handle_flags(&arguments) {
         return print(&text);
     }
     let served = serve_host();
@@ -37,12 +39,14 @@ fn test_here() -> ExitCode {
 }
 
 /// What to print and leave, if the arguments ask for that. A host may configure any others.
-fn handle_flags(mut arguments: impl Iterator<Item = String>) -> Option<String> {
-    arguments.find_map(|argument| match argument.as_str() {
-        "--version" | "-version" => Some(format!("{NAME} v{}\n", env!("CARGO_PKG_VERSION"))),
-        "--help" | "-help" | "-h" => Some(help()),
-        _ => None,
-    })
+fn handle_flags(arguments: &[String]) -> Option<String> {
+    arguments
+        .iter()
+        .find_map(|argument| match argument.as_str() {
+            "--version" | "-version" => Some(format!("{NAME} v{}\n", env!("CARGO_PKG_VERSION"))),
+            "--help" | "-help" | "-h" => Some(help()),
+            _ => None,
+        })
 }
 
 fn print(text: &str) -> ExitCode {

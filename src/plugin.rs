@@ -106,7 +106,7 @@ fn run(environment: &Environment, settings: ProcessSettings) -> Result<(), Box<d
 }
 
 fn application(context: Context, settings: ProcessSettings) -> Application {
-    let unversioned = std::env::args().any(|argument| argument == UNVERSIONED);
+    let unversioned = std::env::args_os().any(|argument| argument == UNVERSIONED);
     let version = if unversioned {
         String::new()
     } else {

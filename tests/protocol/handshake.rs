@@ -1,5 +1,7 @@
 //! The start of the process: who may start it, what it answers, and what it refuses.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
 use crate::{
     host::{Line, connect},
     identity::{BOTH_VERSIONS, Identity},
@@ -122,6 +124,7 @@ async fn unknown_arguments_and_variables_are_let_pass() {
         .argument("-tls-skip-verify=true")
         .argument("-ca-cert")
         .argument("/nowhere")
+        .argument(OsStr::from_bytes(b"\xff"))
         .variable("BAO_PLUGIN_OF_TOMORROW", "\u{1}\u{fffd}")
         .spawn();
     assert_eq!(Line::parse(&process.line().await).fields.len(), 6);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -30,7 +31,7 @@ pub(crate) struct Launch {
     /// The host's certificate and key.
     pub(crate) identity: Identity,
     variables: BTreeMap<String, String>,
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
     starter: Vec<String>,
     folder: TempDir,
 }
@@ -75,8 +76,8 @@ impl Launch {
     }
 
     /// Adds an argument.
-    pub(crate) fn argument(mut self, argument: &str) -> Self {
-        self.arguments.push(argument.to_owned());
+    pub(crate) fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
         self
     }
 
