@@ -1,13 +1,14 @@
 //! The main socket: where it lies, who may open it, and the authenticated connections on it.
 
 use std::{
+    fs::FileType,
     io,
-    os::unix::fs::{PermissionsExt as _, chown},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::{Stream, StreamExt as _, stream};
@@ -81,10 +82,35 @@ fn advice(kind: io::ErrorKind) -> &'static str {
 pub(crate) struct Listener {
     socket: UnixListener,
     file: SocketFile,
+    /// The file as it was made.
+    made: Option<FileId>,
     /// The group that may connect too.
     group: Option<u32>,
-    /// The file is gone and could not be made again: said once.
+    /// The file is gone and could not be made again, or another is in its place: said once.
     is_lost: bool,
+}
+
+/// Tells a file from another one of its name. A number that is free is given out again, so that the kind
+/// and the time of the beginning, where the system tells it, count as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+    kind: FileType,
+    born: Option<SystemTime>,
+}
+
+impl FileId {
+    /// Of what lies at `path`, be it a link.
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            kind: metadata.file_type(),
+            born: metadata.created().ok(),
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -111,9 +137,11 @@ impl Listener {
         let group = group.map(group_id).transpose()?;
         let (socket, file) = bind_new_name(directory, entropy)?;
         hand_over(&file.0, group)?;
+        let made = FileId::of(&file.0).ok();
         Ok(Self {
             socket,
             file,
+            made,
             group,
             is_lost: false,
         })
@@ -173,13 +201,27 @@ impl Listener {
     /// the last connection, and the host starts another.
     fn keep_file(&mut self) {
         let path = &self.file.0;
-        if !matches!(path.try_exists(), Ok(false)) {
-            self.is_lost = false;
-            return;
+        match FileId::of(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_again(),
+            Ok(found) if self.made.is_some_and(|made| made != found) => {
+                if !self.is_lost {
+                    tracing::error!(
+                        path = %path.display(),
+                        "another file stands in the socket's place; the server cannot reconnect"
+                    );
+                }
+                self.is_lost = true;
+            }
+            _ => self.is_lost = false,
         }
+    }
+
+    fn make_again(&mut self) {
+        let path = &self.file.0;
         match bind_again(path, self.group) {
             Ok(socket) => {
                 tracing::warn!(path = %path.display(), "the socket's file was gone; it was made again");
+                self.made = FileId::of(path).ok();
                 self.socket = socket;
                 self.is_lost = false;
             }
@@ -243,15 +285,16 @@ fn group_id(group: &str) -> Result<u32, SocketError> {
     if let Ok(id) = group.parse() {
         return Ok(id);
     }
-    std::fs::read_to_string(GROUPS)
+    std::fs::read(GROUPS)
         .ok()
         .and_then(|groups| named_group(&groups, group))
         .ok_or_else(|| SocketError::UnknownGroup(group.to_owned()))
 }
 
-/// The id of a group of that name: group(5), `name:password:id:members` in each line.
-fn named_group(groups: &str, name: &str) -> Option<u32> {
-    groups.lines().find_map(|line| {
+/// The id of a group of that name: group(5), `name:password:id:members` in each line. What is not UTF-8
+/// in other lines hides no group.
+fn named_group(groups: &[u8], name: &str) -> Option<u32> {
+    String::from_utf8_lossy(groups).lines().find_map(|line| {
         let mut fields = line.split(':');
         (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
     })
@@ -317,7 +360,6 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt as _;
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use super::*;
@@ -413,6 +455,28 @@ mod tests {
         assert!(listener.path().exists() && !listener.is_lost);
     }
 
+    #[tokio::test]
+    async fn another_file_in_its_place_is_told_and_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = &crate::base::SystemEntropy;
+        let mut listener = Listener::bind(folder.path(), None, entropy).unwrap();
+        let path = listener.path().to_owned();
+        listener.keep_file();
+        assert!(!listener.is_lost, "its own");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "another's").unwrap();
+        listener.keep_file();
+        assert!(listener.is_lost, "a file");
+        std::fs::remove_file(&path).unwrap();
+        listener.keep_file();
+        assert!(!listener.is_lost, "made again");
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/nowhere", &path).unwrap();
+        listener.keep_file();
+        assert!(listener.is_lost, "a link that leads nowhere");
+        assert_eq!(std::fs::read_link(&path).unwrap(), Path::new("/nowhere"));
+    }
+
     #[test]
     fn a_group_is_a_number_or_a_known_name() {
         assert_eq!(group_id("4711").unwrap(), 4711);
@@ -425,7 +489,8 @@ mod tests {
 
     #[test]
     fn a_group_is_found_by_its_whole_name() {
-        let groups = "root:x:0:\nopenbao-admin:x:17:eve\nbroken\nopenbao:x:4711:a,b\nodd:x:many:\n";
+        let groups = b"root:x:0:\nb\xfccher:x:16:m\xfcller\nopenbao-admin:x:17:eve\nbroken\n\
+                       openbao:x:4711:a,b\nodd:x:many:\n";
         assert_eq!(named_group(groups, "openbao"), Some(4711));
         assert_eq!(named_group(groups, "openbao-admin"), Some(17));
         for unknown in ["", "bao", "eve", "broken", "odd"] {
