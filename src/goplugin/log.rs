@@ -21,6 +21,10 @@ use crate::base::{Clock as _, SystemClock};
 
 /// Other people's code may log headers and bodies below this.
 const FOREIGN_LEVEL: LevelFilter = LevelFilter::WARN;
+/// The resolver's crates begin so. They warn of each stray datagram, with its text: whoever sends some would
+/// fill the host's log and crowd out our own lines.
+const RESOLVER: &str = "hickory_";
+const RESOLVER_LEVEL: LevelFilter = LevelFilter::ERROR;
 
 /// What is logged.
 #[derive(Debug, Clone, Copy)]
@@ -106,9 +110,11 @@ impl HostLayer {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for HostLayer {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        let own = self.is_own(metadata.target());
-        let filter = if own {
+        let target = metadata.target();
+        let filter = if self.is_own(target) {
             self.level
+        } else if target.starts_with(RESOLVER) {
+            self.level.min(RESOLVER_LEVEL)
         } else {
             self.level.min(FOREIGN_LEVEL)
         };
@@ -204,6 +210,16 @@ mod tests {
         });
         let messages: Vec<_> = lines.iter().map(|line| &line["@message"]).collect();
         assert_eq!(messages, ["trouble", "ours"]);
+    }
+
+    #[test]
+    fn stray_datagrams_are_not_told() {
+        let lines = logged(LevelFilter::TRACE, || {
+            tracing::warn!(target: "hickory_net::udp::udp_client_stream", "detected forged question");
+            tracing::error!(target: "hickory_resolver::name_server_pool", "trouble");
+        });
+        let messages: Vec<_> = lines.iter().map(|line| &line["@message"]).collect();
+        assert_eq!(messages, ["trouble"]);
     }
 
     #[test]
