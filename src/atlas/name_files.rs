@@ -1,8 +1,8 @@
 //! What the machine's files say of names: `/etc/hosts` and `/etc/resolv.conf`, read as hosts(5) and
 //! resolv.conf(5) have it.
 //!
-//! Left out: name servers with a zone (`fe80::1%eth0`), the domain of the host's own name where neither
-//! `search` nor `domain` is set, and all options but `ndots` and `timeout`.
+//! Left out: the domain of the host's own name where neither `search` nor `domain` is set, all options but
+//! `ndots` and `timeout`, and name servers with a zone (`fe80::1%eth0`), which are told where a lookup fails.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -34,6 +34,10 @@ pub(super) fn in_hosts(file: &Path, name: &str) -> Vec<IpAddr> {
 pub(super) struct ResolvConf {
     /// In the order in which they are asked.
     pub(super) servers: Vec<IpAddr>,
+    /// Named, and not an address that can be asked.
+    unusable: Vec<String>,
+    /// No server is named that can be asked: this machine's is meant.
+    is_default: bool,
     /// Appended to names.
     search: Vec<String>,
     /// A name with so many dots is asked for as it is before anything is appended.
@@ -47,6 +51,8 @@ impl ResolvConf {
     pub(super) fn read(file: &Path) -> Self {
         let mut read = Self {
             servers: Vec::new(),
+            unusable: Vec::new(),
+            is_default: false,
             search: Vec::new(),
             dots: 1,
             timeout: TIMEOUT,
@@ -54,7 +60,8 @@ impl ResolvConf {
         for line in text(file).lines() {
             read.take(without_comment(line));
         }
-        if read.servers.is_empty() {
+        read.is_default = read.servers.is_empty();
+        if read.is_default {
             read.servers.push(Ipv4Addr::LOCALHOST.into());
         }
         read
@@ -63,19 +70,34 @@ impl ResolvConf {
     fn take(&mut self, line: &str) {
         let mut words = line.split_ascii_whitespace();
         match words.next() {
-            Some("nameserver") => {
-                let server = words
-                    .next()
-                    .and_then(|server| server.parse::<IpAddr>().ok());
-                let has_room = self.servers.len() < MOST_SERVERS;
-                self.servers.extend(server.filter(|_| has_room));
-            }
+            Some("nameserver") => words.take(1).for_each(|server| self.take_server(server)),
             // The last of these two lines holds.
             Some("search") => self.search = words.map(str::to_owned).collect(),
             Some("domain") => self.search = words.take(1).map(str::to_owned).collect(),
             Some("options") => words.for_each(|option| self.take_option(option)),
             _ => {}
         }
+    }
+
+    fn take_server(&mut self, server: &str) {
+        match server.parse() {
+            Ok(server) if self.servers.len() < MOST_SERVERS => self.servers.push(server),
+            Err(_) if self.unusable.len() < MOST_SERVERS => self.unusable.push(server.to_owned()),
+            _ => {}
+        }
+    }
+
+    /// The servers as an operator finds them in the file.
+    pub(super) fn told(&self) -> String {
+        let servers: Vec<String> = self.servers.iter().map(IpAddr::to_string).collect();
+        let mut told = servers.join(", ");
+        if self.is_default {
+            told = format!("none that can be asked, so this machine: {told}");
+        }
+        if !self.unusable.is_empty() {
+            told = format!("{told}; cannot be asked: {}", self.unusable.join(", "));
+        }
+        told
     }
 
     fn take_option(&mut self, option: &str) {
@@ -179,6 +201,23 @@ mod tests {
         );
         assert_eq!(read.timeout, Duration::from_secs(2));
         assert_eq!(read.dots, MOST_DOTS);
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_told() {
+        for (text, want) in [
+            ("", "none that can be asked, so this machine: 127.0.0.1"),
+            (
+                "nameserver fe80::1%eth0",
+                "none that can be asked, so this machine: 127.0.0.1; cannot be asked: fe80::1%eth0",
+            ),
+            (
+                "nameserver fe80::1%eth0\nnameserver 192.0.2.1\nnameserver 2001:db8::53",
+                "192.0.2.1, 2001:db8::53; cannot be asked: fe80::1%eth0",
+            ),
+        ] {
+            assert_eq!(resolv_conf(text).told(), want, "{text}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::Name;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::name_files::{ResolvConf, in_hosts};
 
@@ -36,9 +36,18 @@ pub(super) enum NameError {
     Unknown { name: String, servers: String },
     #[error(
         "no name server answered for {name} in {} s: look whether those in /etc/resolv.conf ({servers}) \
-         can be reached from this machine", waited.as_secs_f32()
+         can be reached from this machine", tenths(*waited)
     )]
     Silence {
+        name: String,
+        servers: String,
+        waited: Duration,
+    },
+    #[error(
+        "the name servers in /etc/resolv.conf ({servers}) answered too slowly, or not each time: no address of \
+         {name} in {} s", tenths(*waited)
+    )]
+    Slow {
         name: String,
         servers: String,
         waited: Duration,
@@ -85,29 +94,19 @@ impl Names {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
         let conf = ResolvConf::read(&self.resolv_conf);
-        let asked = timeout(limit, self.ask(name, &conf, limit)).await;
+        let start = Instant::now();
+        let mut servers = Servers::of(&conf, self.port, start + limit);
+        let asked = timeout(limit, servers.ask_for_each(conf.names(name))).await;
         asked
             .unwrap_or(Err(NetError::Timeout))
-            .map_err(|error| failure(name, &conf, error, limit))
-    }
-
-    async fn ask(
-        &self,
-        name: &str,
-        conf: &ResolvConf,
-        limit: Duration,
-    ) -> Result<Vec<IpAddr>, NetError> {
-        let mut servers = Servers::of(conf, self.port, limit);
-        let mut failed = None;
-        for name in conf.names(name) {
-            match servers.ask(&name).await {
-                Ok(found) => return Ok(found),
-                // Nobody answers for another name either.
-                Err(error @ (NetError::Timeout | NetError::Io(_))) => return Err(error),
-                Err(error) => failed = failed.filter(|_| is_unknown(&error)).or(Some(error)),
-            }
-        }
-        Err(failed.unwrap_or(NetError::NoConnections))
+            .map_err(|error| match error {
+                NetError::Timeout if servers.have_answered => NameError::Slow {
+                    name: name.to_owned(),
+                    servers: conf.told(),
+                    waited: start.elapsed(),
+                },
+                error => failure(name, &conf, error, start.elapsed()),
+            })
     }
 
     /// For whoever was not even asked.
@@ -115,6 +114,11 @@ impl Names {
         let conf = ResolvConf::read(&self.resolv_conf);
         failure(name, &conf, NetError::Timeout, waited)
     }
+}
+
+/// In seconds.
+fn tenths(waited: Duration) -> f32 {
+    (waited.as_secs_f32() * 10.0).round() / 10.0
 }
 
 fn is_localhost(name: &str) -> bool {
@@ -126,10 +130,14 @@ fn is_unknown(error: &NetError) -> bool {
     matches!(error, NetError::Dns(DnsError::NoRecordsFound(_)))
 }
 
+/// Whether nothing came from a server.
+fn is_silence(error: &NetError) -> bool {
+    matches!(error, NetError::Timeout | NetError::Io(_))
+}
+
 fn failure(name: &str, conf: &ResolvConf, error: NetError, waited: Duration) -> NameError {
     let name = name.to_owned();
-    let servers: Vec<String> = conf.servers.iter().map(IpAddr::to_string).collect();
-    let servers = servers.join(", ");
+    let servers = conf.told();
     match error {
         NetError::Timeout => NameError::Silence {
             name,
@@ -149,15 +157,18 @@ fn failure(name: &str, conf: &ResolvConf, error: NetError, waited: Duration) -> 
 struct Servers {
     queue: VecDeque<NameServerConfig>,
     options: ResolverOpts,
+    /// The longest that one question may take.
+    patience: Duration,
+    /// When the lookup is over.
+    end: Instant,
+    /// Something came from one of them, be it of no use.
+    have_answered: bool,
 }
 
 impl Servers {
-    fn of(conf: &ResolvConf, port: u16, limit: Duration) -> Self {
+    fn of(conf: &ResolvConf, port: u16, end: Instant) -> Self {
         let queue = conf.servers.iter().map(|server| at_port(*server, port));
         let mut options = ResolverOpts::default();
-        // Each has its turn, and time is left for what comes after a server that is silent.
-        let turns = u32::try_from(conf.servers.len()).unwrap_or(u32::MAX);
-        options.timeout = conf.timeout.min(limit / turns.saturating_add(1));
         options.attempts = 0;
         options.edns0 = false;
         options.cache_size = 0;
@@ -165,26 +176,59 @@ impl Servers {
         Self {
             queue: queue.collect(),
             options,
+            patience: conf.timeout,
+            end,
+            have_answered: false,
         }
     }
 
+    /// The addresses of the first name that has some.
+    async fn ask_for_each(&mut self, names: Vec<String>) -> Result<Vec<IpAddr>, NetError> {
+        let mut failed = None;
+        for name in names {
+            match self.ask(&name).await {
+                Ok(found) => return Ok(found),
+                // Nobody answers for another name either.
+                Err(error) if is_silence(&error) => return Err(error),
+                Err(error) => failed = failed.filter(|_| is_unknown(&error)).or(Some(error)),
+            }
+        }
+        Err(failed.unwrap_or(NetError::NoConnections))
+    }
+
     /// The addresses from the first server that knows whether there are any. One that does not answer
-    /// well is not asked first again.
+    /// well is not asked first again. Of several failures what a server said counts, not another's silence.
     async fn ask(&mut self, name: &str) -> Result<Vec<IpAddr>, NetError> {
         let mut name = Name::from_str_relaxed(name)?;
         name.set_fqdn(true);
-        let mut failed = NetError::NoConnections;
-        for _ in 0..self.queue.len() {
-            let Some(server) = self.queue.front() else {
+        let mut failed = None;
+        for left in (0..self.queue.len()).rev() {
+            let Some(server) = self.queue.front().cloned() else {
                 break;
             };
-            match self.ask_one(server.clone(), &name).await {
-                Err(error) if !is_unknown(&error) => failed = error,
+            self.options.timeout = self.turn(left);
+            let answer = self.ask_one(server, &name).await;
+            self.have_answered |= !answer.as_ref().is_err_and(is_silence);
+            match answer {
+                Err(error) if !is_unknown(&error) => {
+                    failed = failed.filter(|said| !is_silence(said)).or(Some(error));
+                }
                 answer => return answer,
             }
             self.queue.rotate_left(1);
         }
-        Err(failed)
+        Err(failed.unwrap_or(NetError::NoConnections))
+    }
+
+    /// How long a server is waited for where so many are `left` after it. The last one has all the time there
+    /// is; before, each has its turn, and time is left for what comes after a server that is silent.
+    fn turn(&self, left: usize) -> Duration {
+        let time = self.end.saturating_duration_since(Instant::now());
+        let turns = match u32::try_from(left) {
+            Ok(0) => 1,
+            left => left.unwrap_or(u32::MAX).saturating_add(2),
+        };
+        self.patience.min(time / turns)
     }
 
     async fn ask_one(

@@ -63,7 +63,13 @@ enum Says {
     TooLong,
     ServerFailure,
     Silence,
+    /// What it says comes after a while.
+    Late(Box<Says>),
 }
+
+/// What is said late: too late for half of [`SHORT`], and not for all of it.
+const LATE: Duration = Duration::from_millis(1_300);
+const SHORT: Duration = Duration::from_secs(2);
 
 fn at(address: &str) -> Says {
     Says::Address(address.parse().unwrap())
@@ -122,7 +128,12 @@ async fn over_udp(socket: UdpSocket, answers: Arc<Answers>, asked: Arc<Mutex<Vec
         if !question.is_ipv6 {
             asked.lock().unwrap().push(question.name.clone());
         }
-        if let Some(answer) = question.answer(&answers(&question.name, question.is_ipv6)) {
+        let mut says = answers(&question.name, question.is_ipv6);
+        if let Says::Late(late) = says {
+            tokio::time::sleep(LATE).await;
+            says = *late;
+        }
+        if let Some(answer) = question.answer(&says) {
             socket.send_to(&answer, from).await.unwrap();
         }
     }
@@ -175,7 +186,7 @@ impl Question {
 
     fn answer(&self, says: &Says) -> Option<Vec<u8>> {
         let (flags, record) = match says {
-            Says::Silence => return None,
+            Says::Silence | Says::Late(_) => return None,
             Says::Nothing => ([0x81, 0x83], Vec::new()),
             Says::TooLong => ([0x83, 0x80], Vec::new()),
             Says::ServerFailure => ([0x81, 0x82], Vec::new()),
@@ -378,12 +389,77 @@ async fn no_server_that_answers_is_told_in_time() {
         let text = machine.fails(name, limit).await;
         let elapsed = start.elapsed();
         assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
-        let want = format!(
-            "no name server answered for {name} in 1 s: look whether those in /etc/resolv.conf (127.0.0.1) \
-             can be reached from this machine"
-        );
+        let want = format!("no name server answered for {name} in 1");
         assert!(text.starts_with(&want), "{text}");
+        let advice = "s: look whether those in /etc/resolv.conf (127.0.0.1) can be reached from this machine";
+        assert!(text.contains(advice), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_spare_server_that_is_silent_does_not_end_the_search() {
+    let first = NameServer::start(|name, is_ipv6| match name {
+        "proxy" if !is_ipv6 => at("192.0.2.7"),
+        "proxy" => Says::Nothing,
+        _ => Says::ServerFailure,
+    })
+    .await;
+    let _spare = NameServer::start_at(first.beside(), |_, _| Says::Silence).await;
+    let machine = first
+        .machine("nameserver 127.0.0.1\nnameserver 127.0.0.2\nsearch a.example\noptions timeout:1");
+    assert_eq!(machine.finds("proxy").await, ["192.0.2.7"]);
+    let text = machine.fails("other", LIMIT).await;
+    assert!(text.to_lowercase().contains("server failure"), "{text}");
+}
+
+#[tokio::test]
+async fn the_only_server_has_all_the_time_there_is() {
+    let server = NameServer::start(|_, is_ipv6| {
+        if is_ipv6 {
+            Says::Nothing
+        } else {
+            Says::Late(Box::new(at("192.0.2.7")))
+        }
+    })
+    .await;
+    let names = server.machine("nameserver 127.0.0.1").names();
+    let found = names.look_up(ATLAS, SHORT).await.unwrap();
+    assert_eq!(found, ["192.0.2.7".parse::<IpAddr>().unwrap()]);
+}
+
+#[tokio::test]
+async fn servers_that_answer_too_slowly_are_not_called_silent() {
+    let server = NameServer::start(|_, is_ipv6| {
+        if is_ipv6 {
+            Says::Nothing
+        } else {
+            Says::Late(Box::new(Says::Nothing))
+        }
+    })
+    .await;
+    let machine = server.machine("nameserver 127.0.0.1\nsearch a.example b.example");
+    let text = machine.fails("proxy", SHORT).await;
+    let want = "the name servers in /etc/resolv.conf (127.0.0.1) answered too slowly, or not each time: \
+                no address of proxy in 2";
+    assert!(text.starts_with(want), "{text}");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_asked_is_named_where_the_lookup_fails() {
+    let server = NameServer::start(|_, _| Says::Nothing).await;
+    let machine = server.machine("nameserver fe80::1%eth0");
+    let text = machine.fails(ATLAS, LIMIT).await;
+    let want = "in /etc/resolv.conf (none that can be asked, so this machine: 127.0.0.1; cannot be asked: \
+                fe80::1%eth0)";
+    assert!(text.contains(want), "{text}");
+}
+
+#[tokio::test]
+async fn the_wait_is_told_as_it_was() {
+    let server = NameServer::start(|_, _| Says::Silence).await;
+    let machine = server.machine("nameserver 127.0.0.1\noptions timeout:1");
+    let text = machine.fails(ATLAS, LIMIT).await;
+    assert!(text.contains("in 1"), "{text}");
 }
 
 #[tokio::test]
