@@ -9,7 +9,7 @@ use tokio::runtime::Builder;
 use crate::atlas::check_platform_trust;
 use crate::base::{Clock as _, Rfc3339, SystemClock, chain};
 use crate::engine::{ProcessSettings, ServerHold, ignored_variable};
-use crate::goplugin::process::try_to_lock_memory;
+use crate::goplugin::process::{MemoryLock, try_to_lock_memory};
 use crate::goplugin::serve::try_socket;
 use crate::goplugin::{Environment, log};
 use crate::plugin::{LOG_LEVEL, version};
@@ -136,7 +136,12 @@ fn certificates() -> Finding {
 fn memory_lock(environment: &Environment) -> Finding {
     const ABOUT: &str = "memory lock";
     match try_to_lock_memory() {
-        Ok(()) => finding(Verdict::Good, ABOUT, "allowed; nothing to do"),
+        Ok(MemoryLock::Ample) => finding(Verdict::Good, ABOUT, "allowed; nothing to do"),
+        Ok(MemoryLock::Tight) => {
+            let text = "allowed, up to a limit that is too low: where the server locks memory, the plugin may \
+                        end in the middle of its work; set LimitMEMLOCK=infinity for its service";
+            finding(Verdict::Note, ABOUT, text)
+        }
         Err(error) if environment.asks_for_memory_lock() => {
             finding(Verdict::Bad, ABOUT, chain(&error))
         }

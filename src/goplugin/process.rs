@@ -12,6 +12,10 @@ use super::environment::Environment;
 
 /// The variable by which a host asks for locked memory, without its prefix.
 const MEMORY_LOCK: &str = "PLUGIN_MLOCK_ENABLED";
+/// With this capability no limit counts: capabilities(7).
+const CAP_IPC_LOCK: u64 = 1 << 14;
+/// Stacks of all threads, what the allocator reserves, and a crowd of requests have room in it.
+const LOCK_FLOOR: u64 = 512 * 1024 * 1024;
 
 /// Why the process was not given what it needs.
 #[derive(Debug, thiserror::Error)]
@@ -67,23 +71,59 @@ pub(crate) fn lock_memory_if_asked(environment: &Environment) -> Result<(), Proc
     if !environment.asks_for_memory_lock() {
         return Ok(());
     }
-    lock_memory()
-}
-
-/// Locks the memory as a start would, and unlocks it.
-pub(crate) fn try_to_lock_memory() -> Result<(), ProcessError> {
-    lock_memory()?;
-    let _ = munlockall();
+    if lock_memory()? == MemoryLock::Tight {
+        tracing::warn!(
+            "little memory may be locked; the process may end in the middle of its work: set \
+             LimitMEMLOCK=infinity"
+        );
+    }
     Ok(())
 }
 
-fn lock_memory() -> Result<(), ProcessError> {
-    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE).map_err(|source| {
-        ProcessError::LockMemory {
-            variable: MEMORY_LOCK,
-            source,
+/// Locks the memory as a start would, and unlocks it.
+pub(crate) fn try_to_lock_memory() -> Result<MemoryLock, ProcessError> {
+    let lock = lock_memory()?;
+    let _ = munlockall();
+    Ok(lock)
+}
+
+/// How much may be locked. What is mapped later counts as well: once the limit is reached, no thread starts
+/// and no memory is had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MemoryLock {
+    /// All that is ever needed.
+    Ample,
+    /// Enough for the start alone.
+    Tight,
+}
+
+impl MemoryLock {
+    /// With a limit of so many bytes; `status` is the process's, proc(5).
+    fn of(limit: u64, status: &str) -> Self {
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let capabilities = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+        let is_free = capabilities.is_some_and(|set| set & CAP_IPC_LOCK != 0);
+        if is_free || limit >= LOCK_FLOOR {
+            Self::Ample
+        } else {
+            Self::Tight
         }
-    })
+    }
+}
+
+fn lock_memory() -> Result<MemoryLock, ProcessError> {
+    let locked =
+        mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE).map_err(|source| {
+            ProcessError::LockMemory {
+                variable: MEMORY_LOCK,
+                source,
+            }
+        });
+    locked?;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // A limit that cannot be read is taken for none.
+    let limit = getrlimit(Resource::RLIMIT_MEMLOCK).map_or(u64::MAX, |(soft, _)| soft);
+    Ok(MemoryLock::of(limit, &status))
 }
 
 /// The signals that a host's terminal or an operator may send.
@@ -105,5 +145,22 @@ impl Signals {
     /// Returns at the next SIGTERM.
     pub(crate) async fn terminated(&mut self) {
         self.terminate.recv().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_the_start_alone_keeps_is_tight() {
+        let none = "Name:\tx\nCapEff:\t0000000000000000\n";
+        let lock = "Name:\tx\nCapEff:\t0000000000004000\n";
+        let small = 64 * 1024 * 1024;
+        assert_eq!(MemoryLock::of(small, none), MemoryLock::Tight);
+        assert_eq!(MemoryLock::of(small, ""), MemoryLock::Tight);
+        assert_eq!(MemoryLock::of(small, lock), MemoryLock::Ample);
+        assert_eq!(MemoryLock::of(LOCK_FLOOR, none), MemoryLock::Ample);
+        assert_eq!(MemoryLock::of(u64::MAX, none), MemoryLock::Ample);
     }
 }
