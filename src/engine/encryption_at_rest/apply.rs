@@ -83,12 +83,8 @@ pub(super) async fn apply(
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let reached = entry.state;
-    let is_under_way = || {
-        let state = reached.name();
-        EngineError::from(EncryptionError::UnderWay { state })
-    };
     if matches!(reached, State::Registering | State::Rotating) {
-        return Err(is_under_way());
+        return Err(entry.under_way().into());
     }
     let role = role_of(entry)?;
     let mut standing = Standing::ask_vault(atlas, project, budget).await?;
@@ -97,7 +93,7 @@ pub(super) async fn apply(
     let by_role = by_role.filter(|vault| entry.is_by_role(vault));
     if reached == State::RollingBack {
         // A way back that Atlas did not take is not wanted any more.
-        let vault = by_role.ok_or_else(is_under_way)?;
+        let vault = by_role.ok_or_else(|| entry.under_way())?;
         rollback::call_off(entry, vault, now);
     }
     if let Some(vault) = &standing.vault {
@@ -232,7 +228,7 @@ fn is_decided(entry: &AzureEntry, error: &EngineError) -> bool {
         error,
         EngineError::Encryption(EncryptionError::OrderTooOld { .. } | EncryptionError::NotTaken)
     );
-    is_known || (entry.failures > 0 && entry.last_error == Some(chain(error)))
+    is_known || entry.failed_by(&chain(error))
 }
 
 /// Whether the time is over in which the order may be sent again.

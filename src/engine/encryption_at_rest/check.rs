@@ -8,6 +8,7 @@ use serde_json::json;
 use super::entry::AzureEntry;
 use super::note::drift;
 use super::plan::{self, mode_of};
+use super::watch::reading;
 use super::{census, expiry, paths};
 use crate::atlas::{
     AzureKeyVault, AzureRegistration, EndpointStatus, Priority, PrivateEndpoint, ProjectId,
@@ -172,8 +173,7 @@ impl Look<'_> {
     async fn key_vault(&mut self) -> Result<(), EngineError> {
         let (atlas, project) = (&self.linked.atlas, self.project);
         let vault = atlas.azure_key_vault(project, self.budget).await;
-        let doing = format!("reading encryption at rest of project {project}");
-        let Some(vault) = self.report.asked(&doing, vault)? else {
+        let Some(vault) = self.report.asked(&reading(project), vault)? else {
             return Ok(());
         };
         self.report.fact("mode", mode_of(vault.as_ref()).name());

@@ -35,16 +35,15 @@ pub(super) async fn delete(
         }
         Err(error) => return Err(error),
     };
-    // Atlas may hold a secret of which this is the only copy, or none at all.
     // Nothing of the encryption is in flight then, and it may never come to an end.
     let is_watched = matches!(entry.state, State::Observing | State::Registering);
     let linked = engine.connection.linked_to(&entry.origin).await;
     // Nor does anything come to an end at an address that is no longer configured.
     let is_elsewhere = matches!(linked, Err(EngineError::OtherOrigin { .. }));
     let may_end = entry.state.can_be_forgotten() || ((is_watched || is_elsewhere) && force);
+    // Atlas may hold the secret of a rotation, of which this is the only copy.
     if !may_end || (entry.pending.is_some() && !force) {
-        let state = entry.state.name();
-        return Err(EncryptionError::UnderWay { state }.into());
+        return Err(entry.under_way().into());
     }
     if entry.held.is_some() && !force {
         return Err(EncryptionError::SecretInKeeping.into());

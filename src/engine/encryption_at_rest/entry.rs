@@ -11,6 +11,7 @@ use crate::atlas::{
     ApplicationId, AzureKeyVault, AzurePrincipal, RoleId, ServicePrincipalId, TenantId, VaultKey,
 };
 use crate::base::time::serde_go_nanos;
+use crate::engine::error::EncryptionError;
 use crate::engine::origin::BoundTo;
 
 /// Default of `observe`: one of Atlas's checks, which come every quarter of an hour, and a margin.
@@ -438,6 +439,17 @@ impl AzureEntry {
             in_force: false,
             since: Some(pending.since),
         });
+    }
+
+    /// Whether the last try failed by the same.
+    pub(super) fn failed_by(&self, error: &str) -> bool {
+        self.failures > 0 && self.last_error.as_deref() == Some(error)
+    }
+
+    /// Refuses what would forget or cross what goes on.
+    pub(super) fn under_way(&self) -> EncryptionError {
+        let state = self.state.name();
+        EncryptionError::UnderWay { state }
     }
 
     /// What went wrong before counts no more: it is over, or was an old answer.

@@ -65,6 +65,7 @@ mod second_look_tests;
 mod secret;
 #[cfg(test)]
 mod secret_tests;
+mod static_block;
 #[cfg(test)]
 mod stored_tests;
 mod tick;

@@ -15,6 +15,11 @@ use crate::atlas::{AzureKeyVault, ProjectId, RoleId, VaultKey};
 /// Two looks this far apart count as two. A little less than the minute between periodic runs.
 pub(super) const APART: Duration = Duration::from_secs(50);
 
+/// Whether a look now and that one count as two.
+pub(super) fn is_apart(last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    later(last, APART).is_some_and(|next| next <= now)
+}
+
 /// With private networking no `valid: false` means nothing for longer.
 const LONGEST_PRIVATE_SETTLE: Duration = Duration::from_mins(10);
 
@@ -94,7 +99,6 @@ fn believe_clock(entry: &mut AzureEntry, now: DateTime<Utc>) {
 /// not work, which ends what was proved of it.
 fn note_secret(entry: &mut AzureEntry, vault: Option<&AzureKeyVault>, now: DateTime<Utc>) {
     // One answer may be an old one, and what Atlas signs in with must not be lost.
-    let apart = TimeDelta::from_std(APART).unwrap_or_default();
     let last = entry.seen.as_ref();
     let is_since = |at| entry.changed_at.is_none_or(|changed| changed <= at);
     // Where the role was taken from here, whoever put a secret back need not have put back this one. Soon
@@ -103,11 +107,11 @@ fn note_secret(entry: &mut AzureEntry, vault: Option<&AzureKeyVault>, now: DateT
     let is_put_back = is_sent(entry, Mode::Role)
         && last.is_some_and(|seen| {
             let is_settled = settled.is_none_or(|end| end <= seen.at);
-            seen.mode == Mode::Static && is_settled && now - seen.at >= apart
+            seen.mode == Mode::Static && is_settled && is_apart(seen.at, now)
         });
     let is_other = |seen: &&Seen| seen.mode != Mode::Static || seen.other_application;
     let last = last.filter(is_other).filter(|seen| is_since(seen.at));
-    let is_second = last.is_some_and(|seen| now - seen.at >= apart);
+    let is_second = last.is_some_and(|seen| is_apart(seen.at, now));
     let is_invalid = entry.invalid_since.is_some();
     // While another may be in force, what Atlas shows may be of that one.
     let is_clear = entry.sending.is_none() && entry.pending.is_none();

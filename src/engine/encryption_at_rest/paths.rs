@@ -307,11 +307,10 @@ fn may_replace(entry: &AzureEntry, input: &Input, call: &Call) -> Result<(), Enc
     if held.is_same(given) {
         return Ok(());
     }
-    let state = entry.state.name();
     let is_forced = call.fields.boolean("force").unwrap_or(false);
     match entry.state {
         // It is what is sent next.
-        State::Rotating | State::RollingBack => Err(EncryptionError::UnderWay { state }),
+        State::Rotating | State::RollingBack => Err(entry.under_way()),
         State::Observing if !is_forced => Err(EncryptionError::SecretNeeded),
         // Whether it has ended is told by a clock.
         _ if may_be_in_force(entry, held) && !is_forced => Err(EncryptionError::SecretNeeded),

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::apply::ApplyRequest;
 use super::entry::{AzureEntry, Mode};
+use super::watch::reading;
 use crate::atlas::{
-    Atlas, AtlasError, AzureKeyVault, EndpointStatus, KeyVaultSetup, PrivateEndpoint, ProjectId,
-    RequestBudget, TenantId, VaultKey,
+    Atlas, AzureKeyVault, EndpointStatus, KeyVaultSetup, PrivateEndpoint, ProjectId, RequestBudget,
+    TenantId, VaultKey,
 };
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::framework::Field;
@@ -41,13 +42,6 @@ impl From<Unreached<'_>> for EncryptionError {
     }
 }
 
-fn failed(project: &ProjectId, error: AtlasError) -> EngineError {
-    EngineError::atlas(
-        &format!("reading encryption at rest of project {project}"),
-        error,
-    )
-}
-
 impl Standing {
     /// Asks Atlas.
     pub(super) async fn ask(
@@ -70,7 +64,7 @@ impl Standing {
         let KeyVaultSetup {
             vault,
             off_private_networking,
-        } = setup.map_err(|error| failed(project, error))?;
+        } = setup.map_err(|error| EngineError::atlas(&reading(project), error))?;
         Ok(Self {
             vault,
             off_private_networking,
@@ -87,7 +81,8 @@ impl Standing {
     ) -> Result<(), EngineError> {
         if self.is_private() {
             let endpoints = atlas.azure_private_endpoints(project, budget).await;
-            self.endpoints = endpoints.map_err(|error| failed(project, error))?;
+            self.endpoints =
+                endpoints.map_err(|error| EngineError::atlas(&reading(project), error))?;
         }
         Ok(())
     }

@@ -28,8 +28,7 @@ pub(super) async fn register(
         // What is under way would be forgotten, and with it how it is taken back. A new secret of which
         // nobody knows whether Atlas took it stays: the role may be what leads out of that.
         if !may_begin(entry.state) {
-            let state = entry.state.name();
-            return Err(EncryptionError::UnderWay { state }.into());
+            return Err(entry.under_way().into());
         }
         entry.state = State::Registering;
         store(engine, project, entry).await?;
@@ -62,8 +61,7 @@ pub(super) async fn register(
     }
     if is_new || entry.state == State::Registered {
         entry.state = State::Registered;
-        entry.last_error = None;
-        entry.forget_failures();
+        entry.forget_trouble();
         store(engine, project, entry).await?;
     }
     Ok(())
@@ -101,7 +99,7 @@ pub(super) async fn resume(
 
 /// Whether the same would fail again: Azure does not know the principal, or Atlas refused twice.
 fn is_decided(before: &AzureEntry, error: &EngineError) -> bool {
-    let is_again = before.failures > 0 && before.last_error == Some(chain(error));
+    let is_again = before.failed_by(&chain(error));
     match error {
         EngineError::Encryption(_) => true,
         EngineError::Atlas { source, .. } => {

@@ -1,10 +1,10 @@
 //! The way back to the static secret in keeping. Whether Atlas lets a project go it is not documented:
 //! it is tried, and a refusal is told.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::entry::{Accepted, AzureEntry, HeldSecret, Mode, State};
-use super::note::{APART, note};
+use super::note::{is_apart, note};
 use super::paths::store;
 use super::plan::mode_of;
 use super::unseen::{self, Ordered, Verdict};
@@ -32,8 +32,7 @@ pub(super) async fn roll_back(
 ) -> Result<(), EngineError> {
     let reached = entry.state;
     if matches!(reached, State::Registering | State::Rotating) {
-        let state = reached.name();
-        return Err(EncryptionError::UnderWay { state }.into());
+        return Err(entry.under_way().into());
     }
     let is_waiting = matches!(reached, State::Applying | State::Waiting);
     if !is_waiting && entry.held.is_none() {
@@ -89,9 +88,9 @@ async fn change(
 ) -> Result<(), EngineError> {
     let (now, reached, last) = (engine.clock.now(), entry.state, entry.clone());
     let goes_on = reached == State::RollingBack;
-    let none = EncryptionError::NoSecretInKeeping;
+    let none = || EncryptionError::NoSecretInKeeping;
     let Some(held) = entry.held.clone() else {
-        return stop(engine, project, entry, None, none).await;
+        return stop(engine, project, entry, None, none()).await;
     };
     let Some(vault) = vault else {
         return off(engine, project, entry, now).await;
@@ -137,8 +136,7 @@ async fn change(
         Verdict::Never(error) => return stop(engine, project, entry, Some(&vault), error).await,
     };
     let Some(tenant_id) = tenant_id else {
-        let none = EncryptionError::NoSecretInKeeping;
-        return stop(engine, project, entry, Some(&vault), none).await;
+        return stop(engine, project, entry, Some(&vault), none()).await;
     };
     // Stored whatever is noted already: who may write no more must send no more either.
     entry.begin(State::RollingBack, &vault.key);
@@ -202,12 +200,9 @@ fn seen_once(verdict: &Verdict) -> Option<EncryptionError> {
 
 /// Whether the look before, some time ago, showed the same.
 fn is_seen_again(last: &AzureEntry, once: &EncryptionError, now: DateTime<Utc>) -> bool {
-    let apart = TimeDelta::from_std(APART).unwrap_or_default();
-    let is_apart = last
-        .seen
-        .as_ref()
-        .is_some_and(|seen| now - seen.at >= apart);
-    last.last_error == Some(once.to_string()) && is_apart
+    let seen = last.seen.as_ref();
+    let is_second = seen.is_some_and(|seen| is_apart(seen.at, now));
+    last.last_error == Some(once.to_string()) && is_second
 }
 
 /// One answer may be an old one: nothing of it is noted but that it came, and the next one decides.
@@ -262,10 +257,9 @@ async fn off(
     entry: &mut AzureEntry,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
-    let apart = TimeDelta::from_std(APART).unwrap_or_default();
     let last = entry.seen.as_ref().filter(|seen| seen.mode == Mode::None);
     let is_first = last.is_none();
-    let is_second = last.is_some_and(|seen| now - seen.at >= apart);
+    let is_second = last.is_some_and(|seen| is_apart(seen.at, now));
     if entry.state == State::RollingBack {
         if is_second {
             entry.give_up(State::Failed);

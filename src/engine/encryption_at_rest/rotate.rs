@@ -13,12 +13,10 @@ use super::note::note;
 use super::paths::store;
 use super::rollback;
 use super::rotate_told::{accepted_at, advice, is_final, makes_way, may_begin, resting};
+use super::static_block::StaticBlock;
 use super::unseen::{self, Ordered, Verdict};
-use super::watch::{ask, ask_after, believes_clock, has_proved_itself, is_seen_twice};
-use crate::atlas::{
-    ApplicationId, Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget,
-    TenantId, VaultCredential,
-};
+use super::watch::{ask_after, believes_clock, has_proved_itself, is_seen_twice};
+use crate::atlas::{Atlas, AtlasError, AzureKeyVault, KeyVaultRefusal, ProjectId, RequestBudget};
 use crate::base::Sensitive;
 use crate::engine::error::{EncryptionError, EngineError};
 use crate::engine::{Engine, unasked};
@@ -34,47 +32,6 @@ pub(super) struct RotateRequest {
     pub(super) accepted: Accepted,
 }
 
-/// How a project signs in that has a static secret, as Atlas showed it a moment ago. All but the secret
-/// is sent back as it is.
-struct StaticBlock {
-    vault: AzureKeyVault,
-    tenant_id: TenantId,
-    client_id: ApplicationId,
-}
-
-impl StaticBlock {
-    async fn ask(
-        atlas: &Atlas,
-        project: &ProjectId,
-        entry: &AzureEntry,
-        budget: RequestBudget,
-    ) -> Result<Self, EngineError> {
-        let vault = ask(atlas, project, budget).await?;
-        let vault = vault.ok_or(EncryptionError::Off)?;
-        if let Some(role) = vault.role_id {
-            return Err(EncryptionError::NoSecretToRotate { role }.into());
-        }
-        let held = entry.held.as_ref();
-        let client_id = vault.client_id.clone();
-        let client_id = client_id.or_else(|| held.map(|held| held.client_id.clone()));
-        let tenant_id = vault.tenant_id.clone();
-        let tenant_id = tenant_id.or_else(|| entry.static_tenant_id.clone());
-        Ok(Self {
-            tenant_id: tenant_id.ok_or(EncryptionError::ApplicationUnknown)?,
-            client_id: client_id.ok_or(EncryptionError::ApplicationUnknown)?,
-            vault,
-        })
-    }
-
-    fn with<'a>(&'a self, secret: &'a Sensitive) -> VaultCredential<'a> {
-        VaultCredential::Secret {
-            tenant_id: &self.tenant_id,
-            client_id: &self.client_id,
-            secret,
-        }
-    }
-}
-
 /// Lets Atlas sign in with a new secret of the same application. The entry is stored at every step.
 pub(super) async fn rotate(
     engine: &Engine,
@@ -85,7 +42,7 @@ pub(super) async fn rotate(
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     if !may_begin(entry, engine.clock.now()) {
-        return Err(under_way(entry));
+        return Err(entry.under_way().into());
     }
     if let Some(pending) = &entry.pending {
         let given = request.client_secret.as_ref();
@@ -93,7 +50,7 @@ pub(super) async fn rotate(
         if given.is_none_or(is_same) {
             // Atlas cannot use the key with this one, and the one before is being sent.
             if entry.state == State::RollingBack {
-                return Err(under_way(entry));
+                return Err(entry.under_way().into());
             }
             order_again(entry, &request, engine.clock.now());
             let words = Some(request.accepted);
@@ -106,7 +63,7 @@ pub(super) async fn rotate(
             // This one was neither sent nor stored, so that must not look like success.
             if !is_over && (entry.pending.is_some() || !may_begin(entry, now)) {
                 settled?;
-                return Err(under_way(entry));
+                return Err(entry.under_way().into());
             }
         }
     }
@@ -115,7 +72,7 @@ pub(super) async fn rotate(
     };
     let block = StaticBlock::ask(atlas, project, entry, budget).await?;
     if entry.state == State::Observing {
-        return Err(under_way(entry));
+        return Err(entry.under_way().into());
     }
     let now = engine.clock.now();
     note(entry, project, Some(&block.vault), now);
@@ -300,9 +257,7 @@ async fn doubt(
     );
     // One that is tried too soon after the first may be answered as that was.
     let is_apart = |next| next <= engine.clock.now();
-    let is_second = entry.failures > 0
-        && entry.next_retry_time.is_none_or(is_apart)
-        && entry.last_error == Some(chain(&error));
+    let is_second = entry.next_retry_time.is_none_or(is_apart) && entry.failed_by(&chain(&error));
     if is_too_old || is_second {
         return give_up(engine, project, entry, error).await;
     }
@@ -491,11 +446,6 @@ async fn give_up(
     entry.fail(chain(&error));
     store(engine, project, entry).await?;
     Err(error)
-}
-
-fn under_way(entry: &AzureEntry) -> EngineError {
-    let state = entry.state.name();
-    EncryptionError::UnderWay { state }.into()
 }
 
 fn doing(project: &ProjectId) -> String {

@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use super::entry::{AzureEntry, LookFailure, State, later};
 use super::paths::{load, store};
-use super::watch::{look, note_failure};
+use super::watch::{LONGEST_PAUSE, look, note_failure};
 use super::{apply, census, expiry, register, rollback, rotate};
 use crate::atlas::{Atlas, Priority, ProjectId, RequestBudget};
 use crate::engine::error::EngineError;
@@ -35,8 +35,6 @@ const LOOK_OFTEN: TimeDelta = TimeDelta::seconds(40);
 const LONGEST_WATCH_PAUSE: Duration = Duration::from_mins(2);
 /// So long after its order a change that failed is looked for as often.
 const MAY_COME: TimeDelta = TimeDelta::minutes(10);
-/// What is half done rests no longer, whatever a clock that was set back says.
-const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(5);
 /// Nothing that failed rests longer.
 const LONGEST_REST: TimeDelta = TimeDelta::hours(1);
 
@@ -48,7 +46,9 @@ impl AzureEntry {
         let seen = seen.filter(|seen| *seen <= now);
         let every = |pause| seen.map_or(DateTime::UNIX_EPOCH, |seen| seen + pause);
         if is_half_done(self.state) {
-            let is_near = |time: &DateTime<Utc>| *time <= now + LONGEST_PAUSE;
+            // It never rests longer, whatever a clock that was set back says.
+            let end = later(now, LONGEST_PAUSE);
+            let is_near = |time: &DateTime<Utc>| end.is_none_or(|end| *time <= end);
             let next = self.next_retry_time.filter(is_near);
             return next.unwrap_or(DateTime::UNIX_EPOCH);
         }
@@ -61,9 +61,7 @@ impl AzureEntry {
         let next = failure.map(|failure| failure.next_retry_time);
         next.filter(is_believed).unwrap_or(every(pause))
     }
-}
 
-impl AzureEntry {
     /// Whether Atlas may still be at work on a change that was called off or failed.
     fn may_come_late(&self, now: DateTime<Utc>) -> bool {
         let ordered = self.ordered_at.filter(|_| self.state == State::Failed);

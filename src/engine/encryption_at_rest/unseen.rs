@@ -8,12 +8,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::entry::{
     Accepted, AzureEntry, DEFAULT_OBSERVE, HeldSecret, Mode, PendingSecret, Seen, later,
 };
-use super::note::APART;
+use super::note::is_apart;
 use super::plan::mode_of;
 use super::watch::{is_seen_twice, is_sent};
 use crate::atlas::AzureKeyVault;
@@ -86,9 +86,8 @@ pub(super) fn is_not_taken(
     shown: Mode,
     now: DateTime<Utc>,
 ) -> bool {
-    let apart = TimeDelta::from_std(APART).unwrap_or_default();
     let end = ordered_at.and_then(|at| later(at, TAKEN_WITHIN));
-    let last = last.filter(|last| last.mode == shown && now - last.at >= apart);
+    let last = last.filter(|last| last.mode == shown && is_apart(last.at, now));
     last.is_some_and(|last| end.is_none_or(|end| end <= last.at))
 }
 

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::entry::{AzureEntry, Mode, State, later};
-use super::note::{APART, is_untried, note};
+use super::note::{APART, is_apart, is_untried, note};
 use super::paths::store;
 use super::rollback;
 use crate::atlas::{Atlas, AzureKeyVault, ProjectId, RequestBudget};
@@ -25,7 +25,12 @@ const LOOKS_UNSEEN: u32 = 13;
 /// So long after its order a change that failed may still turn out to have been taken.
 const MAY_COME_LATE: Duration = Duration::from_mins(70);
 /// What is not finished is tried again no later: Atlas stops clusters after a quarter of an hour.
-const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// What is asked, for an error.
+pub(super) fn reading(project: &ProjectId) -> String {
+    format!("reading encryption at rest of project {project}")
+}
 
 /// How a project's way to its key stands in Atlas; [`None`]: encryption with Azure Key Vault is off.
 pub(super) async fn ask(
@@ -34,10 +39,7 @@ pub(super) async fn ask(
     budget: RequestBudget,
 ) -> Result<Option<AzureKeyVault>, EngineError> {
     let shown = atlas.azure_key_vault(project, budget).await;
-    shown.map_err(|error| {
-        let doing = format!("reading encryption at rest of project {project}");
-        EngineError::atlas(&doing, error)
-    })
+    shown.map_err(|error| EngineError::atlas(&reading(project), error))
 }
 
 /// How a project stands after Atlas took a change. What it answered to the change counts where it cannot
@@ -324,8 +326,7 @@ fn must_go_back(entry: &AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) -
 /// Whether a look at this time is a second one at which the key cannot be used. One answer may be an old
 /// one, and the way back cannot be undone.
 pub(super) fn is_seen_twice(entry: &AzureEntry, look: DateTime<Utc>) -> bool {
-    let apart = TimeDelta::from_std(APART).unwrap_or_default();
-    entry.invalid_since.is_some_and(|at| look - at >= apart)
+    entry.invalid_since.is_some_and(|at| is_apart(at, look))
 }
 
 /// Goes back by itself. That it did not work is noted with the entry, and tried again.
@@ -396,7 +397,7 @@ pub(super) async fn note_failure(
     let is_gone =
         matches!(error, EngineError::Atlas { source, .. } if source.says_project_is_gone());
     let error = chain(error);
-    if is_gone && entry.failures > 0 && entry.last_error.as_ref() == Some(&error) {
+    if is_gone && entry.failed_by(&error) {
         tracing::warn!(%project, error, "the project is gone; its encryption is not changed");
         entry.retry_until = None;
         entry.fail(error);

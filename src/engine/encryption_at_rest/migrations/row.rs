@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::super::note::APART;
+use super::super::note::is_apart;
 use crate::atlas::{ProjectId, TenantId};
 
 /// So many bytes of an error are kept with a project.
@@ -216,7 +216,7 @@ impl Row {
     pub(super) fn is_off_role_twice(&mut self, now: DateTime<Utc>) -> bool {
         let first = self.off_role_since.map_or(now, |first| first.min(now));
         self.off_role_since = Some(first);
-        now - first >= TimeDelta::from_std(APART).unwrap_or_default()
+        is_apart(first, now)
     }
 
     /// It is at this step now.
