@@ -1,14 +1,12 @@
-//! The main socket: where it lies, who may open it, and the authenticated connections on it.
+//! The main socket: that its file stays, and the authenticated connections on it.
 
 use std::{
-    fs::FileType,
     io,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
-    path::{Path, PathBuf},
+    path::Path,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use futures_util::{Stream, StreamExt as _, stream};
@@ -23,7 +21,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::transport::server::Connected;
 
 use super::connection_tracker::{ConnectionGuard, ConnectionTracker};
-use crate::base::{Entropy, base62, chain};
+use super::socket_file::{Found, SocketError, SocketFile};
+use crate::base::{Entropy, chain};
 
 /// TLS handshakes going on at once; each waiting client takes one of these places.
 const MAX_HANDSHAKES: usize = 16;
@@ -34,93 +33,13 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is seen after that the socket's file is still there.
 const FILE_CHECK: Duration = Duration::from_secs(10);
-/// Where groups have their names. The system's own lookup loads modules of the host, which a static binary
-/// must not.
-const GROUPS: &str = "/etc/group";
-/// How often a new name is drawn when the one before is taken.
-const NAME_ATTEMPTS: usize = 8;
-
-/// Why the socket cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SocketError {
-    /// It could not be made.
-    #[error("cannot make the socket {}: {}", path.display(), advice(source.kind()))]
-    Bind {
-        /// The last path that was tried.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The group is neither a number nor known.
-    #[error("PLUGIN_UNIX_SOCKET_GROUP is neither a number nor a group in /etc/group: {0:?}")]
-    UnknownGroup(String),
-    /// The group exists and the file cannot be handed to it.
-    #[error("cannot hand the socket to the group in PLUGIN_UNIX_SOCKET_GROUP")]
-    Permissions(#[source] io::Error),
-}
-
-fn advice(kind: io::ErrorKind) -> &'static str {
-    use io::ErrorKind::{InvalidInput, NotFound, PermissionDenied, ReadOnlyFilesystem};
-    match kind {
-        NotFound => {
-            "its folder does not exist; make it, or name another by TMPDIR in the server's environment"
-        }
-        PermissionDenied | ReadOnlyFilesystem => {
-            "its folder is not writable for the server's user; change that, or name another by TMPDIR in \
-             the server's environment"
-        }
-        InvalidInput => {
-            "no socket may have a path longer than 107 bytes; name a shorter folder by TMPDIR in the \
-             server's environment"
-        }
-        _ => "name another folder by TMPDIR in the server's environment",
-    }
-}
-
 /// A listening socket, whose file is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: UnixListener,
     file: SocketFile,
-    /// The file as it was made.
-    made: Option<FileId>,
-    /// The group that may connect too.
-    group: Option<u32>,
     /// The file is gone and could not be made again, or another is in its place: said once.
     is_lost: bool,
-}
-
-/// Tells a file from another one of its name. A number that is free is given out again, so that the kind
-/// and the time of the beginning, where the system tells it, count as well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId {
-    device: u64,
-    inode: u64,
-    kind: FileType,
-    born: Option<SystemTime>,
-}
-
-impl FileId {
-    /// Of what lies at `path`, be it a link.
-    fn of(path: &Path) -> io::Result<Self> {
-        let metadata = std::fs::symlink_metadata(path)?;
-        Ok(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            kind: metadata.file_type(),
-            born: metadata.created().ok(),
-        })
-    }
-}
-
-#[derive(Debug)]
-struct SocketFile(PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Nothing can be done about a file that somebody else removed or guards.
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 impl Listener {
@@ -133,23 +52,17 @@ impl Listener {
         group: Option<&str>,
         entropy: &dyn Entropy,
     ) -> Result<Self, SocketError> {
-        let group = group.filter(|group| !group.is_empty());
-        let group = group.map(group_id).transpose()?;
-        let (socket, file) = bind_new_name(directory, entropy)?;
-        hand_over(&file.0, group)?;
-        let made = FileId::of(&file.0).ok();
+        let (socket, file) = SocketFile::bind(directory, group, entropy)?;
         Ok(Self {
             socket,
             file,
-            made,
-            group,
             is_lost: false,
         })
     }
 
     /// The socket's absolute path.
     pub(crate) fn path(&self) -> &Path {
-        &self.file.0
+        self.file.path()
     }
 
     /// The connections of clients that TLS has let in; never ends and never fails.
@@ -200,28 +113,26 @@ impl Listener {
     /// this process again. Where that fails, whoever is connected is served on; the process ends with
     /// the last connection, and the host starts another.
     fn keep_file(&mut self) {
-        let path = &self.file.0;
-        match FileId::of(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_again(),
-            Ok(found) if self.made.is_some_and(|made| made != found) => {
+        match self.file.found() {
+            Found::Own => self.is_lost = false,
+            Found::Gone => self.make_again(),
+            Found::Another => {
                 if !self.is_lost {
                     tracing::error!(
-                        path = %path.display(),
+                        path = %self.path().display(),
                         "another file stands in the socket's place; the server cannot reconnect"
                     );
                 }
                 self.is_lost = true;
             }
-            _ => self.is_lost = false,
         }
     }
 
     fn make_again(&mut self) {
-        let path = &self.file.0;
-        match bind_again(path, self.group) {
+        match self.file.bind_again() {
             Ok(socket) => {
-                tracing::warn!(path = %path.display(), "the socket's file was gone; it was made again");
-                self.made = FileId::of(path).ok();
+                let path = self.path().display();
+                tracing::warn!(%path, "the socket's file was gone; it was made again");
                 self.socket = socket;
                 self.is_lost = false;
             }
@@ -235,69 +146,6 @@ impl Listener {
             Err(_) => {}
         }
     }
-}
-
-fn bind_again(path: &Path, group: Option<u32>) -> Result<UnixListener, SocketError> {
-    let socket = UnixListener::bind(path).map_err(|source| SocketError::Bind {
-        path: path.to_owned(),
-        source,
-    })?;
-    if let Err(error) = hand_over(path, group) {
-        // One that the host cannot open would hide that it is needed.
-        let _ = std::fs::remove_file(path);
-        return Err(error);
-    }
-    Ok(socket)
-}
-
-/// Lets a group connect too.
-fn hand_over(path: &Path, group: Option<u32>) -> Result<(), SocketError> {
-    if group.is_some() {
-        chown(path, None, group).map_err(SocketError::Permissions)?;
-        let mode = std::fs::Permissions::from_mode(0o660);
-        std::fs::set_permissions(path, mode).map_err(SocketError::Permissions)?;
-    }
-    Ok(())
-}
-
-fn bind_new_name(
-    directory: &Path,
-    entropy: &dyn Entropy,
-) -> Result<(UnixListener, SocketFile), SocketError> {
-    let failed = |path: &Path, source| SocketError::Bind {
-        path: path.to_owned(),
-        source,
-    };
-    let directory = std::path::absolute(directory).map_err(|error| failed(directory, error))?;
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let path = directory.join(format!("plugin{}", base62(entropy, 12)));
-        match UnixListener::bind(&path) {
-            Ok(socket) => return Ok((socket, SocketFile(path))),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < NAME_ATTEMPTS => {}
-            Err(error) => return Err(failed(&path, error)),
-        }
-    }
-}
-
-fn group_id(group: &str) -> Result<u32, SocketError> {
-    if let Ok(id) = group.parse() {
-        return Ok(id);
-    }
-    std::fs::read(GROUPS)
-        .ok()
-        .and_then(|groups| named_group(&groups, group))
-        .ok_or_else(|| SocketError::UnknownGroup(group.to_owned()))
-}
-
-/// The id of a group of that name: group(5), `name:password:id:members` in each line. What is not UTF-8
-/// in other lines hides no group.
-fn named_group(groups: &[u8], name: &str) -> Option<u32> {
-    String::from_utf8_lossy(groups).lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
-    })
 }
 
 async fn handshake(acceptor: TlsAcceptor, socket: UnixStream) -> Option<TlsStream<UnixStream>> {
@@ -360,6 +208,7 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use super::*;
@@ -475,26 +324,5 @@ mod tests {
         listener.keep_file();
         assert!(listener.is_lost, "a link that leads nowhere");
         assert_eq!(std::fs::read_link(&path).unwrap(), Path::new("/nowhere"));
-    }
-
-    #[test]
-    fn a_group_is_a_number_or_a_known_name() {
-        assert_eq!(group_id("4711").unwrap(), 4711);
-        assert_eq!(group_id("root").unwrap(), 0);
-        assert!(matches!(
-            group_id("no such group"),
-            Err(SocketError::UnknownGroup(_))
-        ));
-    }
-
-    #[test]
-    fn a_group_is_found_by_its_whole_name() {
-        let groups = b"root:x:0:\nb\xfccher:x:16:m\xfcller\nopenbao-admin:x:17:eve\nbroken\n\
-                       openbao:x:4711:a,b\nodd:x:many:\n";
-        assert_eq!(named_group(groups, "openbao"), Some(4711));
-        assert_eq!(named_group(groups, "openbao-admin"), Some(17));
-        for unknown in ["", "bao", "eve", "broken", "odd"] {
-            assert_eq!(named_group(groups, unknown), None, "{unknown}");
-        }
     }
 }

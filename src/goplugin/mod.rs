@@ -26,6 +26,7 @@ pub(crate) mod process;
 mod queue;
 pub(crate) mod serve;
 mod services;
+mod socket_file;
 mod tls;
 
 pub(crate) use broker::Broker;

@@ -19,10 +19,11 @@ use super::{
     connection_tracker::ConnectionTracker,
     environment::Environment,
     handshake::{Cookie, Handshake, HandshakeError},
-    listener::{Listener, SocketError},
+    listener::Listener,
     memory::Bursts,
     process::{ProcessError, Signals, lock_memory_if_asked},
     services,
+    socket_file::SocketError,
     tls::{self, Identity, TlsError},
 };
 use crate::base::{SystemClock, SystemEntropy};
