@@ -9,7 +9,7 @@ use tokio::runtime::Builder;
 use crate::atlas::check_platform_trust;
 use crate::base::{Clock as _, Rfc3339, SystemClock, chain};
 use crate::engine::{ProcessSettings, ServerHold, ignored_variable};
-use crate::goplugin::process::{MemoryLock, try_to_lock_memory};
+use crate::goplugin::process::{MemoryLock, ProcessStatus, try_to_lock_memory};
 use crate::goplugin::serve::try_socket;
 use crate::goplugin::{Environment, log};
 use crate::plugin::{LOG_LEVEL, version};
@@ -33,7 +33,6 @@ pub struct SelfTest {
 #[must_use]
 pub fn self_test() -> SelfTest {
     let environment = Environment::of_process();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mut found = vec![
         release(),
         socket(&environment),
@@ -42,7 +41,7 @@ pub fn self_test() -> SelfTest {
         clock(SystemClock.now()),
         hold(&environment),
     ];
-    found.extend(hidden_folder(&status));
+    found.extend(hidden_folder(&ProcessStatus::read()));
     found.extend(ignored(&environment));
     SelfTest {
         is_good: found.iter().all(|finding| finding.verdict != Verdict::Bad),
@@ -188,16 +187,10 @@ fn ignored(environment: &Environment) -> impl Iterator<Item = Finding> {
 }
 
 /// A file that brings capabilities of its own makes the system hide some variables from it, as if it were
-/// setuid; `status` is the process's, proc(5).
-fn hidden_folder(status: &str) -> Option<Finding> {
-    let field = |name: &str| {
-        let mut lines = status.lines();
-        let value = lines.find_map(|line| line.strip_prefix(name))?;
-        value.split_ascii_whitespace().next().map(str::to_owned)
-    };
-    let capabilities = |name| field(name).and_then(|set| u64::from_str_radix(&set, 16).ok());
-    let own = capabilities("CapPrm:")? & !capabilities("CapAmb:")?;
-    if own == 0 || field("Uid:")? == "0" {
+/// setuid.
+fn hidden_folder(status: &ProcessStatus) -> Option<Finding> {
+    let own = status.capabilities("CapPrm:")? & !status.capabilities("CapAmb:")?;
+    if own == 0 || status.field("Uid:")? == "0" {
         return None;
     }
     let text = "this file has capabilities (setcap), so the system hides TMPDIR from it and its socket \
@@ -229,7 +222,7 @@ mod tests {
                 "Name:\tx\nUid:\t{user}\t{user}\t{user}\t{user}\nCapInh:\t0000000000000000\n\
                  CapPrm:\t{permitted}\nCapEff:\t0000000000000000\nCapAmb:\t{ambient}\n"
             );
-            hidden_folder(&status).is_some()
+            hidden_folder(&status.as_str().into()).is_some()
         };
         let (none, lock) = ("0000000000000000", "0000000000004000");
         assert!(hides("100", lock, none));
@@ -237,7 +230,7 @@ mod tests {
         assert!(!hides("0", "000001ffffffffff", none));
         assert!(!hides("100", none, none));
         assert!(!hides("100", lock, lock));
-        assert!(hidden_folder("").is_none());
+        assert!(hidden_folder(&ProcessStatus::default()).is_none());
     }
 
     #[test]

@@ -87,6 +87,36 @@ pub(crate) fn try_to_lock_memory() -> Result<MemoryLock, ProcessError> {
     Ok(lock)
 }
 
+/// What the system tells of this process: proc(5).
+#[derive(Debug, Default)]
+pub(crate) struct ProcessStatus(String);
+
+impl ProcessStatus {
+    /// One that cannot be read tells nothing.
+    pub(crate) fn read() -> Self {
+        Self(std::fs::read_to_string("/proc/self/status").unwrap_or_default())
+    }
+
+    /// The first word of the line that begins with `name`.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let mut lines = self.0.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name))?;
+        value.split_ascii_whitespace().next()
+    }
+
+    /// The set of capabilities of that name, a bit each.
+    pub(crate) fn capabilities(&self, name: &str) -> Option<u64> {
+        u64::from_str_radix(self.field(name)?, 16).ok()
+    }
+}
+
+#[cfg(test)]
+impl From<&str> for ProcessStatus {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 /// How much may be locked. What is mapped later counts as well: once the limit is reached, no thread starts
 /// and no memory is had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +128,9 @@ pub(crate) enum MemoryLock {
 }
 
 impl MemoryLock {
-    /// With a limit of so many bytes; `status` is the process's, proc(5).
-    fn of(limit: u64, status: &str) -> Self {
-        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-        let capabilities = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    /// With a limit of so many bytes.
+    fn of(limit: u64, status: &ProcessStatus) -> Self {
+        let capabilities = status.capabilities("CapEff:");
         let is_free = capabilities.is_some_and(|set| set & CAP_IPC_LOCK != 0);
         if is_free || limit >= LOCK_FLOOR {
             Self::Ample
@@ -120,10 +149,9 @@ fn lock_memory() -> Result<MemoryLock, ProcessError> {
             }
         });
     locked?;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     // A limit that cannot be read is taken for none.
     let limit = getrlimit(Resource::RLIMIT_MEMLOCK).map_or(u64::MAX, |(soft, _)| soft);
-    Ok(MemoryLock::of(limit, &status))
+    Ok(MemoryLock::of(limit, &ProcessStatus::read()))
 }
 
 /// The signals that a host's terminal or an operator may send.
@@ -157,10 +185,11 @@ mod tests {
         let none = "Name:\tx\nCapEff:\t0000000000000000\n";
         let lock = "Name:\tx\nCapEff:\t0000000000004000\n";
         let small = 64 * 1024 * 1024;
-        assert_eq!(MemoryLock::of(small, none), MemoryLock::Tight);
-        assert_eq!(MemoryLock::of(small, ""), MemoryLock::Tight);
-        assert_eq!(MemoryLock::of(small, lock), MemoryLock::Ample);
-        assert_eq!(MemoryLock::of(LOCK_FLOOR, none), MemoryLock::Ample);
-        assert_eq!(MemoryLock::of(u64::MAX, none), MemoryLock::Ample);
+        let lock_of = |limit, status: &str| MemoryLock::of(limit, &status.into());
+        assert_eq!(lock_of(small, none), MemoryLock::Tight);
+        assert_eq!(lock_of(small, ""), MemoryLock::Tight);
+        assert_eq!(lock_of(small, lock), MemoryLock::Ample);
+        assert_eq!(lock_of(LOCK_FLOOR, none), MemoryLock::Ample);
+        assert_eq!(lock_of(u64::MAX, none), MemoryLock::Ample);
     }
 }
