@@ -35,6 +35,15 @@ def make_key(secret, public):
     return public.read_text().split("\n")[1]
 
 
+def commit(top, readme):
+    """Commits what lies in a folder, with this README."""
+    (top / "README.md").write_text(readme)
+    author = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    for command in [["init", "--quiet"], ["add", "--all"], [*author, "commit", "--quiet", "--message", "test"]]:
+        made = run("git", "-C", top, *command)
+        assert made.returncode == 0, made.stderr
+
+
 def sum_of(file):
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -191,6 +200,21 @@ class Signing(Assembled):
     def test_a_key_that_the_readme_does_not_name_is_refused(self):
         self.assertNotEqual(self.signed(RELEASE_KEY=self.signing["RELEASE_KEY"]).returncode, 0)
 
+    def test_files_that_name_no_owner_yet_are_not_signed_with_the_real_key(self):
+        top = self.place / "checkout"
+        shutil.copytree(TOP / "scripts", top / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copyfile(TOP / "Cargo.toml", top / "Cargo.toml")
+        commit(top, f"The key: `{self.key}`.")
+        published = {"IMAGE": f"ghcr.io/somebody/{NAME}", "SOURCE_URL": f"https://github.com/somebody/{NAME}"}
+        nobody = {"IMAGE": f"ghcr.io/OWNER/{NAME}", "SOURCE_URL": f"https://github.com/OWNER/{NAME}"}
+        for variables, is_signed in [(nobody, False), ({**published, "SOURCE_URL": nobody["SOURCE_URL"]}, False), (published, True)]:
+            dist = self.place / "owned"
+            made = release("--assemble", str(self.parts), top=top, DIST=str(dist), **variables)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            made = release("--sign", top=top, DIST=str(dist), RELEASE_KEY=self.signing["RELEASE_KEY"])
+            self.assertEqual(made.returncode == 0, is_signed, made.stderr)
+            self.assertEqual("names OWNER" in made.stderr, not is_signed, made.stderr)
+
     def test_the_password_of_a_locked_key_is_typed_or_given(self):
         secret, public = self.place / "locked", self.place / "locked.pub"
         made = run("minisign", "-G", "-f", "-s", secret, "-p", public, input="word\nword\n")
@@ -226,11 +250,7 @@ class Checkout(unittest.TestCase):
         self.commit("no key yet")
 
     def commit(self, readme):
-        (self.top / "README.md").write_text(readme)
-        author = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
-        for command in [["init", "--quiet"], ["add", "--all"], [*author, "commit", "--quiet", "--message", "test"]]:
-            made = run("git", "-C", self.top, *command)
-            self.assertEqual(made.returncode, 0, made.stderr)
+        commit(self.top, readme)
 
     def refused(self, message, *arguments, cwd=None, **variables):
         made = release(*arguments, top=self.top, cwd=cwd, **variables)
