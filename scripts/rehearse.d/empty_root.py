@@ -1,16 +1,18 @@
 """An empty root: the server and the plugin, static both, and nothing else. No shell, no library, no /proc, no
-/dev, no certificates, a root that cannot be written, another user; sockets and storage on tmpfs."""
+/dev, no certificates, a root that cannot be written, another user; sockets and storage on tmpfs. Atlas has a name
+that only a name server knows."""
 
 import os
 import pathlib
 import shutil
 
-from machine import NAME, Server, run, say, use
+from machine import NAME, Failure, Server, run, say, use
+from names import Front, NameServer
 
 USER_ID = 64200
 
 
-def prepare(machine, root):
+def prepare(machine, root, name_server):
     """The root, with modules for names that a static binary must not load (`resolve`)."""
     root.mkdir()
     run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", root)
@@ -20,13 +22,15 @@ def prepare(machine, root):
     shutil.copy(machine.binary("amd64"), root / "plugins" / NAME)
     (root / "etc/nsswitch.conf").write_text("hosts: resolve files dns\ngroup: systemd files\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    (root / "etc/resolv.conf").write_text(f"nameserver {name_server.address}\n")
     for folder in ["sockets", "data"]:
         run("mount", "-t", "tmpfs", "-o", f"mode=0700,uid={USER_ID},gid={USER_ID}", "tmpfs", root / folder)
 
 
 def play(machine):
     root = pathlib.Path("/run/root")
-    prepare(machine, root)
+    name_server, front = NameServer(), Front(machine.atlas, machine.work)
+    prepare(machine, root, name_server)
 
     def enter():
         os.chroot(root)
@@ -46,7 +50,10 @@ def play(machine):
     sum_of = server.command(f"sha256sum {machine.binary('amd64')} | cut -d' ' -f1").strip()
     server.command(f"bao plugin register -sha256={sum_of} -command={NAME} -version={machine.version} secret mongodbatlas")
     server.command("bao secrets enable mongodbatlas")
-    url = machine.atlas.url.replace("127.0.0.1", "localhost")
-    use(server, machine.atlas, url)
-    say(f"  {' '.join(sorted(os.listdir(root)))}: issues and revokes as user {USER_ID} at {url.rsplit(':', 1)[0]}, with `hosts: resolve files dns`")
+    in_root = " ".join(sorted(os.listdir(root)))
+    use(server, machine.atlas, f"base_url={front.url}", f"ca_certificate=@{front.authority}")
+    host = front.url.removeprefix("https://").rsplit(":", 1)[0]
+    if host not in name_server.asked:
+        raise Failure(f"the name server was asked for {name_server.asked}, and not for {host}")
+    say(f"  {in_root}: issues and revokes as user {USER_ID}, with `hosts: resolve files dns`, at {host}, which only the name server knows")
     server.stop()

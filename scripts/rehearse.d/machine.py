@@ -58,6 +58,11 @@ def listens(port):
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+def version_of(dist):
+    """The version that a release names its files by."""
+    return next(dist.glob("*_oci.tar")).name.split("_")[1]
+
+
 def lay_over():
     """Makes /etc, /opt and /run this namespace's own, with the user of OpenBao's packages."""
     for place in ["/run", "/opt"]:
@@ -274,14 +279,29 @@ class Server:
         return wait_for(lambda: re.search(f".*{pattern}.*", self.process.text()[since:]), f"{pattern!r} in {self.log}")[0]
 
 
-def use(server, atlas, url=None):
-    """Configures, issues and revokes, and looks into Atlas after each."""
-    login = f"public_key={atlas.public_key} private_key={atlas.private_key} base_url={url or atlas.url}"
-    server.command(f"bao write mongodbatlas/config {login}")
+def configure(server, atlas, *more):
+    """What the engine signs in with, and a role; `more` are fields of the configuration."""
+    login = f"public_key={atlas.public_key} private_key={atlas.private_key}"
+    fields = " ".join(more or [f"base_url={atlas.url}"])
+    server.command(f"bao write mongodbatlas/config {login} {fields}")
     server.command(f"bao write mongodbatlas/roles/auditor organization_id={atlas.organization} roles=ORG_READ_ONLY ttl=30m")
-    issued = json.loads(server.command("bao read -format=json mongodbatlas/creds/auditor"))
-    if len(atlas.keys()) != 1:
-        raise Failure(f"one key was issued, and Atlas holds {atlas.keys()}")
-    server.command(f"bao lease revoke -sync {issued['lease_id']}")
-    if atlas.keys():
-        raise Failure(f"the key was revoked, and Atlas holds {atlas.keys()}")
+
+
+def issue(server):
+    """A credential; gives its lease."""
+    return json.loads(server.command("bao read -format=json mongodbatlas/creds/auditor"))["lease_id"]
+
+
+def see_keys(atlas, count, when):
+    """That Atlas holds so many keys which the engine made."""
+    if len(atlas.keys()) != count:
+        raise Failure(f"{when}, Atlas should hold {count} keys and holds {atlas.keys()}")
+
+
+def use(server, atlas, *more):
+    """Configures, issues and revokes, and looks into Atlas after each."""
+    configure(server, atlas, *more)
+    lease = issue(server)
+    see_keys(atlas, 1, "after one was issued")
+    server.command(f"bao lease revoke -sync {lease}")
+    see_keys(atlas, 0, "after it was revoked")
