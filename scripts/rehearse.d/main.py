@@ -14,9 +14,10 @@ import arm64  # noqa: E402
 import empty_root  # noqa: E402
 import faults  # noqa: E402
 import page  # noqa: E402
-from machine import Atlas, Failure, Process, Registry, lay_over, say, where_all_may_read  # noqa: E402
+import upgrade  # noqa: E402
+from machine import Atlas, Failure, Process, Registry, lay_over, say, version_of, where_all_may_read  # noqa: E402
 
-PARTS = {"page": page.play, "faults": faults.play, "empty-root": empty_root.play, "arm64": arm64.play}
+PARTS = {"page": page.play, "upgrade": upgrade.play, "faults": faults.play, "empty-root": empty_root.play, "arm64": arm64.play}
 
 
 class Machine:
@@ -24,7 +25,7 @@ class Machine:
 
     def __init__(self, given, work):
         self.dist, self.work, self.top = given.dist.resolve(), work, TOP
-        self.version = next(self.dist.glob("*_oci.tar")).name.split("_")[1]
+        self.version = version_of(self.dist)
         lay_over()
         pairs = dict(pair.split("=", 1) for pair in given.server)
         self.servers = {name: where_all_may_read(file, f"bao-{name}") for name, file in pairs.items()}

@@ -4,25 +4,26 @@ import os
 import re
 import shutil
 
-from machine import NAME, Failure, Server, run, say, use
+from machine import FOLDER, NAME, PLUGINS, USER_ID, Failure, Server, run, say, use, version_of
 
 
 class Page:
     """The commands and configuration of INSTALL.md, by the heading they stand under."""
 
     def __init__(self, dist, work, registry):
-        self.folder = work / "fetched"
+        self.version = version_of(dist)
+        self.folder = work / f"fetched-{self.version}"
         shutil.copytree(dist, self.folder)
         # The key for releases is not here: one that is made for it stands for it. The page names none.
         secret, public = work / "release.key", work / "release.pub"
-        run("minisign", "-G", "-W", "-f", "-s", secret, "-p", public)
-        version = next(dist.glob("*_oci.tar")).name.split("_")[1]
-        run("minisign", "-S", "-s", secret, "-m", self.folder / "SHA256SUMS", "-t", f"{NAME} {version}")
+        if not secret.exists():
+            run("minisign", "-G", "-W", "-s", secret, "-p", public)
+        run("minisign", "-S", "-s", secret, "-m", self.folder / "SHA256SUMS", "-t", f"{NAME} {self.version}")
         os.environ["KEY"] = public.read_text().split("\n")[1]
         # The image is not published yet: this registry stands for the real one, and for the user's own.
         text = (dist / "INSTALL.md").read_text()
-        image = re.search(rf"(\S+)/{NAME}:v\S+@sha256:", text)[1].strip('"')
-        text = text.replace(image, registry.name).replace("registry.example.com", registry.name)
+        self.image = re.search(rf"(\S+/{NAME}):v\S+@sha256:", text)[1].strip('"')
+        text = text.replace(self.image, f"{registry.name}/{NAME}").replace("registry.example.com", registry.name)
         parts = re.split(r"^##+ (.*)$", text, flags=re.MULTILINE)
         self.sections = dict(zip(parts[1::2], parts[2::2]))
 
@@ -35,14 +36,19 @@ class Page:
     def commands(text):
         return re.findall(r"^\$ ((?:.*\\\n)*.*)$", text, re.MULTILINE)
 
-    def play(self, heading, server):
-        """Does what stands under a heading."""
+    def play(self, heading, server, without=()):
+        """Does what stands under a heading, without the commands that begin so."""
         for kind, text in self.blocks(heading):
             if kind == "hcl":
                 server.write(text, add=True)
                 continue
             for command in self.commands(text):
-                self.type(command, server)
+                if not command.startswith(tuple(without)):
+                    self.type(command, server)
+
+    def stanza(self, heading):
+        """The configuration under a heading; nothing for the way by hand."""
+        return "".join(text for kind, text in self.blocks(heading) if kind == "hcl")
 
     def type(self, command, server):
         say(f"    $ {command}")
@@ -51,6 +57,9 @@ class Page:
                 server.reload()
             case "systemctl restart openbao":
                 server.restart()
+            case _ if variable := re.match(r"[A-Z]+(?==)", command):
+                # Each command has a shell of its own here.
+                os.environ[variable[0]] = server.command(f'{command} && printf %s "${variable[0]}"', self.folder)
             case _:
                 return server.command(command, self.folder)
         return ""
@@ -85,17 +94,50 @@ def play(machine):
         say(f"  a fresh OpenBao {version}: {heading}")
         page.play("2. Give the server a folder for plugins", server)
         page.play(heading, server)
-        see_that_it_runs(page, server, machine.version, "" if "one line" in heading else published)
+        see_that_it_runs(page, server, "" if "one line" in heading else published)
         use(server, machine.atlas)
         server.restart()
         use(server, machine.atlas)
         say("    ok: it issues and revokes, also after a restart")
         server.stop()
+    beside_others(machine, published)
 
 
-def see_that_it_runs(page, server, version, published):
-    """The page's last two commands, and what they must print."""
+def see_that_it_runs(page, server, published):
+    """The page's commands for that, and what they must print."""
     commands = [command for _, text in page.blocks("4. See that it runs") for command in page.commands(text)]
     printed = [page.type(command, server).strip() for command in commands]
-    if printed != [version, published]:
-        raise Failure(f"it runs as {printed}, and the release says {[version, published]}")
+    if printed != [page.version, published]:
+        raise Failure(f"it runs as {printed}, and the release says {[page.version, published]}")
+
+
+def beside_others(machine, published):
+    """A server with a folder of its own, in which another plugin lies: it keeps both, as the page says."""
+    others = FOLDER / "others"
+    server = Server.fresh(machine.servers["2.7"], machine.work, "page-beside-others")
+    others.mkdir()
+    os.chown(others, USER_ID, USER_ID)
+    # The same binary stands for another plugin.
+    shutil.copy(machine.binary("amd64"), others / "another")
+    server.write(f'plugin_directory = "{others}"\n', add=True)
+    server.restart()
+    of_another = server.command(f"sha256sum {others}/another").split()[0]
+    server.command(f"bao plugin register -sha256={of_another} -command=another -version={machine.version} secret another")
+    server.command("bao secrets enable another")
+    say("  an OpenBao 2.7 that has a folder with another plugin in it")
+    page = machine.page
+    settings = page.stanza("2. Give the server a folder for plugins")
+    kept = [line for line in settings.splitlines(keepends=True) if not line.startswith("plugin_directory")]
+    if len(kept) != len(settings.splitlines()) - 1:
+        raise Failure(f"INSTALL.md does not set plugin_directory once: {settings}")
+    server.write("".join(kept), add=True)
+    page.type("systemctl restart openbao", server)
+    page.play("OpenBao 2.7 and later", server)
+    see_that_it_runs(page, server, published)
+    use(server, machine.atlas)
+    server.command("bao read another/status")
+    if PLUGINS.exists() or not (others / f"secret-mongodbatlas-{machine.version}").exists():
+        raise Failure(f"the image was not put into {others}")
+    say("    ok: it issues and revokes, and the other plugin's mount is served as before")
+    server.stop()
+    shutil.rmtree(others)
