@@ -110,6 +110,7 @@ def downloads(faults):
     faults.reload(server, "wrong version", faults.newer(tag="v9.9.8", digest=other_tag), "plugin version mismatch")
     tampered(faults, server)
     not_writable(faults, server)
+    no_folder(faults, server)
     stopped(faults, server)
     server.stop()
 
@@ -153,6 +154,15 @@ def not_writable(faults, server):
     PLUGINS.mkdir()
     faults.reload(server, "folder that the server may not write", faults.newer(digest=faults.digest), "failed to create plugin directory")
     os.chown(PLUGINS, USER_ID, USER_ID)
+
+
+def no_folder(faults, server):
+    PLUGINS.rmdir()
+    faults.start(server, "no folder", "", "expand plugin directory: lstat")
+    PLUGINS.mkdir()
+    os.chown(PLUGINS, USER_ID, USER_ID)
+    server.start()
+    server.unseal()
 
 
 def stopped(faults, server):

@@ -130,7 +130,15 @@ def beside_others(machine, published):
     kept = [line for line in settings.splitlines(keepends=True) if not line.startswith("plugin_directory")]
     if len(kept) != len(settings.splitlines()) - 1:
         raise Failure(f"INSTALL.md does not set plugin_directory once: {settings}")
-    server.write("".join(kept), add=True)
+    before = server.config.read_text()
+    server.write(before.replace(str(others), str(PLUGINS)))
+    page.type("install -d -o openbao -g openbao /opt/openbao/plugins", server)
+    server.restart()
+    printed = server.command("bao read another/status", check=False)
+    if "No value found" not in printed:
+        raise Failure(f"INSTALL.md says that another folder takes the plugin of a mount away, and the mount answers {printed}")
+    PLUGINS.rmdir()
+    server.write(before + "".join(kept))
     page.type("systemctl restart openbao", server)
     page.play("OpenBao 2.7 and later", server)
     see_that_it_runs(page, server, published)
