@@ -205,15 +205,33 @@ class Signing(Assembled):
         shutil.copytree(TOP / "scripts", top / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copyfile(TOP / "Cargo.toml", top / "Cargo.toml")
         commit(top, f"The key: `{self.key}`.")
+        parts = self.place / "parts-of-the-checkout"
+        shutil.copytree(self.parts, parts)
+        head = run("git", "-C", top, "rev-parse", "HEAD").stdout
+        (parts / "buildinfo").write_text(f"commit: {head}")
         published = {"IMAGE": f"ghcr.io/somebody/{NAME}", "SOURCE_URL": f"https://github.com/somebody/{NAME}"}
         nobody = {"IMAGE": f"ghcr.io/OWNER/{NAME}", "SOURCE_URL": f"https://github.com/OWNER/{NAME}"}
         for variables, is_signed in [(nobody, False), ({**published, "SOURCE_URL": nobody["SOURCE_URL"]}, False), (published, True)]:
             dist = self.place / "owned"
-            made = release("--assemble", str(self.parts), top=top, DIST=str(dist), **variables)
+            made = release("--assemble", str(parts), top=top, DIST=str(dist), **variables)
             self.assertEqual(made.returncode, 0, made.stderr)
             made = release("--sign", top=top, DIST=str(dist), RELEASE_KEY=self.signing["RELEASE_KEY"])
             self.assertEqual(made.returncode == 0, is_signed, made.stderr)
             self.assertEqual("names OWNER" in made.stderr, not is_signed, made.stderr)
+
+        commit(top, f"The key: `{self.key}`, and more.")
+        made = release("--sign", top=top, DIST=str(dist), RELEASE_KEY=self.signing["RELEASE_KEY"])
+        self.assertNotEqual(made.returncode, 0)
+        self.assertIn("is of another commit", made.stderr)
+
+    def test_a_program_that_others_have_put_before_the_system_s_own_does_not_get_the_key(self):
+        first = self.place / "first"
+        first.mkdir()
+        (first / "minisign").write_text(f"#!/bin/sh\ntouch {first}/asked\n")
+        (first / "minisign").chmod(0o755)
+        made = self.signed(**self.signing, PATH=f"{first}:{os.environ['PATH']}")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertFalse((first / "asked").exists())
 
     def test_the_password_of_a_locked_key_is_typed_or_given(self):
         secret, public = self.place / "locked", self.place / "locked.pub"
@@ -229,6 +247,14 @@ class Signing(Assembled):
         shutil.copytree(self.dist, dist)
         (dist / "INSTALL.md").write_text("evil")
         self.assertNotEqual(release("--sign", DIST=str(dist), **self.signing).returncode, 0)
+
+    def test_a_file_that_the_sums_do_not_name_is_not_signed(self):
+        dist = self.place / "more"
+        shutil.copytree(self.dist, dist)
+        (dist / "more").write_text("evil")
+        made = release("--sign", DIST=str(dist), **self.signing)
+        self.assertNotEqual(made.returncode, 0)
+        self.assertIn("does not name", made.stderr)
 
     def test_a_build_does_not_take_the_key(self):
         for name in ["RELEASE_KEY", "RELEASE_KEY_PASSWORD"]:
@@ -283,7 +309,26 @@ class Checkout(unittest.TestCase):
         home.mkdir()
         (home / "letter").write_text("dear")
         self.refused("something else than a release", DIST=str(home))
+        # Nor is one with a release beside it.
+        (home / "SHA256SUMS").write_text(f"{'0' * 64}  {NAME}_v0.1.0_linux_amd64\n")
+        self.refused("something else than a release", DIST=str(home))
         self.assertTrue((home / "letter").exists())
+
+    def test_a_folder_where_any_user_may_put_a_configuration_of_cargo_is_refused(self):
+        self.place.chmod(0o1777)
+        self.refused(f"any user may write to {self.place}", CARGO_HOME=str(self.place / "cargo"))
+
+    def test_a_crate_that_was_changed_in_the_cargo_home_is_not_taken(self):
+        users, own, lock = self.place / "users", self.place / "own", self.place / "Cargo.lock"
+        cache = users / "registry/cache/index"
+        cache.mkdir(parents=True)
+        for name in ["good", "changed"]:
+            (cache / f"{name}.crate").write_text(name)
+        lock.write_text("".join(f'checksum = "{sum_of(cache / f"{name}.crate")}"\n' for name in ["good", "changed"]))
+        (cache / "changed.crate").write_text("evil")
+        made = run("bash", "-euc", '. "$1"; USERS_CARGO_HOME=$2; make_cargo_home "$3" "$4"', "-", HERE / "build", users, own, lock)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertEqual([file.name for file in own.rglob("*.crate")], ["good.crate"])
 
     def test_what_is_not_committed_makes_no_release(self):
         with (self.top / "scripts/release.d/INSTALL.md").open("a") as page:
@@ -302,7 +347,8 @@ class Checkout(unittest.TestCase):
         self.refused(f"would obey {strange}", **variables)
         strange.unlink()
         own = home / "config.toml"
-        for text in ['[build]\nrustc-wrapper = "evil"', 'build.rustc-wrapper = "evil"', "[patch.crates-io]", '[source.x]\n["build"]']:
+        for text in ['[build]\nrustc-wrapper = "evil"', 'build.rustc-wrapper = "evil"', "[patch.crates-io]", '[source.x]\n["build"]',
+                     '[source.x]\ndirectory = "/tmp/evil"', '[registries.x]\ncredential-provider = ["evil"]']:
             own.write_text(text)
             self.refused(f"would obey {own}", **variables)
         own.write_text('# mine\n[net]\nretry = 3\n[source.crates-io]\nreplace-with = "mirror"\n[registries.mirror]\n')
