@@ -82,7 +82,10 @@ pub(crate) enum ServeError {
     #[error(transparent)]
     Socket(#[from] SocketError),
     /// The host does not read our side of the handshake.
-    #[error("cannot write the handshake line to stdout")]
+    #[error(
+        "cannot write the handshake line to stdout; the server no longer reads it: it ended or gave the plugin \
+         up, and its own log says why"
+    )]
     Stdout(#[source] io::Error),
     /// The server ended by itself.
     #[error("the gRPC server failed")]

@@ -33,12 +33,18 @@ pub(crate) enum SocketError {
     #[error("PLUGIN_UNIX_SOCKET_GROUP is neither a number nor a group in /etc/group: {0:?}")]
     UnknownGroup(String),
     /// The group exists and the file cannot be handed to it.
-    #[error("cannot hand the socket to the group in PLUGIN_UNIX_SOCKET_GROUP")]
+    #[error(
+        "cannot hand the socket to the group in PLUGIN_UNIX_SOCKET_GROUP; add the user that the plugin runs as to \
+         that group"
+    )]
     Permissions(#[source] io::Error),
 }
 
 fn advice(kind: io::ErrorKind) -> &'static str {
-    use io::ErrorKind::{InvalidInput, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    use io::ErrorKind::{
+        InvalidInput, NotADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+        StorageFull,
+    };
     match kind {
         NotFound => {
             "its folder does not exist; make it, or name another by TMPDIR in the server's environment"
@@ -46,6 +52,13 @@ fn advice(kind: io::ErrorKind) -> &'static str {
         PermissionDenied | ReadOnlyFilesystem => {
             "its folder is not writable for the server's user; change that, or name another by TMPDIR in \
              the server's environment"
+        }
+        NotADirectory => {
+            "a file lies where its folder should be; name a folder by TMPDIR in the server's environment"
+        }
+        StorageFull | QuotaExceeded => {
+            "no file can be added where its folder lies (df and df -i show how full that is); make room, or name \
+             another by TMPDIR in the server's environment"
         }
         InvalidInput => {
             "no socket may have a path longer than 107 bytes; name a shorter folder by TMPDIR in the \
@@ -199,7 +212,7 @@ fn group_id(group: &str) -> Result<u32, SocketError> {
 
 /// The id of a group of that name: group(5), `name:password:id:members` in each line. What is not UTF-8
 /// in other lines hides no group.
-fn named_group(groups: &[u8], name: &str) -> Option<u32> {
+pub(super) fn named_group(groups: &[u8], name: &str) -> Option<u32> {
     String::from_utf8_lossy(groups).lines().find_map(|line| {
         let mut fields = line.split(':');
         (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
@@ -218,6 +231,27 @@ mod tests {
             group_id("no such group"),
             Err(SocketError::UnknownGroup(_))
         ));
+    }
+
+    /// What the system says is taken for what it means.
+    #[test]
+    fn a_full_folder_is_told_from_one_that_is_not_writable() {
+        use nix::errno::Errno;
+        for (errno, want) in [
+            (Errno::ENOSPC, "no file can be added"),
+            (Errno::EDQUOT, "no file can be added"),
+            (Errno::ENOTDIR, "a file lies where"),
+            (Errno::EROFS, "its folder is not writable"),
+            (Errno::EACCES, "its folder is not writable"),
+            (Errno::ENOENT, "its folder does not exist"),
+            (Errno::EIO, "name another folder"),
+        ] {
+            let told = unbound(Path::new("/x/plugin1"), io::Error::from(errno)).to_string();
+            assert!(
+                told.starts_with(&format!("cannot make the socket /x/plugin1: {want}")),
+                "{told}"
+            );
+        }
     }
 
     #[test]

@@ -172,6 +172,14 @@ impl Process {
         line
     }
 
+    /// Waits for the end; [`Process::exit`] tells what it left.
+    pub(crate) async fn ended(&mut self) {
+        let ended = timeout(BUDGET, self.child.wait()).await;
+        ended
+            .expect("the process ends in time")
+            .expect("our own child");
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
         let id = nix::unistd::Pid::from_raw(self.id().try_into().expect("a process number"));

@@ -24,6 +24,8 @@ async fn stderr(launch: Launch) -> String {
     let folder = launch.folder();
     let mut process = launch.spawn();
     assert_eq!(process.line().await, "", "stdout belongs to the handshake");
+    // Where stdout leads elsewhere, the line ends before the process does.
+    process.ended().await;
     let left = folder.read_dir().expect("the folder").count();
     assert_eq!(left, 0, "nothing is left behind");
     let exit = process.exit().await;
@@ -102,6 +104,16 @@ async fn a_folder_that_is_not_writable() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_a_file() {
+    let (_, said) = without_a_socket_in("/dev/null").await;
+    assert_eq!(
+        said,
+        "a file lies where its folder should be; name a folder by TMPDIR in the server's environment: Not a \
+         directory (os error 20)"
+    );
+}
+
+#[tokio::test]
 async fn a_folder_with_a_long_path() {
     let folder = format!("/tmp/{}", "x".repeat(100));
     let (name, said) = without_a_socket_in(&folder).await;
@@ -117,6 +129,44 @@ async fn an_unknown_group() {
     assert_eq!(
         reason(launch).await,
         "PLUGIN_UNIX_SOCKET_GROUP is neither a number nor a group in /etc/group: \"no such group\""
+    );
+}
+
+/// Handing it over takes a right that is taken away here, or a member of the group.
+#[tokio::test]
+async fn a_group_that_the_user_is_not_in() {
+    let mut launch = Launch::new().variable("PLUGIN_UNIX_SOCKET_GROUP", "4711");
+    if geteuid().is_root() {
+        launch = launch.started_by(&["setpriv", "--bounding-set=-chown"]);
+    }
+    assert_eq!(
+        reason(launch).await,
+        "cannot hand the socket to the group in PLUGIN_UNIX_SOCKET_GROUP; add the user that the plugin runs as \
+         to that group: Operation not permitted (os error 1)"
+    );
+}
+
+/// Nobody reads the line, as where the server ended meanwhile. One that was closed before the start is
+/// none of this: the process finds `/dev/null` in its place.
+#[tokio::test]
+async fn a_stdout_that_takes_nothing() {
+    let full = Launch::new().started_by(&["sh", "-c", "exec \"$0\" \"$@\" >/dev/full"]);
+    assert_eq!(
+        reason(full).await,
+        "cannot write the handshake line to stdout; the server no longer reads it: it ended or gave the plugin \
+         up, and its own log says why: No space left on device (os error 28)"
+    );
+    let gone = "mkfifo \"$FIFO\" && exec 3<>\"$FIFO\" 1>\"$FIFO\" 3>&- && rm \"$FIFO\" && exec \"$0\" \"$@\"";
+    let beside = tempfile::tempdir().expect("a folder");
+    let fifo = beside.path().join("stdout").display().to_string();
+    let gone = Launch::new()
+        .started_by(&["sh", "-c", gone])
+        .variable("FIFO", &fifo);
+    let gone = gone.variable("PATH", "/usr/bin:/bin");
+    let said = reason(gone).await;
+    assert!(
+        said.ends_with("its own log says why: Broken pipe (os error 32)"),
+        "{said}"
     );
 }
 

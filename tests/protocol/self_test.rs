@@ -1,5 +1,7 @@
 //! `--self-test`, as an operator runs it.
 
+use nix::unistd::geteuid;
+
 use crate::launch::{COOKIE, Exit, Launch};
 
 async fn tested(launch: Launch) -> Exit {
@@ -58,6 +60,11 @@ async fn what_keeps_a_server_from_starting_it_fails() {
             "FAILED socket folder: cannot make the socket /nowhere/plugin",
         ),
         (
+            "TMPDIR",
+            "/dev/null",
+            "FAILED socket folder: cannot make the socket /dev/null/plugin",
+        ),
+        (
             "MONGODBATLAS_HOLD",
             "yes",
             "FAILED environment: MONGODBATLAS_HOLD in the environment",
@@ -76,6 +83,21 @@ async fn what_keeps_a_server_from_starting_it_fails() {
             .filter(|line| line.starts_with("FAILED"))
             .collect();
         assert!(failed.len() == 1 && failed[0].starts_with(want), "{exit:?}");
+    }
+}
+
+/// Under a server that locks memory, of which this user may lock none.
+#[tokio::test]
+async fn memory_that_a_server_has_locked_in_vain_fails() {
+    for (asks, verdict, code) in [("true", "FAILED", 1), ("false", "note", 0)] {
+        let mut launch = Launch::new().variable("VAULT_PLUGIN_MLOCK_ENABLED", asks);
+        if geteuid().is_root() {
+            launch = launch.started_by(&["setpriv", "--bounding-set=-ipc_lock"]);
+        }
+        let exit = tested(launch.started_by(&["prlimit", "--memlock=0:0"])).await;
+        let line = line(&exit, "memory lock: ");
+        assert!(line.starts_with(verdict), "{line}");
+        assert_eq!(exit.status.code(), Some(code), "{exit:?}");
     }
 }
 
