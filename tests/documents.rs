@@ -2,7 +2,7 @@
 //! explained in `docs/runbook.md`, every INFO line in `docs/operations.md`, and each line that these
 //! pages list is logged, at that level and with those fields. Every link leads somewhere
 //! (`documents/links.rs`), every source that they name is there (`documents/sources.rs`), a release is checked
-//! whole (`documents/checks.rs`), and no line of prose is too long to compare versions by.
+//! whole (`documents/checks.rs`), versions agree (`documents/versions.rs`), and no line of prose is too long to compare versions by.
 #![expect(clippy::expect_used, reason = "what fails here fails the test")]
 
 #[path = "documents/checks.rs"]
@@ -11,6 +11,8 @@ mod checks;
 mod links;
 #[path = "documents/sources.rs"]
 mod sources;
+#[path = "documents/versions.rs"]
+mod versions;
 #[path = "documents/workflows.rs"]
 mod workflows;
 
