@@ -3,7 +3,7 @@
 //!
 //! The types are read from the sources: in the engine, what is both written and read as JSON is stored.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,11 +18,12 @@ fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What one stored type needs: of a struct one object with all these keys, of an enum each name somewhere.
+/// What one stored type needs: of a struct one object with all these keys, of an enum each name somewhere,
+/// and of a variant with fields an object with all of them under its name.
 struct Shape {
     name: String,
     keys: BTreeSet<String>,
-    variants: BTreeSet<String>,
+    variants: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The arguments of all `serde` attributes, as text without blanks.
@@ -111,18 +112,20 @@ fn shape(item: &Item) -> Option<Shape> {
         Item::Struct(item) if is_stored(&item.attrs) => Some(Shape {
             name: item.ident.to_string(),
             keys: keys(&item.fields),
-            variants: BTreeSet::new(),
+            variants: BTreeMap::new(),
         }),
         Item::Enum(item) if is_stored(&item.attrs) => {
             let is_snake = serde(&item.attrs).contains(&"rename_all=snake_case".to_owned());
             assert!(is_snake, "{}: how are its variants written?", item.ident);
-            let names = item.variants.iter().map(|variant| {
-                renamed(&serde(&variant.attrs)).unwrap_or_else(|| snake(&variant.ident.to_string()))
+            let variants = item.variants.iter().map(|variant| {
+                let name = renamed(&serde(&variant.attrs));
+                let name = name.unwrap_or_else(|| snake(&variant.ident.to_string()));
+                (name, keys(&variant.fields))
             });
             Some(Shape {
                 name: item.ident.to_string(),
                 keys: BTreeSet::new(),
-                variants: names.collect(),
+                variants: variants.collect(),
             })
         }
         _ => None,
@@ -161,51 +164,80 @@ fn shapes() -> Vec<Shape> {
     shapes
 }
 
-/// Everything in a value: the keys of each object, and each text that is a key or a value.
-fn collect(value: &Value, objects: &mut Vec<BTreeSet<String>>, texts: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(object) => {
-            objects.push(object.keys().cloned().collect());
-            texts.extend(object.keys().cloned());
-            object
-                .values()
-                .for_each(|value| collect(value, objects, texts));
+/// What is kept of this version.
+#[derive(Default)]
+struct Kept {
+    /// The keys of each object, beside the key that it stands under, if any.
+    objects: Vec<(String, BTreeSet<String>)>,
+    /// Each text that is a key or a value.
+    texts: BTreeSet<String>,
+}
+
+impl Kept {
+    fn read(folder: &str) -> Self {
+        let mut kept = Self::default();
+        for file in fs::read_dir(top().join(folder)).expect("what is kept of this version") {
+            let text = fs::read_to_string(file.expect("a file").path()).expect("its text");
+            let value: Value = serde_json::from_str(&text).expect("JSON");
+            // The keys of a file are storage keys.
+            for entry in value.as_object().expect("entries").values() {
+                kept.collect("", entry);
+            }
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, objects, texts)),
-        Value::String(text) => drop(texts.insert(text.clone())),
-        _ => {}
+        kept
+    }
+
+    fn collect(&mut self, under: &str, value: &Value) {
+        match value {
+            Value::Object(object) => {
+                let keys: BTreeSet<String> = object.keys().cloned().collect();
+                self.texts.extend(keys.iter().cloned());
+                self.objects.push((under.to_owned(), keys));
+                for (key, value) in object {
+                    self.collect(key, value);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.collect("", item)),
+            Value::String(text) => drop(self.texts.insert(text.clone())),
+            _ => {}
+        }
+    }
+
+    fn has(&self, keys: &BTreeSet<String>) -> bool {
+        keys.is_empty()
+            || self
+                .objects
+                .iter()
+                .any(|(_, object)| keys.is_subset(object))
+    }
+
+    fn has_variant(&self, name: &str, keys: &BTreeSet<String>) -> bool {
+        // `lease` is the owner of entries that name none.
+        if name == "lease" || name == "programmatic_api_key" {
+            return true;
+        }
+        let is_it = |(under, object): &(String, _)| under == name && keys.is_subset(object);
+        self.texts.contains(name) && (keys.is_empty() || self.objects.iter().any(is_it))
     }
 }
 
 #[test]
 fn every_stored_shape_is_kept_for_later_versions() {
     let folder = format!("tests/stored/v{}", env!("CARGO_PKG_VERSION"));
-    let (mut objects, mut texts) = (Vec::new(), BTreeSet::new());
-    for file in fs::read_dir(top().join(&folder)).expect("what is kept of this version") {
-        let text = fs::read_to_string(file.expect("a file").path()).expect("its text");
-        let value: Value = serde_json::from_str(&text).expect("JSON");
-        // The keys of a file are storage keys.
-        for entry in value.as_object().expect("entries").values() {
-            collect(entry, &mut objects, &mut texts);
-        }
-    }
+    let kept = Kept::read(&folder);
     let shapes = shapes();
     assert!(shapes.len() > 30, "{} stored types", shapes.len());
+    let with_fields = shapes.iter().flat_map(|shape| shape.variants.values());
+    let with_fields = with_fields.filter(|keys| !keys.is_empty()).count();
+    assert!(with_fields > 1, "{with_fields} variants with fields");
     let mut missing = Vec::new();
     for shape in shapes {
-        // `lease` is the owner of entries that name none.
-        let is_there = |name: &&String| {
-            texts.contains(*name) || *name == "lease" || *name == "programmatic_api_key"
-        };
-        let lacks: Vec<&String> = shape
-            .variants
-            .iter()
-            .filter(|name| !is_there(name))
-            .collect();
-        if !lacks.is_empty() {
-            missing.push(format!("{}: {lacks:?}", shape.name));
+        for (name, keys) in &shape.variants {
+            if !kept.has_variant(name, keys) {
+                missing.push(format!("{}: {name}, with all of {keys:?}", shape.name));
+            }
         }
-        if !shape.keys.is_empty() && !objects.iter().any(|object| shape.keys.is_subset(object)) {
+        if !kept.has(&shape.keys) {
             missing.push(format!(
                 "{}: no object has all of {:?}",
                 shape.name, shape.keys
