@@ -3,12 +3,12 @@
 use super::StorageVersion;
 use crate::engine::entries::{ConfigEntry, RoleEntry};
 use crate::engine::journal::JournalEntry;
-use crate::engine::origin::Origins;
-use crate::engine::process::ServerHold;
+use crate::engine::origin::{BoundTo, Origins};
 use crate::engine::rotation_state::ClientSecret;
 use crate::engine::static_roles::StaticRoleEntry;
-use crate::engine::testing::TestMount;
-use crate::engine::testing::fixtures::{Entries, assert_written_as_read, releases, stored};
+use crate::engine::testing::fixtures::{
+    assert_written_as_read, mount_on, read_of_every_release, releases, stored,
+};
 
 #[test]
 fn what_is_kept_of_this_version_is_what_it_writes() {
@@ -33,24 +33,11 @@ fn path(key: &str) -> Option<String> {
     }
 }
 
-/// A mount on these entries, in a server that sends nothing to Atlas.
-async fn mount_on(entries: &Entries, config: &Entries) -> TestMount {
-    let mut mount = TestMount::new().await;
-    mount.storage.unplant("storage-version");
-    for (key, value) in config.iter().chain(entries) {
-        mount.storage.plant(key, value.to_string().as_bytes());
-    }
-    mount.restart_held(ServerHold::All).await;
-    mount
-}
-
 #[tokio::test]
 async fn what_every_release_stored_is_read_and_shown() {
     for release in releases() {
-        let files = stored(&release);
-        let config = files.get("config-api-key").expect("a configuration");
-        for (file, entries) in &files {
-            let mount = mount_on(entries, config).await;
+        for (file, entries) in &stored(&release) {
+            let mount = mount_on(&release, entries).await;
             for key in entries.keys() {
                 let Some(path) = path(key) else { continue };
                 let shown = mount.read(&path).await;
@@ -65,5 +52,21 @@ async fn what_every_release_stored_is_read_and_shown() {
             let lost: Vec<&String> = entries.keys().filter(|key| !kept.contains(key)).collect();
             assert!(lost.is_empty(), "{release}/{file}: {lost:?}");
         }
+    }
+}
+
+/// No path shows these by itself.
+#[tokio::test]
+async fn nothing_that_a_release_stored_is_left_out_when_it_is_read() {
+    for (kept, read) in read_of_every_release::<ClientSecret>("present-secrets/").await {
+        assert_eq!(read.value.expose(), kept["client_secret"]);
+        assert_eq!(read.id.is_some(), kept.get("id").is_some());
+        assert_eq!(read.expires_at.is_some(), kept.get("expires_at").is_some());
+    }
+    for (kept, read) in read_of_every_release::<Origins>("origins").await {
+        let first = &kept["legacy_origin"];
+        let moved = first.as_str().and_then(|first| kept["moves"].get(first));
+        let legacy = BoundTo::default();
+        assert_eq!(read.home(&legacy).as_str(), *moved.unwrap_or(first));
     }
 }

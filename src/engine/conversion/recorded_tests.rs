@@ -7,8 +7,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::engine::credentials::ManagedAccountsEntry;
 use crate::engine::entries::ConfigEntry;
-use crate::engine::journal::JournalEntry;
+use crate::engine::journal::{JournalEntry, MarkEntry};
+use crate::engine::origin::Origins;
+use crate::engine::rotation_state::ClientSecret;
 use crate::engine::static_roles::StaticRoleEntry;
 use crate::engine::testing::TestMount;
 
@@ -102,6 +105,10 @@ async fn everything_recorded_is_converted_and_read_without_loss() {
                 Some("issued") => written::<JournalEntry>(&stored),
                 Some("static-roles") => written::<StaticRoleEntry>(&stored),
                 Some("config") => written::<ConfigEntry>(&stored),
+                Some("managed-accounts") => written::<ManagedAccountsEntry>(&stored),
+                Some("present-secrets") => written::<ClientSecret>(&stored),
+                Some("ownership-tag") => written::<MarkEntry>(&stored),
+                Some("origins") => written::<Origins>(&stored),
                 _ => stored.clone(),
             };
             assert_eq!(written, without_nothing(stored), "{file}: {key}");

@@ -49,6 +49,8 @@ mod revoke;
 mod role_change_tests;
 mod service_account;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use access_token::ManagedAccountsEntry;
 pub(crate) use access_token::{
     SeenSecrets, managed_account, managed_accounts, reconcile, retire_account,
 };

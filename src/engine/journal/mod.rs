@@ -43,6 +43,8 @@ pub(crate) use entry::{EndedBy, JournalEntry, Part, SecretPart, State};
 pub(crate) use go_entry::{GO_WAL_KIND, take_over_go_entry};
 pub(crate) use left_secrets::{Leaving, LeftAccount, clean_up_left_secrets};
 pub(crate) use owner::{Owned, Owner};
+#[cfg(any(test, fuzzing))]
+pub(crate) use ownership_tag::MarkEntry;
 #[cfg(test)]
 pub(crate) use ownership_tag::OwnershipTag;
 pub(crate) use parts::LiveToken;

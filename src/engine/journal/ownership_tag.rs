@@ -24,8 +24,8 @@ use crate::engine::{keys, stored};
 use crate::vault::Storage;
 
 /// What is stored at `ownership-tag`.
-#[derive(Serialize, Deserialize)]
-struct MarkEntry {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MarkEntry {
     /// 32 random bytes in base64.
     #[serde(serialize_with = "plain_text")]
     key: Sensitive,
@@ -110,12 +110,27 @@ mod tests {
     use super::*;
     use crate::base::SystemEntropy;
     use crate::engine::names::JournalId;
-    use crate::engine::testing::fixtures::assert_written_as_read;
+    use crate::engine::testing::fixtures::{assert_written_as_read, read_of_every_release};
     use crate::vault::memory::MemoryStorage;
 
     #[test]
     fn what_is_kept_of_this_version_is_what_it_writes() {
         assert_written_as_read::<MarkEntry>("ownership-tag");
+    }
+
+    /// What a release issued under its tag is known by it to this one.
+    #[tokio::test]
+    async fn the_ownership_tag_of_a_release_is_still_the_same_tag() {
+        for (kept, entry) in read_of_every_release::<MarkEntry>("ownership-tag").await {
+            let storage = MemoryStorage::default();
+            let stored = serde_json::to_vec(&entry).unwrap();
+            storage.plant("ownership-tag", &stored);
+            let found = OwnershipTag::load(&storage).await.unwrap().expect("a tag");
+            let key = STANDARD.decode(kept["key"].as_str().unwrap()).unwrap();
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+            let tag = hmac::sign(&key, b"012345678901");
+            assert_eq!(found.of("012345678901"), to_base62(tag.as_ref(), 8));
+        }
     }
 
     #[tokio::test]

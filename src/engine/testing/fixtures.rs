@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::TestMount;
+use crate::base::Rfc3339;
+use crate::engine::process::ServerHold;
+
 /// The folder of what this version stores.
-const THIS_VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
+pub(crate) const THIS_VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 /// Entries by their keys.
 pub(crate) type Entries = BTreeMap<String, Value>;
@@ -38,10 +43,37 @@ pub(crate) fn stored(release: &str) -> BTreeMap<String, Entries> {
     files.filter(|(name, _)| name != "leases").collect()
 }
 
-/// The internal data of leases that this version hands out, by what they are for.
-pub(crate) fn leases() -> Entries {
-    let text = std::fs::read(folder().join(THIS_VERSION).join("leases.json"));
+/// The internal data of leases that a release handed out, by what they are for.
+pub(crate) fn leases(release: &str) -> Entries {
+    let text = std::fs::read(folder().join(release).join("leases.json"));
     serde_json::from_slice(&text.expect("the leases")).expect("leases")
+}
+
+/// A mount on these entries and the release's configuration, in a server that sends nothing to Atlas.
+pub(crate) async fn mount_on(release: &str, entries: &Entries) -> TestMount {
+    let files = stored(release);
+    let config = files.get("config-api-key").expect("a configuration");
+    let mut mount = TestMount::new().await;
+    mount.storage.unplant("storage-version");
+    for (key, value) in config.iter().chain(entries) {
+        mount.storage.plant(key, value.to_string().as_bytes());
+    }
+    mount.restart_held(ServerHold::All).await;
+    mount
+}
+
+/// Moves all times in a value.
+pub(crate) fn move_times(value: &mut Value, by: TimeDelta) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(|value| move_times(value, by)),
+        Value::Array(items) => items.iter_mut().for_each(|value| move_times(value, by)),
+        Value::String(text) => {
+            if let Ok(time) = text.parse::<DateTime<Utc>>() {
+                *text = Rfc3339(time + by).to_string();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Everything of this version below a key, or at it, is written as it was read: what is kept is what
@@ -59,4 +91,48 @@ pub(crate) fn assert_written_as_read<T: Serialize + DeserializeOwned>(key: &str)
         }
     }
     assert!(count > 0, "nothing is kept of {key}");
+}
+
+/// Every text, number and truth value in a value, by its own.
+fn leaves(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => fields.values().for_each(|value| leaves(value, found)),
+        Value::Array(items) => items.iter().for_each(|value| leaves(value, found)),
+        other => found.push(other.to_string()),
+    }
+}
+
+/// Everything that every release stored below a key, or at it, is read by this version from a mount that
+/// starts on it, with no value left out. Answers what was read, each beside what the release stored.
+pub(crate) async fn read_of_every_release<T: Serialize + DeserializeOwned>(
+    key: &str,
+) -> Vec<(Value, T)> {
+    let mut found = Vec::new();
+    for release in releases() {
+        for (file, entries) in stored(&release) {
+            let kept = entries.iter().filter(|(name, _)| name.starts_with(key));
+            let kept: Vec<_> = kept.collect();
+            if kept.is_empty() {
+                continue;
+            }
+            let mount = mount_on(&release, &entries).await;
+            for (name, value) in kept {
+                let place = format!("{release}/{file}: {name}");
+                let read = serde_json::from_slice::<T>(&mount.storage.value(name));
+                let read = read.unwrap_or_else(|error| panic!("{place}: {error}"));
+                let (mut before, mut after) = (Vec::new(), Vec::new());
+                leaves(value, &mut before);
+                leaves(&serde_json::to_value(&read).expect("JSON"), &mut after);
+                // Each as often as it was stored.
+                before.retain(|leaf| {
+                    let place = after.iter().position(|read| read == leaf);
+                    place.map(|place| after.swap_remove(place)).is_none()
+                });
+                assert!(before.is_empty(), "{place}: what was read lacks {before:?}");
+                found.push((value.clone(), read));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "nothing is kept of {key}");
+    found
 }

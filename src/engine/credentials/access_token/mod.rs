@@ -12,6 +12,8 @@ mod tests;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::accounts::ManagedAccountsEntry;
 pub(crate) use self::accounts::{
     SeenSecrets, managed_account, managed_accounts, reconcile, retire_account,
 };

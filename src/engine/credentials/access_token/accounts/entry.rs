@@ -262,13 +262,34 @@ mod tests {
     use super::*;
     use crate::base::{Clock as _, SystemClock};
     use crate::engine::entries::RoleEntry;
-    use crate::engine::testing::fixtures::assert_written_as_read;
+    use crate::engine::testing::fixtures::{assert_written_as_read, read_of_every_release};
 
     const ID: &str = "5cf5a45a9ccf6400e60981b7";
 
     #[test]
     fn what_is_kept_of_this_version_is_what_it_writes() {
         assert_written_as_read::<ManagedAccounts>("managed-accounts/");
+    }
+
+    #[tokio::test]
+    async fn the_accounts_that_a_release_managed_are_read_with_all_their_secrets() {
+        let read = read_of_every_release::<ManagedAccounts>("managed-accounts/").await;
+        for (kept, accounts) in read {
+            let retired = kept["retired"].as_array().map_or(0, Vec::len);
+            assert_eq!(accounts.retired.len(), retired);
+            let Some(current) = accounts.current else {
+                assert!(kept.get("current").is_none());
+                continue;
+            };
+            let secrets = kept["current"]["secrets"].as_array().expect("secrets");
+            let before = |secret: &ManagedSecret| secret.made_at + TimeDelta::seconds(1);
+            for (secret, kept) in current.secrets.iter().zip(secrets) {
+                assert_eq!(secret.client_secret.expose(), kept["client_secret"]);
+                let working: Vec<_> = current.working_secrets(before(secret)).collect();
+                assert!(working.iter().any(|works| works.id == secret.id));
+            }
+            assert_eq!(current.secrets.len(), secrets.len());
+        }
     }
 
     fn reach(roles: &[&str], addresses: &[&str]) -> Reach {

@@ -11,6 +11,8 @@ mod seen;
 
 pub(super) use end::delete_all;
 pub(crate) use end::retire_account;
+#[cfg(any(test, fuzzing))]
+pub(crate) use entry::ManagedAccounts as ManagedAccountsEntry;
 pub(super) use entry::{ManagedAccount, ManagedAccounts, ManagedSecret, TOKEN_LIFE};
 pub(crate) use entry::{managed_account, managed_accounts};
 pub(super) use ready::{AccountCheck, ready, verify};
