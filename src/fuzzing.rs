@@ -21,6 +21,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("cron", engine::fuzzing::cron),
     ("challenges", atlas::fuzzing::challenge),
     ("answers", atlas::fuzzing::answer),
+    ("name_files", name_files),
     ("values", values),
 ];
 
@@ -31,6 +32,13 @@ pub fn run(name: &str, data: &[u8]) {
     if let Some((_, run)) = target {
         run(data);
     }
+}
+
+/// A name in the first line, then what the machine's files of names say: hosts, name servers and groups.
+fn name_files(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    atlas::fuzzing::name_files(&text);
+    goplugin::fuzzing::group(&text);
 }
 
 /// A text as a duration, a path, an id, an address, and, where it is JSON, as every kind of field.

@@ -243,6 +243,12 @@ fn content(body: &[u8]) {
     }
 }
 
+/// A name in the first line, then `/etc/resolv.conf` and `/etc/hosts` in one: each reads its own lines.
+pub(crate) fn name_files(text: &str) {
+    let (name, files) = text.split_once('\n').unwrap_or((text, ""));
+    super::name_files::fuzz(name, files);
+}
+
 /// A text as everything that is checked on its way in: what is taken is written as it was read, and read
 /// again as the same.
 pub(crate) fn checked_text(text: &str) {

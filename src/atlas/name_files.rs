@@ -16,9 +16,13 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The addresses that a file such as `/etc/hosts` gives a name, in its order.
 pub(super) fn in_hosts(file: &Path, name: &str) -> Vec<IpAddr> {
+    in_text(&text(file), name)
+}
+
+/// The same of what such a file says.
+fn in_text(hosts: &str, name: &str) -> Vec<IpAddr> {
     let name = name.trim_end_matches('.');
-    let text = text(file);
-    let lines = text.lines().map(without_comment);
+    let lines = hosts.lines().map(without_comment);
     let addresses = lines.filter_map(|line| {
         let mut words = line.split_ascii_whitespace();
         let address = words.next()?.parse().ok()?;
@@ -49,6 +53,10 @@ pub(super) struct ResolvConf {
 impl ResolvConf {
     /// A file that is not there or says nothing means the name server of this machine.
     pub(super) fn read(file: &Path) -> Self {
+        Self::of_text(&text(file))
+    }
+
+    fn of_text(text: &str) -> Self {
         let mut read = Self {
             servers: Vec::new(),
             unusable: Vec::new(),
@@ -57,7 +65,7 @@ impl ResolvConf {
             dots: 1,
             timeout: TIMEOUT,
         };
-        for line in text(file).lines() {
+        for line in text.lines() {
             read.take(without_comment(line));
         }
         read.is_default = read.servers.is_empty();
@@ -138,6 +146,33 @@ fn text(file: &Path) -> String {
 
 fn without_comment(line: &str) -> &str {
     line.split(['#', ';']).next().unwrap_or_default()
+}
+
+/// What fuzzing feeds here: a name, and what the files say.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(name: &str, text: &str) {
+    let read = ResolvConf::of_text(text);
+    assert!((1..=MOST_SERVERS).contains(&read.servers.len()), "{read:?}");
+    assert!(read.unusable.len() <= MOST_SERVERS && read.dots <= MOST_DOTS);
+    assert!((Duration::from_secs(1)..=LONGEST_TIMEOUT).contains(&read.timeout));
+    let told = read.told();
+    assert!(!told.contains('\n'), "{told:?}");
+    for server in &read.servers {
+        assert!(told.contains(&server.to_string()), "{told}");
+        assert!(read.is_default || text.contains("nameserver"), "{read:?}");
+    }
+    let names = read.names(name);
+    assert!(names.iter().any(|asked| asked == name), "{names:?}");
+    assert!(names.iter().all(|asked| asked.starts_with(name)));
+    assert!(names.len() <= read.search.len() + 1);
+    let found = in_text(text, name);
+    assert!(found.len() <= text.lines().count());
+    let dotted = format!("{}.", name.to_ascii_uppercase());
+    assert_eq!(
+        found,
+        in_text(text, &dotted),
+        "in any case, with or without the last dot"
+    );
 }
 
 #[cfg(test)]

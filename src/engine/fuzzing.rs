@@ -13,11 +13,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::credentials::ManagedAccountsEntry;
+use super::encryption_at_rest::{AzureEntry, MigrationEntry};
 use super::entries::{ConfigEntry, RoleEntry};
-use super::journal::JournalEntry;
+use super::journal::{JournalEntry, MarkEntry};
 use super::names::{JournalId, RoleName};
 use super::origin::Origins;
-use super::rotation_state::Plan;
+use super::rotation_state::{ClientSecret, Plan};
 use super::static_roles::StaticRoleEntry;
 use super::{EngineFactory, ProcessSettings, ServerHold, keys};
 use crate::base::fuzzing::{SECRET, planted, shows_secret};
@@ -155,6 +157,11 @@ pub(crate) fn stored(data: &[u8]) {
         keys::ROLES => kept::<RoleEntry>(value),
         keys::ISSUED => kept::<JournalEntry>(value),
         keys::ORIGINS => kept::<Origins>(value),
+        keys::MANAGED_ACCOUNTS => kept::<ManagedAccountsEntry>(value),
+        keys::PRESENT_SECRETS => kept::<ClientSecret>(value),
+        keys::OWNERSHIP_TAG => kept::<MarkEntry>(value),
+        keys::AZURE_MIGRATIONS => kept::<MigrationEntry>(value),
+        _ if key.starts_with(keys::AZURE_KEY_VAULTS) => kept::<AzureEntry>(value),
         _ => {}
     }
     // What is no JSON is shown nowhere either.
@@ -167,8 +174,11 @@ pub(crate) fn stored(data: &[u8]) {
         }
         let mount = Served::new(factory(), Arc::clone(&storage)).await;
         let mut answers = String::new();
+        // The one folder whose path is not its key.
+        let migration = key.strip_prefix(keys::AZURE_MIGRATIONS);
+        let migration = migration.map(|name| format!("encryption-at-rest/migrations/{name}"));
         for (operation, path) in [
-            ("read", key),
+            ("read", migration.as_deref().unwrap_or(key)),
             ("list", "issued/"),
             ("read", "config"),
             ("read", "status"),

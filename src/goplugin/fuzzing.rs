@@ -20,6 +20,7 @@ use super::line::{Fields, render};
 use super::log::HostLayer;
 use super::pinned::Pinned;
 use super::queue::Queue;
+use super::socket_file::named_group;
 use super::tls::{self, Identity};
 use crate::base::fuzzing::{SECRET, assert_hidden, shows_secret};
 use crate::base::{Clock as _, Sensitive, SystemClock};
@@ -108,6 +109,19 @@ fn identity() -> &'static Identity {
 fn assert_short(error: &impl std::error::Error) {
     let text = format!("{error} {error:?}");
     assert!(text.len() < LONGEST_ERROR, "{text}");
+}
+
+/// A name in the first line, then groups: what is found stands in the line of that name.
+pub(crate) fn group(text: &str) {
+    let (name, groups) = text.split_once('\n').unwrap_or((text, ""));
+    if let Some(id) = named_group(groups.as_bytes(), name) {
+        let mut lines = groups.lines().filter_map(|line| line.split_once(':'));
+        let is_it = |rest: &str| rest.split(':').any(|field| field.parse() == Ok(id));
+        assert!(
+            lines.any(|(first, rest)| first == name && is_it(rest)),
+            "{id}"
+        );
+    }
 }
 
 /// A broker that no host ever tells anything.

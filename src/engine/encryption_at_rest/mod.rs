@@ -86,6 +86,11 @@ mod watch_tests;
 #[cfg(test)]
 mod ways_out_tests;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use entry::AzureEntry;
+#[cfg(any(test, fuzzing))]
+pub(crate) use migrations::MigrationEntry;
+
 pub(crate) use census::{Counts, counts, findings, status};
 pub(crate) use migrations::{Migrations, run_due as run_migrations};
 pub(crate) use tick::tick;

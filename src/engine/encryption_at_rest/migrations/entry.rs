@@ -25,7 +25,7 @@ const UNNAMED: &str = "unnamed";
 
 /// A migration's entry. Its key is its name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct MigrationEntry {
+pub(crate) struct MigrationEntry {
     /// How far it is.
     pub(super) state: State,
     /// Since when.

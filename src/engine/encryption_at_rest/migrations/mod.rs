@@ -40,6 +40,8 @@ mod told;
 mod way_back;
 mod work;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use entry::MigrationEntry;
 pub(super) use store::is_stopped;
 pub(crate) use task::{Migrations, run_due};
 pub(super) use told::warnings;
