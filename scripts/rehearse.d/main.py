@@ -24,7 +24,7 @@ class Machine:
     """What every part of the rehearsal is played on."""
 
     def __init__(self, given, work):
-        self.dist, self.work, self.top = given.dist.resolve(), work, TOP
+        self.dist, self.next, self.work, self.top = given.dist.resolve(), given.next, work, TOP
         self.version = version_of(self.dist)
         lay_over()
         pairs = dict(pair.split("=", 1) for pair in given.server)
@@ -61,6 +61,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dist", required=True, type=pathlib.Path)
     parser.add_argument("--simulator", required=True)
+    parser.add_argument("--next", required=True, type=pathlib.Path, help="the plugin of another version, for `upgrade`")
     parser.add_argument("--server", action="append", required=True, metavar="VERSION=FILE")
     parser.add_argument("part", nargs="*", default=[])
     given = parser.parse_args()

@@ -12,7 +12,6 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TOP / "scripts/release.d"))
 
 import names  # noqa: E402
-import upgrade  # noqa: E402
 from page import Page  # noqa: E402
 
 
@@ -49,17 +48,6 @@ class Names(unittest.TestCase):
         self.assertEqual(struct.unpack(">HHHHHH", told[:12]), (7, names.KNOWN, 1, 0, 0, 0))
         _, told = names.answer(self.asked("other.test", names.KIND_A))
         self.assertEqual(struct.unpack(">HHHHHH", told[:12]), (7, names.NO_SUCH_NAME, 1, 0, 0, 0))
-
-
-class Upgrade(unittest.TestCase):
-    """The second release."""
-
-    def test_the_next_version_is_another_one_of_the_same_length(self):
-        for version in ["v0.1.0", "v1.2.9", "v10.2.19"]:
-            other = upgrade.next_version(version)
-            self.assertNotEqual(other, version)
-            self.assertEqual(len(other), len(version))
-        self.assertEqual(upgrade.next_version("v0.1.0"), "v0.1.1")
 
 
 class Waiting(unittest.TestCase):
