@@ -263,6 +263,24 @@ class Signing(Assembled):
             self.assertIn("RELEASE_KEY is for --sign alone", made.stderr)
 
 
+class Building(unittest.TestCase):
+    """The order of a build."""
+
+    def test_all_crates_are_fetched_before_the_hour_of_the_build(self):
+        # On a machine that has built nothing yet, what the licences are read from is else missing at the end.
+        with tempfile.TemporaryDirectory() as folder:
+            steps = "build_binary check_binary write_bill write_licences write_certificates write_buildinfo"
+            script = f'''
+                fail() {{ exit 1; }}; say() {{ :; }}; RELEASE_D={HERE}; . "$RELEASE_D/build"
+                for step in {steps}; do eval "$step() {{ echo $step >&2; }}"; done
+                cargo() {{ echo "$PWD cargo $*" >&2; }}; CARGO=cargo
+                build_parts {folder} {folder}/parts
+            '''
+            made = run("bash", "-euc", script)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            self.assertEqual(made.stderr.splitlines()[:2], [f"{folder} cargo fetch --quiet --locked", "build_binary"])
+
+
 class Checkout(unittest.TestCase):
     """What a checkout and what lies around it must be, before anything is built or deleted."""
 
