@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::apply_input::LONGEST_RETRY;
+use super::apply_told::{advice, is_decided, is_left, is_too_late};
 use super::entry::{Accepted, AzureEntry, Before, Mode, State, later};
 use super::note::note;
 use super::paths::store;
-use super::plan::{Standing, other_directory};
+use super::plan::Standing;
 use super::private::{self, Proofs};
 use super::watch::{
     ask_after, believes_clock, changed_over, found_changed_over, is_late, is_seen_twice,
@@ -28,9 +28,6 @@ use crate::vault::failure::chain;
 
 /// A grant comes within minutes: the tries for it are no further apart.
 const LONGEST_WAIT: Duration = Duration::from_mins(4);
-
-/// What could not be sent in its time is not sent much later: nobody expects it any more.
-const GRACE: Duration = Duration::from_mins(5);
 
 /// What is asked for.
 pub(super) struct ApplyRequest {
@@ -212,31 +209,6 @@ pub(super) async fn resume(
         }
         outcome => outcome,
     }
-}
-
-/// Whether the change is not sent again, and what Atlas shows tells what came of it.
-fn is_left(error: &EngineError, standing: &Standing) -> bool {
-    let is_not_wanted = matches!(error, EngineError::Encryption(EncryptionError::NotTaken));
-    // Where Atlas does not answer what a change wants to know, nothing is sent either.
-    let is_unknown = standing.is_private() && matches!(error, EngineError::Atlas { .. });
-    is_not_wanted || is_unknown || private::is_unproved(error)
-}
-
-/// Whether what keeps the change from being sent was seen before, or is not seen in what Atlas shows.
-fn is_decided(entry: &AzureEntry, error: &EngineError) -> bool {
-    let is_known = matches!(
-        error,
-        EngineError::Encryption(EncryptionError::OrderTooOld { .. } | EncryptionError::NotTaken)
-    );
-    is_known || entry.failed_by(&chain(error))
-}
-
-/// Whether the time is over in which the order may be sent again.
-fn is_too_late(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
-    let longest = entry.ordered_at.and_then(|at| later(at, LONGEST_RETRY));
-    let end = entry.retry_until.or(longest);
-    let end = end.and_then(|end| later(end, GRACE));
-    end.is_some_and(|end| end < now)
 }
 
 fn role_of(entry: &AzureEntry) -> Result<RoleId, EncryptionError> {
@@ -467,27 +439,4 @@ async fn refused(
     // The last try is when the time is over.
     entry.next_retry_time = next.zip(entry.retry_until).map(|(next, end)| next.min(end));
     store(engine, project, entry).await
-}
-
-fn advice(refusal: KeyVaultRefusal, entry: &AzureEntry) -> String {
-    let before = entry.before.as_ref();
-    let directory = before.and_then(|before| before.tenant_id.as_ref());
-    let text = match refusal {
-        KeyVaultRefusal::NoAccess => {
-            if let Some(other) = other_directory(directory, entry) {
-                return other;
-            }
-            "Grant the principal the use of the key (see grants), or give retry_for: a new grant may \
-             need minutes"
-        }
-        KeyVaultRefusal::KeyState => "Look at the key in Azure",
-        KeyVaultRefusal::PresentKeyLost => {
-            "Atlas takes no change while it cannot use the present key: give it another static secret \
-             with rotate, then apply"
-        }
-        KeyVaultRefusal::StaticCredentials
-        | KeyVaultRefusal::PrivateEndpoints
-        | KeyVaultRefusal::Other => "See Atlas's words",
-    };
-    text.to_owned()
 }

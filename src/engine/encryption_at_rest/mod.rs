@@ -12,6 +12,7 @@ mod apply;
 mod apply_input;
 #[cfg(test)]
 mod apply_tests;
+mod apply_told;
 #[cfg(test)]
 mod caution_tests;
 mod census;
