@@ -69,6 +69,29 @@ impl ApplyRequest {
     }
 }
 
+/// How an entry was before an order. Where Atlas does not take that, it is so again.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    state: State,
+    /// Whether both words sent what may be in force, or may still come.
+    unproved: bool,
+}
+
+impl Reached {
+    fn of(entry: &AzureEntry, now: DateTime<Utc>) -> Self {
+        let state = entry.state;
+        let may_come = match state {
+            State::Registered | State::Static => false,
+            State::Failed => is_late(entry, now),
+            _ => true,
+        };
+        Self {
+            state,
+            unproved: entry.unproved && may_come,
+        }
+    }
+}
+
 /// Changes the project over to its registration, unless it is there already. The entry is stored at
 /// every step.
 pub(super) async fn apply(
@@ -79,16 +102,16 @@ pub(super) async fn apply(
     request: &ApplyRequest,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
-    let reached = entry.state;
-    if matches!(reached, State::Registering | State::Rotating) {
+    if matches!(entry.state, State::Registering | State::Rotating) {
         return Err(entry.under_way().into());
     }
     let role = role_of(entry)?;
     let mut standing = Standing::ask_vault(atlas, project, budget).await?;
     let now = engine.clock.now();
+    let reached = Reached::of(entry, now);
     let by_role = standing.vault.as_ref();
     let by_role = by_role.filter(|vault| entry.is_by_role(vault));
-    if reached == State::RollingBack {
+    if reached.state == State::RollingBack {
         // A way back that Atlas did not take is not wanted any more.
         let vault = by_role.ok_or_else(|| entry.under_way())?;
         rollback::call_off(entry, vault, now);
@@ -183,9 +206,12 @@ pub(super) async fn resume(
     };
     let outcome = match key {
         Ok(key) => {
+            let reached = Reached {
+                state: State::Applying,
+                unproved: entry.unproved,
+            };
             entry.unproved = false;
             begin(engine, project, entry, &standing, &key).await?;
-            let reached = State::Applying;
             send(engine, atlas, project, entry, &role, &key, reached, budget).await
         }
         // One answer may be an old one.
@@ -283,7 +309,7 @@ async fn send(
     entry: &mut AzureEntry,
     role: &RoleId,
     key: &VaultKey,
-    reached: State,
+    reached: Reached,
     budget: RequestBudget,
 ) -> Result<(), EngineError> {
     let credential = VaultCredential::Role(role);
@@ -314,10 +340,11 @@ async fn send(
         return refused(engine, project, entry, refusal, error, reached).await;
     }
     // Nothing was sent, or Atlas did not look at it.
-    if reached != State::Applying {
-        entry.give_up(reached);
-        store(engine, project, entry).await?;
+    entry.unproved = reached.unproved;
+    if reached.state != State::Applying {
+        entry.give_up(reached.state);
     }
+    store(engine, project, entry).await?;
     Err(EngineError::atlas(&doing(project), error))
 }
 
@@ -403,7 +430,7 @@ async fn refused(
     entry: &mut AzureEntry,
     refusal: KeyVaultRefusal,
     source: AtlasError,
-    reached: State,
+    reached: Reached,
 ) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let was_off = entry
@@ -423,9 +450,9 @@ async fn refused(
     let waits = refusal == KeyVaultRefusal::NoAccess
         && !entry.unproved
         && entry.retry_until.is_some_and(|until| now < until);
+    // Of this order nothing is left; what one before sent may be in force, or still come.
+    entry.unproved = reached.unproved;
     if !waits {
-        // The words were for this order, and nothing of it is left unless one before had no answer.
-        entry.unproved &= reached == State::Applying;
         entry.fail(chain(&error));
         entry.retry_until = None;
         store(engine, project, entry).await?;

@@ -28,18 +28,18 @@ impl Customer {
     }
 
     /// A secret of which Atlas took another after it: it is known to work.
-    async fn proved(&self) {
+    pub(super) async fn proved(&self) {
         self.encrypted_privately().await;
         self.kept("2200-01-31T12:00:00Z").await;
         self.plant(|stored| stored["static"]["proved"] = json!(true));
     }
 
-    async fn owner_sets_the_role(&self) {
+    pub(super) async fn owner_sets_the_role(&self) {
         let role = self.read().await["role_id"].clone();
         self.set(self.block(&json!({"roleId": role}))).await;
     }
 
-    async fn vault_is_open(&self, is_so: bool) {
+    pub(super) async fn vault_is_open(&self, is_so: bool) {
         let vault = json!({"reachable": is_so});
         let atlas = &self.mount.atlas;
         atlas.control("POST", "/azure/vaults/v", vault).await;

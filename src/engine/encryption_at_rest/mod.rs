@@ -33,6 +33,8 @@ mod entry;
 mod expiry;
 mod grants;
 mod input;
+#[cfg(test)]
+mod late_tests;
 mod migrations;
 #[cfg(test)]
 mod mishap_tests;

@@ -1,0 +1,107 @@
+//! What comes late: a change that an order before had sent, a role that is shown again, a verdict at the last
+//! minute, and the end of what would not end.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::customer_tests::Customer;
+
+fn conflict() -> Value {
+    json!({"kind": "answer", "status": 409, "code": "CONFLICT"})
+}
+
+fn forbidden() -> Value {
+    json!({"kind": "answer", "status": 403, "code": "USER_UNAUTHORIZED"})
+}
+
+impl Customer {
+    /// An order with both words that meets this at Atlas.
+    async fn ordered_and_met(&self, action: Value) {
+        self.fault("updateEncryptionAtRest", action).await;
+        self.with_both_consents().await.expect_err("not taken");
+        self.mount.atlas.no_more_faults().await;
+    }
+
+    /// A change that another project proves, to which no answer came.
+    async fn proved_by_another_and_lost(&self) {
+        self.encrypted_privately().await;
+        self.registered_with(json!({})).await;
+        self.grant().await;
+        let other = self.another(&json!({})).await;
+        self.apply_to(&other).await.expect("changed over");
+        let away = json!({"kind": "close"});
+        self.fault("updateEncryptionAtRest", away).await;
+        self.apply().await.expect_err("unknown");
+        self.mount.atlas.no_more_faults().await;
+        assert_eq!(self.state().await, "applying");
+    }
+}
+
+/// Atlas showed how all was before, or takes the first change only now; and the grant is missing.
+#[tokio::test]
+async fn a_second_order_that_is_refused_takes_no_words_from_the_first() {
+    for is_taken in [true, false] {
+        let customer = Customer::new().await;
+        customer.private_with(json!({}), json!({})).await;
+        if is_taken {
+            customer.with_both_consents().await.expect("taken unseen");
+            customer.looks_show(customer.own_block(true), 1).await;
+        } else {
+            customer.ordered_and_met(json!({"kind": "close"})).await;
+            customer.roll_back().await.expect("called off");
+        }
+        customer.fault("updateEncryptionAtRest", conflict()).await;
+        customer.with_both_consents().await.expect_err("refused");
+        assert_eq!(customer.state().await, "failed", "{is_taken}");
+        if !is_taken {
+            customer.owner_sets_the_role().await;
+        }
+        customer.mount.tick_for(10).await;
+        assert_eq!(customer.state().await, "static", "{is_taken}");
+        assert_eq!(customer.standing().await["mode"], "static", "{is_taken}");
+    }
+}
+
+/// Nothing of it was sent, and what is shown later is somebody else's.
+#[tokio::test]
+async fn words_that_atlas_did_not_take_are_none_for_a_role_of_others() {
+    for is_called_off in [false, true] {
+        for action in [conflict(), forbidden()] {
+            let customer = Customer::new().await;
+            let wrong = json!({"client_secret": "wrong-one"});
+            customer.private_with(wrong, json!({})).await;
+            customer.grant().await;
+            if is_called_off {
+                customer.ordered_and_met(json!({"kind": "close"})).await;
+                customer.roll_back().await.expect("called off");
+                // What it had sent comes no more.
+                customer.mount.advance(Duration::from_mins(75)).await;
+                customer.mount.tick_for(1).await;
+            } else {
+                customer.ordered_and_met(conflict()).await;
+            }
+            assert_eq!(customer.state().await, "failed");
+            customer.ordered_and_met(action.clone()).await;
+            let sent = customer.sent().await;
+            customer.vault_is_open(false).await;
+            customer.owner_sets_the_role().await;
+            customer.mount.tick_for(12).await;
+            let at = format!("{action} {is_called_off}");
+            assert_eq!(customer.sent().await, sent, "{at}");
+            assert_eq!(customer.read().await["mode"], "role", "{at}");
+        }
+    }
+}
+
+/// The words of the second order sent nothing, and the first was proved by another project.
+#[tokio::test]
+async fn words_that_were_refused_make_no_proved_change_an_unproved_one() {
+    for action in [conflict(), forbidden()] {
+        let customer = Customer::new().await;
+        customer.proved_by_another_and_lost().await;
+        assert_eq!(customer.entry()["unproved"], json!(false));
+        customer.ordered_and_met(action.clone()).await;
+        assert_eq!(customer.entry()["unproved"], json!(false), "{action}");
+    }
+}
