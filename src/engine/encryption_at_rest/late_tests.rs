@@ -6,6 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::customer_tests::Customer;
+use crate::engine::testing::TestMount;
+
+/// Half a year.
+const LONG: u64 = 180 * 86_400;
 
 fn conflict() -> Value {
     json!({"kind": "answer", "status": 409, "code": "CONFLICT"})
@@ -104,4 +108,29 @@ async fn words_that_were_refused_make_no_proved_change_an_unproved_one() {
         customer.ordered_and_met(action.clone()).await;
         assert_eq!(customer.entry()["unproved"], json!(false), "{action}");
     }
+}
+
+/// Of two that are sent at a time nobody knows which Atlas takes last.
+#[tokio::test]
+async fn no_third_secret_is_sent_while_the_second_is_on_its_way() {
+    let customer = Customer::new().await;
+    customer.encrypted_privately().await;
+    TestMount::data(customer.rotate_unseen("wrong-one").await);
+    customer.mount.tick_for(8).await;
+    assert_eq!(customer.state().await, "failed");
+    let away = json!({"kind": "close"});
+    customer.fault("updateEncryptionAtRest", away).await;
+    let second = customer.another_secret(LONG).await;
+    customer.rotate_unseen(&second).await.expect_err("unknown");
+    let sent = customer.sent().await;
+    let third = customer.another_secret(LONG).await;
+    let early = customer.rotate_unseen(&third).await;
+    let early = early.expect_err("Atlas may be at work on it").to_string();
+    assert!(early.contains("is rotating"), "{early}");
+    assert_eq!(customer.sent().await, sent);
+    assert!(!customer.stored().contains(&third));
+    customer.mount.advance(Duration::from_mins(1)).await;
+    TestMount::data(customer.rotate_unseen(&third).await);
+    assert!(customer.holds(&third).await);
+    customer.standing().await;
 }

@@ -124,11 +124,12 @@ fn is_known_as_bad(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     is_new && entry.is_private() && is_seen_twice(entry, now) && !is_being_sent(entry, now)
 }
 
-/// Whether Atlas may be at work on the secret before: of two at a time nobody knows which it takes last.
+/// Whether Atlas may be at work on a secret, be it the new one or the one before: of two at a time nobody knows
+/// which it takes last.
 fn is_being_sent(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
     let end = entry.static_ordered_at;
     let end = end.and_then(|at| later(at, CHANGE_PATIENCE));
-    entry.state == State::RollingBack && end.is_some_and(|end| now < end)
+    accepted_at(entry).is_none() && end.is_some_and(|end| now < end)
 }
 
 /// Where a project rests that signs in with a static secret.
