@@ -40,6 +40,14 @@ impl Customer {
         self.mount.atlas.no_more_faults().await;
         assert_eq!(self.state().await, "applying");
     }
+
+    async fn no_answer_to(&self, operation: &str, count: u32, status: u16) {
+        let fault = json!({
+            "operation": operation, "count": count,
+            "action": {"kind": "answer", "status": status, "code": "UNEXPECTED_ERROR"},
+        });
+        self.mount.atlas.fault(fault).await;
+    }
 }
 
 /// Atlas showed how all was before, or takes the first change only now; and the grant is missing.
@@ -133,4 +141,33 @@ async fn no_third_secret_is_sent_while_the_second_is_on_its_way() {
     TestMount::data(customer.rotate_unseen(&third).await);
     assert!(customer.holds(&third).await);
     customer.standing().await;
+}
+
+/// The registration may be this project's: its answer was lost.
+#[tokio::test]
+async fn without_a_list_no_principal_is_told_to_be_in_another_project() {
+    for is_written_again in [false, true] {
+        let customer = Customer::new().await;
+        customer.encrypted().await;
+        let lost = json!({"kind": "lose_answer"});
+        customer.fault("createCloudProviderAccess", lost).await;
+        customer
+            .no_answer_to("listCloudProviderAccess", 0, 503)
+            .await;
+        customer.refused(customer.ids()).await;
+        if is_written_again {
+            let refused = customer.refused(customer.ids()).await;
+            assert!(!refused.contains("another project"), "{refused}");
+        }
+        customer.mount.tick_for(3).await;
+        let read = customer.read().await;
+        assert_eq!(read["state"], "registering");
+        let told = read["last_error"].to_string();
+        assert!(!told.contains("another project"), "{told}");
+        assert!(told.contains("listCloudProviderAccess"), "{told}");
+        customer.mount.atlas.no_more_faults().await;
+        customer.mount.tick_for(6).await;
+        assert_eq!(customer.state().await, "registered");
+        assert_eq!(customer.registrations().await, 1);
+    }
 }

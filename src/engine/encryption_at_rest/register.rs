@@ -127,10 +127,14 @@ async fn find_or_make(
         return Err(error);
     }
     // It may be anybody's: one that may be another's is never removed by this engine.
-    let listed = atlas.azure_registrations(project, budget).await;
-    // Without a list nothing more is known than before.
-    let mut listed = listed.unwrap_or_default().into_iter();
-    let found = listed.find(|known| known.is_of(&principal));
+    let listed = match atlas.azure_registrations(project, budget).await {
+        Ok(listed) => listed,
+        // Without a list nobody knows whether it is in this project.
+        Err(unlisted) if error.says_principal_is_registered() => return Err(unlisted),
+        // Nor whether it was made.
+        Err(_) => return Err(error),
+    };
+    let found = listed.into_iter().find(|known| known.is_of(&principal));
     found.map(|known| (known, false)).ok_or(error)
 }
 
