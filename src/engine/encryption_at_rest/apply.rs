@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::apply_told::{advice, is_decided, is_left, is_too_late};
+use super::apply_told::{advice, forget_what_is_over, is_decided, is_left, is_too_late};
 use super::entry::{Accepted, AzureEntry, Before, Mode, State, later};
 use super::note::note;
 use super::paths::store;
@@ -192,10 +192,10 @@ pub(super) async fn resume(
     };
     let key = match key {
         // One that waits was refused for certain, and ends by the reason itself.
-        Err(error) if is_left(&error, &standing) && entry.state == State::Applying => {
+        Err(error) if is_left(entry, &error, &standing) && entry.state == State::Applying => {
             let shown = standing.mode();
             if !unseen::is_not_taken(last.as_ref(), entry.ordered_at, shown, now) {
-                entry.forget_trouble();
+                forget_what_is_over(entry, &error);
                 return store(engine, project, entry).await;
             }
             // The words were for the order that came to nothing.

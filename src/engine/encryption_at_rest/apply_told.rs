@@ -16,11 +16,27 @@ use crate::vault::failure::chain;
 const GRACE: Duration = Duration::from_mins(5);
 
 /// Whether the change is not sent again, and what Atlas shows tells what came of it.
-pub(super) fn is_left(error: &EngineError, standing: &Standing) -> bool {
+pub(super) fn is_left(entry: &AzureEntry, error: &EngineError, standing: &Standing) -> bool {
     let is_not_wanted = matches!(error, EngineError::Encryption(EncryptionError::NotTaken));
-    // Where Atlas does not answer what a change wants to know, nothing is sent either.
-    let is_unknown = standing.is_private() && matches!(error, EngineError::Atlas { .. });
+    // What words sent is not sent again, whatever else Atlas would answer. What another project proved is, once
+    // Atlas answers.
+    let is_unknown = entry.unproved && standing.is_private() && is_unanswered(error);
     is_not_wanted || is_unknown || private::is_unproved(error)
+}
+
+/// What went wrong before a look at a change that is left. Where words sent it, and all was answered, it is over,
+/// or was an old answer; else it stays to be told.
+pub(super) fn forget_what_is_over(entry: &mut AzureEntry, error: &EngineError) {
+    if entry.unproved && !is_unanswered(error) {
+        entry.forget_trouble();
+    } else {
+        entry.forget_failures();
+    }
+}
+
+/// Whether Atlas did not answer what a change wants to know.
+fn is_unanswered(error: &EngineError) -> bool {
+    matches!(error, EngineError::Atlas { .. })
 }
 
 /// Whether what keeps the change from being sent was seen before, or is not seen in what Atlas shows.

@@ -171,3 +171,43 @@ async fn without_a_list_no_principal_is_told_to_be_in_another_project() {
         assert_eq!(customer.registrations().await, 1);
     }
 }
+
+/// It is sent again for an hour, once Atlas answers whether the other project still proves it.
+#[tokio::test]
+async fn a_proved_change_outlives_answers_that_prove_nothing() {
+    let customer = Customer::new().await;
+    customer.proved_by_another_and_lost().await;
+    customer
+        .no_answer_to("listRestPrivateEndpoints", 0, 503)
+        .await;
+    let sent = customer.sent().await;
+    customer.mount.tick_for(12).await;
+    let read = customer.read().await;
+    assert_eq!(read["state"], "applying");
+    let told = read["last_error"].to_string();
+    assert!(told.contains("listRestPrivateEndpoints"), "{told}");
+    assert_eq!(customer.sent().await, sent);
+    customer.mount.atlas.no_more_faults().await;
+    customer.mount.tick_for(6).await;
+    assert_eq!(customer.state().await, "observing");
+    assert_eq!(customer.standing().await["mode"], "role");
+}
+
+#[tokio::test]
+async fn an_answer_that_proves_nothing_does_not_hide_what_went_wrong_before() {
+    let customer = Customer::new().await;
+    customer.private_with(json!({}), json!({})).await;
+    customer.ordered_and_met(json!({"kind": "close"})).await;
+    customer.no_answer_to("getEncryptionAtRest", 0, 503).await;
+    customer.mount.tick_for(1).await;
+    let told = customer.read().await["last_error"].to_string();
+    assert!(told.contains("getEncryptionAtRest"), "{told}");
+    customer.mount.atlas.no_more_faults().await;
+    customer
+        .no_answer_to("listRestPrivateEndpoints", 0, 403)
+        .await;
+    customer.mount.tick_for(3).await;
+    let read = customer.read().await;
+    assert_eq!(read["state"], "applying");
+    assert_eq!(read["last_error"].to_string(), told);
+}
