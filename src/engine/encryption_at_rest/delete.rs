@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::entry::{AzureEntry, State};
 use super::paths::{budget, load, lock, project, put_back};
+use super::unseen;
 use crate::atlas::{
     Atlas, AtlasError, AzureRegistration, Deletion, ProjectId, RequestBudget, RoleId,
 };
@@ -37,10 +38,14 @@ pub(super) async fn delete(
     };
     // Nothing of the encryption is in flight then, and it may never come to an end.
     let is_watched = matches!(entry.state, State::Observing | State::Registering);
+    // Nor is a secret that was to be sent back so long ago.
+    let is_overdue =
+        entry.state == State::RollingBack && unseen::is_too_old(&entry, engine.clock.now());
     let linked = engine.connection.linked_to(&entry.origin).await;
     // Nor does anything come to an end at an address that is no longer configured.
     let is_elsewhere = matches!(linked, Err(EngineError::OtherOrigin { .. }));
-    let may_end = entry.state.can_be_forgotten() || ((is_watched || is_elsewhere) && force);
+    let has_no_end = is_watched || is_overdue || is_elsewhere;
+    let may_end = entry.state.can_be_forgotten() || (has_no_end && force);
     // Atlas may hold the secret of a rotation, of which this is the only copy.
     if !may_end || (entry.pending.is_some() && !force) {
         return Err(entry.under_way().into());
@@ -53,19 +58,28 @@ pub(super) async fn delete(
         removed.map_err(|error| error.in_project(&project))?;
     }
     put_back(&engine, &project, None).await?;
-    if entry.state.can_be_forgotten() || !is_elsewhere {
+    if entry.state.can_be_forgotten() || !(is_elsewhere || is_overdue) {
         let is_lost = entry.pending.is_some();
         return Ok(is_lost.then(|| warned(PENDING_IS_LOST.to_owned())));
     }
     let state = entry.state.name();
-    tracing::warn!(
-        %project, state,
-        "an unfinished entry of encryption at rest that belongs to another address was deleted, as somebody \
-         ordered"
-    );
+    let why = if is_elsewhere {
+        tracing::warn!(
+            %project, state,
+            "an unfinished entry of encryption at rest that belongs to another address was deleted, as \
+             somebody ordered"
+        );
+        "belongs to another address"
+    } else {
+        tracing::warn!(
+            %project,
+            "an unfinished way back of encryption at rest was deleted, as somebody ordered"
+        );
+        "did not come to an end"
+    };
     Ok(Some(warned(format!(
-        "the entry was {state} and belongs to another address, so it is not known what came of that: leave \
-         every password of the project's application in Azure, and look at the project in Atlas"
+        "the entry was {state} and {why}, so it is not known what came of that: leave every password of the \
+         project's application in Azure, and look at the project in Atlas"
     ))))
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::customer_tests::Customer;
-use crate::engine::testing::TestMount;
+use crate::engine::testing::{Outcome, TestMount};
+use crate::vault::Operation;
 
 /// Half a year.
 const LONG: u64 = 180 * 86_400;
@@ -47,6 +48,11 @@ impl Customer {
             "action": {"kind": "answer", "status": status, "code": "UNEXPECTED_ERROR"},
         });
         self.mount.atlas.fault(fault).await;
+    }
+
+    async fn delete(&self, given: Value) -> Outcome {
+        let (mount, path) = (&self.mount, &self.path);
+        mount.ask(Operation::Delete, path, given).await
     }
 }
 
@@ -210,4 +216,33 @@ async fn an_answer_that_proves_nothing_does_not_hide_what_went_wrong_before() {
     let read = customer.read().await;
     assert_eq!(read["state"], "applying");
     assert_eq!(read["last_error"].to_string(), told);
+}
+
+/// Atlas lets nobody look any more, and so it never comes to an end.
+#[tokio::test]
+async fn a_way_back_that_does_not_end_is_ended_by_force() {
+    let customer = Customer::new().await;
+    customer.changed_over().await;
+    customer.back_is_allowed().await;
+    let away = json!({"kind": "close"});
+    customer.fault("updateEncryptionAtRest", away).await;
+    customer.roll_back().await.expect_err("unknown");
+    customer.mount.atlas.no_more_faults().await;
+    let fault = json!({"operation": "getEncryptionAtRest", "count": 0, "action": forbidden()});
+    customer.mount.atlas.fault(fault).await;
+    let force = json!({"force": true});
+    customer.mount.tick_for(60).await;
+    let early = customer.delete(force.clone()).await;
+    let early = early.expect_err("it may be under way").to_string();
+    assert!(early.contains("is rolling_back"), "{early}");
+    customer.mount.tick_for(6).await;
+    assert_eq!(customer.state().await, "rolling_back");
+    customer.delete(json!({})).await.expect_err("no accident");
+    let deleted = customer.delete(force).await;
+    let warnings = TestMount::warnings(deleted).join("; ");
+    for part in ["was rolling_back", "leave every password"] {
+        assert!(warnings.contains(part), "{part}: {warnings}");
+    }
+    assert!(!warnings.contains("another address"), "{warnings}");
+    assert!(!customer.mount.storage.keys().contains(&customer.path));
 }
