@@ -246,3 +246,40 @@ async fn a_way_back_that_does_not_end_is_ended_by_force() {
     assert!(!warnings.contains("another address"), "{warnings}");
     assert!(!customer.mount.storage.keys().contains(&customer.path));
 }
+
+/// Old answers end a short watch; then the role is shown again, and does not work.
+#[tokio::test]
+async fn a_role_that_is_shown_again_has_settled_since_its_order() {
+    let customer = Customer::new().await;
+    let fields = json!({"observe": "1m", "settle": "10m"});
+    customer.private_with(fields, json!({})).await;
+    customer.with_both_consents().await.expect("taken unseen");
+    customer.looks_show(customer.own_block(true), 5).await;
+    customer.mount.tick_for(3).await;
+    assert_eq!(customer.state().await, "failed");
+    customer.mount.tick_for(11).await;
+    assert_eq!(customer.state().await, "static");
+    assert_eq!(customer.standing().await["mode"], "static");
+}
+
+/// Somebody put the static secret back, and took that back; the vault is out of reach.
+#[tokio::test]
+async fn an_unproved_secret_is_not_sent_over_a_role_that_worked_before_its_watch_ended() {
+    let customer = Customer::new().await;
+    let wrong = json!({"client_secret": "wrong-one", "observe": "10m"});
+    customer.private_with(wrong, json!({})).await;
+    customer.grant().await;
+    customer.with_both_consents().await.expect("taken unseen");
+    customer.mount.tick_for(8).await;
+    assert_eq!(customer.read().await["valid"], json!(true));
+    let private = json!({"requirePrivateNetworking": true});
+    customer.set(customer.static_block(&private)).await;
+    customer.mount.tick_for(5).await;
+    assert_eq!(customer.state().await, "failed");
+    let sent = customer.sent().await;
+    customer.vault_is_open(false).await;
+    customer.owner_sets_the_role().await;
+    customer.mount.tick_for(30).await;
+    assert_eq!(customer.sent().await, sent);
+    assert_eq!(customer.read().await["mode"], "role");
+}

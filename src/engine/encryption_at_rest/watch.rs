@@ -186,11 +186,16 @@ pub(super) fn is_sent(entry: &AzureEntry, mode: Mode) -> bool {
 
 /// Atlas took the change to the role. From now on it is watched.
 pub(super) fn changed_over(entry: &mut AzureEntry, project: &ProjectId, now: DateTime<Utc>) {
-    if entry.state == State::Failed {
+    let is_failed = entry.state == State::Failed;
+    // Once it was taken from here, it is shown again: it has settled since its order, and what worked before
+    // may do so again.
+    let has_worked = is_failed && is_sent(entry, Mode::Role) && !entry.never_worked;
+    if is_failed && !is_sent(entry, Mode::Role) {
         // It may be somebody else's, and has all its time from now on.
         entry.ordered_at = Some(now);
     }
     entry.arrive(Mode::Role, now);
+    entry.never_worked = !has_worked;
     entry.state = State::Observing;
     tracing::info!(%project, "encryption at rest changed over to the registered principal");
 }
