@@ -283,3 +283,20 @@ async fn an_unproved_secret_is_not_sent_over_a_role_that_worked_before_its_watch
     assert_eq!(customer.sent().await, sent);
     assert_eq!(customer.read().await["mode"], "role");
 }
+
+/// A look at the end of the watch shows it for the first time, and the next one decides.
+#[tokio::test]
+async fn a_verdict_in_the_last_minute_takes_a_new_secret_back() {
+    let customer = Customer::new().await;
+    customer.proved().await;
+    let late = json!({"private_valid_before_verdict": true, "private_verdict_seconds": 1170});
+    customer.mount.atlas.settings(late).await;
+    let lost = json!({"kind": "lose_answer"});
+    customer.fault("updateEncryptionAtRest", lost).await;
+    let given = json!({"client_secret": "wrong-one", "accept_unvalidated": true});
+    customer.rotate(given).await.expect_err("unknown");
+    customer.mount.tick_for(23).await;
+    assert!(customer.holds(&customer.secret).await);
+    assert_eq!(customer.state().await, "static");
+    customer.standing().await;
+}

@@ -188,7 +188,8 @@ pub(super) fn is_back_better(
 }
 
 /// Whether a secret that Atlas may have taken unseen may still turn out bad, and the one before is known to
-/// work: it is watched until Atlas's next check has gone by.
+/// work: it is watched until Atlas's next check has gone by, and as long as a look that said so waits for the
+/// one that confirms it.
 pub(super) fn may_be_taken_back(
     entry: &AzureEntry,
     vault: &AzureKeyVault,
@@ -196,7 +197,8 @@ pub(super) fn may_be_taken_back(
 ) -> bool {
     let end = entry.static_ordered_at;
     let end = end.and_then(|at| later(at, DEFAULT_OBSERVE));
-    has_known_secret(entry, vault, now) && end.is_some_and(|end| now < end)
+    let is_watched = entry.invalid_since.is_some() || end.is_some_and(|end| now < end);
+    has_known_secret(entry, vault, now) && is_watched
 }
 
 fn has_known_secret(entry: &AzureEntry, vault: &AzureKeyVault, now: DateTime<Utc>) -> bool {
