@@ -300,3 +300,20 @@ async fn a_verdict_in_the_last_minute_takes_a_new_secret_back() {
     assert_eq!(customer.state().await, "static");
     customer.standing().await;
 }
+
+/// What is not in keeping is not sent again.
+#[tokio::test]
+async fn where_no_secret_is_in_keeping_none_is_told_to_come_back() {
+    for is_kept in [false, true] {
+        let customer = Customer::new().await;
+        customer.encrypted_privately().await;
+        if is_kept {
+            customer.kept("2200-01-31T12:00:00Z").await;
+        }
+        let rotated = customer.rotate_unseen("wrong-one").await;
+        let told = TestMount::warnings(rotated).join("\n");
+        assert_eq!(told.contains("is in force again"), is_kept, "{told}");
+        assert_eq!(told.contains("rotate again"), !is_kept, "{told}");
+        assert!(told.contains("leave both in Azure"), "{told}");
+    }
+}

@@ -32,6 +32,13 @@ pub(super) fn warnings(entry: &AzureEntry, now: DateTime<Utc>) -> Vec<String> {
     let mut warnings = Vec::new();
     if entry.pending.is_some() {
         warnings.push(match accepted_at(entry) {
+            Some(_) if entry.held.is_none() => {
+                "Atlas took the new secret and tries it only now, and the one before is not in keeping, so that \
+                 it is not sent again: leave both in Azure until rotation_in_progress is false; the one before \
+                 may go when a read then shows previous_secret_removable_at and that is over; if the state is \
+                 failed then, the new one does not work and is in force: rotate again"
+                    .to_owned()
+            }
             Some(_) => "Atlas took the new secret and tries it only now: leave both in Azure until \
                         rotation_in_progress is false; the one before may go when a read then shows \
                         previous_secret_removable_at and that is over, and without it the one before is in \
