@@ -135,6 +135,10 @@ def tampered(faults, server):
     server.reload()
     line = server.said(since, "downloaded plugin: plugin=secret-mongodbatlas")
     say(f"  a changed layer in the registry, without a sum: OpenBao takes it\n    {line}")
+    # INSTALL.md's command for the file of such a stanza finds it out.
+    of_file = server.command(f"sha256sum {PLUGINS}/secret-mongodbatlas-v0.0.2").split()[0]
+    if of_file == image.sums["amd64"]:
+        raise Failure("the changed layer has the checksum of the right one")
     # And in the archive, on its way into a registry of one's own.
     source = next(faults.machine.dist.glob("*_oci.tar"))
     changed = faults.machine.work / "changed.tar"

@@ -103,7 +103,7 @@ class Upgrade:
         if os.environ["OLD"] != self.first.version:
             raise Failure(f"the page noted {os.environ['OLD']!r} as the earlier version")
         published = sums(self.second.folder)[f"{NAME}_{self.second.version}_linux_amd64"]
-        see_that_it_runs(self.second, self.server, "" if "one line" in self.heading else published)
+        see_that_it_runs(self.second, self.server, self.heading, published)
         see_version(self.server, self.second.version)
         self.renew()
         self.issue("after the second release issued")

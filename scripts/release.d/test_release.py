@@ -91,8 +91,8 @@ class Release(Assembled):
         stranger's, but the key in $KEY is ours. True if all of them succeed."""
         page = (self.work / "INSTALL.md").read_text().replace(self.version, version or self.version)
         section = page.split("## 1. ")[1].split("\n## ")[0]
-        commands = re.findall(r"^\$ (.*)$", section, re.MULTILINE)
-        self.assertEqual(len(commands), 3)
+        commands = re.findall(r"^\$ ((?:.*\\\n)*.*)$", section, re.MULTILINE)
+        self.assertEqual(len(commands), 1)
         variables = {**os.environ, "KEY": self.key}
         return all(run("sh", "-c", command, cwd=self.work, env=variables).returncode == 0 for command in commands)
 
@@ -152,6 +152,20 @@ class Release(Assembled):
     def test_a_binary_that_old_sums_do_not_name_is_found_out(self):
         (self.work / f"{NAME}_v9.9.9_linux_amd64").write_bytes(b"evil")
         self.assertFalse(self.documented("v9.9.9"))
+
+    def test_a_page_under_another_name_is_found_out(self):
+        shutil.copyfile(self.work / "INSTALL.md", self.work / "INSTALL.md.1")
+        with (self.work / "INSTALL.md").open("a") as page:
+            page.write("evil\n")
+        self.assertFalse(self.documented())
+
+    def test_the_last_command_alone_does_not_decide(self):
+        """Hasty readers look at the last line: it is not reached where the signature is another's."""
+        (self.work / "SHA256SUMS.minisig").unlink()
+        section = (self.work / "INSTALL.md").read_text().split("## 1. ")[1].split("\n## ")[0]
+        command = re.search(r"^\$ ((?:.*\\\n)*.*)$", section, re.MULTILINE)[1]
+        made = run("sh", "-c", command, cwd=self.work, env={**os.environ, "KEY": self.key})
+        self.assertNotIn("OK", made.stdout)
 
     def test_without_a_signature_the_page_finds_that_out(self):
         dist = self.place / "unsigned"
