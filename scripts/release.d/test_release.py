@@ -241,8 +241,9 @@ class Signing(Assembled):
     def test_a_program_that_others_have_put_before_the_system_s_own_does_not_get_the_key(self):
         first = self.place / "first"
         first.mkdir()
-        (first / "minisign").write_text(f"#!/bin/sh\ntouch {first}/asked\n")
-        (first / "minisign").chmod(0o755)
+        for name in ["minisign", "realpath", "dirname", "sed", "git", "sha256sum"]:
+            (first / name).write_text(f'#!/bin/sh\necho {name} >>{first}/asked\nexec /usr/bin/{name} "$@"\n')
+            (first / name).chmod(0o755)
         made = self.signed(**self.signing, PATH=f"{first}:{os.environ['PATH']}")
         self.assertEqual(made.returncode, 0, made.stderr)
         self.assertFalse((first / "asked").exists())
