@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::apply_told::{advice, forget_what_is_over, is_decided, is_left, is_too_late};
 use super::entry::{Accepted, AzureEntry, Before, Mode, State, later};
-use super::note::note;
+use super::note::{is_put_back, note};
 use super::paths::store;
 use super::plan::Standing;
 use super::private::{self, Proofs};
@@ -83,6 +83,8 @@ impl Reached {
         let may_come = match state {
             State::Registered | State::Static => false,
             State::Failed => is_late(entry, now),
+            // What it sent was replaced by somebody.
+            State::Observing | State::Applied => !is_put_back(entry, now),
             _ => true,
         };
         Self {

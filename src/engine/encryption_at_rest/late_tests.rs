@@ -28,18 +28,28 @@ impl Customer {
         self.mount.atlas.no_more_faults().await;
     }
 
-    /// A change that another project proves, to which no answer came.
-    async fn proved_by_another_and_lost(&self) {
+    /// Another project proves what this one's change wants to know. Gives the path of that one.
+    async fn proved_by_another(&self) -> String {
         self.encrypted_privately().await;
         self.registered_with(json!({})).await;
         self.grant().await;
         let other = self.another(&json!({})).await;
         self.apply_to(&other).await.expect("changed over");
+        other
+    }
+
+    /// A change to which no answer came.
+    async fn applied_and_lost(&self) {
         let away = json!({"kind": "close"});
         self.fault("updateEncryptionAtRest", away).await;
         self.apply().await.expect_err("unknown");
         self.mount.atlas.no_more_faults().await;
         assert_eq!(self.state().await, "applying");
+    }
+
+    async fn proved_by_another_and_lost(&self) {
+        self.proved_by_another().await;
+        self.applied_and_lost().await;
     }
 
     async fn no_answer_to(&self, operation: &str, count: u32, status: u16) {
@@ -282,6 +292,73 @@ async fn an_unproved_secret_is_not_sent_over_a_role_that_worked_before_its_watch
     customer.mount.tick_for(30).await;
     assert_eq!(customer.sent().await, sent);
     assert_eq!(customer.read().await["mode"], "role");
+}
+
+/// Somebody put the static secret back before the role had worked, and then granted and set the role again; the
+/// vault is out of reach for some minutes.
+#[tokio::test]
+async fn a_role_that_somebody_sets_again_has_its_time() {
+    let customer = Customer::new().await;
+    let wrong = json!({"client_secret": "wrong-one", "observe": "10m"});
+    customer.private_with(wrong, json!({})).await;
+    customer.with_both_consents().await.expect("taken unseen");
+    customer.mount.tick_for(2).await;
+    let private = json!({"requirePrivateNetworking": true});
+    customer.set(customer.static_block(&private)).await;
+    customer.mount.tick_for(10).await;
+    assert_eq!(customer.state().await, "failed");
+    customer.grant().await;
+    let sent = customer.sent().await;
+    customer.vault_is_open(false).await;
+    customer.owner_sets_the_role().await;
+    customer.apply().await.expect("in force");
+    customer.mount.tick_for(4).await;
+    customer.vault_is_open(true).await;
+    customer.mount.tick_for(4).await;
+    assert_eq!(customer.sent().await, sent);
+    assert_eq!(customer.read().await["mode"], "role");
+    customer.standing().await;
+}
+
+/// The words sent what somebody replaced since, and the second order sent nothing.
+#[tokio::test]
+async fn words_for_what_was_put_back_are_none_for_a_role_of_others() {
+    let customer = Customer::new().await;
+    let wrong = json!({"client_secret": "wrong-one", "observe": "1h"});
+    customer.private_with(wrong, json!({})).await;
+    customer.with_both_consents().await.expect("taken unseen");
+    customer.mount.tick_for(2).await;
+    let private = json!({"requirePrivateNetworking": true});
+    customer.set(customer.static_block(&private)).await;
+    customer.mount.tick_for(8).await;
+    assert_eq!(customer.state().await, "observing");
+    customer.mount.advance(Duration::from_mins(1)).await;
+    customer.ordered_and_met(conflict()).await;
+    let sent = customer.sent().await;
+    customer.vault_is_open(false).await;
+    customer.owner_sets_the_role().await;
+    customer.mount.tick_for(20).await;
+    assert_eq!(customer.sent().await, sent);
+    assert_eq!(customer.read().await["mode"], "role");
+}
+
+/// The other project is gone, and this one is there.
+#[tokio::test]
+async fn a_proved_change_outlives_the_project_that_proved_it() {
+    let customer = Customer::new().await;
+    let other = customer.proved_by_another().await;
+    // From then on it is looked at more seldom.
+    customer.mount.tick_for(25).await;
+    customer.applied_and_lost().await;
+    let other = other.rsplit('/').next().expect("a project");
+    let gone = json!({"kind": "answer", "status": 404, "code": "GROUP_NOT_FOUND"});
+    let fault = json!({
+        "operation": "getEncryptionAtRest", "path_prefix": format!("/api/atlas/v2/groups/{other}"),
+        "count": 0, "action": gone,
+    });
+    customer.mount.atlas.fault(fault).await;
+    customer.mount.tick_for(3).await;
+    assert_eq!(customer.state().await, "applying");
 }
 
 /// A look at the end of the watch shows it for the first time, and the next one decides.

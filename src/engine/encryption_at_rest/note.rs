@@ -21,7 +21,7 @@ pub(super) fn is_apart(last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 }
 
 /// With private networking no `valid: false` means nothing for longer.
-const LONGEST_PRIVATE_SETTLE: Duration = Duration::from_mins(10);
+pub(super) const LONGEST_PRIVATE_SETTLE: Duration = Duration::from_mins(10);
 
 /// Notes what Atlas shows, and says in the log what turned.
 pub(super) fn note(
@@ -95,20 +95,25 @@ fn believe_clock(entry: &mut AzureEntry, now: DateTime<Utc>) {
     entry.retry_until = within(entry.retry_until, LONGEST_RETRY);
 }
 
+/// Whether somebody put a static secret in the place of the role that was taken from here, and an earlier look
+/// showed it too. Soon after the change it may be shown as it was before.
+pub(super) fn is_put_back(entry: &AzureEntry, now: DateTime<Utc>) -> bool {
+    let settled = entry.changed_at.and_then(|at| later(at, DEFAULT_SETTLE));
+    let is_seen = entry.seen.as_ref().is_some_and(|seen| {
+        let is_settled = settled.is_none_or(|end| end <= seen.at);
+        seen.mode == Mode::Static && is_settled && is_apart(seen.at, now)
+    });
+    is_seen && is_sent(entry, Mode::Role)
+}
+
 /// What Atlas shows of the secret in keeping: its directory, and that it is not in force any more or does
 /// not work, which ends what was proved of it.
 fn note_secret(entry: &mut AzureEntry, vault: Option<&AzureKeyVault>, now: DateTime<Utc>) {
     // One answer may be an old one, and what Atlas signs in with must not be lost.
     let last = entry.seen.as_ref();
     let is_since = |at| entry.changed_at.is_none_or(|changed| changed <= at);
-    // Where the role was taken from here, whoever put a secret back need not have put back this one. Soon
-    // after the change it may be shown as it was before.
-    let settled = entry.changed_at.and_then(|at| later(at, DEFAULT_SETTLE));
-    let is_put_back = is_sent(entry, Mode::Role)
-        && last.is_some_and(|seen| {
-            let is_settled = settled.is_none_or(|end| end <= seen.at);
-            seen.mode == Mode::Static && is_settled && is_apart(seen.at, now)
-        });
+    // Whoever put a secret back need not have put back this one.
+    let is_put_back = is_put_back(entry, now);
     let is_other = |seen: &&Seen| seen.mode != Mode::Static || seen.other_application;
     let last = last.filter(is_other).filter(|seen| is_since(seen.at));
     let is_second = last.is_some_and(|seen| is_apart(seen.at, now));

@@ -123,6 +123,12 @@ impl Proofs {
                     }
                     .into(),
                 },
+                // Of the one that is asked for nothing is said by that.
+                Err(error) if error.says_project_is_gone() => EncryptionError::ProofIsOver {
+                    project: other.clone(),
+                    why: "is not known to Atlas any more",
+                }
+                .into(),
                 Err(error) => {
                     let doing = format!("asking project {other}, which proves the grants");
                     EngineError::atlas(&doing, error)

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::entry::{AzureEntry, Mode, State, later};
-use super::note::{APART, is_apart, is_untried, note};
+use super::entry::{AzureEntry, DEFAULT_SETTLE, Mode, State, later};
+use super::note::{APART, LONGEST_PRIVATE_SETTLE, is_apart, is_untried, note};
 use super::paths::store;
 use super::rollback;
 use crate::atlas::{Atlas, AzureKeyVault, ProjectId, RequestBudget};
@@ -187,12 +187,17 @@ pub(super) fn is_sent(entry: &AzureEntry, mode: Mode) -> bool {
 /// Atlas took the change to the role. From now on it is watched.
 pub(super) fn changed_over(entry: &mut AzureEntry, project: &ProjectId, now: DateTime<Utc>) {
     let is_failed = entry.state == State::Failed;
-    // Once it was taken from here, it is shown again: it has settled since its order, and what worked before
-    // may do so again.
-    let has_worked = is_failed && is_sent(entry, Mode::Role) && !entry.never_worked;
-    if is_failed && !is_sent(entry, Mode::Role) {
-        // It may be somebody else's, and has all its time from now on.
-        entry.ordered_at = Some(now);
+    let is_shown_again = is_failed && is_sent(entry, Mode::Role);
+    // What was taken from here, with nothing ordered since, may work again as it did before.
+    let has_worked = is_shown_again && !entry.never_worked && entry.changed_at >= entry.ordered_at;
+    if is_failed {
+        // It may be somebody else's, and has all its time from now on; one that is shown again may as well be
+        // from here, so it has no more than any has.
+        let longest = entry.settle.min(LONGEST_PRIVATE_SETTLE);
+        let over = longest.saturating_sub(DEFAULT_SETTLE);
+        let over = TimeDelta::from_std(over).unwrap_or_default();
+        let began = entry.ordered_at.max(now.checked_sub_signed(over));
+        entry.ordered_at = began.filter(|_| is_shown_again).or(Some(now));
     }
     entry.arrive(Mode::Role, now);
     entry.never_worked = !has_worked;
