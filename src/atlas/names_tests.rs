@@ -93,9 +93,8 @@ impl NameServer {
         address: SocketAddr,
         answers: impl Fn(&str, bool) -> Says + Send + Sync + 'static,
     ) -> Self {
-        let udp = UdpSocket::bind(address).await.unwrap();
+        let (udp, tcp) = sockets_at(address).await;
         let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).await.unwrap();
         let (asked, answers) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(answers));
         let mut tasks = JoinSet::new();
         tasks.spawn(over_udp(udp, answers.clone(), Arc::clone(&asked)));
@@ -119,6 +118,18 @@ impl NameServer {
     fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
+}
+
+/// Both at one port; where any will do, at one that is free for both.
+async fn sockets_at(address: SocketAddr) -> (UdpSocket, TcpListener) {
+    for _ in 0..20 {
+        let udp = UdpSocket::bind(address).await.unwrap();
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+            return (udp, tcp);
+        }
+        assert_eq!(address.port(), 0, "{address} is taken");
+    }
+    panic!("no port is free for both");
 }
 
 async fn over_udp(socket: UdpSocket, answers: Arc<Answers>, asked: Arc<Mutex<Vec<String>>>) {

@@ -169,9 +169,7 @@ async fn a_standby_answers_reads_hands_on_creates_and_leaves_atlas_alone() {
 
 /// OpenBao 2.6.1 refuses a revocation at a standby, as a write to read-only storage.
 async fn hands_on_revocations(standby: &Client) -> bool {
-    let health = standby.read("sys/health?standbyok=true").await;
-    let version = health.body["version"].as_str().expect("a version");
-    version != "2.6.1"
+    standby.server_version().await != [2, 6, 1]
 }
 
 /// Who asks a standby is bound to the own address, and not to that of the standby.

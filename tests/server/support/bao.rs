@@ -146,6 +146,20 @@ impl Client {
         })
     }
 
+    /// What the server says it is: `[2, 7, 2]`.
+    pub(crate) async fn server_version(&self) -> [u32; 3] {
+        let health = self.read("sys/health?standbyok=true").await;
+        let version = health.body["version"].as_str().expect("a version");
+        let numbers = version.split(['.', '-', '+']).map(str::parse);
+        let numbers: Vec<u32> = numbers.map_while(Result::ok).collect();
+        numbers.try_into().expect("three numbers")
+    }
+
+    /// Whether the server finds the spelling of a path before its policies and plugins see it.
+    pub(crate) async fn resolves_paths(&self) -> bool {
+        self.server_version().await >= [2, 7, 0]
+    }
+
     pub(crate) async fn read(&self, path: &str) -> Answer {
         self.call("GET", path, None).await
     }
