@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 
-from machine import FOLDER, NAME, PLUGINS, USER_ID, Failure, Server, run, say, use
+from machine import FOLDER, NAME, PLUGINS, USER_ID, Failure, Server, run, say, use, where_all_may_read
 
 
 def play(machine):
@@ -18,6 +18,7 @@ def play(machine):
     server = Server.fresh(machine.servers["2.7"], machine.work, "arm64")
     PLUGINS.mkdir()
     os.chown(PLUGINS, USER_ID, USER_ID)
+    emulator = where_all_may_read(emulator, "emulator")
     shutil.copy(machine.binary("arm64"), FOLDER / "arm64")
     script = PLUGINS / NAME
     script.write_text(f'#!/bin/sh\nexec {emulator} {FOLDER}/arm64 "$@"\n')
